@@ -1,0 +1,1 @@
+"""The commands: flags and mains; the package does the work."""

@@ -1,0 +1,1 @@
+"""Commands for image classification: CIFAR-10, CIFAR-100, digits."""

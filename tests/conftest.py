@@ -1,0 +1,14 @@
+"""Sets TensorFlow up for every test, before anything else imports it."""
+
+# Imported first: it selects Keras 2, which must precede TensorFlow's import.
+import uncertainty_distill  # pylint: disable=unused-import
+
+import tensorflow as tf
+
+
+def pytest_configure() -> None:
+  """Splits the CPU into two logical devices, so that replicas can be tested."""
+  tf.config.set_logical_device_configuration(
+      tf.config.list_physical_devices('CPU')[0],
+      [tf.config.LogicalDeviceConfiguration()] * 2,
+  )

@@ -1,0 +1,110 @@
+"""Tests of the table's text and of the report's files."""
+
+import json
+import re
+
+from matplotlib import image as mpl_image
+import pytest
+
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import report
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.evaluation import summaries
+from uncertainty_distill.evaluation import tables
+
+_NOISE = corruptions.Corruption.SHOT_NOISE
+
+
+def _result(model, seed, nll, severity=0):
+  """Returns a record of a model that is right 9 times out of 10."""
+  figures = dict.fromkeys(results_lib.FIGURES, 0.9) | {'nll': nll}
+  shift = corruptions.Shift(_NOISE if severity else None, severity)
+  return results_lib.Result(
+      model, seed, shift, 10, figures,
+      bin_count=[0.0, 10.0], bin_confidence=[0.0, 8.0], bin_correct=[0.0, 9.0],
+  )
+
+
+_CLEAN = [_result('deep_ensemble', None, 0.25), _result('student', 0, 0.5)]
+_CORRUPTED = [
+    _result(model, seed, nll, severity)
+    for model, seed in (('deep_ensemble', None), ('student', 0))
+    for severity, nll in ((1, 0.5), (3, 1.5))
+]
+_MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
+
+
+def _write(folder, results):
+  rows = summaries.aggregate_models(results)
+  return report.write_report(folder, 'Digits', rows, results, _MADE)
+
+
+def test_table():
+  rows = {
+      'deep_ensemble': {'accuracy': (0.9684, None), 'c_nll': (1.0151, None)},
+      'student': {'accuracy': (0.96, 0.00125), 'nll': (12.3, None)},
+  }
+  assert tables.table(rows) == '\n'.join([
+      '| Model         |    Accuracy ↑ | ECE ↓ |  NLL ↓ | Gibbs NLL ↓ '
+      '| c-Accuracy ↑ | c-ECE ↓ | c-NLL ↓ |',
+      '| ------------- | ------------: | ----: | -----: | ----------: '
+      '| -----------: | ------: | ------: |',
+      '| Deep ensemble |         0.968 |     - |      - |           - '
+      '|            - |       - |   1.015 |',
+      '| Student       | 0.960 ± 0.001 |     - | 12.300 |           - '
+      '|            - |       - |       - |',
+  ])
+
+
+@pytest.mark.parametrize(
+    'parameters, text',
+    [(512, '512'), (78_330, '78.3k'), (999_950, '1.0M'), (36_479_194, '36.5M')],
+)
+def test_table_with_sizes(parameters, text):
+  sizes = {'a': tables.ModelSize(members=4, parameters=parameters)}
+  lines = tables.table({'a': {}, 'b': {}}, sizes).split('\n')
+  cells = [[cell.strip() for cell in line.split('|')[1:4]] for line in lines]
+  assert cells[0] == ['Model', 'Members', 'Parameters']
+  assert cells[2:] == [['A', '4', text], ['B', '-', '-']]
+  assert len(set(map(len, lines))) == 1
+
+
+def test_report_is_complete_and_written_again_the_same(tmp_path):
+  results = _CLEAN + _CORRUPTED
+  path = _write(tmp_path / 'new' / 'report', results)
+  folder = path.parent
+  files = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+  assert {str(p.relative_to(folder)) for p in files} == {
+      'report.md', 'results.csv', 'results.json', 'summary.json',
+      'plots/reliability.png', 'plots/severity.png',
+  }
+  text = path.read_text(encoding='utf-8')
+  assert text.startswith('# Digits\n\n| Model ')
+  links = re.findall(r'!\[.*\]\((.*)\)', text)
+  assert links == ['plots/reliability.png', 'plots/severity.png']
+  for link in links:
+    assert mpl_image.imread(folder / link)[..., :3].std() > 0.05
+  assert '\n**Machine**: 2 cores\n' in text
+  assert '\n```\ntrain.py\nevaluate.py | tee\n```\n' in text
+
+  read, metadata = results_lib.read_json(folder / 'results.json')
+  assert read == results
+  assert metadata == {'title': 'Digits', 'how_it_was_made': _MADE}
+  summary = json.loads((folder / 'summary.json').read_text())
+  assert summary['student']['c_nll'] == {'mean': 1.0, 'std': None}
+
+  assert _write(folder, results) == path
+  assert files == {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+def test_report_without_corruptions_shows_no_curves(tmp_path):
+  text = _write(tmp_path, _CLEAN).read_text(encoding='utf-8')
+  assert 'severity.png' not in text
+  assert not (tmp_path / 'plots' / 'severity.png').exists()
+
+
+def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):
+  results = _CLEAN + _CORRUPTED + [_result('student', 1, 0.7)]
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  assert 'over seeds: Student (0, 1).' in text
+  assert ': 3 for Deep ensemble, Student; 1 for Student.' in text

@@ -1,0 +1,173 @@
+"""Tests of records, their averages and their files."""
+
+import csv
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from uncertainty_distill import errors
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.evaluation import summaries
+
+_NOISE = corruptions.Corruption.GAUSSIAN_NOISE
+_BLUR = corruptions.Corruption.GAUSSIAN_BLUR
+
+
+def _result(nll=0.0, corruption=None, severity=0, model='a', seed=0):
+  """Returns a record whose other figures follow from its NLL."""
+  figures = {name: nll / 10 for name in results_lib.FIGURES} | {'nll': nll}
+  shift = corruptions.Shift(corruption, severity)
+  bins = [1.0] * 15
+  return results_lib.Result(model, seed, shift, 15, figures, bins, bins, bins)
+
+
+def test_summary_averages_types_then_severities():
+  averages = summaries.summary([
+      _result(0.5),
+      _result(1.0, _NOISE, 1),
+      _result(3.0, _BLUR, 1),
+      _result(8.0, _NOISE, 5),
+  ])
+  assert averages['nll'] == 0.5
+  # ((1 + 3) / 2 + 8) / 2: severities first, or all at once, would give
+  # ((1 + 8) / 2 + 3) / 2 = 3.75 and (1 + 3 + 8) / 3 = 4.
+  assert averages['c_nll'] == pytest.approx(5.0)
+  assert averages['c_ece'] == pytest.approx(0.5)
+  assert len(averages) == 2 * len(results_lib.FIGURES)
+
+
+def test_summary_leaves_out_what_was_not_measured():
+  assert set(summaries.summary([_result()])) == set(results_lib.FIGURES)
+  corrupted = summaries.summary([_result(1.0, _BLUR, 2)])
+  assert set(corrupted) == {f'c_{name}' for name in results_lib.FIGURES}
+  assert summaries.summary([]) == {}
+
+
+@pytest.mark.parametrize(
+    'other', [{'model': 'b'}, {'seed': 1}, {'seed': None}, {}]
+)
+def test_summary_refuses_mixtures(other):
+  with pytest.raises(errors.InputError):
+    summaries.summary([_result(), _result(**other)])
+
+
+def test_aggregate_models_over_seeds():
+  rows = summaries.aggregate_models([
+      _result(4.0, model='teacher', seed=None),
+      _result(1.0),
+      _result(9.0, _BLUR, 1),
+      _result(2.0, seed=1),
+      _result(6.0, seed=2),
+  ])
+  assert list(rows) == ['teacher', 'a']
+  assert rows['teacher']['nll'] == (4.0, None)
+  # Mean 3, squares 4 + 1 + 9 over 3 - 1.
+  assert rows['a']['nll'] == pytest.approx((3.0, math.sqrt(7.0)))
+  # Only one of the three seeds was evaluated on corrupted images.
+  assert 'c_nll' not in rows['a']
+
+
+def test_by_severity_averages_seeds():
+  curves = summaries.by_severity(
+      [
+          _result(8.0, _NOISE, 5),
+          _result(1.0),
+          _result(4.0, _BLUR, 5),
+          _result(10.0, _NOISE, 5, seed=1),
+          _result(2.0, seed=1),
+      ],
+      'nll',
+  )
+  assert list(curves.items()) == [(0, (1.5,)), (5, (9.0, 4.0))]
+
+
+def test_json_round_trip(tmp_path):
+  path = tmp_path / 'results.json'
+  results = [
+      _result(np.float32(0.1), seed=None),
+      _result(float('inf'), _BLUR, 3),
+  ]
+  results_lib.write_json(results, path, {'versions': ['1.0']})
+  assert results_lib.read_json(path) == (results, {'versions': ['1.0']})
+  # Strict JSON: `Infinity` and `NaN` would be refused by other readers.
+  json.loads(path.read_text(), parse_constant=pytest.fail)
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_keeps_nan(tmp_path):
+  path = tmp_path / 'results.json'
+  results_lib.write_json([_result(float('nan'))], path)
+  (result,), _ = results_lib.read_json(path)
+  assert math.isnan(result.figures['nll'])
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda text: None,
+        lambda text: text[:-20],
+        lambda text: '[1, 2]',
+        lambda text: '{}',
+        lambda text: text.replace('results.v1', 'results.v9'),
+        lambda text: text.replace('"gaussian_blur"', '"rain"'),
+        lambda text: text.replace('"severity": 2', '"severity": 0'),
+        lambda text: text.replace('"nll": ', '"nil": '),
+        lambda text: text.replace('"bin_count": [1.0, ', '"bin_count": ['),
+        lambda text: text.replace('"bin_count": [1.0', '"bin_count": ["x"'),
+    ],
+    ids=['missing', 'cut short', 'list', 'empty', 'format', 'corruption',
+         'severity', 'figure', 'bins', 'text for a number'],
+)
+def test_reading_a_wrong_file_says_which(tmp_path, damage):
+  path = tmp_path / 'results.json'
+  results_lib.write_json([_result(1.0, _BLUR, 2)], path)
+  results_lib.read_json(path)
+  text = damage(path.read_text())
+  path.unlink()
+  if text is not None:
+    path.write_text(text)
+  with pytest.raises(errors.InputError, match='results.json') as caught:
+    results_lib.read_json(path)
+  assert '\n' not in str(caught.value)
+
+
+def test_csv_has_a_line_for_each_result(tmp_path):
+  path = tmp_path / 'results.csv'
+  results_lib.write_csv(
+      [_result(0.1, seed=None), _result(2.0, _BLUR, 3, model='b,c')], path
+  )
+  with path.open(newline='') as lines:
+    clean, blurred = csv.DictReader(lines)
+  assert (clean['model'], clean['seed'], clean['corruption']) == (
+      'a', '', 'clean'
+  )
+  assert float(clean['nll']) == 0.1
+  assert (blurred['model'], blurred['seed']) == ('b,c', '0')
+  assert (blurred['corruption'], blurred['severity']) == ('gaussian_blur', '3')
+  assert set(results_lib.FIGURES) < set(blurred)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+  path = tmp_path / 'results.csv'
+  path.write_text('old')
+
+  def refuse(*_):
+    raise OSError('disk full')
+
+  monkeypatch.setattr(results_lib.os, 'replace', refuse)
+  with pytest.raises(OSError):
+    results_lib.write_csv([_result()], path)
+  assert path.read_text() == 'old'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    'change', [{'figures': {'nll': 1.0}}, {'bin_count': (1.0,)}]
+)
+def test_records_are_whole(change):
+  with pytest.raises(errors.InputError):
+    dataclasses.replace(_result(), **change)

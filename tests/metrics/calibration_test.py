@@ -1,0 +1,83 @@
+"""Tests of the calibration bins by hand, at their edges and against TFP."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import calibration
+
+
+def _bins(confidence, correct, weights=None, num_bins=15):
+  weights = np.ones_like(confidence) if weights is None else weights
+  return calibration.calibration_bins(
+      *(tf.constant(x, tf.float32) for x in (confidence, correct, weights)),
+      num_bins,
+  )
+
+
+def test_bins_and_error_by_hand():
+  sums = _bins([0.6, 0.7, 0.9, 0.9], [1, 0, 1, 1], num_bins=5)
+  np.testing.assert_allclose(sums[0], [0, 0, 0, 2, 2])
+  np.testing.assert_allclose(sums[1], [0, 0, 0, 1.3, 1.8], rtol=1e-6)
+  np.testing.assert_allclose(sums[2], [0, 0, 0, 1, 2])
+  # 1/2 |1/2 - .65| + 1/2 |1 - .9|; empty bins add nothing.
+  error = calibration.expected_calibration_error(*sums)
+  np.testing.assert_allclose(error, 0.125, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'confidence, bin_index',
+    [
+        (0.0, 0),
+        (np.nextafter(np.float32(0.2), np.float32(0)), 2),
+        (0.2, 3),
+        (np.nextafter(np.float32(1), np.float32(0)), 14),
+        (1.0, 14),
+        # Rounding can lift a sum of probabilities above 1.
+        (1.0000001, 14),
+    ],
+)
+def test_edges_of_bins(confidence, bin_index):
+  count, _, _ = _bins([confidence], [1.0])
+  np.testing.assert_array_equal(count, np.eye(15)[bin_index])
+
+
+def test_weights_count_examples():
+  sums = _bins([0.6, 0.7, 0.9], [1, 0, 1], weights=[0, 2, 1], num_bins=5)
+  repeated = _bins([0.7, 0.7, 0.9], [0, 0, 1], num_bins=5)
+  for got, want in zip(sums, repeated):
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_one_bin_compares_the_means():
+  sums = _bins([0.6, 0.7, 0.9, 1.0], [1, 0, 0, 1], num_bins=1)
+  error = calibration.expected_calibration_error(*sums)
+  np.testing.assert_allclose(error, 0.8 - 0.5, rtol=1e-6)
+
+
+def test_no_example_gives_nan():
+  sums = _bins([0.6], [1], weights=[0])
+  assert np.isnan(calibration.expected_calibration_error(*sums))
+
+
+@pytest.mark.parametrize('num_bins', [1, 10, 15])
+def test_equals_tfp(num_bins):
+  generator = np.random.default_rng(0)
+  logits = generator.normal(size=(500, 4)).astype(np.float32) * 3
+  labels = generator.integers(4, size=500).astype(np.int32)
+  confidence = np.max(tf.nn.softmax(logits), axis=-1)
+  sums = _bins(confidence, logits.argmax(-1) == labels, num_bins=num_bins)
+  np.testing.assert_allclose(
+      calibration.expected_calibration_error(*sums),
+      tfp.stats.expected_calibration_error(
+          num_bins, tf.constant(logits), tf.constant(labels)
+      ),
+      rtol=1e-5,
+  )
+
+
+def test_refuses_no_bins():
+  with pytest.raises(errors.InputError, match='num_bins'):
+    _bins([0.5], [1], num_bins=0)

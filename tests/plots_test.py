@@ -1,0 +1,89 @@
+"""Tests of the pictures: what is drawn and written, and what is refused."""
+
+import matplotlib
+from matplotlib import image as mpl_image
+import numpy as np
+import pytest
+
+from uncertainty_distill import errors
+from uncertainty_distill import plots
+
+# Two examples of confidence 0.25, one right; six of 0.75, all right.
+_BINS = ((2.0, 6.0), (0.5, 4.5), (1.0, 6.0))
+
+
+def _bars(ax):
+  """Returns the (left, bottom, height) of the bars that are drawn."""
+  return [
+      pytest.approx((bar.get_x(), bar.get_y(), bar.get_height()))
+      for bar in ax.patches
+  ]
+
+
+def test_reliability_bars_and_error():
+  fig = plots.reliability_diagram({'lone_student': _BINS})
+  upper, lower = fig.axes
+  # Accuracies 0.5 and 1; gaps from there to the confidences 0.25 and 0.75.
+  assert (0.0, 0.0, 0.5) in _bars(upper)
+  assert (0.5, 0.0, 1.0) in _bars(upper)
+  assert (0.045, 0.5, -0.25) in _bars(upper)
+  assert (0.545, 1.0, -0.25) in _bars(upper)
+  assert _bars(lower) == [(0.0, 0.0, 0.25), (0.5, 0.0, 0.75)]
+  # (|1 - 0.5| + |6 - 4.5|) / 8
+  assert upper.get_title() == 'Lone student\nECE 0.250'
+
+
+@pytest.mark.parametrize('count, columns', [(1, 1), (4, 4), (5, 3), (6, 3)])
+def test_reliability_panels_are_spread_evenly(count, columns):
+  fig = plots.reliability_diagram({str(i): _BINS for i in range(count)})
+  assert fig.axes[0].get_gridspec().ncols == columns
+  assert len(fig.axes) == 2 * count
+
+
+def test_severity_lines_are_means_and_bars_are_quartiles():
+  fig = plots.severity_curves({
+      'ECE': {'a': {0: [0.1], 5: [0.2, 0.4, 0.6, 0.8, 1.5]}},
+      'NLL': {'a': {5: [1.0, 2.0]}, 'b_c': {0: [3.0]}},
+  })
+  ece, nll = fig.axes
+  np.testing.assert_allclose(ece.lines[0].get_ydata(), [0.1, 0.7])
+  spans = [segment[:, 1] for segment in ece.collections[0].get_segments()]
+  np.testing.assert_allclose(spans, [[0.1, 0.1], [0.4, 0.8]])
+  assert [text.get_text() for text in ece.get_xticklabels()] == ['clean', '5']
+  styles = {(line.get_color(), line.get_marker()) for line in nll.lines}
+  assert len(styles) == 2
+  names = [text.get_text() for text in fig.legends[0].get_texts()]
+  assert names == ['A', 'B c']
+
+
+def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
+  before = dict(matplotlib.rcParams)
+  fig = plots.reliability_diagram({str(i): _BINS for i in range(2)})
+  array = plots.figure_to_array(fig)
+  assert array.dtype == np.uint8 and array.shape[2] == 4
+  assert len(np.unique(array.reshape(-1, 4), axis=0)) > 10
+  path = tmp_path / 'a.png'
+  path.write_bytes(b'old')
+  plots.save(fig, path)
+  assert mpl_image.imread(path)[..., :3].std() > 0.1
+  assert path.stat().st_size < 200_000
+  first = path.read_bytes()
+  plots.save(fig, path)
+  assert path.read_bytes() == first
+  assert list(tmp_path.iterdir()) == [path]
+  assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    'draw',
+    [
+        lambda: plots.reliability_diagram({}),
+        lambda: plots.reliability_diagram({'a': ([1.0], [1.0], [1.0, 0.0])}),
+        lambda: plots.reliability_diagram({'a': ([0.0], [0.0], [0.0])}),
+        lambda: plots.severity_curves({}),
+    ],
+    ids=['no model', 'unequal lengths', 'no example', 'no metric'],
+)
+def test_refuses_what_cannot_be_drawn(draw):
+  with pytest.raises(errors.InputError):
+    draw()

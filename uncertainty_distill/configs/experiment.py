@@ -1,0 +1,233 @@
+"""What an experiment is made of, field by field.
+
+Lengths of training are in epochs and its milestones in fractions of it, so
+that a changed batch or a shorter run keeps the shape of the schedule. A value
+of 0 or () that is said to be derived is filled in by `resolve`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
+
+
+@dataclasses.dataclass
+class ModelConfig(hyperparams.Config):
+  """A Wide ResNet; the arguments of `modeling.build_model`.
+
+  Attributes:
+    image_shape: H, W, C; derived from the dataset.
+    num_classes: K; derived from the dataset.
+    depth: 6 n + 4.
+    width: Multiplier of the channels.
+    mean: Of each channel in 0..1; derived from the dataset.
+    stddev: Likewise.
+    ensemble_size: Members E of a BatchEnsemble; 1 is a single network.
+    rank: Of the members' perturbations of the weights.
+    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2) at first.
+    batch_norm_momentum: Of the moving statistics.
+    batch_norm_epsilon: Added to the variance.
+    sync_batch_norm: Normalise by the statistics of the global batch instead of
+      each replica's own.
+  """
+
+  image_shape: tuple[int, ...] = ()
+  num_classes: int = 0
+  depth: int = 28
+  width: int = 10
+  mean: tuple[float, ...] = ()
+  stddev: tuple[float, ...] = ()
+  ensemble_size: int = 4
+  rank: int = 1
+  fast_weight_stddev: float = 0.5
+  batch_norm_momentum: float = 0.9
+  batch_norm_epsilon: float = 1e-5
+  sync_batch_norm: bool = False
+
+
+@dataclasses.dataclass
+class TrainDataConfig(hyperparams.Config):
+  """Training examples and their augmentation.
+
+  Attributes:
+    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+    global_batch_size: Distinct examples in a step over all replicas; each is
+      seen by every member.
+    num_examples: Use only the first so many; 0 for all.
+    crop_padding: Pixels on each side before a random crop; 0 for none.
+    horizontal_flip: Whether to mirror half of the images.
+  """
+
+  name: str = 'cifar10'
+  data_dir: str = ''
+  global_batch_size: int = 128
+  num_examples: int = 0
+  crop_padding: int = 2
+  horizontal_flip: bool = True
+
+
+@dataclasses.dataclass
+class ValidationDataConfig(hyperparams.Config):
+  """Test examples, of the dataset that `train_data` names.
+
+  They never choose a checkpoint: it is the last one that counts.
+
+  Attributes:
+    global_batch_size: Examples in a step over all replicas.
+    num_examples: Use only the first so many; 0 for all.
+  """
+
+  global_batch_size: int = 500
+  num_examples: int = 0
+
+
+@dataclasses.dataclass
+class ObjectiveConfig(hyperparams.Config):
+  """The loss of an example, averaged over the student's members.
+
+  (1 - weight) * cross-entropy + weight * temperature^2 * KL(teacher||student);
+  only the cross-entropy where there is no teacher.
+
+  Attributes:
+    kind: `cross_entropy` (no teacher); `knowledge`: every member learns the
+      mean of the teacher's probabilities; `head`: member i learns those of the
+      teacher's member i.
+    weight: Of the distillation term, 0..1.
+    temperature: Of both softmaxes in it.
+    label_smoothing: Of the labels in the cross-entropy, 0..1.
+    teacher: Folders of the teacher's runs, whose members are stacked.
+  """
+
+  kind: str = 'cross_entropy'
+  weight: float = 0.9
+  temperature: float = 1.0
+  label_smoothing: float = 0.0
+  teacher: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass
+class TaskConfig(hyperparams.Config):
+  """Image classification by an ensemble.
+
+  Attributes:
+    model: The network.
+    train_data: Training examples.
+    validation_data: Test examples.
+    objective: The loss.
+    l2: lambda of lambda * sum(w^2) over kernels, BatchNorm's scales and
+      offsets, and the dense bias; alpha and gamma are left alone.
+    fast_weight_learning_rate_multiplier: Of alpha's and gamma's learning rate.
+    seed: Of initial weights, order of examples and augmentation.
+  """
+
+  model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+  train_data: TrainDataConfig = dataclasses.field(
+      default_factory=TrainDataConfig
+  )
+  validation_data: ValidationDataConfig = dataclasses.field(
+      default_factory=ValidationDataConfig
+  )
+  objective: ObjectiveConfig = dataclasses.field(
+      default_factory=ObjectiveConfig
+  )
+  l2: float = 3e-4
+  fast_weight_learning_rate_multiplier: float = 0.5
+  seed: int = 0
+
+
+@dataclasses.dataclass
+class TrainerConfig(cfg.TrainerConfig):
+  """Model Garden's trainer, its lengths derived from epochs.
+
+  `train_steps`, `steps_per_loop`, `summary_interval`, `checkpoint_interval`,
+  `validation_interval` (all in steps) and `optimizer_config` are derived where
+  they are left at 0 or unset.
+
+  Attributes:
+    epochs: Of training.
+    base_learning_rate: For 128 distinct examples a step; it grows linearly
+      with the batch.
+    momentum: Of SGD, with Nesterov's form.
+    warmup_epochs: The learning rate rises linearly from 0 over them.
+    decay_fractions: Where the learning rate falls, in fractions of training.
+    decay_rate: The factor by which it falls.
+  """
+
+  epochs: float = 250.0
+  base_learning_rate: float = 0.1
+  momentum: float = 0.9
+  warmup_epochs: float = 1.0
+  decay_fractions: tuple[float, ...] = (0.4, 0.8, 0.9)
+  decay_rate: float = 0.2
+  steps_per_loop: int = 0
+  summary_interval: int = 0
+  checkpoint_interval: int = 0
+  validation_interval: int = 0
+  max_to_keep: int = 2
+  validation_summary_subdir: str = 'clean'
+
+
+@dataclasses.dataclass
+class TeacherConfig(hyperparams.Config):
+  """The deep ensemble that is trained where no teacher is given.
+
+  Its members are single networks on the student's data; what is not named here
+  is as for the student.
+
+  Attributes:
+    ensemble_size: Members M.
+    depth: Of each member.
+    width: Of each member.
+    global_batch_size: Examples in a step over all replicas.
+    epochs: Of each member's training.
+    decay_fractions: Where the learning rate falls.
+    l2: Of each member.
+  """
+
+  ensemble_size: int = 4
+  depth: int = 28
+  width: int = 10
+  global_batch_size: int = 512
+  epochs: float = 200.0
+  decay_fractions: tuple[float, ...] = (0.3, 0.6, 0.8)
+  l2: float = 2e-4
+
+
+@dataclasses.dataclass
+class EvaluationConfig(hyperparams.Config):
+  """The corrupted test sets to evaluate on.
+
+  Attributes:
+    corruptions: Their names; `all` for every one there is, () for none.
+    severities: Out of 1..5.
+  """
+
+  corruptions: tuple[str, ...] = ('all',)
+  severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+
+@dataclasses.dataclass
+class ExperimentConfig(cfg.ExperimentConfig):
+  """A whole experiment; a run folder keeps it as `params.yaml`.
+
+  Attributes:
+    experiment: The registered name that it started from.
+    task: What is learnt.
+    trainer: How long, how fast.
+    runtime: On what; Model Garden's own.
+    teacher: The teacher to train where none is given.
+    evaluation: On which corrupted sets.
+  """
+
+  experiment: str = ''
+  task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+  trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
+  teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
+  evaluation: EvaluationConfig = dataclasses.field(
+      default_factory=EvaluationConfig
+  )

@@ -1,0 +1,65 @@
+"""Random crops and flips, as a pure function of (seed, view, example).
+
+A view is one augmentation of the whole training set. Epoch n trains on view n,
+so a run can be repeated, resumed at any step, and a teacher's logits can be
+stored for the very images that a student sees.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def augmentation_table(
+    num_examples: int, seed: int, view: tf.Tensor, padding: int, flip: bool
+) -> tf.Tensor:
+  """Draws one view's crop and flip for every training example.
+
+  Args:
+    num_examples: N.
+    seed: Of the run.
+    view: Scalar integer, such as the epoch.
+    padding: Pixels added on each side before cropping.
+    flip: Whether half of the images are mirrored.
+
+  Returns:
+    int32 [N, 3]: each example's row offset and column offset, in
+    0..2*padding, and whether it is flipped, 0 or 1.
+  """
+  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
+  offsets = tf.random.stateless_uniform(
+      [num_examples, 2],
+      tf.random.experimental.stateless_fold_in(key, 0),
+      maxval=2 * padding + 1,
+      dtype=tf.int32,
+  )
+  flips = tf.random.stateless_uniform(
+      [num_examples, 1],
+      tf.random.experimental.stateless_fold_in(key, 1),
+      maxval=2 if flip else 1,
+      dtype=tf.int32,
+  )
+  return tf.concat([offsets, flips], axis=1)
+
+
+def augment(images: tf.Tensor, table: tf.Tensor, padding: int) -> tf.Tensor:
+  """Pads with black, crops to the first size, and flips.
+
+  Args:
+    images: [B, H, W, C].
+    table: The examples' rows of `augmentation_table`, [B, 3].
+    padding: As in the table.
+
+  Returns:
+    [B, H, W, C], of the same type.
+  """
+  height, width = images.shape[1:3]
+  sides = [padding, padding]
+  images = tf.pad(images, [[0, 0], sides, sides, [0, 0]])
+  columns = tf.range(width)
+  # Two gathers cut every crop of the batch at once; a flip reads backwards.
+  columns = tf.where(table[:, 2:] == 1, columns[::-1], columns)
+  images = tf.gather(
+      images, table[:, :1] + tf.range(height), axis=1, batch_dims=1
+  )
+  return tf.gather(images, table[:, 1:2] + columns, axis=2, batch_dims=1)

@@ -1,0 +1,58 @@
+"""Corruptions that add random noise to each value by itself.
+
+Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and one random
+generator an example, and returns uint8 [B,H,W,C]. The constants are those of
+CIFAR-10-C, severity 1 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from uncertainty_distill.data.corruptions import pixels
+
+_GAUSSIAN_DEVIATIONS = (0.04, 0.06, 0.08, 0.09, 0.10)
+_SHOT_PHOTONS = (500, 250, 100, 75, 50)
+_IMPULSE_FRACTIONS = (0.01, 0.02, 0.03, 0.05, 0.07)
+
+
+def gaussian_noise(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Adds N(0, c^2) to every value in [0, 1]."""
+  values = np.empty(images.shape)
+  for noise, generator in zip(values, generators, strict=True):
+    generator.standard_normal(out=noise)
+  values *= _GAUSSIAN_DEVIATIONS[severity - 1]
+  values += pixels.to_unit(images)
+  return pixels.to_bytes(values)
+
+
+def shot_noise(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Replaces every value x in [0, 1] by Poisson(c x) / c."""
+  photons = _SHOT_PHOTONS[severity - 1]
+  values = pixels.to_unit(images)
+  values *= photons
+  for rates, generator in zip(values, generators, strict=True):
+    rates[...] = generator.poisson(rates)
+  values /= photons
+  return pixels.to_bytes(values)
+
+
+def impulse_noise(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Sets a fraction c of the values, each by itself, to 0 or 1 at evens."""
+  fraction = _IMPULSE_FRACTIONS[severity - 1]
+  draws = np.empty(images.shape)
+  for draw, generator in zip(draws, generators, strict=True):
+    generator.random(out=draw)
+  # One uniform draw decides both whether a value is hit and which way.
+  values = pixels.to_unit(images)
+  values[draws < fraction] = 0.0
+  values[draws < fraction / 2] = 1.0
+  return pixels.to_bytes(values)

@@ -1,0 +1,134 @@
+"""What identifies a dataset of corrupted images: which corruption, how severe.
+
+These are values that can be compared, sorted and used as keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import difflib
+import enum
+import functools
+
+from uncertainty_distill import errors
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+class Corruption(enum.Enum):
+  """A kind of corruption; its value is its published name.
+
+  In the order of the published families: noise, blur, weather, digital.
+  """
+
+  GAUSSIAN_NOISE = 'gaussian_noise'
+  SHOT_NOISE = 'shot_noise'
+  IMPULSE_NOISE = 'impulse_noise'
+  GAUSSIAN_BLUR = 'gaussian_blur'
+  BRIGHTNESS = 'brightness'
+  CONTRAST = 'contrast'
+  PIXELATE = 'pixelate'
+  JPEG_COMPRESSION = 'jpeg_compression'
+
+  @classmethod
+  def parse(cls, name: str) -> Corruption:
+    """Returns the corruption of a published name, as a user types it.
+
+    Args:
+      name: The published name, such as `gaussian_noise`.
+
+    Raises:
+      InputError: No corruption has that name.
+    """
+    names = [corruption.value for corruption in cls]
+    if name in names:
+      return cls(name)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    raise errors.InputError(
+        'corruption',
+        name,
+        'one of ' + ', '.join(names),
+        f'did you mean {near[0]}?' if near else '',
+    )
+
+
+@functools.total_ordering
+@dataclasses.dataclass(frozen=True)
+class Shift:
+  """How test images differ from those trained on: a corruption, or nothing.
+
+  Sorts clean first, then by corruption in the order of the enum, then by
+  severity.
+
+  Attributes:
+    corruption: The kind of corruption; None for clean images.
+    severity: 1 (least) to 5 (most); 0 for clean images.
+
+  Raises:
+    InputError: The severity does not go with the corruption.
+  """
+
+  corruption: Corruption | None
+  severity: int
+
+  def __post_init__(self):
+    if not isinstance(self.corruption, (Corruption, type(None))):
+      raise errors.InputError(
+          'corruption',
+          self.corruption,
+          'a Corruption, or None for clean images',
+      )
+    severity = self.severity
+    # True == 1 and 1.0 == 1, so membership alone would let both pass.
+    known = SEVERITIES if self.corruption else (0,)
+    if type(severity) is not int or severity not in known:
+      wants = (
+          f'an integer from {SEVERITIES[0]} to {SEVERITIES[-1]} '
+          f'for {self.corruption.value}'
+          if self.corruption
+          else '0 for clean images'
+      )
+      raise errors.InputError('severity', severity, wants)
+
+  def __lt__(self, other: object) -> bool:
+    if not isinstance(other, Shift):
+      return NotImplemented
+    return self._rank < other._rank
+
+  @property
+  def _rank(self) -> tuple[int, int]:
+    kinds = [None, *Corruption]
+    return kinds.index(self.corruption), self.severity
+
+  @property
+  def label(self) -> str:
+    """For display only: `clean` or, for example, `gaussian_noise/3`."""
+    if self.corruption is None:
+      return 'clean'
+    return f'{self.corruption.value}/{self.severity}'
+
+
+CLEAN = Shift(None, 0)
+
+
+def shifts(
+    corruptions: Sequence[Corruption] = tuple(Corruption),
+    severities: Sequence[int] = SEVERITIES,
+) -> list[Shift]:
+  """Returns every corruption at every severity, corruption by corruption.
+
+  Clean images are not among them.
+
+  Args:
+    corruptions: The kinds of corruption.
+    severities: Each from 1 to 5.
+
+  Raises:
+    InputError: A severity is out of range.
+  """
+  return [
+      Shift(corruption, severity)
+      for corruption in corruptions
+      for severity in severities
+  ]

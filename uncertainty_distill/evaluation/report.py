@@ -1,0 +1,197 @@
+"""The report of an evaluation: a table, pictures, and the files behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import json
+import os
+import pathlib
+
+from uncertainty_distill import plots
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.evaluation import summaries
+from uncertainty_distill.evaluation import tables
+
+_MEANINGS = {
+    'accuracy': (
+        "the share of clean test images whose most probable class, by the mean"
+        " of the members' probabilities, is the right one"
+    ),
+    'ece': (
+        'expected calibration error, the distance between confidence and'
+        ' accuracy, averaged over 15 equal-width bins of confidence'
+    ),
+    'nll': (
+        "negative log-likelihood of the mean of the members' probabilities, in"
+        ' nats an image'
+    ),
+    'gibbs_nll': "the mean of the members' own negative log-likelihoods",
+    'c_accuracy': (
+        'accuracy on corrupted test images, its mean over types of corruption,'
+        ' then over severities'
+    ),
+    'c_ece': 'ECE on corrupted test images, averaged likewise',
+    'c_nll': 'NLL on corrupted test images, averaged likewise',
+}
+_CURVES = ('accuracy', 'ece', 'nll')
+
+_Models = Mapping[str, Sequence[results_lib.Result]]
+
+
+def write_report(
+    directory: str | os.PathLike[str],
+    title: str,
+    rows: Mapping[str, summaries.Aggregate],
+    results: Sequence[results_lib.Result],
+    how_it_was_made: Mapping[str, str | Sequence[str]],
+    sizes: Mapping[str, tables.ModelSize] | None = None,
+) -> pathlib.Path:
+  """Writes a folder that says what was found, and how.
+
+  The files are `report.md`, `summary.json` (from labels to figures to `mean`
+  and `std`), `results.csv`, `results.json`, `plots/reliability.png` and
+  `plots/severity.png`. Each is replaced whole and depends on the arguments
+  only, so that writing again changes nothing.
+
+  Args:
+    directory: The folder; made if it is not there.
+    title: The heading.
+    rows: From models' labels to their aggregates, as `tables.table` takes them.
+    results: The records behind the rows; they give the pictures.
+    how_it_was_made: From a heading such as `Machine` to a text, or to several
+      lines (commands) that are shown as they are.
+    sizes: From models' labels to their sizes.
+
+  Returns:
+    The path of `report.md`.
+
+  Raises:
+    OSError: The folder cannot be written.
+  """
+  directory = pathlib.Path(directory)
+  (directory / 'plots').mkdir(parents=True, exist_ok=True)
+  metadata = {'title': title, 'how_it_was_made': dict(how_it_was_made)}
+  results_lib.write_json(results, directory / 'results.json', metadata)
+  results_lib.write_csv(results, directory / 'results.csv')
+  results_lib.write_text(directory / 'summary.json', _summary_json(rows))
+  models = summaries.by_model(results)
+  sections = [
+      f'# {title}',
+      tables.table(rows, sizes),
+      _explanation(models),
+      *_reliability(directory, models),
+      *_severity(directory, models),
+      '## How it was made',
+      *(_made(heading, text) for heading, text in how_it_was_made.items()),
+  ]
+  # Last, so that what it links to is there whenever it is.
+  path = directory / 'report.md'
+  results_lib.write_text(path, '\n\n'.join(sections) + '\n')
+  return path
+
+
+def _summary_json(rows: Mapping[str, summaries.Aggregate]) -> str:
+  """Returns the aggregates as JSON; numbers as in `results.write_json`."""
+  content = {
+      label: {
+          name: {
+              'mean': results_lib.json_number(mean),
+              'std': (
+                  None if deviation is None
+                  else results_lib.json_number(deviation)
+              ),
+          }
+          for name, (mean, deviation) in figures.items()
+      }
+      for label, figures in rows.items()
+  }
+  return json.dumps(content, indent=2, allow_nan=False) + '\n'
+
+
+def _explanation(models: _Models) -> str:
+  """Says what the columns mean, and what the averages are over."""
+  lines = [
+      f'- **{heading}**: {_MEANINGS[name]}.'
+      for name, heading in tables.COLUMNS.items()
+  ]
+  seeds, shifts = [], {}
+  for label, records in models.items():
+    numbers = dict.fromkeys(result.seed for result in records)
+    if len(numbers) > 1:
+      names = ', '.join(map(str, numbers))
+      seeds.append(f'{plots.display_name(label)} ({names})')
+    for seed in numbers:
+      seen = frozenset(r.shift for r in records if r.seed == seed)
+      shifts.setdefault(seen, []).append(plots.display_name(label))
+  if seeds:
+    lines.append(
+        f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.'
+    )
+  if len(shifts) > 1:
+    lines.append(
+        '- **Take care**: not all were evaluated on the same corruptions, so'
+        ' their corrupted figures do not compare. Sets of images: '
+        + '; '.join(
+            f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
+            for seen, labels in shifts.items()
+        ) + '.'
+    )
+  return '\n'.join(lines)
+
+
+def _reliability(directory: pathlib.Path, models: _Models) -> list[str]:
+  """Draws calibration on clean images; returns the section that shows it."""
+  bins = {}
+  for label, records in models.items():
+    # One seed, not all: errors of opposite sign would cancel between seeds, and
+    # the diagram would look better calibrated than any of its models.
+    for result in records:
+      if result.shift == corruptions.CLEAN:
+        bins[label] = (
+            result.bin_count, result.bin_confidence, result.bin_correct
+        )
+        break
+  if not bins:
+    return []
+  fig = plots.reliability_diagram(bins)
+  plots.save(fig, directory / 'plots' / 'reliability.png')
+  return [
+      '## Calibration on clean images',
+      '![Reliability diagrams](plots/reliability.png)',
+      'Accuracy against confidence, and the share of the images in each bin of'
+      ' confidence, for the first seed of each model.',
+  ]
+
+
+def _severity(directory: pathlib.Path, models: _Models) -> list[str]:
+  """Draws metrics under corruption; returns the section that shows them."""
+  types = dict.fromkeys(
+      shift.corruption.value
+      for shift in sorted(r.shift for records in models.values()
+                          for r in records)
+      if shift.corruption
+  )
+  if not types:
+    return []
+  fig = plots.severity_curves({
+      tables.COLUMNS[name]: {
+          label: summaries.by_severity(records, name)
+          for label, records in models.items()
+      }
+      for name in _CURVES
+  })
+  plots.save(fig, directory / 'plots' / 'severity.png')
+  return [
+      '## Under corruption',
+      '![Metrics against severity](plots/severity.png)',
+      'Lines join the means over types of corruption, bars span the middle half'
+      f' of the types: {", ".join(types)}.',
+  ]
+
+
+def _made(heading: str, text: str | Sequence[str]) -> str:
+  """Returns a line, or several lines as a block of code."""
+  if isinstance(text, str):
+    return f'**{heading}**: {text}'
+  return '\n'.join([f'**{heading}**:', '', '```', *text, '```'])

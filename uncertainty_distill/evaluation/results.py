@@ -1,0 +1,207 @@
+"""What an evaluation found: records, and the files that hold them.
+
+A `Result` holds one model's figures on one shift of the test set. `summaries`
+averages them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+from uncertainty_distill import errors
+from uncertainty_distill.data import corruptions
+
+FIGURES = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
+
+_BINS = ('bin_count', 'bin_confidence', 'bin_correct')
+_FORMAT = 'uncertainty_distill.results.v1'
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """One model's figures on the test set under one shift.
+
+  Attributes:
+    model: What the model is, such as `deep_ensemble`; the same for every seed.
+    seed: The seed that it was trained with; None where it has none of its own.
+    shift: The corruption and severity of the images.
+    num_examples: How many images were scored.
+    figures: A number for every name in `FIGURES`; likelihoods in nats.
+    bin_count: The number of examples in each equal-width bin of confidence.
+    bin_confidence: The sum of their confidences, bin by bin.
+    bin_correct: How many of them are classified correctly, bin by bin.
+
+  Raises:
+    InputError: A figure is missing or unknown, or the bins differ in number.
+  """
+
+  model: str
+  seed: int | None
+  shift: corruptions.Shift
+  num_examples: int
+  figures: Mapping[str, float]
+  bin_count: tuple[float, ...]
+  bin_confidence: tuple[float, ...]
+  bin_correct: tuple[float, ...]
+
+  def __post_init__(self):
+    if set(self.figures) != set(FIGURES):
+      raise errors.InputError(
+          'figures', sorted(self.figures), 'exactly ' + ', '.join(FIGURES)
+      )
+    # Plain floats, whatever array types came in: files then hold what memory
+    # holds, and a record read back equals the one that was written.
+    figures = {name: float(self.figures[name]) for name in FIGURES}
+    object.__setattr__(self, 'figures', figures)
+    object.__setattr__(self, 'num_examples', int(self.num_examples))
+    for name in _BINS:
+      sums = tuple(float(value) for value in getattr(self, name))
+      object.__setattr__(self, name, sums)
+    sizes = [len(getattr(self, name)) for name in _BINS]
+    if len(set(sizes)) != 1:
+      raise errors.InputError('bins', sizes, 'three sequences of one length')
+
+
+def write_json(
+    results: Sequence[Result],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+  """Writes results as JSON, one record a line.
+
+  The file is an object of three members:
+    format: "uncertainty_distill.results.v1".
+    metadata: The object given, as it is.
+    results: A list of objects with `model` (string), `seed` (integer or null),
+      `corruption` (its name, null for clean images), `severity` (integer, 0 for
+      clean images), `num_examples` (integer), `figures` (an object with a
+      number for each of `FIGURES`) and `bin_count`, `bin_confidence` and
+      `bin_correct` (lists of numbers, sums over each bin's examples). A number
+      that JSON lacks is one of the strings "nan", "inf", "-inf".
+
+  Args:
+    results: The records.
+    path: The file, in a folder that exists; replaced whole or not at all.
+    metadata: Anything that JSON can hold: versions, commands.
+
+  Raises:
+    OSError: The file cannot be written.
+  """
+  metadata = json.dumps(dict(metadata or {}), allow_nan=False)
+  records = ',\n'.join(
+      json.dumps(_to_json(result), allow_nan=False) for result in results
+  )
+  write_text(path, (
+      f'{{"format": "{_FORMAT}",\n"metadata": {metadata},\n'
+      f'"results": [\n{records}\n]}}\n'
+  ))
+
+
+def read_json(
+    path: str | os.PathLike[str],
+) -> tuple[list[Result], dict[str, Any]]:
+  """Reads what `write_json` wrote.
+
+  Returns:
+    The records and the metadata.
+
+  Raises:
+    InputError: There is no such file, or it holds something else.
+  """
+  try:
+    content = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
+    if content['format'] != _FORMAT:
+      raise ValueError(f'its format is {content["format"]!r}')
+    records = [_from_json(record) for record in content['results']]
+    return records, dict(content['metadata'])
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise errors.InputError(
+        'results file', os.fspath(path), f'a file of format {_FORMAT}',
+        f'reading it failed with {type(error).__name__}: {error}',
+    ) from error
+
+
+def write_csv(
+    results: Sequence[Result], path: str | os.PathLike[str]
+) -> None:
+  """Writes one line for each model, seed, corruption and severity.
+
+  The columns are `model`, `seed` (empty where there is none), `corruption`
+  (`clean` for clean images), `severity`, `num_examples` and `FIGURES`.
+
+  Args:
+    results: The records.
+    path: The file, in a folder that exists; replaced whole or not at all.
+
+  Raises:
+    OSError: The file cannot be written.
+  """
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator='\n')
+  writer.writerow(
+      ('model', 'seed', 'corruption', 'severity', 'num_examples', *FIGURES)
+  )
+  for result in results:
+    corruption = result.shift.corruption
+    writer.writerow((
+        result.model,
+        result.seed,
+        corruption.value if corruption else 'clean',
+        result.shift.severity,
+        result.num_examples,
+        *result.figures.values(),
+    ))
+  write_text(path, text.getvalue())
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+  """Writes a text file that readers see whole, or as it was before."""
+  path = pathlib.Path(path)
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    temporary.write_text(text, encoding='utf-8', newline='\n')
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def json_number(value: float) -> float | str:
+  """Returns the number, or its name where strict JSON has no number for it."""
+  return value if math.isfinite(value) else str(value)
+
+
+def _to_json(result: Result) -> dict[str, Any]:
+  """Returns a record as `write_json` lays it down."""
+  corruption = result.shift.corruption
+  return {
+      'model': result.model,
+      'seed': result.seed,
+      'corruption': corruption.value if corruption else None,
+      'severity': result.shift.severity,
+      'num_examples': result.num_examples,
+      'figures': {k: json_number(value) for k, value in result.figures.items()},
+      **{name: list(map(json_number, getattr(result, name))) for name in _BINS},
+  }
+
+
+def _from_json(record: Mapping[str, Any]) -> Result:
+  """Inverts `_to_json`; `Result` makes floats of strings."""
+  corruption = record['corruption']
+  if corruption is not None:
+    corruption = corruptions.Corruption.parse(corruption)
+  return Result(
+      model=record['model'],
+      seed=record['seed'],
+      shift=corruptions.Shift(corruption, record['severity']),
+      num_examples=record['num_examples'],
+      figures=record['figures'],
+      **{name: record[name] for name in _BINS},
+  )

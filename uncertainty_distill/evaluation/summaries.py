@@ -1,0 +1,141 @@
+"""Averages of results over corruptions, severities and seeds.
+
+The order is that of the paper: a metric for each type of corruption and
+severity, its mean over types, then over severities, then over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+import math
+import statistics
+from typing import TypeVar
+
+from uncertainty_distill import errors
+from uncertainty_distill.evaluation import results as results_lib
+
+CORRUPTED = 'c_'
+
+Result = results_lib.Result
+Summary = dict[str, float]
+Aggregate = dict[str, tuple[float, float | None]]
+
+_Key = TypeVar('_Key', bound=Hashable)
+
+
+def summary(results: Sequence[Result]) -> Summary:
+  """Averages the results of one model and one seed.
+
+  Corrupted figures are means over the types of corruption at each severity,
+  then over severities; the order matters where not every type has every
+  severity.
+
+  Args:
+    results: Records of one model and seed, at most one for each shift.
+
+  Returns:
+    Every name in `FIGURES` on clean images, and with the prefix `c_` its
+    average on corrupted ones; those without results are absent.
+
+  Raises:
+    InputError: Several models or seeds, or a shift twice.
+  """
+  owners = sorted({(result.model, str(result.seed)) for result in results})
+  if len(owners) > 1:
+    raise errors.InputError('results', owners, 'one model and one seed')
+  shifts = [result.shift for result in results]
+  twice = [shift for shift in shifts if shifts.count(shift) > 1]
+  if twice:
+    raise errors.InputError('results', twice[0], 'each shift once')
+  averages = {}
+  for name in results_lib.FIGURES:
+    severities = by_severity(results, name)
+    clean = severities.pop(0, None)
+    if clean is not None:
+      averages[name] = clean[0]
+    if severities:
+      averages[CORRUPTED + name] = statistics.fmean(
+          statistics.fmean(values) for values in severities.values()
+      )
+  return averages
+
+
+def by_severity(
+    results: Iterable[Result], name: str
+) -> dict[int, tuple[float, ...]]:
+  """Gathers one model's figure at each severity.
+
+  Args:
+    results: Records of one model, of one seed or several.
+    name: One of `FIGURES`.
+
+  Returns:
+    From each severity (0 for clean), in order, to the values of the types of
+    corruption; a type's value is its mean over seeds.
+  """
+  seeds = _group(results, lambda result: result.shift)
+  severities: dict[int, list[float]] = {}
+  for shift in sorted(seeds, key=lambda shift: shift.severity):
+    mean = statistics.fmean(result.figures[name] for result in seeds[shift])
+    severities.setdefault(shift.severity, []).append(mean)
+  return {severity: tuple(values) for severity, values in severities.items()}
+
+
+def aggregate(summaries: Sequence[Summary]) -> Aggregate:
+  """Returns each figure's mean and standard deviation over seeds.
+
+  The deviation is the sample's (divided by one less than the number of seeds).
+  With one seed it is None, not 0: nothing is known about the spread.
+
+  Args:
+    summaries: One for each seed. A figure that one of them lacks is left out,
+      since a mean over fewer seeds than its neighbours' would mislead.
+  """
+  if not summaries:
+    return {}
+  averages = {}
+  for name in summaries[0]:
+    if all(name in other for other in summaries):
+      values = [other[name] for other in summaries]
+      # Two passes in plain arithmetic: `statistics.stdev` refuses NaN.
+      mean = statistics.fmean(values)
+      squares = sum((value - mean) ** 2 for value in values)
+      deviation = math.sqrt(squares / (len(values) - 1)) if values[1:] else None
+      averages[name] = (mean, deviation)
+  return averages
+
+
+def aggregate_models(results: Iterable[Result]) -> dict[str, Aggregate]:
+  """Summarises every model and seed, and aggregates each model's seeds.
+
+  Args:
+    results: Records of any models and seeds.
+
+  Returns:
+    From each model's label, in order of appearance, to its aggregate.
+
+  Raises:
+    InputError: A model has two records of the same seed and shift.
+  """
+  return {
+      label: aggregate([
+          summary(seed)
+          for seed in _group(records, lambda result: result.seed).values()
+      ])
+      for label, records in by_model(results).items()
+  }
+
+
+def by_model(results: Iterable[Result]) -> dict[str, list[Result]]:
+  """Returns the records of each model, models in order of appearance."""
+  return _group(results, lambda result: result.model)
+
+
+def _group(
+    results: Iterable[Result], key: Callable[[Result], _Key]
+) -> dict[_Key, list[Result]]:
+  """Returns the records by `key(record)`, in order of appearance."""
+  groups: dict[_Key, list[Result]] = {}
+  for result in results:
+    groups.setdefault(key(result), []).append(result)
+  return groups

@@ -1,0 +1,71 @@
+"""Proper scores of an ensemble's probabilities: likelihoods and Brier score."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:
+  """Logarithm of the members' mean probabilities, log(1/E sum_e p_e).
+
+  Args:
+    member_log_probs: Float32 tensor [E,B,K].
+
+  Returns:
+    Float32 tensor [B,K]; finite also where every probability underflows.
+  """
+  members = tf.cast(tf.shape(member_log_probs)[0], tf.float32)
+  return tf.reduce_logsumexp(member_log_probs, axis=0) - tf.math.log(members)
+
+
+def negative_log_likelihood(
+    log_probs: tf.Tensor, labels: tf.Tensor
+) -> tf.Tensor:
+  """-log p_label of each example.
+
+  Args:
+    log_probs: Float32 tensor [B,K], or [E,B,K] for each member's.
+    labels: Int32 tensor [B]. A label outside [0, K) raises on the CPU and
+      gives NaN on other devices and under XLA.
+
+  Returns:
+    Float32 tensor [B] or [E,B], in nats.
+  """
+  labels = tf.broadcast_to(labels, tf.shape(log_probs)[:-1])
+  # Log_probs are logits of themselves. Unlike a one-hot product, this operation
+  # does not score a label that is no class.
+  return tf.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=labels, logits=log_probs
+  )
+
+
+def gibbs_negative_log_likelihood(
+    member_log_probs: tf.Tensor, labels: tf.Tensor
+) -> tf.Tensor:
+  """Mean of the members' NLLs, 1/E sum_e -log p_e,label.
+
+  By Jensen's inequality it is at least the NLL of the mean prediction.
+
+  Args:
+    member_log_probs: Float32 tensor [E,B,K].
+    labels: Int32 tensor [B], as for `negative_log_likelihood`.
+
+  Returns:
+    Float32 tensor [B], in nats.
+  """
+  member_nll = negative_log_likelihood(member_log_probs, labels)
+  return tf.reduce_mean(member_nll, axis=0)
+
+
+def brier_score(probs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+  """sum_k (p_k - y_k)^2 with y the one-hot label (Brier 1950).
+
+  Args:
+    probs: Float32 tensor [B,K].
+    labels: Int32 tensor [B], classes in [0, K).
+
+  Returns:
+    Float32 tensor [B] in [0, 2].
+  """
+  targets = tf.one_hot(labels, tf.shape(probs)[-1])
+  return tf.reduce_sum(tf.square(probs - targets), axis=-1)

@@ -1,0 +1,221 @@
+"""One pass over logits for sums from which every figure of merit follows.
+
+The sums are additive, so those of batches, replicas and machines are added,
+and the figures are computed once from the total.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import tensorflow as tf
+import tf_keras
+
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import calibration
+from uncertainty_distill.metrics import likelihood
+
+
+def sufficient_statistics(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    mask: tf.Tensor | None = None,
+    num_bins: int = 15,
+) -> dict[str, tf.Tensor]:
+  """Sums over the examples of a batch.
+
+  Each statistic but `gibbs_nll` and `member_correct` is of the members' mean
+  probabilities. Their most probable class, the first of those that tie, is the
+  predicted class, and its probability the confidence.
+
+  Args:
+    logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
+    labels: Integer tensor [B]. A label outside [0, K) raises on the CPU and
+      makes the likelihoods NaN on other devices and under XLA.
+    mask: Bool or float tensor [B], how often each example counts; None counts
+      each once. Where it is 0, logits and labels may be anything, also NaN.
+    num_bins: The number of bins for the calibration error.
+
+  Returns:
+    Float32 tensors: the scalars `count` (examples), `correct`, `nll` and
+    `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
+    `brier`; `member_correct` [E]; and by bin of the confidence, each
+    [num_bins], `bin_count`, `bin_confidence` and `bin_correct`.
+
+  Raises:
+    InputError: If a shape is not as above, or there is no bin.
+  """
+  return _sums(*_padding_removed(logits, labels, mask), num_bins)
+
+
+def figures(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+  """Figures of merit from the sums of `sufficient_statistics`.
+
+  Args:
+    statistics: The sums, as tensors, NumPy arrays or lists of numbers.
+
+  Returns:
+    Scalar tensors: `accuracy`, `ece` (expected calibration error), `nll` and
+    `gibbs_nll` (nats per example), `brier`, and `member_accuracy` (the mean of
+    the members'). All are NaN if no example was counted.
+  """
+  sums = {key: tf.convert_to_tensor(value) for key, value in statistics.items()}
+  count = sums['count']
+  return {
+      'accuracy': sums['correct'] / count,
+      'ece': calibration.expected_calibration_error(
+          sums['bin_count'], sums['bin_confidence'], sums['bin_correct']
+      ),
+      'nll': sums['nll'] / count,
+      'gibbs_nll': sums['gibbs_nll'] / count,
+      'brier': sums['brier'] / count,
+      'member_accuracy': tf.reduce_mean(sums['member_correct'] / count),
+  }
+
+
+class ClassificationStatistics(tf_keras.metrics.Metric):
+  """Accumulates `sufficient_statistics` over batches and replicas."""
+
+  def __init__(
+      self, ensemble_size: int, num_bins: int = 15, name: str = 'statistics'
+  ):
+    """Creates one variable per sum, all zero.
+
+    Args:
+      ensemble_size: E, the members in the logits to come.
+      num_bins: The number of bins for the calibration error.
+      name: The metric's name.
+    """
+    super().__init__(name=name, dtype=tf.float32)
+    self._ensemble_size = ensemble_size
+    self._num_bins = num_bins
+    shapes = {
+        **dict.fromkeys(('count', 'correct', 'nll', 'gibbs_nll', 'brier'), ()),
+        'member_correct': (ensemble_size,),
+        **dict.fromkeys(
+            ('bin_count', 'bin_confidence', 'bin_correct'), (num_bins,)
+        ),
+    }
+    self._sums = {
+        key: self.add_weight(name=key, shape=shape, initializer='zeros')
+        for key, shape in shapes.items()
+    }
+
+  # Keras would have AutoGraph convert this, which hides the type of its errors.
+  @tf.autograph.experimental.do_not_convert
+  def update_state(
+      self,
+      logits: tf.Tensor,
+      labels: tf.Tensor,
+      mask: tf.Tensor | None = None,
+  ) -> None:
+    """Adds a batch; the arguments are those of `sufficient_statistics`.
+
+    Args:
+      logits: Float tensor [E,B,K].
+      labels: Integer tensor [B].
+      mask: Bool or float tensor [B], or None.
+
+    Raises:
+      InputError: If a shape is not as above, E included.
+    """
+    added = sufficient_statistics(logits, labels, mask, self._num_bins)
+    if not added['member_correct'].shape.is_compatible_with(
+        [self._ensemble_size]
+    ):
+      raise errors.InputError(
+          'logits', logits.shape, f'{self._ensemble_size} members, as announced'
+      )
+    for key, variable in self._sums.items():
+      variable.assign_add(added[key])
+
+  def statistics(self) -> dict[str, tf.Tensor]:
+    """The sums so far, under the names of `sufficient_statistics`.
+
+    Outside of a replica they are summed over the replicas.
+    """
+    return {
+        key: tf.convert_to_tensor(variable)
+        for key, variable in self._sums.items()
+    }
+
+  def result(self) -> dict[str, tf.Tensor]:
+    """The scalar `figures` of all batches since the last reset."""
+    return figures(self.statistics())
+
+  def reset_state(self) -> None:
+    """Sets every sum to zero."""
+    # The base class assigns scalars, which the vectors among the sums refuse.
+    for variable in self._sums.values():
+      variable.assign(tf.zeros(variable.shape, variable.dtype))
+
+  def get_config(self) -> dict[str, Any]:
+    """The constructor's arguments."""
+    return {
+        'ensemble_size': self._ensemble_size,
+        'num_bins': self._num_bins,
+        'name': self.name,
+    }
+
+
+def _padding_removed(
+    logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Checks shapes; returns float32 logits, int32 labels, float32 weights."""
+  logits = tf.cast(logits, tf.float32)
+  labels = tf.cast(labels, tf.int32)
+  if logits.shape.rank != 3:
+    raise errors.InputError(
+        'logits', logits.shape, 'logits [members, examples, classes]'
+    )
+  if mask is None:
+    weights = tf.ones(tf.shape(logits)[1:2])
+  else:
+    weights = tf.cast(mask, tf.float32)
+  for name, vector in (('labels', labels), ('mask', weights)):
+    if not vector.shape.is_compatible_with(logits.shape[1:2]):
+      raise errors.InputError(
+          name,
+          vector.shape.as_list(),
+          f'one value per example, shape {logits.shape.as_list()[1:2]}',
+      )
+  # A weight of 0 alone would not do: 0 times NaN is NaN.
+  counted = weights > 0.0
+  logits = tf.where(counted[tf.newaxis, :, tf.newaxis], logits, 0.0)
+  return logits, tf.where(counted, labels, 0), weights
+
+
+def _sums(
+    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, num_bins: int
+) -> dict[str, tf.Tensor]:
+  """`sufficient_statistics` of checked arguments without padding's NaNs."""
+  member_log_probs = tf.nn.log_softmax(logits)
+  log_probs = likelihood.mean_log_probs(member_log_probs)
+  probs = tf.exp(log_probs)
+  correct = _hits(probs, labels)
+  bin_count, bin_confidence, bin_correct = calibration.calibration_bins(
+      tf.reduce_max(probs, axis=-1), correct, weights, num_bins
+  )
+
+  def total(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(values * weights, axis=-1)
+
+  return {
+      'count': tf.reduce_sum(weights),
+      'correct': total(correct),
+      'nll': total(likelihood.negative_log_likelihood(log_probs, labels)),
+      'gibbs_nll': total(
+          likelihood.gibbs_negative_log_likelihood(member_log_probs, labels)
+      ),
+      'brier': total(likelihood.brier_score(probs, labels)),
+      'member_correct': total(_hits(member_log_probs, labels)),
+      'bin_count': bin_count,
+      'bin_confidence': bin_confidence,
+      'bin_correct': bin_correct,
+  }
+
+
+def _hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+  """1.0 where the highest of scores [...,B,K] is the label's, else 0.0."""
+  predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
+  return tf.cast(tf.equal(predicted, labels), tf.float32)

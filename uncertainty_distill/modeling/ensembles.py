@@ -1,0 +1,170 @@
+"""Everything is an ensemble: images [B, H, W, C] -> logits [E, B, K]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import layers
+from uncertainty_distill.modeling import members
+from uncertainty_distill.modeling.wide_resnet import wide_resnet
+
+
+class Standardize(tf_keras.layers.Layer):
+  """Takes images of 0..255 to (images / 255 - mean) / stddev, per channel.
+
+  It is part of the model, so that a teacher and a student may standardise in
+  different ways, and a served model takes plain images.
+  """
+
+  def __init__(self, mean: Sequence[float], stddev: Sequence[float], **kwargs):
+    super().__init__(**kwargs)
+    self.mean = tuple(mean)
+    self.stddev = tuple(stddev)
+
+  def call(self, images):
+    # In float32 before the compute type: bfloat16 holds 8 bits of an image's
+    # 8, but not of its quotients.
+    scale = 1.0 / (255.0 * tf.constant(self.stddev))
+    shift = tf.constant(self.mean) / tf.constant(self.stddev)
+    return tf.cast(tf.cast(images, tf.float32) * scale - shift,
+                   self.compute_dtype)
+
+  def get_config(self):
+    return {**super().get_config(), 'mean': self.mean, 'stddev': self.stddev}
+
+
+def _layer_factories(ensemble_size, rank, fast_weight_stddev):
+  """Returns what makes a convolution and what makes a dense layer."""
+
+  def options():
+    # New objects for each layer: an unseeded initialiser repeats its values.
+    shared = {'kernel_initializer': tf_keras.initializers.HeNormal()}
+    if ensemble_size == 1:
+      return shared
+    fast = functools.partial(
+        tf_keras.initializers.RandomNormal, mean=1.0, stddev=fast_weight_stddev
+    )
+    return {
+        **shared,
+        'ensemble_size': ensemble_size,
+        'rank': rank,
+        'alpha_initializer': fast(),
+        'gamma_initializer': fast(),
+    }
+
+  def conv(filters, kernel_size, strides, name):
+    single = ensemble_size == 1
+    layer = tf_keras.layers.Conv2D if single else layers.Conv2DBatchEnsemble
+    return layer(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding='same',
+        use_bias=False,
+        name=name,
+        **options(),
+    )
+
+  def dense(units, name):
+    single = ensemble_size == 1
+    layer = tf_keras.layers.Dense if single else layers.DenseBatchEnsemble
+    return layer(units, name=name, **options())
+
+  return conv, dense
+
+
+def build_model(
+    *,
+    image_shape: Sequence[int],
+    num_classes: int,
+    depth: int,
+    width: int,
+    mean: Sequence[float],
+    stddev: Sequence[float],
+    ensemble_size: int = 1,
+    rank: int = 1,
+    fast_weight_stddev: float = 0.5,
+    batch_norm_momentum: float = 0.9,
+    batch_norm_epsilon: float = 1e-5,
+    sync_batch_norm: bool = False,
+) -> tf_keras.Model:
+  """Builds a Wide ResNet: one network, or a BatchEnsemble of several members.
+
+  The members share the kernels and the BatchNorm layers; each has its own
+  alpha and gamma in every convolution and in the dense layer, and its own bias
+  of the logits.
+
+  Args:
+    image_shape: H, W, C.
+    num_classes: K.
+    depth: 6 n + 4.
+    width: Multiplier of the channels.
+    mean: Of each channel of the training images, in 0..1.
+    stddev: Likewise.
+    ensemble_size: E; 1 is a plain network.
+    rank: Of the members' perturbations.
+    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2).
+    batch_norm_momentum: Of the moving statistics.
+    batch_norm_epsilon: Added to the variance.
+    sync_batch_norm: Whether training normalises by the statistics of the
+      global batch rather than of each replica's.
+
+  Returns:
+    A model that takes uint8 images [B, H, W, C] and returns float32 logits
+    [E, B, K].
+
+  Raises:
+    InputError: If the depth is not 6 n + 4.
+  """
+  conv, dense = _layer_factories(ensemble_size, rank, fast_weight_stddev)
+  norm = functools.partial(
+      tf_keras.layers.BatchNormalization,
+      momentum=batch_norm_momentum,
+      epsilon=batch_norm_epsilon,
+      synchronized=sync_batch_norm,
+  )
+  images = tf_keras.Input(tuple(image_shape), dtype=tf.uint8, name='images')
+  x = Standardize(mean, stddev, name='standardize')(images)
+  if ensemble_size > 1:
+    x = members.TileMembers(ensemble_size, name='tile')(x)
+  logits = wide_resnet(
+      x,
+      depth=depth,
+      width=width,
+      num_classes=num_classes,
+      conv=conv,
+      dense=dense,
+      norm=norm,
+  )
+  logits = members.SplitMembers(ensemble_size, name='split')(logits)
+  return tf_keras.Model(images, logits, name=f'wide_resnet_{depth}_{width}')
+
+
+class DeepEnsemble(tf_keras.Model):
+  """Models side by side: the members of all of them, in order.
+
+  Called with images [B, H, W, C], it returns logits [M, B, K], M being the sum
+  of the models' members.
+  """
+
+  def __init__(self, models: Sequence[tf_keras.Model], **kwargs):
+    """Stacks models of the same images and classes.
+
+    Args:
+      models: Each takes [B, H, W, C] and returns [E, B, K].
+      **kwargs: Of `tf_keras.Model`.
+
+    Raises:
+      InputError: If there is no model.
+    """
+    super().__init__(**kwargs)
+    if not models:
+      raise InputError('models', models, 'at least one model')
+    self.models = list(models)
+
+  def call(self, images, training=None):
+    return tf.concat([m(images, training=training) for m in self.models], 0)

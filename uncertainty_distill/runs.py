@@ -1,0 +1,197 @@
+"""Run folders: each describes itself, so that no flag rebuilds its model.
+
+A run folder holds `params.yaml` (the resolved experiment), checkpoints whose
+number is their step, TensorBoard's event files in `train/`, `clean/` and
+`corrupted/`, and `train.log`. What follows training (`results.json`,
+`report.md`, `saved_model/`) is written there by others.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill import configs
+from uncertainty_distill import modeling
+from uncertainty_distill.errors import InputError
+import yaml
+
+PARAMS_FILE = 'params.yaml'
+
+# What may differ when a folder's run is taken up again: where it runs, how
+# often it reports, and on what it is evaluated.
+_NOT_IDENTITY = (
+    ('runtime',),
+    ('evaluation',),
+    ('teacher',),
+    ('task', 'validation_data'),
+    ('task', 'train_data', 'data_dir'),
+    ('trainer', 'steps_per_loop'),
+    ('trainer', 'summary_interval'),
+    ('trainer', 'checkpoint_interval'),
+    ('trainer', 'validation_interval'),
+    ('trainer', 'max_to_keep'),
+)
+
+
+class RunFolder:
+  """One trained, or partly trained, model.
+
+  Attributes:
+    path: Of the folder.
+    config: The resolved experiment.
+  """
+
+  def __init__(self, path: str, config: configs.ExperimentConfig):
+    self.path = path
+    self.config = config
+
+  @property
+  def checkpoint(self) -> str | None:
+    """The newest checkpoint's path prefix, or None."""
+    return tf.train.latest_checkpoint(self.path)
+
+  @property
+  def step(self) -> int:
+    """The newest checkpoint's global step; 0 without one."""
+    match = re.search(r'-(\d+)$', self.checkpoint or '')
+    return int(match.group(1)) if match else 0
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether training has come to its end."""
+    return self.step >= self.config.trainer.train_steps
+
+  def load_model(self) -> tf_keras.Model:
+    """Rebuilds the model with the weights of the newest checkpoint.
+
+    Raises:
+      InputError: If there is no checkpoint, or it is of another model.
+    """
+    if self.checkpoint is None:
+      raise InputError(
+          'run folder', self.path, 'one with a checkpoint', 'train it first'
+      )
+    model = modeling.build_model(**self.config.task.model.as_dict())
+    restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
+    try:
+      # Every weight of the model must be there; the optimizer's are left.
+      restored.assert_existing_objects_matched().expect_partial()
+    except AssertionError as error:
+      raise InputError(
+          'run folder', self.path,
+          f'a checkpoint of the model that its {PARAMS_FILE} describes',
+      ) from error
+    return model
+
+
+def is_run(path: str) -> bool:
+  """Tells whether a folder is a run folder."""
+  return os.path.isfile(os.path.join(path, PARAMS_FILE))
+
+
+def open_run(path: str, argument: str) -> RunFolder:
+  """Opens an existing run folder.
+
+  Args:
+    path: Of the folder.
+    argument: The flag that it comes from, for the message of an error.
+
+  Raises:
+    InputError: If there is no run, or its description cannot be read.
+  """
+  if not is_run(path):
+    problem = 'an empty' if os.path.isdir(path) and not os.listdir(
+        path) else 'not a run' if os.path.isdir(path) else 'a missing'
+    raise InputError(
+        argument, path, f'a run folder with {PARAMS_FILE}',
+        f'this is {problem} folder',
+    )
+  config = configs.ExperimentConfig()
+  file = os.path.join(path, PARAMS_FILE)
+  configs.override(config, configs.read_yaml(file, argument), file)
+  return RunFolder(path, config)
+
+
+def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
+  """Opens a run folder for training, making it where it is new.
+
+  Args:
+    path: Of the folder.
+    config: The resolved experiment.
+
+  Raises:
+    InputError: If the folder belongs to another experiment, holds something
+      else, or cannot be written.
+  """
+  make_writable(path, '--model_dir')
+  if is_run(path):
+    there = open_run(path, '--model_dir').config
+    difference = _difference(_identity(there), _identity(config))
+    if difference:
+      name, old, new = difference
+      raise InputError(
+          '--model_dir', path, f'a new folder: this one belongs to a run with '
+          f'{name}={old!r}, not {new!r}', 'choose another folder, or remove it'
+      )
+  text = yaml.safe_dump(_plain(config.as_dict()), sort_keys=False)
+  temporary = os.path.join(path, f'.{PARAMS_FILE}.tmp')
+  with open(temporary, 'w', encoding='utf-8') as file:
+    file.write(text)
+  os.replace(temporary, os.path.join(path, PARAMS_FILE))
+  return RunFolder(path, config)
+
+
+def make_writable(path: str, argument: str) -> None:
+  """Makes a folder and checks that files can be written there.
+
+  Raises:
+    InputError: If not.
+  """
+  probe = os.path.join(path, '.writable')
+  try:
+    os.makedirs(path, exist_ok=True)
+    with open(probe, 'w', encoding='utf-8'):
+      pass
+    os.remove(probe)
+  except OSError as error:
+    raise InputError(
+        argument, path, 'a folder that can be written', error.strerror or ''
+    ) from error
+
+
+def _plain(value: Any) -> Any:
+  """Returns the value with tuples as lists, which safe YAML can hold."""
+  if isinstance(value, dict):
+    return {key: _plain(element) for key, element in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_plain(element) for element in value]
+  return value
+
+
+def _identity(config: configs.ExperimentConfig) -> dict[str, Any]:
+  """Returns what makes a run the one that it is, as plain values."""
+  values = _plain(copy.deepcopy(config.as_dict()))
+  for *parents, name in _NOT_IDENTITY:
+    holder = values
+    for parent in parents:
+      holder = holder[parent]
+    holder.pop(name)
+  return values
+
+
+def _difference(old: Any, new: Any, name: str = '') -> tuple | None:
+  """Returns the first (name, old value, new value) that differ, or None."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    for key in {**new, **old}:
+      found = _difference(
+          old.get(key), new.get(key), f'{name}.{key}' if name else key
+      )
+      if found:
+        return found
+    return None
+  return None if old == new else (name, old, new)

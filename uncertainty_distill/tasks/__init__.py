@@ -1,0 +1,3 @@
+"""Model Garden tasks."""
+
+from uncertainty_distill.tasks.classification import ClassificationTask

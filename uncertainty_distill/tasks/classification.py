@@ -1,0 +1,180 @@
+"""The one task: an ensemble classifies images, with or without a teacher."""
+
+from __future__ import annotations
+
+from official.core import base_task
+from official.core import task_factory
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import losses
+from uncertainty_distill import metrics as metrics_lib
+from uncertainty_distill import modeling
+from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
+
+
+@task_factory.register_task_cls(configs.TaskConfig)
+class ClassificationTask(base_task.Task):
+  """Trains [B, H, W, C] -> [E, B, K] by the configured objective."""
+
+  # The key of what `train_step` minimises, for Model Garden's trainer.
+  loss = 'loss'
+
+  def build_model(self) -> tf_keras.Model:
+    """Builds the student, and loads its teacher where there is one.
+
+    Raises:
+      InputError: If the teacher does not fit the student.
+    """
+    model_config = self.task_config.model
+    self._teacher = self._load_teacher()
+    return modeling.build_model(**model_config.as_dict())
+
+  def _load_teacher(self) -> tf_keras.Model | None:
+    objective, model = self.task_config.objective, self.task_config.model
+    if objective.kind == 'cross_entropy':
+      return None
+    teacher = teachers.load_teacher(
+        objective.teacher, model.image_shape, model.num_classes
+    )
+    members = teacher.ensemble_size
+    if objective.kind == 'head' and members != model.ensemble_size:
+      raise InputError(
+          '--objective', 'head',
+          f'as many teacher members ({members}) as student members '
+          f'({model.ensemble_size})',
+          'set --ensemble_size, or take --objective=knowledge',
+      )
+    return teacher.model
+
+  def initialize(self, model: tf_keras.Model):
+    """Leaves the initial weights as they are; Model Garden would load some."""
+
+  def build_inputs(
+      self,
+      params: configs.experiment.TrainDataConfig,
+      input_context: tf.distribute.InputContext | None = None,
+      start_step: int = 0,
+  ) -> tf.data.Dataset:
+    """Builds one worker's training or validation batches.
+
+    Args:
+      params: `train_data` or `validation_data` of the configuration.
+      input_context: Which replicas to feed.
+      start_step: The global step that training goes on from.
+    """
+    train = self.task_config.train_data
+    training = params is train
+    dataset = data.load_dataset(
+        train.name, 'train' if training else 'test', train.data_dir
+    ).take(params.num_examples)
+    if not training:
+      return data.evaluation_batches(
+          dataset, params.global_batch_size, input_context
+      )
+    return data.training_batches(
+        dataset,
+        params.global_batch_size,
+        seed=self.task_config.seed,
+        padding=params.crop_padding,
+        flip=params.horizontal_flip,
+        start_step=start_step,
+        context=input_context,
+    )
+
+  def build_metrics(self, training: bool = True):
+    """Returns the statistics of the predictions, then a mean of each term."""
+    statistics = metrics_lib.ClassificationStatistics(
+        self.task_config.model.ensemble_size
+    )
+    if not training:
+      return [statistics]
+    names = ['cross_entropy', 'l2']
+    if self._teacher is not None:
+      names.append('distillation')
+    return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
+
+  def loss_terms(
+      self,
+      logits: tf.Tensor,
+      teacher_logits: tf.Tensor | None,
+      labels: tf.Tensor,
+      model: tf_keras.Model,
+  ) -> dict[str, tf.Tensor]:
+    """Returns the loss and its terms, unweighted, as means over the batch.
+
+    loss = (1 - w) cross_entropy + w distillation + lambda l2, where the
+    distillation term is T^2 KL(teacher || student) and l2 is sum(w^2).
+
+    Args:
+      logits: [E, B, K].
+      teacher_logits: [M, B, K], or None without a teacher.
+      labels: [B].
+      model: Whose weights L2 is taken of.
+    """
+    config = self.task_config.objective
+    cross_entropy = tf.reduce_mean(
+        losses.member_cross_entropy(logits, labels, config.label_smoothing)
+    )
+    l2 = 2 * tf.add_n(
+        [tf.nn.l2_loss(w) for w in modeling.regularized_weights(model)]
+    )
+    terms = {'cross_entropy': cross_entropy, 'l2': l2}
+    fit = cross_entropy
+    if teacher_logits is not None:
+      distil = (
+          losses.head_distillation
+          if config.kind == 'head'
+          else losses.knowledge_distillation
+      )
+      terms['distillation'] = tf.reduce_mean(
+          distil(logits, teacher_logits, config.temperature)
+      )
+      weight = config.weight
+      fit = (1 - weight) * cross_entropy + weight * terms['distillation']
+    return {**terms, 'loss': fit + self.task_config.l2 * l2}
+
+  def train_step(self, inputs, model, optimizer, metrics=None):
+    """Takes one step on one replica's batch; returns the loss's terms."""
+    images, labels = inputs['images'], inputs['labels']
+    teacher_logits = None
+    if self._teacher is not None:
+      # Inference mode, on the very images that the student sees.
+      teacher_logits = self._teacher(images, training=False)
+    with tf.GradientTape() as tape:
+      logits = model(images, training=True)
+      terms = self.loss_terms(logits, teacher_logits, labels, model)
+      # The optimizer sums gradients over replicas; their mean is wanted.
+      replicas = tf.distribute.get_strategy().num_replicas_in_sync
+      replica_loss = terms['loss'] / replicas
+    variables = model.trainable_variables
+    gradients = tape.gradient(replica_loss, variables)
+    optimizer.apply_gradients(
+        zip(self._scale_fast(gradients, variables, model), variables)
+    )
+    statistics, *means = metrics
+    statistics.update_state(logits, labels)
+    for mean in means:
+      mean.update_state(terms[mean.name])
+    return terms
+
+  def _scale_fast(self, gradients, variables, model):
+    """Gives alpha and gamma a learning rate of their own.
+
+    SGD's steps, momentum included, are linear in the gradients, so a scaled
+    gradient is a scaled learning rate.
+    """
+    fast = {variable.ref() for variable in modeling.fast_weights(model)}
+    multiplier = self.task_config.fast_weight_learning_rate_multiplier
+    return [
+        gradient * multiplier if variable.ref() in fast else gradient
+        for gradient, variable in zip(gradients, variables)
+    ]
+
+  def validation_step(self, inputs, model, metrics=None):
+    """Scores one replica's batch; padding is masked."""
+    logits = model(inputs['images'], training=False)
+    metrics[0].update_state(logits, inputs['labels'], inputs['mask'])
+    return {}

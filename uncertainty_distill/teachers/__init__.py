@@ -1,0 +1,5 @@
+"""Teachers: models whose members' logits a student learns."""
+
+from uncertainty_distill.teachers.loading import Ensemble
+from uncertainty_distill.teachers.loading import load_ensemble
+from uncertainty_distill.teachers.loading import load_teacher

@@ -1,0 +1,149 @@
+"""A teacher from the folders of trained models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import os
+
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill import modeling
+from uncertainty_distill import runs
+from uncertainty_distill.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+  """A trained ensemble and what it takes and gives.
+
+  Attributes:
+    model: Takes images [B, H, W, C] and returns logits [M, B, K].
+    image_shape: H, W, C.
+    num_classes: K.
+    ensemble_size: M.
+  """
+
+  model: tf_keras.Model
+  image_shape: tuple[int, ...]
+  num_classes: int
+  ensemble_size: int
+
+
+class ServedModel(tf_keras.Model):
+  """A SavedModel as a model: images [B, H, W, C] -> logits [E, B, K].
+
+  The logits are log-probabilities, which softmax takes back to the
+  probabilities that the SavedModel returns.
+  """
+
+  def __init__(self, path: str):
+    """Loads a SavedModel that this package exported.
+
+    Args:
+      path: Of its folder.
+
+    Raises:
+      InputError: If its `serving_default` lacks `member_probabilities`.
+    """
+    super().__init__()
+    self._loaded = tf.saved_model.load(path)
+    self._serve = self._loaded.signatures.get('serving_default')
+    structured = getattr(self._serve, 'structured_outputs', {})
+    if 'member_probabilities' not in structured:
+      raise InputError(
+          'SavedModel', path, 'one whose serving_default returns '
+          'member_probabilities [B, E, K]', 'write it by export.py'
+      )
+    _, self._members, self._classes = structured['member_probabilities'].shape
+    _, keywords = self._serve.structured_input_signature
+    self._argument, self._input = next(iter(keywords.items()))
+
+  def call(self, images, training=None):
+    del training  # A SavedModel is in inference mode.
+    probs = self._serve(**{self._argument: images})['member_probabilities']
+    tiny = tf.constant(1e-30, probs.dtype)
+    return tf.math.log(tf.transpose(probs, [1, 0, 2]) + tiny)
+
+  def as_ensemble(self) -> Ensemble:
+    shape = tuple(self._input.shape[1:])
+    return Ensemble(self, shape, self._classes, self._members)
+
+
+def _load_one(path: str, argument: str) -> Ensemble:
+  """Loads a run folder or a SavedModel."""
+  if os.path.isfile(os.path.join(path, 'saved_model.pb')):
+    return ServedModel(path).as_ensemble()
+  run = runs.open_run(path, argument)
+  if not run.is_complete:
+    raise InputError(
+        argument, path, 'a run that was trained to its end',
+        f'it is at step {run.step} of {run.config.trainer.train_steps}; '
+        'run its command again',
+    )
+  model = run.config.task.model
+  return Ensemble(
+      run.load_model(), tuple(model.image_shape), model.num_classes,
+      model.ensemble_size,
+  )
+
+
+def load_ensemble(paths: Sequence[str], argument: str) -> Ensemble:
+  """Stacks the members of trained models.
+
+  Args:
+    paths: Run folders or SavedModels.
+    argument: The flag that they come from, for the message of an error.
+
+  Raises:
+    InputError: If a folder holds no trained model, or if two differ in their
+      images or classes.
+  """
+  if not paths:
+    raise InputError(argument, '', 'at least one folder of a trained model')
+  parts = [_load_one(path, argument) for path in paths]
+  first = parts[0]
+  for path, part in zip(paths, parts):
+    _check_fits(part, path, argument, first.image_shape, first.num_classes)
+  return Ensemble(
+      modeling.DeepEnsemble([part.model for part in parts]),
+      first.image_shape,
+      first.num_classes,
+      sum(part.ensemble_size for part in parts),
+  )
+
+
+def load_teacher(
+    paths: Sequence[str], image_shape: Sequence[int], num_classes: int
+) -> Ensemble:
+  """Loads a frozen teacher for a student.
+
+  Args:
+    paths: Run folders or SavedModels.
+    image_shape: H, W, C of the student's images.
+    num_classes: K of the student.
+
+  Raises:
+    InputError: If a folder holds no trained model, or if its images or classes
+      are not the student's.
+  """
+  teacher = load_ensemble(paths, '--teacher')
+  _check_fits(
+      teacher, ','.join(paths), '--teacher', tuple(image_shape), num_classes
+  )
+  teacher.model.trainable = False
+  return teacher
+
+
+def _check_fits(ensemble, path, argument, image_shape, num_classes):
+  """Raises an InputError unless images and classes are the same."""
+  if ensemble.num_classes != num_classes:
+    raise InputError(
+        argument, path, f'a model of {num_classes} classes',
+        f'this one has {ensemble.num_classes}',
+    )
+  if ensemble.image_shape != image_shape:
+    raise InputError(
+        argument, path, f'a model of images {list(image_shape)}',
+        f'this one takes {list(ensemble.image_shape)}',
+    )

@@ -1,0 +1,7 @@
+"""From a configuration to a trained run folder."""
+
+from uncertainty_distill.train_lib.distillation import train_teacher
+from uncertainty_distill.train_lib.runner import resolve
+from uncertainty_distill.train_lib.runner import train
+from uncertainty_distill.train_lib.strategies import describe
+from uncertainty_distill.train_lib.strategies import make_strategy

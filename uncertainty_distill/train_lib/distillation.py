@@ -1,0 +1,43 @@
+"""The teacher that is trained where none is given."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill.train_lib import runner
+
+
+def train_teacher(
+    config: configs.ExperimentConfig,
+    directory: str,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool = True,
+) -> list[str]:
+  """Trains the members of a deep ensemble, each once.
+
+  Args:
+    config: The student's experiment, not resolved; its `teacher` says what the
+      members are.
+    directory: Where the members' run folders lie, as `member_0` and on.
+      Complete ones are left alone.
+    strategy: The devices.
+    evaluate: Whether to evaluate them on the clean test set now and then.
+
+  Returns:
+    The members' run folders.
+
+  Raises:
+    InputError: If the configuration or a folder is wrong.
+  """
+  paths = []
+  size = config.teacher.ensemble_size
+  for index in range(size):
+    member = runner.resolve(configs.member_config(config, index))
+    path = os.path.join(directory, f'member_{index}')
+    runner.train(
+        member, path, strategy, evaluate, f'teacher {index + 1} of {size}'
+    )
+    paths.append(path)
+  return paths

@@ -1,0 +1,126 @@
+"""One run: a configuration in, a trained run folder out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from official.core import train_lib
+from official.modeling import performance
+import orbit
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import progress
+from uncertainty_distill import runs
+from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill.train_lib import summaries
+from uncertainty_distill.train_lib.trainer import Trainer
+
+
+def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
+  """Returns a checked copy whose derived fields are filled in.
+
+  Raises:
+    InputError: If the dataset is unknown or a value is out of its range.
+  """
+  on_cpu = config.runtime.tpu is None and not tf.config.list_physical_devices(
+      'GPU'
+  )
+  # A loop is one call into the device: long for a fast device's sake, short
+  # for the eyes of who waits for a slow one.
+  return configs.resolve(
+      config,
+      data.dataset_spec(config.task.train_data.name),
+      steps_per_loop=10 if on_cpu else 100,
+  )
+
+
+def train(
+    config: configs.ExperimentConfig,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool = True,
+    label: str = 'training',
+) -> runs.RunFolder:
+  """Trains to the end, going on from the newest checkpoint there is.
+
+  Args:
+    config: Resolved.
+    model_dir: The run folder; a complete one is returned as it is.
+    strategy: The devices.
+    evaluate: Whether to evaluate on the clean test set now and then.
+    label: What to call it beside the progress bar.
+
+  Raises:
+    InputError: If the configuration, the folder or the teacher is wrong.
+    KeyboardInterrupt: After saving a checkpoint.
+  """
+  run = runs.claim_run(model_dir, config)
+  if run.is_complete:
+    return run
+  tf_keras.backend.clear_session()
+  tf_keras.utils.set_random_seed(config.task.seed)
+  performance.set_mixed_precision_policy(
+      config.runtime.mixed_precision_dtype or 'float32'
+  )
+  with strategy.scope():
+    task = ClassificationTask(config.task)
+    model = task.build_model()
+    optimizer = task.create_optimizer(
+        config.trainer.optimizer_config, config.runtime
+    )
+    trainer = Trainer(config, task, model, optimizer, evaluate)
+  if run.step == 0:
+    summaries.write_hyperparameters(run.path, config)
+  bar = progress.progress_bar(
+      config.trainer.train_steps, label, 'step', initial=run.step
+  )
+  with bar, open(os.path.join(run.path, 'train.log'), 'a') as log:
+    # Orbit prints its own account of each loop; it goes to the log.
+    with contextlib.redirect_stdout(log):
+      _run(config, run, strategy, task, trainer, evaluate, bar)
+  return run
+
+
+def _run(config, run, strategy, task, trainer, evaluate, bar) -> None:
+  """Hands the trainer to Orbit; saves a checkpoint when interrupted."""
+  evaluation_summaries = orbit.utils.SummaryManager(
+      os.path.join(run.path, config.trainer.validation_summary_subdir),
+      tf.summary.scalar,
+      trainer.global_step,
+  )
+
+  def show(output: dict[str, Any]):
+    bar.update(int(trainer.global_step.numpy()) - bar.n)
+    bar.set_postfix(
+        loss=f'{float(output["training_loss"]):.3f}',
+        accuracy=f'{float(output["accuracy"]):.3f}',
+    )
+
+  controller = train_lib.OrbitExperimentRunner(
+      strategy,
+      task,
+      'train_and_eval' if evaluate else 'train',
+      config,
+      run.path,
+      trainer=trainer,
+      train_actions=[show],
+      eval_actions=[summaries.ReliabilityImage(trainer, evaluation_summaries)],
+      eval_summary_manager=evaluation_summaries,
+  ).controller
+  try:
+    with strategy.scope():
+      if evaluate:
+        controller.train_and_evaluate(
+            config.trainer.train_steps,
+            config.trainer.validation_steps,
+            config.trainer.validation_interval,
+        )
+      else:
+        controller.train(config.trainer.train_steps)
+  except KeyboardInterrupt:
+    controller.save_checkpoint()
+    raise
