@@ -9,6 +9,7 @@ from uncertainty_distill.configs.experiment import TeacherConfig
 from uncertainty_distill.configs.experiment import TrainerConfig
 from uncertainty_distill.configs.parsing import load_config
 from uncertainty_distill.configs.parsing import override
+from uncertainty_distill.configs.parsing import override_by_text
 from uncertainty_distill.configs.parsing import read_yaml
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import member_config

@@ -47,8 +47,7 @@ def load_config(
   config = exp_factory.get_exp_config(experiment)
   for path in config_files:
     override(config, read_yaml(path, '--config_file'), path)
-  if params_override:
-    override(config, _parse_override(params_override), '--params_override')
+  override_by_text(config, params_override)
   return config
 
 
@@ -93,20 +92,34 @@ def read_yaml(path: str, argument: str) -> dict[str, Any]:
   return values
 
 
-def _parse_override(text: str) -> dict[str, Any]:
-  """Parses `a.b=1,c=2` as Model Garden does, or YAML."""
+def override_by_text(config: hyperparams.Config, text: str) -> None:
+  """Overrides fields in place by `--params_override`.
+
+  Args:
+    config: Any configuration of this package.
+    text: As `a.b=1,c=2`, which Model Garden reads, or YAML; may be empty.
+
+  Raises:
+    InputError: If it is neither, a key is unknown, or a value is of another
+      type.
+  """
+  if not text:
+    return
+  source = '--params_override'
   try:
     if '=' in text:
-      text = params_dict.nested_csv_str_to_json_str(text)
-    values = yaml.safe_load(text)
-  except (ValueError, yaml.YAMLError) as error:
-    values = str(error)
+      values = params_dict.nested_csv_str_to_json_str(text)
+    else:
+      values = text
+    values = yaml.safe_load(values)
+  except (ValueError, yaml.YAMLError):
+    values = None
   if not isinstance(values, dict):
     raise InputError(
-        '--params_override', text, 'key=value pairs such as '
-        'trainer.epochs=5,task.model.width=2, or YAML'
+        source, text, 'key=value pairs such as '
+        'trainer.epochs=5,task.model.width=2, or YAML',
     )
-  return values
+  override(config, values, source)
 
 
 def _checked(config, values, source, prefix):

@@ -37,6 +37,7 @@ def _wide_resnet(dataset: str, depth: int, width: int) -> ExperimentConfig:
   """The published hyper-parameters, with another network."""
   config = ExperimentConfig()
   config.task.train_data.name = dataset
+  config.task.objective.kind = 'knowledge'
   for network in config.task.model, config.teacher:
     network.depth = depth
     network.width = width

@@ -36,8 +36,8 @@ class ClassificationTask(base_task.Task):
     objective, model = self.task_config.objective, self.task_config.model
     if objective.kind == 'cross_entropy':
       return None
-    teacher = teachers.load_teacher(
-        objective.teacher, model.image_shape, model.num_classes
+    teacher = teachers.load_ensemble(
+        objective.teacher, '--teacher', model.image_shape, model.num_classes
     )
     members = teacher.ensemble_size
     if objective.kind == 'head' and members != model.ensemble_size:
@@ -47,6 +47,7 @@ class ClassificationTask(base_task.Task):
           f'({model.ensemble_size})',
           'set --ensemble_size, or take --objective=knowledge',
       )
+    teacher.model.trainable = False
     return teacher.model
 
   def initialize(self, model: tf_keras.Model):

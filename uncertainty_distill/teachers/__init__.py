@@ -2,4 +2,3 @@
 
 from uncertainty_distill.teachers.loading import Ensemble
 from uncertainty_distill.teachers.loading import load_ensemble
-from uncertainty_distill.teachers.loading import load_teacher

@@ -88,51 +88,39 @@ def _load_one(path: str, argument: str) -> Ensemble:
   )
 
 
-def load_ensemble(paths: Sequence[str], argument: str) -> Ensemble:
+def load_ensemble(
+    paths: Sequence[str],
+    argument: str,
+    image_shape: Sequence[int] = (),
+    num_classes: int = 0,
+) -> Ensemble:
   """Stacks the members of trained models.
 
   Args:
     paths: Run folders or SavedModels.
     argument: The flag that they come from, for the message of an error.
+    image_shape: H, W, C that they must take; those of the first one if empty.
+    num_classes: K that they must have; that of the first one if 0.
 
   Raises:
-    InputError: If a folder holds no trained model, or if two differ in their
-      images or classes.
+    InputError: If a folder holds no trained model, or if a model differs in
+      its images or classes.
   """
   if not paths:
     raise InputError(argument, '', 'at least one folder of a trained model')
-  parts = [_load_one(path, argument) for path in paths]
-  first = parts[0]
-  for path, part in zip(paths, parts):
-    _check_fits(part, path, argument, first.image_shape, first.num_classes)
+  parts = []
+  for path in paths:
+    part = _load_one(path, argument)
+    image_shape = tuple(image_shape) or part.image_shape
+    num_classes = num_classes or part.num_classes
+    _check_fits(part, path, argument, image_shape, num_classes)
+    parts.append(part)
   return Ensemble(
       modeling.DeepEnsemble([part.model for part in parts]),
-      first.image_shape,
-      first.num_classes,
+      image_shape,
+      num_classes,
       sum(part.ensemble_size for part in parts),
   )
-
-
-def load_teacher(
-    paths: Sequence[str], image_shape: Sequence[int], num_classes: int
-) -> Ensemble:
-  """Loads a frozen teacher for a student.
-
-  Args:
-    paths: Run folders or SavedModels.
-    image_shape: H, W, C of the student's images.
-    num_classes: K of the student.
-
-  Raises:
-    InputError: If a folder holds no trained model, or if its images or classes
-      are not the student's.
-  """
-  teacher = load_ensemble(paths, '--teacher')
-  _check_fits(
-      teacher, ','.join(paths), '--teacher', tuple(image_shape), num_classes
-  )
-  teacher.model.trainable = False
-  return teacher
 
 
 def _check_fits(ensemble, path, argument, image_shape, num_classes):

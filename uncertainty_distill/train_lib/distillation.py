@@ -9,6 +9,11 @@ from uncertainty_distill import configs
 from uncertainty_distill.train_lib import runner
 
 
+def member_paths(directory: str, ensemble_size: int) -> list[str]:
+  """Returns the run folders of a deep ensemble's members."""
+  return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
+
+
 def train_teacher(
     config: configs.ExperimentConfig,
     directory: str,
@@ -31,13 +36,9 @@ def train_teacher(
   Raises:
     InputError: If the configuration or a folder is wrong.
   """
-  paths = []
-  size = config.teacher.ensemble_size
-  for index in range(size):
+  paths = member_paths(directory, config.teacher.ensemble_size)
+  for index, path in enumerate(paths):
     member = runner.resolve(configs.member_config(config, index))
-    path = os.path.join(directory, f'member_{index}')
-    runner.train(
-        member, path, strategy, evaluate, f'teacher {index + 1} of {size}'
-    )
-    paths.append(path)
+    label = f'teacher {index + 1} of {len(paths)}'
+    runner.train(member, path, strategy, evaluate, label)
   return paths

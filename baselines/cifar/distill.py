@@ -1,0 +1,60 @@
+r"""Distils a deep ensemble of Wide ResNets into one BatchEnsemble student.
+
+Without --teacher, the teacher's members are trained first, into model_dir.
+
+  python baselines/cifar/distill.py --experiment=cifar10_wrn10_1 \
+      --model_dir=runs/student --objective=head
+"""
+
+import os
+
+from absl import flags
+from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import runs
+from uncertainty_distill import train_lib
+from uncertainty_distill import workflow
+
+_TEACHER = flags.DEFINE_list(
+    'teacher', [], 'Run folders of a trained teacher, its members side by side.'
+)
+_OBJECTIVE = flags.DEFINE_enum(
+    'objective', None, ['knowledge', 'head'],
+    'knowledge: every member learns the mean of the teacher; head: member i '
+    "learns the teacher's member i. By default what the experiment says."
+)
+launch.define_training_flags()
+flags.adopt_module_key_flags(launch)
+
+
+def main():
+  config = launch.experiment_config()
+  model_dir = launch.required('model_dir', 'a folder for the run')
+  objective = config.task.objective
+  objective.kind = _OBJECTIVE.value or objective.kind
+  objective.teacher = tuple(_TEACHER.value) or objective.teacher
+  strategy = launch.strategy_for(config)
+  mode = flags.FLAGS.mode
+  if mode == 'eval':
+    run = runs.open_run(model_dir, '--model_dir')
+  else:
+    run = workflow.distill(config, model_dir, strategy, mode != 'train')
+  if mode != 'train':
+    taught = run.config.task.objective
+    launch.report(
+        [
+            workflow.System('deep_ensemble', None, taught.teacher),
+            workflow.System(f'{taught.kind}_student', None, (model_dir,)),
+        ],
+        config,
+        strategy,
+        model_dir,
+        'Distillation',
+    )
+  if mode != 'eval':
+    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
+    workflow.export([model_dir], saved_model)
+    launch.say_where(model_dir, saved_model)
+
+
+if __name__ == '__main__':
+  launch.run(main)

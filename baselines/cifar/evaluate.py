@@ -1,0 +1,62 @@
+r"""Evaluates run folders or SavedModels on clean and corrupted test images.
+
+Several are taken together as a deep ensemble. A run folder describes itself, so
+nothing else has to be said; with SavedModels alone, --experiment names the
+test set.
+
+  python baselines/cifar/evaluate.py --run=runs/a,runs/b --output_dir=runs/ab
+"""
+
+from absl import flags
+from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import configs
+from uncertainty_distill import runs
+from uncertainty_distill import workflow
+
+_RUN = flags.DEFINE_list(
+    'run', [], 'Run folders or SavedModels; many are one deep ensemble.'
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Where to write the report. By default the first run.'
+)
+_EXPERIMENT = flags.DEFINE_string(
+    'experiment', None, 'Whose test set to take. By default that of the first '
+    'run folder.'
+)
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', 'Overrides of it: evaluation.corruptions=[contrast].'
+)
+launch.define_device_flags()
+flags.adopt_module_key_flags(launch)
+
+
+def main():
+  paths = launch.required('run', 'run folders or SavedModels')
+  config = _test_set(paths)
+  configs.override_by_text(config, _PARAMS_OVERRIDE.value)
+  config.task.train_data.data_dir = (
+      flags.FLAGS.data_dir or config.task.train_data.data_dir
+  )
+  config.runtime.tpu = flags.FLAGS.tpu
+  label = 'deep_ensemble' if len(paths) > 1 else 'model'
+  launch.report(
+      [workflow.System(label, None, tuple(paths))],
+      config,
+      launch.strategy_for(config),
+      _OUTPUT_DIR.value or paths[0],
+      'Evaluation',
+  )
+
+
+def _test_set(paths):
+  """Returns the configuration that says what to evaluate on."""
+  described = [path for path in paths if runs.is_run(path)]
+  if _EXPERIMENT.value or not described:
+    return configs.load_config(
+        launch.required('experiment', 'the experiment whose test set to take')
+    )
+  return runs.open_run(described[0], '--run').config
+
+
+if __name__ == '__main__':
+  launch.run(main)

@@ -1,0 +1,191 @@
+"""Start-up, flags and errors that the commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import os
+import sys
+
+# TensorFlow's own chatter is of no use to whoever trains a model. The commands
+# import this module first, because TensorFlow reads the variable when imported.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+from absl import logging
+from uncertainty_distill import configs
+from uncertainty_distill import train_lib
+from uncertainty_distill import workflow
+from uncertainty_distill.errors import InputError
+import tensorflow as tf
+# pylint: enable=g-import-not-at-top
+
+_FLAGS = flags.FLAGS
+_MODES = ('train_and_eval', 'train', 'eval')
+
+
+class _TpuFlag(flags.Flag):
+  """`--tpu` alone is the machine's own TPU; `--tpu=NAME` another one."""
+
+  boolean = True  # absl then takes the flag without a value.
+
+  def parse(self, argument):
+    aliases = {True: 'local', 'true': 'local', False: None, 'false': None}
+    self.present += 1
+    self.value = aliases.get(argument, argument)
+
+
+def define_device_flags() -> None:
+  """Defines --tpu and --data_dir."""
+  flags.DEFINE_flag(
+      _TpuFlag(
+          flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None,
+          'Train on a TPU: --tpu (or --tpu=local) for the one of this machine, '
+          '--tpu=NAME for another. Without it: all GPUs, else the CPU.'
+      )
+  )
+  flags.DEFINE_string(
+      'data_dir', '', 'Where TFDS keeps its datasets. By default what '
+      'TFDS_DATA_DIR says, or ~/tensorflow_datasets.'
+  )
+
+
+def define_training_flags() -> None:
+  """Defines the flags of the commands that train one experiment."""
+  flags.DEFINE_string(
+      'experiment', None,
+      'The registered experiment: ' + ', '.join(configs.experiment_names()) +
+      '.'
+  )
+  flags.DEFINE_multi_string(
+      'config_file', [],
+      'A YAML file that overrides values of the experiment; may be repeated.'
+  )
+  flags.DEFINE_string(
+      'params_override', '', 'More overrides, as key=value pairs: '
+      'trainer.epochs=5,task.model.width=2 .'
+  )
+  flags.DEFINE_string(
+      'model_dir', None, 'The run folder: checkpoints, TensorBoard, report, '
+      'SavedModel. The same command goes on where it was stopped.'
+  )
+  flags.DEFINE_enum(
+      'mode', _MODES[0], _MODES, 'train: no evaluation. train_and_eval: also '
+      'evaluate on clean and corrupted images. eval: only evaluate.'
+  )
+  flags.DEFINE_integer(
+      'ensemble_size', None, 'Members of the BatchEnsemble; 1 is a single '
+      'network.'
+  )
+  flags.DEFINE_integer(
+      'seed', None, 'Of initial weights, order of examples and augmentation.'
+  )
+  define_device_flags()
+
+
+def required(name: str, wants: str) -> str:
+  """Returns a flag's value.
+
+  Raises:
+    InputError: If it was not given.
+  """
+  value = _FLAGS[name].value
+  if not value:
+    raise InputError(f'--{name}', value, wants)
+  return value
+
+
+def experiment_config() -> configs.ExperimentConfig:
+  """Returns the experiment that the flags describe, not resolved.
+
+  Raises:
+    InputError: If a flag is wrong.
+  """
+  names = ', '.join(configs.experiment_names())
+  config = configs.load_config(
+      required('experiment', f'one of {names}'),
+      _FLAGS.config_file,
+      _FLAGS.params_override,
+  )
+  if _FLAGS.ensemble_size is not None:
+    config.task.model.ensemble_size = _FLAGS.ensemble_size
+  if _FLAGS.seed is not None:
+    config.task.seed = _FLAGS.seed
+  if _FLAGS.data_dir:
+    config.task.train_data.data_dir = _FLAGS.data_dir
+  if _FLAGS.tpu:
+    config.runtime.tpu = _FLAGS.tpu
+  return config
+
+
+def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
+  """Returns the devices, after saying which and the batch of each.
+
+  Raises:
+    InputError: If a device is missing or does not divide the batch.
+  """
+  strategy = train_lib.make_strategy(config.runtime)
+  print(train_lib.describe(strategy, config), flush=True)
+  return strategy
+
+
+def report(
+    systems: Sequence[workflow.System],
+    config: configs.ExperimentConfig,
+    strategy: tf.distribute.Strategy,
+    directory: str,
+    title: str,
+) -> None:
+  """Evaluates systems, writes the report and prints its table."""
+  table = workflow.assess(
+      systems, train_lib.resolve(config), strategy, directory, title
+  )
+  print(f'\n{table}\n\nReport: {os.path.join(directory, "report.md")}')
+
+
+def say_where(directory: str, saved_model: str = '') -> None:
+  """Says where everything lies, and what to type next."""
+  lines = [('TensorBoard', f'tensorboard --logdir {directory}')]
+  if saved_model:
+    here = os.path.relpath(os.path.join(os.path.dirname(__file__), 'predict.py'))
+    lines += [
+        ('SavedModel', saved_model),
+        ('Predict', f'python {here} --model={saved_model} IMAGE...'),
+    ]
+  for name, text in lines:
+    print(f'{name}: {text}')
+
+
+def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
+  """Runs a command; a user's mistake is one line and exit code 2.
+
+  Args:
+    main: The command; it gets what is not a flag where it takes arguments.
+    takes_arguments: Whether it does.
+  """
+
+  def guarded(argv):
+    logging.set_verbosity(logging.ERROR)
+    try:
+      if takes_arguments:
+        main(argv[1:])
+      elif len(argv) > 1:
+        raise InputError(
+            'arguments', ' '.join(argv[1:]), 'flags only', 'write --name=value'
+        )
+      else:
+        main()
+    except InputError as error:
+      sys.exit(_fail(f'error: {error}', 2))
+    except KeyboardInterrupt:
+      sys.exit(
+          _fail('interrupted: the same command goes on where this stopped', 130)
+      )
+
+  app.run(guarded)
+
+
+def _fail(message: str, code: int) -> int:
+  print(f'\n{message}', file=sys.stderr)
+  return code

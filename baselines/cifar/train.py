@@ -1,0 +1,52 @@
+r"""Trains what has no teacher: a single network or a BatchEnsemble.
+
+With --ensemble_size=1 it is a single network with the hyper-parameters of the
+teacher's members, else a BatchEnsemble with those of the student.
+
+  python baselines/cifar/train.py --experiment=cifar10_wrn10_1 \
+      --model_dir=runs/single --ensemble_size=1
+"""
+
+import os
+
+from absl import flags
+from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import configs
+from uncertainty_distill import runs
+from uncertainty_distill import workflow
+
+launch.define_training_flags()
+flags.adopt_module_key_flags(launch)
+
+
+def main():
+  config = launch.experiment_config()
+  model_dir = launch.required('model_dir', 'a folder for the run')
+  label = 'batch_ensemble'
+  if config.task.model.ensemble_size == 1:
+    label = 'single_network'
+    seed = config.task.seed
+    config = configs.member_config(config)
+    config.task.seed = seed
+  strategy = launch.strategy_for(config)
+  mode = flags.FLAGS.mode
+  if mode == 'eval':
+    runs.open_run(model_dir, '--model_dir')
+  else:
+    workflow.train(config, model_dir, strategy, mode != 'train')
+  if mode != 'train':
+    launch.report(
+        [workflow.System(label, None, (model_dir,))],
+        config,
+        strategy,
+        model_dir,
+        'Training',
+    )
+  if mode != 'eval':
+    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
+    workflow.export([model_dir], saved_model)
+    launch.say_where(model_dir, saved_model)
+
+
+if __name__ == '__main__':
+  launch.run(main)

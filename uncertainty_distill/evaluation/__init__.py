@@ -1,0 +1,15 @@
+"""Evaluation on clean and corrupted test sets, and what is made of it."""
+
+from uncertainty_distill.evaluation.evaluator import Candidate
+from uncertainty_distill.evaluation.evaluator import count_parameters
+from uncertainty_distill.evaluation.evaluator import evaluate
+from uncertainty_distill.evaluation.report import write_report
+from uncertainty_distill.evaluation.results import read_json
+from uncertainty_distill.evaluation.results import Result
+from uncertainty_distill.evaluation.results import write_csv
+from uncertainty_distill.evaluation.results import write_json
+from uncertainty_distill.evaluation.results import write_text
+from uncertainty_distill.evaluation.summaries import aggregate_models
+from uncertainty_distill.evaluation.summaries import summary
+from uncertainty_distill.evaluation.tables import ModelSize
+from uncertainty_distill.evaluation.tables import table

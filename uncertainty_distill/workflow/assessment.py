@@ -1,0 +1,225 @@
+"""Evaluation of trained systems, kept, reported and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+import os
+import platform
+import sys
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import evaluation
+from uncertainty_distill import runs
+from uncertainty_distill import serving
+from uncertainty_distill import teachers
+from uncertainty_distill import train_lib
+from uncertainty_distill.workflow import checks
+
+SAVED_MODEL = 'saved_model'
+
+_RESULTS_FILE = 'results.json'
+# What `results.json` was made from, so that only what changed is made again.
+_SYSTEMS_FILE = 'systems.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+  """A trained system: one run, or several that are a deep ensemble together.
+
+  Attributes:
+    label: Its name in tables.
+    seed: That of its training, or None.
+    paths: Its run folders or SavedModels.
+  """
+
+  label: str
+  seed: int | None
+  paths: tuple[str, ...]
+
+  @property
+  def key(self) -> str:
+    return self.label if self.seed is None else f'{self.label}/{self.seed}'
+
+
+def assess(
+    systems: Sequence[System],
+    config: configs.ExperimentConfig,
+    strategy: tf.distribute.Strategy,
+    directory: str,
+    title: str,
+) -> str:
+  """Evaluates systems, writes the report, and returns its table.
+
+  A system that is as it was when the directory's results were made is not
+  evaluated again.
+
+  Args:
+    systems: What to evaluate, on the same clean and corrupted images.
+    config: Resolved; its test set, batch and corruptions count.
+    strategy: The devices.
+    directory: Where the report goes: `report.md`, CSV, JSON and `plots/`.
+    title: Of the report.
+
+  Returns:
+    A Markdown table.
+
+  Raises:
+    InputError: If a system cannot be loaded or takes other images.
+  """
+  runs.make_writable(directory, '--output_dir')
+  made_from = {s.key: _fingerprint(s, config) for s in systems}
+  kept, known = _read_kept(directory, made_from)
+  pending = [system for system in systems if system.key not in known]
+  fresh, sizes = (
+      _evaluate(pending, config, strategy) if pending else ([], {})
+  )
+  sizes = {**{s.label: known[s.key] for s in systems if s.key in known}, **sizes}
+  order = [(system.label, system.seed) for system in systems]
+  results = sorted(
+      kept + fresh, key=lambda r: (order.index((r.model, r.seed)), r.shift)
+  )
+  rows = evaluation.aggregate_models(results)
+  evaluation.write_report(
+      directory, title, rows, results, _provenance(config, strategy), sizes
+  )
+  evaluation.write_text(
+      os.path.join(directory, _SYSTEMS_FILE),
+      json.dumps(
+          {
+              system.key: {
+                  'made_from': made_from[system.key],
+                  **dataclasses.asdict(sizes[system.label]),
+              }
+              for system in systems
+          },
+          indent=1,
+      ),
+  )
+  for system in systems:
+    if len(system.paths) == 1 and runs.is_run(system.paths[0]):
+      its_own = [
+          r for r in fresh if (r.model, r.seed) == (system.label, system.seed)
+      ]
+      _write_corrupted_summaries(system.paths[0], its_own)
+  return evaluation.table(rows, sizes)
+
+
+def _fingerprint(system: System, config: configs.ExperimentConfig) -> list[str]:
+  """Says which weights, on which images, a system's results are of."""
+  marks = [
+      f'{config.task.train_data.name}:'
+      f'{config.task.validation_data.num_examples}',
+      *[shift.label for shift in checks.parse_shifts(config.evaluation)],
+  ]
+  for path in system.paths:
+    file = os.path.join(path, 'saved_model.pb')
+    if not os.path.isfile(file):
+      checkpoint = runs.open_run(path, '--run').checkpoint
+      file = f'{checkpoint}.index'
+    written = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
+    marks.append(f'{os.path.basename(path)}/{os.path.basename(file)}@{written}')
+  return marks
+
+
+def _read_kept(
+    directory: str, made_from: Mapping[str, list[str]]
+) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
+  """Returns the results that still hold, and the sizes of their systems."""
+  try:
+    with open(
+        os.path.join(directory, _SYSTEMS_FILE), encoding='utf-8'
+    ) as file:
+      entries = json.load(file)
+    results, _ = evaluation.read_json(os.path.join(directory, _RESULTS_FILE))
+    known = {
+        key: evaluation.ModelSize(entry['members'], entry['parameters'])
+        for key, entry in entries.items()
+        if entry['made_from'] == made_from.get(key)
+    }
+  except (OSError, ValueError, KeyError, TypeError):
+    return [], {}  # None yet, or unreadable: everything is made again.
+  return [
+      r for r in results if System(r.model, r.seed, ()).key in known
+  ], known
+
+
+def _evaluate(
+    systems: Sequence[System],
+    config: configs.ExperimentConfig,
+    strategy: tf.distribute.Strategy,
+) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
+  """Returns the systems' results, and their sizes by label."""
+  train_data = config.task.train_data
+  dataset = data.load_dataset(
+      train_data.name, 'test', train_data.data_dir
+  ).take(config.task.validation_data.num_examples)
+  candidates, sizes = [], {}
+  with strategy.scope():
+    for system in systems:
+      ensemble = teachers.load_ensemble(
+          system.paths,
+          '--run',
+          dataset.spec.image_shape,
+          dataset.spec.num_classes,
+      )
+      candidates.append(
+          evaluation.Candidate(system.label, system.seed, ensemble.model)
+      )
+      sizes[system.label] = evaluation.ModelSize(
+          ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
+      )
+  return evaluation.evaluate(
+      candidates,
+      dataset,
+      checks.parse_shifts(config.evaluation),
+      config.task.validation_data.global_batch_size,
+      strategy,
+  ), sizes
+
+
+def _write_corrupted_summaries(
+    path: str, results: Sequence[evaluation.Result]
+) -> None:
+  """Writes a run's mean corrupted figures for TensorBoard."""
+  if not results:
+    return
+  run = runs.open_run(path, '--run')
+  directory = os.path.join(run.path, 'corrupted')
+  with tf.summary.create_file_writer(directory).as_default(step=run.step):
+    for name, value in evaluation.summary(results).items():
+      if name.startswith('c_'):
+        tf.summary.scalar(name.removeprefix('c_'), value)
+
+
+def export(paths: Sequence[str], directory: str) -> str:
+  """Exports a run, or several as a deep ensemble, as a SavedModel.
+
+  Raises:
+    InputError: If a run cannot be loaded, or the folder cannot be written.
+  """
+  ensemble = teachers.load_ensemble(paths, '--run')
+  runs.make_writable(os.path.dirname(os.path.abspath(directory)), '--output_dir')
+  return serving.export_saved_model(
+      ensemble.model, ensemble.image_shape, directory
+  )
+
+
+def _provenance(
+    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> Mapping[str, str | list[str]]:
+  """Says how results were made, for a report."""
+  corrupted = len(checks.parse_shifts(config.evaluation)) - 1
+  return {
+      'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
+      'Experiment': config.experiment,
+      'Corrupted test sets': f'{corrupted}, made on the fly with seed 0'
+      if corrupted else 'none',
+      'Machine': f'{train_lib.describe(strategy, config)}; '
+      f'{os.cpu_count()} cores; {platform.platform()}',
+      'Versions': f'Python {platform.python_version()}, '
+      f'TensorFlow {tf.__version__}',
+  }

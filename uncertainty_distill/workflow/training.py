@@ -1,0 +1,82 @@
+"""Training, from a configuration as the user gave it."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import runs
+from uncertainty_distill import train_lib
+from uncertainty_distill.workflow import checks
+
+
+def train(
+    config: configs.ExperimentConfig,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool = True,
+    label: str = 'training',
+) -> runs.RunFolder:
+  """Trains a network or a BatchEnsemble that has no teacher.
+
+  Args:
+    config: Not resolved; its objective is taken to be cross-entropy.
+    model_dir: The run folder.
+    strategy: The devices.
+    evaluate: Whether to evaluate on the clean test set while training.
+    label: What to call it beside the progress bar.
+
+  Raises:
+    InputError: If something that the user gave is wrong.
+  """
+  config = copy.deepcopy(config)
+  config.task.objective.kind = 'cross_entropy'
+  config.task.objective.teacher = ()
+  checks.check(config, strategy)
+  return train_lib.train(
+      train_lib.resolve(config), model_dir, strategy, evaluate, label
+  )
+
+
+def distill(
+    config: configs.ExperimentConfig,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool = True,
+    label: str = 'student',
+) -> runs.RunFolder:
+  """Trains a teacher where none is given, then the student.
+
+  Args:
+    config: The student's experiment, not resolved.
+    model_dir: The student's run folder; a teacher trained here lies in its
+      folder `teacher`.
+    strategy: The devices.
+    evaluate: Whether to evaluate on the clean test set while training.
+    label: What to call the student beside the progress bar.
+
+  Returns:
+    The student's run.
+
+  Raises:
+    InputError: If something that the user gave is wrong.
+  """
+  config = copy.deepcopy(config)
+  checks.check(config, strategy)
+  checks.check_teacher(config)
+  objective = config.task.objective
+  trains_teacher = not objective.teacher
+  if trains_teacher:
+    directory = os.path.join(model_dir, 'teacher')
+    checks.check(configs.member_config(config), strategy)
+    objective.teacher = tuple(
+        train_lib.member_paths(directory, config.teacher.ensemble_size)
+    )
+  # Claimed first, so that a folder of another experiment stays as it is.
+  resolved = train_lib.resolve(config)
+  runs.claim_run(model_dir, resolved)
+  if trains_teacher:
+    train_lib.train_teacher(config, directory, strategy, evaluate)
+  return train_lib.train(resolved, model_dir, strategy, evaluate, label)
