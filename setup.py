@@ -16,6 +16,7 @@ _REQUIRES = [
     'pillow>=10',
     # On Python 3.10 TensorFlow Metadata needs protobuf <= 6.32, hence an older
     # proto-plus; pip searches for over ten minutes to find that out by itself.
+    'google-api-core<2.34; python_version < "3.11"',
     'proto-plus<1.29; python_version < "3.11"',
     'protobuf>=5.28,<=6.32; python_version < "3.11"',
     'PyYAML>=6,<7',

@@ -114,6 +114,11 @@ def open_run(path: str, argument: str) -> RunFolder:
   config = configs.ExperimentConfig()
   file = os.path.join(path, PARAMS_FILE)
   configs.override(config, configs.read_yaml(file, argument), file)
+  objective = config.task.objective
+  objective.teacher = tuple(
+      os.path.abspath(os.path.join(path, teacher))
+      for teacher in objective.teacher
+  )
   return RunFolder(path, config)
 
 
@@ -138,7 +143,12 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
           '--model_dir', path, f'a new folder: this one belongs to a run with '
           f'{name}={old!r}, not {new!r}', 'choose another folder, or remove it'
       )
-  text = yaml.safe_dump(_plain(config.as_dict()), sort_keys=False)
+  values = _plain(config.as_dict())
+  # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
+  values['task']['objective']['teacher'] = [
+      os.path.relpath(teacher, path) for teacher in config.task.objective.teacher
+  ]
+  text = yaml.safe_dump(values, sort_keys=False)
   temporary = os.path.join(path, f'.{PARAMS_FILE}.tmp')
   with open(temporary, 'w', encoding='utf-8') as file:
     file.write(text)
@@ -176,6 +186,8 @@ def _plain(value: Any) -> Any:
 def _identity(config: configs.ExperimentConfig) -> dict[str, Any]:
   """Returns what makes a run the one that it is, as plain values."""
   values = _plain(copy.deepcopy(config.as_dict()))
+  objective = values['task']['objective']
+  objective['teacher'] = [os.path.abspath(path) for path in objective['teacher']]
   for *parents, name in _NOT_IDENTITY:
     holder = values
     for parent in parents:

@@ -6,8 +6,6 @@ Without --teacher, the teacher's members are trained first, into model_dir.
       --model_dir=runs/student --objective=head
 """
 
-import os
-
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill import runs
@@ -38,22 +36,12 @@ def main():
     run = runs.open_run(model_dir, '--model_dir')
   else:
     run = workflow.distill(config, model_dir, strategy, mode != 'train')
-  if mode != 'train':
-    taught = run.config.task.objective
-    launch.report(
-        [
-            workflow.System('deep_ensemble', None, taught.teacher),
-            workflow.System(f'{taught.kind}_student', None, (model_dir,)),
-        ],
-        config,
-        strategy,
-        model_dir,
-        'Distillation',
-    )
-  if mode != 'eval':
-    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
-    workflow.export([model_dir], saved_model)
-    launch.say_where(model_dir, saved_model)
+  taught = run.config.task.objective
+  systems = [
+      workflow.System('deep_ensemble', None, taught.teacher),
+      workflow.System(f'{taught.kind}_student', None, (model_dir,)),
+  ]
+  launch.conclude(systems, config, strategy, model_dir, 'Distillation')
 
 
 if __name__ == '__main__':

@@ -60,7 +60,7 @@ def define_training_flags() -> None:
   )
   flags.DEFINE_multi_string(
       'config_file', [],
-      'A YAML file that overrides values of the experiment; may be repeated.'
+      'A YAML file that overrides values of the experiment.'
   )
   flags.DEFINE_string(
       'params_override', '', 'More overrides, as key=value pairs: '
@@ -155,6 +155,22 @@ def say_where(directory: str, saved_model: str = '') -> None:
     ]
   for name, text in lines:
     print(f'{name}: {text}')
+
+
+def conclude(
+    systems: Sequence[workflow.System],
+    config: configs.ExperimentConfig,
+    strategy: tf.distribute.Strategy,
+    model_dir: str,
+    title: str,
+) -> None:
+  """Does what --mode asks for once a run is trained: reports, exports."""
+  if _FLAGS.mode != 'train':
+    report(systems, config, strategy, model_dir, title)
+  if _FLAGS.mode != 'eval':
+    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
+    workflow.export([model_dir], saved_model)
+    say_where(model_dir, saved_model)
 
 
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:

@@ -7,8 +7,6 @@ teacher's members, else a BatchEnsemble with those of the student.
       --model_dir=runs/single --ensemble_size=1
 """
 
-import os
-
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill import configs
@@ -34,18 +32,8 @@ def main():
     runs.open_run(model_dir, '--model_dir')
   else:
     workflow.train(config, model_dir, strategy, mode != 'train')
-  if mode != 'train':
-    launch.report(
-        [workflow.System(label, None, (model_dir,))],
-        config,
-        strategy,
-        model_dir,
-        'Training',
-    )
-  if mode != 'eval':
-    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
-    workflow.export([model_dir], saved_model)
-    launch.say_where(model_dir, saved_model)
+  systems = [workflow.System(label, None, (model_dir,))]
+  launch.conclude(systems, config, strategy, model_dir, 'Training')
 
 
 if __name__ == '__main__':
