@@ -188,6 +188,9 @@ def _identity(config: configs.ExperimentConfig) -> dict[str, Any]:
   values = _plain(copy.deepcopy(config.as_dict()))
   objective = values['task']['objective']
   objective['teacher'] = [os.path.abspath(path) for path in objective['teacher']]
+  # Named last among differences: both follow from the other fields.
+  for derived in 'train_steps', 'optimizer_config':
+    values['trainer'][derived] = values['trainer'].pop(derived)
   for *parents, name in _NOT_IDENTITY:
     holder = values
     for parent in parents:
