@@ -14,11 +14,6 @@ _REQUIRES = [
     'matplotlib>=3.8,<4',
     'numpy>=1.26,<3',
     'pillow>=10',
-    # On Python 3.10 TensorFlow Metadata needs protobuf <= 6.32, hence an older
-    # proto-plus; pip searches for over ten minutes to find that out by itself.
-    'google-api-core<2.34; python_version < "3.11"',
-    'proto-plus<1.29; python_version < "3.11"',
-    'protobuf>=5.28,<=6.32; python_version < "3.11"',
     'PyYAML>=6,<7',
     'scikit-learn>=1.4,<2',
     'scipy>=1.12,<2',
@@ -28,6 +23,7 @@ _REQUIRES = [
     'tensorboard==2.20.*',
     'tensorflow==2.20.*',
     'tensorflow-datasets>=4.9.10,<5',
+    # Without it Python 3.10 may get one of 2019, the last without a protobuf limit.
     'tensorflow-metadata>=1.17',
     'tensorflow-probability==0.25.*',
     'tf-keras==2.20.*',

@@ -122,18 +122,17 @@ def open_run(path: str, argument: str) -> RunFolder:
   return RunFolder(path, config)
 
 
-def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
-  """Opens a run folder for training, making it where it is new.
+def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
+  """Returns the run that a folder holds or is going to; writes nothing.
 
   Args:
-    path: Of the folder.
+    path: Of the folder, which need not be there.
     config: The resolved experiment.
 
   Raises:
-    InputError: If the folder belongs to another experiment, holds something
-      else, or cannot be written.
+    InputError: If the folder belongs to another experiment, or holds
+      checkpoints that no description goes with.
   """
-  make_writable(path, '--model_dir')
   if is_run(path):
     there = open_run(path, '--model_dir').config
     difference = _difference(_identity(there), _identity(config))
@@ -143,6 +142,27 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
           '--model_dir', path, f'a new folder: this one belongs to a run with '
           f'{name}={old!r}, not {new!r}', 'choose another folder, or remove it'
       )
+  elif tf.train.latest_checkpoint(path):
+    # Training would go on from weights of who knows what.
+    raise InputError(
+        '--model_dir', path, f'a new folder: this one has checkpoints but no '
+        f'{PARAMS_FILE}', 'choose another folder, or remove it'
+    )
+  return RunFolder(path, config)
+
+
+def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
+  """Opens a run folder for training, making it where it is new.
+
+  Args:
+    path: Of the folder.
+    config: The resolved experiment.
+
+  Raises:
+    InputError: If `match_run` refuses the folder, or it cannot be written.
+  """
+  run = match_run(path, config)
+  make_writable(path, '--model_dir')
   values = _plain(config.as_dict())
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
   values['task']['objective']['teacher'] = [
@@ -153,7 +173,7 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   with open(temporary, 'w', encoding='utf-8') as file:
     file.write(text)
   os.replace(temporary, os.path.join(path, PARAMS_FILE))
-  return RunFolder(path, config)
+  return run
 
 
 def make_writable(path: str, argument: str) -> None:

@@ -11,6 +11,7 @@ from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill import configs
 from uncertainty_distill import runs
+from uncertainty_distill import teachers
 from uncertainty_distill import workflow
 
 _RUN = flags.DEFINE_list(
@@ -50,12 +51,16 @@ def main():
 
 def _test_set(paths):
   """Returns the configuration that says what to evaluate on."""
-  described = [path for path in paths if runs.is_run(path)]
-  if _EXPERIMENT.value or not described:
-    return configs.load_config(
-        launch.required('experiment', 'the experiment whose test set to take')
-    )
-  return runs.open_run(described[0], '--run').config
+  described = [
+      runs.open_run(path, '--run')
+      for path in paths
+      if not teachers.is_saved_model(path)
+  ]
+  if described and not _EXPERIMENT.value:
+    return described[0].config
+  return configs.load_config(
+      launch.required('experiment', 'the experiment whose test set to take')
+  )
 
 
 if __name__ == '__main__':

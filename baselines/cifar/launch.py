@@ -28,7 +28,12 @@ _MODES = ('train_and_eval', 'train', 'eval')
 class _TpuFlag(flags.Flag):
   """`--tpu` alone is the machine's own TPU; `--tpu=NAME` another one."""
 
-  boolean = True  # absl then takes the flag without a value.
+  def __init__(self, **kwargs):
+    super().__init__(
+        flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None,
+        **kwargs
+    )
+    self.boolean = True  # absl then takes the flag without a value, too.
 
   def parse(self, argument):
     aliases = {True: 'local', 'true': 'local', False: None, 'false': None}
@@ -40,9 +45,9 @@ def define_device_flags() -> None:
   """Defines --tpu and --data_dir."""
   flags.DEFINE_flag(
       _TpuFlag(
-          flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None,
-          'Train on a TPU: --tpu (or --tpu=local) for the one of this machine, '
-          '--tpu=NAME for another. Without it: all GPUs, else the CPU.'
+          help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
+          'this machine, --tpu=NAME for another. Without it: all GPUs, else the '
+          'CPU.'
       )
   )
   flags.DEFINE_string(

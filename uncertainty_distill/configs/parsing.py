@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import dataclasses
 import difflib
+import math
 import os
 import types
 import typing
@@ -156,7 +157,8 @@ def _checked(config, values, source, prefix):
 def _plain(value: Any, annotation: Any) -> Any:
   """Undoes what YAML reads in its own way: sequences, and 1e-4 as text."""
   if isinstance(value, list):
-    return tuple(value)
+    arguments = typing.get_args(annotation)
+    return tuple(_plain(v, arguments[0] if arguments else None) for v in value)
   if annotation is float and isinstance(value, str):
     try:
       return float(value)
@@ -175,14 +177,17 @@ def _is_of_type(value: Any, annotation: Any) -> bool:
         _is_of_type(element, arguments[0]) for element in value
     )
   if annotation is float:
-    # Whole numbers are fine, truth values are not.
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Whole numbers are fine, truth values, infinity and NaN are not.
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)
   if annotation is int:
     return isinstance(value, int) and not isinstance(value, bool)
   return not isinstance(annotation, type) or isinstance(value, annotation)
 
 
 def _type_name(annotation: Any) -> str:
+  if annotation is float:
+    return 'a finite float'
   return getattr(annotation, '__name__', '') if typing.get_origin(
       annotation) is None else str(annotation).replace('typing.', '')
 

@@ -1,15 +1,14 @@
-"""What follows from a configuration: derived fields, ranges, members."""
+"""What follows from a configuration: derived fields, members."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, Protocol
+from typing import Protocol
 
-from official.modeling import hyperparams
 from official.modeling import optimization
 from uncertainty_distill.configs.experiment import ExperimentConfig
-from uncertainty_distill.configs.experiment import OBJECTIVES
 from uncertainty_distill.configs.experiment import TrainerConfig
+from uncertainty_distill.configs.validation import validate
 from uncertainty_distill.errors import InputError
 
 
@@ -21,85 +20,6 @@ class _Dataset(Protocol):
   num_train: int
   mean: tuple[float, ...]
   stddev: tuple[float, ...]
-
-
-_POSITIVE = (lambda x: x > 0, 'more than 0')
-_NOT_NEGATIVE = (lambda x: x >= 0, 'at least 0')
-_AT_LEAST_1 = (lambda x: x >= 1, 'at least 1')
-_FRACTION = (lambda x: 0 <= x <= 1, '0 to 1')
-_INCREASING_FRACTIONS = (
-    lambda x: all(0 < f < 1 for f in x) and list(x) == sorted(set(x)),
-    'increasing fractions between 0 and 1',
-)
-_DEPTH = (
-    lambda x: x >= 10 and (x - 4) % 6 == 0,
-    '6 n + 4 for some n >= 1: 10, 16, 22, 28',
-)
-_RANGES = {
-    'task.model.depth': _DEPTH,
-    'task.model.width': _AT_LEAST_1,
-    'task.model.ensemble_size': _AT_LEAST_1,
-    'task.model.rank': _AT_LEAST_1,
-    'task.model.fast_weight_stddev': _NOT_NEGATIVE,
-    'task.model.batch_norm_momentum': _FRACTION,
-    'task.model.batch_norm_epsilon': _POSITIVE,
-    'task.train_data.global_batch_size': _AT_LEAST_1,
-    'task.train_data.num_examples': _NOT_NEGATIVE,
-    'task.train_data.crop_padding': _NOT_NEGATIVE,
-    'task.validation_data.global_batch_size': _AT_LEAST_1,
-    'task.validation_data.num_examples': _NOT_NEGATIVE,
-    'task.objective.kind': (
-        lambda x: x in OBJECTIVES, 'one of ' + ', '.join(OBJECTIVES)),
-    'task.objective.weight': _FRACTION,
-    'task.objective.temperature': _POSITIVE,
-    'task.objective.label_smoothing': _FRACTION,
-    'task.l2': _NOT_NEGATIVE,
-    'task.fast_weight_learning_rate_multiplier': _NOT_NEGATIVE,
-    'task.seed': _NOT_NEGATIVE,
-    'trainer.epochs': _POSITIVE,
-    'trainer.base_learning_rate': _POSITIVE,
-    'trainer.momentum': (lambda x: 0 <= x < 1, 'at least 0, less than 1'),
-    'trainer.warmup_epochs': _NOT_NEGATIVE,
-    'trainer.decay_fractions': _INCREASING_FRACTIONS,
-    'trainer.decay_rate': (lambda x: 0 < x <= 1, 'more than 0, at most 1'),
-    'trainer.train_steps': _NOT_NEGATIVE,
-    'trainer.steps_per_loop': _NOT_NEGATIVE,
-    'runtime.mixed_precision_dtype': (
-        lambda x: x in (None, 'float32', 'bfloat16'), 'float32 or bfloat16'),
-    'teacher.ensemble_size': _AT_LEAST_1,
-    'teacher.depth': _DEPTH,
-    'teacher.width': _AT_LEAST_1,
-    'teacher.global_batch_size': _AT_LEAST_1,
-    'teacher.epochs': _POSITIVE,
-    'teacher.decay_fractions': _INCREASING_FRACTIONS,
-    'teacher.l2': _NOT_NEGATIVE,
-    'evaluation.severities': (
-        lambda x: all(1 <= s <= 5 for s in x), 'severities of 1 to 5'),
-}
-
-
-def get(config: hyperparams.Config, path: str) -> Any:
-  """Returns the field at a dotted path."""
-  value = config
-  for name in path.split('.'):
-    value = getattr(value, name)
-  return value
-
-
-def validate(config: ExperimentConfig) -> None:
-  """Raises an InputError for the first field that is out of its range."""
-  for path, (holds, wants) in _RANGES.items():
-    value = get(config, path)
-    if not holds(value):
-      raise InputError(path, value, wants)
-  optimizer = config.trainer.optimizer_config.optimizer.type
-  multiplier = config.task.fast_weight_learning_rate_multiplier
-  if optimizer not in (None, 'sgd') and multiplier != 1:
-    # Scaling a gradient scales the step only where the step is linear in it.
-    raise InputError(
-        'task.fast_weight_learning_rate_multiplier', multiplier,
-        f'1 with the optimizer {optimizer}; other values need sgd',
-    )
 
 
 def resolve(
@@ -123,8 +43,15 @@ def resolve(
   model.num_classes = dataset.num_classes
   model.mean = model.mean or tuple(dataset.mean)
   model.stddev = model.stddev or tuple(dataset.stddev)
+  channels = model.image_shape[-1]
+  for name, value in ('mean', model.mean), ('stddev', model.stddev):
+    if len(value) not in (1, channels):
+      raise InputError(
+          f'task.model.{name}', value, f'one value, or one for each of the '
+          f'{channels} channels'
+      )
   _resolve_lengths(config, dataset.num_train, steps_per_loop)
-  if config.trainer.optimizer_config.optimizer.type is None:
+  if config.trainer.optimizer_config == optimization.OptimizationConfig():
     config.trainer.optimizer_config = _published_optimizer(
         config.trainer,
         config.task.train_data.global_batch_size,
@@ -175,11 +102,11 @@ def _published_optimizer(
   rate = trainer.base_learning_rate * global_batch_size / 128
   milestones = [round(f * trainer.train_steps) for f in trainer.decay_fractions]
   # A very short run can round two milestones to one step; both decays count.
-  boundaries = sorted(set(milestones))
-  values = [rate] + [
+  boundaries = tuple(sorted(set(milestones)))
+  values = (rate,) + tuple(
       rate * trainer.decay_rate ** sum(m <= boundary for m in milestones)
       for boundary in boundaries
-  ]
+  )
   config = {
       'optimizer': {
           'type': 'sgd',

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import zipfile
+import urllib.request
 
 import numpy as np
 from uncertainty_distill.errors import InputError
@@ -167,6 +167,10 @@ def _read_tfds(
   directory = os.path.expanduser(data_dir) or None
   try:
     builder = tfds.builder(name, data_dir=directory)
+    if not builder.is_prepared():
+      # TFDS would go on trying for minutes where there is no network.
+      for url in builder.url_infos:
+        urllib.request.urlopen(url, timeout=10).close()
     builder.download_and_prepare()
     whole = builder.as_dataset(
         split=split,
@@ -197,7 +201,7 @@ def _npz_spec(path: str) -> DatasetSpec:
       train_images, train_labels, test_images, test_labels = (
           arrays[name] for name in _NPZ_ARRAYS
       )
-  except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+  except Exception as error:  # Whatever NumPy makes of another file.
     raise InputError(
         'dataset name', path, f'an .npz file with {", ".join(_NPZ_ARRAYS)}',
         f'write it by numpy.savez ({error})'

@@ -3,9 +3,10 @@
 A BatchEnsemble layer (Wen, Tran and Ba, 2020) gives member e the weights
 W o (sum_r alpha[r, e] gamma[r, e]^T): one shared kernel W and, for each member,
 a perturbation of rank r that costs one vector for the input channels and one
-for the output channels. Edward2 0.0.2 computes that function; what it lacks is
-a configuration that can be read back, output shapes, and a clear error for a
-batch that the members do not divide.
+for the output channels. Edward2 0.0.2 computes that function, but for the bias
+of convolutions of a rank above 1; what it lacks is a configuration that can be
+read back, output shapes, and a clear error for a batch that the members do not
+divide.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ _CONSTRUCTOR_NAMES = {
     'ensemble_bias_constraint': 'bias_constraint',
 }
 
+# What reads an argument's configuration, by the last word of its name.
+_READERS = {
+    'initializer': tf_keras.initializers.get,
+    'regularizer': tf_keras.regularizers.get,
+    'constraint': tf_keras.constraints.get,
+}
+
 
 class _Mended:
   """What both layers need on top of Edward2's."""
@@ -34,7 +42,8 @@ class _Mended:
         raise InputError(argument, value, 'an integer of at least 1')
     super().__init__(*args, ensemble_size=ensemble_size, rank=rank, **kwargs)
 
-  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+  def __call__(self, inputs: tf.Tensor, *args, **kwargs) -> tf.Tensor:
+    # Not in `call`: Keras would report the error as one of its own.
     rows = inputs.shape[0]
     if rows is not None and rows % self.ensemble_size:
       raise InputError(
@@ -43,13 +52,24 @@ class _Mended:
           f'a multiple of the {self.ensemble_size} members',
           'tile the examples once for each member',
       )
-    return super().call(inputs)
+    return super().__call__(inputs, *args, **kwargs)
 
   def get_config(self):
     config = super().get_config()
     for kept, taken in _CONSTRUCTOR_NAMES.items():
       config[taken] = config.pop(kept)
     return {**config, 'rank': self.rank}
+
+  @classmethod
+  def from_config(cls, config):
+    # Edward2's own readers would forget the arguments: L2(0.5) comes back as
+    # L2(0.01), and RandomNormal(1, 0.5) as the class itself.
+    read = {
+        name: _READERS[name.rpartition('_')[2]](value)
+        for name, value in config.items()
+        if isinstance(value, dict) and name.rpartition('_')[2] in _READERS
+    }
+    return cls(**{**config, **read})
 
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
@@ -65,9 +85,37 @@ class Conv2DBatchEnsemble(_Mended, _edward2.Conv2DBatchEnsemble):
       the members do not divide the batch.
   """
 
+  # Keras reads the number of spatial dimensions from `self.rank`, which Edward2
+  # takes for the perturbation's. So what Keras would find out is said here.
+
+  def _get_channel_axis(self):
+    return -1 if self.data_format == 'channels_last' else -3
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.input_spec = tf_keras.layers.InputSpec(ndim=4)
+
+  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    if self.rank == 1 or not self.use_ensemble_bias:
+      return super().call(inputs)
+    # Edward2 would add the bias along wrong axes where the rank is above 1.
+    examples = tf.shape(inputs)[0] // self.ensemble_size
+
+    def of_each_row(vectors):
+      vectors = tf.repeat(vectors, examples, axis=0)[:, None, None]
+      last = self.data_format == 'channels_last'
+      return vectors if last else tf.transpose(vectors, [0, 3, 1, 2])
+
+    convolved = [
+        self.convolution_op(inputs * of_each_row(alpha), self.kernel)
+        * of_each_row(gamma)
+        for alpha, gamma in zip(tf.unstack(self.alpha), tf.unstack(self.gamma))
+    ]
+    return self.ensemble_activation(
+        tf.add_n(convolved) + of_each_row(self.ensemble_bias)
+    )
+
   def compute_output_shape(self, input_shape):
-    # Keras would read the number of spatial dimensions from `self.rank`, which
-    # Edward2 takes for the perturbation's, and so returns no spatial shape.
     shape = tf.TensorShape(input_shape).as_list()
     channels_last = self.data_format == 'channels_last'
     first = 1 if channels_last else 2

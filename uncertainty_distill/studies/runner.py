@@ -44,8 +44,8 @@ def run_study(
     InputError: If the study or the directory is wrong, before any training.
     KeyboardInterrupt: The same call goes on from there.
   """
-  runs.make_writable(directory, '--output_dir')
   _check(study, strategy)
+  runs.make_writable(directory, '--output_dir')
   teacher = study.config.task.objective.teacher or train_lib.train_teacher(
       study.config, os.path.join(directory, TEACHER), strategy, evaluate=False
   )
@@ -75,10 +75,14 @@ def run_study(
 def _check(study: Study, strategy: tf.distribute.Strategy) -> None:
   """Finds mistakes in any of the systems before the first is trained."""
   workflow.check(configs.member_config(study.config), strategy)
+  members = workflow.teacher_size(study.config)
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     workflow.check(config, strategy)
     if config.task.objective.kind != 'cross_entropy':
+      # A given teacher is checked like one that is still to be trained.
+      config.task.objective.teacher = ()
+      config.teacher.ensemble_size = members
       workflow.check_teacher(config)
 
 

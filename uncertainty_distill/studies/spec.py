@@ -122,8 +122,28 @@ def _check(study: Study, path: str) -> None:
       )
     if not isinstance(overrides, dict):
       raise InputError(f'systems.{label} in {path}', overrides, 'a mapping')
-    study.system_config(label, seeds[0])
+    _check_shared(study, label, path)
   if study.export and study.export not in study.systems:
     raise InputError(
         f'export in {path}', study.export, 'one of ' + ', '.join(study.systems)
     )
+
+
+def _check_shared(study: Study, label: str, path: str) -> None:
+  """Raises an InputError if a system overrides what all of them share."""
+  ours, its = study.config, study.system_config(label, study.seeds[0])
+  for name, shared, own in (
+      ('teacher', ours.teacher, its.teacher),
+      ('evaluation', ours.evaluation, its.evaluation),
+      ('task.train_data.name', ours.task.train_data.name,
+       its.task.train_data.name),
+      ('task.validation_data', ours.task.validation_data,
+       its.task.validation_data),
+      ('task.objective.teacher', ours.task.objective.teacher,
+       its.task.objective.teacher),
+  ):
+    if own != shared:
+      raise InputError(
+          f'systems.{label} in {path}', study.systems[label],
+          f'{name} as for the other systems', 'set it in params_override'
+      )

@@ -1,4 +1,5 @@
 """Teachers: models whose members' logits a student learns."""
 
 from uncertainty_distill.teachers.loading import Ensemble
+from uncertainty_distill.teachers.loading import is_saved_model
 from uncertainty_distill.teachers.loading import load_ensemble

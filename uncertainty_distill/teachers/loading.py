@@ -70,9 +70,14 @@ class ServedModel(tf_keras.Model):
     return Ensemble(self, shape, self._classes, self._members)
 
 
+def is_saved_model(path: str) -> bool:
+  """Tells whether a folder is a SavedModel."""
+  return os.path.isfile(os.path.join(path, 'saved_model.pb'))
+
+
 def _load_one(path: str, argument: str) -> Ensemble:
   """Loads a run folder or a SavedModel."""
-  if os.path.isfile(os.path.join(path, 'saved_model.pb')):
+  if is_saved_model(path):
     return ServedModel(path).as_ensemble()
   run = runs.open_run(path, argument)
   if not run.is_complete:

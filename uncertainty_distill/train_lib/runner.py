@@ -58,7 +58,7 @@ def train(
     InputError: If the configuration, the folder or the teacher is wrong.
     KeyboardInterrupt: After saving a checkpoint.
   """
-  run = runs.claim_run(model_dir, config)
+  run = runs.match_run(model_dir, config)
   if run.is_complete:
     return run
   tf_keras.backend.clear_session()
@@ -73,6 +73,8 @@ def train(
         config.trainer.optimizer_config, config.runtime
     )
     trainer = Trainer(config, task, model, optimizer, evaluate)
+  # Not before the teacher has proved to fit: a mistake leaves no folder.
+  runs.claim_run(model_dir, config)
   if run.step == 0:
     summaries.write_hyperparameters(run.path, config)
   bar = progress.progress_bar(
@@ -82,6 +84,8 @@ def train(
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
       _run(config, run, strategy, task, trainer, evaluate, bar)
+  # What is loaded from here on computes as it would in another process.
+  performance.set_mixed_precision_policy('float32')
   return run
 
 

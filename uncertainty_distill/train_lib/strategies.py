@@ -38,7 +38,7 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
         num_packs=runtime.num_packs,
         tpu_address=runtime.tpu,
     )
-  except (ValueError, RuntimeError, tf.errors.OpError) as error:
+  except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]
     if kind != 'tpu':
       raise InputError(

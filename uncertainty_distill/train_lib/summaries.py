@@ -15,9 +15,8 @@ import yaml
 
 def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
   """Writes the configuration as text, and its scalars for HParams."""
-  values = yaml.safe_load(
-      open(os.path.join(run_dir, 'params.yaml'), encoding='utf-8')
-  )
+  with open(os.path.join(run_dir, 'params.yaml'), encoding='utf-8') as file:
+    values = yaml.safe_load(file)
   task, trainer = values['task'], values['trainer']
   scalars = {
       'objective': task['objective']['kind'],

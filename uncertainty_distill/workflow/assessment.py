@@ -116,10 +116,10 @@ def _fingerprint(system: System, config: configs.ExperimentConfig) -> list[str]:
       *[shift.label for shift in checks.parse_shifts(config.evaluation)],
   ]
   for path in system.paths:
-    file = os.path.join(path, 'saved_model.pb')
-    if not os.path.isfile(file):
-      checkpoint = runs.open_run(path, '--run').checkpoint
-      file = f'{checkpoint}.index'
+    if teachers.is_saved_model(path):
+      file = os.path.join(path, 'saved_model.pb')
+    else:
+      file = f'{runs.open_run(path, "--run").checkpoint}.index'
     written = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
     marks.append(f'{os.path.basename(path)}/{os.path.basename(file)}@{written}')
   return marks

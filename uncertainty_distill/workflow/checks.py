@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
+from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
@@ -53,6 +54,22 @@ def check(
     data.load_dataset(train_data.name, split, train_data.data_dir).take(
         num_examples
     )
+
+
+def teacher_size(config: configs.ExperimentConfig) -> int:
+  """Returns the members of the teacher, given or still to be trained.
+
+  Raises:
+    InputError: If a given one cannot be loaded, or has other images or classes
+      than the dataset.
+  """
+  given = config.task.objective.teacher
+  if not given:
+    return config.teacher.ensemble_size
+  spec = data.dataset_spec(config.task.train_data.name)
+  return teachers.load_ensemble(
+      given, 'task.objective.teacher', spec.image_shape, spec.num_classes
+  ).ensemble_size
 
 
 def check_teacher(config: configs.ExperimentConfig) -> None:

@@ -74,9 +74,9 @@ def distill(
     objective.teacher = tuple(
         train_lib.member_paths(directory, config.teacher.ensemble_size)
     )
-  # Claimed first, so that a folder of another experiment stays as it is.
   resolved = train_lib.resolve(config)
-  runs.claim_run(model_dir, resolved)
   if trains_teacher:
+    # Claimed first, so that a folder of another experiment stays as it is.
+    runs.claim_run(model_dir, resolved)
     train_lib.train_teacher(config, directory, strategy, evaluate)
   return train_lib.train(resolved, model_dir, strategy, evaluate, label)

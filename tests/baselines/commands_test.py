@@ -1,0 +1,157 @@
+"""The public commands, run as a user runs them."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from PIL import Image
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SHORT = (
+    'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
+    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+    'task.validation_data.global_batch_size=32,'
+    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+)
+
+
+def _command(name, *flags):
+  return [sys.executable, f'baselines/cifar/{name}.py', *map(str, flags)]
+
+
+def _run(name, *flags):
+  return subprocess.run(
+      _command(name, *flags), cwd=_ROOT, capture_output=True, text=True,
+      check=False, timeout=300,
+  )
+
+
+@pytest.fixture(scope='module')
+def student(tmp_path_factory):
+  """The folder of a head student of two members, and what distill.py said."""
+  folder = tmp_path_factory.mktemp('runs') / 'student'
+  done = _run(
+      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
+      '--objective=head', f'--params_override={_SHORT}',
+  )
+  assert done.returncode == 0, done.stderr
+  return folder, done.stdout
+
+
+def test_distill_leaves_a_report_and_a_saved_model(student):
+  folder, said = student
+  assert '1 x CPU' in said and '64 examples a step, 64 a replica' in said
+  assert 'Deep ensemble' in said and 'Head student' in said
+  assert f'{folder}/saved_model' in said
+  for name in 'report.md', 'results.csv', 'saved_model/saved_model.pb':
+    assert (folder / name).is_file()
+  results = json.loads((folder / 'results.json').read_text())['results']
+  # Two models on the clean set and on one corrupted one, each example once.
+  assert [r['num_examples'] for r in results] == [70] * 4
+
+
+def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):
+  folder, _ = student
+  figures = []
+  for path in folder, folder / 'saved_model':
+    done = _run(
+        'evaluate', f'--run={path}', f'--output_dir={tmp_path / path.name}',
+        '--experiment=digits_wrn10_1',
+        '--params_override=evaluation.corruptions=[]',
+    )
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / path.name / 'results.json'
+    (result,) = json.loads(file.read_text())['results']
+    assert result['num_examples'] == 1000
+    figures.append(result['figures'])
+  assert figures[0] == pytest.approx(figures[1], rel=1e-4)
+
+
+def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
+    student, tmp_path
+):
+  folder, _ = student
+  runs = ','.join(str(folder / 'teacher' / f'member_{i}') for i in range(2))
+  done = _run('export', f'--run={runs}', f'--output_dir={tmp_path / "served"}')
+  assert done.returncode == 0, done.stderr
+  image = tmp_path / 'image.png'
+  Image.fromarray(np.full([40, 30, 3], 128, np.uint8)).save(image)
+  done = _run('predict', f'--model={tmp_path / "served"}', image)
+  assert done.returncode == 0, done.stderr
+  *_, last = done.stdout.splitlines()
+  label, confidence, entropy, first, second, path = last.split()
+  assert {int(label), int(first), int(second)} <= set(range(10))
+  assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
+  assert path == str(image)
+
+
+def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
+  folder, _ = student
+  distill = ['distill', '--experiment=digits_wrn10_1']
+  new = f'--model_dir={tmp_path / "new"}'
+  cases = {
+      "did you mean 'digits_wrn10_1'": [
+          'distill', '--experiment=digits_wrn101', new],
+      'task.model.width': [*distill, new, '--params_override=task.model.width=a'],
+      'this is a missing folder': [*distill, new, '--teacher=/nowhere'],
+      'a run with task.seed=0, not 1': [
+          *distill, f'--model_dir={folder}', '--seed=1', '--objective=head',
+          f'--params_override={_SHORT}'],
+      'as many teacher members (4) as student members (3)': [
+          *distill, new, '--objective=head', '--ensemble_size=3'],
+      'a folder that can be written': [
+          *distill, f'--model_dir={folder / "report.md"}'],
+      'a network to download it': [
+          'train', '--experiment=cifar100_wrn28_10', new,
+          f'--data_dir={tmp_path}'],
+      'flags only': ['train', '--experiment=digits_wrn10_1', new, 'stray'],
+      "--run: got '/nowhere'": ['evaluate', '--run=/nowhere'],
+      '--study': ['reproduce', '--study=/nowhere.yaml'],
+      'a readable image file': [
+          'predict', f'--model={folder / "saved_model"}', __file__],
+      '--output_dir': ['export', f'--run={folder}'],
+      '--tpu': [*distill, new, '--tpu'],
+  }
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    answers = pool.map(lambda case: _run(*case), cases.values())
+    for wanted, answer in zip(cases, answers):
+      assert answer.returncode == 2, (wanted, answer.stderr)
+      assert wanted in answer.stderr
+      assert 'Traceback' not in answer.stderr
+      assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
+  assert not (tmp_path / 'new').exists()
+
+
+def test_interrupted_and_called_again_goes_on(tmp_path):
+  train = [
+      'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path}',
+      '--ensemble_size=1', '--mode=train', '--params_override=teacher.epochs=8',
+  ]
+  process = subprocess.Popen(
+      _command(*train), cwd=_ROOT, stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE, text=True,
+  )
+  log = tmp_path / 'train.log'
+  deadline = time.monotonic() + 120
+  # Once a first loop of steps is in the log, training is under way.
+  while not (log.is_file() and 'train | step' in log.read_text()):
+    assert time.monotonic() < deadline and process.poll() is None
+    time.sleep(0.05)
+  process.send_signal(signal.SIGINT)
+  _, stderr = process.communicate(timeout=60)
+  assert process.returncode == 130 and 'goes on where' in stderr
+  (stopped_at,) = {
+      int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
+  }
+  assert 0 < stopped_at < 96
+  done = _run(*train)
+  assert done.returncode == 0, done.stderr
+  assert os.path.isfile(tmp_path / 'ckpt-96.index')
+  assert f'{stopped_at}/96' in done.stderr  # The bar begins where it stopped.

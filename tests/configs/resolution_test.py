@@ -1,0 +1,152 @@
+"""Tests of ranges and of what is derived from a configuration."""
+
+from official.modeling import optimization
+import pytest
+
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill.errors import InputError
+
+_DIGITS = data.dataset_spec('digits')
+
+
+def _resolved(text, steps_per_loop=100):
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  return configs.resolve(config, _DIGITS, steps_per_loop)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('task.model.depth=12', 'task.model.depth: got 12, wants 6 n'),
+    ('task.model.depth=4', 'task.model.depth: got 4, wants 6 n'),
+    ('task.model.width=0', 'task.model.width: got 0, wants at least 1'),
+    ('task.model.ensemble_size=0', 'ensemble_size: got 0, wants at least 1'),
+    ('task.model.rank=0', 'rank: got 0, wants at least 1'),
+    ('task.model.fast_weight_stddev=-1', 'stddev: got -1, wants at least 0'),
+    ('task.model.batch_norm_epsilon=0', 'epsilon: got 0, wants more than 0'),
+    ('task.model.mean=[0.5,0.5]', 'task.model.mean: .* each of the 3'),
+    ('task.model.stddev=[0.5,0,0.5]', 'task.model.stddev: .* more than 0'),
+    ('task.objective.kind=heads', "'heads', wants one of cross_entropy"),
+    ('task.objective.weight=1.1', 'weight: got 1.1, wants 0 to 1'),
+    ('task.objective.temperature=0', 'temperature: got 0, wants more than'),
+    ('task.objective.label_smoothing=1', 'label_smoothing: got 1, wants'),
+    ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
+    ('task.seed=-1', 'task.seed: got -1, wants at least 0'),
+    ('task.seed=4294967296', 'task.seed: .*, less than 2'),
+    ('task.train_data.global_batch_size=0', 'size: got 0, wants at least 1'),
+    ('task.train_data.global_batch_size=798', 'at most the 797 training'),
+    ('task.train_data.num_examples=50', 'at most the 50 training examples'),
+    ('task.validation_data.global_batch_size=0', 'wants at least 1'),
+    ('trainer.epochs=0', 'trainer.epochs: got 0, wants more than 0'),
+    ('trainer.momentum=1', 'trainer.momentum: got 1, wants .*less than 1'),
+    ('trainer.decay_fractions=[0.8,0.4]', 'wants increasing fractions'),
+    ('trainer.decay_fractions=[0.4,0.4]', 'wants increasing fractions'),
+    ('trainer.decay_fractions=[0.4,1.0]', 'wants increasing fractions'),
+    ('trainer.decay_rate=0', 'decay_rate: got 0, wants more than 0'),
+    ('trainer.train_steps=-1', 'train_steps: got -1, wants at least 0'),
+    # Orbit would evaluate for ever.
+    ('trainer.validation_interval=-1', 'interval: got -1, wants at least 0'),
+    ('trainer.validation_steps=0', 'steps: got 0, wants at least 1, or -1'),
+    ('trainer.max_to_keep=0', 'max_to_keep: got 0, wants at least 1'),
+    ('trainer.summary_interval=150', 'a multiple of the 100 steps'),
+    ('runtime.mixed_precision_dtype=float16', 'wants float32 or bfloat16'),
+    ('teacher.ensemble_size=0', 'teacher.ensemble_size: got 0'),
+    ('teacher.depth=11', 'teacher.depth: got 11, wants 6 n'),
+    ('evaluation.severities=[0]', 'wants distinct severities of 1 to 5'),
+    ('evaluation.severities=[2,2]', 'wants distinct severities of 1 to 5'),
+    ('evaluation.corruptions=[contrast,contrast]', 'wants distinct names'),
+])
+def test_values_out_of_range_are_named(text, message):
+  with pytest.raises(InputError, match=message):
+    _resolved(text)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('optimizer.type=adam', 'Learning rate type must be specified'),
+    ('learning_rate.type=cosine', 'Optimizer type must be specified'),
+    ('optimizer.type=bogus', "'bogus' is not a valid key"),
+    ('optimizer.sgd.momentum=0.5', 'Optimizer type must be specified'),
+])
+def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
+  with pytest.raises(InputError, match=f'both for `optimizer`.*{message}'):
+    _resolved(f'trainer.optimizer_config.{text}')
+
+
+def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
+  text = (
+      'trainer.optimizer_config.optimizer.type=adam,'
+      'trainer.optimizer_config.learning_rate.type=constant,'
+      'trainer.optimizer_config.learning_rate.constant.learning_rate=3e-3'
+  )
+  with pytest.raises(InputError, match='1 with the optimizer adam'):
+    _resolved(text)
+  config = _resolved(f'{text},task.fast_weight_learning_rate_multiplier=1')
+  chosen = config.trainer.optimizer_config
+  assert chosen.optimizer.type == 'adam'
+  assert chosen.learning_rate.constant.learning_rate == 3e-3
+
+
+def test_lengths_follow_from_epochs():
+  # 12 batches of 64 in 797 examples.
+  trainer = _resolved('trainer.epochs=2.5').trainer
+  assert trainer.train_steps == 30
+  assert trainer.steps_per_loop == trainer.summary_interval == 30
+  assert trainer.checkpoint_interval == 100
+  assert trainer.validation_interval == 12
+  trainer = _resolved('trainer.epochs=1000', steps_per_loop=10).trainer
+  assert trainer.train_steps == 12_000
+  assert trainer.steps_per_loop == trainer.summary_interval == 10
+  assert trainer.validation_interval == 1_200
+  # What is given stays.
+  trainer = _resolved('trainer.train_steps=7,trainer.steps_per_loop=2').trainer
+  assert (trainer.train_steps, trainer.steps_per_loop) == (7, 2)
+
+
+def test_model_follows_the_dataset():
+  model = _resolved('').task.model
+  assert (model.image_shape, model.num_classes) == ((16, 16, 3), 10)
+  assert (model.mean, model.stddev) == (_DIGITS.mean, _DIGITS.stddev)
+  assert _resolved('task.model.mean=[0.5]').task.model.mean == (0.5,)
+
+
+def _schedule(text):
+  config = _resolved(text).trainer.optimizer_config
+  return optimization.OptimizerFactory(config).build_learning_rate()
+
+
+def test_short_schedules():
+  # Without decay and warm-up: a constant, 0.1 for 128 examples.
+  assert _schedule('trainer.decay_fractions=[],trainer.warmup_epochs=0') == 0.05
+  # Two milestones that round to one step both count.
+  schedule = _schedule('trainer.train_steps=2,trainer.warmup_epochs=0')
+  assert float(schedule(0)) == pytest.approx(0.05)
+  assert float(schedule(5)) == pytest.approx(0.05 * 0.2**3)
+  # Half an epoch of 12 steps of warm-up, to a rate of 0.05.
+  schedule = _schedule('trainer.warmup_epochs=0.5')
+  assert float(schedule(3)) == pytest.approx(0.025)
+  assert float(schedule(6)) == pytest.approx(0.05)
+
+
+def test_resolve_leaves_its_argument_alone():
+  config = configs.load_config('digits_wrn10_1')
+  configs.resolve(config, _DIGITS)
+  assert config == configs.load_config('digits_wrn10_1')
+
+
+def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
+  config = configs.load_config('digits_wrn10_1', params_override=(
+      'teacher.depth=16,teacher.width=2,teacher.global_batch_size=32,'
+      'teacher.epochs=4,teacher.l2=0.5,teacher.decay_fractions=[0.5],'
+      'task.objective.teacher=[a],task.train_data.num_examples=90,'
+      'trainer.base_learning_rate=0.7,task.seed=2'
+  ))
+  member = configs.member_config(config, 1)
+  model = member.task.model
+  assert (model.ensemble_size, model.depth, model.width) == (1, 16, 2)
+  assert member.task.train_data.global_batch_size == 32
+  assert member.task.train_data.num_examples == 90
+  assert member.task.l2 == 0.5
+  assert member.task.objective.kind == 'cross_entropy'
+  assert member.task.objective.teacher == ()
+  assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
+  assert member.trainer.base_learning_rate == 0.7
+  assert member.task.seed not in (config.task.seed, 0, 1)

@@ -1,0 +1,256 @@
+"""Tests of teachers: from run folders and SavedModels, and what is refused."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import errors
+from uncertainty_distill import modeling
+from uncertainty_distill import runs
+from uncertainty_distill import serving
+from uncertainty_distill import teachers
+
+_STEPS = 5
+
+
+def _config(**model):
+  config = configs.load_config('digits_wrn10_1')
+  config.trainer.train_steps = _STEPS
+  config = configs.resolve(config, data.dataset_spec('digits'))
+  config.task.model.override(model)
+  return config
+
+
+def _save(path, model, step, keep=2):
+  """Writes a checkpoint of what Model Garden's trainer keeps in one."""
+  optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
+  optimizer.build(model.trainable_variables)
+  global_step = tf.Variable(step, dtype=tf.int64)
+  checkpoint = tf.train.Checkpoint(
+      global_step=global_step, model=model, optimizer=optimizer
+  )
+  tf.train.CheckpointManager(
+      checkpoint, path, keep, step_counter=global_step
+  ).save(step)
+
+
+def _run(path, step=_STEPS, seed=0, **model):
+  """Makes a run folder; returns its model, with random weights."""
+  config = _config(**model)
+  runs.claim_run(str(path), config)
+  model = modeling.build_model(**config.task.model.as_dict())
+  generator = np.random.default_rng(seed)
+  model.set_weights([
+      w + generator.uniform(0.1, 0.3, w.shape) for w in model.get_weights()
+  ])
+  if step:
+    _save(str(path), model, step)
+  return model
+
+
+def _images():
+  generator = np.random.default_rng(0)
+  return generator.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture(name='trained', scope='module')
+def fixture_trained(tmp_path_factory):
+  """Two complete runs: a single network and a BatchEnsemble of 2."""
+  folder = tmp_path_factory.mktemp('runs')
+  paths = [str(folder / name) for name in ('single', 'batch_ensemble')]
+  models = [
+      _run(paths[0], ensemble_size=1), _run(paths[1], seed=1, ensemble_size=2)
+  ]
+  return paths, models
+
+
+def _logits(model):
+  return model(_images(), training=False).numpy()
+
+
+def test_a_run_is_loaded_back(trained):
+  for path, model, members in zip(*trained, (1, 2)):
+    loaded = teachers.load_ensemble([path], '--teacher')
+    assert (loaded.ensemble_size, loaded.num_classes) == (members, 10)
+    assert loaded.image_shape == (16, 16, 3)
+    logits = _logits(loaded.model)
+    assert logits.shape == (members, 4, 10) and np.ptp(logits) > 0.1
+    np.testing.assert_array_equal(logits, _logits(model))
+
+
+def test_runs_are_stacked_in_order(trained):
+  paths, models = trained
+  for order in ([0, 1], [1, 0], [1, 1]):
+    loaded = teachers.load_ensemble(
+        [paths[i] for i in order], '--teacher', [16, 16, 3], 10
+    )
+    want = np.concatenate([_logits(models[i]) for i in order])
+    assert loaded.ensemble_size == len(want)
+    np.testing.assert_array_equal(_logits(loaded.model), want)
+
+
+def test_the_newest_checkpoint_counts(tmp_path):
+  old = _run(tmp_path, step=_STEPS - 1)
+  new = _run(tmp_path, step=_STEPS, seed=1)
+  loaded = teachers.load_ensemble([str(tmp_path)], '--teacher')
+  np.testing.assert_array_equal(_logits(loaded.model), _logits(new))
+  assert np.abs(_logits(old) - _logits(new)).max() > 1e-3
+
+
+def test_a_saved_model_is_a_member_too(trained, tmp_path):
+  paths, models = trained
+  served = serving.export_saved_model(
+      models[1], (16, 16, 3), str(tmp_path / 'served')
+  )
+  loaded = teachers.load_ensemble([served, paths[0]], '--teacher')
+  assert loaded.ensemble_size == 3 and loaded.num_classes == 10
+  assert loaded.image_shape == (16, 16, 3)
+  # The logits differ by a constant of each example, the probabilities do not.
+  want = np.concatenate([_logits(models[1]), _logits(models[0])])
+  probs = tf.nn.softmax(_logits(loaded.model))
+  np.testing.assert_allclose(probs, tf.nn.softmax(want), atol=1e-6)
+  traced = tf.function(lambda images: loaded.model(images, training=False))
+  np.testing.assert_allclose(
+      tf.nn.softmax(traced(_images())), probs, atol=1e-6
+  )
+
+
+def test_teacher_that_is_served_alone(trained, tmp_path):
+  served = serving.export_saved_model(
+      trained[1][0], (16, 16, 3), str(tmp_path / 'served')
+  )
+  model = teachers.loading.ServedModel(served)
+  logits = model(_images())
+  assert logits.shape == (1, 4, 10)
+  np.testing.assert_allclose(
+      logits, tf.nn.log_softmax(_logits(trained[1][0])), rtol=1e-4, atol=1e-4
+  )
+
+
+def _missing(path):
+  del path
+
+
+def _empty(path):
+  os.mkdir(path)
+
+
+def _not_a_run(path):
+  os.mkdir(path)
+  with open(os.path.join(path, 'notes.txt'), 'w', encoding='utf-8') as file:
+    file.write('other things')
+
+
+def _half_trained(path):
+  _run(path, step=_STEPS - 1, ensemble_size=1)
+
+
+def _not_begun(path):
+  _run(path, step=0, ensemble_size=1)
+
+
+def _of_another_model(path):
+  config = _config(ensemble_size=2)
+  runs.claim_run(path, config)
+  _save(path, modeling.build_model(**_config(ensemble_size=1).task.model
+                                   .as_dict()), _STEPS)
+
+
+def _of_another_width(path):
+  runs.claim_run(path, _config(ensemble_size=1, width=2))
+  _save(path, modeling.build_model(**_config(ensemble_size=1).task.model
+                                   .as_dict()), _STEPS)
+
+
+def _without_its_weights(path):
+  _run(path, ensemble_size=1)
+  [weights] = tf.io.gfile.glob(os.path.join(path, '*.data-*'))
+  os.remove(weights)
+
+
+def _undescribed(path):
+  _run(path, ensemble_size=1)
+  with open(os.path.join(path, 'params.yaml'), 'w', encoding='utf-8') as file:
+    file.write('task: {model: {wideness: 3}}')
+
+
+def _damaged_saved_model(path):
+  os.mkdir(path)
+  with open(os.path.join(path, 'saved_model.pb'), 'wb') as file:
+    file.write(b'damaged')
+
+
+def _other_saved_model(path):
+  module = tf.Module()
+  module.double = tf.function(
+      lambda x: {'doubled': 2 * x}, [tf.TensorSpec([None], name='x')]
+  )
+  tf.saved_model.save(
+      module, path, signatures={'serving_default': module.double}
+  )
+
+
+def _saved_model_without_signatures(path):
+  tf.saved_model.save(tf.Module(), path)
+
+
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (_missing, '--teacher: got .*params.yaml; this is a missing folder'),
+        (_empty, '--teacher: got .*params.yaml; this is an empty folder'),
+        (_not_a_run, '--teacher: got .*params.yaml; this is not a run folder'),
+        (_half_trained, '--teacher: got .*trained to its end.*step 4 of 5'),
+        (_not_begun, '--teacher: got .*trained to its end.*step 0 of 5'),
+        (_of_another_model, 'run folder: .*params.yaml describes'),
+        (_of_another_width, 'run folder: .*params.yaml describes'),
+        (_without_its_weights, 'run folder: '),
+        (_undescribed, 'task.model.wideness in .*known name'),
+        (_damaged_saved_model, 'SavedModel: got .*'),
+        (_other_saved_model, 'SavedModel: got .*member_probabilities'),
+        (_saved_model_without_signatures, 'SavedModel: .*member_probabil'),
+    ],
+)
+def test_refuses_what_is_no_trained_model(tmp_path, trained, make, message):
+  path = str(tmp_path / 'there')
+  make(path)
+  with pytest.raises(errors.InputError, match=message) as raised:
+    teachers.load_ensemble([trained[0][0], path], '--teacher')
+  assert path in str(raised.value) and '\n' not in str(raised.value)
+
+
+def test_refuses_no_folders():
+  with pytest.raises(errors.InputError, match="--teacher: got '', wants at l"):
+    teachers.load_ensemble([], '--teacher')
+
+
+@pytest.mark.parametrize('as_saved_model', [False, True])
+@pytest.mark.parametrize(
+    'other, message',
+    [
+        ({'num_classes': 7}, 'a model of 10 classes; this one has 7'),
+        (
+            {'image_shape': (8, 8, 3)},
+            r'a model of images \[16, 16, 3\]; this one takes \[8, 8, 3\]',
+        ),
+    ],
+)
+def test_refuses_models_that_do_not_fit(
+    tmp_path, trained, other, message, as_saved_model
+):
+  path = str(tmp_path / 'other')
+  model = _run(path, ensemble_size=1, **other)
+  if as_saved_model:
+    shutil.rmtree(path)
+    serving.export_saved_model(model, model.input_shape[1:], path)
+  # The first model says what the others must be like, unless the caller does.
+  with pytest.raises(errors.InputError, match=message):
+    teachers.load_ensemble([trained[0][0], path], '--teacher')
+  with pytest.raises(errors.InputError, match=message):
+    teachers.load_ensemble([path], '--teacher', (16, 16, 3), 10)

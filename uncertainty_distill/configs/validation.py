@@ -1,0 +1,121 @@
+"""The range of each field, and what else a value must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from official.modeling import hyperparams
+from official.modeling import optimization
+from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.experiment import OBJECTIVES
+from uncertainty_distill.errors import InputError
+
+_POSITIVE = (lambda x: x > 0, 'more than 0')
+_NOT_NEGATIVE = (lambda x: x >= 0, 'at least 0')
+_AT_LEAST_1 = (lambda x: x >= 1, 'at least 1')
+_FRACTION = (lambda x: 0 <= x <= 1, '0 to 1')
+_INCREASING_FRACTIONS = (
+    lambda x: all(0 < f < 1 for f in x) and list(x) == sorted(set(x)),
+    'increasing fractions between 0 and 1',
+)
+_DEPTH = (
+    lambda x: x >= 10 and (x - 4) % 6 == 0,
+    '6 n + 4 for some n >= 1: 10, 16, 22, 28',
+)
+_RANGES = {
+    'task.model.depth': _DEPTH,
+    'task.model.width': _AT_LEAST_1,
+    'task.model.stddev': (lambda x: all(s > 0 for s in x), 'all more than 0'),
+    'task.model.ensemble_size': _AT_LEAST_1,
+    'task.model.rank': _AT_LEAST_1,
+    'task.model.fast_weight_stddev': _NOT_NEGATIVE,
+    'task.model.batch_norm_momentum': _FRACTION,
+    'task.model.batch_norm_epsilon': _POSITIVE,
+    'task.train_data.global_batch_size': _AT_LEAST_1,
+    'task.train_data.num_examples': _NOT_NEGATIVE,
+    'task.train_data.crop_padding': _NOT_NEGATIVE,
+    'task.validation_data.global_batch_size': _AT_LEAST_1,
+    'task.validation_data.num_examples': _NOT_NEGATIVE,
+    'task.objective.kind': (
+        lambda x: x in OBJECTIVES, 'one of ' + ', '.join(OBJECTIVES)),
+    'task.objective.weight': _FRACTION,
+    'task.objective.temperature': _POSITIVE,
+    'task.objective.label_smoothing': (
+        lambda x: 0 <= x < 1, 'at least 0, less than 1'),
+    'task.l2': _NOT_NEGATIVE,
+    'task.fast_weight_learning_rate_multiplier': _NOT_NEGATIVE,
+    'task.seed': (lambda x: 0 <= x < 2**32, 'at least 0, less than 2^32'),
+    'trainer.epochs': _POSITIVE,
+    'trainer.base_learning_rate': _POSITIVE,
+    'trainer.momentum': (lambda x: 0 <= x < 1, 'at least 0, less than 1'),
+    'trainer.warmup_epochs': _NOT_NEGATIVE,
+    'trainer.decay_fractions': _INCREASING_FRACTIONS,
+    'trainer.decay_rate': (lambda x: 0 < x <= 1, 'more than 0, at most 1'),
+    'trainer.train_steps': _NOT_NEGATIVE,
+    'trainer.steps_per_loop': _NOT_NEGATIVE,
+    'trainer.summary_interval': _NOT_NEGATIVE,
+    'trainer.checkpoint_interval': _NOT_NEGATIVE,
+    'trainer.validation_interval': _NOT_NEGATIVE,
+    'trainer.validation_steps': (
+        lambda x: x == -1 or x >= 1, 'at least 1, or -1 for all'),
+    'trainer.max_to_keep': _AT_LEAST_1,
+    'runtime.mixed_precision_dtype': (
+        lambda x: x in (None, 'float32', 'bfloat16'), 'float32 or bfloat16'),
+    'teacher.ensemble_size': _AT_LEAST_1,
+    'teacher.depth': _DEPTH,
+    'teacher.width': _AT_LEAST_1,
+    'teacher.global_batch_size': _AT_LEAST_1,
+    'teacher.epochs': _POSITIVE,
+    'teacher.decay_fractions': _INCREASING_FRACTIONS,
+    'teacher.l2': _NOT_NEGATIVE,
+    'evaluation.corruptions': (
+        lambda x: len(set(x)) == len(x), 'distinct names'),
+    'evaluation.severities': (
+        lambda x: len(set(x)) == len(x) and all(1 <= s <= 5 for s in x),
+        'distinct severities of 1 to 5'),
+}
+
+
+def _get(config: hyperparams.Config, path: str) -> Any:
+  """Returns the field at a dotted path."""
+  value = config
+  for name in path.split('.'):
+    value = getattr(value, name)
+  return value
+
+
+def validate(config: ExperimentConfig) -> None:
+  """Raises an InputError for the first field that is out of its range."""
+  for path, (holds, wants) in _RANGES.items():
+    value = _get(config, path)
+    if not holds(value):
+      raise InputError(path, value, wants)
+  _check_optimizer(
+      config.trainer.optimizer_config,
+      config.task.fast_weight_learning_rate_multiplier,
+  )
+
+
+def _check_optimizer(
+    config: optimization.OptimizationConfig, multiplier: float
+) -> None:
+  """Raises an InputError unless Model Garden can build the optimizer."""
+  if config == optimization.OptimizationConfig():
+    return  # The published one takes its place.
+  name = config.optimizer.type
+  try:
+    factory = optimization.OptimizerFactory(config)
+    factory.build_optimizer(factory.build_learning_rate())
+  except (KeyError, TypeError, ValueError) as error:
+    raise InputError(
+        'trainer.optimizer_config',
+        f'{name} with learning rate {config.learning_rate.type}',
+        'types and arguments that Model Garden knows, both for `optimizer` and '
+        'for `learning_rate`, or neither', ' '.join(str(error).split())
+    ) from error
+  if name != 'sgd' and multiplier != 1:
+    # Scaling a gradient scales the step only where the step is linear in it.
+    raise InputError(
+        'task.fast_weight_learning_rate_multiplier', multiplier,
+        f'1 with the optimizer {name}; other values need sgd',
+    )
