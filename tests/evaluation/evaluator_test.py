@@ -1,0 +1,149 @@
+"""Tests of the evaluation step against scikit-learn on logits made directly."""
+
+import numpy as np
+import pytest
+import scipy.special
+import sklearn.metrics
+import tensorflow as tf
+import tf_keras
+
+from uncertainty_distill import data
+from uncertainty_distill import evaluation
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.errors import InputError
+
+_NOISE = corruptions.Shift(corruptions.Corruption.GAUSSIAN_NOISE, 5)
+_CONTRAST = corruptions.Shift(corruptions.Corruption.CONTRAST, 3)
+_SHIFTS = [corruptions.CLEAN, _NOISE, _CONTRAST]
+
+
+class _Linear(tf_keras.Model):
+  """Members that are linear in the pixels; counts how often it is traced."""
+
+  def __init__(self, members, seed):
+    super().__init__()
+    generator = np.random.default_rng(seed)
+    self.traces = 0
+    self._kernel = self.add_weight(
+        'kernel', [members, 16 * 16 * 3, 10],
+        initializer=tf_keras.initializers.Constant(
+            generator.normal(size=[members, 16 * 16 * 3, 10]) * 0.1
+        ),
+    )
+
+  def call(self, images, training=None):
+    assert not training
+    self.traces += 1
+    pixels = tf.cast(tf.reshape(images, [-1, 16 * 16 * 3]), tf.float32) / 255
+    return tf.einsum('bp,epk->ebk', pixels, self._kernel)
+
+
+def _dataset(num_examples=115):
+  return data.load_dataset('digits', 'test').take(num_examples)
+
+
+def _expected(model, shift, dataset, seed=0):
+  """Returns the figures from the whole set at once, by scikit-learn."""
+  images = corruptions.corrupt(dataset.images, shift, seed)
+  logits = model(images, training=False).numpy().astype(np.float64)
+  members = scipy.special.softmax(logits, -1)
+  probs, labels, classes = members.mean(0), dataset.labels, range(10)
+  confidence, right = probs.max(-1), probs.argmax(-1) == labels
+  bins = np.ceil(confidence * 15)
+  return {
+      'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
+      'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
+      'gibbs_nll': np.mean([
+          sklearn.metrics.log_loss(labels, p, labels=classes) for p in members
+      ]),
+      'member_accuracy': np.mean([
+          sklearn.metrics.accuracy_score(labels, p.argmax(-1)) for p in members
+      ]),
+      'brier': np.mean(np.sum((probs - np.eye(10)[labels]) ** 2, -1)),
+      'ece': sum(
+          abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
+          for b in set(bins)
+      ) / len(labels),
+  }
+
+
+def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
+  candidates = [
+      evaluation.Candidate(f'model_{i}', i, model)
+      for i, model in enumerate(models)
+  ]
+  return evaluation.evaluate(
+      candidates, dataset or _dataset(), shifts, batch, strategy, seed
+  )
+
+
+@pytest.mark.parametrize('batch', [50, 115, 500])
+def test_figures_equal_scikit_learn(batch):
+  # 115 examples: a last batch of 15, a whole batch, and one of mostly padding.
+  model, dataset = _Linear(3, seed=0), _dataset()
+  results = _evaluate([model], _SHIFTS, batch)
+  assert [result.shift for result in results] == _SHIFTS
+  for result in results:
+    assert (result.model, result.seed) == ('model_0', 0)
+    assert result.num_examples == sum(result.bin_count) == 115
+    expected = _expected(model, result.shift, dataset)
+    assert result.figures == pytest.approx(expected, rel=1e-4), result.shift
+  # The shifts do make a difference.
+  assert len({result.figures['nll'] for result in results}) == 3
+
+
+def test_models_together_equal_each_alone():
+  models = [_Linear(1, seed=1), _Linear(4, seed=2)]
+  together = _evaluate(models, _SHIFTS, 50)
+  assert [(r.model, r.shift) for r in together] == [
+      (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
+  ]
+  for index, model in enumerate(models):
+    alone = evaluation.evaluate(
+        [evaluation.Candidate(f'model_{index}', index, model)], _dataset(),
+        _SHIFTS, 50,
+    )
+    assert alone == together[index::2]
+
+
+def test_step_is_traced_once():
+  models = [_Linear(2, seed=0), _Linear(2, seed=1)]
+  # 3 sets of 3 batches, the last of each with padding.
+  _evaluate(models, _SHIFTS, 50)
+  assert [model.traces for model in models] == [1, 1]
+
+
+def test_two_replicas_score_each_example_once():
+  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  with strategy.scope():
+    model = _Linear(3, seed=0)
+  # The last batch of 40 has 35 examples, so one replica gets all the padding.
+  results = _evaluate([model], _SHIFTS, 40, strategy)
+  assert model.traces == 2
+  for result in results:
+    assert result.num_examples == 115
+    expected = _expected(model, result.shift, _dataset())
+    assert result.figures == pytest.approx(expected, rel=1e-4)
+  with pytest.raises(InputError, match='35, wants a multiple of the 2 repl'):
+    _evaluate([model], _SHIFTS, 35, strategy)
+
+
+def test_noise_is_a_function_of_the_seed_and_the_example():
+  model = _Linear(1, seed=0)
+  (first,) = _evaluate([model], [_NOISE], 50)
+  (again,) = _evaluate([model], [_NOISE], 50)
+  assert first == again
+  # Neither the batch nor the sets before it matter.
+  (other_batch,) = _evaluate([model], [_NOISE], 32)
+  assert other_batch.figures == pytest.approx(first.figures, rel=1e-5)
+  (other_seed,) = _evaluate([model], [_NOISE], 50, seed=1)
+  assert other_seed.figures['nll'] != pytest.approx(first.figures['nll'], 1e-5)
+  expected = _expected(model, _NOISE, _dataset(), seed=1)
+  assert other_seed.figures == pytest.approx(expected, rel=1e-4)
+
+
+def test_parameters_are_counted():
+  model = _Linear(2, seed=0)
+  assert evaluation.count_parameters(model) == 2 * 16 * 16 * 3 * 10
+  model.trainable = False
+  assert evaluation.count_parameters(model) == 0
