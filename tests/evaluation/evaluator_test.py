@@ -117,8 +117,8 @@ def test_two_replicas_score_each_example_once():
   strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
   with strategy.scope():
     model = _Linear(3, seed=0)
-  # The last batch of 40 has 35 examples, so one replica gets all the padding.
-  results = _evaluate([model], _SHIFTS, 40, strategy)
+  # The last batch of 100 has 15 examples: one replica gets padding alone.
+  results = _evaluate([model], _SHIFTS, 100, strategy)
   assert model.traces == 2
   for result in results:
     assert result.num_examples == 115
@@ -145,5 +145,3 @@ def test_noise_is_a_function_of_the_seed_and_the_example():
 def test_parameters_are_counted():
   model = _Linear(2, seed=0)
   assert evaluation.count_parameters(model) == 2 * 16 * 16 * 3 * 10
-  model.trainable = False
-  assert evaluation.count_parameters(model) == 0

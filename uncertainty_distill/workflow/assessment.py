@@ -17,6 +17,7 @@ from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 
 SAVED_MODEL = 'saved_model'
@@ -140,7 +141,7 @@ def _read_kept(
         for key, entry in entries.items()
         if entry['made_from'] == made_from.get(key)
     }
-  except (OSError, ValueError, KeyError, TypeError):
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
     return [], {}  # None yet, or unreadable: everything is made again.
   return [
       r for r in results if System(r.model, r.seed, ()).key in known
@@ -199,8 +200,18 @@ def export(paths: Sequence[str], directory: str) -> str:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
   Raises:
-    InputError: If a run cannot be loaded, or the folder cannot be written.
+    InputError: If a run cannot be loaded, or the folder holds something other
+      than a SavedModel, which is replaced, or cannot be written.
   """
+  if (
+      os.path.isdir(directory)
+      and os.listdir(directory)
+      and not teachers.is_saved_model(directory)
+  ):
+    raise InputError(
+        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
+        'what is in it would be lost',
+    )
   ensemble = teachers.load_ensemble(paths, '--run')
   runs.make_writable(os.path.dirname(os.path.abspath(directory)), '--output_dir')
   return serving.export_saved_model(
