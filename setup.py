@@ -36,7 +36,10 @@ _REQUIRES = [
 _EXTRAS = {
     'gpu': ['tensorflow[and-cuda]==2.20.*'],
     'test': ['pytest>=8,<10'],
-    'tpu': ['tensorflow-tpu==2.20.*'],
+    # Later libtpus lack functions that TensorFlow 2.20 compiles for TPUs with.
+    # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
+    # there, so it must be installed once more, by itself (see the README).
+    'tpu': ['tensorflow-tpu==2.20.*', 'libtpu>=0.0.14,<0.0.21'],
 }
 
 setuptools.setup(

@@ -60,25 +60,22 @@ def _read(path, **changes):
   return studies.read_study(str(path))
 
 
-class _Stop:
-  """Stands for the user: presses Ctrl-C where a run would begin."""
+def _watch(monkeypatch, stop_before=None):
+  """Returns the seeds trained from now on; Ctrl-C comes before a folder's."""
+  seeds, trainer, train = [], runner.Trainer, train_lib.train
 
-  def __init__(self, monkeypatch, before=''):
-    self.trained = []
-    trainer = runner.Trainer
-    train = train_lib.train
+  def count(config, *args, **kwargs):
+    seeds.append(config.task.seed)
+    return trainer(config, *args, **kwargs)
 
-    def count(config, *args, **kwargs):
-      self.trained.append(config.task.seed)
-      return trainer(config, *args, **kwargs)
+  def stop(config, path, *args, **kwargs):
+    if stop_before and path.endswith(stop_before):
+      raise KeyboardInterrupt
+    return train(config, path, *args, **kwargs)
 
-    def stop(config, path, *args, **kwargs):
-      if before and path.endswith(before):
-        raise KeyboardInterrupt
-      return train(config, path, *args, **kwargs)
-
-    monkeypatch.setattr(runner, 'Trainer', count)
-    monkeypatch.setattr(train_lib, 'train', stop)
+  monkeypatch.setattr(runner, 'Trainer', count)
+  monkeypatch.setattr(train_lib, 'train', stop)
+  return seeds
 
 
 @pytest.fixture(name='done', scope='module')
@@ -87,17 +84,14 @@ def _done(tmp_path_factory):
   folder = tmp_path_factory.mktemp('study')
   study = _read(folder / 'study.yaml')
   output = str(folder / 'output')
-  trained = []
   with pytest.MonkeyPatch.context() as patched:
-    stop = _Stop(patched, before='single_network/seed_4')
+    first = _watch(patched, stop_before='single_network/seed_4')
     with pytest.raises(KeyboardInterrupt):
       studies.run_study(study, output, _CPU)
-    trained.append(stop.trained)
   with pytest.MonkeyPatch.context() as patched:
-    stop = _Stop(patched)
+    second = _watch(patched)
     outcome = studies.run_study(study, output, _CPU)
-    trained.append(stop.trained)
-  return study, outcome, trained
+  return study, outcome, [first, second]
 
 
 def test_a_stopped_study_goes_on_where_it_was(done):

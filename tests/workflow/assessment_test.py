@@ -120,7 +120,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert not evaluated
 
   # New weights of one of the ensemble's members.
-  _save(paths[0], _config('task.model.ensemble_size=1'), step=6, seed=9)
+  _save(paths[0], _config('task.model.ensemble_size=1'), seed=9)
   changed = assess()
   assert evaluated == [['deep_ensemble']]
   (_, _, *before), (_, _, *after) = table.split('\n'), changed.split('\n')
