@@ -10,6 +10,7 @@ medians are compared, since another process may take a part of the machine.
 from __future__ import annotations
 
 from collections.abc import Callable
+import operator
 import os
 import statistics
 import time
@@ -128,7 +129,8 @@ def _contestants() -> dict[str, Callable[[], None]]:
       f'{_MODELS.value} x WRN-{_DEPTH.value}-{_WIDTH.value} of '
       f'{_MEMBERS.value} members, {len(shifts)} sets of {_EXAMPLES.value} '
       f'images of {_SIZE.value}x{_SIZE.value}, {_BATCH.value} a step, '
-      f'{os.cpu_count()} cores'
+      f'{os.cpu_count()} cores',
+      flush=True,
   )
   return contestants
 
@@ -144,16 +146,15 @@ def main(argv):
       run()
       seconds[name].append(time.perf_counter() - start)
       cpu_seconds[name].append(time.process_time() - cpu_start)
-  print(f'{"":36}seconds  CPU-seconds  of the forward passes')
+  print(f'{"":34}  seconds   ratio  CPU-seconds   ratio')
   for name in contestants:
-    # Each round's own ratio: what slows one contestant slows its neighbours.
-    ratio = statistics.median(
-        mine / forward for mine, forward in zip(seconds[name], seconds[_FORWARD])
-    )
-    print(
-        f'{name:36}{statistics.median(seconds[name]):7.2f}'
-        f'{statistics.median(cpu_seconds[name]):13.2f}{ratio:15.3f}'
-    )
+    columns = [
+        f'{statistics.median(times[name]):{width}.2f}'
+        # Each round's own ratio: what slows one turn slows its neighbours.
+        f'{statistics.median(map(operator.truediv, times[name], times[_FORWARD])):8.3f}'
+        for times, width in ((seconds, 9), (cpu_seconds, 13))
+    ]
+    print(f'{name:34}{"".join(columns)}')
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from uncertainty_distill.evaluation.evaluator import evaluate
 from uncertainty_distill.evaluation.evaluator import Evaluator
 from uncertainty_distill.evaluation.image_sets import CorruptedImages
 from uncertainty_distill.evaluation.image_sets import MadeOnTheFly
+from uncertainty_distill.evaluation.pictures import available_pictures
 from uncertainty_distill.evaluation.report import write_report
 from uncertainty_distill.evaluation.results import read_json
 from uncertainty_distill.evaluation.results import Result

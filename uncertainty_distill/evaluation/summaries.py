@@ -85,6 +85,30 @@ def by_severity(
   return {severity: tuple(values) for severity, values in severities.items()}
 
 
+def by_corruption(
+    results: Iterable[Result], name: str
+) -> dict[str, dict[int, float]]:
+  """Gathers one model's figure under each corruption.
+
+  Args:
+    results: Records of one model, of one seed or several.
+    name: One of `FIGURES`.
+
+  Returns:
+    From each corruption's name, in the order of the enum, to severities, to the
+    mean over seeds. Clean records, and those without the figure, are left out.
+  """
+  known = [
+      r for r in results if r.shift.corruption and name in r.figures
+  ]
+  seeds = _group(known, lambda result: result.shift)
+  corruptions: dict[str, dict[int, float]] = {}
+  for shift in sorted(seeds):
+    mean = statistics.fmean(result.figures[name] for result in seeds[shift])
+    corruptions.setdefault(shift.corruption.value, {})[shift.severity] = mean
+  return corruptions
+
+
 def aggregate(summaries: Sequence[Summary]) -> Aggregate:
   """Returns each figure's mean and standard deviation over seeds.
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
+from uncertainty_distill import plots
 from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
@@ -184,7 +185,7 @@ def _evaluate(
 def _write_corrupted_summaries(
     path: str, results: Sequence[evaluation.Result]
 ) -> None:
-  """Writes a run's mean corrupted figures for TensorBoard."""
+  """Writes a run's mean corrupted figures and its pictures for TensorBoard."""
   if not results:
     return
   run = runs.open_run(path, '--run')
@@ -193,6 +194,11 @@ def _write_corrupted_summaries(
     for name, value in evaluation.summary(results).items():
       if name.startswith('c_'):
         tf.summary.scalar(name.removeprefix('c_'), value)
+    for picture in evaluation.available_pictures(results):
+      image = plots.figure_to_array(picture.draw())
+      tf.summary.image(
+          picture.name, image[None], description=picture.caption
+      )
 
 
 def export(paths: Sequence[str], directory: str) -> str:
