@@ -8,6 +8,7 @@ from uncertainty_distill.evaluation.image_sets import CorruptedImages
 from uncertainty_distill.evaluation.image_sets import MadeOnTheFly
 from uncertainty_distill.evaluation.pictures import available_pictures
 from uncertainty_distill.evaluation.report import write_report
+from uncertainty_distill.evaluation.results import FIGURES
 from uncertainty_distill.evaluation.results import read_json
 from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.evaluation.results import write_csv

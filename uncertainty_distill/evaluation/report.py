@@ -189,7 +189,8 @@ def _drawn(
     plots.save(picture.draw(), directory / file)
     if f'## {picture.section}' not in sections:
       sections.append(f'## {picture.section}')
-    sections += [f'![{picture.caption.split(";")[0]}]({file})', picture.caption]
+    name = plots.display_name(picture.name)
+    sections += [f'![{name}]({file})', picture.caption]
   return sections
 
 

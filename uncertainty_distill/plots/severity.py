@@ -151,6 +151,7 @@ def _draw_boxes(
       positions=[severity + aside for severity in filled],
       widths=0.8 * width,
       whis=(0, 100),
+      showfliers=False,
       patch_artist=True,
       manage_ticks=False,
       boxprops={'facecolor': colour, 'edgecolor': colour, 'alpha': 0.55},
