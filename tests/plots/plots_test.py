@@ -107,6 +107,15 @@ def test_heat_maps_share_a_scale_and_say_their_values():
   assert shades[0] < 0.2 and shades[1] == 1.0  # The worst is dark.
 
 
+@pytest.mark.parametrize('log_scale', [False, True])
+@pytest.mark.parametrize('value', [0.0, 0.9, float('inf')])
+def test_heat_map_of_one_value(value, log_scale):
+  fig = plots.heat_maps('NLL', {'a': {'fog': {5: value}}}, log_scale=log_scale)
+  assert plots.figure_to_array(fig).std() > 1
+  texts = [text.get_text() for text in fig.axes[0].texts]
+  assert texts == ([f'{value:.2f}'] if np.isfinite(value) else [])
+
+
 def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
   before = dict(matplotlib.rcParams)
   fig = plots.reliability_diagram({str(i): _BINS for i in range(2)})

@@ -76,7 +76,7 @@ def heat_maps(
   for index, (label, grid) in enumerate(grids.items()):
     ax = panels[divmod(index, columns)]
     picture = ax.imshow(grid, palette, norm, aspect='auto')
-    _write_values(ax, grid, palette, norm)
+    _write_values(ax, grid, picture.to_rgba(grid))
     ax.set_title(
         textwrap.fill(style.display_name(label), _TITLE_WIDTH), fontsize=9
     )
@@ -120,18 +120,14 @@ def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
 
 
 def _write_values(
-    ax: axes.Axes,
-    grid: np.ndarray,
-    palette: colors.Colormap,
-    norm: colors.Normalize,
+    ax: axes.Axes, grid: np.ndarray, shades: np.ndarray
 ) -> None:
   """Writes each cell's value, in black or white, whichever is read better."""
+  luminance = shades[..., :3] @ (0.299, 0.587, 0.114)
   for (row, column), value in np.ndenumerate(grid):
-    if np.isnan(value):
-      continue
-    luminance = np.dot(palette(norm(value))[:3], (0.299, 0.587, 0.114))
-    ax.text(
-        column, row, f'{value:.2f}' if value < 9.995 else f'{value:.1f}',
-        ha='center', va='center', fontsize=7,
-        color='black' if luminance > 0.5 else 'white',
-    )
+    if np.isfinite(value):
+      ax.text(
+          column, row, f'{value:.2f}' if value < 9.995 else f'{value:.1f}',
+          ha='center', va='center', fontsize=7,
+          color='black' if luminance[row, column] > 0.5 else 'white',
+      )
