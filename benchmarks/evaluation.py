@@ -148,13 +148,13 @@ def main(argv):
       cpu_seconds[name].append(time.process_time() - cpu_start)
   print(f'{"":34}  seconds   ratio  CPU-seconds   ratio')
   for name in contestants:
-    columns = [
-        f'{statistics.median(times[name]):{width}.2f}'
-        # Each round's own ratio: what slows one turn slows its neighbours.
-        f'{statistics.median(map(operator.truediv, times[name], times[_FORWARD])):8.3f}'
-        for times, width in ((seconds, 9), (cpu_seconds, 13))
-    ]
-    print(f'{name:34}{"".join(columns)}')
+    line = f'{name:34}'
+    for times, width in (seconds, 9), (cpu_seconds, 13):
+      # Each round's own ratio: what slows one turn slows its neighbours.
+      ratios = map(operator.truediv, times[name], times[_FORWARD])
+      line += f'{statistics.median(times[name]):{width}.2f}'
+      line += f'{statistics.median(ratios):8.3f}'
+    print(line)
 
 
 if __name__ == '__main__':

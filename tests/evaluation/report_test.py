@@ -126,9 +126,11 @@ def test_more_figures_stand_below_the_table(tmp_path):
   text = _write(tmp_path, results).read_text(encoding='utf-8')
   table = text.split('## More figures')[1].split('##')[0]
   heading, _, row = table.strip().split('\n')[:3]
-  cells = dict(zip(*(
-      [cell.strip() for cell in line.split('|')[1:-1]] for line in (heading, row)
-  )))
+  headings, values = (
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in (heading, row)
+  )
+  cells = dict(zip(headings, values, strict=True))
   assert cells['Adaptive ECE ↓'] == '0.900'
   assert cells['AURC × 10³ ↓'] == cells['c-AURC × 10³ ↓'] == '900.000'
   assert cells['AUROC OOD ↑'] == '0.900'

@@ -7,6 +7,7 @@ import math
 import textwrap
 
 from matplotlib import axes
+from matplotlib import colorbar
 from matplotlib import colors
 from matplotlib import figure
 import numpy as np
@@ -73,15 +74,14 @@ def heat_maps(
   palette = _GOOD_TO_BAD.reversed() if higher_is_better else _GOOD_TO_BAD
   palette = palette.with_extremes(bad=_UNKNOWN)
   panels = fig.subplots(lines, columns, squeeze=False)
+  names = [style.display_name(row) for row in rows]
   for index, (label, grid) in enumerate(grids.items()):
     ax = panels[divmod(index, columns)]
     picture = ax.imshow(grid, palette, norm, aspect='auto')
     _write_values(ax, grid, picture.to_rgba(grid))
-    ax.set_title(
-        textwrap.fill(style.display_name(label), _TITLE_WIDTH), fontsize=9
-    )
+    title = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
+    ax.set_title(title, fontsize=9)
     ax.set_xticks(range(len(severities)), severities)
-    names = [style.display_name(row) for row in rows]
     ax.set_yticks(range(len(rows)), [] if index % columns else names)
     ax.tick_params(length=0, labelsize=8)
     ax.spines[:].set_visible(False)
@@ -89,11 +89,7 @@ def heat_maps(
     ax.set_visible(False)
   fig.supxlabel('severity', fontsize=9)
   bar = fig.colorbar(picture, ax=panels, fraction=0.02, pad=0.01, aspect=30)
-  bar.set_label(name, fontsize=9)
-  bar.ax.tick_params(labelsize=8)
-  bar.ax.yaxis.set_major_formatter('{x:g}')
-  bar.ax.yaxis.set_minor_formatter('')
-  bar.outline.set_visible(False)
+  _style_scale(bar, name)
   return fig
 
 
@@ -117,6 +113,15 @@ def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
     return colors.Normalize(0, 1)
   kind = colors.LogNorm if log_scale else colors.Normalize
   return kind(known.min(), known.max(), clip=True)
+
+
+def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
+  """Names the scale of colours, and writes its numbers plainly."""
+  bar.set_label(name, fontsize=9)
+  bar.ax.tick_params(labelsize=8)
+  bar.ax.yaxis.set_major_formatter('{x:g}')
+  bar.ax.yaxis.set_minor_formatter('')
+  bar.outline.set_visible(False)
 
 
 def _write_values(

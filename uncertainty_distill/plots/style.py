@@ -62,7 +62,7 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   image = io.BytesIO()
   canvas = backend_agg.FigureCanvasAgg(fig)
   canvas.print_figure(image, format='png', dpi=_DPI)
-  # A palette of 256 colours, which none of the pictures miss, is a third of the
+  # A palette of 256 colours, which is as many as these pictures need, is a third of the
   # size: reports are kept, and sent.
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()
