@@ -1,4 +1,4 @@
-"""Builds the package; `baselines/` is installed as uncertainty_distill.baselines.
+"""Builds the package; baselines/ becomes uncertainty_distill.baselines.
 
 The ranges here say what the package can work with; constraints.txt pins the
 versions that it was tested with.
@@ -13,17 +13,19 @@ _REQUIRES = [
     'importlib_resources>=6',
     'matplotlib>=3.8,<4',
     'numpy>=1.26,<3',
+    'opencv-python-headless>=4.9',
     'pillow>=10',
     'PyYAML>=6,<7',
     'scikit-learn>=1.4,<2',
     'scipy>=1.12,<2',
     # TensorBoard 2.20 and TensorFlow Hub 0.16 import pkg_resources, which
-    # setuptools 82 no longer has; 70.1 is the first to build wheels by itself.
+    # setuptools 82 no longer has, and TensorFlow Probability 0.25 distutils,
+    # which Python 3.12 has from setuptools alone. 70.1 first builds wheels.
     'setuptools>=70.1,<82',
     'tensorboard==2.20.*',
     'tensorflow==2.20.*',
     'tensorflow-datasets>=4.9.10,<5',
-    # Without it Python 3.10 may get one of 2019, the last without a protobuf limit.
+    # Or Python 3.10 may get one of 2019, the last without a limit on protobuf.
     'tensorflow-metadata>=1.17',
     'tensorflow-probability==0.25.*',
     'tf-keras==2.20.*',
@@ -40,7 +42,7 @@ _EXTRAS = {
 setuptools.setup(
     name='uncertainty_distill',
     version='0.1.0',
-    description="Distils deep ensembles into BatchEnsembles of one network's size",
+    description='Distils deep ensembles into BatchEnsembles, with uncertainty',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=[

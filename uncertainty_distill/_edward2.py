@@ -29,6 +29,8 @@ try:
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='NumPy backend for Edward2')
     # pylint: disable=g-import-not-at-top
+    # Edward2 would hide why this import failed.
+    import tensorflow_probability  # pylint: disable=unused-import
     from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
     from edward2.tensorflow.layers.dense import DenseBatchEnsemble
     # pylint: enable=g-import-not-at-top

@@ -77,11 +77,11 @@ class RunFolder:
           'run folder', self.path, 'one with a checkpoint', 'train it first'
       )
     model = modeling.build_model(**self.config.task.model.as_dict())
-    restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
     try:
+      restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
       # Every weight of the model must be there; the optimizer's are left.
-      restored.assert_existing_objects_matched().expect_partial()
-    except AssertionError as error:
+      restored.expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
       raise InputError(
           'run folder', self.path,
           f'a checkpoint of the model that its {PARAMS_FILE} describes',

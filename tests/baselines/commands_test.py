@@ -134,6 +134,7 @@ def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
       'a readable image file': [
           'predict', f'--model={folder / "saved_model"}', __file__],
       '--output_dir': ['export', f'--run={folder}'],
+      'would be lost': ['export', f'--run={folder}', f'--output_dir={folder}'],
       '--tpu': [*distill, new, '--tpu'],
   }
   with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -64,12 +64,6 @@ def _join(pipelines, steps, per_pipeline):
   return {key: np.concatenate([b[key] for b in ordered]) for key in keys}
 
 
-# (input pipelines, replicas of all of them)
-TOPOLOGIES = pytest.mark.parametrize(
-    'pipelines, replicas', [(1, 2), (2, 2), (2, 4), (4, 4), (1, 4)]
-)
-
-
 @pytest.mark.parametrize('num_examples, batch', [(12, 4), (13, 4), (5, 5)])
 def test_epochs_are_permutations_without_repetition(num_examples, batch):
   steps = num_examples // batch
@@ -116,8 +110,8 @@ def test_seed_decides():
   assert (labels != first[1]).any() and (images != first[0]).any()
 
 
-@pytest.mark.parametrize('pipelines, replicas', [(1, 1), (1, 2), (2, 2)])
-@pytest.mark.parametrize('start_step', [0, 2, 3, 4, 10])
+@pytest.mark.parametrize('pipelines, replicas', [(1, 1), (2, 4)])
+@pytest.mark.parametrize('start_step', [2, 3, 10])
 def test_start_step_skips_batches(start_step, pipelines, replicas):
   # Three steps an epoch: the batches taken cross its end.
   dataset, count = _dataset(13), replicas // pipelines
@@ -128,10 +122,9 @@ def test_start_step_skips_batches(start_step, pipelines, replicas):
     _assert_same(_take(later, 4 * count), _take(skipped, 4 * count))
 
 
-@TOPOLOGIES
-@pytest.mark.parametrize('start_step', [0, 2])
-def test_replicas_share_out_a_batch(pipelines, replicas, start_step):
-  dataset = _dataset(17)
+@pytest.mark.parametrize('pipelines, replicas', [(1, 2), (2, 2), (2, 4)])
+def test_replicas_share_out_a_batch(pipelines, replicas):
+  dataset, start_step = _dataset(17), 1
   joined = _join(
       [
           _train(dataset, 8, context=context, start_step=start_step)

@@ -1,140 +1,156 @@
-"""Tests of the one pass over all sets: masks, order, replicas, one trace."""
+"""Tests of the evaluation step against scikit-learn on logits made directly."""
 
 import numpy as np
 import pytest
+import scipy.special
+import sklearn.metrics
 import tensorflow as tf
 import tf_keras
 
 from uncertainty_distill import data
-from uncertainty_distill import errors
 from uncertainty_distill import evaluation
 from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
+from uncertainty_distill.errors import InputError
 
-_CONTRAST = corruptions.Corruption.CONTRAST
-_SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
-
-
-class _Stored:
-  """Corrupted images that remember what was asked for."""
-
-  description = 'stored'
-
-  def __init__(self, images):
-    self._images = images
-    self.asked = []
-
-  def images(self, shift, start, stop):
-    self.asked.append((shift, start, stop))
-    return self._images[start:stop] // (1 + shift.severity)
+_NOISE = corruptions.Shift(corruptions.Corruption.GAUSSIAN_NOISE, 5)
+_CONTRAST = corruptions.Shift(corruptions.Corruption.CONTRAST, 3)
+_SHIFTS = [corruptions.CLEAN, _NOISE, _CONTRAST]
 
 
-def _model(members, seed):
-  """Returns a model of small random logits [members, B, 10]."""
-  images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
-  initializer = tf_keras.initializers.RandomNormal(stddev=2e-3, seed=seed)
-  logits = [
-      tf_keras.layers.Dense(10, kernel_initializer=initializer)(
-          tf_keras.layers.Flatten()(tf.cast(images, tf.float32))
-      )
-      for _ in range(members)
-  ]
-  return tf_keras.Model(images, tf.stack(logits))
+class _Linear(tf_keras.Model):
+  """Members that are linear in the pixels; counts how often it is traced."""
+
+  def __init__(self, members, seed):
+    super().__init__()
+    generator = np.random.default_rng(seed)
+    self.traces = 0
+    self._kernel = self.add_weight(
+        'kernel', [members, 16 * 16 * 3, 10],
+        initializer=tf_keras.initializers.Constant(
+            generator.normal(size=[members, 16 * 16 * 3, 10]) * 0.1
+        ),
+    )
+
+  def call(self, images, training=None):
+    assert not training
+    self.traces += 1
+    pixels = tf.cast(tf.reshape(images, [-1, 16 * 16 * 3]), tf.float32) / 255
+    return tf.einsum('bp,epk->ebk', pixels, self._kernel)
 
 
-def _candidates():
-  return [
-      evaluation.Candidate('one', 0, _model(1, 1)),
-      evaluation.Candidate('three', None, _model(3, 2)),
-  ]
+def _dataset(num_examples=115):
+  return data.load_dataset('digits', 'test').take(num_examples)
 
 
-def _want(candidate, images, labels):
-  """Returns the figures of a model by one call over all examples."""
-  logits = candidate.model(images)
-  figures = metrics.figures(metrics.sufficient_statistics(logits, labels))
-  scores = metrics.example_scores(logits, labels)
-  ranked = scores['confidence'].numpy(), scores['correct'].numpy()
+def _expected(model, shift, dataset, seed=0):
+  """Returns the figures from the whole set at once, by scikit-learn."""
+  images = corruptions.corrupt(dataset.images, shift, seed)
+  logits = model(images, training=False).numpy().astype(np.float64)
+  members = scipy.special.softmax(logits, -1)
+  probs, labels, classes = members.mean(0), dataset.labels, range(10)
+  confidence, right = probs.max(-1), probs.argmax(-1) == labels
+  bins = np.ceil(confidence * 15)
+  ranked = confidence, right.astype(np.float64)
   return {
-      **{name: float(value) for name, value in figures.items()},
+      'auroc_misclassification': sklearn.metrics.roc_auc_score(
+          right, confidence
+      ),
       'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
       'aurc': metrics.ranking.aurc(*ranked),
-      'auroc_misclassification': metrics.ranking.auroc(*ranked),
-  }, scores['entropy'].numpy()
+      'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
+      'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
+      'gibbs_nll': np.mean([
+          sklearn.metrics.log_loss(labels, p, labels=classes) for p in members
+      ]),
+      'member_accuracy': np.mean([
+          sklearn.metrics.accuracy_score(labels, p.argmax(-1)) for p in members
+      ]),
+      'brier': np.mean(np.sum((probs - np.eye(10)[labels]) ** 2, -1)),
+      'ece': sum(
+          abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
+          for b in set(bins)
+      ) / len(labels),
+  }
 
 
-@pytest.mark.parametrize('batch', [34, 50, 64])
-@pytest.mark.parametrize('replicas', [1, 2])
-def test_every_example_counts_once(batch, replicas):
-  dataset = data.load_dataset('digits', 'test').take(100)
-  foreign = data.load_dataset('digits', 'train').take(70)
-  strategy = tf.distribute.MirroredStrategy(
-      [f'CPU:{i}' for i in range(replicas)]
-  )
-  source = _Stored(dataset.images)
-  with strategy.scope():
-    candidates = _candidates()
-  results = evaluation.evaluate(
-      candidates, dataset, _SHIFTS, batch, strategy, source, foreign
-  )
-  assert [(r.shift, r.model, r.seed) for r in results] == [
-      (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
+def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
+  candidates = [
+      evaluation.Candidate(f'model_{i}', i, model)
+      for i, model in enumerate(models)
   ]
-  for result, candidate in zip(results, candidates * 3):
-    images = dataset.images // (1 + result.shift.severity)
-    want, entropy = _want(candidate, images, dataset.labels)
-    if result.shift == corruptions.CLEAN:
-      _, strange = _want(candidate, foreign.images, foreign.labels)
-      want['auroc_ood'] = metrics.ranking.ood_auroc(entropy, strange)
-    assert result.num_examples == 100
-    assert result.images == ('stored' if result.shift.severity else '')
-    assert result.figures == pytest.approx(want, rel=1e-4)
-  # The models share what is read, and clean images are the dataset's own.
-  assert len(source.asked) == 2 * -(-100 // batch)
-  assert source.asked[-1] == (_SHIFTS[-1], 100 - (100 % batch or batch), 100)
-
-
-def test_one_trace_serves_all_sets():
-  evaluator = evaluation.Evaluator(_candidates(), 64)
-  for examples in 100, 70:
-    dataset = data.load_dataset('digits', 'test').take(examples)
-    first = evaluator.run(dataset, _SHIFTS)
-    assert evaluator.run(dataset, _SHIFTS, foreign=dataset)[2:] == first[2:]
-  assert evaluator.step.experimental_get_tracing_count() == 1
-
-
-def test_by_default_corrupts_on_the_fly():
-  dataset = data.load_dataset('digits', 'test').take(40)
-  candidate = _candidates()[0]
-  clean, weak, strong = evaluation.evaluate([candidate], dataset, _SHIFTS, 16)
-  images = corruptions.corrupt(dataset.images, _SHIFTS[2])
-  assert strong.figures == pytest.approx(
-      _want(candidate, images, dataset.labels)[0], rel=1e-4
+  dataset = dataset or _dataset()
+  source = evaluation.MadeOnTheFly(dataset.images, seed)
+  return evaluation.evaluate(
+      candidates, dataset, shifts, batch, strategy, source
   )
-  assert clean.images == '' and 'on the fly' in weak.images
 
 
-def test_a_model_without_errors_has_no_auroc():
-  images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
-  zero = tf.cast(images[:, 0, 0, :1], tf.float32) * 0.0
-  sure = tf_keras.Model(images, tf.concat([zero + 5.0, zero], -1)[None])
-  dataset = data.load_dataset('digits', 'test').take(20)
-  labels = np.zeros(20, np.int32)
-  dataset = data.ImageDataset(dataset.spec, dataset.images, labels)
-  (result,) = evaluation.evaluate(
-      [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
-  )
-  assert result.figures['accuracy'] == 1.0 and result.figures['aurc'] == 0.0
-  assert 'auroc_misclassification' not in result.figures
+@pytest.mark.parametrize('batch', [50, 115, 500])
+def test_figures_equal_scikit_learn(batch):
+  # 115 examples: a last batch of 15, a whole batch, and one of mostly padding.
+  model, dataset = _Linear(3, seed=0), _dataset()
+  results = _evaluate([model], _SHIFTS, batch)
+  assert [result.shift for result in results] == _SHIFTS
+  for result in results:
+    assert (result.model, result.seed) == ('model_0', 0)
+    assert result.num_examples == sum(result.bin_count) == 115
+    expected = _expected(model, result.shift, dataset)
+    assert result.figures == pytest.approx(expected, rel=1e-4), result.shift
+  # The shifts do make a difference.
+  assert len({result.figures['nll'] for result in results}) == 3
 
 
-def test_refuses_foreign_images_of_another_shape_and_uneven_batches():
-  dataset = data.load_dataset('digits', 'test').take(20)
-  small = data.ImageDataset(
-      dataset.spec, dataset.images[:, :8, :8], dataset.labels
-  )
-  with pytest.raises(errors.InputError, match='as the test set has'):
-    evaluation.evaluate(_candidates(), dataset, _SHIFTS, 16, foreign=small)
+def test_models_together_equal_each_alone():
+  models = [_Linear(1, seed=1), _Linear(4, seed=2)]
+  together = _evaluate(models, _SHIFTS, 50)
+  assert [(r.model, r.shift) for r in together] == [
+      (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
+  ]
+  for index, model in enumerate(models):
+    alone = evaluation.evaluate(
+        [evaluation.Candidate(f'model_{index}', index, model)], _dataset(),
+        _SHIFTS, 50,
+    )
+    assert alone == together[index::2]
+
+
+def test_step_is_traced_once():
+  models = [_Linear(2, seed=0), _Linear(2, seed=1)]
+  # 3 sets of 3 batches, the last of each with padding.
+  _evaluate(models, _SHIFTS, 50)
+  assert [model.traces for model in models] == [1, 1]
+
+
+def test_two_replicas_score_each_example_once():
   strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-  with pytest.raises(errors.InputError, match='2 replicas'):
-    evaluation.Evaluator([], 33, strategy)
+  with strategy.scope():
+    model = _Linear(3, seed=0)
+  # The last batch of 100 has 15 examples: one replica gets padding alone.
+  results = _evaluate([model], _SHIFTS, 100, strategy)
+  assert model.traces == 2
+  for result in results:
+    assert result.num_examples == 115
+    expected = _expected(model, result.shift, _dataset())
+    assert result.figures == pytest.approx(expected, rel=1e-4)
+  with pytest.raises(InputError, match='35, wants a multiple of the 2 repl'):
+    _evaluate([model], _SHIFTS, 35, strategy)
+
+
+def test_noise_is_a_function_of_the_seed_and_the_example():
+  model = _Linear(1, seed=0)
+  (first,) = _evaluate([model], [_NOISE], 50)
+  (again,) = _evaluate([model], [_NOISE], 50)
+  assert first == again
+  # Neither the batch nor the sets before it matter.
+  (other_batch,) = _evaluate([model], [_NOISE], 32)
+  assert other_batch.figures == pytest.approx(first.figures, rel=1e-5)
+  (other_seed,) = _evaluate([model], [_NOISE], 50, seed=1)
+  assert other_seed.figures['nll'] != pytest.approx(first.figures['nll'], 1e-5)
+  expected = _expected(model, _NOISE, _dataset(), seed=1)
+  assert other_seed.figures == pytest.approx(expected, rel=1e-4)
+
+
+def test_parameters_are_counted():
+  model = _Linear(2, seed=0)
+  assert evaluation.count_parameters(model) == 2 * 16 * 16 * 3 * 10

@@ -81,7 +81,7 @@ class Evaluator:
     if global_batch_size < 1 or global_batch_size % replicas:
       raise InputError(
           'global_batch_size', global_batch_size,
-          f'a positive multiple of the {replicas} replicas',
+          f'a multiple of the {replicas} replicas, and at least 1',
       )
     self._candidates = list(candidates)
     self._global_batch_size = global_batch_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 
-from matplotlib import figure
 import numpy as np
 
 from uncertainty_distill import plots
@@ -35,7 +34,11 @@ class Picture:
   name: str
   section: str
   caption: str
-  draw: Callable[[], figure.Figure]
+  draw: Callable[[], plots.Figure]
+
+  def pixels(self) -> np.ndarray:
+    """Returns the picture drawn, uint8 [H, W, 4] (RGBA)."""
+    return plots.figure_to_array(self.draw())
 
 
 def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:

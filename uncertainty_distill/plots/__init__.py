@@ -1,5 +1,6 @@
 """Pictures of calibration, and of what corruption does to models."""
 
+from matplotlib.figure import Figure
 from uncertainty_distill.plots.heat_map import heat_maps
 from uncertainty_distill.plots.reliability import Bins
 from uncertainty_distill.plots.reliability import reliability_diagram
@@ -11,6 +12,7 @@ from uncertainty_distill.plots.style import save
 
 __all__ = [
     'Bins',
+    'Figure',
     'display_name',
     'figure_to_array',
     'heat_maps',

@@ -27,6 +27,9 @@ from uncertainty_distill.errors import InputError
 
 TEACHER = 'deep_ensemble'
 
+# What else lies beside the runs.
+_RESERVED = (TEACHER, 'plots', 'saved_model')
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -115,10 +118,15 @@ def _check(study: Study, path: str) -> None:
   ):
     raise InputError(f'seeds in {path}', list(seeds), 'distinct integers >= 0')
   for label, overrides in study.systems.items():
-    if not re.fullmatch(r'\w+', str(label)) or label == TEACHER:
+    # YAML reads a bare 1 or yes as something else than text.
+    if (
+        not isinstance(label, str)
+        or not re.fullmatch(r'\w+', label)
+        or label in _RESERVED
+    ):
       raise InputError(
           f'systems in {path}', label,
-          f'labels of letters, digits and _, other than {TEACHER}',
+          'labels of letters, digits and _, other than ' + ', '.join(_RESERVED),
       )
     if not isinstance(overrides, dict):
       raise InputError(f'systems.{label} in {path}', overrides, 'a mapping')

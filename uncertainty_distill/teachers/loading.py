@@ -44,10 +44,17 @@ class ServedModel(tf_keras.Model):
       path: Of its folder.
 
     Raises:
-      InputError: If its `serving_default` lacks `member_probabilities`.
+      InputError: If it cannot be loaded, or if its `serving_default` lacks
+        `member_probabilities`.
     """
     super().__init__()
-    self._loaded = tf.saved_model.load(path)
+    try:
+      self._loaded = tf.saved_model.load(path)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+      raise InputError(
+          'SavedModel', path, 'one that can be loaded',
+          f'write it again by export.py ({str(error).splitlines()[0][:200]})',
+      ) from error
     self._serve = self._loaded.signatures.get('serving_default')
     structured = getattr(self._serve, 'structured_outputs', {})
     if 'member_probabilities' not in structured:

@@ -11,10 +11,10 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
-from uncertainty_distill import plots
 from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow import provenance
 
@@ -123,7 +123,7 @@ def _read_kept(
         for key, entry in entries.items()
         if entry['made_from'] == made_from.get(key)
     }
-  except (OSError, ValueError, KeyError, TypeError):
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
     return [], {}  # None yet, or unreadable: everything is made again.
   return [
       r for r in results if System(r.model, r.seed, ()).key in known
@@ -178,9 +178,8 @@ def _write_corrupted_summaries(
       if name.startswith('c_'):
         tf.summary.scalar(name.removeprefix('c_'), value)
     for picture in evaluation.available_pictures(results):
-      image = plots.figure_to_array(picture.draw())
       tf.summary.image(
-          picture.name, image[None], description=picture.caption
+          picture.name, picture.pixels()[None], description=picture.caption
       )
 
 
@@ -188,8 +187,18 @@ def export(paths: Sequence[str], directory: str) -> str:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
   Raises:
-    InputError: If a run cannot be loaded, or the folder cannot be written.
+    InputError: If a run cannot be loaded, or the folder holds something other
+      than a SavedModel, which is replaced, or cannot be written.
   """
+  if (
+      os.path.isdir(directory)
+      and os.listdir(directory)
+      and not teachers.is_saved_model(directory)
+  ):
+    raise InputError(
+        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
+        'what is in it would be lost',
+    )
   ensemble = teachers.load_ensemble(paths, '--run')
   runs.make_writable(os.path.dirname(os.path.abspath(directory)), '--output_dir')
   return serving.export_saved_model(

@@ -1,0 +1,49 @@
+# make quickstart  trains, distils, evaluates, reports and exports on digits
+# make test        runs the tests
+# make clean       removes .venv and caches; the runs stay
+#
+# Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
+# the first Python 3.10 to 3.12 on the PATH; STUDY=... another study.
+
+PYTHON ?=
+STUDY ?= quickstart
+
+PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.10)
+VENV := .venv
+# Written last, so that an install that was interrupted is done again.
+INSTALLED := $(VENV)/installed
+UNFINISHED := $(VENV)/unfinished
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+
+.PHONY: quickstart test clean
+
+quickstart: $(INSTALLED)
+	$(VENV)/bin/python baselines/cifar/reproduce.py \
+	  --study=configs/studies/$(STUDY).yaml
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q
+
+# An interrupted pip may leave what looks complete to the next one, so that such
+# an environment is made anew. pip itself is brought to the tested version first:
+# the one that comes with Python 3.10 fails to build a dependency.
+$(INSTALLED): setup.py pyproject.toml constraints.txt
+	@rm -f $@; if test -e $(UNFINISHED); then rm -rf $(VENV); fi
+	@for python in $(PYTHONS); do \
+	  if $$python -c 'import ensurepip, sys, venv; \
+	      sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+	      >/dev/null 2>&1; then \
+	    mkdir -p $(VENV) && touch $(UNFINISHED) || exit 1; \
+	    echo "Installing into $(VENV): 3 GB, a few minutes, once"; \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo 'error: found no Python 3.10, 3.11 or 3.12 that has venv; name one:' \
+	  'make PYTHON=/path/to/python3.11' >&2; exit 1
+	$(PIP) install --quiet -c constraints.txt pip setuptools
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@rm $(UNFINISHED) && touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache build dist *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

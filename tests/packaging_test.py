@@ -1,0 +1,121 @@
+"""Builds the wheel, installs it elsewhere and runs what it holds."""
+
+import ast
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# What a wheel is built of: copied, so that building leaves nothing in the tree.
+SOURCES = ('setup.py', 'pyproject.toml', 'uncertainty_distill', 'baselines')
+
+# Which distribution has a module, where that is not its name.
+DISTRIBUTIONS = {
+    'PIL': 'pillow',
+    'absl': 'absl-py',
+    'cv2': 'opencv-python-headless',
+    'official': 'tf-models-official',
+    'orbit': 'tf-models-official',
+    'sklearn': 'scikit-learn',
+    'yaml': 'PyYAML',
+}
+
+PROBE = """
+import json
+from uncertainty_distill.baselines.cifar import distill
+from uncertainty_distill import configs
+for name in configs.experiment_names():
+  configs.load_config(name)
+print(json.dumps([distill.__file__, configs.__file__,
+                  configs.experiment_names()]))
+"""
+
+
+def _run(*command, cwd):
+  process = subprocess.run(
+      [str(word) for word in command],
+      cwd=cwd,
+      capture_output=True,
+      check=False,
+      text=True,
+  )
+  assert process.returncode == 0, process.stdout + process.stderr
+  return process.stdout
+
+
+@pytest.fixture(name='wheel', scope='module')
+def _wheel(tmp_path_factory):
+  """The path of the wheel."""
+  copy = tmp_path_factory.mktemp('copy')
+  for name in SOURCES:
+    if (ROOT / name).is_dir():
+      ignored = shutil.ignore_patterns('__pycache__')
+      shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    else:
+      shutil.copy(ROOT / name, copy)
+  build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+  _run(sys.executable, '-c', build, cwd=copy)
+  (wheel,) = (copy / 'dist').glob('*.whl')
+  return wheel
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel):
+  modules = {
+      'uncertainty_distill/' * (top == 'baselines')
+      + path.relative_to(ROOT).as_posix()
+      for top in ('uncertainty_distill', 'baselines')
+      for path in (ROOT / top).rglob('*.py')
+  }
+  names = set(zipfile.ZipFile(wheel).namelist())
+  assert {name for name in names if '.dist-info/' not in name} == modules
+
+
+def test_an_installed_wheel_has_the_commands_and_experiments(wheel, tmp_path):
+  home = tmp_path / 'env'
+  venv.create(home)
+  python = home / 'bin' / 'python'
+  (site,) = home.glob('lib/python*/site-packages')
+  # Dependencies come from the environment of this test. A path in a .pth file
+  # does not run the .pth files there, so an editable install stays outside, but
+  # so does the distutils that setuptools gives to TensorFlow Probability.
+  dependencies = pathlib.Path(sysconfig.get_path('purelib'))
+  (site / 'dependencies.pth').write_text(str(dependencies))
+  shutil.copy(dependencies / 'distutils-precedence.pth', site)
+  _run(
+      sys.executable, '-m', 'pip', '--python', python, 'install', '--no-index',
+      '--no-deps', '--quiet', '--ignore-installed', wheel, cwd=tmp_path,
+  )
+  lines = _run(python, '-c', PROBE, cwd=tmp_path).splitlines()
+  *files, experiments = json.loads(lines[-1])
+  assert all(pathlib.Path(file).is_relative_to(site) for file in files)
+  assert {'digits_wrn10_1', 'cifar10_wrn28_10', 'cifar100_wrn28_10'} <= set(
+      experiments
+  )
+
+
+def test_every_import_is_declared(wheel):
+  imported = set()
+  with zipfile.ZipFile(wheel) as archive:
+    for name in archive.namelist():
+      if name.endswith('.py'):
+        for node in ast.walk(ast.parse(archive.read(name))):
+          if isinstance(node, ast.Import):
+            imported.update(alias.name.split('.')[0] for alias in node.names)
+          elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split('.')[0])
+      elif name.endswith('/METADATA'):
+        text = archive.read(name).decode()
+  declared = set(re.findall(r'^Requires-Dist: ([\w.-]+)', text, re.M))
+  needed = {
+      DISTRIBUTIONS.get(name, name.replace('_', '-'))
+      for name in imported - {'uncertainty_distill', *sys.stdlib_module_names}
+  }
+  assert needed <= declared, f'setup.py lacks {sorted(needed - declared)}'

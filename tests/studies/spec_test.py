@@ -1,0 +1,122 @@
+"""Tests of how a study's file is read, and of the mistakes in one."""
+
+import pathlib
+
+import pytest
+import yaml
+
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import studies
+from uncertainty_distill.errors import InputError
+
+_STUDIES = sorted(
+    (pathlib.Path(__file__).parents[2] / 'configs' / 'studies').glob('*.yaml')
+)
+
+
+def _write(path, **changes):
+  """Writes a study; None leaves a field out."""
+  values = {
+      'title': 'Small',
+      'experiment': 'digits_wrn10_1',
+      'params_override': {'task': {'l2': 0.5, 'model': {'ensemble_size': 2}}},
+      'seeds': [3, 1],
+      'systems': {
+          'lone': {'task': {'model': {'ensemble_size': 1}}},
+          'head_2': {'task': {'objective': {'kind': 'head'}}},
+      },
+      'export': 'head_2',
+  } | changes
+  path.write_text(yaml.safe_dump(
+      {k: v for k, v in values.items() if v is not None}, sort_keys=False
+  ))
+  return str(path)
+
+
+def test_a_study_is_read(tmp_path):
+  study = studies.read_study(_write(tmp_path / 'study.yaml'))
+  assert (study.title, study.seeds, study.export) == ('Small', (3, 1), 'head_2')
+  assert list(study.systems) == ['lone', 'head_2']
+  lone, head = (study.system_config(s, 3) for s in ('lone', 'head_2'))
+  assert lone.task.seed == head.task.seed == 3
+  assert lone.task.l2 == head.task.l2 == study.config.task.l2 == 0.5
+  assert lone.task.model.ensemble_size == 1
+  assert head.task.model.ensemble_size == 2
+  assert [c.task.objective.kind for c in (lone, head)] == ['knowledge', 'head']
+  # The shared experiment, from which the teacher is trained, has its own seed.
+  assert study.config.task.seed == 0
+  assert study.config.task.model.ensemble_size == 2
+
+
+def test_what_may_be_left_out(tmp_path):
+  study = studies.read_study(_write(
+      tmp_path / 'study.yaml', title=None, params_override=None, seeds=None,
+      export=None,
+  ), data_dir='there', tpu='local')
+  assert (study.title, study.seeds, study.export) == (
+      'digits_wrn10_1', (0,), '')
+  assert study.config.task.train_data.data_dir == 'there'
+  assert study.config.runtime.tpu == 'local'
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'titel': 'x'}, 'titel in .*wants one of title, experiment'),
+    ({'title': 5}, 'title in .*got 5, wants str'),
+    ({'params_override': 'task.l2=1'}, 'params_override in .*wants dict'),
+    ({'seeds': 3}, 'seeds in .*got 3, wants list'),
+    ({'systems': ['lone']}, 'systems in .*wants dict'),
+    ({'experiment': None}, 'experiment in .*wants a value'),
+    ({'systems': None}, 'systems in .*wants a value'),
+    ({'systems': {}}, 'systems in .*wants a value'),
+    ({'experiment': 'digits'}, "--experiment: got 'digits', wants one of"),
+    ({'params_override': {'task': {'l': 1}}}, 'task.l in .*a known name'),
+    ({'params_override': {'task': {'l2': 'x'}}}, 'task.l2 in .*finite float'),
+    ({'seeds': []}, r'seeds in .*got \[\], wants distinct integers'),
+    ({'seeds': [1, 1]}, r'got \[1, 1\], wants distinct integers'),
+    ({'seeds': [-1]}, r'got \[-1\], wants distinct integers'),
+    ({'seeds': [True]}, r'got \[True\], wants distinct integers'),
+    ({'seeds': ['a']}, r"got \['a'\], wants distinct integers"),
+    ({'systems': {'deep_ensemble': {}}}, 'labels of .*, other than deep_ens'),
+    # Where the export goes.
+    ({'systems': {'saved_model': {}}}, "got 'saved_model', wants labels of"),
+    ({'systems': {'a/b': {}}}, "got 'a/b', wants labels of letters"),
+    ({'systems': {'../a': {}}}, "got '../a', wants labels of letters"),
+    ({'systems': {1: {}}}, 'got 1, wants labels of letters'),
+    ({'systems': {'a': None}}, 'systems.a in .*got None, wants a mapping'),
+    ({'systems': {'a': {'tusk': {}}}}, "tusk in systems.a.*mean 'task'"),
+    ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a'),
+    ({'systems': {'a': {'teacher': {'width': 3}}}},
+     'systems.a in .*wants teacher as for the other systems'),
+    ({'systems': {'a': {'task': {'train_data': {'name': 'cifar10'}}}}},
+     'wants task.train_data.name as for the other systems'),
+    ({'export': 'heads'}, "export in .*'heads', wants one of lone, head_2"),
+])
+def test_mistakes_in_a_study_are_named(changes, message, tmp_path):
+  path = _write(tmp_path / 'study.yaml', **changes)
+  with pytest.raises(InputError, match=message) as caught:
+    studies.read_study(path)
+  assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, 'a readable YAML file.*No such file'),
+    ('- a', 'a YAML mapping, not list'),
+    ('a: [', 'a readable YAML file'),
+])
+def test_what_is_no_study_is_refused(content, message, tmp_path):
+  path = tmp_path / 'study.yaml'
+  if content is not None:
+    path.write_text(content)
+  with pytest.raises(InputError, match=f"--study: got '{path}', .*{message}"):
+    studies.read_study(str(path))
+
+
+@pytest.mark.parametrize('path', _STUDIES, ids=lambda path: path.stem)
+def test_the_studies_that_come_along_can_be_run(path):
+  study = studies.read_study(str(path))
+  spec = data.dataset_spec(study.config.task.train_data.name)
+  configs.resolve(configs.member_config(study.config), spec)
+  for label in study.systems:
+    config = configs.resolve(study.system_config(label, study.seeds[0]), spec)
+    assert config.task.objective.kind in ('cross_entropy', 'knowledge', 'head')

@@ -1,0 +1,75 @@
+"""Tests of what TensorBoard shows of a run."""
+
+import os
+
+from official.modeling import optimization
+import pytest
+import tensorflow as tf
+
+from uncertainty_distill import data
+from uncertainty_distill import metrics
+
+
+def test_loss_and_its_terms(student, undisturbed, read_scalars):
+  scalars = read_scalars(undisturbed, 'train')
+  assert scalars.keys() >= {
+      'training_loss', 'cross_entropy', 'distillation', 'l2', 'learning_rate',
+      'accuracy', 'ece', 'nll',
+  }
+  objective = student.task.objective
+  schedule = optimization.OptimizerFactory(
+      student.trainer.optimizer_config
+  ).build_learning_rate()
+  for step in range(1, 8):
+    at = {tag: values[step] for tag, values in scalars.items()}
+    assert at['training_loss'] == pytest.approx(
+        (1 - objective.weight) * at['cross_entropy']
+        + objective.weight * at['distillation']
+        + student.task.l2 * at['l2'], rel=1e-5
+    )
+    # That of the next step: it is read when a loop has ended.
+    assert at['learning_rate'] == pytest.approx(float(schedule(step)))
+    assert 0 <= at['accuracy'] <= 1 and 0 <= at['ece'] <= 1
+
+
+def test_clean_test_set(undisturbed, read_events, read_scalars):
+  scalars = read_scalars(undisturbed, 'clean')
+  test = data.load_dataset('digits', 'test').take(75)
+  figures = metrics.figures(metrics.sufficient_statistics(
+      undisturbed.load_model()(test.images, training=False), test.labels
+  ))
+  for name in 'accuracy', 'ece', 'nll', 'gibbs_nll', 'brier':
+    assert sorted(scalars[name]) == [4, 7]
+    assert scalars[name][7] == pytest.approx(float(figures[name]), rel=1e-5)
+  events = read_events(undisturbed, 'clean')
+  assert list(events.PluginTagToContent('images')) == ['reliability']
+  shown = events.Tensors('reliability')
+  assert [event.step for event in shown] == [4, 7]
+  width, height, png = tf.make_ndarray(shown[-1].tensor_proto)
+  picture = tf.io.decode_png(png).numpy()
+  assert picture.shape[:2] == (int(height), int(width))
+  assert picture.std() > 10
+
+
+def test_configuration(undisturbed, read_events):
+  events = read_events(undisturbed, 'train')
+  (text,) = events.Tensors('config')
+  written = tf.make_ndarray(text.tensor_proto).item().decode()
+  with open(
+      os.path.join(undisturbed.path, 'params.yaml'), encoding='utf-8'
+  ) as file:
+    # Indented by four spaces, it is shown as it is.
+    assert written == ''.join(f'    {line}' for line in file)
+  hparams = events.PluginTagToContent('hparams')
+  content = hparams['_hparams_/session_start_info']
+  for name in 'objective', 'ensemble_size', 'l2', 'seed', 'dataset':
+    assert name.encode() in content
+
+
+def test_there_are_no_other_runs(undisturbed):
+  folders = {
+      os.path.relpath(folder, undisturbed.path)
+      for folder, _, names in os.walk(undisturbed.path)
+      if any('tfevents' in name for name in names)
+  }
+  assert folders == {'train', 'clean'}
