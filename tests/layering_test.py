@@ -53,7 +53,7 @@ ONLY_IN = {
     'official': ('configs', 'tasks', 'train_lib', 'serving', 'baselines'),
     'orbit': ('tasks', 'train_lib'),
 }
-PLOTS_NEED = {'matplotlib', 'numpy'}
+PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 
 
 class Rule(NamedTuple):
@@ -133,7 +133,11 @@ def test_imports_from_outside(name, parts):
 
 
 def test_plots_need_little():
-  roots = {name.split('.')[0] for name in _imports(f'{PACKAGE}/plots.py')}
+  roots = {
+      name.split('.')[0]
+      for path in PACKAGE_FILES if _part(path) == 'plots'
+      for name in _imports(path)
+  }
   assert roots - {PACKAGE, *sys.stdlib_module_names} == PLOTS_NEED
 
 

@@ -12,6 +12,7 @@ import time
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _SHORT = (
@@ -55,6 +56,22 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
   results = json.loads((folder / 'results.json').read_text())['results']
   # Two models on the clean set and on one corrupted one, each example once.
   assert [r['num_examples'] for r in results] == [70] * 4
+  assert [r['images'] for r in results] == [
+      '', 'made on the fly with seed 0'
+  ] * 2
+
+
+def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
+  folder, _ = student
+  (events,) = (folder / 'corrupted').iterdir()
+  tags = {
+      value.tag
+      for event in tf.compat.v1.train.summary_iterator(str(events))
+      for value in event.summary.value
+  }
+  assert {'accuracy', 'adaptive_ece', 'aurc'} <= tags
+  pictures = {path.stem for path in (folder / 'plots').iterdir()}
+  assert len(pictures) == 7 and pictures <= tags
 
 
 def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):

@@ -9,6 +9,7 @@ import tf_keras
 
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
+from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 
@@ -50,7 +51,13 @@ def _expected(model, shift, dataset, seed=0):
   probs, labels, classes = members.mean(0), dataset.labels, range(10)
   confidence, right = probs.max(-1), probs.argmax(-1) == labels
   bins = np.ceil(confidence * 15)
+  ranked = confidence, right.astype(np.float64)
   return {
+      'auroc_misclassification': sklearn.metrics.roc_auc_score(
+          right, confidence
+      ),
+      'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
+      'aurc': metrics.ranking.aurc(*ranked),
       'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
       'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
       'gibbs_nll': np.mean([
@@ -72,8 +79,10 @@ def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
       evaluation.Candidate(f'model_{i}', i, model)
       for i, model in enumerate(models)
   ]
+  dataset = dataset or _dataset()
+  source = evaluation.MadeOnTheFly(dataset.images, seed)
   return evaluation.evaluate(
-      candidates, dataset or _dataset(), shifts, batch, strategy, seed
+      candidates, dataset, shifts, batch, strategy, source
   )
 
 

@@ -1,5 +1,6 @@
 """Tests of the table's text and of the report's files."""
 
+import dataclasses
 import json
 import re
 
@@ -22,6 +23,7 @@ def _result(model, seed, nll, severity=0):
   return results_lib.Result(
       model, seed, shift, 10, figures,
       bin_count=[0.0, 10.0], bin_confidence=[0.0, 8.0], bin_correct=[0.0, 9.0],
+      images='stored' if severity else '',
   )
 
 
@@ -29,7 +31,13 @@ _CLEAN = [_result('deep_ensemble', None, 0.25), _result('student', 0, 0.5)]
 _CORRUPTED = [
     _result(model, seed, nll, severity)
     for model, seed in (('deep_ensemble', None), ('student', 0))
-    for severity, nll in ((1, 0.5), (3, 1.5))
+    for severity, nll in ((1, 0.5), (5, 1.5))
+]
+_PICTURES = [
+    f'plots/{name}.png' for name in (
+        'reliability', 'reliability_severity_5', 'severity_boxes', 'severity',
+        'heat_map_accuracy', 'heat_map_ece', 'heat_map_nll',
+    )
 ]
 _MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
 
@@ -76,12 +84,12 @@ def test_report_is_complete_and_written_again_the_same(tmp_path):
   files = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
   assert {str(p.relative_to(folder)) for p in files} == {
       'report.md', 'results.csv', 'results.json', 'summary.json',
-      'plots/reliability.png', 'plots/severity.png',
+      *_PICTURES,
   }
   text = path.read_text(encoding='utf-8')
   assert text.startswith('# Digits\n\n| Model ')
   links = re.findall(r'!\[.*\]\((.*)\)', text)
-  assert links == ['plots/reliability.png', 'plots/severity.png']
+  assert links == _PICTURES
   for link in links:
     assert mpl_image.imread(folder / link)[..., :3].std() > 0.05
   assert '\n**Machine**: 2 cores\n' in text
@@ -89,7 +97,10 @@ def test_report_is_complete_and_written_again_the_same(tmp_path):
 
   read, metadata = results_lib.read_json(folder / 'results.json')
   assert read == results
-  assert metadata == {'title': 'Digits', 'how_it_was_made': _MADE}
+  assert metadata == {
+      'title': 'Digits', 'corrupted_images': ['stored'],
+      'how_it_was_made': _MADE,
+  }
   summary = json.loads((folder / 'summary.json').read_text())
   assert summary['student']['c_nll'] == {'mean': 1.0, 'std': None}
 
@@ -108,3 +119,35 @@ def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):
   text = _write(tmp_path, results).read_text(encoding='utf-8')
   assert 'over seeds: Student (0, 1).' in text
   assert ': 3 for Deep ensemble, Student; 1 for Student.' in text
+
+
+def test_more_figures_stand_below_the_table(tmp_path):
+  results = _CLEAN + _CORRUPTED
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  table = text.split('## More figures')[1].split('##')[0]
+  heading, _, row = table.strip().split('\n')[:3]
+  headings, values = (
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in (heading, row)
+  )
+  cells = dict(zip(headings, values, strict=True))
+  assert cells['Adaptive ECE ↓'] == '0.900'
+  assert cells['AURC × 10³ ↓'] == cells['c-AURC × 10³ ↓'] == '900.000'
+  assert cells['AUROC OOD ↑'] == '0.900'
+  assert 'c-AUROC OOD ↑' not in cells
+
+
+def test_report_of_results_without_the_ranking_figures(tmp_path):
+  """As an older version wrote them."""
+  older = [
+      dataclasses.replace(
+          result, images='',
+          figures={
+              name: value for name, value in result.figures.items()
+              if not name.startswith(('au', 'adaptive'))
+          },
+      )
+      for result in _CLEAN + _CORRUPTED
+  ]
+  text = _write(tmp_path, older).read_text(encoding='utf-8')
+  assert 'Brier ↓' in text and 'AUROC errors' not in text

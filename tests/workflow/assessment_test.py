@@ -65,8 +65,9 @@ def _evaluated(monkeypatch):
   """Replaces the evaluator; returns the models that each call was given."""
   calls = []
 
-  def evaluate(candidates, dataset, shifts, batch, strategy):
+  def evaluate(candidates, dataset, shifts, batch, strategy, foreign):
     del batch, strategy
+    assert foreign is None
     calls.append([candidate.label for candidate in candidates])
     # A figure that follows the weights.
     mean = lambda model: float(tf.reduce_mean(model.trainable_weights[0]))
@@ -110,7 +111,8 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   for name in 'report.md', 'results.csv', 'summary.json', 'systems.json':
     assert os.path.isfile(os.path.join(directory, name))
   assert sorted(os.listdir(os.path.join(directory, 'plots'))) == [
-      'reliability.png', 'severity.png'
+      'heat_map_accuracy.png', 'heat_map_ece.png', 'heat_map_nll.png',
+      'reliability.png', 'severity.png', 'severity_boxes.png',
   ]
 
   # Nothing changed: not even loaded, and the same table.

@@ -56,6 +56,9 @@ class TrainDataConfig(hyperparams.Config):
   Attributes:
     name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+    classes: Train and test on these only, () for all; they are numbered anew,
+      from 0 in this order. The test images of the others are then what
+      evaluation takes as out of distribution.
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only the first so many; 0 for all.
@@ -65,6 +68,7 @@ class TrainDataConfig(hyperparams.Config):
 
   name: str = 'cifar10'
   data_dir: str = ''
+  classes: tuple[int, ...] = ()
   global_batch_size: int = 128
   num_examples: int = 0
   crop_padding: int = 2
@@ -205,10 +209,15 @@ class EvaluationConfig(hyperparams.Config):
   Attributes:
     corruptions: Their names; `all` for every one there is, () for none.
     severities: Out of 1..5.
+    out_of_distribution: A dataset of other classes, whose test images are to be
+      told from this one's by their entropy: `cifar100`, `svhn_cropped` or
+      `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
+      empty for the classes that `task.train_data.classes` leaves out, if any.
   """
 
   corruptions: tuple[str, ...] = ('all',)
   severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+  out_of_distribution: str = ''
 
 
 @dataclasses.dataclass

@@ -12,13 +12,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import urllib.request
 
 import numpy as np
+from uncertainty_distill.data import digits
+from uncertainty_distill.data import tfds_files
 from uncertainty_distill.errors import InputError
 
-_DIGITS_SIZE = 16
-_DIGITS_TRAIN = 797
 _NPZ_ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
 
@@ -91,29 +90,48 @@ _SPECS = {
     'cifar100': _CIFAR('cifar100', num_classes=100),
     'digits': DatasetSpec(
         name='digits',
-        image_shape=(_DIGITS_SIZE, _DIGITS_SIZE, 3),
+        image_shape=(digits.SIZE, digits.SIZE, 3),
         num_classes=10,
-        num_train=_DIGITS_TRAIN,
-        num_test=1797 - _DIGITS_TRAIN,
+        num_train=digits.NUM_TRAIN,
+        num_test=digits.NUM_TEST,
         mean=(0.3054,) * 3,
         stddev=(0.3175,) * 3,
     ),
 }
 
 
-def dataset_spec(name: str) -> DatasetSpec:
+def dataset_spec(
+    name: str, classes: tuple[int, ...] = (), data_dir: str = ''
+) -> DatasetSpec:
   """Returns what is known of a dataset, without reading its images.
 
+  Args:
+    name: Of the dataset; see the module.
+    classes: As for `load_dataset`. With some, the labels have to be read; mean
+      and standard deviation stay those of all classes.
+    data_dir: As for `load_dataset`.
+
   Raises:
-    InputError: If there is no such dataset, or the file is not as described.
+    InputError: If there is no such dataset or class, or the file is not as
+      described.
   """
-  if name in _SPECS:
-    return _SPECS[name]
-  return _npz_spec(name)
+  spec = _SPECS[name] if name in _SPECS else _npz_spec(name)
+  if not classes:
+    return spec
+  _check_classes(classes, spec.num_classes)
+  num_train, num_test = (
+      int(np.isin(load_dataset(name, split, data_dir).labels, classes).sum())
+      for split in ('train', 'test')
+  )
+  return dataclasses.replace(
+      spec, num_classes=len(classes), num_train=num_train, num_test=num_test
+  )
 
 
 @functools.lru_cache(maxsize=4)
-def load_dataset(name: str, split: str, data_dir: str = '') -> ImageDataset:
+def load_dataset(
+    name: str, split: str, data_dir: str = '', classes: tuple[int, ...] = ()
+) -> ImageDataset:
   """Reads one split of a dataset into memory, once in a process.
 
   Args:
@@ -121,74 +139,31 @@ def load_dataset(name: str, split: str, data_dir: str = '') -> ImageDataset:
     split: `train` or `test`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
+    classes: The classes to keep, whose labels become 0, 1, ... in the order
+      given; () for all.
 
   Raises:
     InputError: If the dataset is not there and cannot be downloaded, or if it
       is not as described.
   """
-  spec = dataset_spec(name)
-  if name == 'digits':
-    images, labels = _read_digits(split)
+  spec = dataset_spec(name, classes, data_dir)
+  if classes:
+    whole = load_dataset(name, split, data_dir)
+    chosen = np.isin(whole.labels, classes)
+    images = whole.images[chosen]
+    renumbered = np.full(max(classes) + 1, -1)
+    renumbered[list(classes)] = np.arange(len(classes))
+    labels = renumbered[whole.labels[chosen]]
+  elif name == 'digits':
+    images, labels = digits.read(split)
   elif name in _SPECS:
-    images, labels = _read_tfds(name, split, data_dir)
+    images, labels = tfds_files.read(name, split, data_dir)
   else:
     with np.load(name, allow_pickle=False) as arrays:
       images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
   for array in (images, labels := np.asarray(labels, np.int32)):
     array.flags.writeable = False
   return ImageDataset(spec, images, labels)
-
-
-def _read_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
-  """Reads 8x8 digits of 17 grey levels as 16x16 colour images."""
-  # Imported here: both are slow to import, and CIFAR needs neither.
-  import cv2  # pylint: disable=g-import-not-at-top
-  import sklearn.datasets  # pylint: disable=g-import-not-at-top
-
-  digits = sklearn.datasets.load_digits()
-  # The file is sorted by writer and digit, so it is shuffled before the split.
-  order = np.random.RandomState(0).permutation(len(digits.target))
-  chosen = order[:_DIGITS_TRAIN] if split == 'train' else order[_DIGITS_TRAIN:]
-  size = (_DIGITS_SIZE, _DIGITS_SIZE)
-  grey = np.stack([
-      cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-      for image in digits.images[chosen] * (255 / 16)
-  ])
-  images = np.repeat(np.round(grey).astype(np.uint8)[..., None], 3, axis=-1)
-  return images, digits.target[chosen]
-
-
-def _read_tfds(
-    name: str, split: str, data_dir: str
-) -> tuple[np.ndarray, np.ndarray]:
-  """Reads a split in the order of its files, downloading it where it can."""
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-
-  directory = os.path.expanduser(data_dir) or None
-  try:
-    builder = tfds.builder(name, data_dir=directory)
-    if not builder.is_prepared():
-      # TFDS would go on trying for minutes where there is no network.
-      for url in builder.url_infos:
-        urllib.request.urlopen(url, timeout=10).close()
-    builder.download_and_prepare()
-    whole = builder.as_dataset(
-        split=split,
-        batch_size=-1,
-        shuffle_files=False,
-        as_supervised=True,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
-  except Exception as error:  # Whatever the network or the disk came up with.
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    raise InputError(
-        'data_dir',
-        data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'),
-        f'a folder with TFDS {name!r}, or a network to download it',
-        f'prepare it elsewhere by `tfds build {name}` and copy it here '
-        f'({reason[:200]})',
-    ) from error
-  return whole[0].numpy(), whole[1].numpy()
 
 
 def _npz_spec(path: str) -> DatasetSpec:
@@ -243,4 +218,17 @@ def _check_split(path, split, images, labels, train_shape):
         f'{split}_labels of {path}',
         f'{labels.dtype} {list(labels.shape)}',
         f'integers from 0 on, [{len(images)}]',
+    )
+
+
+def _check_classes(classes, num_classes):
+  """Raises an InputError unless these are some of the classes."""
+  if (
+      len(set(classes)) != len(classes)
+      or len(classes) < 2
+      or not set(classes) <= set(range(num_classes))
+  ):
+    raise InputError(
+        'task.train_data.classes', classes,
+        f'at least 2 distinct classes of 0 to {num_classes - 1}, or () for all',
     )

@@ -1,4 +1,4 @@
-"""One compiled step scores every model on every test set."""
+"""One compiled step scores every model on every set of images."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from uncertainty_distill import progress
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import image_sets
 from uncertainty_distill.evaluation.results import Result
 
 _BINS = ('bin_count', 'bin_confidence', 'bin_correct')
+_SCORES = ('confidence', 'correct', 'entropy')
+_Sums = dict[str, np.ndarray]
+_Scores = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,127 +49,175 @@ def evaluate(
     shifts: Sequence[corruptions.Shift],
     global_batch_size: int,
     strategy: tf.distribute.Strategy | None = None,
-    seed: int = 0,
+    source: image_sets.CorruptedImages | None = None,
+    foreign: ImageDataset | None = None,
 ) -> list[Result]:
-  """Scores models on a test set under shifts, every example once under each.
-
-  The models share the corrupted images, which are made while the devices are
-  busy with those before.
-
-  Args:
-    candidates: The models.
-    dataset: The test examples.
-    shifts: The corruptions; `corruptions.CLEAN` for the images as they are.
-    global_batch_size: Examples in a step over all replicas.
-    strategy: The devices that the models were made on.
-    seed: Of the corruptions' noise.
-
-  Returns:
-    The results, shift by shift, in each the models in their order.
-
-  Raises:
-    InputError: If the replicas do not divide the batch.
-  """
-  strategy = strategy or tf.distribute.get_strategy()
-  if global_batch_size % strategy.num_replicas_in_sync:
-    raise InputError(
-        'global_batch_size', global_batch_size,
-        f'a multiple of the {strategy.num_replicas_in_sync} replicas',
-    )
-  step = _make_step(candidates, strategy)
-  batches = iter(_batches(dataset, shifts, global_batch_size, strategy, seed))
-  steps = math.ceil(len(dataset.labels) / global_batch_size)
-  results = []
-  with progress.progress_bar(
-      len(shifts) * len(dataset.labels), 'evaluating', 'image'
-  ) as bar:
-    for shift in shifts:
-      # The sums start anew for each set, so nothing leaks from one to the next.
-      sums = None
-      for _ in range(steps):
-        statistics = tf.nest.map_structure(
-            lambda x: x.numpy().astype(np.float64), step(next(batches))
-        )
-        sums = statistics if sums is None else tf.nest.map_structure(
-            np.add, sums, statistics
-        )
-        done = int(statistics[0]['count'])
-        bar.set_postfix_str(shift.label, refresh=False)
-        bar.update(done)
-      results += [
-          _result(candidate, shift, its_sums)
-          for candidate, its_sums in zip(candidates, sums)
-      ]
-  return results
+  """Scores models in one pass; see `Evaluator`."""
+  evaluator = Evaluator(candidates, global_batch_size, strategy)
+  return evaluator.run(dataset, shifts, source, foreign)
 
 
-def _make_step(candidates, strategy):
-  """Returns a function from a batch to every model's statistics."""
+class Evaluator:
+  """Scores models on any number of sets of images with one compiled step."""
 
-  def score(batch):
-    return [
-        metrics.sufficient_statistics(
-            candidate.model(batch['images'], training=False),
-            batch['labels'],
-            batch['mask'],
-        )
-        for candidate in candidates
+  def __init__(
+      self,
+      candidates: Sequence[Candidate],
+      global_batch_size: int,
+      strategy: tf.distribute.Strategy | None = None,
+  ):
+    """Takes the models, which share the images of every step.
+
+    Args:
+      candidates: The models, made under the strategy's scope.
+      global_batch_size: Examples in a step over all replicas.
+      strategy: The devices that the models were made on.
+
+    Raises:
+      InputError: If the replicas do not divide the batch.
+    """
+    self._strategy = strategy or tf.distribute.get_strategy()
+    replicas = self._strategy.num_replicas_in_sync
+    if global_batch_size < 1 or global_batch_size % replicas:
+      raise InputError(
+          'global_batch_size', global_batch_size,
+          f'a multiple of the {replicas} replicas, and at least 1',
+      )
+    self._candidates = list(candidates)
+    self._global_batch_size = global_batch_size
+    self._shapes: list[dict[str, tuple[int, ...]]] = []
+    self.step = tf.function(self._score, autograph=False)
+
+  def run(
+      self,
+      dataset: ImageDataset,
+      shifts: Sequence[corruptions.Shift],
+      source: image_sets.CorruptedImages | None = None,
+      foreign: ImageDataset | None = None,
+  ) -> list[Result]:
+    """Scores every example once under each shift.
+
+    The images are made or read while the devices are busy with those before.
+
+    Args:
+      dataset: The test examples; `CLEAN` is its images as they are.
+      shifts: The corruptions.
+      source: Where corrupted images come from; by default they are made from
+        the dataset's, with seed 0.
+      foreign: Images of none of the dataset's classes, of the same shape; their
+        labels do not count. They give the clean results `auroc_ood`.
+
+    Returns:
+      The results, shift by shift, in each the models in their order.
+
+    Raises:
+      InputError: The foreign images are of another shape.
+    """
+    source = source or image_sets.MadeOnTheFly(dataset.images)
+    sets = [
+        image_sets.under_shift(dataset, shift, source) for shift in shifts
     ]
-
-  @tf.function(autograph=False)
-  def step(batch):
-    statistics = strategy.run(score, args=(batch,))
-    return tf.nest.map_structure(
-        lambda x: strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None),
-        statistics,
-    )
-
-  return step
-
-
-def _batches(dataset, shifts, global_batch_size, strategy, seed):
-  """Returns distributed batches of all sets in order, of one shape."""
-
-  def generate() -> Iterator[dict[str, np.ndarray]]:
-    for shift in shifts:
-      for start in range(0, len(dataset.labels), global_batch_size):
-        labels = dataset.labels[start : start + global_batch_size]
-        images = corruptions.corrupt(
-            dataset.images[start : start + global_batch_size],
-            shift,
-            seed,
-            np.arange(start, start + len(labels)),
+    if foreign is not None:
+      sets.insert(0, image_sets.foreign_to(dataset, foreign))
+    scored = self._scored(sets, dataset.images.shape[1:])
+    strangers = next(scored)[1] if foreign is not None else None
+    results = []
+    for shift, (sums, scores) in zip(shifts, scored, strict=True):
+      for index, candidate in enumerate(self._candidates):
+        figures = _figures(sums[index], scores[index])
+        if shift == corruptions.CLEAN and strangers is not None:
+          figures['auroc_ood'] = metrics.ranking.ood_auroc(
+              scores[index]['entropy'], strangers[index]['entropy']
+          )
+        results.append(
+            Result(
+                model=candidate.label,
+                seed=candidate.seed,
+                shift=shift,
+                num_examples=int(sums[index]['count']),
+                figures=figures,
+                images='' if shift == corruptions.CLEAN else source.description,
+                **{name: sums[index][name] for name in _BINS},
+            )
         )
-        padding = global_batch_size - len(labels)
-        yield {
-            'images': np.pad(images, [(0, padding)] + [(0, 0)] * 3),
-            'labels': np.pad(labels, (0, padding)),
-            'mask': np.arange(global_batch_size) < len(labels),
-        }
+    return results
 
-  batch = [global_batch_size]
-  batches = tf.data.Dataset.from_generator(
-      generate,
-      output_signature={
-          'images': tf.TensorSpec(batch + [*dataset.images.shape[1:]], tf.uint8),
-          'labels': tf.TensorSpec(batch, tf.int32),
-          'mask': tf.TensorSpec(batch, tf.bool),
-      },
-  ).prefetch(4)
-  options = tf.data.Options()
-  options.experimental_distribute.auto_shard_policy = (
-      tf.data.experimental.AutoShardPolicy.OFF
-  )
-  return strategy.experimental_distribute_dataset(batches.with_options(options))
+  def _scored(
+      self, sets: Sequence[image_sets.ImageSet], image_shape: Sequence[int]
+  ) -> Iterator[tuple[list[_Sums], list[_Scores]]]:
+    """Yields for each set every model's sums, and its scores of the examples."""
+    batches = image_sets.distributed_batches(
+        sets, image_shape, self._global_batch_size, self._strategy
+    )
+    total = sum(map(len, sets))
+    with progress.progress_bar(total, 'evaluating', 'image') as bar:
+      for images in sets:
+        bar.set_postfix_str(images.label, refresh=False)
+        sums, scores = [], []
+        for step in range(images.steps(self._global_batch_size)):
+          of_batch, of_examples = self.step(next(batches))
+          # Not read before the set is done: reading would wait for the device.
+          sums.append(of_batch)
+          scores.append(of_examples)
+          bar.update(
+              min(self._global_batch_size,
+                  len(images) - step * self._global_batch_size)
+          )
+        # Padding fills up the last batch of a set, so what counts comes first.
+        scores = np.concatenate(scores, axis=-1)[..., : len(images)]
+        yield self._unpacked(sums), [dict(zip(_SCORES, s)) for s in scores]
+
+  def _score(self, batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns all models' sums in one vector, and scores [models, 3, B].
+
+    Two tensors are two reads from a device, however many the models.
+    """
+    sums, scores = self._strategy.run(self._score_replica, args=(batch,))
+    sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+    parts = self._strategy.experimental_local_results(scores)
+    return sums, tf.concat(parts, axis=-1)
+
+  def _score_replica(self, batch):
+    """Returns one replica's part of what `_score` returns."""
+    statistics, scores = [], []
+    for candidate in self._candidates:
+      logits = candidate.model(batch['images'], training=False)
+      statistics.append(
+          metrics.sufficient_statistics(logits, batch['labels'], batch['mask'])
+      )
+      of_examples = metrics.example_scores(logits, batch['labels'])
+      scores.append(tf.stack([of_examples[name] for name in _SCORES]))
+    self._shapes = [
+        {name: tuple(value.shape) for name, value in sums.items()}
+        for sums in statistics
+    ]
+    flat = [
+        tf.reshape(value, [-1]) for sums in statistics for value in sums.values()
+    ]
+    return tf.concat(flat, axis=0), tf.stack(scores)
+
+  def _unpacked(self, vectors: Sequence[tf.Tensor]) -> list[_Sums]:
+    """Adds up the vectors of a set's batches; returns each model's sums."""
+    rest = np.sum([x.numpy() for x in vectors], axis=0, dtype=np.float64)
+    models = []
+    for shapes in self._shapes:
+      sums = {}
+      for name, shape in shapes.items():
+        part, rest = np.split(rest, [math.prod(shape)])
+        sums[name] = part.reshape(shape)
+      models.append(sums)
+    return models
 
 
-def _result(candidate: Candidate, shift, sums) -> Result:
-  """Turns one model's sums over one set into its record."""
-  return Result(
-      model=candidate.label,
-      seed=candidate.seed,
-      shift=shift,
-      num_examples=int(sums['count']),
-      figures={k: float(v) for k, v in metrics.figures(sums).items()},
-      **{name: tuple(sums[name].tolist()) for name in _BINS},
-  )
+def _figures(sums: _Sums, scores: _Scores) -> dict[str, float]:
+  """Returns the figures of one model on one set, those that there are."""
+  confidence, correct = scores['confidence'], scores['correct']
+  figures = {k: float(v) for k, v in metrics.figures(sums).items()}
+  figures['adaptive_ece'] = metrics.ranking.adaptive_ece(confidence, correct)
+  figures['aurc'] = metrics.ranking.aurc(confidence, correct)
+  # Without any error, or without any success, there is nothing to tell apart.
+  if 0 < correct.sum() < len(correct):
+    figures['auroc_misclassification'] = (
+        metrics.ranking.misclassification_auroc(confidence, correct)
+    )
+  return figures

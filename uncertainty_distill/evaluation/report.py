@@ -8,7 +8,7 @@ import os
 import pathlib
 
 from uncertainty_distill import plots
-from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation import summaries
 from uncertainty_distill.evaluation import tables
@@ -33,8 +33,24 @@ _MEANINGS = {
     ),
     'c_ece': 'ECE on corrupted test images, averaged likewise',
     'c_nll': 'NLL on corrupted test images, averaged likewise',
+    'adaptive_ece': 'like ECE, over 15 bins of equally many images',
+    'brier': (
+        'the squared distance between the probabilities and the one-hot label,'
+        ' an image'
+    ),
+    'auroc_misclassification': (
+        'the probability that a rightly classified image gets a higher'
+        ' confidence than a wrongly classified one'
+    ),
+    'aurc': (
+        'area under the risk-coverage curve: the share of errors among the k'
+        ' images that the model is surest of, averaged over all k'
+    ),
+    'auroc_ood': (
+        'the probability that an image of none of the classes gets a higher'
+        ' predictive entropy than a clean test image'
+    ),
 }
-_CURVES = ('accuracy', 'ece', 'nll')
 
 _Models = Mapping[str, Sequence[results_lib.Result]]
 
@@ -50,9 +66,9 @@ def write_report(
   """Writes a folder that says what was found, and how.
 
   The files are `report.md`, `summary.json` (from labels to figures to `mean`
-  and `std`), `results.csv`, `results.json`, `plots/reliability.png` and
-  `plots/severity.png`. Each is replaced whole and depends on the arguments
-  only, so that writing again changes nothing.
+  and `std`), `results.csv`, `results.json` and the pictures in `plots/`. Each
+  is replaced whole and depends on the arguments only, so that writing again
+  changes nothing.
 
   Args:
     directory: The folder; made if it is not there.
@@ -71,7 +87,11 @@ def write_report(
   """
   directory = pathlib.Path(directory)
   (directory / 'plots').mkdir(parents=True, exist_ok=True)
-  metadata = {'title': title, 'how_it_was_made': dict(how_it_was_made)}
+  metadata = {
+      'title': title,
+      'corrupted_images': sorted({r.images for r in results if r.images}),
+      'how_it_was_made': dict(how_it_was_made),
+  }
   results_lib.write_json(results, directory / 'results.json', metadata)
   results_lib.write_csv(results, directory / 'results.csv')
   results_lib.write_text(directory / 'summary.json', _summary_json(rows))
@@ -80,8 +100,8 @@ def write_report(
       f'# {title}',
       tables.table(rows, sizes),
       _explanation(models),
-      *_reliability(directory, models),
-      *_severity(directory, models),
+      *_more_figures(rows),
+      *_drawn(directory, results),
       '## How it was made',
       *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
@@ -140,54 +160,38 @@ def _explanation(models: _Models) -> str:
   return '\n'.join(lines)
 
 
-def _reliability(directory: pathlib.Path, models: _Models) -> list[str]:
-  """Draws calibration on clean images; returns the section that shows it."""
-  bins = {}
-  for label, records in models.items():
-    # One seed, not all: errors of opposite sign would cancel between seeds, and
-    # the diagram would look better calibrated than any of its models.
-    for result in records:
-      if result.shift == corruptions.CLEAN:
-        bins[label] = (
-            result.bin_count, result.bin_confidence, result.bin_correct
-        )
-        break
-  if not bins:
+def _more_figures(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
+  """Returns the section of what the paper does not report, if any is known."""
+  columns = {
+      name: heading for name, heading in tables.MORE_COLUMNS.items()
+      if any(name in figures for figures in rows.values())
+  }
+  if not columns:
     return []
-  fig = plots.reliability_diagram(bins)
-  plots.save(fig, directory / 'plots' / 'reliability.png')
   return [
-      '## Calibration on clean images',
-      '![Reliability diagrams](plots/reliability.png)',
-      'Accuracy against confidence, and the share of the images in each bin of'
-      ' confidence, for the first seed of each model.',
+      '## More figures',
+      tables.table(rows, columns=columns),
+      '\n'.join(
+          f'- **{heading}**: {_MEANINGS[name]}.'
+          for name, heading in columns.items() if name in _MEANINGS
+      ) + '\n- **c-**: averaged over corrupted test images as above; a set on'
+      ' which a model makes no error has no AUROC of them and is left out.',
   ]
 
 
-def _severity(directory: pathlib.Path, models: _Models) -> list[str]:
-  """Draws metrics under corruption; returns the section that shows them."""
-  types = dict.fromkeys(
-      shift.corruption.value
-      for shift in sorted(r.shift for records in models.values()
-                          for r in records)
-      if shift.corruption
-  )
-  if not types:
-    return []
-  fig = plots.severity_curves({
-      tables.COLUMNS[name]: {
-          label: summaries.by_severity(records, name)
-          for label, records in models.items()
-      }
-      for name in _CURVES
-  })
-  plots.save(fig, directory / 'plots' / 'severity.png')
-  return [
-      '## Under corruption',
-      '![Metrics against severity](plots/severity.png)',
-      'Lines join the means over types of corruption, bars span the middle half'
-      f' of the types: {", ".join(types)}.',
-  ]
+def _drawn(
+    directory: pathlib.Path, results: Sequence[results_lib.Result]
+) -> list[str]:
+  """Writes the pictures; returns the sections that show them."""
+  sections = []
+  for picture in pictures.available_pictures(results):
+    file = f'plots/{picture.name}.png'
+    plots.save(picture.draw(), directory / file)
+    if f'## {picture.section}' not in sections:
+      sections.append(f'## {picture.section}')
+    name = plots.display_name(picture.name)
+    sections += [f'![{name}]({file})', picture.caption]
+  return sections
 
 
 def _made(heading: str, text: str | Sequence[str]) -> str:

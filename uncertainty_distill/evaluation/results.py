@@ -19,7 +19,10 @@ from typing import Any
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 
-FIGURES = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
+_ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
+FIGURES = (
+    *_ALWAYS, 'adaptive_ece', 'auroc_misclassification', 'aurc', 'auroc_ood'
+)
 
 _BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 _FORMAT = 'uncertainty_distill.results.v1'
@@ -34,10 +37,16 @@ class Result:
     seed: The seed that it was trained with; None where it has none of its own.
     shift: The corruption and severity of the images.
     num_examples: How many images were scored.
-    figures: A number for every name in `FIGURES`; likelihoods in nats.
+    figures: Numbers for names in `FIGURES`; likelihoods in nats. `accuracy`,
+      `ece`, `nll`, `gibbs_nll`, `brier` and `member_accuracy` are always there;
+      `auroc_misclassification` only where the model makes errors, though not
+      only errors; `auroc_ood` only on clean images, where there were foreign
+      ones to compare them with. Older files have none of the others.
     bin_count: The number of examples in each equal-width bin of confidence.
     bin_confidence: The sum of their confidences, bin by bin.
     bin_correct: How many of them are classified correctly, bin by bin.
+    images: Which set of corrupted images was scored; empty for clean ones, and
+      where an older file does not say.
 
   Raises:
     InputError: A figure is missing or unknown, or the bins differ in number.
@@ -51,15 +60,20 @@ class Result:
   bin_count: tuple[float, ...]
   bin_confidence: tuple[float, ...]
   bin_correct: tuple[float, ...]
+  images: str = ''
 
   def __post_init__(self):
-    if set(self.figures) != set(FIGURES):
+    if not set(_ALWAYS) <= set(self.figures) <= set(FIGURES):
       raise errors.InputError(
-          'figures', sorted(self.figures), 'exactly ' + ', '.join(FIGURES)
+          'figures', sorted(self.figures),
+          f'{", ".join(_ALWAYS)}, and at most {", ".join(FIGURES)}',
       )
     # Plain floats, whatever array types came in: files then hold what memory
     # holds, and a record read back equals the one that was written.
-    figures = {name: float(self.figures[name]) for name in FIGURES}
+    figures = {
+        name: float(self.figures[name])
+        for name in FIGURES if name in self.figures
+    }
     object.__setattr__(self, 'figures', figures)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
     for name in _BINS:
@@ -82,8 +96,9 @@ def write_json(
     metadata: The object given, as it is.
     results: A list of objects with `model` (string), `seed` (integer or null),
       `corruption` (its name, null for clean images), `severity` (integer, 0 for
-      clean images), `num_examples` (integer), `figures` (an object with a
-      number for each of `FIGURES`) and `bin_count`, `bin_confidence` and
+      clean images), `images` (string: which corrupted images these are),
+      `num_examples` (integer), `figures` (an object with a number for each of
+      `FIGURES` that is known) and `bin_count`, `bin_confidence` and
       `bin_correct` (lists of numbers, sums over each bin's examples). A number
       that JSON lacks is one of the strings "nan", "inf", "-inf".
 
@@ -135,7 +150,8 @@ def write_csv(
   """Writes one line for each model, seed, corruption and severity.
 
   The columns are `model`, `seed` (empty where there is none), `corruption`
-  (`clean` for clean images), `severity`, `num_examples` and `FIGURES`.
+  (`clean` for clean images), `severity`, `images` (which corrupted images these
+  are), `num_examples` and `FIGURES` (empty where they are not known).
 
   Args:
     results: The records.
@@ -146,9 +162,10 @@ def write_csv(
   """
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(
-      ('model', 'seed', 'corruption', 'severity', 'num_examples', *FIGURES)
-  )
+  writer.writerow((
+      'model', 'seed', 'corruption', 'severity', 'images', 'num_examples',
+      *FIGURES,
+  ))
   for result in results:
     corruption = result.shift.corruption
     writer.writerow((
@@ -156,8 +173,9 @@ def write_csv(
         result.seed,
         corruption.value if corruption else 'clean',
         result.shift.severity,
+        result.images,
         result.num_examples,
-        *result.figures.values(),
+        *[result.figures.get(name) for name in FIGURES],
     ))
   write_text(path, text.getvalue())
 
@@ -186,6 +204,7 @@ def _to_json(result: Result) -> dict[str, Any]:
       'seed': result.seed,
       'corruption': corruption.value if corruption else None,
       'severity': result.shift.severity,
+      'images': result.images,
       'num_examples': result.num_examples,
       'figures': {k: json_number(value) for k, value in result.figures.items()},
       **{name: list(map(json_number, getattr(result, name))) for name in _BINS},
@@ -203,5 +222,6 @@ def _from_json(record: Mapping[str, Any]) -> Result:
       shift=corruptions.Shift(corruption, record['severity']),
       num_examples=record['num_examples'],
       figures=record['figures'],
+      images=record.get('images', ''),
       **{name: record[name] for name in _BINS},
   )

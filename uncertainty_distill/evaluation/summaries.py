@@ -35,7 +35,9 @@ def summary(results: Sequence[Result]) -> Summary:
 
   Returns:
     Every name in `FIGURES` on clean images, and with the prefix `c_` its
-    average on corrupted ones; those without results are absent.
+    average on corrupted ones; those without results are absent. A set that a
+    figure says nothing of (`auroc_misclassification` where a model makes no
+    error) is left out of its average.
 
   Raises:
     InputError: Several models or seeds, or a shift twice.
@@ -71,14 +73,40 @@ def by_severity(
 
   Returns:
     From each severity (0 for clean), in order, to the values of the types of
-    corruption; a type's value is its mean over seeds.
+    corruption; a type's value is its mean over seeds. Records without the
+    figure are left out.
   """
-  seeds = _group(results, lambda result: result.shift)
+  known = [result for result in results if name in result.figures]
+  seeds = _group(known, lambda result: result.shift)
   severities: dict[int, list[float]] = {}
   for shift in sorted(seeds, key=lambda shift: shift.severity):
     mean = statistics.fmean(result.figures[name] for result in seeds[shift])
     severities.setdefault(shift.severity, []).append(mean)
   return {severity: tuple(values) for severity, values in severities.items()}
+
+
+def by_corruption(
+    results: Iterable[Result], name: str
+) -> dict[str, dict[int, float]]:
+  """Gathers one model's figure under each corruption.
+
+  Args:
+    results: Records of one model, of one seed or several.
+    name: One of `FIGURES`.
+
+  Returns:
+    From each corruption's name, in the order of the enum, to severities, to the
+    mean over seeds. Clean records, and those without the figure, are left out.
+  """
+  known = [
+      r for r in results if r.shift.corruption and name in r.figures
+  ]
+  seeds = _group(known, lambda result: result.shift)
+  corruptions: dict[str, dict[int, float]] = {}
+  for shift in sorted(seeds):
+    mean = statistics.fmean(result.figures[name] for result in seeds[shift])
+    corruptions.setdefault(shift.corruption.value, {})[shift.severity] = mean
+  return corruptions
 
 
 def aggregate(summaries: Sequence[Summary]) -> Aggregate:

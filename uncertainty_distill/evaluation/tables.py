@@ -19,6 +19,20 @@ COLUMNS = {
     'c_nll': 'c-NLL ↓',
 }
 
+# What the paper does not report.
+MORE_COLUMNS = {
+    'adaptive_ece': 'Adaptive ECE ↓',
+    'brier': 'Brier ↓',
+    'auroc_misclassification': 'AUROC errors ↑',
+    'aurc': 'AURC × 10³ ↓',
+    'auroc_ood': 'AUROC OOD ↑',
+    'c_adaptive_ece': 'c-Adaptive ECE ↓',
+    'c_brier': 'c-Brier ↓',
+    'c_auroc_misclassification': 'c-AUROC errors ↑',
+    'c_aurc': 'c-AURC × 10³ ↓',
+}
+
+_SCALES = {'aurc': 1000, 'c_aurc': 1000}
 _MISSING = '-'
 
 
@@ -38,22 +52,25 @@ class ModelSize:
 def table(
     rows: Mapping[str, summaries.Aggregate],
     sizes: Mapping[str, ModelSize] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> str:
   """Lays out a Markdown table whose columns line up in a terminal too.
 
   Args:
     rows: From models' labels to their aggregates; the rows keep the order.
     sizes: From labels to sizes; adds two columns.
+    columns: From figures' names to headings; by default the paper's.
 
   Returns:
     The lines of the table, without a newline at the end: three decimals, `±`
     and the standard deviation where several seeds were run, `-` for what is
     not known.
   """
+  columns = COLUMNS if columns is None else columns
   lines = [['Model']]
   if sizes:
     lines[0] += ['Members', 'Parameters']
-  lines[0] += COLUMNS.values()
+  lines[0] += columns.values()
   for label, figures in rows.items():
     cells = [plots.display_name(label).replace('|', r'\|')]
     if sizes:
@@ -62,7 +79,10 @@ def table(
           [str(size.members), _count(size.parameters)]
           if size else [_MISSING, _MISSING]
       )
-    cells += [_figure(*figures.get(name, ())) for name in COLUMNS]
+    cells += [
+        _figure(_SCALES.get(name, 1), *figures.get(name, ()))
+        for name in columns
+    ]
     lines.append(cells)
   widths = [max(map(len, column)) for column in zip(*lines)]
   rule = [f'{"":->{width - 1}}:' for width in widths]
@@ -71,11 +91,14 @@ def table(
   return '\n'.join(_line(cells, widths) for cells in lines)
 
 
-def _figure(mean: float | None = None, deviation: float | None = None) -> str:
+def _figure(
+    scale: float, mean: float | None = None, deviation: float | None = None
+) -> str:
   """Returns a cell: `0.968`, `0.968 ± 0.001`, or `-`."""
   if mean is None:
     return _MISSING
-  return f'{mean:.3f}' + ('' if deviation is None else f' ± {deviation:.3f}')
+  spread = '' if deviation is None else f' ± {scale * deviation:.3f}'
+  return f'{scale * mean:.3f}{spread}'
 
 
 def _count(number: int) -> str:

@@ -1,11 +1,18 @@
-"""Accuracy and uncertainty of an ensemble's predictions, as additive sums."""
+"""Accuracy and uncertainty of an ensemble's predictions.
 
+What adds up over batches is kept as sums; `ranking` takes every example.
+"""
+
+from uncertainty_distill.metrics import ranking
+from uncertainty_distill.metrics.examples import example_scores
 from uncertainty_distill.metrics.statistics import ClassificationStatistics
 from uncertainty_distill.metrics.statistics import figures
 from uncertainty_distill.metrics.statistics import sufficient_statistics
 
 __all__ = [
     'ClassificationStatistics',
+    'example_scores',
     'figures',
+    'ranking',
     'sufficient_statistics',
 ]

@@ -13,6 +13,7 @@ import tf_keras
 
 from uncertainty_distill import errors
 from uncertainty_distill.metrics import calibration
+from uncertainty_distill.metrics import examples
 from uncertainty_distill.metrics import likelihood
 
 
@@ -192,7 +193,7 @@ def _sums(
   member_log_probs = tf.nn.log_softmax(logits)
   log_probs = likelihood.mean_log_probs(member_log_probs)
   probs = tf.exp(log_probs)
-  correct = _hits(probs, labels)
+  correct = examples.hits(probs, labels)
   bin_count, bin_confidence, bin_correct = calibration.calibration_bins(
       tf.reduce_max(probs, axis=-1), correct, weights, num_bins
   )
@@ -208,14 +209,8 @@ def _sums(
           likelihood.gibbs_negative_log_likelihood(member_log_probs, labels)
       ),
       'brier': total(likelihood.brier_score(probs, labels)),
-      'member_correct': total(_hits(member_log_probs, labels)),
+      'member_correct': total(examples.hits(member_log_probs, labels)),
       'bin_count': bin_count,
       'bin_confidence': bin_confidence,
       'bin_correct': bin_correct,
   }
-
-
-def _hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """1.0 where the highest of scores [...,B,K] is the label's, else 0.0."""
-  predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
-  return tf.cast(tf.equal(predicted, labels), tf.float32)

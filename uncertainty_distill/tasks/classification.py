@@ -69,7 +69,8 @@ class ClassificationTask(base_task.Task):
     train = self.task_config.train_data
     training = params is train
     dataset = data.load_dataset(
-        train.name, 'train' if training else 'test', train.data_dir
+        train.name, 'train' if training else 'test', train.data_dir,
+        tuple(train.classes),
     ).take(params.num_examples)
     if not training:
       return data.evaluation_batches(

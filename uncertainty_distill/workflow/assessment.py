@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 import os
-import platform
-import sys
 
 import tensorflow as tf
 from uncertainty_distill import configs
@@ -16,9 +14,9 @@ from uncertainty_distill import evaluation
 from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
+from uncertainty_distill.workflow import provenance
 
 SAVED_MODEL = 'saved_model'
 
@@ -72,7 +70,7 @@ def assess(
     InputError: If a system cannot be loaded or takes other images.
   """
   runs.make_writable(directory, '--output_dir')
-  made_from = {s.key: _fingerprint(s, config) for s in systems}
+  made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   kept, known = _read_kept(directory, made_from)
   pending = [system for system in systems if system.key not in known]
   fresh, sizes = (
@@ -85,7 +83,8 @@ def assess(
   )
   rows = evaluation.aggregate_models(results)
   evaluation.write_report(
-      directory, title, rows, results, _provenance(config, strategy), sizes
+      directory, title, rows, results,
+      provenance.provenance(config, strategy, results), sizes,
   )
   evaluation.write_text(
       os.path.join(directory, _SYSTEMS_FILE),
@@ -107,23 +106,6 @@ def assess(
       ]
       _write_corrupted_summaries(system.paths[0], its_own)
   return evaluation.table(rows, sizes)
-
-
-def _fingerprint(system: System, config: configs.ExperimentConfig) -> list[str]:
-  """Says which weights, on which images, a system's results are of."""
-  marks = [
-      f'{config.task.train_data.name}:'
-      f'{config.task.validation_data.num_examples}',
-      *[shift.label for shift in checks.parse_shifts(config.evaluation)],
-  ]
-  for path in system.paths:
-    if teachers.is_saved_model(path):
-      file = os.path.join(path, 'saved_model.pb')
-    else:
-      file = f'{runs.open_run(path, "--run").checkpoint}.index'
-    written = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
-    marks.append(f'{os.path.basename(path)}/{os.path.basename(file)}@{written}')
-  return marks
 
 
 def _read_kept(
@@ -156,7 +138,7 @@ def _evaluate(
   """Returns the systems' results, and their sizes by label."""
   train_data = config.task.train_data
   dataset = data.load_dataset(
-      train_data.name, 'test', train_data.data_dir
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
   ).take(config.task.validation_data.num_examples)
   candidates, sizes = [], {}
   with strategy.scope():
@@ -179,13 +161,14 @@ def _evaluate(
       checks.parse_shifts(config.evaluation),
       config.task.validation_data.global_batch_size,
       strategy,
+      foreign=checks.load_foreign(config),
   ), sizes
 
 
 def _write_corrupted_summaries(
     path: str, results: Sequence[evaluation.Result]
 ) -> None:
-  """Writes a run's mean corrupted figures for TensorBoard."""
+  """Writes a run's mean corrupted figures and its pictures for TensorBoard."""
   if not results:
     return
   run = runs.open_run(path, '--run')
@@ -194,6 +177,10 @@ def _write_corrupted_summaries(
     for name, value in evaluation.summary(results).items():
       if name.startswith('c_'):
         tf.summary.scalar(name.removeprefix('c_'), value)
+    for picture in evaluation.available_pictures(results):
+      tf.summary.image(
+          picture.name, picture.pixels()[None], description=picture.caption
+      )
 
 
 def export(paths: Sequence[str], directory: str) -> str:
@@ -217,20 +204,3 @@ def export(paths: Sequence[str], directory: str) -> str:
   return serving.export_saved_model(
       ensemble.model, ensemble.image_shape, directory
   )
-
-
-def _provenance(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
-) -> Mapping[str, str | list[str]]:
-  """Says how results were made, for a report."""
-  corrupted = len(checks.parse_shifts(config.evaluation)) - 1
-  return {
-      'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
-      'Experiment': config.experiment,
-      'Corrupted test sets': f'{corrupted}, made on the fly with seed 0'
-      if corrupted else 'none',
-      'Machine': f'{train_lib.describe(strategy, config)}; '
-      f'{os.cpu_count()} cores; {platform.platform()}',
-      'Versions': f'Python {platform.python_version()}, '
-      f'TensorFlow {tf.__version__}',
-  }

@@ -51,9 +51,41 @@ def check(
       ('train', train_data.num_examples),
       ('test', resolved.task.validation_data.num_examples),
   ):
-    data.load_dataset(train_data.name, split, train_data.data_dir).take(
-        num_examples
+    data.load_dataset(
+        train_data.name, split, train_data.data_dir, tuple(train_data.classes)
+    ).take(num_examples)
+  load_foreign(resolved)
+
+
+def load_foreign(
+    config: configs.ExperimentConfig,
+) -> data.ImageDataset | None:
+  """Returns the out-of-distribution images to evaluate on, if there are any.
+
+  As many at most as there are test examples in the configuration.
+
+  Raises:
+    InputError: If they are not there, or not of the dataset's shape.
+  """
+  train_data = config.task.train_data
+  name, classes = config.evaluation.out_of_distribution, train_data.classes
+  if name:
+    foreign = data.load_foreign(name, train_data.data_dir)
+  elif classes:
+    foreign = data.load_held_out(
+        train_data.name, tuple(classes), train_data.data_dir
     )
+  else:
+    return None
+  wanted = data.dataset_spec(train_data.name).image_shape
+  if foreign.images.shape[1:] != wanted or not len(foreign.labels):
+    raise InputError(
+        'evaluation.out_of_distribution',
+        f'{name or train_data.name} of {list(foreign.images.shape)}',
+        f'at least one image of {list(wanted)}',
+    )
+  limit = config.task.validation_data.num_examples
+  return foreign.take(min(limit, len(foreign.labels)))
 
 
 def teacher_size(config: configs.ExperimentConfig) -> int:
@@ -66,7 +98,10 @@ def teacher_size(config: configs.ExperimentConfig) -> int:
   given = config.task.objective.teacher
   if not given:
     return config.teacher.ensemble_size
-  spec = data.dataset_spec(config.task.train_data.name)
+  train_data = config.task.train_data
+  spec = data.dataset_spec(
+      train_data.name, tuple(train_data.classes), train_data.data_dir
+  )
   return teachers.load_ensemble(
       given, 'task.objective.teacher', spec.image_shape, spec.num_classes
   ).ensemble_size

@@ -56,6 +56,66 @@ def test_severity_lines_are_means_and_bars_are_quartiles():
   assert names == ['A', 'B c']
 
 
+def test_boxes_span_quartiles_and_whiskers_the_range():
+  fig = plots.severity_boxes(
+      {
+          'ECE': {'a': {0: [0.1], 5: [0.2, 0.4, 0.6, 0.8, 1.5]}},
+          'NLL': {
+              'a': {5: [1.0, 2.0, float('inf')]},
+              'b_c': {0: [3.0], 1: [float('nan')]},
+          },
+      },
+      log_scale=['NLL'],
+  )
+  ece, nll = fig.axes
+  dot, *lines = [line for line in ece.lines if line.get_color() != '0.85']
+  (median,) = [line for line in lines if line.get_color() == 'black']
+  assert list(dot.get_ydata()) == [0.1]
+  (box,) = ece.patches
+  box_y = box.get_path().vertices[:, 1]
+  assert (box_y.min(), box_y.max()) == pytest.approx((0.4, 0.8))
+  assert list(median.get_ydata()) == [0.6, 0.6]
+  ends = [y for line in lines for y in line.get_ydata()]
+  assert (min(ends), max(ends)) == pytest.approx((0.2, 1.5))
+  assert (ece.get_yscale(), nll.get_yscale()) == ('linear', 'log')
+  # What is not finite is left out; two values remain, and one model's dot.
+  assert len(nll.patches) == 1
+  assert [t.get_text() for t in nll.get_xticklabels()] == ['clean', '1', '5']
+  names = [text.get_text() for text in fig.legends[0].get_texts()]
+  assert names == ['A', 'B c']
+
+
+def test_heat_maps_share_a_scale_and_say_their_values():
+  fig = plots.heat_maps(
+      'Accuracy',
+      {
+          'a': {'fog': {1: 0.9, 5: 0.4}, 'snow': {1: 0.75}},
+          'b_c': {'fog': {1: 1.0, 5: float('nan')}},
+      },
+      higher_is_better=True,
+  )
+  first, second, bar = fig.axes
+  np.testing.assert_array_equal(
+      first.images[0].get_array().filled(np.nan), [[0.9, 0.4], [0.75, np.nan]]
+  )
+  assert [t.get_text() for t in first.texts] == ['0.90', '0.40', '0.75']
+  assert [t.get_text() for t in second.texts] == ['1.00']
+  assert [t.get_text() for t in first.get_yticklabels()] == ['Fog', 'Snow']
+  scales = [ax.images[0].get_clim() for ax in (first, second)]
+  assert scales == [(0.4, 1.0)] * 2 and bar.get_ylabel() == 'Accuracy'
+  shades = first.images[0].to_rgba(np.array([0.4, 1.0]))[:, :3].mean(axis=-1)
+  assert shades[0] < 0.2 and shades[1] == 1.0  # The worst is dark.
+
+
+@pytest.mark.parametrize('log_scale', [False, True])
+@pytest.mark.parametrize('value', [0.0, 0.9, float('inf')])
+def test_heat_map_of_one_value(value, log_scale):
+  fig = plots.heat_maps('NLL', {'a': {'fog': {5: value}}}, log_scale=log_scale)
+  assert plots.figure_to_array(fig).std() > 1
+  texts = [text.get_text() for text in fig.axes[0].texts]
+  assert texts == ([f'{value:.2f}'] if np.isfinite(value) else [])
+
+
 def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
   before = dict(matplotlib.rcParams)
   fig = plots.reliability_diagram({str(i): _BINS for i in range(2)})
@@ -81,8 +141,11 @@ def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
         lambda: plots.reliability_diagram({'a': ([1.0], [1.0], [1.0, 0.0])}),
         lambda: plots.reliability_diagram({'a': ([0.0], [0.0], [0.0])}),
         lambda: plots.severity_curves({}),
+        lambda: plots.severity_boxes({}),
+        lambda: plots.heat_maps('ECE', {'a': {}}),
     ],
-    ids=['no model', 'unequal lengths', 'no example', 'no metric'],
+    ids=['no model', 'unequal lengths', 'no example', 'no line', 'no box',
+         'no cell'],
 )
 def test_refuses_what_cannot_be_drawn(draw):
   with pytest.raises(errors.InputError):

@@ -1,0 +1,161 @@
+r"""Measures what evaluation costs beyond the models' own forward passes.
+
+The forward passes are those of the same models over the same images, which are
+in memory already; nothing is scored. They and the evaluation take turns, and
+medians are compared, since another process may take a part of the machine.
+
+  python benchmarks/evaluation.py --models=4 --width=1 --examples=2000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import operator
+import os
+import statistics
+import time
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import numpy as np
+from uncertainty_distill import data
+from uncertainty_distill import evaluation
+from uncertainty_distill import modeling
+from uncertainty_distill.data import corruptions
+import tensorflow as tf
+# pylint: enable=g-import-not-at-top
+
+_MODELS = flags.DEFINE_integer('models', 4, 'Models to evaluate together.')
+_DEPTH = flags.DEFINE_integer('depth', 10, 'Of each Wide ResNet.')
+_WIDTH = flags.DEFINE_integer('width', 1, 'Of each Wide ResNet.')
+_MEMBERS = flags.DEFINE_integer('members', 4, 'Of each; 1 is a plain network.')
+_SIZE = flags.DEFINE_integer('size', 32, 'Side of the images in pixels.')
+_EXAMPLES = flags.DEFINE_integer('examples', 2000, 'In each set of images.')
+_BATCH = flags.DEFINE_integer('batch', 500, 'Examples in a step.')
+_CORRUPTIONS = flags.DEFINE_list(
+    'corruptions', ['contrast', 'brightness'], 'Their names, or all.'
+)
+_ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns that each contestant takes.')
+
+_FORWARD = 'forward passes'
+
+
+class _Stored:
+  """Corrupted images that are in memory."""
+
+  description = 'in memory'
+
+  def __init__(self, images: dict[corruptions.Shift, np.ndarray]):
+    self._images = images
+
+  def images(self, shift, start, stop):
+    return self._images[shift][start:stop]
+
+
+def _dataset() -> data.ImageDataset:
+  """Returns smooth images, so that every corruption has something to do."""
+  rng = np.random.default_rng(0)
+  shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
+  images = np.cumsum(rng.integers(-9, 10, shape), axis=1) + 128
+  return data.ImageDataset(
+      data.dataset_spec('cifar10'),
+      np.clip(images, 0, 255).astype(np.uint8),
+      rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
+  )
+
+
+def _candidates() -> list[evaluation.Candidate]:
+  return [
+      evaluation.Candidate(
+          f'model {index}', index,
+          modeling.build_model(
+              image_shape=[_SIZE.value, _SIZE.value, 3], num_classes=10,
+              depth=_DEPTH.value, width=_WIDTH.value, mean=[0.5], stddev=[0.25],
+              ensemble_size=_MEMBERS.value,
+          ),
+      )
+      for index in range(_MODELS.value)
+  ]
+
+
+def _forward(candidates, batches) -> Callable[[], None]:
+  """Returns a function that calls every model on every batch."""
+
+  @tf.function(autograph=False)
+  def step(images):
+    return [c.model(images, training=False) for c in candidates]
+
+  def run():
+    for images in batches:
+      logits = step(images)
+    # One read at the end: a device may be behind its caller.
+    [x.numpy() for x in logits]  # pylint: disable=expression-not-assigned
+
+  return run
+
+
+def _contestants() -> dict[str, Callable[[], None]]:
+  """Returns what takes turns, after each has run once and is compiled."""
+  dataset, candidates = _dataset(), _candidates()
+  kinds = (
+      list(corruptions.Corruption) if _CORRUPTIONS.value == ['all']
+      else [corruptions.Corruption.parse(name) for name in _CORRUPTIONS.value]
+  )
+  shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
+  images = {
+      shift: corruptions.corrupt(dataset.images, shift) for shift in shifts
+  }
+  batches = [
+      tf.constant(array[start : start + _BATCH.value])
+      for array in images.values()
+      for start in range(0, _EXAMPLES.value, _BATCH.value)
+  ]
+  evaluator = evaluation.Evaluator(candidates, _BATCH.value)
+  contestants = {
+      _FORWARD: _forward(candidates, batches),
+      'evaluation, images in memory': lambda: evaluator.run(
+          dataset, shifts, _Stored(images)
+      ),
+      'evaluation, images made on the fly': lambda: evaluator.run(
+          dataset, shifts
+      ),
+  }
+  for run in contestants.values():
+    run()
+  print(
+      f'{_MODELS.value} x WRN-{_DEPTH.value}-{_WIDTH.value} of '
+      f'{_MEMBERS.value} members, {len(shifts)} sets of {_EXAMPLES.value} '
+      f'images of {_SIZE.value}x{_SIZE.value}, {_BATCH.value} a step, '
+      f'{os.cpu_count()} cores',
+      flush=True,
+  )
+  return contestants
+
+
+def main(argv):
+  del argv
+  contestants = _contestants()
+  seconds = {name: [] for name in contestants}
+  cpu_seconds = {name: [] for name in contestants}
+  for _ in range(_ROUNDS.value):
+    for name, run in contestants.items():
+      start, cpu_start = time.perf_counter(), time.process_time()
+      run()
+      seconds[name].append(time.perf_counter() - start)
+      cpu_seconds[name].append(time.process_time() - cpu_start)
+  print(f'{"":34}  seconds   ratio  CPU-seconds   ratio')
+  for name in contestants:
+    line = f'{name:34}'
+    for times, width in (seconds, 9), (cpu_seconds, 13):
+      # Each round's own ratio: what slows one turn slows its neighbours.
+      ratios = map(operator.truediv, times[name], times[_FORWARD])
+      line += f'{statistics.median(times[name]):{width}.2f}'
+      line += f'{statistics.median(ratios):8.3f}'
+    print(line)
+
+
+if __name__ == '__main__':
+  app.run(main)

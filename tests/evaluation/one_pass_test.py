@@ -1,0 +1,126 @@
+"""Tests of the one pass over all sets: sources, foreign images, rankings."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from uncertainty_distill import data
+from uncertainty_distill import errors
+from uncertainty_distill import evaluation
+from uncertainty_distill import metrics
+from uncertainty_distill.data import corruptions
+
+_CONTRAST = corruptions.Corruption.CONTRAST
+_SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
+
+
+class _Stored:
+  """Corrupted images that remember what was asked for."""
+
+  description = 'stored'
+
+  def __init__(self, images):
+    self._images = images
+    self.asked = []
+
+  def images(self, shift, start, stop):
+    self.asked.append((shift, start, stop))
+    return self._images[start:stop] // (1 + shift.severity)
+
+
+def _model(members, seed):
+  """Returns a model of small random logits [members, B, 10]."""
+  images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
+  initializer = tf_keras.initializers.RandomNormal(stddev=2e-3, seed=seed)
+  logits = [
+      tf_keras.layers.Dense(10, kernel_initializer=initializer)(
+          tf_keras.layers.Flatten()(tf.cast(images, tf.float32))
+      )
+      for _ in range(members)
+  ]
+  return tf_keras.Model(images, tf.stack(logits))
+
+
+def _candidates():
+  return [
+      evaluation.Candidate('one', 0, _model(1, 1)),
+      evaluation.Candidate('three', None, _model(3, 2)),
+  ]
+
+
+def _want(candidate, images, labels):
+  """Returns the figures of a model by one call over all examples."""
+  logits = candidate.model(images)
+  figures = metrics.figures(metrics.sufficient_statistics(logits, labels))
+  scores = metrics.example_scores(logits, labels)
+  ranked = scores['confidence'].numpy(), scores['correct'].numpy()
+  return {
+      **{name: float(value) for name, value in figures.items()},
+      'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
+      'aurc': metrics.ranking.aurc(*ranked),
+      'auroc_misclassification': metrics.ranking.auroc(*ranked),
+  }, scores['entropy'].numpy()
+
+
+@pytest.mark.parametrize('batch', [34, 64])
+@pytest.mark.parametrize('replicas', [1, 2])
+def test_every_example_counts_once(batch, replicas):
+  dataset = data.load_dataset('digits', 'test').take(100)
+  foreign = data.load_dataset('digits', 'train').take(70)
+  strategy = tf.distribute.MirroredStrategy(
+      [f'CPU:{i}' for i in range(replicas)]
+  )
+  source = _Stored(dataset.images)
+  with strategy.scope():
+    candidates = _candidates()
+  results = evaluation.evaluate(
+      candidates, dataset, _SHIFTS, batch, strategy, source, foreign
+  )
+  assert [(r.shift, r.model, r.seed) for r in results] == [
+      (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
+  ]
+  for result, candidate in zip(results, candidates * 3):
+    images = dataset.images // (1 + result.shift.severity)
+    want, entropy = _want(candidate, images, dataset.labels)
+    if result.shift == corruptions.CLEAN:
+      _, strange = _want(candidate, foreign.images, foreign.labels)
+      want['auroc_ood'] = metrics.ranking.ood_auroc(entropy, strange)
+    assert result.num_examples == 100
+    assert result.images == ('stored' if result.shift.severity else '')
+    assert result.figures == pytest.approx(want, rel=1e-4)
+  # The models share what is read, and clean images are the dataset's own.
+  assert len(source.asked) == 2 * -(-100 // batch)
+  assert source.asked[-1] == (_SHIFTS[-1], 100 - (100 % batch or batch), 100)
+
+
+def test_one_trace_serves_all_sets():
+  evaluator = evaluation.Evaluator(_candidates(), 64)
+  for examples in 100, 70:
+    dataset = data.load_dataset('digits', 'test').take(examples)
+    first = evaluator.run(dataset, _SHIFTS)
+    assert evaluator.run(dataset, _SHIFTS, foreign=dataset)[2:] == first[2:]
+  assert evaluator.step.experimental_get_tracing_count() == 1
+
+
+def test_a_model_without_errors_has_no_auroc():
+  images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
+  zero = tf.cast(images[:, 0, 0, :1], tf.float32) * 0.0
+  sure = tf_keras.Model(images, tf.concat([zero + 5.0, zero], -1)[None])
+  dataset = data.load_dataset('digits', 'test').take(20)
+  labels = np.zeros(20, np.int32)
+  dataset = data.ImageDataset(dataset.spec, dataset.images, labels)
+  (result,) = evaluation.evaluate(
+      [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
+  )
+  assert result.figures['accuracy'] == 1.0 and result.figures['aurc'] == 0.0
+  assert 'auroc_misclassification' not in result.figures
+
+
+def test_refuses_foreign_images_of_another_shape():
+  dataset = data.load_dataset('digits', 'test').take(20)
+  small = data.ImageDataset(
+      dataset.spec, dataset.images[:, :8, :8], dataset.labels
+  )
+  with pytest.raises(errors.InputError, match='as the test set has'):
+    evaluation.evaluate(_candidates(), dataset, _SHIFTS, 16, foreign=small)

@@ -1,0 +1,37 @@
+"""Tests of examples' scores by hand, and against the sums of them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uncertainty_distill import metrics
+
+
+def test_scores_by_hand():
+  probs = np.array([
+      [[0.8, 0.2], [0.5, 0.5], [1.0, 0.0]],
+      [[0.4, 0.6], [0.5, 0.5], [1.0, 0.0]],
+  ])
+  with np.errstate(divide='ignore'):
+    scores = metrics.example_scores(np.log(probs), [1, 0, 1])
+  # The mean predictions are (.6, .4), (.5, .5) and (1, 0).
+  np.testing.assert_allclose(scores['confidence'], [0.6, 0.5, 1.0], rtol=1e-6)
+  np.testing.assert_array_equal(scores['correct'], [0.0, 1.0, 0.0])
+  np.testing.assert_allclose(
+      scores['entropy'], [0.673012, np.log(2), 0.0], rtol=1e-5
+  )
+
+
+@pytest.mark.parametrize('dtype', [tf.float32, tf.bfloat16])
+def test_scores_add_up_to_the_statistics(dtype):
+  rng = np.random.default_rng(0)
+  logits = tf.cast(rng.normal(size=[3, 64, 5]), dtype)
+  labels = tf.constant(rng.integers(0, 5, 64))
+  scores = metrics.example_scores(logits, labels)
+  sums = metrics.sufficient_statistics(logits, labels)
+  np.testing.assert_allclose(tf.reduce_sum(scores['correct']), sums['correct'])
+  np.testing.assert_allclose(
+      tf.reduce_sum(scores['confidence']),
+      tf.reduce_sum(sums['bin_confidence']), rtol=1e-6,
+  )
+  assert {value.dtype for value in scores.values()} == {tf.float32}

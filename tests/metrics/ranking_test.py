@@ -1,0 +1,92 @@
+"""Tests of the ranking figures by hand and against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn import calibration
+from sklearn import metrics as sklearn_metrics
+
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import ranking
+
+
+def _random(num_examples, levels, seed=0):
+  """Returns scores that tie often, and flags that go with them a little."""
+  rng = np.random.default_rng(seed)
+  scores = rng.integers(0, levels, num_examples) / levels
+  return scores, rng.random(num_examples) < 0.3 + 0.5 * scores
+
+
+@pytest.mark.parametrize('levels', [2, 7, 10**9])
+def test_auroc_against_scikit_learn(levels):
+  scores, positive = _random(500, levels)
+  want = sklearn_metrics.roc_auc_score(positive, scores)
+  assert ranking.auroc(scores, positive) == pytest.approx(want, abs=1e-12)
+  assert ranking.misclassification_auroc(scores, positive) == pytest.approx(want)
+  assert ranking.ood_auroc(
+      scores[~positive], scores[positive]
+  ) == pytest.approx(want)
+
+
+def test_auroc_by_hand():
+  # Of the pairs (0.4, 0.4), (0.4, 0.1), (0.9, 0.4), (0.9, 0.1) one ties.
+  assert ranking.auroc([0.4, 0.9, 0.4, 0.1], [1, 1, 0, 0]) == 3.5 / 4
+  # The surer it is, the likelier foreign: the wrong way round.
+  assert ranking.ood_auroc([2.0, 1.5], [0.1]) == 0.0
+
+
+def test_adaptive_ece_against_scikit_learn():
+  confidence, correct = _random(600, 10**9)
+  accuracy, mean = calibration.calibration_curve(
+      correct, confidence, n_bins=15, strategy='quantile'
+  )
+  want = np.abs(accuracy - mean).mean()
+  assert ranking.adaptive_ece(confidence, correct) == pytest.approx(want)
+
+
+@pytest.mark.parametrize('figure', [ranking.adaptive_ece, ranking.aurc])
+def test_order_does_not_matter_where_scores_tie(figure):
+  confidence, correct = _random(600, 3)
+  order = np.random.default_rng(1).permutation(600)
+  assert figure(confidence[order], correct[order]) == pytest.approx(
+      figure(confidence, correct), abs=1e-12
+  )
+
+
+def test_adaptive_ece_by_hand():
+  # Bins {.5, .6, .7} and {.8, .9}: |2 - 1.8| + |1 - 1.7|, over 5.
+  error = ranking.adaptive_ece([0.9, 0.5, 0.7, 0.6, 0.8], [1, 1, 0, 1, 0], 2)
+  assert error == pytest.approx(0.18)
+  # Two of three bins split a tie: each example is half right.
+  assert ranking.adaptive_ece([0.5, 0.5], [1, 0], 3) == pytest.approx(0.0)
+
+
+def test_aurc_by_hand():
+  # Surest first: right, wrong, right: risks 0, 1/2, 1/3.
+  assert ranking.aurc([0.9, 0.2, 0.5], [1, 1, 0]) == pytest.approx(5 / 18)
+  # The two orders of a tie: risks (0, 1/2) and (1, 1/2).
+  assert ranking.aurc([0.5, 0.5], [1, 0]) == pytest.approx(0.5)
+  assert ranking.aurc([0.5, 0.4], [1, 1]) == 0.0
+
+
+def test_aurc_of_ties_is_the_mean_over_orders():
+  confidence, correct = _random(60, 4)
+  areas = []
+  for seed in range(3000):
+    # Breaks ties at random, and nothing else.
+    nudged = confidence + np.random.default_rng(seed).random(60) / 1e6
+    areas.append(ranking.aurc(nudged, correct))
+  error = np.std(areas) / np.sqrt(len(areas))
+  assert ranking.aurc(confidence, correct) == pytest.approx(
+      np.mean(areas), abs=4 * error
+  )
+
+
+@pytest.mark.parametrize(
+    'figure', [ranking.adaptive_ece, ranking.auroc, ranking.aurc]
+)
+def test_what_cannot_be_said_is_nan(figure):
+  assert np.isnan(figure([], []))
+  assert np.isnan(figure([0.5, float('nan')], [0, 1]))
+  assert np.isnan(ranking.auroc([0.5, 0.6], [1, 1]))
+  with pytest.raises(errors.InputError, match='one length'):
+    figure([0.5], [0, 1])

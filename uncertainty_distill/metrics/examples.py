@@ -1,0 +1,41 @@
+"""What is said of each example by itself; `ranking` compares them."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from uncertainty_distill.metrics import likelihood
+
+
+def example_scores(
+    logits: tf.Tensor, labels: tf.Tensor
+) -> dict[str, tf.Tensor]:
+  """Scores each example by the members' mean probabilities.
+
+  The predicted class is as in `sufficient_statistics`: the most probable one,
+  the first of those that tie.
+
+  Args:
+    logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
+    labels: Integer tensor [B].
+
+  Returns:
+    Float32 tensors [B]: `confidence`, the predicted class's probability;
+    `correct`, 1 where it is the label, or 0; `entropy` of the probabilities, in
+    nats.
+  """
+  log_probs = likelihood.mean_log_probs(
+      tf.nn.log_softmax(tf.cast(logits, tf.float32))
+  )
+  probs = tf.exp(log_probs)
+  return {
+      'confidence': tf.reduce_max(probs, axis=-1),
+      'correct': hits(probs, tf.cast(labels, tf.int32)),
+      'entropy': -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1),
+  }
+
+
+def hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+  """1.0 where the highest of scores [...,B,K] is the label's, else 0.0."""
+  predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
+  return tf.cast(tf.equal(predicted, labels), tf.float32)

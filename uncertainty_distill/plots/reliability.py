@@ -1,0 +1,108 @@
+"""Reliability diagrams: accuracy against confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+import textwrap
+
+from matplotlib import axes
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill import errors
+from uncertainty_distill.plots import style
+
+_MAX_PANELS_PER_ROW = 4
+_TITLE_WIDTH = 28  # Characters over one panel.
+
+Bins = tuple[Sequence[float], Sequence[float], Sequence[float]]
+
+
+def reliability_diagram(models: Mapping[str, Bins]) -> figure.Figure:
+  """Draws accuracy against confidence, one panel a model.
+
+  In each bin of confidence a bar shows the accuracy, and a hatched bar the gap
+  between it and the mean confidence; below, the share of examples in each bin.
+  The expected calibration error in the title is the sum over bins of
+  `|bin_correct - bin_confidence|`, divided by the number of examples.
+
+  Args:
+    models: From a model's label to three sequences of [bins] sums over examples
+      in equal-width bins of [0, 1]: how many there are, their confidence (the
+      largest probability), and how many are classified correctly.
+
+  Returns:
+    The figure, at most four panels in a row.
+
+  Raises:
+    InputError: There is no model, or a model's sequences differ in length or
+      count no example.
+  """
+  if not models:
+    raise errors.InputError('models', models, 'the bins of at least one model')
+  columns = style.panels_per_row(len(models), _MAX_PANELS_PER_ROW)
+  rows = math.ceil(len(models) / columns)
+  size = (2.7 * columns + 0.5, 3.7 * rows + 0.4)
+  fig = figure.Figure(figsize=size, layout='constrained')
+  grid = fig.add_gridspec(
+      2 * rows, columns, height_ratios=[3, 1.1] * rows, hspace=0.03
+  )
+  for index, (label, bins) in enumerate(models.items()):
+    row, column = divmod(index, columns)
+    upper = fig.add_subplot(grid[2 * row, column])
+    lower = fig.add_subplot(grid[2 * row + 1, column], sharex=upper)
+    _draw_reliability(upper, lower, label, bins, first=column == 0)
+  style.legend(fig)
+  return fig
+
+
+def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
+  """Returns the sums as arrays, float64 [bins]; see `reliability_diagram`."""
+  count, confidence, correct = (np.asarray(sums, np.float64) for sums in bins)
+  if count.ndim != 1 or not count.shape == confidence.shape == correct.shape:
+    raise errors.InputError(
+        f'bins of {label}', [count.shape, confidence.shape, correct.shape],
+        'three sequences of one length',
+    )
+  if count.sum() <= 0:
+    raise errors.InputError(f'bins of {label}', bins[0], 'at least one example')
+  return count, confidence, correct
+
+
+def _draw_reliability(
+    upper: axes.Axes, lower: axes.Axes, label: str, bins: Bins, first: bool
+) -> None:
+  """Draws one model's bars, and below them the histogram of its confidence."""
+  count, confidence, correct = _checked(label, bins)
+  total = count.sum()
+  error = np.abs(correct - confidence).sum() / total
+  width = 1 / len(count)
+  used = count > 0
+  centres = (np.arange(len(count)) + 0.5)[used] * width
+  accuracy = correct[used] / count[used]
+  gap = confidence[used] / count[used] - accuracy
+
+  upper.bar(centres, accuracy, width, color=style.SKY, edgecolor='white',
+            linewidth=0.5, label='accuracy')
+  upper.bar(centres, gap, width * 0.82, bottom=accuracy, color='none',
+            edgecolor=style.VERMILLION, hatch='////', linewidth=0.8,
+            label='gap to confidence')
+  upper.plot([0, 1], [0, 1], '--', color='0.35', linewidth=1,
+             label='calibrated')
+  upper.set(xlim=(0, 1), ylim=(0, 1))
+  name = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
+  upper.set_title(f'{name}\nECE {error:.3f}', fontsize=10)
+  upper.tick_params(labelbottom=False)
+
+  lower.bar(centres, count[used] / total, width, color='0.65',
+            edgecolor='white', linewidth=0.5)
+  lower.set_ylim(0, 1)
+  lower.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])
+  lower.set_yticks([0, 0.5, 1], ['0', '0.5', '1'])
+  lower.set_xlabel('confidence', fontsize=9)
+  if first:
+    upper.set_ylabel('accuracy', fontsize=9)
+    lower.set_ylabel('share', fontsize=9)
+  style.plain(upper)
+  style.plain(lower)

@@ -1,0 +1,163 @@
+"""Metrics against the severity of a corruption: lines, and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib import axes
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill import errors
+from uncertainty_distill.plots import style
+
+Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
+
+
+def severity_curves(
+    panels: Panels,
+) -> figure.Figure:
+  """Draws metrics against the severity of a corruption, one panel a metric.
+
+  Lines join the means over corruption types; vertical bars span the quartiles
+  of the types, moved apart a little so that those of all models can be seen.
+
+  Args:
+    panels: From a metric's name to models' labels, to severities (0 for clean
+      images), to the values of the metric, one for each type of corruption.
+
+  Returns:
+    The figure, its panels side by side.
+
+  Raises:
+    InputError: There is no panel.
+  """
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one metric')
+  labels = list(dict.fromkeys(label for lines in panels.values()
+                              for label in lines))
+  size = (3.6 * len(panels) + 0.2, 3.9)
+  fig = figure.Figure(figsize=size, layout='constrained')
+  for ax, (name, lines) in zip(
+      np.ravel(fig.subplots(1, len(panels), squeeze=False)), panels.items()
+  ):
+    for label, values in lines.items():
+      _draw_severities(ax, labels.index(label), len(labels), label, values)
+    style.plain(ax)
+    severities = sorted(set().union(*lines.values()))
+    ax.set_xticks(severities, ['clean' if s == 0 else s for s in severities])
+    ax.set_title(name, fontsize=11)
+    ax.set_xlabel('severity', fontsize=9)
+  style.legend(fig)
+  return fig
+
+
+def severity_boxes(
+    panels: Panels, log_scale: Sequence[str] = ()
+) -> figure.Figure:
+  """Draws the spread of metrics over corruption types, one panel a metric.
+
+  At each severity every model has a box from the lower to the upper quartile
+  of the types of corruption, a line at their median, and whiskers to the least
+  and the largest; on clean images it has a dot.
+
+  Args:
+    panels: As for `severity_curves`; what is not finite is left out.
+    log_scale: The metrics whose axis is logarithmic: positive ones of several
+      orders of magnitude, whose boxes would be flat where it matters.
+
+  Returns:
+    The figure, its panels one above the other.
+
+  Raises:
+    InputError: There is no panel.
+  """
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one metric')
+  labels = list(dict.fromkeys(label for lines in panels.values()
+                              for label in lines))
+  severities = sorted({
+      severity for lines in panels.values() for values in lines.values()
+      for severity in values
+  })
+  width = min(14.0, max(6.5, 2.0 + 0.2 * len(labels) * len(severities) + 2.0))
+  size = (width, 2.5 * len(panels) + 0.5)
+  fig = figure.Figure(figsize=size, layout='constrained')
+  for ax, (name, lines) in zip(
+      np.ravel(fig.subplots(len(panels), 1, squeeze=False, sharex=True)),
+      panels.items(),
+  ):
+    for label, values in lines.items():
+      _draw_boxes(ax, labels.index(label), len(labels), label, values)
+    style.plain(ax)
+    if name in log_scale:
+      ax.set_yscale('log')
+      ax.yaxis.set_major_formatter('{x:g}')
+    ax.set_ylabel(name, fontsize=10)
+    ax.set_xlim(severities[0] - 0.5, severities[-1] + 0.5)
+    ax.set_xticks(severities, ['clean' if s == 0 else s for s in severities])
+    for left in severities[1:]:
+      ax.axvline(left - 0.5, color='0.85', linewidth=0.7, zorder=0)
+  ax.set_xlabel('severity', fontsize=9)
+  style.legend(fig)
+  return fig
+
+
+def _draw_severities(
+    ax: axes.Axes,
+    index: int,
+    num_models: int,
+    label: str,
+    values: Mapping[int, Sequence[float]],
+) -> None:
+  """Draws one model's line, `index` choosing its style and its shift aside."""
+  severities = sorted(values)
+  means = [np.mean(values[s]) for s in severities]
+  quartiles = [np.percentile(values[s], (25, 75)) for s in severities]
+  colour = style.COLOURS[index % len(style.COLOURS)]
+  aside = min(0.09, 0.6 / num_models) * (index - (num_models - 1) / 2)
+  positions = np.array(severities) + aside
+  ax.vlines(positions, *zip(*quartiles), color=colour, linewidth=3, alpha=0.3)
+  ax.plot(
+      positions, means, color=colour, label=style.display_name(label),
+      linestyle=style.LINES[index % len(style.LINES)], linewidth=1.4,
+      marker=style.MARKERS[index % len(style.MARKERS)], markersize=4.5,
+  )
+
+
+def _draw_boxes(
+    ax: axes.Axes,
+    index: int,
+    num_models: int,
+    label: str,
+    values: Mapping[int, Sequence[float]],
+) -> None:
+  """Draws one model's boxes, `index` choosing its colour and its place."""
+  colour = style.COLOURS[index % len(style.COLOURS)]
+  width = 0.84 / num_models
+  aside = width * (index - (num_models - 1) / 2)
+  finite = {s: [x for x in types if np.isfinite(x)]
+            for s, types in values.items()}
+  ax.plot(
+      [aside] * len(finite.get(0, ())), finite.pop(0, ()), 'o', color=colour,
+      markersize=4.5, label=style.display_name(label),
+  )
+  filled = {s: types for s, types in finite.items() if types}
+  if not filled:
+    return
+  line = {'color': colour, 'linewidth': 1.1}
+  boxes = ax.boxplot(
+      list(filled.values()),
+      positions=[severity + aside for severity in filled],
+      widths=0.8 * width,
+      whis=(0, 100),
+      showfliers=False,
+      patch_artist=True,
+      manage_ticks=False,
+      boxprops={'facecolor': colour, 'edgecolor': colour, 'alpha': 0.55},
+      medianprops={'color': 'black', 'linewidth': 1.4},
+      whiskerprops=line,
+      capprops=line,
+  )['boxes']
+  for box in boxes[:1]:
+    box.set_label(style.display_name(label))

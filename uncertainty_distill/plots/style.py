@@ -1,0 +1,98 @@
+"""What all pictures share: colours, names, legends, and how they are written.
+
+Figures are built without pyplot, so that no global state changes and any thread
+may draw: `matplotlib.figure.Figure` with the Agg canvas, colours of Okabe and
+Ito (told apart by colour-blind readers), and a marker and line style of its own
+for each model.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pathlib
+
+from matplotlib import axes
+from matplotlib import figure
+from matplotlib.backends import backend_agg
+import numpy as np
+from PIL import Image
+
+VERMILLION, SKY = '#D55E00', '#56B4E9'
+COLOURS = (
+    '#0072B2', VERMILLION, '#009E73', '#CC79A7', '#E69F00', SKY, '#000000'
+)
+MARKERS = ('o', 's', '^', 'D', 'v')
+LINES = ('-', '--', '-.', ':')
+
+_DPI = 110
+
+
+def display_name(label: str) -> str:
+  """Returns a label for readers: `knowledge_student`: `Knowledge student`."""
+  words = label.replace('_', ' ')
+  return words[:1].upper() + words[1:]
+
+
+def panels_per_row(count: int, most: int) -> int:
+  """Returns the length of the rows, as few and as even as can be."""
+  rows = math.ceil(count / most)
+  return math.ceil(count / rows)
+
+
+def figure_to_array(fig: figure.Figure) -> np.ndarray:
+  """Returns the figure's pixels, uint8 [H, W, 4] (RGBA), for TensorBoard."""
+  canvas = backend_agg.FigureCanvasAgg(fig)
+  canvas.draw()
+  return np.array(canvas.buffer_rgba(), dtype=np.uint8)
+
+
+def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
+  """Writes a PNG; whoever reads `path` sees the old file or the whole new one.
+
+  Args:
+    fig: What to write.
+    path: The file, in a folder that exists.
+
+  Raises:
+    OSError: The file cannot be written.
+  """
+  # Drawn in memory first: an error while drawing then leaves no file behind.
+  image = io.BytesIO()
+  canvas = backend_agg.FigureCanvasAgg(fig)
+  canvas.print_figure(image, format='png', dpi=_DPI)
+  # A palette of 256 colours, which is as many as these pictures need, is a third of the
+  # size: reports are kept, and sent.
+  whole = Image.open(image).convert('RGB')
+  image = io.BytesIO()
+  whole.quantize(256, Image.Quantize.MEDIANCUT).save(image, 'png', optimize=True)
+  path = pathlib.Path(path)
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    temporary.write_bytes(image.getvalue())
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def legend(fig: figure.Figure) -> None:
+  """Explains below the panels what is drawn in any of them, each thing once."""
+  handles = {
+      name: handle for ax in fig.axes
+      for handle, name in zip(*ax.get_legend_handles_labels())
+  }
+  # Nothing else keeps a legend from running off both sides.
+  inches = 0.6 + 0.075 * max(map(len, handles))
+  fig.legend(
+      handles.values(), handles, loc='outside lower center', frameon=False,
+      fontsize=9, ncols=max(1, int(fig.get_figwidth() / inches)),
+  )
+
+
+def plain(ax: axes.Axes) -> None:
+  """Leaves only what carries information: two axes and a faint grid."""
+  ax.spines[['top', 'right']].set_visible(False)
+  ax.grid(axis='y', color='0.9', linewidth=0.7)
+  ax.set_axisbelow(True)
+  ax.tick_params(labelsize=8)
