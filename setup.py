@@ -13,6 +13,7 @@ _REQUIRES = [
     'importlib_resources>=6',
     'matplotlib>=3.8,<4',
     'numpy>=1.26,<3',
+    'opencv-python-headless>=4.8',
     'pillow>=10',
     # On Python 3.10 TensorFlow Metadata needs protobuf <= 6.32, hence an older
     # proto-plus; pip searches for over ten minutes to find that out by itself.

@@ -18,16 +18,22 @@ def parse_shifts(
   Raises:
     InputError: If a corruption or a severity is unknown.
   """
-  names = evaluation_config.corruptions
-  chosen = (
-      list(corruptions.Corruption)
-      if 'all' in names
-      else [corruptions.Corruption.parse(name) for name in names]
-  )
-  return [
-      corruptions.CLEAN,
-      *corruptions.shifts(chosen, evaluation_config.severities),
+  groups = {
+      'all': corruptions.STANDARD + corruptions.EXTRA,
+      'standard': corruptions.STANDARD,
+      'extra': corruptions.EXTRA,
+  }
+  chosen = [
+      corruption
+      for name in evaluation_config.corruptions
+      for corruption in groups.get(name)
+      or [corruptions.Corruption.parse(name)]
   ]
+  # Those named twice, by themselves and in a group, are evaluated once.
+  wanted = corruptions.shifts(
+      list(dict.fromkeys(chosen)), evaluation_config.severities
+  )
+  return [corruptions.CLEAN, *wanted]
 
 
 def check(
@@ -43,7 +49,9 @@ def check(
     InputError: If a value, a batch or the dataset is wrong.
   """
   resolved = train_lib.resolve(config)
-  parse_shifts(resolved.evaluation)
+  if len(parse_shifts(resolved.evaluation)) > 1:
+    shape = data.dataset_spec(resolved.task.train_data.name).image_shape
+    corruptions.check_image_shape(shape)
   train_lib.describe(strategy, resolved)
   train_data = resolved.task.train_data
   for split, num_examples in (
