@@ -33,7 +33,7 @@ def test_brightness_against_matplotlib_s_hsv(shift, c):
 
 
 def test_brightness_by_hand():
-  images = np.zeros((1, 8, 8, 3), np.uint8)
+  images = np.zeros((1, 12, 12, 3), np.uint8)
   images[0, 0, :2] = [(100, 50, 0), (0, 250, 125)]
   bright = corruptions.corrupt(images, Shift(Corruption.BRIGHTNESS, 1))
   # V rises by 12.75 levels, up to 255; the others rise in proportion.
@@ -54,7 +54,7 @@ def test_saturate_against_matplotlib_s_hsv(shift, c):
 
 
 def test_saturate_by_hand():
-  images = np.zeros((1, 8, 8, 3), np.uint8)
+  images = np.zeros((1, 12, 12, 3), np.uint8)
   images[0, 0, :3] = [(200, 150, 100), (80, 80, 80), (255, 0, 0)]
   # S = 0.5 becomes 1.25, so 1; S = 0 becomes 0.2; black stays black.
   vivid = corruptions.corrupt(images, Shift(Corruption.SATURATE, 5))
@@ -68,9 +68,9 @@ def test_saturate_by_hand():
 
 @published(Corruption.CONTRAST, 0.75, 0.5, 0.4, 0.3, 0.15)
 def test_contrast_by_hand(shift, c):
-  images = np.zeros((2, 8, 8, 3), np.uint8)
-  images[0, :4, :, 1] = 201  # The mean of this image and channel is 100.5.
+  images = np.zeros((2, 12, 12, 3), np.uint8)
+  images[0, :6, :, 1] = 201  # The mean of this image and channel is 100.5.
   flat = corruptions.corrupt(images, shift)
-  assert np.all(flat[0, :4, :, 1] == int(100.5 + 100.5 * c))
-  assert np.all(flat[0, 4:, :, 1] == int(100.5 - 100.5 * c))
+  assert np.all(flat[0, :6, :, 1] == int(100.5 + 100.5 * c))
+  assert np.all(flat[0, 6:, :, 1] == int(100.5 - 100.5 * c))
   assert not flat[0, ..., [0, 2]].any() and not flat[1].any()

@@ -26,11 +26,12 @@ def published(corruption, *constants):
 
 
 def test_pixelate_by_hand():
-  columns = np.tile(20 * np.arange(8, dtype=np.uint8), (8, 1))
+  columns = np.tile(20 * np.arange(12, dtype=np.uint8), (12, 1))
   images = np.stack([columns, columns.T, columns], axis=-1)[np.newaxis]
   coarse = corruptions.corrupt(images, Shift(Corruption.PIXELATE, 4))[0]
-  # 8 pixels to int(8 * 0.75) = 6 and back: the pairs (1, 2) and (5, 6) merge.
-  expected = np.tile([0, 30, 30, 60, 80, 110, 110, 140], (8, 1))
+  # 12 pixels to int(12 * 0.75) = 9 and back: 1 and 2, 5 and 6, 9 and 10 merge.
+  row = [0, 30, 30, 60, 80, 110, 110, 140, 160, 190, 190, 220]
+  expected = np.tile(row, (12, 1))
   np.testing.assert_array_equal(coarse[..., 0], expected)
   np.testing.assert_array_equal(coarse[..., 1], expected.T)
 

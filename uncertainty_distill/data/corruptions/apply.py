@@ -53,9 +53,9 @@ _RANDOM: dict[
     types.Corruption.SPATTER: spatter.spatter,
 }
 
-# Below these sides, shrinking leaves next to nothing; above them, blurs of a
-# pixel or two do nothing, and the matrices of others outgrow the memory.
-_SIDES = 8, 512
+# Below these sides, the least zoom blur leaves an image as it is; above them,
+# blurs of a pixel or two do, and the matrices of others outgrow the memory.
+_SIDES = 12, 512
 
 # 4 MiB for one float64 array, 170 images of 32x32: the half dozen arrays that
 # a corruption holds at once stay in or near the processor's caches.
@@ -80,7 +80,7 @@ def corrupt(
   Perturbations"); the random draws are not the published ones.
 
   Args:
-    images: RGB, uint8 [N,H,W,3], sides of 8 to 512 pixels. Not changed.
+    images: RGB, uint8 [N,H,W,3], sides of 12 to 512 pixels. Not changed.
     shift: What to do to them; for `CLEAN` the images themselves are returned.
     seed: At least 0, below 2^64.
     indices: The examples' places in the dataset, integers [N], at least 0;
@@ -111,7 +111,7 @@ def corrupt(
 def check_image_shape(shape: tuple[int, int, int]) -> None:
   """Raises an InputError unless images [H,W,C] of this shape can be corrupted.
 
-  They are RGB, their sides from 8 to 512 pixels.
+  They are RGB, their sides from 12 to 512 pixels.
   """
   least, most = _SIDES
   if shape[2] != 3 or not all(least <= side <= most for side in shape[:2]):
