@@ -15,6 +15,7 @@ import os
 import zipfile
 
 import numpy as np
+from uncertainty_distill.data import tfds_splits
 from uncertainty_distill.errors import InputError
 
 _DIGITS_SIZE = 16
@@ -130,7 +131,7 @@ def load_dataset(name: str, split: str, data_dir: str = '') -> ImageDataset:
   if name == 'digits':
     images, labels = _read_digits(split)
   elif name in _SPECS:
-    images, labels = _read_tfds(name, split, data_dir)
+    images, labels = tfds_splits.read_published(name, split, data_dir)
   else:
     with np.load(name, allow_pickle=False) as arrays:
       images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
@@ -156,35 +157,6 @@ def _read_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
   ])
   images = np.repeat(np.round(grey).astype(np.uint8)[..., None], 3, axis=-1)
   return images, digits.target[chosen]
-
-
-def _read_tfds(
-    name: str, split: str, data_dir: str
-) -> tuple[np.ndarray, np.ndarray]:
-  """Reads a split in the order of its files, downloading it where it can."""
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-
-  directory = os.path.expanduser(data_dir) or None
-  try:
-    builder = tfds.builder(name, data_dir=directory)
-    builder.download_and_prepare()
-    whole = builder.as_dataset(
-        split=split,
-        batch_size=-1,
-        shuffle_files=False,
-        as_supervised=True,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
-  except Exception as error:  # Whatever the network or the disk came up with.
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    raise InputError(
-        'data_dir',
-        data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'),
-        f'a folder with TFDS {name!r}, or a network to download it',
-        f'prepare it elsewhere by `tfds build {name}` and copy it here '
-        f'({reason[:200]})',
-    ) from error
-  return whole[0].numpy(), whole[1].numpy()
 
 
 def _npz_spec(path: str) -> DatasetSpec:

@@ -18,22 +18,11 @@ def parse_shifts(
   Raises:
     InputError: If a corruption or a severity is unknown.
   """
-  groups = {
-      'all': corruptions.STANDARD + corruptions.EXTRA,
-      'standard': corruptions.STANDARD,
-      'extra': corruptions.EXTRA,
-  }
-  chosen = [
-      corruption
-      for name in evaluation_config.corruptions
-      for corruption in groups.get(name)
-      or [corruptions.Corruption.parse(name)]
+  kinds = corruptions.parse_corruptions(evaluation_config.corruptions)
+  return [
+      corruptions.CLEAN,
+      *corruptions.shifts(kinds, evaluation_config.severities),
   ]
-  # Those named twice, by themselves and in a group, are evaluated once.
-  wanted = corruptions.shifts(
-      list(dict.fromkeys(chosen)), evaluation_config.severities
-  )
-  return [corruptions.CLEAN, *wanted]
 
 
 def check(

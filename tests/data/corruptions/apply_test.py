@@ -150,6 +150,15 @@ def test_fifteen_corruptions_are_standard_and_four_extra():
   assert {corruption.value for corruption in corruptions.EXTRA} == extra
 
 
+def test_names_and_groups_of_names_are_parsed():
+  parse = corruptions.parse_corruptions
+  assert parse(['all']) == tuple(Corruption)
+  assert parse(['extra', 'fog', 'spatter']) == (
+      *corruptions.EXTRA, Corruption.FOG
+  )
+  assert parse([]) == ()
+
+
 def test_shifts_sort_label_and_serve_as_keys():
   every = corruptions.shifts()
   assert len(set(every)) == len(every) == 5 * len(Corruption)

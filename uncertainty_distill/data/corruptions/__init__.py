@@ -5,6 +5,7 @@ from uncertainty_distill.data.corruptions.apply import corrupt
 from uncertainty_distill.data.corruptions.types import CLEAN
 from uncertainty_distill.data.corruptions.types import Corruption
 from uncertainty_distill.data.corruptions.types import EXTRA
+from uncertainty_distill.data.corruptions.types import parse_corruptions
 from uncertainty_distill.data.corruptions.types import SEVERITIES
 from uncertainty_distill.data.corruptions.types import Shift
 from uncertainty_distill.data.corruptions.types import shifts
@@ -19,5 +20,6 @@ __all__ = [
     'Shift',
     'check_image_shape',
     'corrupt',
+    'parse_corruptions',
     'shifts',
 ]

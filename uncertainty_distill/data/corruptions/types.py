@@ -69,6 +69,26 @@ class Corruption(enum.Enum):
 STANDARD = tuple(Corruption)[:15]
 EXTRA = tuple(Corruption)[15:]
 
+_GROUPS = {'standard': STANDARD, 'extra': EXTRA, 'all': STANDARD + EXTRA}
+
+
+def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
+  """Returns the corruptions of names as a user types them, each once.
+
+  Args:
+    names: Published names, `standard` for the standard ones, `extra` for the
+      extra ones, `all` for both.
+
+  Raises:
+    InputError: A name is none of these.
+  """
+  kinds = [
+      kind
+      for name in names
+      for kind in _GROUPS.get(name) or [Corruption.parse(name)]
+  ]
+  return tuple(dict.fromkeys(kinds))
+
 
 @functools.total_ordering
 @dataclasses.dataclass(frozen=True)
