@@ -137,6 +137,10 @@ def test_what_cannot_be_made_is_refused_at_once(tmp_path):
     corrupted_sets.write_corrupted_set(
         make_dataset(size=8), str(tmp_path / 'x'), CONTRAST
     )
+  with pytest.raises(errors.InputError, match='seed: got -1'):
+    corrupted_sets.write_corrupted_set(
+        make_dataset(), str(tmp_path / 'x'), CONTRAST, seed=-1
+    )
   with pytest.raises(errors.InputError, match='processes'):
     corrupted_sets.write_corrupted_set(
         make_dataset(), str(tmp_path / 'x'), CONTRAST, processes=-1

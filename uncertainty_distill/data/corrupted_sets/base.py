@@ -62,9 +62,10 @@ class FormulaSet(CorruptedSet):
       seed: Of the random draws.
 
     Raises:
-      InputError: Images of this size cannot be corrupted.
+      InputError: Images of this size or by this seed cannot be corrupted.
     """
-    corruptions.check_image_shape(dataset.images.shape[1:])
+    # Nothing to corrupt; but the arguments are checked before all is under way.
+    corruptions.corrupt(dataset.images[:0], corruptions.CLEAN, seed)
     super().__init__(dataset, f'made on the fly by formula, seed {seed}')
     self._seed = seed
 

@@ -54,9 +54,10 @@ def write_corrupted_set(
 
   Raises:
     InputError: The folder holds other files, it cannot be written, its disk is
-      full, or images of this size cannot be corrupted.
+      full, or images of this size or by this seed cannot be corrupted.
   """
-  corruptions.check_image_shape(dataset.images.shape[1:])
+  # Nothing to corrupt; but the arguments are checked, here and not over there.
+  corruptions.corrupt(dataset.images[:0], corruptions.CLEAN, seed)
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
