@@ -57,7 +57,7 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
   # Two models on the clean set and on one corrupted one, each example once.
   assert [r['num_examples'] for r in results] == [70] * 4
   assert [r['images'] for r in results] == [
-      '', 'made on the fly with seed 0'
+      '', 'made on the fly by formula, seed 0'
   ] * 2
 
 

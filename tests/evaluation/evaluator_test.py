@@ -10,6 +10,7 @@ import tf_keras
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import metrics
+from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 
@@ -80,7 +81,7 @@ def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
       for i, model in enumerate(models)
   ]
   dataset = dataset or _dataset()
-  source = evaluation.MadeOnTheFly(dataset.images, seed)
+  source = corrupted_sets.FormulaSet(dataset, seed)
   return evaluation.evaluate(
       candidates, dataset, shifts, batch, strategy, source
   )

@@ -207,16 +207,21 @@ class EvaluationConfig(hyperparams.Config):
   """The corrupted test sets to evaluate on.
 
   Attributes:
-    corruptions: Their names; `all` for every one there is, () for none.
+    corruptions: Their names; `standard` for the 15 that published means are
+      over, `extra` for the other 4, `all` for all 19, () for none.
     severities: Out of 1..5.
+    source: Where corrupted images come from: empty to make them on the fly,
+      `tfds` for TFDS's cifar10_corrupted, or a folder of CIFAR-10-C or
+      CIFAR-100-C as published.
     out_of_distribution: A dataset of other classes, whose test images are to be
       told from this one's by their entropy: `cifar100`, `svhn_cropped` or
       `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
       empty for the classes that `task.train_data.classes` leaves out, if any.
   """
 
-  corruptions: tuple[str, ...] = ('all',)
+  corruptions: tuple[str, ...] = ('standard',)
   severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+  source: str = ''
   out_of_distribution: str = ''
 
 

@@ -1,12 +1,27 @@
 """Datasets, augmentation, batches with masks, and corruptions."""
 
-from uncertainty_distill.data.augmentation import augment
-from uncertainty_distill.data.augmentation import augmentation_table
+import importlib
+from typing import Any
+
 from uncertainty_distill.data.foreign import load_foreign
 from uncertainty_distill.data.foreign import load_held_out
-from uncertainty_distill.data.pipeline import evaluation_batches
-from uncertainty_distill.data.pipeline import training_batches
 from uncertainty_distill.data.sources import dataset_spec
 from uncertainty_distill.data.sources import DatasetSpec
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.data.sources import load_dataset
+
+# These need TensorFlow, which takes seconds to import. The processes that only
+# corrupt images do without, so it is imported when one of these is asked for.
+_ON_REQUEST = {
+    'augment': 'augmentation',
+    'augmentation_table': 'augmentation',
+    'evaluation_batches': 'pipeline',
+    'training_batches': 'pipeline',
+}
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _ON_REQUEST:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  module = importlib.import_module(f'{__name__}.{_ON_REQUEST[name]}')
+  return getattr(module, name)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 from uncertainty_distill.data import sources
-from uncertainty_distill.data import tfds_files
+from uncertainty_distill.data import tfds_splits
 
 _TFDS = ('cifar10', 'cifar100', 'svhn_cropped')
 
@@ -27,7 +27,9 @@ def load_foreign(name: str, data_dir: str = '') -> sources.ImageDataset:
   """
   if name not in _TFDS:
     return sources.load_dataset(name, 'test', data_dir)
-  images, labels = tfds_files.read(name, 'test', data_dir, download=False)
+  images, labels = tfds_splits.read_published(
+      name, 'test', data_dir, download=False
+  )
   spec = sources.DatasetSpec(
       name, images.shape[1:], int(labels.max()) + 1, 0, len(labels), (), ()
   )

@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 from uncertainty_distill.data import digits
-from uncertainty_distill.data import tfds_files
+from uncertainty_distill.data import tfds_splits
 from uncertainty_distill.errors import InputError
 
 _NPZ_ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
@@ -157,7 +157,7 @@ def load_dataset(
   elif name == 'digits':
     images, labels = digits.read(split)
   elif name in _SPECS:
-    images, labels = tfds_files.read(name, split, data_dir)
+    images, labels = tfds_splits.read_published(name, split, data_dir)
   else:
     with np.load(name, allow_pickle=False) as arrays:
       images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']

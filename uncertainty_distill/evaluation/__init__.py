@@ -4,8 +4,6 @@ from uncertainty_distill.evaluation.evaluator import Candidate
 from uncertainty_distill.evaluation.evaluator import count_parameters
 from uncertainty_distill.evaluation.evaluator import evaluate
 from uncertainty_distill.evaluation.evaluator import Evaluator
-from uncertainty_distill.evaluation.image_sets import CorruptedImages
-from uncertainty_distill.evaluation.image_sets import MadeOnTheFly
 from uncertainty_distill.evaluation.pictures import available_pictures
 from uncertainty_distill.evaluation.report import write_report
 from uncertainty_distill.evaluation.results import FIGURES

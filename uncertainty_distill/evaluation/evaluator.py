@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from uncertainty_distill import metrics
 from uncertainty_distill import progress
+from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
 from uncertainty_distill.errors import InputError
@@ -49,7 +50,7 @@ def evaluate(
     shifts: Sequence[corruptions.Shift],
     global_batch_size: int,
     strategy: tf.distribute.Strategy | None = None,
-    source: image_sets.CorruptedImages | None = None,
+    source: corrupted_sets.CorruptedSet | None = None,
     foreign: ImageDataset | None = None,
 ) -> list[Result]:
   """Scores models in one pass; see `Evaluator`."""
@@ -92,7 +93,7 @@ class Evaluator:
       self,
       dataset: ImageDataset,
       shifts: Sequence[corruptions.Shift],
-      source: image_sets.CorruptedImages | None = None,
+      source: corrupted_sets.CorruptedSet | None = None,
       foreign: ImageDataset | None = None,
   ) -> list[Result]:
     """Scores every example once under each shift.
@@ -113,10 +114,8 @@ class Evaluator:
     Raises:
       InputError: The foreign images are of another shape.
     """
-    source = source or image_sets.MadeOnTheFly(dataset.images)
-    sets = [
-        image_sets.under_shift(dataset, shift, source) for shift in shifts
-    ]
+    source = source or corrupted_sets.FormulaSet(dataset)
+    sets = [image_sets.under_shift(source, shift) for shift in shifts]
     if foreign is not None:
       sets.insert(0, image_sets.foreign_to(dataset, foreign))
     scored = self._scored(sets, dataset.images.shape[1:])

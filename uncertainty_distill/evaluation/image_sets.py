@@ -6,59 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
 import math
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
+from uncertainty_distill.data.corrupted_sets import CorruptedSet
 from uncertainty_distill.errors import InputError
-
-
-class CorruptedImages(Protocol):
-  """Where the corrupted images of a test set come from.
-
-  Attributes:
-    description: Which images these are, for the report and the results.
-  """
-
-  description: str
-
-  def images(
-      self, shift: corruptions.Shift, start: int, stop: int
-  ) -> np.ndarray:
-    """Returns the test examples from `start` to before `stop`, corrupted.
-
-    Args:
-      shift: A corruption at a severity; never `CLEAN`.
-      start: The first example's place in the test set.
-      stop: At most the number of examples.
-
-    Returns:
-      uint8 [stop - start, H, W, C].
-    """
-
-
-class MadeOnTheFly:
-  """Images corrupted when they are asked for."""
-
-  def __init__(self, images: np.ndarray, seed: int = 0):
-    """Takes the clean images.
-
-    Args:
-      images: uint8 [N, H, W, C].
-      seed: Of the corruptions' noise.
-    """
-    self.description = f'made on the fly with seed {seed}'
-    self._images = images
-    self._seed = seed
-
-  def images(
-      self, shift: corruptions.Shift, start: int, stop: int
-  ) -> np.ndarray:
-    return corruptions.corrupt(
-        self._images[start:stop], shift, self._seed, np.arange(start, stop)
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,15 +38,10 @@ class ImageSet:
     return math.ceil(len(self) / global_batch_size)
 
 
-def under_shift(
-    dataset: ImageDataset, shift: corruptions.Shift, source: CorruptedImages
-) -> ImageSet:
+def under_shift(source: CorruptedSet, shift: corruptions.Shift) -> ImageSet:
   """Returns the test examples under a shift, for `CLEAN` as they are."""
-  if shift == corruptions.CLEAN:
-    read = lambda start, stop: dataset.images[start:stop]
-  else:
-    read = functools.partial(source.images, shift)
-  return ImageSet(shift.label, dataset.labels, read)
+  read = functools.partial(source.images, shift)
+  return ImageSet(shift.label, source.dataset.labels, read)
 
 
 def foreign_to(dataset: ImageDataset, foreign: ImageDataset) -> ImageSet:

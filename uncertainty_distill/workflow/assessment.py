@@ -161,6 +161,7 @@ def _evaluate(
       checks.parse_shifts(config.evaluation),
       config.task.validation_data.global_batch_size,
       strategy,
+      source=checks.open_source(config, dataset),
       foreign=checks.load_foreign(config),
   ), sizes
 

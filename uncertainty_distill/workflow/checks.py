@@ -7,6 +7,7 @@ from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
+from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 
@@ -19,15 +20,10 @@ def parse_shifts(
   Raises:
     InputError: If a corruption or a severity is unknown.
   """
-  names = evaluation_config.corruptions
-  chosen = (
-      list(corruptions.Corruption)
-      if 'all' in names
-      else [corruptions.Corruption.parse(name) for name in names]
-  )
+  kinds = corruptions.parse_corruptions(evaluation_config.corruptions)
   return [
       corruptions.CLEAN,
-      *corruptions.shifts(chosen, evaluation_config.severities),
+      *corruptions.shifts(kinds, evaluation_config.severities),
   ]
 
 
@@ -44,17 +40,43 @@ def check(
     InputError: If a value, a batch or the dataset is wrong.
   """
   resolved = train_lib.resolve(config)
-  parse_shifts(resolved.evaluation)
+  if len(parse_shifts(resolved.evaluation)) > 1:
+    shape = data.dataset_spec(resolved.task.train_data.name).image_shape
+    corruptions.check_image_shape(shape)
   train_lib.describe(strategy, resolved)
   train_data = resolved.task.train_data
   for split, num_examples in (
       ('train', train_data.num_examples),
       ('test', resolved.task.validation_data.num_examples),
   ):
-    data.load_dataset(
+    dataset = data.load_dataset(
         train_data.name, split, train_data.data_dir, tuple(train_data.classes)
     ).take(num_examples)
+  open_source(resolved, dataset)  # The test split, which is read last.
   load_foreign(resolved)
+
+
+def open_source(
+    config: configs.ExperimentConfig, dataset: data.ImageDataset
+) -> corrupted_sets.CorruptedSet:
+  """Opens the corrupted images to evaluate on.
+
+  Args:
+    config: Its `evaluation` says which.
+    dataset: The clean test examples.
+
+  Raises:
+    InputError: If they are not there, or not of these test examples.
+  """
+  source, train_data = config.evaluation.source, config.task.train_data
+  if source and train_data.classes:
+    raise InputError(
+        'evaluation.source', source,
+        'nothing, where task.train_data.classes leaves out some of the images',
+    )
+  return corrupted_sets.open_corrupted_set(
+      dataset, parse_shifts(config.evaluation), source, train_data.data_dir
+  )
 
 
 def load_foreign(

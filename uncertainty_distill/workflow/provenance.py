@@ -29,6 +29,7 @@ def fingerprint(
   marks = [
       f'{train_data.name}:{config.task.validation_data.num_examples}',
       f'classes:{",".join(map(str, train_data.classes)) or "all"}',
+      f'source:{config.evaluation.source}',
       f'out of distribution:{config.evaluation.out_of_distribution}',
       # Results of an older version lack some, and are made again.
       f'figures:{",".join(evaluation.FIGURES)}',

@@ -15,18 +15,24 @@ from uncertainty_distill import errors
 from uncertainty_distill.data.corruptions import blur
 from uncertainty_distill.data.corruptions import color
 from uncertainty_distill.data.corruptions import digital
+from uncertainty_distill.data.corruptions import elastic
 from uncertainty_distill.data.corruptions import noise
+from uncertainty_distill.data.corruptions import spatter
 from uncertainty_distill.data.corruptions import types
+from uncertainty_distill.data.corruptions import weather
 
 # Functions of images [B,H,W,3] and severity.
 _DETERMINISTIC: dict[
     types.Corruption, Callable[[np.ndarray, int], np.ndarray]
 ] = {
-    types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
+    types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
+    types.Corruption.ZOOM_BLUR: blur.zoom_blur,
     types.Corruption.BRIGHTNESS: color.brightness,
     types.Corruption.CONTRAST: color.contrast,
     types.Corruption.PIXELATE: digital.pixelate,
     types.Corruption.JPEG_COMPRESSION: digital.jpeg_compression,
+    types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
+    types.Corruption.SATURATE: color.saturate,
 }
 
 # Functions of images [B,H,W,3], severity and B generators.
@@ -37,10 +43,19 @@ _RANDOM: dict[
     types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
     types.Corruption.SHOT_NOISE: noise.shot_noise,
     types.Corruption.IMPULSE_NOISE: noise.impulse_noise,
+    types.Corruption.GLASS_BLUR: blur.glass_blur,
+    types.Corruption.MOTION_BLUR: blur.motion_blur,
+    types.Corruption.SNOW: weather.snow,
+    types.Corruption.FROST: weather.frost,
+    types.Corruption.FOG: weather.fog,
+    types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
+    types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
+    types.Corruption.SPATTER: spatter.spatter,
 }
 
-# The sides below which shrinking leaves next to nothing.
-_LEAST_SIDE = 8
+# Below these sides, the least zoom blur leaves an image as it is; above them,
+# blurs of a pixel or two do, and the matrices of others outgrow the memory.
+_SIDES = 12, 512
 
 # 4 MiB for one float64 array, 170 images of 32x32: the half dozen arrays that
 # a corruption holds at once stay in or near the processor's caches.
@@ -65,7 +80,7 @@ def corrupt(
   Perturbations"); the random draws are not the published ones.
 
   Args:
-    images: RGB, uint8 [N,H,W,3], sides of at least 8 pixels. Not changed.
+    images: RGB, uint8 [N,H,W,3], sides of 12 to 512 pixels. Not changed.
     shift: What to do to them; for `CLEAN` the images themselves are returned.
     seed: At least 0, below 2^64.
     indices: The examples' places in the dataset, integers [N], at least 0;
@@ -91,6 +106,20 @@ def corrupt(
     chunk = slice(start, start + step)
     result[chunk] = _corrupt_chunk(images[chunk], shift, seed, indices[chunk])
   return result
+
+
+def check_image_shape(shape: tuple[int, int, int]) -> None:
+  """Raises an InputError unless images [H,W,C] of this shape can be corrupted.
+
+  They are RGB, their sides from 12 to 512 pixels.
+  """
+  least, most = _SIDES
+  if shape[2] != 3 or not all(least <= side <= most for side in shape[:2]):
+    raise errors.InputError(
+        'images',
+        tuple(shape),
+        f'[H,W,3] with H and W from {least} to {most} to corrupt them',
+    )
 
 
 def _corrupt_chunk(
@@ -127,14 +156,14 @@ def _generators(
 
 
 def _check_images(images: np.ndarray) -> None:
-  wants = f'uint8 images [N,H,W,3] with H and W of {_LEAST_SIDE} or more'
+  wants = 'uint8 images [N,H,W,3]'
   if not isinstance(images, np.ndarray):
     raise errors.InputError('images', type(images).__name__, wants)
   if images.dtype != np.uint8:
     raise errors.InputError('images', str(images.dtype), wants)
-  shape = images.shape
-  if len(shape) != 4 or shape[-1] != 3 or min(shape[1:3]) < _LEAST_SIDE:
-    raise errors.InputError('images', shape, wants)
+  if images.ndim != 4:
+    raise errors.InputError('images', images.shape, wants)
+  check_image_shape(images.shape[1:])
 
 
 def _check_seed(seed: int) -> None:

@@ -12,20 +12,28 @@ from uncertainty_distill.data.corruptions import pixels
 
 _BRIGHTNESS_INCREMENTS = (0.05, 0.1, 0.15, 0.2, 0.3)
 _CONTRAST_FACTORS = (0.75, 0.5, 0.4, 0.3, 0.15)
+# Factor and increment.
+_SATURATION_LINES = ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2))
 
 
 def brightness(images: np.ndarray, severity: int) -> np.ndarray:
   """Adds c to V of HSV, hue and saturation kept; V stops at 1."""
-  values = pixels.to_unit(images)
-  red, green, blue = np.moveaxis(values, -1, 0)
-  peak = np.maximum(np.maximum(red, green), blue)[..., np.newaxis]
+  peak, drop = _peak_and_drop(pixels.to_unit(images))
   raised = np.minimum(peak + _BRIGHTNESS_INCREMENTS[severity - 1], 1.0)
-  # HSV writes a channel as V * (1 - drop) with drop = (V - x) / V, which is S
-  # for the smallest channel, and hue and S fix the drops: no need to go through
-  # the hue. Black has no hue and becomes grey (drop 0).
-  drop = peak - values
-  drop /= np.where(peak > 0.0, peak, 1.0)
   return pixels.to_bytes(raised * (1.0 - drop))
+
+
+def saturate(images: np.ndarray, severity: int) -> np.ndarray:
+  """Makes S of HSV a S + b, from 0 to 1, hue and brightness kept."""
+  factor, increment = _SATURATION_LINES[severity - 1]
+  peak, drop = _peak_and_drop(pixels.to_unit(images))
+  saturation = drop.max(axis=-1, keepdims=True)
+  changed = np.clip(saturation * factor + increment, 0.0, 1.0)
+  grey = saturation == 0.0
+  drop *= changed / np.where(grey, 1.0, saturation)
+  # The hue of grey is by convention that of red, which green and blue lack.
+  drop += grey * changed * (0.0, 1.0, 1.0)
+  return pixels.to_bytes(peak * (1.0 - drop))
 
 
 def contrast(images: np.ndarray, severity: int) -> np.ndarray:
@@ -36,3 +44,22 @@ def contrast(images: np.ndarray, severity: int) -> np.ndarray:
   values *= _CONTRAST_FACTORS[severity - 1]
   values += mean
   return pixels.to_bytes(values)
+
+
+def _peak_and_drop(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns V of HSV and how far below it each channel is, relatively.
+
+  A channel is V * (1 - drop) with drop = (V - x) / V, which is S for the
+  smallest channel, and hue and S fix the drops: no need to go through the hue.
+
+  Args:
+    values: RGB in [0, 1], [B,H,W,3].
+
+  Returns:
+    V [B,H,W,1] and the drops [B,H,W,3], 0 for black.
+  """
+  red, green, blue = np.moveaxis(values, -1, 0)
+  peak = np.maximum(np.maximum(red, green), blue)[..., np.newaxis]
+  drop = peak - values
+  drop /= np.where(peak > 0.0, peak, 1.0)
+  return peak, drop

@@ -16,18 +16,27 @@ from uncertainty_distill.data.corruptions import pixels
 _GAUSSIAN_DEVIATIONS = (0.04, 0.06, 0.08, 0.09, 0.10)
 _SHOT_PHOTONS = (500, 250, 100, 75, 50)
 _IMPULSE_FRACTIONS = (0.01, 0.02, 0.03, 0.05, 0.07)
+_SPECKLE_DEVIATIONS = (0.06, 0.10, 0.12, 0.16, 0.20)
 
 
 def gaussian_noise(
     images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Adds N(0, c^2) to every value in [0, 1]."""
-  values = np.empty(images.shape)
-  for noise, generator in zip(values, generators, strict=True):
-    generator.standard_normal(out=noise)
-  values *= _GAUSSIAN_DEVIATIONS[severity - 1]
-  values += pixels.to_unit(images)
-  return pixels.to_bytes(values)
+  noise = _normal(images.shape, generators)
+  noise *= _GAUSSIAN_DEVIATIONS[severity - 1]
+  return pixels.to_bytes(pixels.to_unit(images) + noise)
+
+
+def speckle_noise(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Adds x N(0, c^2) to every value x in [0, 1]."""
+  noise = _normal(images.shape, generators)
+  noise *= _SPECKLE_DEVIATIONS[severity - 1]
+  values = pixels.to_unit(images)
+  noise *= values
+  return pixels.to_bytes(values + noise)
 
 
 def shot_noise(
@@ -56,3 +65,13 @@ def impulse_noise(
   values[draws < fraction] = 0.0
   values[draws < fraction / 2] = 1.0
   return pixels.to_bytes(values)
+
+
+def _normal(
+    shape: tuple[int, ...], generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Returns N(0, 1), each example's from its own generator."""
+  values = np.empty(shape)
+  for draws, generator in zip(values, generators, strict=True):
+    generator.standard_normal(out=draws)
+  return values

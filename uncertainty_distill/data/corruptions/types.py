@@ -19,17 +19,29 @@ SEVERITIES = (1, 2, 3, 4, 5)
 class Corruption(enum.Enum):
   """A kind of corruption; its value is its published name.
 
-  In the order of the published families: noise, blur, weather, digital.
+  In the published order: the standard noise, blur, weather and digital ones,
+  then the extra ones.
   """
 
   GAUSSIAN_NOISE = 'gaussian_noise'
   SHOT_NOISE = 'shot_noise'
   IMPULSE_NOISE = 'impulse_noise'
-  GAUSSIAN_BLUR = 'gaussian_blur'
+  DEFOCUS_BLUR = 'defocus_blur'
+  GLASS_BLUR = 'glass_blur'
+  MOTION_BLUR = 'motion_blur'
+  ZOOM_BLUR = 'zoom_blur'
+  SNOW = 'snow'
+  FROST = 'frost'
+  FOG = 'fog'
   BRIGHTNESS = 'brightness'
   CONTRAST = 'contrast'
+  ELASTIC_TRANSFORM = 'elastic_transform'
   PIXELATE = 'pixelate'
   JPEG_COMPRESSION = 'jpeg_compression'
+  SPECKLE_NOISE = 'speckle_noise'
+  GAUSSIAN_BLUR = 'gaussian_blur'
+  SPATTER = 'spatter'
+  SATURATE = 'saturate'
 
   @classmethod
   def parse(cls, name: str) -> Corruption:
@@ -51,6 +63,31 @@ class Corruption(enum.Enum):
         'one of ' + ', '.join(names),
         f'did you mean {near[0]}?' if near else '',
     )
+
+
+# Those that the published means are over, and those kept for tuning.
+STANDARD = tuple(Corruption)[:15]
+EXTRA = tuple(Corruption)[15:]
+
+_GROUPS = {'standard': STANDARD, 'extra': EXTRA, 'all': STANDARD + EXTRA}
+
+
+def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
+  """Returns the corruptions of names as a user types them, each once.
+
+  Args:
+    names: Published names, `standard` for the standard ones, `extra` for the
+      extra ones, `all` for both.
+
+  Raises:
+    InputError: A name is none of these.
+  """
+  kinds = [
+      kind
+      for name in names
+      for kind in _GROUPS.get(name) or [Corruption.parse(name)]
+  ]
+  return tuple(dict.fromkeys(kinds))
 
 
 @functools.total_ordering

@@ -1,0 +1,51 @@
+r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
+
+  python baselines/cifar/make_corrupted.py --dataset=cifar100 \
+      --output_dir=data/cifar100_c
+"""
+
+from absl import flags
+from uncertainty_distill import data
+from uncertainty_distill.data import corrupted_sets
+from uncertainty_distill.data import corruptions
+
+_DATASET = flags.DEFINE_string(
+    'dataset', None, 'cifar10, cifar100, digits or the path of an .npz file.'
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Where to put the files. The same command goes on '
+    'where it was stopped.'
+)
+_CORRUPTIONS = flags.DEFINE_list(
+    'corruptions', ['standard'], 'Names of corruptions; standard for the 15 '
+    'usual ones, extra for the other 4, all for both.'
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the random draws.')
+_PROCESSES = flags.DEFINE_integer(
+    'processes', 0, 'How many work at once. By default one a core.'
+)
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', '', 'Where TFDS keeps its datasets. By default what '
+    'TFDS_DATA_DIR says, or ~/tensorflow_datasets.'
+)
+
+
+def main():
+  name = launch.required('dataset', 'cifar10, cifar100, digits or an .npz file')
+  directory = launch.required('output_dir', 'a folder for the files')
+  corrupted_sets.write_corrupted_set(
+      data.load_dataset(name, 'test', _DATA_DIR.value),
+      directory,
+      corruptions.parse_corruptions(_CORRUPTIONS.value),
+      _SEED.value,
+      _PROCESSES.value,
+  )
+  print(f'Corrupted images: {directory}')
+
+
+if __name__ == '__main__':
+  # Here, because it imports TensorFlow: the processes that corrupt images
+  # import this module too, and do without.
+  from uncertainty_distill.baselines.cifar import launch
+
+  launch.run(main)

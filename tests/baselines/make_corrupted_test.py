@@ -1,0 +1,52 @@
+"""The command that makes corrupted test sets."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+from uncertainty_distill import data
+from uncertainty_distill.data import corruptions
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def make(*flags):
+  command = ROOT / 'baselines' / 'cifar' / 'make_corrupted.py'
+  return subprocess.run(
+      [sys.executable, str(command), *flags],
+      check=False,
+      capture_output=True,
+      text=True,
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+  )
+
+
+def test_command_makes_what_is_asked_for(tmp_path):
+  directory = tmp_path / 'digits_c'
+  done = make(
+      '--dataset=digits', f'--output_dir={directory}', '--processes=1',
+      '--corruptions=contrast,contrast', '--seed=3',
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout == f'Corrupted images: {directory}\n'
+  assert '5000/5000' in done.stderr  # The progress bar.
+  images = np.load(directory / 'contrast.npy')
+  shift = corruptions.Shift(corruptions.Corruption.CONTRAST, 5)
+  clean = data.load_dataset('digits', 'test').images
+  np.testing.assert_array_equal(
+      images[4000:], corruptions.corrupt(clean, shift)
+  )
+
+
+def test_a_mistake_is_one_line(tmp_path):
+  done = make(
+      '--dataset=digits', f'--output_dir={tmp_path}', '--corruptions=frots'
+  )
+  assert done.returncode == 2 and not os.listdir(tmp_path)
+  last_line = done.stderr.strip().splitlines()[-1]
+  assert last_line.startswith('error: corruption: got')
+  assert last_line.endswith('did you mean frost?')
+  assert 'Traceback' not in done.stderr

@@ -1,0 +1,163 @@
+"""Corrupted test sets as files: made, resumed, and what is refused."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from uncertainty_distill import data
+from uncertainty_distill import errors
+from uncertainty_distill.data import corrupted_sets
+from uncertainty_distill.data import corruptions
+
+Corruption = corruptions.Corruption
+CONTRAST = (Corruption.CONTRAST,)
+
+
+def make_dataset(name='tiny', number=30, size=16):
+  """Returns a test set of random images, their labels 0, 1, 2, 0, 1 ..."""
+  rng = np.random.default_rng(0)
+  return data.ImageDataset(
+      spec=data.DatasetSpec(
+          name=name,
+          image_shape=(size, size, 3),
+          num_classes=10,
+          num_train=1,
+          num_test=number,
+          mean=(0.5,) * 3,
+          stddev=(0.25,) * 3,
+      ),
+      images=rng.integers(0, 256, (number, size, size, 3), dtype=np.uint8),
+      labels=(np.arange(number) % 3).astype(np.int32),
+  )
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  """Returns a test set and the folder of two of its corruptions."""
+  dataset = make_dataset(number=1001)  # Not a whole number of tasks.
+  directory = str(tmp_path_factory.mktemp('made'))
+  kinds = (Corruption.SPECKLE_NOISE, Corruption.ELASTIC_TRANSFORM)
+  corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
+  return dataset, directory, kinds
+
+
+def test_files_hold_what_is_made_on_the_fly(made):
+  dataset, directory, kinds = made
+  shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
+  from_files = corrupted_sets.open_corrupted_set(dataset, shifts, directory)
+  by_formula = corrupted_sets.open_corrupted_set(dataset, shifts, seed=7)
+  for shift in shifts:
+    for start, stop in ((0, 3), (990, 2000)):
+      images = from_files.images(shift, start, stop)
+      assert images.dtype == np.uint8 and len(images) == min(stop, 1001) - start
+      np.testing.assert_array_equal(
+          images, by_formula.images(shift, start, stop)
+      )
+  assert by_formula.description == 'made on the fly by formula, seed 7'
+  assert from_files.description == (
+      f'files in {directory}, made by formula from tiny, seed 7'
+  )
+
+
+def test_layout_is_the_published_one(made):
+  dataset, directory, kinds = made
+  assert sorted(os.listdir(directory)) == sorted(
+      [*(f'{kind.value}.npy' for kind in kinds), 'labels.npy', 'made.json']
+  )
+  images = np.load(os.path.join(directory, 'elastic_transform.npy'))
+  assert images.dtype == np.uint8 and images.shape == (5005, 16, 16, 3)
+  labels = np.load(os.path.join(directory, 'labels.npy'))
+  assert labels.dtype == np.uint8
+  np.testing.assert_array_equal(labels, np.tile(dataset.labels, 5))
+
+
+def test_whole_files_are_kept_and_others_made_again(made):
+  dataset, directory, kinds = made
+  kept, broken = (os.path.join(directory, f'{k.value}.npy') for k in kinds)
+  before = os.stat(kept).st_mtime_ns
+  with open(broken, 'rb') as file:
+    content = file.read()
+  os.truncate(broken, 10_000)
+  corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
+  assert os.stat(kept).st_mtime_ns == before
+  with open(broken, 'rb') as file:
+    assert file.read() == content
+
+
+@pytest.mark.parametrize('wrong', ['seed', 'dataset', 'labels'])
+def test_a_folder_of_another_set_is_refused(made, wrong):
+  dataset, directory, kinds = made
+  seed = 8 if wrong == 'seed' else 7
+  if wrong == 'dataset':
+    dataset = make_dataset('other', 1001)
+  if wrong == 'labels':
+    dataset = make_dataset(number=1001)
+    dataset.labels[5] = 9
+  with pytest.raises(errors.InputError, match=directory):
+    corrupted_sets.write_corrupted_set(dataset, directory, kinds, seed)
+
+
+def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
+  np.save(tmp_path / 'fog.npy', np.zeros(3))
+  with pytest.raises(errors.InputError, match='fog.npy was not made'):
+    corrupted_sets.write_corrupted_set(make_dataset(), str(tmp_path), CONTRAST)
+  assert os.listdir(tmp_path) == ['fog.npy']
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+  dataset = make_dataset(number=200)
+  directory = str(tmp_path / 'new' / 'folder')
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
+  try:
+    with pytest.raises(errors.InputError, match='room for .*File too large'):
+      corrupted_sets.write_corrupted_set(
+          dataset, directory, CONTRAST, processes=1
+      )
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert sorted(os.listdir(directory)) == ['labels.npy', 'made.json']
+  corrupted_sets.write_corrupted_set(dataset, directory, CONTRAST, processes=1)
+  assert 'contrast.npy' in os.listdir(directory)
+
+
+def test_what_cannot_be_made_is_refused_at_once(tmp_path):
+  file = tmp_path / 'file'
+  file.write_text('')
+  with pytest.raises(errors.InputError, match='output folder: .*directory'):
+    corrupted_sets.write_corrupted_set(
+        make_dataset(), str(file / 'folder'), CONTRAST
+    )
+  with pytest.raises(errors.InputError, match='from 12 to 512'):
+    corrupted_sets.write_corrupted_set(
+        make_dataset(size=8), str(tmp_path / 'x'), CONTRAST
+    )
+  with pytest.raises(errors.InputError, match='seed: got -1'):
+    corrupted_sets.write_corrupted_set(
+        make_dataset(), str(tmp_path / 'x'), CONTRAST, seed=-1
+    )
+  with pytest.raises(errors.InputError, match='processes'):
+    corrupted_sets.write_corrupted_set(
+        make_dataset(), str(tmp_path / 'x'), CONTRAST, processes=-1
+    )
+  assert os.listdir(tmp_path) == ['file']
+
+
+def test_processes_do_without_tensorflow():
+  code = (
+      'import sys; from uncertainty_distill.data import corrupted_sets; '
+      'sys.exit("tensorflow" in sys.modules)'
+  )
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_a_made_folder_says_with_what(made):
+  with open(os.path.join(made[1], 'made.json'), encoding='utf-8') as file:
+    content = json.load(file)
+  assert content['num_examples'] == 1001 and content['seed'] == 7
+  assert set(content['versions']) == {'numpy', 'opencv', 'pillow'}

@@ -1,0 +1,112 @@
+"""TFDS splits: published order, and its own CIFAR-10-C, prepared from files."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from uncertainty_distill import data
+from uncertainty_distill import errors
+from uncertainty_distill.data import corrupted_sets
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.data import tfds_splits
+
+NUMBER = 40
+KINDS = {
+    'glass_blur': 'frosted_glass_blur',
+    'elastic_transform': 'elastic',
+    'fog': 'fog',
+}
+
+
+def random_images(seed, number=NUMBER):
+  rng = np.random.default_rng(seed)
+  return rng.integers(0, 256, (number, 32, 32, 3), dtype=np.uint8)
+
+
+def prepare(name, downloaded, data_dir):
+  """Lets TFDS prepare a dataset from a folder instead of a download."""
+  builder = tfds.builder(name, data_dir=data_dir)
+  with mock.patch.object(
+      tfds.download.DownloadManager,
+      'download_and_extract',
+      lambda *unused: str(downloaded),
+  ):
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  """Returns a folder of TFDS with CIFAR-10 and CIFAR-10-C, in small."""
+  data_dir = str(tmp_path_factory.mktemp('tfds'))
+  binary = tmp_path_factory.mktemp('binary') / 'cifar-10-batches-bin'
+  binary.mkdir()
+  (binary / 'batches.meta.txt').write_text('\n'.join('abcdefghij'))
+  labels = (np.arange(NUMBER) * 7 % 10).astype(np.uint8)
+  planes = random_images(0).transpose(0, 3, 1, 2).reshape(NUMBER, -1)
+  content = np.concatenate([labels[:, np.newaxis], planes], axis=1).tobytes()
+  for file in ('test_batch', *(f'data_batch_{n}' for n in range(1, 6))):
+    (binary / f'{file}.bin').write_bytes(content)
+  prepare('cifar10', binary.parent, data_dir)
+  files = tmp_path_factory.mktemp('files') / 'CIFAR-10-C'
+  files.mkdir()
+  np.save(files / 'labels.npy', np.tile(labels, 5))
+  for seed, (file, name) in enumerate(KINDS.items(), start=1):
+    np.save(files / f'{file}.npy', random_images(seed, 5 * NUMBER))
+    prepare(f'cifar10_corrupted/{name}_3', files.parent, data_dir)
+  return data_dir
+
+
+def clean_test_set(data_dir):
+  """Returns the small CIFAR-10, its size said honestly."""
+  images, labels = tfds_splits.read_published('cifar10', 'test', data_dir)
+  spec = data.DatasetSpec('cifar10', (32, 32, 3), 10, 1, NUMBER, (0,), (1,))
+  return data.ImageDataset(spec, images, labels)
+
+
+def test_cifar_is_read_in_the_published_order(prepared):
+  dataset = clean_test_set(prepared)
+  np.testing.assert_array_equal(dataset.images, random_images(0))
+  np.testing.assert_array_equal(dataset.labels, np.arange(NUMBER) * 7 % 10)
+  # TFDS has it in another order: else this test would show nothing.
+  builder = tfds_splits.make_builder('cifar10', prepared)
+  stored = tfds_splits.read_split(builder, 'test')['image']
+  assert not np.array_equal(stored, dataset.images)
+
+
+def test_published_corruptions_are_read_in_the_same_order(prepared):
+  kinds = corruptions.parse_corruptions(KINDS)
+  shifts = corruptions.shifts(kinds, [3])
+  opened = corrupted_sets.open_corrupted_set(
+      clean_test_set(prepared).take(30), shifts, 'tfds', prepared
+  )
+  assert opened.description == (
+      'the published files, from TFDS cifar10_corrupted'
+  )
+  for seed, shift in enumerate(shifts, start=1):
+    third = random_images(seed, 5 * NUMBER)[2 * NUMBER : 3 * NUMBER]
+    for start, stop in ((0, 7), (25, 40)):
+      np.testing.assert_array_equal(
+          opened.images(shift, start, stop), third[start : min(stop, 30)]
+      )
+
+
+def test_labels_of_another_order_are_refused(prepared):
+  dataset = clean_test_set(prepared)
+  dataset.labels[[1, 2]] = dataset.labels[[2, 1]]
+  shifts = corruptions.shifts([corruptions.Corruption.FOG], [3])
+  with pytest.raises(errors.InputError, match='fog_3: got .40 labels in ano'):
+    corrupted_sets.TfdsSet(dataset, shifts, prepared)
+
+
+def test_what_is_not_prepared_is_refused(prepared):
+  dataset = clean_test_set(prepared)
+  shifts = corruptions.shifts([corruptions.Corruption.GLASS_BLUR], [3, 4])
+  with pytest.raises(errors.InputError, match='frosted_glass_blur_4; `tfds'):
+    corrupted_sets.TfdsSet(dataset, shifts, prepared)
+  digits = data.load_dataset('digits', 'test')
+  with pytest.raises(errors.InputError, match='tfds., wants cifar10'):
+    corrupted_sets.TfdsSet(digits, shifts, prepared)

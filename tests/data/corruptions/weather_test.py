@@ -1,0 +1,162 @@
+"""Snow, frost, fog and spatter by hand, and their moments."""
+
+import numpy as np
+import pytest
+
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.data.corruptions import ice
+from uncertainty_distill.data.corruptions import plasma
+from uncertainty_distill.data.corruptions import spatter
+from uncertainty_distill.data.corruptions import weather
+
+Corruption = corruptions.Corruption
+Shift = corruptions.Shift
+
+
+class Layer:
+  """A generator whose normal draws are a layer, and whose angle is its mean."""
+
+  def __init__(self, layer):
+    self.layer = np.asarray(layer, float)
+
+  def normal(self, mean, deviation, size):
+    del mean, deviation
+    return self.layer.reshape(size)
+
+  def uniform(self, low, high):
+    return (low + high) / 2
+
+
+def published(corruption, *constants):
+  """Parametrizes a test by the shift and the constants of each severity."""
+  pairs = [(Shift(corruption, s), c) for s, c in enumerate(constants, start=1)]
+  return pytest.mark.parametrize('shift, c', pairs)
+
+
+@published(Corruption.SNOW, 0.95, 0.9, 0.9, 0.85, 0.8)
+def test_without_flakes_snow_only_whitens(shift, c):
+  image = np.full((1, 16, 16, 3), (200, 100, 50), np.uint8)
+  snowy = weather.snow(image, shift.severity, [Layer(np.zeros((16, 16)))])
+  color = np.array([200, 100, 50])
+  white = 1.5 * (0.299 * 200 + 0.587 * 100 + 0.114 * 50) + 127.5
+  expected = c * color + (1 - c) * np.maximum(color, white)
+  assert np.abs(snowy - expected.astype(int)).max() <= 1
+
+
+def test_a_flake_falls_straight_down_and_up_again_on_the_other_side():
+  layer = np.zeros((32, 32))
+  layer[4, 10] = 1.0
+  layer[20, 20] = 0.59  # Under the threshold of 0.6.
+  black = np.zeros((1, 32, 32, 3), np.uint8)
+  snowy = weather.snow(black, 1, [Layer(layer)])[0].astype(int)
+  weights = np.exp(-(np.arange(17) ** 2) / (2 * 3.0**2))
+  streak = (255 * weights / weights.sum()).astype(int)
+  whitened = int(0.05 * 0.5 * 255)
+  expected = np.full((32, 32), whitened)
+  expected[4:21, 10] += streak
+  expected[11:28, 21] += streak[::-1]
+  assert np.abs(snowy - expected[..., np.newaxis]).max() <= 1
+
+
+@published(
+    Corruption.FROST, (1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)
+)
+def test_frost_is_a_sum_of_image_and_ice(shift, c):
+  black = np.zeros((400, 32, 32, 3), np.uint8)
+  image = np.full_like(black, 80)
+  frozen = corruptions.corrupt(black, shift).astype(float)
+  # Exact but for truncation, which takes half a level on average.
+  pictures = ice.pictures(6 * 32)
+  gap = frozen.mean(axis=(0, 1, 2)) + 0.5
+  gap -= c[1] * pictures.mean(axis=(0, 1, 2))
+  assert np.abs(gap).max() < 5
+  over_grey = corruptions.corrupt(image, shift)
+  expected = np.minimum(c[0] * 80 + frozen, 255)
+  assert np.all(np.abs(over_grey - expected) <= 1)
+
+
+def test_pictures_of_ice_are_five_always_the_same_and_bluish():
+  pictures = ice.pictures(192)
+  assert pictures.shape == (5, 192, 192, 3)
+  ice.pictures.cache_clear()
+  ice._canvases.cache_clear()
+  np.testing.assert_array_equal(ice.pictures(192), pictures)
+  red, green, blue = pictures.reshape(-1, 3).mean(axis=0)
+  assert 80 < red < green < blue < 180
+  spreads = pictures.std(axis=(1, 2))
+  assert np.all((spreads > 30) & (spreads < 80))
+
+
+@published(Corruption.FOG, 0.2, 0.5, 0.75, 1.0, 1.5)
+def test_fog_scales_by_the_largest_value(shift, c):
+  images = np.full((200, 32, 32, 3), 255, np.uint8)
+  images[1] = 0
+  images[2, ..., 1:] = 51
+  foggy = corruptions.corrupt(images, shift).astype(float)
+  # Each height map reaches from 0 to 1: (1 + c h) / (1 + c) from 1/(1+c) to 1.
+  white = foggy[3:]
+  assert set(white.min(axis=(1, 2, 3))) == {int(255 / (1 + c))}
+  assert set(white.max(axis=(1, 2, 3))) <= {254, 255}
+  assert np.all(white == white[..., :1])
+  assert not foggy[1].any()
+  # The largest value is that of all channels together.
+  heights = (foggy[2, ..., 0] / 255 * (1 + c) - 1) / c
+  expected = 255 * (0.2 + c * heights) / (1 + c)
+  assert np.abs(foggy[2, ..., 1] - expected).max() <= 1.5
+  # As likely high as low.
+  mean = ((white / 255 * (1 + c) - 1) / c).mean()
+  assert mean == pytest.approx(0.5, abs=0.04)
+
+
+def test_height_map_by_hand():
+  draws = np.array([[0.8, 0.2, -0.6], [-0.4, 0.0, 0.4]])
+  # The corner is 0, the middle the draw; the others have the corner twice and
+  # the middle twice for neighbours: 0.4 + 0.2 and 0.4 - 0.6.
+  first = np.array([[0.0, 0.6], [-0.2, 0.8]]) + 0.2
+  second = np.array([[0.0, -0.2], [0.2, -0.4]]) + 0.4
+  expected = [first / 1.0, second / 0.6]
+  np.testing.assert_allclose(plasma.height_maps(draws, 3.0), expected)
+
+
+def test_finer_scales_of_a_height_map_wobble_less():
+  draws = np.zeros((1, 15))
+  draws[0, 0] = 1.0  # The middle, (2, 2).
+  draws[0, 3] = 1.0  # The middle of the first square at the next scale, (1, 1).
+  heights = plasma.height_maps(draws, 2.0)[0]
+  assert heights[2, 2] == heights.max() == 1 and heights[0, 0] == 0
+  # Half as high are (0, 2) and (2, 0); a quarter of the sum is (1, 1)'s mean.
+  assert heights[0, 2] == heights[2, 0] == 0.5
+  assert heights[1, 1] == pytest.approx(0.5 + 1 / 2**2)
+  assert heights[1, 3] == pytest.approx(0.5)
+
+
+def test_without_drops_nothing_is_spattered():
+  image = np.full((1, 16, 16, 3), 128, np.uint8)
+  for severity in corruptions.SEVERITIES:
+    layer = Layer(np.full((16, 16), 0.5))
+    result = spatter.spatter(image, severity, [layer])
+    np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize('severity', [4, 5])
+def test_mud_covers_what_is_under_it(severity):
+  layer = np.full((32, 32), 0.5)
+  layer[8:20, 8:20] = 1.0
+  images = np.zeros((2, 32, 32, 3), np.uint8)
+  images[1] = 255
+  black, white = spatter.spatter(images, severity, [Layer(layer)] * 2)
+  for image in (black, white):  # In the middle of the drop nothing else is left.
+    assert np.abs(image[12:16, 12:16] - np.array([63, 42, 20])).max() <= 1
+  assert not black[:6].any() and np.all(white[:6] == 255)
+
+
+@pytest.mark.parametrize('severity', [1, 2, 3])
+def test_water_adds_pale_turquoise(severity):
+  black = np.zeros((50, 32, 32, 3), np.uint8)
+  wet = corruptions.corrupt(black, Shift(Corruption.SPATTER, severity))
+  # The brightest spot of each image has half of the colour.
+  peak = wet.max(axis=(1, 2)).astype(int)
+  assert np.abs(peak - np.array([175, 238, 238]) / 2).max() <= 1
+  red, green = wet[..., 0].astype(int), wet[..., 1].astype(int)
+  assert np.abs(red - green * 175 / 238).max() <= 1.5
+  np.testing.assert_array_equal(wet[..., 1], wet[..., 2])

@@ -1,0 +1,121 @@
+"""Elastic transform: a random affine map, then random smooth displacements.
+
+Constants are those of CIFAR-10-C, severity 1 first, as parts of the shorter
+side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from uncertainty_distill.data.corruptions import pixels
+
+# Largest displacement before smoothing, sigma of the smoothing, and how far the
+# three points that fix the affine map may move.
+_CONSTANTS = (
+    (0.0, 0.0, 0.08),
+    (0.05, 0.2, 0.07),
+    (0.08, 0.06, 0.06),
+    (0.1, 0.04, 0.05),
+    (0.1, 0.03, 0.03),
+)
+
+
+def elastic_transform(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Moves pixels smoothly; see the module.
+
+  Args:
+    images: uint8 [B,H,W,C].
+    severity: 1 to 5.
+    generators: One an example.
+
+  Returns:
+    uint8 [B,H,W,C].
+  """
+  height, width = images.shape[1:3]
+  side = min(height, width)
+  alpha, sigma, affine = (c * side for c in _CONSTANTS[severity - 1])
+  values = pixels.to_unit(images).astype(np.float32)
+  for image, generator in zip(values, generators, strict=True):
+    image[...] = _affine(image, generator.uniform(-affine, affine, (3, 2)))
+  if alpha:
+    noise = np.stack(
+        [g.uniform(-1.0, 1.0, (2, height, width)) for g in generators]
+    )
+    smooth = _smoothing(height, sigma) @ noise @ _smoothing(width, sigma).T
+    values = _displace(values, (alpha * smooth).astype(np.float32))
+  return pixels.to_bytes(values)
+
+
+def _affine(image: np.ndarray, moves: np.ndarray) -> np.ndarray:
+  """Moves three points around the centre; edges reflect, not repeated.
+
+  Args:
+    image: float32 [H,W,C].
+    moves: x and y of each point's move in pixels, [3,2].
+
+  Returns:
+    float32 [H,W,C].
+  """
+  height, width = image.shape[:2]
+  third = min(height, width) // 3
+  corners = np.array([(1, 1), (1, -1), (-1, -1)])
+  points = (width // 2, height // 2) + third * corners
+  matrix = cv2.getAffineTransform(
+      points.astype(np.float32), (points + moves).astype(np.float32)
+  )
+  return cv2.warpAffine(
+      image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
+  )
+
+
+@functools.lru_cache(maxsize=10)
+def _smoothing(side: int, sigma: float) -> np.ndarray:
+  """Returns the matrix [side, side] that blurs an axis; edges reflect."""
+  return ndimage.gaussian_filter1d(
+      np.eye(side), sigma, axis=0, mode='reflect', truncate=3.0
+  )
+
+
+def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
+  """Returns values taken a little beside each pixel, linearly interpolated.
+
+  Args:
+    values: float32 [B,H,W,C].
+    moves: Rows and columns to go from each pixel, float32 [B,2,H,W], all less
+      than the sides: edges reflect only once.
+
+  Returns:
+    float32 [B,H,W,C].
+  """
+  batch, height, width, channels = values.shape
+  flat = values.reshape(-1, channels)
+  rows = np.arange(height, dtype=np.float32)[:, np.newaxis] + moves[:, 0]
+  columns = np.arange(width, dtype=np.float32) + moves[:, 1]
+  top, left = np.floor(rows), np.floor(columns)
+  down, right = rows - top, columns - left
+  down, right = down[..., np.newaxis], right[..., np.newaxis]
+  top, left = top.astype(np.intp), left.astype(np.intp)
+  starts = np.arange(batch)[:, np.newaxis, np.newaxis] * (height * width)
+  upper = starts + _reflect(top, height) * width
+  lower = starts + _reflect(top + 1, height) * width
+  left, beside = _reflect(left, width), _reflect(left + 1, width)
+  # a + share * (b - a), not the weighted sum: what is flat stays as it is.
+  above = flat[upper + left]
+  above += right * (flat[upper + beside] - above)
+  below = flat[lower + left]
+  below += right * (flat[lower + beside] - below)
+  return above + down * (below - above)
+
+
+def _reflect(indices: np.ndarray, side: int) -> np.ndarray:
+  """Returns indices mirrored at the edges: -1 is 0, `side` is `side - 1`."""
+  indices = np.where(indices < 0, -1 - indices, indices)
+  return np.where(indices >= side, 2 * side - 1 - indices, indices)

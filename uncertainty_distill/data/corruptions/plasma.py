@@ -1,0 +1,56 @@
+"""Random height maps, rough at all scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def height_maps(draws: np.ndarray, decay: float) -> np.ndarray:
+  """Makes height maps by the diamond-square algorithm, opposite edges joined.
+
+  From coarse to fine, points are filled in by the mean of their four neighbours
+  and a random part: at each scale first the middles of squares, then those of
+  their upper sides, then those of their left sides.
+
+  Args:
+    draws: Uniform in -1..1, [B, S*S-1] for maps of side S, a power of two; in
+      the order of the points that they are for, row by row.
+    decay: The random part falls by `decay**2` from one scale to the next.
+
+  Returns:
+    Heights that reach from 0 to 1, float64 [B,S,S].
+  """
+  batch, number = draws.shape
+  side = round((number + 1) ** 0.5)
+  wobbles = _wobbles(draws, decay)
+  # Maps last: the steps along a map are long, those along the batch are not.
+  heights = np.zeros((side, side, batch))
+  step = side
+  while step > 1:
+    even, odd = slice(0, None, step), slice(step // 2, None, step)
+    corners = heights[even, even]
+    upper = corners + np.roll(corners, -1, axis=1)
+    left = corners + np.roll(corners, -1, axis=0)
+    middles = (upper + np.roll(upper, -1, axis=0)) / 4.0 + next(wobbles)
+    upper += middles + np.roll(middles, 1, axis=0)
+    left += middles + np.roll(middles, 1, axis=1)
+    heights[odd, odd] = middles
+    heights[even, odd] = upper / 4.0 + next(wobbles)
+    heights[odd, even] = left / 4.0 + next(wobbles)
+    step //= 2
+  heights -= heights.min(axis=(0, 1))
+  heights /= heights.max(axis=(0, 1))
+  return np.moveaxis(heights, -1, 0)
+
+
+def _wobbles(draws: np.ndarray, decay: float) -> Iterator[np.ndarray]:
+  """Yields the random parts of the points filled in together, [n,n,B]."""
+  points, scale, start = 1, 1.0, 0
+  while start < draws.shape[1]:
+    for _ in range(3):
+      chosen = draws[:, start : start + points**2]
+      yield scale * chosen.T.reshape(points, points, -1)
+      start += points**2
+    points, scale = 2 * points, scale / decay**2

@@ -1,0 +1,80 @@
+"""Spatter: drops of water or of mud on the lens.
+
+Constants are those of CIFAR-10-C, severity 1 first, lengths in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from uncertainty_distill.data.corruptions import pixels
+
+# Mean and deviation of the liquid, sigma of its smoothing, the threshold of a
+# drop, the strength of water or sigma of the outline of mud, whether it is mud.
+_CONSTANTS = (
+    (0.62, 0.1, 0.7, 0.7, 0.5, False),
+    (0.65, 0.1, 0.8, 0.7, 0.5, False),
+    (0.65, 0.3, 1.0, 0.69, 0.5, False),
+    (0.65, 0.1, 0.7, 0.69, 0.6, True),
+    (0.65, 0.1, 0.5, 0.68, 0.6, True),
+)
+_WATER = np.array([175.0, 238.0, 238.0]) / 255.0
+_MUD = np.array([63.0, 42.0, 20.0]) / 255.0
+# Light that falls from the upper left.
+_RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
+
+
+def spatter(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Adds water's colour to the image, or puts mud in its place.
+
+  Args:
+    images: uint8 [B,H,W,3].
+    severity: 1 to 5.
+    generators: One an example.
+
+  Returns:
+    uint8 [B,H,W,3].
+  """
+  mean, deviation, sigma, threshold, strength, is_mud = _CONSTANTS[severity - 1]
+  liquid = np.stack(
+      [g.normal(mean, deviation, images.shape[1:3]) for g in generators]
+  )
+  liquid = _smooth(liquid, sigma)
+  values = pixels.to_unit(images)
+  if is_mud:
+    cover = _smooth((liquid > threshold).astype(np.float64), strength)
+    cover = np.where(cover < 0.8, 0.0, cover)[..., np.newaxis]
+    return pixels.to_bytes(values * (1.0 - cover) + cover * _MUD)
+  liquid[liquid < threshold] = 0.0
+  cover = np.stack([_water(layer) for layer in liquid])[..., np.newaxis]
+  return pixels.to_bytes(values + strength * cover * _WATER)
+
+
+def _smooth(layers: np.ndarray, sigma: float) -> np.ndarray:
+  """Blurs [B,H,W] along H and W; edges repeat the nearest value."""
+  return ndimage.gaussian_filter(
+      layers, sigma, axes=(1, 2), mode='nearest', truncate=4.0
+  )
+
+
+def _water(layer: np.ndarray) -> np.ndarray:
+  """Returns how much light a layer of liquid reflects, at most 1, [H,W].
+
+  It grows with the distance from the outlines of the drops, in relief.
+  """
+  # Above 1 the published data starts from 0 again, as bytes do.
+  levels = (layer * 255.0).astype(np.int64).astype(np.uint8)
+  outlines = cv2.Canny(levels, 50, 150)
+  distances = cv2.distanceTransform(255 - outlines, cv2.DIST_L2, 5)
+  distances = np.minimum(distances, 20.0)
+  distances = cv2.blur(distances, (3, 3)).astype(np.uint8)
+  relief = cv2.filter2D(cv2.equalizeHist(distances), cv2.CV_8U, _RELIEF)
+  light = levels * cv2.blur(relief, (3, 3)).astype(np.float32)
+  # Without a single drop all is 0, and so it stays.
+  return light / max(light.max(), 1.0)

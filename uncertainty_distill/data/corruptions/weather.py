@@ -1,0 +1,98 @@
+"""Corruptions by the weather.
+
+Each takes images uint8 [B,H,W,3], a severity from 1 to 5 and one random
+generator an example, and returns uint8 [B,H,W,3]. The constants are those of
+CIFAR-10-C, severity 1 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+
+import numpy as np
+from scipy import sparse
+
+from uncertainty_distill.data.corruptions import ice
+from uncertainty_distill.data.corruptions import motion
+from uncertainty_distill.data.corruptions import pixels
+from uncertainty_distill.data.corruptions import plasma
+from uncertainty_distill.data.corruptions import zoom
+
+# Mean and deviation of the layer, its magnification, the threshold of a flake,
+# radius and sigma of the motion blur, and the share of the image that keeps its
+# colour.
+_SNOW = (
+    (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
+    (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
+    (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
+    (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
+    (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
+)
+# Shares of the image and of the ice.
+_FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
+# Density, and by how much the fog is rougher at one scale than at the next.
+_FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
+
+
+def snow(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Lets flakes fall in streaks, and whitens the image."""
+  mean, deviation, factor, threshold, radius, sigma, kept = _SNOW[severity - 1]
+  height, width = images.shape[1:3]
+  layer = np.stack([
+      generator.normal(mean, deviation, (height, width, 1))
+      for generator in generators
+  ])
+  layer = zoom.apply(_magnified(height, width, factor), layer)
+  layer[layer < threshold] = 0.0
+  angles = np.array([g.uniform(-135.0, -45.0) for g in generators])
+  flakes = motion.blur(pixels.to_bytes(layer), radius, sigma, angles)
+  flakes = pixels.to_unit(flakes)
+  values = pixels.to_unit(images).astype(np.float32)
+  red, green, blue = np.moveaxis(values, -1, 0)
+  grey = (0.299 * red + 0.587 * green + 0.114 * blue)[..., np.newaxis]
+  white = 1.5 * grey + 0.5
+  values = kept * values + (1.0 - kept) * np.maximum(values, white)
+  # The same flakes again, upside down.
+  return pixels.to_bytes(values + flakes + flakes[:, ::-1, ::-1])
+
+
+def frost(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Lays a random piece of a picture of ice over the image."""
+  image_share, ice_share = _FROST[severity - 1]
+  height, width = images.shape[1:3]
+  pictures = ice.pictures(ice.SIDES * max(height, width))
+  pieces = np.empty(images.shape, np.uint8)
+  for piece, generator in zip(pieces, generators, strict=True):
+    picture = pictures[generator.integers(len(pictures))]
+    y = generator.integers(picture.shape[0] - height)
+    x = generator.integers(picture.shape[1] - width)
+    piece[...] = picture[y : y + height, x : x + width]
+  levels = image_share * images + ice_share * pieces
+  return np.clip(levels, 0.0, 255.0).astype(np.uint8)
+
+
+def fog(
+    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+) -> np.ndarray:
+  """Adds a height map to the image, which keeps its largest value."""
+  density, decay = _FOG[severity - 1]
+  height, width = images.shape[1:3]
+  side = 1 << (max(height, width) - 1).bit_length()
+  draws = [g.uniform(-1.0, 1.0, side**2 - 1) for g in generators]
+  heights = plasma.height_maps(np.stack(draws), decay)
+  heights = heights[:, :height, :width, np.newaxis]
+  values = pixels.to_unit(images)
+  largest = values.max(axis=(1, 2, 3), keepdims=True)
+  values += density * heights
+  values *= largest / (largest + density)
+  return pixels.to_bytes(values)
+
+
+@functools.lru_cache(maxsize=5)
+def _magnified(height: int, width: int, factor: float) -> sparse.csr_array:
+  return zoom.operator(height, width, factor)

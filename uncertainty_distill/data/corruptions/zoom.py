@@ -1,0 +1,57 @@
+"""Magnifying about the centre, as a sparse matrix over an image's pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+
+def operator(height: int, width: int, factor: float) -> sparse.csr_array:
+  """Returns the matrix that magnifies an image and keeps its size.
+
+  The middle `ceil(side / factor)` pixels of each side are stretched linearly
+  to `round(factor)` times as many, corner on corner, and cut to the side again.
+
+  Args:
+    height: H, in pixels.
+    width: W, in pixels.
+    factor: At least 1.
+
+  Returns:
+    float64 [H*W, H*W], rows of the magnified image by pixels of the image.
+  """
+  return sparse.kron(_along(height, factor), _along(width, factor), 'csr')
+
+
+def apply(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
+  """Returns [B,H,W,C] with a matrix [H*W,H*W] applied to each image.
+
+  The sum for a pixel is taken in the matrix's order, whatever the batch.
+  """
+  batch, height, width, channels = values.shape
+  columns = np.moveaxis(values.reshape(batch, -1, channels), 0, 1)
+  result = matrix @ columns.reshape(height * width, batch * channels)
+  result = result.reshape(height * width, batch, channels)
+  return np.moveaxis(result, 1, 0).reshape(values.shape)
+
+
+def _along(side: int, factor: float) -> sparse.csr_array:
+  """Returns what magnifies one axis, [side, side]."""
+  cropped = math.ceil(side / factor)
+  stretched = round(cropped * factor)
+  first = (side - cropped) // 2
+  trimmed = (stretched - side) // 2
+  places = np.arange(trimmed, trimmed + side)
+  places = places * ((cropped - 1) / (stretched - 1))
+  left = np.minimum(places.astype(int), cropped - 2)
+  share = places - left
+  rows = np.arange(side)
+  return sparse.csr_array(
+      (
+          np.concatenate([1.0 - share, share]),
+          (np.tile(rows, 2), first + np.concatenate([left, left + 1])),
+      ),
+      shape=(side, side),
+  )
