@@ -39,7 +39,7 @@ MAY_IMPORT = {
         'train_lib', 'workflow',
     ),
     'baselines': (
-        'configs', 'evaluation', 'runs', 'serving', 'studies', 'teachers',
+        'configs', 'data', 'evaluation', 'runs', 'serving', 'studies', 'teachers',
         'train_lib', 'workflow',
     ),
 }

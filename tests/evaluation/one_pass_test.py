@@ -9,24 +9,23 @@ from uncertainty_distill import data
 from uncertainty_distill import errors
 from uncertainty_distill import evaluation
 from uncertainty_distill import metrics
+from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 
 _CONTRAST = corruptions.Corruption.CONTRAST
 _SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
 
 
-class _Stored:
+class _Stored(corrupted_sets.CorruptedSet):
   """Corrupted images that remember what was asked for."""
 
-  description = 'stored'
-
-  def __init__(self, images):
-    self._images = images
+  def __init__(self, dataset):
+    super().__init__(dataset, 'stored')
     self.asked = []
 
-  def images(self, shift, start, stop):
+  def _corrupted(self, shift, start, stop):
     self.asked.append((shift, start, stop))
-    return self._images[start:stop] // (1 + shift.severity)
+    return self.dataset.images[start:stop] // (1 + shift.severity)
 
 
 def _model(members, seed):
@@ -71,7 +70,7 @@ def test_every_example_counts_once(batch, replicas):
   strategy = tf.distribute.MirroredStrategy(
       [f'CPU:{i}' for i in range(replicas)]
   )
-  source = _Stored(dataset.images)
+  source = _Stored(dataset)
   with strategy.scope():
     candidates = _candidates()
   results = evaluation.evaluate(

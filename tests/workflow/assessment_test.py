@@ -65,8 +65,9 @@ def _evaluated(monkeypatch):
   """Replaces the evaluator; returns the models that each call was given."""
   calls = []
 
-  def evaluate(candidates, dataset, shifts, batch, strategy, foreign):
+  def evaluate(candidates, dataset, shifts, batch, strategy, source, foreign):
     del batch, strategy
+    assert source.description == 'made on the fly by formula, seed 0'
     assert foreign is None
     calls.append([candidate.label for candidate in candidates])
     # A figure that follows the weights.
