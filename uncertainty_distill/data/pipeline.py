@@ -58,19 +58,39 @@ def training_batches(
   steps = num_examples // global_batch_size
 
   def indices_of_epoch(epoch):
-    key = tf.stack([tf.constant(seed, tf.int64), epoch])
-    order = tf.random.experimental.stateless_shuffle(
-        tf.range(num_examples), tf.random.experimental.stateless_fold_in(key, 2)
-    )
-    rows = tf.reshape(
-        order[: steps * global_batch_size], [steps, replicas, per_replica]
-    )
-    table = augmentation_table(num_examples, seed, epoch, padding, flip)
+    rows = _permutation(num_examples, seed, epoch)[: steps * global_batch_size]
+    rows = tf.reshape(rows, [steps, replicas, per_replica])
     mine = rows[:, first : first + count]
+    table = augmentation_table(num_examples, seed, epoch, padding, flip)
     return tf.data.Dataset.from_tensor_slices(
         (mine, tf.gather(table, mine))
     ).unbatch()
 
+  epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
+  return (
+      epochs.flat_map(indices_of_epoch)
+      # Indices are cheap to skip; images are read behind this.
+      .skip((start_step % steps) * count)
+      .map(
+          _reader(dataset, padding, flip),
+          num_parallel_calls=tf.data.AUTOTUNE,
+          deterministic=True,
+      )
+      .prefetch(tf.data.AUTOTUNE)
+      .with_options(_options())
+  )
+
+
+def _permutation(num_examples: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+  """Returns the order in which an epoch takes the examples, int32 [N]."""
+  key = tf.stack([tf.constant(seed, tf.int64), epoch])
+  return tf.random.experimental.stateless_shuffle(
+      tf.range(num_examples), tf.random.experimental.stateless_fold_in(key, 2)
+  )
+
+
+def _reader(dataset: ImageDataset, padding: int, flip: bool):
+  """Returns what reads and augments the examples of a batch."""
   images, labels = tf.constant(dataset.images), tf.constant(dataset.labels)
 
   def read(rows, table):
@@ -79,15 +99,7 @@ def training_batches(
       batch = augment(batch, table, padding)
     return {'images': batch, 'labels': tf.gather(labels, rows)}
 
-  epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
-  return (
-      epochs.flat_map(indices_of_epoch)
-      # Indices are cheap to skip; images are read behind this.
-      .skip((start_step % steps) * count)
-      .map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-      .prefetch(tf.data.AUTOTUNE)
-      .with_options(_options())
-  )
+  return read
 
 
 def evaluation_batches(

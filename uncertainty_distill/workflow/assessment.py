@@ -86,19 +86,7 @@ def assess(
       directory, title, rows, results,
       provenance.provenance(config, strategy, results), sizes,
   )
-  evaluation.write_text(
-      os.path.join(directory, _SYSTEMS_FILE),
-      json.dumps(
-          {
-              system.key: {
-                  'made_from': made_from[system.key],
-                  **dataclasses.asdict(sizes[system.label]),
-              }
-              for system in systems
-          },
-          indent=1,
-      ),
-  )
+  _write_systems(directory, systems, made_from, sizes)
   for system in systems:
     if len(system.paths) == 1 and runs.is_run(system.paths[0]):
       its_own = [
@@ -106,6 +94,25 @@ def assess(
       ]
       _write_corrupted_summaries(system.paths[0], its_own)
   return evaluation.table(rows, sizes)
+
+
+def _write_systems(
+    directory: str,
+    systems: Sequence[System],
+    made_from: Mapping[str, list[str]],
+    sizes: Mapping[str, evaluation.ModelSize],
+) -> None:
+  """Notes what the results beside it were made from; see `_read_kept`."""
+  entries = {
+      system.key: {
+          'made_from': made_from[system.key],
+          **dataclasses.asdict(sizes[system.label]),
+      }
+      for system in systems
+  }
+  evaluation.write_text(
+      os.path.join(directory, _SYSTEMS_FILE), json.dumps(entries, indent=1)
+  )
 
 
 def _read_kept(
