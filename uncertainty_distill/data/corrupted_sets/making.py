@@ -125,7 +125,7 @@ def _is_complete(
 
 def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
-  partial = {kind: _partial_path(directory, kind) for kind in missing}
+  partial = {k: os.path.join(directory, f'.{k.value}.partial') for k in missing}
   shape = folders.images_shape(dataset)
   header = _header(shape)
   # Not `fork`: the libraries of this process may have threads, whose locks a
@@ -215,10 +215,6 @@ def _header(shape: tuple[int, ...]) -> bytes:
       buffer, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
   )
   return buffer.getvalue()
-
-
-def _partial_path(directory: str, kind: corruptions.Corruption) -> str:
-  return os.path.join(directory, f'.{kind.value}.partial')
 
 
 def _write_whole(path: str, content: bytes) -> None:
