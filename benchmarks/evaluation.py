@@ -24,6 +24,7 @@ import numpy as np
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import modeling
+from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 import tensorflow as tf
 # pylint: enable=g-import-not-at-top
@@ -43,15 +44,18 @@ _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns that each contestant takes.')
 _FORWARD = 'forward passes'
 
 
-class _Stored:
+class _Stored(corrupted_sets.CorruptedSet):
   """Corrupted images that are in memory."""
 
-  description = 'in memory'
-
-  def __init__(self, images: dict[corruptions.Shift, np.ndarray]):
+  def __init__(
+      self,
+      dataset: data.ImageDataset,
+      images: dict[corruptions.Shift, np.ndarray],
+  ):
+    super().__init__(dataset, 'in memory')
     self._images = images
 
-  def images(self, shift, start, stop):
+  def _corrupted(self, shift, start, stop):
     return self._images[shift][start:stop]
 
 
@@ -117,7 +121,7 @@ def _contestants() -> dict[str, Callable[[], None]]:
   contestants = {
       _FORWARD: _forward(candidates, batches),
       'evaluation, images in memory': lambda: evaluator.run(
-          dataset, shifts, _Stored(images)
+          dataset, shifts, _Stored(dataset, images)
       ),
       'evaluation, images made on the fly': lambda: evaluator.run(
           dataset, shifts
