@@ -32,10 +32,7 @@ def severity_curves(
   Raises:
     InputError: There is no panel.
   """
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one metric')
-  labels = list(dict.fromkeys(label for lines in panels.values()
-                              for label in lines))
+  labels = _labels(panels)
   size = (3.6 * len(panels) + 0.2, 3.9)
   fig = figure.Figure(figsize=size, layout='constrained')
   for ax, (name, lines) in zip(
@@ -72,10 +69,7 @@ def severity_boxes(
   Raises:
     InputError: There is no panel.
   """
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one metric')
-  labels = list(dict.fromkeys(label for lines in panels.values()
-                              for label in lines))
+  labels = _labels(panels)
   severities = sorted({
       severity for lines in panels.values() for values in lines.values()
       for severity in values
@@ -161,3 +155,11 @@ def _draw_boxes(
   )['boxes']
   for box in boxes[:1]:
     box.set_label(style.display_name(label))
+
+
+def _labels(panels) -> list[str]:
+  """Returns the models of all panels in order, refusing no panel at all."""
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one metric')
+  return list(dict.fromkeys(label for lines in panels.values()
+                            for label in lines))
