@@ -35,7 +35,7 @@ def _randomize_norms_and_biases(model):
 
 def _become_member(single, model, e, rank):
   """Gives a single network the weights of a BatchEnsemble's member."""
-  for layer in single.layers:
+  for layer in filter(lambda layer: layer.weights, single.layers):
     other = model.get_layer(layer.name)
     if hasattr(layer, 'kernel'):
       alpha, gamma = (
@@ -49,21 +49,43 @@ def _become_member(single, model, e, rank):
       layer.set_weights(other.get_weights())
 
 
+@pytest.mark.parametrize('perturb', modeling.SIDES)
 @pytest.mark.parametrize('ensemble_size, rank', [(4, 1), (2, 2)])
-def test_batch_ensemble_is_its_members(ensemble_size, rank):
+def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
   tf_keras.utils.set_random_seed(0)
-  model = _model(ensemble_size=ensemble_size, rank=rank)
+  model = _model(ensemble_size=ensemble_size, rank=rank, perturb=perturb)
   _randomize_norms_and_biases(model)
-  images = _images()
-  logits = model(images, training=False)
-  assert logits.shape == (ensemble_size, 6, 5)
+  served = tf.function(
+      model, input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8)]
+  )
+  # On a CPU few images go through all members at once, many through each.
+  images = {count: _images(count) for count in (2, 9)}
   single = _model()
   for e in range(ensemble_size):
     _become_member(single, model, e, rank)
-    want = single(images, training=False)[0]
-    scale = np.abs(want).max()
-    np.testing.assert_allclose(logits[e] / scale, want / scale, atol=1e-4)
-  assert np.abs(logits[0] - logits[1]).max() > 0.01
+    for count, batch in images.items():
+      want = single(batch, training=False)[0]
+      scale = np.abs(want).max()
+      for logits in model(batch, training=False), served(batch):
+        assert logits.shape == (ensemble_size, count, 5)
+        np.testing.assert_allclose(logits[e] / scale, want / scale, atol=1e-4)
+        assert np.abs(logits[0] - logits[1]).max() > 0.01
+
+
+@pytest.mark.parametrize('rank', [1, 2])
+def test_sides_train_alike(rank):
+  gradients = []
+  for perturb in 'weights', 'activations':
+    tf_keras.utils.set_random_seed(0)
+    model = _model(ensemble_size=2, rank=rank, perturb=perturb)
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_mean(model(_images(), training=True)[:, :, 0] ** 2)
+    gradients.append(tape.gradient(loss, model.trainable_variables))
+  for weights, activations in zip(*gradients, strict=True):
+    scale = np.abs(activations).max()
+    np.testing.assert_allclose(
+        weights / scale, activations / scale, atol=2e-4
+    )
 
 
 def test_equal_members_train_as_one_network():

@@ -10,6 +10,7 @@ from uncertainty_distill import _edward2
 from uncertainty_distill import modeling
 
 RANKS = pytest.mark.parametrize('rank', [1, 2, 3])
+SIDES = pytest.mark.parametrize('perturb', ['weights', 'activations'])
 
 
 def _randomize(layer, seed=0):
@@ -31,13 +32,13 @@ def _layer(kind, inputs, **kwargs):
   return _randomize(layer)
 
 
-def _value_and_gradients(layer, inputs):
+def _value_and_gradients(layer, inputs, curve=tf.sin):
   """Returns an output and the gradients of one uneven sum of it."""
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     value = layer(inputs)
-    total = tf.reduce_sum(tf.sin(value))
-  return value, tape.gradient(total, [inputs, *layer.trainable_variables])
+    loss = tf.reduce_sum(curve(value))
+  return value, tape.gradient(loss, [inputs, *layer.trainable_variables])
 
 
 def _assert_same(ours, theirs, inputs):
@@ -59,10 +60,11 @@ def _member_kernels(layer):
   return [layer.kernel.numpy() * p for p in perturbations]
 
 
+@SIDES
 @pytest.mark.parametrize('kernel_size', [1, 3])
 @pytest.mark.parametrize('strides', [1, 2])
 @pytest.mark.parametrize('rank', [1, 2])
-def test_convolution_is_edward2s(rank, strides, kernel_size):
+def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
   options = {
       'strides': strides,
       'rank': rank,
@@ -72,29 +74,38 @@ def test_convolution_is_edward2s(rank, strides, kernel_size):
       'use_bias': rank == 1,
   }
   inputs = _inputs(4, 6, 5, 3)
-  ours = modeling.Conv2DBatchEnsemble(7, kernel_size, **options)
+  ours = modeling.Conv2DBatchEnsemble(
+      7, kernel_size, perturb=perturb, **options
+  )
   ours(inputs)
   theirs = _edward2.Conv2DBatchEnsemble(7, kernel_size, **options)
   _assert_same(_randomize(ours), theirs, inputs)
 
 
+@SIDES
 @pytest.mark.parametrize('rank', [1, 2])
-def test_dense_layer_is_edward2s(rank):
+def test_dense_layer_is_edward2s(rank, perturb):
   options = {'rank': rank, 'ensemble_size': 3, 'activation': 'tanh'}
   inputs = _inputs(6, 4)
-  ours = _layer(modeling.DenseBatchEnsemble, inputs, **options)
+  ours = _layer(
+      modeling.DenseBatchEnsemble, inputs, perturb=perturb, **options
+  )
   _assert_same(ours, _edward2.DenseBatchEnsemble(5, **options), inputs)
 
 
+@SIDES
 @RANKS
 @pytest.mark.parametrize('use_bias', [False, True])
 @pytest.mark.parametrize('padding, strides', [('same', 2), ('valid', 1)])
-def test_convolution_is_its_members(rank, use_bias, padding, strides):
+def test_convolution_is_its_members(
+    rank, use_bias, padding, strides, perturb
+):
   # As many filters as rows: a bias along the wrong axis would fit, too.
   inputs = _inputs(6, 5, 5, 3)
   layer = _layer(
       modeling.Conv2DBatchEnsemble, inputs, rank=rank, ensemble_size=3,
       use_bias=use_bias, padding=padding, strides=strides, activation='tanh',
+      perturb=perturb,
   )
   members = []
   for e, kernel in enumerate(_member_kernels(layer)):
@@ -106,15 +117,19 @@ def test_convolution_is_its_members(rank, use_bias, padding, strides):
   np.testing.assert_allclose(
       layer(inputs), tf.concat(members, 0), rtol=1e-4, atol=1e-5
   )
+  for e, member in enumerate(members):
+    value = layer(inputs[2 * e : 2 * e + 2], member=e)
+    np.testing.assert_allclose(value, member, rtol=1e-4, atol=1e-5)
 
 
+@SIDES
 @RANKS
 @pytest.mark.parametrize('use_bias', [False, True])
-def test_dense_layer_is_its_members(rank, use_bias):
+def test_dense_layer_is_its_members(rank, use_bias, perturb):
   inputs = _inputs(6, 4)
   layer = _layer(
       modeling.DenseBatchEnsemble, inputs, rank=rank, ensemble_size=3,
-      use_bias=use_bias, activation='tanh',
+      use_bias=use_bias, activation='tanh', perturb=perturb,
   )
   members = [
       np.tanh(
@@ -128,13 +143,14 @@ def test_dense_layer_is_its_members(rank, use_bias):
   )
 
 
+@SIDES
 @pytest.mark.parametrize('rank', [1, 2])
-def test_channels_may_come_first(rank):
+def test_channels_may_come_first(rank, perturb):
   # Compiled, because TensorFlow's own kernels of the CPU have no such layout.
   inputs = _inputs(4, 6, 5, 3)
   kind = functools.partial(
       modeling.Conv2DBatchEnsemble, 7, 3, rank=rank, ensemble_size=2,
-      padding='same', strides=2,
+      padding='same', strides=2, perturb=perturb,
   )
   last = kind()
   last(inputs)
@@ -166,19 +182,58 @@ def test_batch_may_be_unknown(kind, shape, rank):
   assert static[1:] == layer(inputs).shape[1:]
 
 
+@SIDES
 @pytest.mark.parametrize('rank', [1, 2])
-def test_computes_in_bfloat16_with_float32_weights(rank):
-  inputs = _inputs(4, 6, 5, 3)
-  exact = _layer(
-      modeling.Conv2DBatchEnsemble, inputs, rank=rank, ensemble_size=2
+def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
+  inputs = tf.cast(_inputs(8, 6, 5, 3), tf.bfloat16)
+  options = {
+      'rank': rank, 'ensemble_size': 2, 'use_bias': False,
+      'dtype': 'mixed_bfloat16',
+  }
+  ours = _layer(
+      modeling.Conv2DBatchEnsemble, inputs, perturb=perturb, **options
   )
-  layer = _layer(
-      modeling.Conv2DBatchEnsemble, inputs, rank=rank, ensemble_size=2,
-      dtype='mixed_bfloat16',
+  theirs = _layer(_edward2.Conv2DBatchEnsemble, inputs, **options)
+  assert {w.dtype for w in ours.weights} == {tf.float32}
+  # The same weights: both drew theirs in the same order from the same seed.
+  (value, gradients), (want, wanted) = (
+      _value_and_gradients(layer, inputs, lambda value: value * value[:1])
+      for layer in (ours, theirs)
   )
-  value = layer(inputs)
   assert value.dtype == tf.bfloat16
-  assert {w.dtype for w in layer.weights} == {tf.float32}
-  np.testing.assert_allclose(
-      tf.cast(value, tf.float32), exact(inputs), rtol=0.05, atol=0.5
+  for ours, theirs in zip([value, *gradients], [want, *wanted], strict=True):
+    ours, theirs = tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32)
+    # bfloat16 holds 8 bits; a value goes through a few roundings.
+    scale = np.abs(theirs).max()
+    np.testing.assert_allclose(ours / scale, theirs / scale, atol=0.04)
+
+
+def _convolutions(layer, rows, size=8):
+  """Returns the number of convolutions that a layer makes of some rows."""
+  call = tf.function(lambda images: layer(images), autograph=False)
+  graph = call.get_concrete_function(tf.TensorSpec([rows, size, size, 4])).graph
+  return sum(op.type == 'Conv2D' for op in graph.get_operations())
+
+
+@RANKS
+@pytest.mark.parametrize(
+    'perturb, rows, weights',
+    [
+        ('weights', 4, True),
+        ('activations', 400, False),
+        # 2 kernels of 3 * 3 * 4 * 5 against rows of 8 * 8 * 4 and 6 * 6 * 5.
+        ('auto', 2, True),
+        ('auto', None, False),
+    ],
+)
+def test_applies_a_kernel_a_member_or_a_rank(rank, perturb, rows, weights):
+  layer = modeling.Conv2DBatchEnsemble(
+      5, 3, ensemble_size=2, rank=rank, perturb=perturb
   )
+  assert _convolutions(layer, rows) == (2 if weights else rank)
+
+
+def test_small_activations_are_perturbed():
+  layer = modeling.Conv2DBatchEnsemble(5, 3, ensemble_size=2)
+  # 2 kernels of 3 * 3 * 4 * 5 against rows of 4 * 4 * 4 and 2 * 2 * 5.
+  assert _convolutions(layer, 2, size=4) == 1

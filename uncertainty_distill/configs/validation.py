@@ -8,6 +8,7 @@ from official.modeling import hyperparams
 from official.modeling import optimization
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.experiment import OBJECTIVES
+from uncertainty_distill.configs.experiment import PERTURBED
 from uncertainty_distill.errors import InputError
 
 _POSITIVE = (lambda x: x > 0, 'more than 0')
@@ -28,6 +29,8 @@ _RANGES = {
     'task.model.stddev': (lambda x: all(s > 0 for s in x), 'all more than 0'),
     'task.model.ensemble_size': _AT_LEAST_1,
     'task.model.rank': _AT_LEAST_1,
+    'task.model.perturb': (
+        lambda x: x in PERTURBED, 'one of ' + ', '.join(PERTURBED)),
     'task.model.fast_weight_stddev': _NOT_NEGATIVE,
     'task.model.batch_norm_momentum': _FRACTION,
     'task.model.batch_norm_epsilon': _POSITIVE,

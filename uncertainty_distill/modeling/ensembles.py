@@ -10,7 +10,13 @@ import tf_keras
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import layers
 from uncertainty_distill.modeling import members
+from uncertainty_distill.modeling import perturbation
 from uncertainty_distill.modeling.wide_resnet import wide_resnet
+
+
+# From here on applying the members in turn is faster than applying them at
+# once; measured on two cores for WRN-10-1 and WRN-16-4.
+_LEAST_BATCH = 8
 
 
 class Standardize(tf_keras.layers.Layer):
@@ -37,7 +43,7 @@ class Standardize(tf_keras.layers.Layer):
     return {**super().get_config(), 'mean': self.mean, 'stddev': self.stddev}
 
 
-def _layer_factories(ensemble_size, rank, fast_weight_stddev):
+def _layer_factories(ensemble_size, rank, perturb, fast_weight_stddev):
   """Returns what makes a convolution and what makes a dense layer."""
 
   def options():
@@ -52,6 +58,7 @@ def _layer_factories(ensemble_size, rank, fast_weight_stddev):
         **shared,
         'ensemble_size': ensemble_size,
         'rank': rank,
+        'perturb': perturb,
         'alpha_initializer': fast(),
         'gamma_initializer': fast(),
     }
@@ -87,6 +94,7 @@ def build_model(
     stddev: Sequence[float],
     ensemble_size: int = 1,
     rank: int = 1,
+    perturb: str = 'auto',
     fast_weight_stddev: float = 0.5,
     batch_norm_momentum: float = 0.9,
     batch_norm_epsilon: float = 1e-5,
@@ -107,6 +115,7 @@ def build_model(
     stddev: Likewise.
     ensemble_size: E; 1 is a plain network.
     rank: Of the members' perturbations.
+    perturb: What they are applied to, one of `perturbation.SIDES`.
     fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2).
     batch_norm_momentum: Of the moving statistics.
     batch_norm_epsilon: Added to the variance.
@@ -120,7 +129,9 @@ def build_model(
   Raises:
     InputError: If the depth is not 6 n + 4.
   """
-  conv, dense = _layer_factories(ensemble_size, rank, fast_weight_stddev)
+  conv, dense = _layer_factories(
+      ensemble_size, rank, perturb, fast_weight_stddev
+  )
   norm = functools.partial(
       tf_keras.layers.BatchNormalization,
       momentum=batch_norm_momentum,
@@ -131,17 +142,70 @@ def build_model(
   x = Standardize(mean, stddev, name='standardize')(images)
   if ensemble_size > 1:
     x = members.TileMembers(ensemble_size, name='tile')(x)
-  logits = wide_resnet(
-      x,
-      depth=depth,
-      width=width,
-      num_classes=num_classes,
-      conv=conv,
-      dense=dense,
-      norm=norm,
+  network = functools.partial(
+      wide_resnet, depth=depth, width=width, num_classes=num_classes
   )
+  logits = network(x, conv=conv, dense=dense, norm=norm)
   logits = members.SplitMembers(ensemble_size, name='split')(logits)
-  return tf_keras.Model(images, logits, name=f'wide_resnet_{depth}_{width}')
+  name = f'wide_resnet_{depth}_{width}'
+  if ensemble_size == 1:
+    return tf_keras.Model(images, logits, name=name)
+  return BatchEnsemble(images, logits, network=network, name=name)
+
+
+class BatchEnsemble(tf_keras.Model):
+  """A functional BatchEnsemble that may infer one member after the other.
+
+  Training needs all members at once, for BatchNorm's statistics. In inference
+  each member is a plain network with weights of its own; where perturbed
+  weights are cheaper than perturbed activations, applying these networks in
+  turn saves the copies that bring the members' rows together.
+  """
+
+  def __init__(self, images, logits, *, network, **kwargs):
+    """Wraps the functional model of all members at once.
+
+    Args:
+      images: Its input.
+      logits: Its output, [E, B, K].
+      network: Applies a Wide ResNet to images, given `conv`, `dense`, `norm`.
+      **kwargs: Of `tf_keras.Model`.
+    """
+    super().__init__(images, logits, **kwargs)
+    self._network = network
+
+  def call(self, images, training=None, mask=None):
+    def at_once():
+      return super(BatchEnsemble, self).call(images, training, mask)
+
+    perturb = self.get_layer('logits').perturb
+    if training or not perturbation.weights_may_be_cheaper(perturb):
+      return at_once()
+    if images.shape[0] is not None:
+      many = images.shape[0] >= _LEAST_BATCH
+      return self._each_member(images) if many else at_once()
+    many = tf.shape(images)[0] >= _LEAST_BATCH
+    return tf.cond(many, lambda: self._each_member(images), at_once)
+
+  def _each_member(self, images):
+    images = self.get_layer('standardize')(images)
+    logits = [
+        self._network(images, **self._layers_of(member))
+        for member in range(self.get_layer('logits').ensemble_size)
+    ]
+    return tf.cast(tf.stack(logits), tf.float32)
+
+  def _layers_of(self, member):
+    """Returns factories that find one member's layers instead of making any."""
+
+    def find(*args, name, **kwargs):
+      del args, kwargs
+      return functools.partial(self.get_layer(name), member=member)
+
+    def find_norm(name):
+      return functools.partial(self.get_layer(name), training=False)
+
+    return {'conv': find, 'dense': find, 'norm': find_norm}
 
 
 class DeepEnsemble(tf_keras.Model):

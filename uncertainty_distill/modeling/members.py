@@ -26,9 +26,22 @@ def tile_members(images: tf.Tensor, ensemble_size: int) -> tf.Tensor:
   return tf.tile(images, repeats)
 
 
-def split_members(logits: tf.Tensor, ensemble_size: int) -> tf.Tensor:
-  """Undoes `tile_members`: [E * B, K] -> [E, B, K]."""
-  return tf.reshape(logits, [ensemble_size, -1, logits.shape[-1]])
+def split_members(rows: tf.Tensor, ensemble_size: int) -> tf.Tensor:
+  """Gives the members an axis: [E * B, ...] -> [E, B, ...]."""
+  return tf.reshape(rows, [ensemble_size, -1, *_inner(rows, 1)])
+
+
+def join_members(values: tf.Tensor) -> tf.Tensor:
+  """Undoes `split_members`: [E, B, ...] -> [E * B, ...]."""
+  return tf.reshape(values, [-1, *_inner(values, 2)])
+
+
+def _inner(values, first):
+  """Returns the sizes of the axes from `first` on, as integers if they can."""
+  known = values.shape[first:]
+  if known.is_fully_defined():
+    return list(known)
+  return tf.unstack(tf.shape(values)[first:], len(known))
 
 
 class TileMembers(tf_keras.layers.Layer):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 from uncertainty_distill.errors import InputError
 
@@ -60,15 +61,14 @@ def wide_resnet(
 
   def norm_relu_conv(x, filters, strides, name):
     x = norm(name=f'{name}_norm')(x)
-    x = tf_keras.layers.ReLU(name=f'{name}_relu')(x)
-    return conv(filters, 3, strides, name=f'{name}_conv')(x)
+    return conv(filters, 3, strides, name=f'{name}_conv')(tf.nn.relu(x))
 
   def block(x, filters, strides, name):
     residual = norm_relu_conv(x, filters, strides, f'{name}_a')
     residual = norm_relu_conv(residual, filters, 1, f'{name}_b')
     if strides != 1 or x.shape[-1] != filters:
       x = conv(filters, 1, strides, name=f'{name}_shortcut')(x)
-    return tf_keras.layers.Add(name=f'{name}_add')([x, residual])
+    return x + residual
 
   x = conv(16, 3, 1, name='stem')(images)
   for group, (channels, strides) in enumerate(_GROUPS):
@@ -79,7 +79,5 @@ def wide_resnet(
           strides if index == 0 else 1,
           f'group{group}_block{index}',
       )
-  x = norm(name='final_norm')(x)
-  x = tf_keras.layers.ReLU(name='final_relu')(x)
-  x = tf_keras.layers.GlobalAveragePooling2D(name='pool')(x)
-  return dense(num_classes, name='logits')(x)
+  x = tf.nn.relu(norm(name='final_norm')(x))
+  return dense(num_classes, name='logits')(tf.reduce_mean(x, [1, 2]))
