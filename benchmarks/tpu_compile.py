@@ -146,7 +146,7 @@ def _largest(measure, first: dict[str, Any]) -> int:
   examples = 2 ** (first['examples'].bit_length() - 1)
   second = measure(2 * examples)
   if 'error' not in first and 'error' not in second:
-    growth = (second['memory'] - first['memory']) / (
+    growth = max(second['memory'] - first['memory'], 1) / (
         second['examples'] - first['examples']
     )
     free = tpu_compiler.TPUS[_TPU.value].hbm - first['memory']
@@ -166,8 +166,8 @@ def _print_header() -> None:
       f'core, {_DTYPE.value}, {_TPU.value} ({tpu.flops / 1e12:.0f} TFLOP/s, '
       f'{tpu.bandwidth / 1e9:.0f} GB/s, {tpu.hbm / 1e9:.0f} GB); {versions}\n\n'
       '| System | Step | HBM used, GB | TFLOP | Moved, GB | an example '
-      '| of it HBM, GB | Roofline, ms | Largest batch |\n'
-      '|---|---|--:|--:|--:|--:|--:|--:|--:|',
+      '| of it HBM, GB | Roofline, ms | Mcycles | Largest batch |\n'
+      '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
       flush=True,
   )
 
@@ -185,7 +185,8 @@ def _print_row(row: dict[str, Any], largest: int | None) -> None:
       f'| {about} | {row["step"]} | {row["memory"] / 1e9:.3g} '
       f'| {row["flops"] / 1e12:.4g} | {row["moved"] / 1e9:.4g} '
       f'| {row["moved"] / 1e9 / row["examples"]:.3g} | {row["hbm"] / 1e9:.3g} '
-      f'| {1e3 * max(compute, memory):.3g} ({bound}) | {largest or ""} |',
+      f'| {1e3 * max(compute, memory):.3g} ({bound}) '
+      f'| {row["cycles"] / 1e6:.3g} | {largest or ""} |',
       flush=True,
   )
   if _TRAFFIC.value:

@@ -91,7 +91,8 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
     (bytes of HBM: arguments, results that are not written over them, and
     temporaries), `arguments`, `temporaries`, `flops`, `moved` (bytes that
     operations read and write, wherever these lie), `hbm` (those of them in
-    HBM), and `by_kind`: bytes in HBM and in VMEM by kind of operation.
+    HBM), `cycles` (the compiler's estimate), and `by_kind`: bytes in HBM and in
+    VMEM by kind of operation.
   """
   from jax.errors import JaxRuntimeError  # pylint: disable=g-import-not-at-top
   import tpu_traffic  # pylint: disable=g-import-not-at-top
@@ -103,14 +104,15 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
       raise
     return {'error': str(error).splitlines()[0][:300]}
   memory = executable.get_compiled_memory_stats()
-  (cost,) = [executable.cost_analysis()]
+  cost = executable.cost_analysis()
   (module,) = executable.hlo_modules()
   text = module.to_string()
   if program:
     pathlib.Path(program).write_text(text, encoding='utf-8')
-  by_kind = collections.defaultdict(tpu_traffic.Bytes)
+  by_kind, cycles = collections.defaultdict(tpu_traffic.Bytes), 0
   for movement in tpu_traffic.movements(text):
     by_kind[movement.kind] += movement.moved
+    cycles += movement.cycles
   results = memory.output_size_in_bytes - memory.alias_size_in_bytes
   return {
       'memory': memory.argument_size_in_bytes + results
@@ -120,6 +122,7 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
       'flops': cost['flops'],
       'moved': cost['bytes accessed'],
       'hbm': sum(moved.hbm for moved in by_kind.values()),
+      'cycles': cycles,
       'by_kind': by_kind,
   }
 

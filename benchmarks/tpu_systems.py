@@ -73,8 +73,9 @@ class _Task(ClassificationTask):
     if self.task_config.objective.kind == 'cross_entropy':
       return None
     member = configs.member_config(self._config).task.model
+    # As `teachers.load_ensemble` does.
     teacher = modeling.DeepEnsemble([
-        modeling.build_model(**member.as_dict())
+        modeling.cast_weights(modeling.build_model(**member.as_dict()))
         for _ in range(self._config.teacher.ensemble_size)
     ])
     teacher.trainable = False

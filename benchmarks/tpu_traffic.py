@@ -47,12 +47,15 @@ class Movement(NamedTuple):
     kind: Of operation: its opcode, or `convolution` for a fusion around one.
     name: Of the instruction.
     moved: Operands and results, each as often as it is named.
+    cycles: The compiler's estimate of the time it takes the core; 0 where it
+      gives none, as for copies that run beside other work.
     of: The name of the model's operation that it came from, where known.
   """
 
   kind: str
   name: str
   moved: Bytes
+  cycles: int
   of: str
 
 
@@ -139,5 +142,9 @@ def movements(text: str) -> Iterator[Movement]:
     called = re.search(r'calls=%([\w.-]+)', line)
     if called and called[1] in convolving:
       op = 'convolution'
+    cycles = re.search(r'"estimated_cycles":"(\d+)"', line)
     source = re.search(r'op_name="([^"]*)"', line)
-    yield Movement(op, name, moved, source[1] if source else '')
+    yield Movement(
+        op, name, moved, int(cycles[1]) if cycles else 0,
+        source[1] if source else '',
+    )

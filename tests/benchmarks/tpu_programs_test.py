@@ -9,8 +9,8 @@ import tensorflow as tf
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / 'benchmarks'
 
-# The kernel's 160 channels fill tiles of 8 x 128 up to 256, and 2-byte types
-# are as wide as their values. The second half of `big` is in VMEM.
+# The 160 channels of `x` fill two tiles of 128. Half of `big` goes to VMEM,
+# which is memory space 1, and is read there.
 PROGRAM = """\
 HloModule example, is_scheduled=true
 
@@ -25,7 +25,7 @@ ENTRY %main (x: bf16[8,160], big: bf16[320,128]) -> (bf16[8,128]) {
   %big = bf16[320,128]{1,0:T(8,128)(2,1)} parameter(1)
   %slice-start = ((bf16[320,128]{1,0:T(8,128)(2,1)}), bf16[160,128]{1,0:T(8,128)(2,1)S(1)}, s32[]{:S(2)}) slice-start(%big), slice={[160:320], [0:128]}
   %half = bf16[160,128]{1,0:T(8,128)(2,1)S(1)} slice-done(%slice-start)
-  %fused = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x, %half), kind=kOutput, calls=%inner, metadata={op_name="model/conv"}
+  %fused = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x, %half), kind=kOutput, calls=%inner, metadata={op_name="model/conv"}, backend_config={"estimated_cycles":"77"}
   ROOT %out = (bf16[8,128]{1,0:T(8,128)(2,1)}) tuple(%fused)
 }
 """
@@ -46,6 +46,7 @@ def test_bytes_of_a_program(benchmarks):
   slice_, convolution = benchmarks('tpu_traffic').movements(PROGRAM)
   assert (slice_.kind, slice_.name) == ('slice-start', 'slice-start')
   assert slice_.moved == (160 * 128 * 2, 160 * 128 * 2)
+  assert (slice_.cycles, convolution.cycles) == (0, 77)
   assert (convolution.kind, convolution.of) == ('convolution', 'model/conv')
   assert convolution.moved == ((8 * 256 + 8 * 128) * 2, 160 * 128 * 2)
 
