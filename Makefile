@@ -41,7 +41,7 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	echo 'error: found no Python 3.10, 3.11 or 3.12 that has venv; name one:' \
 	  'make PYTHON=/path/to/python3.11' >&2; exit 1
 	$(PIP) install --quiet -c constraints.txt pip setuptools
-	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install -c constraints.txt -e '.[test,aot]'
 	@rm $(UNFINISHED) && touch $@
 
 clean:

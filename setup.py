@@ -33,13 +33,22 @@ _REQUIRES = [
     'tqdm>=4.66,<5',
 ]
 
+# Later ones lack functions that TensorFlow 2.20 compiles for TPUs with. There
+# are wheels for Linux on x86-64 alone.
+_LIBTPU = (
+    'libtpu>=0.0.14,<0.0.21; '
+    'sys_platform == "linux" and platform_machine == "x86_64"'
+)
+
 _EXTRAS = {
+    # Compiles for TPUs where there is none. JAX 0.7 needs Python 3.11; later
+    # ones need a later libtpu than the extra `tpu` can take.
+    'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
     'gpu': ['tensorflow[and-cuda]==2.20.*'],
     'test': ['pytest>=8,<10'],
-    # Later libtpus lack functions that TensorFlow 2.20 compiles for TPUs with.
     # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
     # there, so it must be installed once more, by itself (see the README).
-    'tpu': ['tensorflow-tpu==2.20.*', 'libtpu>=0.0.14,<0.0.21'],
+    'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 
 setuptools.setup(

@@ -95,7 +95,9 @@ def _load_one(path: str, argument: str) -> Ensemble:
     )
   model = run.config.task.model
   return Ensemble(
-      run.load_model(), tuple(model.image_shape), model.num_classes,
+      modeling.cast_weights(run.load_model()),
+      tuple(model.image_shape),
+      model.num_classes,
       model.ensemble_size,
   )
 

@@ -1,0 +1,219 @@
+r"""Compiles an experiment's steps for a TPU, without one, and says what they cost.
+
+  pip install -c constraints.txt -e '.[aot]'
+  python benchmarks/tpu_compile.py --experiment=cifar10_wrn28_10 --tpu=v5e \
+      --examples=16 --output=runs/tpu_compile.json
+
+The steps are those of one core: the trainer's training step and its evaluation
+step. A compile takes half a minute for a WRN-10-1 and minutes for a WRN-28-10.
+With --output nothing is compiled twice: a result is looked up by the program
+that was compiled, so that it is never one of another version of the code.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import tpu_compiler
+import tpu_systems
+from uncertainty_distill import configs
+from uncertainty_distill import train_lib
+# pylint: enable=g-import-not-at-top
+
+_EXPERIMENT = flags.DEFINE_string(
+    'experiment', 'cifar10_wrn28_10', 'A registered experiment.'
+)
+_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', 'Changes to it, as for the commands.'
+)
+_TPU = flags.DEFINE_enum(
+    'tpu', 'v5e', list(tpu_compiler.TPUS), 'What to compile for.'
+)
+_EXAMPLES = flags.DEFINE_integer('examples', 16, 'Distinct ones a core.')
+_DTYPE = flags.DEFINE_enum(
+    'dtype', 'bfloat16', ['float32', 'bfloat16'], 'What it computes in.'
+)
+_SYSTEMS = flags.DEFINE_list(
+    'systems', list(tpu_systems.SYSTEMS),
+    'Which of ' + ', '.join(tpu_systems.SYSTEMS) + '.',
+)
+_STEPS = flags.DEFINE_list(
+    'steps', list(tpu_systems.STEPS), 'Which of train, evaluation.'
+)
+_LARGEST = flags.DEFINE_bool(
+    'largest', False,
+    'Find the largest batch, a power of two, whose training step a core holds.',
+)
+_OUTPUT = flags.DEFINE_string(
+    'output', '', 'A JSON file that keeps results, and is read before compiling.'
+)
+_PROGRAMS = flags.DEFINE_string(
+    'programs', '', "A folder for the compiled programs' text."
+)
+_TRAFFIC = flags.DEFINE_bool(
+    'traffic', False, 'Print what kinds of operation move the bytes.'
+)
+
+
+class Results:
+  """What was compiled before, in a file that every result is added to."""
+
+  def __init__(self, path: str):
+    """Reads the file if it is there; without a path nothing is kept."""
+    self._path = pathlib.Path(path) if path else None
+    self._rows = []
+    if path and self._path.exists():
+      self._rows = json.loads(self._path.read_text(encoding='utf-8'))
+
+  def find(self, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the row that agrees with the key in all that the key holds."""
+    return next(
+        (row for row in self._rows if key.items() <= row.items()), None
+    )
+
+  def add(self, row: dict[str, Any]) -> None:
+    """Adds a row; a reader of the file sees the old one or the new one."""
+    self._rows.append(row)
+    if self._path:
+      self._path.parent.mkdir(parents=True, exist_ok=True)
+      unfinished = self._path.with_suffix('.unfinished')
+      unfinished.write_text(json.dumps(self._rows, indent=1), encoding='utf-8')
+      unfinished.replace(self._path)
+
+
+def _compile(hlo: bytes, name: str) -> dict[str, Any]:
+  """Compiles in another process; returns the figures."""
+  with tempfile.NamedTemporaryFile(suffix='.hlo') as file:
+    file.write(hlo)
+    file.flush()
+    command = [sys.executable, tpu_compiler.__file__, file.name]
+    if _PROGRAMS.value:
+      os.makedirs(_PROGRAMS.value, exist_ok=True)
+      path = os.path.join(_PROGRAMS.value, f'{name}.txt')
+      command.append(f'--program={path}')
+    process = subprocess.run(
+        [*command, f'--tpu={_TPU.value}'], capture_output=True, check=False,
+        text=True,
+    )
+  if process.returncode:
+    sys.exit(f'error: {name} does not compile:\n{process.stderr[-3000:]}')
+  return json.loads(process.stdout.splitlines()[-1])
+
+
+def _measure(
+    steps: tpu_systems.Steps,
+    system: str,
+    step: str,
+    examples: int,
+    results: Results,
+) -> dict[str, Any]:
+  """Returns the figures of a step, from the results where they are there."""
+  hlo = steps.lower(step, examples)
+  key = {
+      'fingerprint': tpu_systems.fingerprint(hlo), 'tpu': _TPU.value,
+      **tpu_compiler.versions(),
+  }
+  row = results.find(key)
+  if row is None:
+    name = f'{system}_{step}_{examples}_{_DTYPE.value}_{_TPU.value}'
+    row = {
+        'experiment': _EXPERIMENT.value, 'override': _OVERRIDE.value,
+        'system': system, 'step': step, 'examples': examples,
+        'dtype': _DTYPE.value, **key, **_compile(hlo, name),
+    }
+    results.add(row)
+  return row
+
+
+def _largest(measure, first: dict[str, Any]) -> int:
+  """Returns the largest power of two of examples that a core holds.
+
+  Memory grows linearly with the batch, which says where to begin; what is
+  returned was compiled, and its double was compiled in vain.
+  """
+  examples = 2 ** (first['examples'].bit_length() - 1)
+  second = measure(2 * examples)
+  if 'error' not in first and 'error' not in second:
+    growth = max(second['memory'] - first['memory'], 1) / (
+        second['examples'] - first['examples']
+    )
+    free = tpu_compiler.TPUS[_TPU.value].hbm - first['memory']
+    examples = 2 ** (int(first['examples'] + free / growth).bit_length() - 1)
+  while examples and 'error' in measure(examples):
+    examples //= 2
+  while examples and 'error' not in measure(2 * examples):
+    examples *= 2
+  return examples
+
+
+def _print_header() -> None:
+  tpu = tpu_compiler.TPUS[_TPU.value]
+  versions = ', '.join(' '.join(v) for v in tpu_compiler.versions().items())
+  print(
+      f'{_EXPERIMENT.value} {_OVERRIDE.value}: {_EXAMPLES.value} examples a '
+      f'core, {_DTYPE.value}, {_TPU.value} ({tpu.flops / 1e12:.0f} TFLOP/s, '
+      f'{tpu.bandwidth / 1e9:.0f} GB/s, {tpu.hbm / 1e9:.0f} GB); {versions}\n\n'
+      '| System | Step | HBM used, GB | TFLOP | Moved, GB | an example '
+      '| of it HBM, GB | Roofline, ms | Mcycles | Largest batch |\n'
+      '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+      flush=True,
+  )
+
+
+def _print_row(row: dict[str, Any], largest: int | None) -> None:
+  about = tpu_systems.SYSTEMS[row['system']].about
+  if 'error' in row:
+    print(f'| {about} | {row["step"]} | does not fit: {row["error"]} |')
+    return
+  tpu = tpu_compiler.TPUS[_TPU.value]
+  compute = row['flops'] / tpu.flops
+  memory = row['hbm'] / tpu.bandwidth
+  bound = 'compute' if compute > memory else 'memory'
+  print(
+      f'| {about} | {row["step"]} | {row["memory"] / 1e9:.3g} '
+      f'| {row["flops"] / 1e12:.4g} | {row["moved"] / 1e9:.4g} '
+      f'| {row["moved"] / 1e9 / row["examples"]:.3g} | {row["hbm"] / 1e9:.3g} '
+      f'| {1e3 * max(compute, memory):.3g} ({bound}) '
+      f'| {row["cycles"] / 1e6:.3g} | {largest or ""} |',
+      flush=True,
+  )
+  if _TRAFFIC.value:
+    kinds = sorted(row['by_kind'].items(), key=lambda kind: -sum(kind[1]))
+    for kind, (hbm, vmem) in kinds[:10]:
+      print(f'    {kind:20} HBM {hbm / 1e9:7.3f} VMEM {vmem / 1e9:7.3f} GB')
+
+
+def main(argv):
+  del argv
+  config = configs.load_config(_EXPERIMENT.value, (), _OVERRIDE.value)
+  config.runtime.mixed_precision_dtype = _DTYPE.value
+  config = train_lib.resolve(config)
+  results = Results(_OUTPUT.value)
+  _print_header()
+  for system in _SYSTEMS.value:
+    steps = tpu_systems.Steps(config, system)
+    for step in _STEPS.value:
+      measure = functools.partial(
+          _measure, steps, system, step, results=results
+      )
+      row = measure(_EXAMPLES.value)
+      largest = None
+      if _LARGEST.value and step == 'train':
+        largest = _largest(measure, row)
+      _print_row(row, largest)
+
+
+if __name__ == '__main__':
+  app.run(main)

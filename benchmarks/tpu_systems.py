@@ -1,0 +1,235 @@
+"""The steps that `tpu_compile.py` compiles, lowered to HLO by TensorFlow.
+
+A step is what Model Garden's trainer runs on one core: the task's own step with
+its model, optimizer and metrics, on a batch of static shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import copy
+import functools
+import hashlib
+from typing import Any, NamedTuple
+
+from uncertainty_distill import _edward2
+from uncertainty_distill import configs
+from uncertainty_distill import modeling
+from uncertainty_distill.modeling import ensembles
+from uncertainty_distill.modeling import members
+from uncertainty_distill.modeling import wide_resnet
+from uncertainty_distill.tasks import ClassificationTask
+
+# After the package, which selects Keras 2.
+from official.core import base_trainer
+from official.modeling import performance
+import tensorflow as tf
+from tensorflow.compiler.xla.service import hlo_pb2
+import tf_keras
+
+STEPS = ('train', 'evaluation')
+
+
+class System(NamedTuple):
+  """One way to train, told apart from the experiment's by what it changes.
+
+  Attributes:
+    about: In a few words.
+    objective: Kind of the objective; empty for the experiment's own.
+    single: Whether it is a single network instead of a BatchEnsemble.
+    peer: Whether the layers are Edward2's as they are published.
+  """
+
+  about: str
+  objective: str = 'cross_entropy'
+  single: bool = False
+  peer: bool = False
+
+
+SYSTEMS = {
+    'plain': System('single network', single=True),
+    'batch_ensemble': System('BatchEnsemble'),
+    'edward2': System("BatchEnsemble of Edward2's layers", peer=True),
+    'online_teacher': System('student, online teacher', 'knowledge'),
+}
+
+
+class _Task(ClassificationTask):
+  """The task with a teacher of the right shape instead of a trained one.
+
+  A compiler reads shapes and no weights.
+  """
+
+  def __init__(self, config: configs.ExperimentConfig, peer: bool):
+    super().__init__(config.task)
+    self._config = config
+    self._peer = peer
+
+  def build_model(self) -> tf_keras.Model:
+    model = super().build_model()
+    return _peer_model(self.task_config.model) if self._peer else model
+
+  def _load_teacher(self) -> tf_keras.Model | None:
+    if self.task_config.objective.kind == 'cross_entropy':
+      return None
+    member = configs.member_config(self._config).task.model
+    # As `teachers.load_ensemble` does.
+    teacher = modeling.DeepEnsemble([
+        modeling.cast_weights(modeling.build_model(**member.as_dict()))
+        for _ in range(self._config.teacher.ensemble_size)
+    ])
+    teacher.trainable = False
+    return teacher
+
+
+def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
+  """Returns the network with Edward2's layers as they are published."""
+
+  def options():
+    fast = functools.partial(
+        tf_keras.initializers.RandomNormal, 1.0, config.fast_weight_stddev
+    )
+    return {
+        'ensemble_size': config.ensemble_size,
+        'rank': config.rank,
+        'alpha_initializer': fast(),
+        'gamma_initializer': fast(),
+    }
+
+  def conv(filters, kernel_size, strides, name):
+    return _edward2.Conv2DBatchEnsemble(
+        filters, kernel_size, strides=strides, padding='same', use_bias=False,
+        name=name, **options(),
+    )
+
+  def dense(units, name):
+    return _edward2.DenseBatchEnsemble(units, name=name, **options())
+
+  images = tf_keras.Input(config.image_shape, dtype=tf.uint8)
+  x = ensembles.Standardize(config.mean, config.stddev)(images)
+  x = members.TileMembers(config.ensemble_size)(x)
+  logits = wide_resnet.wide_resnet(
+      x, depth=config.depth, width=config.width,
+      num_classes=config.num_classes, conv=conv, dense=dense,
+      norm=functools.partial(
+          tf_keras.layers.BatchNormalization,
+          momentum=config.batch_norm_momentum,
+          epsilon=config.batch_norm_epsilon,
+      ),
+  )
+  return tf_keras.Model(
+      images, members.SplitMembers(config.ensemble_size)(logits)
+  )
+
+
+def _trainer(
+    config: configs.ExperimentConfig, system: System
+) -> base_trainer.Trainer:
+  """Returns the trainer of a system, as `train_lib.train` builds it."""
+  config = copy.deepcopy(config)
+  config.task.objective.kind = (
+      system.objective or config.task.objective.kind
+  )
+  if system.single:
+    config.task.model.ensemble_size = 1
+  tf_keras.backend.clear_session()
+  performance.set_mixed_precision_policy(
+      config.runtime.mixed_precision_dtype or 'float32'
+  )
+  task = _Task(config, system.peer)
+  model = task.build_model()
+  optimizer = task.create_optimizer(
+      config.trainer.optimizer_config, config.runtime
+  )
+  none = tf.data.Dataset.range(0)
+  return base_trainer.Trainer(
+      config, task, model, optimizer,
+      train_dataset=none, validation_dataset=none,
+  )
+
+
+def _inputs(
+    config: configs.ExperimentConfig, step: str, examples: int
+) -> dict[str, tf.Tensor]:
+  """Returns a batch of one core, all zero."""
+  image_shape = config.task.model.image_shape
+  inputs = {
+      'images': tf.zeros([examples, *image_shape], tf.uint8),
+      'labels': tf.zeros([examples], tf.int32),
+  }
+  if step == 'evaluation':
+    inputs['mask'] = tf.zeros([examples], tf.bool)
+  return inputs
+
+
+def _is_dynamic(shape: Any) -> bool:
+  """Tells whether a ShapeProto has a size that is known at run time only."""
+  return any(shape.is_dynamic_dimension) or any(
+      map(_is_dynamic, shape.tuple_shapes)
+  )
+
+
+def dynamic_operations(hlo: bytes) -> list[str]:
+  """Returns where in the model sizes are known at run time only, sorted.
+
+  A TPU computes with the largest size that they may have.
+  """
+  module = hlo_pb2.HloModuleProto.FromString(hlo)
+  return sorted({
+      instruction.metadata.op_name or instruction.name
+      for computation in module.computations
+      for instruction in computation.instructions
+      if _is_dynamic(instruction.shape)
+  })
+
+
+def fingerprint(hlo: bytes) -> str:
+  """Returns a name of a program that does not depend on where it was traced."""
+  module = hlo_pb2.HloModuleProto.FromString(hlo)
+  module.ClearField('stack_frame_index')
+  module.name = ''
+  for computation in module.computations:
+    for instruction in computation.instructions:
+      instruction.ClearField('metadata')
+  text = module.SerializeToString(deterministic=True)
+  return hashlib.sha256(text).hexdigest()[:16]
+
+
+class Steps:
+  """The training and the evaluation step of one system."""
+
+  def __init__(self, config: configs.ExperimentConfig, name: str):
+    """Builds the model, its teacher and its optimizer.
+
+    Args:
+      config: The experiment, resolved; `runtime.mixed_precision_dtype` says
+        what it computes in.
+      name: Of the system, a key of `SYSTEMS`.
+    """
+    self._config = config
+    self._trainer = _trainer(config, SYSTEMS[name])
+
+  def lower(self, step: str, examples: int) -> bytes:
+    """Returns the HLO of a step, a serialized HloModuleProto.
+
+    Args:
+      step: Of `STEPS`.
+      examples: Distinct examples in the batch of a core.
+
+    Raises:
+      ValueError: If a size in it is known at run time only.
+    """
+    run: Callable = (
+        self._trainer.train_step if step == 'train' else self._trainer.eval_step
+    )
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(inputs):
+      run(iter([inputs]))
+
+    inputs = _inputs(self._config, step, examples)
+    hlo = compiled.experimental_get_compiler_ir(inputs)(stage='hlo_serialized')
+    dynamic = dynamic_operations(hlo)
+    if dynamic:
+      raise ValueError(f'dynamic shapes in {", ".join(dynamic)}')
+    return hlo

@@ -1,0 +1,108 @@
+"""Compiles the smallest experiment's steps for a TPU that is not there.
+
+The programs' arithmetic is held against the network's own: the multiplications
+and additions of its convolutions, counted by hand.
+"""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MEMBERS = 4
+EXAMPLES = 16
+
+pytestmark = pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ('jax', 'libtpu')),
+    reason="needs JAX and libtpu: pip install -c constraints.txt -e '.[aot]'",
+)
+
+
+def _run(*arguments):
+  process = subprocess.run(
+      [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True,
+      check=False, text=True,
+  )
+  assert process.returncode == 0, process.stdout + process.stderr
+  return process.stdout
+
+
+@pytest.fixture(name='rows', scope='module')
+def _rows(tmp_path_factory):
+  """The figures by system and step."""
+  path = tmp_path_factory.mktemp('compiled') / 'results.json'
+  # The student's training step has a BatchEnsemble's and its teacher's in it.
+  _run(
+      'benchmarks/tpu_compile.py', '--experiment=digits_wrn10_1',
+      '--systems=plain,online_teacher', f'--examples={EXAMPLES}',
+      f'--output={path}',
+  )
+  rows = json.loads(path.read_text())
+  return {(row['system'], row['step']): row for row in rows}
+
+
+def _taps(size, kernel, stride):
+  """How often a padded convolution's kernel meets a pixel, along an axis."""
+  outputs = -(-size // stride)
+  before = max((outputs - 1) * stride + kernel - size, 0) // 2
+  return sum(
+      0 <= output * stride + tap - before < size
+      for output in range(outputs)
+      for tap in range(kernel)
+  )
+
+
+def _flops(size, inputs, outputs, kernel=3, stride=1):
+  """Multiplications and additions of a convolution of an example."""
+  return 2 * _taps(size, kernel, stride) ** 2 * inputs * outputs
+
+
+STEM = _flops(16, 3, 16)
+# WRN-10-1 on 16x16 pixels: a block of two convolutions in each of three groups,
+# a shortcut where the shape changes, and the logits of ten classes.
+FORWARD = (
+    STEM
+    + 2 * _flops(16, 16, 16)
+    + _flops(16, 16, 32, stride=2)
+    + _flops(16, 16, 32, kernel=1, stride=2)
+    + _flops(8, 32, 32)
+    + _flops(8, 32, 64, stride=2)
+    + _flops(8, 32, 64, kernel=1, stride=2)
+    + _flops(4, 64, 64)
+    + 2 * 64 * 10
+)
+
+
+# The gradients of the inputs, the images' apart, and those of the kernels take
+# as much as the forward pass each.
+TRAINING = 3 * FORWARD - STEM
+
+
+@pytest.mark.parametrize(
+    'system, step, flops',
+    [
+        ('plain', 'evaluation', FORWARD),
+        ('plain', 'train', TRAINING),
+        ('online_teacher', 'evaluation', MEMBERS * FORWARD),
+        ('online_teacher', 'train', MEMBERS * (TRAINING + FORWARD)),
+    ],
+)
+def test_the_arithmetic_is_that_of_the_convolutions(rows, system, step, flops):
+  # What is no convolution comes on top; in so narrow a network it counts.
+  assert 1 < rows[system, step]['flops'] / (EXAMPLES * flops) < 1.12
+
+
+def test_the_bytes_add_up(rows):
+  assert len(rows) == 4
+  for row in rows.values():
+    hbm, vmem = map(sum, zip(*row['by_kind'].values()))
+    assert hbm == row['hbm']
+    # Two ways to count: instruction by instruction, and the compiler's.
+    assert hbm + vmem == pytest.approx(row['moved'], rel=0.2)
+    # Every weight is read, and nothing is read that is not there.
+    assert 0.99 * row['arguments'] < hbm
+    assert row['arguments'] < row['memory'] < 16e9
