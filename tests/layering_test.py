@@ -29,7 +29,7 @@ MAY_IMPORT = {
         'configs', 'data', 'metrics', 'modeling', 'plots', 'runs', 'teachers',
     ),
     'tasks': ('configs', 'data', 'losses', 'metrics', 'modeling', 'teachers'),
-    'train_lib': ('configs', 'data', 'plots', 'runs', 'tasks'),
+    'train_lib': ('configs', 'data', 'plots', 'runs', 'tasks', 'teachers'),
     'workflow': (
         'configs', 'data', 'evaluation', 'runs', 'serving', 'teachers',
         'train_lib',

@@ -66,6 +66,8 @@ def test_what_does_not_change_the_weights_may_change(text, tmp_path):
     ('trainer.decay_fractions=[]',
      r'trainer.decay_fractions=\[0.4, 0.8, 0.9\], not \[\]'),
     ('task.train_data.num_examples=90', 'num_examples=0, not 90'),
+    ('task.train_data.views=3', 'task.train_data.views=0, not 3'),
+    ('task.train_data.augmentation_seed=3', 'augmentation_seed=-1, not 3'),
 ])
 def test_another_experiment_is_refused_by_name(text, difference, tmp_path):
   runs.claim_run(str(tmp_path), _config())
@@ -162,3 +164,27 @@ def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
   with pytest.raises(InputError, match='task.objective.teacher='):
     runs.claim_run(str(new / 'student'), _config(
         f'task.objective.teacher=[{new}/teacher/member_1]'))
+
+
+def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  runs.claim_run('old/run', _config('task.objective.teacher_cache=old/cache'))
+  opened = runs.open_run('old/run', '--run').config
+  assert opened.task.objective.teacher_cache == str(tmp_path / 'old' / 'cache')
+  # Elsewhere, or online on the same views.
+  runs.match_run('old/run', _config('task.objective.teacher_cache=b'))
+  runs.match_run('old/run', _config(
+      'task.train_data.views=60,task.train_data.augmentation_seed=0'))
+  with pytest.raises(InputError, match='task.train_data.views=60, not 0'):
+    runs.match_run('old/run', _config())
+
+
+def test_a_folder_from_before_there_were_views_can_be_taken_up(tmp_path):
+  run = runs.claim_run(str(tmp_path), _config())
+  path = tmp_path / runs.PARAMS_FILE
+  lines = path.read_text().splitlines(keepends=True)
+  new = 'views:', 'augmentation_seed:', 'teacher_cache:'
+  kept = [line for line in lines if not line.strip().startswith(new)]
+  assert len(kept) == len(lines) - 3
+  path.write_text(''.join(kept))
+  assert runs.match_run(run.path, _config()).config == _config()

@@ -30,6 +30,7 @@ _NOT_IDENTITY = (
     ('teacher',),
     ('task', 'validation_data'),
     ('task', 'train_data', 'data_dir'),
+    ('task', 'objective', 'teacher_cache'),
     ('trainer', 'steps_per_loop'),
     ('trainer', 'summary_interval'),
     ('trainer', 'checkpoint_interval'),
@@ -119,6 +120,10 @@ def open_run(path: str, argument: str) -> RunFolder:
       os.path.abspath(os.path.join(path, teacher))
       for teacher in objective.teacher
   )
+  if objective.teacher_cache:
+    objective.teacher_cache = os.path.abspath(
+        os.path.join(path, objective.teacher_cache)
+    )
   return RunFolder(path, config)
 
 
@@ -165,9 +170,14 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   make_writable(path, '--model_dir')
   values = _plain(config.as_dict())
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
-  values['task']['objective']['teacher'] = [
-      os.path.relpath(teacher, path) for teacher in config.task.objective.teacher
+  objective = values['task']['objective']
+  objective['teacher'] = [
+      os.path.relpath(teacher, path) for teacher in objective['teacher']
   ]
+  if objective['teacher_cache']:
+    objective['teacher_cache'] = os.path.relpath(
+        objective['teacher_cache'], path
+    )
   text = yaml.safe_dump(values, sort_keys=False)
   temporary = os.path.join(path, f'.{PARAMS_FILE}.tmp')
   with open(temporary, 'w', encoding='utf-8') as file:

@@ -15,6 +15,11 @@ from uncertainty_distill import workflow
 _TEACHER = flags.DEFINE_list(
     'teacher', [], 'Run folders of a trained teacher, its members side by side.'
 )
+_TEACHER_CACHE = flags.DEFINE_string(
+    'teacher_cache', '', 'A folder for what the teacher says of augmented '
+    'images: made once, then read by every student, whatever its seed and '
+    'objective, instead of running the teacher.'
+)
 _OBJECTIVE = flags.DEFINE_enum(
     'objective', None, ['knowledge', 'head'],
     'knowledge: every member learns the mean of the teacher; head: member i '
@@ -30,6 +35,7 @@ def main():
   objective = config.task.objective
   objective.kind = _OBJECTIVE.value or objective.kind
   objective.teacher = tuple(_TEACHER.value) or objective.teacher
+  objective.teacher_cache = _TEACHER_CACHE.value or objective.teacher_cache
   strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
   if mode == 'eval':

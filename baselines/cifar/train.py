@@ -23,9 +23,11 @@ def main():
   label = 'batch_ensemble'
   if config.task.model.ensemble_size == 1:
     label = 'single_network'
-    seed = config.task.seed
+    given = config.task
     config = configs.member_config(config)
-    config.task.seed = seed
+    config.task.seed = given.seed
+    for name in 'views', 'augmentation_seed':
+      setattr(config.task.train_data, name, getattr(given.train_data, name))
   strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
   if mode == 'eval':

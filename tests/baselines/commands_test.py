@@ -109,6 +109,37 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
   assert path == str(image)
 
 
+def test_students_share_what_their_teacher_says(student, tmp_path):
+  folder, _ = student
+  cache = tmp_path / 'cache'
+  teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
+  short = _SHORT.replace('trainer.epochs=0.3', 'trainer.epochs=1.2')
+  distill = [
+      'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
+      f'--teacher_cache={cache}', '--mode=train', f'--params_override={short}',
+  ]
+  done = _run(*distill, '--objective=knowledge', f'--model_dir={tmp_path / "a"}')
+  assert done.returncode == 0, done.stderr
+  assert 'teacher cache: 100%' in done.stderr
+  # Two epochs have begun, each of 797 digits, two members and ten classes.
+  views = sorted(cache.glob('*/view_*.npy'))
+  assert [np.load(path).shape for path in views] == [(797, 2, 10)] * 2
+  head = [
+      *distill, '--objective=head', '--seed=1', f'--model_dir={tmp_path / "b"}'
+  ]
+  written = [path.stat().st_mtime_ns for path in views]
+  done = _run(*head)
+  assert done.returncode == 0, done.stderr
+  assert 'teacher cache' not in done.stderr
+  assert [path.stat().st_mtime_ns for path in views] == written
+  # Another seed, so that the run is not complete already.
+  os.truncate(views[1], 1000)
+  done = _run(*head, '--seed=2', f'--model_dir={tmp_path / "c"}')
+  assert done.returncode == 2 and not (tmp_path / 'c').exists()
+  (line,) = done.stderr.strip().splitlines()
+  assert str(views[1]) in line and 'remove this file' in line
+
+
 def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
   folder, _ = student
   distill = ['distill', '--experiment=digits_wrn10_1']

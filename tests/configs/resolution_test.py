@@ -35,6 +35,8 @@ def _resolved(text, steps_per_loop=100):
     ('task.train_data.global_batch_size=0', 'size: got 0, wants at least 1'),
     ('task.train_data.global_batch_size=798', 'at most the 797 training'),
     ('task.train_data.num_examples=50', 'at most the 50 training examples'),
+    ('task.train_data.views=-1', 'views: got -1, wants at least 0'),
+    ('task.train_data.augmentation_seed=-2', 'seed: got -2, wants at least -1'),
     ('task.validation_data.global_batch_size=0', 'wants at least 1'),
     ('trainer.epochs=0', 'trainer.epochs: got 0, wants more than 0'),
     ('trainer.momentum=1', 'trainer.momentum: got 1, wants .*less than 1'),
@@ -101,6 +103,26 @@ def test_lengths_follow_from_epochs():
   assert (trainer.train_steps, trainer.steps_per_loop) == (7, 2)
 
 
+@pytest.mark.parametrize('text, views', [
+    ('trainer.epochs=2.5', 3),
+    ('trainer.epochs=1', 1),
+    ('trainer.train_steps=13', 2),  # Of 12 steps in an epoch.
+    ('trainer.epochs=5,task.train_data.views=2', 2),
+])
+def test_views_follow_from_a_teacher_cache(text, views):
+  train_data = _resolved(text).task.train_data
+  assert train_data.augmentation_seed == -1
+  assert train_data.views == (2 if 'views' in text else 0)
+  text += ',task.objective.teacher_cache=cache'
+  train_data = _resolved(text).task.train_data
+  assert (train_data.views, train_data.augmentation_seed) == (views, 0)
+  train_data = _resolved(f'{text},task.train_data.augmentation_seed=7')
+  assert train_data.task.train_data.augmentation_seed == 7
+  # Without distillation nothing is cached.
+  alone = _resolved(f'{text},task.objective.kind=cross_entropy')
+  assert alone.task.train_data.augmentation_seed == -1
+
+
 def test_model_follows_the_dataset():
   model = _resolved('').task.model
   assert (model.image_shape, model.num_classes) == ((16, 16, 3), 10)
@@ -137,7 +159,8 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
       'teacher.depth=16,teacher.width=2,teacher.global_batch_size=32,'
       'teacher.epochs=4,teacher.l2=0.5,teacher.decay_fractions=[0.5],'
       'task.objective.teacher=[a],task.train_data.num_examples=90,'
-      'trainer.base_learning_rate=0.7,task.seed=2'
+      'trainer.base_learning_rate=0.7,task.seed=2,task.train_data.views=3,'
+      'task.train_data.augmentation_seed=0,task.objective.teacher_cache=b'
   ))
   member = configs.member_config(config, 1)
   model = member.task.model
@@ -147,6 +170,10 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert member.task.l2 == 0.5
   assert member.task.objective.kind == 'cross_entropy'
   assert member.task.objective.teacher == ()
+  assert member.task.objective.teacher_cache == ''
+  # The teacher sees new views in each epoch, however few the student's are.
+  data_config = member.task.train_data
+  assert (data_config.views, data_config.augmentation_seed) == (0, -1)
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)

@@ -11,6 +11,8 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
+from uncertainty_distill.configs.examples import TrainDataConfig
+from uncertainty_distill.configs.examples import ValidationDataConfig
 
 OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
 PERTURBED = ('auto', 'weights', 'activations')
@@ -55,47 +57,6 @@ class ModelConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class TrainDataConfig(hyperparams.Config):
-  """Training examples and their augmentation.
-
-  Attributes:
-    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file.
-    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    classes: Train and test on these only, () for all; they are numbered anew,
-      from 0 in this order. The test images of the others are then what
-      evaluation takes as out of distribution.
-    global_batch_size: Distinct examples in a step over all replicas; each is
-      seen by every member.
-    num_examples: Use only the first so many; 0 for all.
-    crop_padding: Pixels on each side before a random crop; 0 for none.
-    horizontal_flip: Whether to mirror half of the images.
-  """
-
-  name: str = 'cifar10'
-  data_dir: str = ''
-  classes: tuple[int, ...] = ()
-  global_batch_size: int = 128
-  num_examples: int = 0
-  crop_padding: int = 2
-  horizontal_flip: bool = True
-
-
-@dataclasses.dataclass
-class ValidationDataConfig(hyperparams.Config):
-  """Test examples, of the dataset that `train_data` names.
-
-  They never choose a checkpoint: it is the last one that counts.
-
-  Attributes:
-    global_batch_size: Examples in a step over all replicas.
-    num_examples: Use only the first so many; 0 for all.
-  """
-
-  global_batch_size: int = 500
-  num_examples: int = 0
-
-
-@dataclasses.dataclass
 class ObjectiveConfig(hyperparams.Config):
   """The loss of an example, averaged over the student's members.
 
@@ -110,6 +71,9 @@ class ObjectiveConfig(hyperparams.Config):
     temperature: Of both softmaxes in it.
     label_smoothing: Of the labels in the cross-entropy, 0..1.
     teacher: Folders of the teacher's runs, whose members are stacked.
+    teacher_cache: Folder of what teachers said of augmented views, made where
+      it is missing and shared by any number of students; empty to run the
+      teacher in every step. It is kept in float32 whatever the run computes in.
   """
 
   kind: str = 'cross_entropy'
@@ -117,6 +81,7 @@ class ObjectiveConfig(hyperparams.Config):
   temperature: float = 1.0
   label_smoothing: float = 0.0
   teacher: tuple[str, ...] = ()
+  teacher_cache: str = ''
 
 
 @dataclasses.dataclass

@@ -51,6 +51,7 @@ def resolve(
           f'{channels} channels'
       )
   _resolve_lengths(config, dataset.num_train, steps_per_loop)
+  _resolve_views(config, _steps_per_epoch(config, dataset.num_train))
   if config.trainer.optimizer_config == optimization.OptimizationConfig():
     config.trainer.optimizer_config = _published_optimizer(
         config.trainer,
@@ -93,6 +94,17 @@ def _resolve_lengths(
   trainer.validation_interval = trainer.validation_interval or max(
       epoch, steps // 10
   )
+
+
+def _resolve_views(config: ExperimentConfig, steps_per_epoch: int) -> None:
+  """Fixes the views where a teacher's logits of them are stored."""
+  objective, train_data = config.task.objective, config.task.train_data
+  if objective.kind == 'cross_entropy' or not objective.teacher_cache:
+    return
+  # One view an epoch, the last and incomplete one included.
+  epochs = -(-config.trainer.train_steps // steps_per_epoch)
+  train_data.views = train_data.views or epochs
+  train_data.augmentation_seed = max(train_data.augmentation_seed, 0)
 
 
 def _published_optimizer(
@@ -138,7 +150,8 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
     index: Of the member. Its seed follows from the student's and from this.
 
   Returns:
-    An experiment that trains a single network by itself.
+    An experiment that trains a single network by itself, on new views of its
+    own in each epoch.
   """
   member = copy.deepcopy(config)
   teacher = config.teacher
@@ -146,9 +159,13 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
   member.task.model.depth = teacher.depth
   member.task.model.width = teacher.width
   member.task.train_data.global_batch_size = teacher.global_batch_size
+  # A student may make do with few views; its teacher is to know the images.
+  member.task.train_data.views = 0
+  member.task.train_data.augmentation_seed = -1
   member.task.l2 = teacher.l2
   member.task.objective.kind = 'cross_entropy'
   member.task.objective.teacher = ()
+  member.task.objective.teacher_cache = ''
   member.task.seed = 1000 * (config.task.seed + 1) + index
   member.trainer.epochs = teacher.epochs
   member.trainer.decay_fractions = teacher.decay_fractions

@@ -37,6 +37,9 @@ _RANGES = {
     'task.train_data.global_batch_size': _AT_LEAST_1,
     'task.train_data.num_examples': _NOT_NEGATIVE,
     'task.train_data.crop_padding': _NOT_NEGATIVE,
+    'task.train_data.views': _NOT_NEGATIVE,
+    'task.train_data.augmentation_seed': (
+        lambda x: -1 <= x < 2**32, 'at least -1, less than 2^32'),
     'task.validation_data.global_batch_size': _AT_LEAST_1,
     'task.validation_data.num_examples': _NOT_NEGATIVE,
     'task.objective.kind': (

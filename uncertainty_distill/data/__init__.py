@@ -15,8 +15,10 @@ from uncertainty_distill.data.sources import load_dataset
 _ON_REQUEST = {
     'augment': 'augmentation',
     'augmentation_table': 'augmentation',
+    'AUGMENTATION_VERSION': 'augmentation',
     'evaluation_batches': 'pipeline',
     'training_batches': 'pipeline',
+    'view_batches': 'pipeline',
 }
 
 

@@ -1,13 +1,18 @@
 """Random crops and flips, as a pure function of (seed, view, example).
 
 A view is one augmentation of the whole training set. Epoch n trains on view n,
-so a run can be repeated, resumed at any step, and a teacher's logits can be
-stored for the very images that a student sees.
+or on view n mod V where there are V of them, so a run can be repeated, resumed
+at any step, and a teacher's logits can be stored for the very images that a
+student sees.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
+
+# To be raised when the same arguments begin to give other images: what was
+# stored for the old ones is then not taken for the new ones.
+AUGMENTATION_VERSION = 1
 
 
 def augmentation_table(

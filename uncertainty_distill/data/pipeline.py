@@ -1,13 +1,16 @@
-"""Batches for training and evaluation as tf.data, for one worker's replicas.
+"""Batches as tf.data, for one worker's replicas: to train on, to evaluate.
 
-Both take a `tf.distribute.InputContext`, or None where there is one replica,
+All take a `tf.distribute.InputContext`, or None where there is one replica,
 and yield one replica's batch at a time: that is what
 `strategy.distribute_datasets_from_function` wants.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
+from uncertainty_distill.data import replicas as replicas_lib
 from uncertainty_distill.data.augmentation import augment
 from uncertainty_distill.data.augmentation import augmentation_table
 from uncertainty_distill.data.sources import ImageDataset
@@ -21,6 +24,9 @@ def training_batches(
     seed: int,
     padding: int,
     flip: bool,
+    views: int = 0,
+    augmentation_seed: int | None = None,
+    teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
     start_step: int = 0,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -33,15 +39,21 @@ def training_batches(
   Args:
     dataset: The training examples.
     global_batch_size: Distinct examples in a step, over all replicas.
-    seed: Of the permutations and the augmentation.
+    seed: Of the permutations.
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether to mirror half of the images.
+    views: Epoch n trains on view n mod views; 0 for a new one in each epoch.
+    augmentation_seed: Of the views; None for `seed`.
+    teacher_logits: From a view's number, int64, to what a teacher says of it,
+      float16 [N, M, K], the examples in the dataset's order. It is called in
+      the graph, once in an epoch.
     start_step: The global step to begin with.
     context: Which replicas to feed.
 
   Returns:
-    Dataset of `images` uint8 [b, H, W, C] and `labels` int32 [b], b being the
-    batch of one replica.
+    Dataset of `images` uint8 [b, H, W, C], `labels` int32 [b] and, where they
+    are given, `teacher_logits` float16 [b, M, K], b being the batch of one
+    replica.
 
   Raises:
     InputError: If the replicas do not divide the batch, or if there are fewer
@@ -53,31 +65,33 @@ def training_batches(
         'global_batch_size', global_batch_size,
         f'at most the {num_examples} training examples',
     )
-  replicas, first, count = _replicas(context)
-  per_replica = _batch_of_one_replica(global_batch_size, replicas)
+  places = replicas_lib.places_in_order(
+      num_examples, global_batch_size, context, drop_remainder=True
+  )
   steps = num_examples // global_batch_size
+  if augmentation_seed is None:
+    augmentation_seed = seed
 
-  def indices_of_epoch(epoch):
-    rows = _permutation(num_examples, seed, epoch)[: steps * global_batch_size]
-    rows = tf.reshape(rows, [steps, replicas, per_replica])
-    mine = rows[:, first : first + count]
-    table = augmentation_table(num_examples, seed, epoch, padding, flip)
-    return tf.data.Dataset.from_tensor_slices(
-        (mine, tf.gather(table, mine))
-    ).unbatch()
+  def parts_of_epoch(epoch):
+    rows = tf.gather(_permutation(num_examples, seed, epoch), places)
+    view = epoch % views if views else epoch
+    table = augmentation_table(
+        num_examples, augmentation_seed, view, padding, flip
+    )
+    parts = {'rows': rows, 'table': tf.gather(table, rows)}
+    if teacher_logits:
+      # A view's logits are small beside the images, which are in memory: read
+      # in one piece they cost a step nothing, and need no Python to be read.
+      parts['teacher_logits'] = tf.gather(teacher_logits(view), rows)
+    return tf.data.Dataset.from_tensor_slices(parts)
 
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
-  return (
-      epochs.flat_map(indices_of_epoch)
+  return _read(
       # Indices are cheap to skip; images are read behind this.
-      .skip((start_step % steps) * count)
-      .map(
-          _reader(dataset, padding, flip),
-          num_parallel_calls=tf.data.AUTOTUNE,
-          deterministic=True,
-      )
-      .prefetch(tf.data.AUTOTUNE)
-      .with_options(_options())
+      epochs.flat_map(parts_of_epoch).skip(
+          (start_step % steps) * (len(places) // steps)
+      ),
+      _reader(dataset, padding, flip),
   )
 
 
@@ -93,13 +107,61 @@ def _reader(dataset: ImageDataset, padding: int, flip: bool):
   """Returns what reads and augments the examples of a batch."""
   images, labels = tf.constant(dataset.images), tf.constant(dataset.labels)
 
-  def read(rows, table):
+  def read(parts):
+    rows, table = parts.pop('rows'), parts.pop('table')
     batch = tf.gather(images, rows)
     if padding or flip:
       batch = augment(batch, table, padding)
-    return {'images': batch, 'labels': tf.gather(labels, rows)}
+    return {'images': batch, 'labels': tf.gather(labels, rows), **parts}
 
   return read
+
+
+def view_batches(
+    dataset: ImageDataset,
+    views: Sequence[int],
+    global_batch_size: int,
+    *,
+    seed: int,
+    padding: int,
+    flip: bool,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+  """Returns whole views, as training shows them, but in the dataset's order.
+
+  Args:
+    dataset: The training examples.
+    views: Their numbers, one after the other.
+    global_batch_size: Examples in a step over all replicas. A view's last batch
+      is filled up by its last example.
+    seed: Of the views.
+    padding: Pixels on each side before random crops; 0 for none.
+    flip: Whether to mirror half of the images.
+    context: Which replicas to feed.
+
+  Returns:
+    Dataset of `images` uint8 [b, H, W, C] and `labels` int32 [b]. The replicas'
+    batches side by side are the next examples of a view.
+
+  Raises:
+    InputError: If the replicas do not divide the batch.
+  """
+  num_examples = len(dataset.labels)
+  places = replicas_lib.places_in_order(
+      num_examples, global_batch_size, context
+  )
+  rows = tf.minimum(places, num_examples - 1)
+
+  def parts_of_view(view):
+    table = augmentation_table(num_examples, seed, view, padding, flip)
+    return tf.data.Dataset.from_tensor_slices(
+        {'rows': rows, 'table': tf.gather(table, rows)}
+    )
+
+  numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
+  return _read(
+      numbers.flat_map(parts_of_view), _reader(dataset, padding, flip)
+  )
 
 
 def evaluation_batches(
@@ -121,57 +183,27 @@ def evaluation_batches(
   Raises:
     InputError: If the replicas do not divide the batch.
   """
-  replicas, first, count = _replicas(context)
-  per_replica = _batch_of_one_replica(global_batch_size, replicas)
   num_examples = len(dataset.labels)
-  steps = -(-num_examples // global_batch_size)
   images, labels = tf.constant(dataset.images), tf.constant(dataset.labels)
 
-  def read(rows):
-    inside = rows < num_examples
-    rows = tf.minimum(rows, num_examples - 1)
+  def read(places):
+    rows = tf.minimum(places, num_examples - 1)
     return {
         'images': tf.gather(images, rows),
         'labels': tf.gather(labels, rows),
-        'mask': inside,
+        'mask': places < num_examples,
     }
 
-  rows = tf.reshape(
-      tf.range(steps * global_batch_size), [steps, replicas, per_replica]
+  places = replicas_lib.places_in_order(
+      num_examples, global_batch_size, context
   )
-  mine = tf.data.Dataset.from_tensor_slices(rows[:, first : first + count])
+  return _read(tf.data.Dataset.from_tensor_slices(places), read)
+
+
+def _read(parts: tf.data.Dataset, read: Callable) -> tf.data.Dataset:
+  """Makes batches of what says which examples they are of."""
   return (
-      mine.unbatch()
-      .map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+      parts.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
       .prefetch(tf.data.AUTOTUNE)
-      .with_options(_options())
+      .with_options(replicas_lib.options())
   )
-
-
-def _replicas(
-    context: tf.distribute.InputContext | None,
-) -> tuple[int, int, int]:
-  """Returns all replicas' number, this pipeline's first one, and its number."""
-  if context is None:
-    return 1, 0, 1
-  replicas = context.num_replicas_in_sync
-  count = replicas // context.num_input_pipelines
-  return replicas, context.input_pipeline_id * count, count
-
-
-def _batch_of_one_replica(global_batch_size: int, replicas: int) -> int:
-  if global_batch_size < 1 or global_batch_size % replicas:
-    raise InputError(
-        'global_batch_size', global_batch_size,
-        f'a positive multiple of the {replicas} replicas',
-    )
-  return global_batch_size // replicas
-
-
-def _options() -> tf.data.Options:
-  options = tf.data.Options()
-  # Each worker reads its own rows; TensorFlow must not shard them again.
-  options.experimental_distribute.auto_shard_policy = (
-      tf.data.experimental.AutoShardPolicy.OFF
-  )
-  return options

@@ -11,7 +11,8 @@
 
 One teacher, `deep_ensemble`, serves every student and every seed, as in the
 paper. It is trained once, from the experiment's `teacher` section, unless
-`task.objective.teacher` names run folders.
+`task.objective.teacher` names run folders. A `task.objective.teacher_cache` in
+`params_override` is made by the first student and read by all.
 """
 
 from __future__ import annotations

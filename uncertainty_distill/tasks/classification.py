@@ -15,6 +15,17 @@ from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
 
 
+def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
+  """Raises an InputError if head distillation cannot match the members."""
+  members = config.model.ensemble_size
+  if config.objective.kind == 'head' and teacher_size != members:
+    raise InputError(
+        '--objective', 'head',
+        f'as many teacher members ({teacher_size}) as student members '
+        f'({members})', 'set --ensemble_size, or take --objective=knowledge',
+    )
+
+
 @task_factory.register_task_cls(configs.TaskConfig)
 class ClassificationTask(base_task.Task):
   """Trains [B, H, W, C] -> [E, B, K] by the configured objective."""
@@ -22,31 +33,45 @@ class ClassificationTask(base_task.Task):
   # The key of what `train_step` minimises, for Model Garden's trainer.
   loss = 'loss'
 
+  def __init__(
+      self,
+      params: configs.TaskConfig,
+      stored_logits: teachers.LogitsCache | None = None,
+      **kwargs,
+  ):
+    """Takes what the task is.
+
+    Args:
+      params: The configuration, resolved.
+      stored_logits: The teacher's, with every view that is trained on; None to
+        run the teacher in every step.
+      **kwargs: Of `base_task.Task`.
+    """
+    super().__init__(params, **kwargs)
+    self._stored_logits = stored_logits
+
   def build_model(self) -> tf_keras.Model:
     """Builds the student, and loads its teacher where there is one.
 
     Raises:
       InputError: If the teacher does not fit the student.
     """
-    model_config = self.task_config.model
+    # First, so that its initial weights do not depend on there being a teacher.
+    model = modeling.build_model(**self.task_config.model.as_dict())
     self._teacher = self._load_teacher()
-    return modeling.build_model(**model_config.as_dict())
+    return model
 
   def _load_teacher(self) -> tf_keras.Model | None:
     objective, model = self.task_config.objective, self.task_config.model
     if objective.kind == 'cross_entropy':
       return None
+    if self._stored_logits is not None:
+      check_members(self.task_config, self._stored_logits.ensemble_size)
+      return None
     teacher = teachers.load_ensemble(
         objective.teacher, '--teacher', model.image_shape, model.num_classes
     )
-    members = teacher.ensemble_size
-    if objective.kind == 'head' and members != model.ensemble_size:
-      raise InputError(
-          '--objective', 'head',
-          f'as many teacher members ({members}) as student members '
-          f'({model.ensemble_size})',
-          'set --ensemble_size, or take --objective=knowledge',
-      )
+    check_members(self.task_config, teacher.ensemble_size)
     teacher.model.trainable = False
     return teacher.model
 
@@ -76,12 +101,18 @@ class ClassificationTask(base_task.Task):
       return data.evaluation_batches(
           dataset, params.global_batch_size, input_context
       )
+    stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
         dataset,
         params.global_batch_size,
-        seed=self.task_config.seed,
+        seed=seed,
         padding=params.crop_padding,
         flip=params.horizontal_flip,
+        views=params.views,
+        augmentation_seed=(
+            seed if params.augmentation_seed < 0 else params.augmentation_seed
+        ),
+        teacher_logits=stored.read if stored else None,
         start_step=start_step,
         context=input_context,
     )
@@ -94,7 +125,7 @@ class ClassificationTask(base_task.Task):
     if not training:
       return [statistics]
     names = ['cross_entropy', 'l2']
-    if self._teacher is not None:
+    if self.task_config.objective.kind != 'cross_entropy':
       names.append('distillation')
     return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
 
@@ -141,10 +172,7 @@ class ClassificationTask(base_task.Task):
   def train_step(self, inputs, model, optimizer, metrics=None):
     """Takes one step on one replica's batch; returns the loss's terms."""
     images, labels = inputs['images'], inputs['labels']
-    teacher_logits = None
-    if self._teacher is not None:
-      # Inference mode, on the very images that the student sees.
-      teacher_logits = self._teacher(images, training=False)
+    teacher_logits = self._teacher_logits(inputs)
     with tf.GradientTape() as tape:
       logits = model(images, training=True)
       terms = self.loss_terms(logits, teacher_logits, labels, model)
@@ -161,6 +189,15 @@ class ClassificationTask(base_task.Task):
     for mean in means:
       mean.update_state(terms[mean.name])
     return terms
+
+  def _teacher_logits(self, inputs):
+    """Returns [M, B, K], of the very images that the student sees."""
+    if 'teacher_logits' in inputs:
+      stored = tf.cast(inputs['teacher_logits'], tf.float32)
+      return tf.transpose(stored, [1, 0, 2])
+    if self._teacher is None:
+      return None
+    return self._teacher(inputs['images'], training=False)
 
   def _scale_fast(self, gradients, variables, model):
     """Gives alpha and gamma a learning rate of their own.

@@ -1,5 +1,9 @@
 """Teachers: models whose members' logits a student learns."""
 
+from uncertainty_distill.teachers.cache import as_stored
+from uncertainty_distill.teachers.cache import LogitsCache
+from uncertainty_distill.teachers.fingerprints import arrays_digest
+from uncertainty_distill.teachers.fingerprints import describe_teacher
 from uncertainty_distill.teachers.loading import Ensemble
 from uncertainty_distill.teachers.loading import is_saved_model
 from uncertainty_distill.teachers.loading import load_ensemble

@@ -82,10 +82,16 @@ def is_saved_model(path: str) -> bool:
   return os.path.isfile(os.path.join(path, 'saved_model.pb'))
 
 
-def _load_one(path: str, argument: str) -> Ensemble:
-  """Loads a run folder or a SavedModel."""
-  if is_saved_model(path):
-    return ServedModel(path).as_ensemble()
+def open_trained(path: str, argument: str) -> runs.RunFolder:
+  """Opens a run folder whose training has come to its end.
+
+  Args:
+    path: Of the folder.
+    argument: The flag that it comes from, for the message of an error.
+
+  Raises:
+    InputError: If it is no run, or not a complete one.
+  """
   run = runs.open_run(path, argument)
   if not run.is_complete:
     raise InputError(
@@ -93,6 +99,14 @@ def _load_one(path: str, argument: str) -> Ensemble:
         f'it is at step {run.step} of {run.config.trainer.train_steps}; '
         'run its command again',
     )
+  return run
+
+
+def _load_one(path: str, argument: str) -> Ensemble:
+  """Loads a run folder or a SavedModel."""
+  if is_saved_model(path):
+    return ServedModel(path).as_ensemble()
+  run = open_trained(path, argument)
   model = run.config.task.model
   return Ensemble(
       modeling.cast_weights(run.load_model()),

@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import runs
 from uncertainty_distill.train_lib import runner
 
 
@@ -36,6 +37,9 @@ def train_teacher(
   Raises:
     InputError: If the configuration or a folder is wrong.
   """
+  if config.task.objective.teacher_cache:
+    # Now rather than when the teacher is trained.
+    runs.make_writable(config.task.objective.teacher_cache, '--teacher_cache')
   paths = member_paths(directory, config.teacher.ensemble_size)
   for index, path in enumerate(paths):
     member = runner.resolve(configs.member_config(config, index))

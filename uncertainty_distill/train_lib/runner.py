@@ -17,6 +17,7 @@ from uncertainty_distill import progress
 from uncertainty_distill import runs
 from uncertainty_distill.tasks import ClassificationTask
 from uncertainty_distill.train_lib import summaries
+from uncertainty_distill.train_lib import teacher_cache
 from uncertainty_distill.train_lib.trainer import Trainer
 
 
@@ -58,19 +59,22 @@ def train(
     label: What to call it beside the progress bar.
 
   Raises:
-    InputError: If the configuration, the folder or the teacher is wrong.
+    InputError: If the configuration, the folder, the teacher or its cache is
+      wrong.
     KeyboardInterrupt: After saving a checkpoint.
   """
   run = runs.match_run(model_dir, config)
   if run.is_complete:
     return run
+  # First of all: it is made in float32, and leaves the random draws alone.
+  stored_logits = teacher_cache.prepare(config, strategy)
   tf_keras.backend.clear_session()
   tf_keras.utils.set_random_seed(config.task.seed)
   performance.set_mixed_precision_policy(
       config.runtime.mixed_precision_dtype or 'float32'
   )
   with strategy.scope():
-    task = ClassificationTask(config.task)
+    task = ClassificationTask(config.task, stored_logits)
     model = task.build_model()
     optimizer = task.create_optimizer(
         config.trainer.optimizer_config, config.runtime

@@ -34,6 +34,7 @@ def train(
   config = copy.deepcopy(config)
   config.task.objective.kind = 'cross_entropy'
   config.task.objective.teacher = ()
+  config.task.objective.teacher_cache = ''
   checks.check(config, strategy)
   return train_lib.train(
       train_lib.resolve(config), model_dir, strategy, evaluate, label

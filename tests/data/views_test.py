@@ -1,0 +1,120 @@
+"""Tests of views that cycle, and of a teacher's logits beside the images."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uncertainty_distill import data
+
+_SPEC = data.DatasetSpec(
+    'numbers', (4, 4, 3), 13, 13, 0, (0.5,) * 3, (0.25,) * 3
+)
+_OPTIONS = {'padding': 1, 'flip': True}
+
+
+def _dataset():
+  """Returns 13 examples whose label is their index."""
+  images = np.random.default_rng(0).integers(0, 256, (13, 4, 4, 3))
+  return data.ImageDataset(
+      _SPEC, images.astype(np.uint8), np.arange(13, dtype=np.int32)
+  )
+
+
+def _views(dataset, count, seed):
+  """Returns whole views, uint8 [count, N, H, W, C]."""
+  return np.stack([
+      data.augment(
+          dataset.images, data.augmentation_table(13, seed, n, 1, True), 1
+      )
+      for n in range(count)
+  ])
+
+
+def _stored(view):
+  """Says which view and example it is of: float16 [13, 2, 3]."""
+  rows = tf.cast(tf.range(13), tf.float16)[:, None, None]
+  return 100 * tf.cast(view, tf.float16) + tf.tile(rows, [1, 2, 3])
+
+
+def _take(count, **kwargs):
+  batches = data.training_batches(_dataset(), 4, **_OPTIONS, **kwargs)
+  taken = list(batches.take(count).as_numpy_iterator())
+  return {key: np.concatenate([b[key] for b in taken]) for key in taken[0]}
+
+
+def test_views_cycle():
+  # Three steps an epoch; epochs 0 to 4 train on views 0, 1, 0, 1, 0.
+  taken = _take(15, seed=3, views=2, augmentation_seed=8)
+  views = _views(_dataset(), 2, 8)
+  order = np.repeat([0, 1, 0, 1, 0], 12)
+  np.testing.assert_array_equal(taken['images'], views[order, taken['labels']])
+  # The examples still come in another order in every epoch.
+  epochs = taken['labels'].reshape(5, 12)
+  assert len({tuple(epoch) for epoch in epochs}) == 5
+
+
+def test_views_for_all_epochs_are_those_without_end():
+  endless = _take(9, seed=3)
+  enough = _take(9, seed=3, views=3)
+  short = _take(9, seed=3, views=2)
+  for key in 'images', 'labels':
+    np.testing.assert_array_equal(enough[key], endless[key])
+  assert (short['images'][:24] == endless['images'][:24]).all()
+  assert (short['images'][24:] != endless['images'][24:]).any()
+
+
+def test_seeds_of_order_and_views_are_apart():
+  one, two = (_take(3, seed=s, augmentation_seed=5) for s in (3, 4))
+  assert (one['labels'] != two['labels']).any()
+  views = _views(_dataset(), 1, 5)[0]
+  for taken in one, two:
+    np.testing.assert_array_equal(taken['images'], views[taken['labels']])
+  # By default they are one.
+  default, given = _take(3, seed=3), _take(3, seed=3, augmentation_seed=3)
+  np.testing.assert_array_equal(default['images'], given['images'])
+
+
+@pytest.mark.parametrize('start_step', [0, 1, 5])
+@pytest.mark.parametrize('pipelines, replicas', [(1, 1), (1, 2), (2, 4)])
+def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
+  per_pipeline = replicas // pipelines
+  for pipeline in range(pipelines):
+    context = tf.distribute.InputContext(pipelines, pipeline, replicas)
+    # Seven steps, over the ends of two epochs at least.
+    taken = _take(
+        7 * per_pipeline, seed=3, views=2, teacher_logits=_stored,
+        start_step=start_step, context=context,
+    )
+    epochs = np.repeat(np.arange(start_step, start_step + 7) // 3, 4 // pipelines)
+    want = 100 * (epochs % 2) + taken['labels']
+    assert taken['teacher_logits'].shape == (len(want), 2, 3)
+    assert (taken['teacher_logits'] == want[:, None, None]).all()
+
+
+def test_logits_have_static_shapes():
+  batches = data.training_batches(
+      _dataset(), 6, seed=0, **_OPTIONS, teacher_logits=_stored,
+      context=tf.distribute.InputContext(1, 0, 2),
+  )
+  spec = batches.element_spec['teacher_logits']
+  assert (spec.shape, spec.dtype) == ((3, 2, 3), tf.float16)
+
+
+@pytest.mark.parametrize('batch, pipelines, replicas', [
+    (5, 1, 1), (13, 1, 1), (26, 1, 1), (6, 1, 2), (8, 2, 4),
+])
+def test_whole_views_in_order(batch, pipelines, replicas):
+  dataset, per_pipeline = _dataset(), replicas // pipelines
+  steps = -(-13 // batch)
+  taken = []
+  for pipeline in range(pipelines):
+    batches = data.view_batches(
+        dataset, [2, 0], batch, seed=8, **_OPTIONS,
+        context=tf.distribute.InputContext(pipelines, pipeline, replicas),
+    )
+    images = np.stack([b['images'] for b in batches.as_numpy_iterator()])
+    taken.append(images.reshape(2, steps, -1, 4, 4, 3))
+    assert len(images) == 2 * steps * per_pipeline
+  # The pipelines side by side in each step; what fills up the last is cut off.
+  joined = np.concatenate(taken, axis=2).reshape(2, -1, 4, 4, 3)[:, :13]
+  np.testing.assert_array_equal(joined, _views(dataset, 3, 8)[[2, 0]])
