@@ -110,6 +110,8 @@ class ObjectiveConfig(hyperparams.Config):
     temperature: Of both softmaxes in it.
     label_smoothing: Of the labels in the cross-entropy, 0..1.
     teacher: Folders of the teacher's runs, whose members are stacked.
+    weight_tie: Of the squared distance of member i's kernels to those of the
+      teacher's member i, a plain network of the student's depth and width.
   """
 
   kind: str = 'cross_entropy'
@@ -117,6 +119,7 @@ class ObjectiveConfig(hyperparams.Config):
   temperature: float = 1.0
   label_smoothing: float = 0.0
   teacher: tuple[str, ...] = ()
+  weight_tie: float = 0.0
 
 
 @dataclasses.dataclass

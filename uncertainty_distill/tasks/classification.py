@@ -30,7 +30,12 @@ class ClassificationTask(base_task.Task):
     """
     model_config = self.task_config.model
     self._teacher = self._load_teacher()
-    return modeling.build_model(**model_config.as_dict())
+    model = modeling.build_model(**model_config.as_dict())
+    objective = self.task_config.objective
+    if objective.weight_tie:
+      teachers.check_weights(objective.teacher, model_config)
+      self._tied = teachers.pair_weights(model, self._teacher)
+    return model
 
   def _load_teacher(self) -> tf_keras.Model | None:
     objective, model = self.task_config.objective, self.task_config.model
@@ -96,6 +101,8 @@ class ClassificationTask(base_task.Task):
     names = ['cross_entropy', 'l2']
     if self._teacher is not None:
       names.append('distillation')
+    if self.task_config.objective.weight_tie:
+      names.append('weight_tie')
     return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
 
   def loss_terms(
@@ -107,8 +114,9 @@ class ClassificationTask(base_task.Task):
   ) -> dict[str, tf.Tensor]:
     """Returns the loss and its terms, unweighted, as means over the batch.
 
-    loss = (1 - w) cross_entropy + w distillation + lambda l2, where the
-    distillation term is T^2 KL(teacher || student) and l2 is sum(w^2).
+    loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
+    where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
+    and weight_tie is the squared distance to the teacher's weights.
 
     Args:
       logits: [E, B, K].
@@ -136,7 +144,11 @@ class ClassificationTask(base_task.Task):
       )
       weight = config.weight
       fit = (1 - weight) * cross_entropy + weight * terms['distillation']
-    return {**terms, 'loss': fit + self.task_config.l2 * l2}
+    loss = fit + self.task_config.l2 * l2
+    if config.weight_tie:
+      terms['weight_tie'] = losses.weight_tie(self._tied)
+      loss += config.weight_tie * terms['weight_tie']
+    return {**terms, 'loss': loss}
 
   def train_step(self, inputs, model, optimizer, metrics=None):
     """Takes one step on one replica's batch; returns the loss's terms."""
