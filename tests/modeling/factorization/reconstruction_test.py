@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import scipy.optimize
+import tensorflow as tf
 
+from uncertainty_distill import losses
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
 from uncertainty_distill.modeling.factorization import reconstruction
@@ -97,6 +99,33 @@ def test_more_rank_gives_less_error():
   ]
   assert errors == sorted(errors, reverse=True)
   assert errors[0] - errors[2] > 0.01
+
+
+def test_the_tie_pulls_nowhere_at_the_optimum():
+  kernels = _random((3, 3, 6, 9))
+  found = factorization.reconstruct(
+      kernels, restarts=1, sweeps=500, tolerance=1e-9
+  )
+  factors = found.factors
+  constants = [tf.constant(kernel) for kernel in kernels]
+
+  def pull(scale):
+    """Returns the tie, and the most that it changes with a weight's size."""
+    weights = [
+        tf.Variable(scale * w)
+        for w in (factors.kernel, factors.alpha, factors.gamma)
+    ]
+    with tf.GradientTape() as tape:
+      distance = losses.weight_tie([(*weights, constants)])
+    gradients = tape.gradient(distance, weights)
+    return distance, max(
+        np.abs(w * g).max() for w, g in zip(weights, gradients)
+    )
+
+  total = sum(np.sum(kernel**2) for kernel in kernels)
+  distance, rest = pull(1.0)
+  np.testing.assert_allclose(distance / total, found.history[-1], rtol=1e-5)
+  assert rest < 1e-2 * pull(1.1)[1]
 
 
 def test_one_seed_gives_one_result():

@@ -2,13 +2,14 @@
 
 A network computes the same if the channels between two layers change places, so
 that two members may differ by no more than that (appendix A of Mariet et al.
-2020, "Distilling Ensembles Improves Uncertainty Estimates"). The order sought is
-that which makes a member's weights most like the first member's: the sum over
-all parameters of their products. It is found group by group, a group being the
+2020, "Distilling Ensembles Improves Uncertainty Estimates"). The order sought
+makes a member's weights most like the first member's, by the sum over all
+parameters of their products. It is found group by group, a group being the
 channels that one permutation moves, each by a linear assignment given the
 others, until nothing improves: weight matching of Ainsworth et al. 2023, "Git
 Re-Basin". Channels that are added belong to one group, so that a residual
-stream has one permutation.
+stream has one permutation. Where it ends is an optimum for one group at a time,
+and need not be the best order there is.
 """
 
 from __future__ import annotations

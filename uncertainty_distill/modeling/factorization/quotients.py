@@ -1,6 +1,6 @@
 """Hadamard quotients of the weights of two members, and their rank.
 
-If W_i = W0 o R_i and W_j = W0 o R_j, then W_i / W_j = R_i / R_j, whatever W0 is:
+If W_i = W0 o R_i and W_j = W0 o R_j, then W_i / W_j = R_i / R_j, whatever W0:
 the quotient tells of the perturbations alone. In a convolution it is therefore
 the same for all pixels, one matrix [Cin, Cout].
 """
@@ -65,9 +65,8 @@ def hadamard_quotient(
   ours, its = factors.as_matrices([numerator, denominator]).astype(np.float64)
   squares = np.sum(its * its, axis=0)
   defined = squares > 0
-  matrix = np.where(
-      defined, np.sum(ours * its, axis=0) / np.where(defined, squares, 1), np.nan
-  )
+  products = np.sum(ours * its, axis=0)
+  matrix = np.where(defined, products / np.where(defined, squares, 1), np.nan)
   residual = factors.relative_error([ours], [its * np.nan_to_num(matrix)])
   return Quotient(matrix, np.argwhere(~defined), residual)
 

@@ -1,4 +1,4 @@
-"""The BatchEnsemble closest to an ensemble's weights, by alternating least squares.
+"""The BatchEnsemble closest to an ensemble: alternating least squares.
 
 min over W0 and R_i of sum_i ||W0 o R_i - W_i||^2, each R_i of rank k at most
 (footnote 1 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
@@ -174,7 +174,7 @@ def low_rank(
 
 
 def _descend(gram, alpha, gamma, sweeps, tolerance, target):
-  """Sweeps from a start; returns alpha, gamma, the history, and whether it ended.
+  """Sweeps from a start; returns alpha, gamma, history, and if it converged.
 
   After each sweep a step further along its way is tried, and taken if it lowers
   the error: the closed forms alone creep along narrow valleys.
@@ -203,10 +203,10 @@ def _descend(gram, alpha, gamma, sweeps, tolerance, target):
 
 
 def _solve(squares, products, factors):
-  """Returns the best alpha [k, E, Cin] given gamma [k, E, Cout], or the reverse.
+  """Returns the best alpha [k, E, Cin] given gamma [k, E, Cout], or reversed.
 
-  For each member i and input channel c it minimises, over a in R^k,
-  sum_o squares[c, o] (gamma_i[:, o]^T a)^2 - 2 products[i, c, o] gamma_i[:, o]^T a.
+  For each member i and input channel c it minimises over a in R^k, with
+  g = gamma_i[:, o], sum_o squares[c, o] (g^T a)^2 - 2 products[i, c, o] g^T a.
 
   Args:
     squares: [Cin, Cout], transposed for the reverse.

@@ -5,25 +5,24 @@ W_i = W0 o R_i (section 2 of Mariet et al. 2020, "Distilling Ensembles Improves
 Uncertainty Estimates"). W0 is free, so R is only known up to a factor of its
 own for each pair of channels (c, o), the same for all members.
 
-Rank 1 (theorem 1). Where no member's weights are 0, there are such W0 and R_i if
-and only if every W_i / W_1 has rank 1, being the same for all pixels.
-  Only if: W_i / W_1 = R_i / R_1 = (alpha_i / alpha_1) (gamma_i / gamma_1)^T.
-  If: take W0 = W_1 and R_i = W_i / W_1.
-The same holds with any member j instead of the first, and only W_j must be
-without zeros, since nothing is divided by another.
+Rank 1 (theorem 1). Where some member j has no zeros, there are such W0 and R_i
+if and only if every W_i / W_j is one matrix for all pixels, of rank 1 or 0.
+  Only if: W_i / W_j = R_i / R_j = (alpha_i / alpha_j) (gamma_i / gamma_j)^T.
+  If: take W0 = W_j and R_i = W_i / W_j.
 
-Rank k (remark 2).
-  Necessary, for any k: for each (c, o) the vectors over the pixels of W_1[c, o],
+Rank k.
+  Necessary, for any k: at each (c, o) the vectors over the pixels W_1[c, o],
   ..., W_E[c, o] are multiples of one vector, W0[c, o]. In matrices without
   pixels that is no condition.
   Sufficient: all W_i / W_j have rank k at most, for some j. Take W0 = W_j.
-  This is not necessary from rank 2 on: the quotient R_i / R_j of two matrices of
-  rank 2 has full rank in general. What is necessary and sufficient is a matrix S
+  That is not necessary from rank 2 on: the quotient R_i / R_j of two matrices
+  of rank 2 has full rank in general. Necessary and sufficient is a matrix S
   without zeros such that every S o (W_i / W_j) has rank k at most: a problem
   like that of projective depths, and not one of linear algebra. So where the
   sufficient condition fails, S is searched for by alternating least squares,
   from the start at which the vectors over members have unit length. What it
-  finds is proved by the weights that it returns; that it finds none is no proof.
+  finds is proved by the weights that it returns; that it finds none is no
+  proof.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _SWEEPS = 5000
 def find_parameterization(
     kernels: Sequence[np.ndarray], rank: int = 1, tolerance: float = 1e-5
 ) -> factors.Factors | None:
-  """Returns the BatchEnsemble whose members have these weights, if there is one.
+  """Returns the BatchEnsemble whose members have these weights, if any.
 
   Args:
     kernels: W_1, ..., W_E of one layer, [Cin, Cout] or [h, w, Cin, Cout].
@@ -53,8 +52,8 @@ def find_parameterization(
 
   Returns:
     W0, alpha and gamma in the layers' layout, or None. None is a proof that
-    there is none for rank 1, and for any rank where members differ from pixel to
-    pixel; see above for the rest.
+    there is none for rank 1, and for any rank where pixels stand in its way;
+    see above for the rest.
 
   Raises:
     InputError: If the kernels differ in shape, if the rank is below 1 or above
