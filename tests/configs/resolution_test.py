@@ -29,6 +29,11 @@ def _resolved(text, steps_per_loop=100):
     ('task.objective.weight=1.1', 'weight: got 1.1, wants 0 to 1'),
     ('task.objective.temperature=0', 'temperature: got 0, wants more than'),
     ('task.objective.label_smoothing=1', 'label_smoothing: got 1, wants'),
+    ('task.objective.weight_tie=-1', 'weight_tie: got -1, wants at least'),
+    ('task.objective.weight_tie=1,task.objective.kind=cross_entropy',
+     'weight_tie: got 1, wants 0 where there is no teacher'),
+    ('task.objective.weight_tie=1,task.model.ensemble_size=1',
+     'weight_tie: got 1, wants 0 where .*no BatchEnsemble'),
     ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
     ('task.seed=-1', 'task.seed: got -1, wants at least 0'),
     ('task.seed=4294967296', 'task.seed: .*, less than 2'),
@@ -160,7 +165,8 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
       'teacher.epochs=4,teacher.l2=0.5,teacher.decay_fractions=[0.5],'
       'task.objective.teacher=[a],task.train_data.num_examples=90,'
       'trainer.base_learning_rate=0.7,task.seed=2,task.train_data.views=3,'
-      'task.train_data.augmentation_seed=0,task.objective.teacher_cache=b'
+      'task.train_data.augmentation_seed=0,task.objective.teacher_cache=b,'
+      'task.objective.weight_tie=0.1'
   ))
   member = configs.member_config(config, 1)
   model = member.task.model
@@ -174,6 +180,7 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   # The teacher sees new views in each epoch, however few the student's are.
   data_config = member.task.train_data
   assert (data_config.views, data_config.augmentation_seed) == (0, -1)
+  assert member.task.objective.weight_tie == 0
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)

@@ -98,6 +98,12 @@ def test_what_check_finds(text, message):
     ('task.objective.kind=head,teacher.ensemble_size=3',
      r'teacher members \(3\) as student members \(4\)'),
     ('task.objective.kind=cross_entropy', 'wants knowledge or head'),
+    ('task.objective.weight_tie=0.1,teacher.ensemble_size=3',
+     "teacher.ensemble_size: got 3, wants the student's 4, for task.obj"),
+    ('task.objective.weight_tie=0.1,teacher.width=2',
+     "teacher.width: got 2, wants the student's 1, for task.objective"),
+    ('task.objective.weight_tie=0.1,task.objective.teacher=[a,b]',
+     r"'2 folders', wants one for each of the student's 4 members"),
     ('evaluation.corruptions=[fog_machine]', 'corruption: '),
     ('task.objective.teacher=[gone]', "gone', wants a run folder.*missing"),
 ])

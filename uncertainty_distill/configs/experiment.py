@@ -74,6 +74,8 @@ class ObjectiveConfig(hyperparams.Config):
     teacher_cache: Folder of what teachers said of augmented views, made where
       it is missing and shared by any number of students; empty to run the
       teacher in every step. It is kept in float32 whatever the run computes in.
+    weight_tie: Of the squared distance of member i's kernels to those of the
+      teacher's member i, a plain network of the student's depth and width.
   """
 
   kind: str = 'cross_entropy'
@@ -82,6 +84,7 @@ class ObjectiveConfig(hyperparams.Config):
   label_smoothing: float = 0.0
   teacher: tuple[str, ...] = ()
   teacher_cache: str = ''
+  weight_tie: float = 0.0
 
 
 @dataclasses.dataclass

@@ -166,6 +166,7 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
   member.task.objective.kind = 'cross_entropy'
   member.task.objective.teacher = ()
   member.task.objective.teacher_cache = ''
+  member.task.objective.weight_tie = 0.0
   member.task.seed = 1000 * (config.task.seed + 1) + index
   member.trainer.epochs = teacher.epochs
   member.trainer.decay_fractions = teacher.decay_fractions

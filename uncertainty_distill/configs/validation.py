@@ -9,6 +9,7 @@ from official.modeling import optimization
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.experiment import OBJECTIVES
 from uncertainty_distill.configs.experiment import PERTURBED
+from uncertainty_distill.configs.experiment import TaskConfig
 from uncertainty_distill.errors import InputError
 
 _POSITIVE = (lambda x: x > 0, 'more than 0')
@@ -48,6 +49,7 @@ _RANGES = {
     'task.objective.temperature': _POSITIVE,
     'task.objective.label_smoothing': (
         lambda x: 0 <= x < 1, 'at least 0, less than 1'),
+    'task.objective.weight_tie': _NOT_NEGATIVE,
     'task.l2': _NOT_NEGATIVE,
     'task.fast_weight_learning_rate_multiplier': _NOT_NEGATIVE,
     'task.seed': (lambda x: 0 <= x < 2**32, 'at least 0, less than 2^32'),
@@ -96,10 +98,23 @@ def validate(config: ExperimentConfig) -> None:
     value = _get(config, path)
     if not holds(value):
       raise InputError(path, value, wants)
+  _check_weight_tie(config.task)
   _check_optimizer(
       config.trainer.optimizer_config,
       config.task.fast_weight_learning_rate_multiplier,
   )
+
+
+def _check_weight_tie(task: TaskConfig) -> None:
+  """Raises an InputError if weights are tied that have no counterpart."""
+  objective = task.objective
+  if not objective.weight_tie:
+    return
+  if objective.kind == 'cross_entropy' or task.model.ensemble_size == 1:
+    raise InputError(
+        'task.objective.weight_tie', objective.weight_tie,
+        '0 where there is no teacher, or no BatchEnsemble',
+    )
 
 
 def _check_optimizer(

@@ -18,6 +18,16 @@ def fast_weights(model: tf.Module) -> list[tf.Variable]:
   ]
 
 
+def kernel_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
+  """Returns the convolutions and dense layers of a network, in its order.
+
+  In a Wide ResNet the order is that of its one definition, so that the lists of
+  two networks of one depth, plain ones or BatchEnsembles, go together.
+  """
+  with_kernel = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
+  return [layer for layer in model.layers if isinstance(layer, with_kernel)]
+
+
 def regularized_weights(model: tf.Module) -> list[tf.Variable]:
   """Returns what L2 applies to in the published baselines.
 

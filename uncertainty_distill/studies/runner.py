@@ -80,6 +80,7 @@ def _check(study: Study, strategy: tf.distribute.Strategy) -> None:
     config = study.system_config(label, study.seeds[0])
     workflow.check(config, strategy)
     if config.task.objective.kind != 'cross_entropy':
+      workflow.check_weight_tie(config)
       # A given teacher is checked like one that is still to be trained.
       config.task.objective.teacher = ()
       config.teacher.ensemble_size = members

@@ -59,21 +59,37 @@ class ClassificationTask(base_task.Task):
     # First, so that its initial weights do not depend on there being a teacher.
     model = modeling.build_model(**self.task_config.model.as_dict())
     self._teacher = self._load_teacher()
+    if self.task_config.objective.weight_tie:
+      self._tied = self._tie_weights(model)
     return model
 
   def _load_teacher(self) -> tf_keras.Model | None:
-    objective, model = self.task_config.objective, self.task_config.model
-    if objective.kind == 'cross_entropy':
+    if self.task_config.objective.kind == 'cross_entropy':
       return None
     if self._stored_logits is not None:
       check_members(self.task_config, self._stored_logits.ensemble_size)
       return None
-    teacher = teachers.load_ensemble(
-        objective.teacher, '--teacher', model.image_shape, model.num_classes
-    )
+    teacher = self._load_ensemble()
     check_members(self.task_config, teacher.ensemble_size)
-    teacher.model.trainable = False
     return teacher.model
+
+  def _load_ensemble(self) -> teachers.Ensemble:
+    model = self.task_config.model
+    teacher = teachers.load_ensemble(
+        self.task_config.objective.teacher, '--teacher', model.image_shape,
+        model.num_classes,
+    )
+    teacher.model.trainable = False
+    return teacher
+
+  def _tie_weights(self, model):
+    """Returns the student's kernels beside the teacher's."""
+    teachers.check_weights(
+        self.task_config.objective.teacher, self.task_config.model
+    )
+    # Stored logits spare the steps the teacher's network, not its weights.
+    teacher = self._teacher or self._load_ensemble().model
+    return teachers.pair_weights(model, teacher)
 
   def initialize(self, model: tf_keras.Model):
     """Leaves the initial weights as they are; Model Garden would load some."""
@@ -127,6 +143,8 @@ class ClassificationTask(base_task.Task):
     names = ['cross_entropy', 'l2']
     if self.task_config.objective.kind != 'cross_entropy':
       names.append('distillation')
+    if self.task_config.objective.weight_tie:
+      names.append('weight_tie')
     return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
 
   def loss_terms(
@@ -138,8 +156,9 @@ class ClassificationTask(base_task.Task):
   ) -> dict[str, tf.Tensor]:
     """Returns the loss and its terms, unweighted, as means over the batch.
 
-    loss = (1 - w) cross_entropy + w distillation + lambda l2, where the
-    distillation term is T^2 KL(teacher || student) and l2 is sum(w^2).
+    loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
+    where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
+    and weight_tie is the squared distance to the teacher's weights.
 
     Args:
       logits: [E, B, K].
@@ -167,7 +186,11 @@ class ClassificationTask(base_task.Task):
       )
       weight = config.weight
       fit = (1 - weight) * cross_entropy + weight * terms['distillation']
-    return {**terms, 'loss': fit + self.task_config.l2 * l2}
+    loss = fit + self.task_config.l2 * l2
+    if config.weight_tie:
+      terms['weight_tie'] = losses.weight_tie(self._tied)
+      loss += config.weight_tie * terms['weight_tie']
+    return {**terms, 'loss': loss}
 
   def train_step(self, inputs, model, optimizer, metrics=None):
     """Takes one step on one replica's batch; returns the loss's terms."""

@@ -22,6 +22,7 @@ def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
       'objective': task['objective']['kind'],
       'distillation_weight': task['objective']['weight'],
       'temperature': task['objective']['temperature'],
+      'weight_tie': task['objective']['weight_tie'],
       'dataset': task['train_data']['name'],
       'batch_size': task['train_data']['global_batch_size'],
       **{k: task['model'][k] for k in ('depth', 'width', 'ensemble_size')},

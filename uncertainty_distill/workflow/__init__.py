@@ -6,6 +6,7 @@ from uncertainty_distill.workflow.assessment import SAVED_MODEL
 from uncertainty_distill.workflow.assessment import System
 from uncertainty_distill.workflow.checks import check
 from uncertainty_distill.workflow.checks import check_teacher
+from uncertainty_distill.workflow.checks import check_weight_tie
 from uncertainty_distill.workflow.checks import teacher_size
 from uncertainty_distill.workflow.training import distill
 from uncertainty_distill.workflow.training import train

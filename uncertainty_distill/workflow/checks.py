@@ -129,6 +129,28 @@ def teacher_size(config: configs.ExperimentConfig) -> int:
   ).ensemble_size
 
 
+def check_weight_tie(config: configs.ExperimentConfig) -> None:
+  """Finds a teacher whose weights the student's cannot be tied to.
+
+  Raises:
+    InputError: If they are tied, and the teacher, given or still to be trained,
+      has not one plain network of the student's depth and width a member.
+  """
+  objective, model = config.task.objective, config.task.model
+  if not objective.weight_tie:
+    return
+  if objective.teacher:
+    teachers.check_weights(objective.teacher, model)
+    return
+  for name in 'ensemble_size', 'depth', 'width':
+    got, wanted = getattr(config.teacher, name), getattr(model, name)
+    if got != wanted:
+      raise InputError(
+          f'teacher.{name}', got, f"the student's {wanted}, for "
+          'task.objective.weight_tie'
+      )
+
+
 def check_teacher(config: configs.ExperimentConfig) -> None:
   """Finds mistakes about a student's teacher before anything is trained.
 

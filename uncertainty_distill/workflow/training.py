@@ -67,6 +67,7 @@ def distill(
   config = copy.deepcopy(config)
   checks.check(config, strategy)
   checks.check_teacher(config)
+  checks.check_weight_tie(config)
   objective = config.task.objective
   trains_teacher = not objective.teacher
   if trains_teacher:

@@ -1,0 +1,82 @@
+"""Tests of a teacher's weights beside a student's, and of what is refused."""
+
+import pytest
+import tensorflow as tf
+
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import modeling
+from uncertainty_distill import runs
+from uncertainty_distill import serving
+from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
+
+
+def _config(**model):
+  config = configs.load_config('digits_wrn10_1')
+  config.task.model.override({'ensemble_size': 2, **model})
+  return configs.resolve(config, data.dataset_spec('digits'))
+
+
+def _network(**model):
+  return modeling.build_model(**_config(**model).task.model.as_dict())
+
+
+def _run(path, **model):
+  runs.claim_run(str(path), _config(**model))
+  return str(path)
+
+
+@pytest.mark.parametrize('depth, width', [(10, 1), (10, 2), (16, 1)])
+def test_pairs_are_of_one_place_in_the_network(depth, width):
+  shape = {'depth': depth, 'width': width}
+  student = _network(**shape)
+  members = [_network(ensemble_size=1, **shape) for _ in range(2)]
+  pairs = teachers.pair_weights(student, modeling.DeepEnsemble(members))
+  # The definition names each place, and each name is there once.
+  names = {
+      layer.kernel.ref(): (index, layer.name)
+      for index, model in enumerate((student, *members))
+      for layer in model.layers if hasattr(layer, 'kernel')
+  }
+  fast = [v.ref() for *pair, _ in pairs for v in pair[1:]]
+  assert fast == [v.ref() for v in modeling.fast_weights(student)]
+  assert len(pairs) == len(names) / 3
+  for kernel, _, _, targets in pairs:
+    _, name = names[kernel.ref()]
+    # The very variables: no copies.
+    assert [names[w.ref()] for w in targets] == [(1, name), (2, name)]
+    assert {w.shape for w in targets} == {kernel.shape}
+
+
+def test_accepts_plain_networks_of_the_same_shapes(tmp_path):
+  paths = [_run(tmp_path / name, ensemble_size=1) for name in 'ab']
+  teachers.check_weights(paths, _config().task.model)
+
+
+@pytest.mark.parametrize('other, message', [
+    ({'ensemble_size': 1, 'width': 2}, 'single WRN-10-1, .*one is WRN-10-2'),
+    ({'ensemble_size': 1, 'depth': 16}, 'one is WRN-16-1 with 1 members'),
+    ({'ensemble_size': 2}, 'this one is WRN-10-1 with 2 members'),
+])
+def test_refuses_other_networks(other, message, tmp_path):
+  fits = _run(tmp_path / 'fits', ensemble_size=1)
+  path = _run(tmp_path / 'other', **other)
+  with pytest.raises(InputError, match=message) as raised:
+    teachers.check_weights([fits, path], _config().task.model)
+  assert str(raised.value).startswith(f"--teacher: got '{path}'")
+
+
+def test_refuses_another_number_of_members(tmp_path):
+  path = _run(tmp_path / 'fits', ensemble_size=1)
+  with pytest.raises(InputError, match="got '3 folders', wants one for each"):
+    teachers.check_weights([path] * 3, _config().task.model)
+
+
+def test_refuses_a_saved_model(tmp_path):
+  path = str(tmp_path / 'served')
+  model = _network(ensemble_size=1)
+  serving.export_saved_model(model, model.input_shape[1:], path)
+  assert tf.saved_model.contains_saved_model(path)
+  with pytest.raises(InputError, match='SavedModel does not show its weights'):
+    teachers.check_weights([path, path], _config().task.model)

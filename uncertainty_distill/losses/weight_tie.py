@@ -1,0 +1,107 @@
+"""A penalty that ties a BatchEnsemble's weights to those of a deep ensemble.
+
+In what follows W0 is the shared kernel of a layer, R_e = sum_r alpha_{r,e}
+gamma_{r,e}^T the perturbation of student member e, of input and output
+channels, and W_e the kernel of teacher member e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from uncertainty_distill import errors
+
+# Of the teacher's squared norm. Below it the expanded square has lost two of
+# float32's seven digits, and is taken from the differences instead.
+_CANCELLED = 1e-2
+
+# A layer's W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
+# or [k, E, Cout], and W_e of each of the E members, of W0's shape.
+Layer = tuple[tf.Tensor, tf.Tensor, tf.Tensor, Sequence[tf.Tensor]]
+
+
+def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
+  """Squared distance of the student's weights to the teacher's.
+
+  loss = sum over layers and members e of ||W0 o R_e - W_e||^2, which appendix
+  B.2 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
+  Estimates", adds to the objective.
+
+  The square is expanded. Since R_e is the same for all of a kernel's pixels,
+
+    sum_e ||W0 o R_e||^2 = <sum over pixels of W0^2, sum_e R_e^2>,
+    sum_e <W0 o R_e, W_e> = <W0, sum_e R_e o W_e>,
+
+  so that no member's weights are formed, and the gradient is that of two inner
+  products: half of the passes over the weights that differences take where
+  operations are not fused. Its error is that of differences. The value's is
+  not: it is 1e-7 of the teacher's squared norm, so that where a student comes
+  closer than a tenth of the norm the value is computed from differences.
+
+  Args:
+    layers: Those of the network. No gradient flows into the teacher's kernels.
+
+  Returns:
+    Float32 scalar.
+
+  Raises:
+    InputError: If a layer has not one kernel for each member, of its own
+      kernel's shape.
+  """
+  layers = [_checked(layer) for layer in layers]
+  norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in layers for w in ws])
+  expanded = tf.add_n([_expanded(*layer) for layer in layers]) + norm
+  value = tf.cond(
+      expanded < _CANCELLED * norm,
+      lambda: tf.add_n([_by_differences(*layer) for layer in layers]),
+      lambda: expanded,
+  )
+  # The value of `value`, the gradient of `expanded`.
+  return expanded + tf.stop_gradient(value - expanded)
+
+
+def _checked(layer: Layer) -> Layer:
+  """Returns (W0, R [E, Cin, Cout], list of W_e) as [pixels, Cin, Cout]."""
+  kernel, alpha, gamma, targets = layer
+  members = alpha.shape[-2]
+  if len(targets) != members:
+    raise errors.InputError(
+        'weight_tie', f'{len(targets)} teacher kernels',
+        f'one for each of the {members} members',
+    )
+  for target in targets:
+    if target.shape != kernel.shape:
+      raise errors.InputError(
+          'weight_tie', f'a teacher kernel of {target.shape.as_list()}',
+          f"the student's shape, {kernel.shape.as_list()}",
+      )
+  matrices = [-1, *kernel.shape[-2:]]
+  equation = 'ec,eo->eco' if alpha.shape.rank == 2 else 'kec,keo->eco'
+  return (
+      tf.reshape(kernel, matrices),
+      tf.einsum(equation, alpha, gamma),
+      # A teacher may be held in bfloat16.
+      [
+          tf.reshape(tf.stop_gradient(tf.cast(w, kernel.dtype)), matrices)
+          for w in targets
+      ],
+  )
+
+
+def _expanded(kernel, perturbations, targets):
+  """Returns the squared distance less the squared norm of the targets."""
+  squares = tf.reduce_sum(tf.square(kernel), axis=0)
+  blend = tf.add_n([r * w for r, w in zip(tf.unstack(perturbations), targets)])
+  return tf.reduce_sum(
+      squares * tf.reduce_sum(tf.square(perturbations), axis=0)
+  ) - 2 * tf.reduce_sum(kernel * blend)
+
+
+def _by_differences(kernel, perturbations, targets):
+  """Returns the squared distance, member by member."""
+  return tf.add_n([
+      2 * tf.nn.l2_loss(kernel * r - w)
+      for r, w in zip(tf.unstack(perturbations), targets)
+  ])

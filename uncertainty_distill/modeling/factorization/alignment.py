@@ -1,0 +1,191 @@
+"""Members whose neurons are put in the first member's order.
+
+A network computes the same if the channels between two layers change places, so
+that two members may differ by no more than that (appendix A of Mariet et al.
+2020, "Distilling Ensembles Improves Uncertainty Estimates"). The order sought
+makes a member's weights most like the first member's, by the sum over all
+parameters of their products. It is found group by group, a group being the
+channels that one permutation moves, each by a linear assignment given the
+others, until nothing improves: weight matching of Ainsworth et al. 2023, "Git
+Re-Basin". Channels that are added belong to one group, so that a residual
+stream has one permutation. Where it ends is an optimum for one group at a time,
+and need not be the best order there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+import scipy.optimize
+import tf_keras
+from uncertainty_distill.errors import InputError
+
+_MAX_SWEEPS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parameter:
+  """A variable and the group that moves each of its axes.
+
+  Attributes:
+    index: Of the variable among those of the model.
+    axes: (axis, group) pairs; the other axes stay as they are.
+    matched: Whether it counts for how alike two members are. Moving statistics
+      do not: they are of activations, and large.
+  """
+
+  index: int
+  axes: tuple[tuple[int, int], ...]
+  matched: bool
+
+
+def aligned_weights(
+    members: Sequence[tf_keras.Model],
+) -> list[list[np.ndarray]]:
+  """Returns members' weights in the order of the first member's neurons.
+
+  Args:
+    members: Plain networks of one architecture, made of convolutions, dense
+      layers, batch normalisation, additions, and layers that treat all channels
+      alike.
+
+  Returns:
+    What `set_weights` of each member takes: its function stays as it is. The
+    first member's are its own.
+
+  Raises:
+    InputError: If the members are of different architectures.
+  """
+  weights = [member.get_weights() for member in members]
+  shapes = [[w.shape for w in member] for member in weights]
+  for index, member in enumerate(shapes):
+    if member != shapes[0]:
+      raise InputError(
+          'members', f'member {index}, whose weights have other shapes',
+          'networks of one architecture',
+      )
+  parameters = _parameters(members[0])
+  return weights[:1] + [
+      _permuted(other, parameters, _match(weights[0], other, parameters))
+      for other in weights[1:]
+  ]
+
+
+def _parameters(model: tf_keras.Model) -> list[_Parameter]:
+  """Finds out which group moves which axis, from the graph of the layers.
+
+  The channels of the images and the classes are of a group that is not moved.
+  """
+  groups = _Groups()
+  fixed = groups.new()
+  channels = {}  # Of each layer's output, the group.
+  index = {variable.ref(): i for i, variable in enumerate(model.weights)}
+  found = []
+  for layer in model.layers:
+    parents = [
+        channels[node.layer] for node in layer.inbound_nodes[0].parent_nodes
+    ]
+    group = parents[0] if parents else fixed
+    for parent in parents[1:]:
+      groups.join(group, parent)
+    if isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense)):
+      out = groups.new()
+      last = len(layer.kernel.shape) - 1
+      found.append((layer.kernel, ((last - 1, group), (last, out)), True))
+      if layer.bias is not None:
+        found.append((layer.bias, ((0, out),), True))
+      group = out
+    elif isinstance(layer, tf_keras.layers.BatchNormalization):
+      found += [
+          (variable, ((0, group),), variable.trainable)
+          for variable in layer.weights
+      ]
+    channels[layer] = group
+  groups.join(fixed, channels[model.layers[-1]])
+  root = groups.root(fixed)
+  return [
+      _Parameter(
+          index[variable.ref()],
+          tuple(
+              (axis, groups.root(g)) for axis, g in axes
+              if groups.root(g) != root
+          ),
+          matched,
+      )
+      for variable, axes, matched in found
+  ]
+
+
+class _Groups:
+  """Numbers that can be declared to be the same."""
+
+  def __init__(self):
+    self._parents = []
+
+  def new(self) -> int:
+    self._parents.append(len(self._parents))
+    return len(self._parents) - 1
+
+  def root(self, group: int) -> int:
+    while self._parents[group] != group:
+      group = self._parents[group]
+    return group
+
+  def join(self, one: int, other: int) -> None:
+    self._parents[self.root(other)] = self.root(one)
+
+
+def _permuted(weights, parameters, order):
+  """Returns weights with every group in the order given for it."""
+  moved = list(weights)
+  for parameter in parameters:
+    for axis, group in parameter.axes:
+      moved[parameter.index] = np.take(
+          moved[parameter.index], order[group], axis
+      )
+  return moved
+
+
+def _match(reference, other, parameters) -> dict[int, np.ndarray]:
+  """Returns for each group the order that is most like the reference's."""
+  uses = {}
+  for parameter in parameters:
+    if parameter.matched:
+      for axis, group in parameter.axes:
+        uses.setdefault(group, []).append((parameter, axis))
+  order = {
+      group: np.arange(reference[first[0].index].shape[first[1]])
+      for group, (first, *_) in uses.items()
+  }
+  for _ in range(_MAX_SWEEPS):
+    improved = False
+    for group, of_group in uses.items():
+      alike = sum(
+          _similarity(reference, other, parameter, axis, order)
+          for parameter, axis in of_group
+      )
+      best = scipy.optimize.linear_sum_assignment(alike, maximize=True)[1]
+      rows = np.arange(len(best))
+      gain = alike[rows, best].sum() - alike[rows, order[group]].sum()
+      # Rounding must not make two equal orders change places for ever.
+      if gain > 1e-6 * np.abs(alike).max():
+        order[group], improved = best, True
+    if not improved:
+      break
+  return order
+
+
+def _similarity(reference, other, parameter, axis, order):
+  """Returns the products [C, C] of one's channels with another's.
+
+  The axis at hand is in the other's own order, all others are permuted.
+  """
+  moved = other[parameter.index]
+  for another, group in parameter.axes:
+    if another != axis:
+      moved = np.take(moved, order[group], another)
+  ours = np.moveaxis(reference[parameter.index], axis, 0)
+  its = np.moveaxis(moved, axis, 0)
+  return np.reshape(ours, [len(ours), -1]) @ np.reshape(its, [len(its), -1]).T

@@ -1,0 +1,113 @@
+"""A BatchEnsemble's weights of one layer, and the members' that they give.
+
+Kernels are [Cin, Cout] of a dense layer or [h, w, Cin, Cout] of a convolution.
+What perturbs a member acts on its input and output channels and is shared by a
+convolution's h * w pixels: so a convolution is taken for a stack of h * w
+matrices [Cin, Cout], and a perturbation for one such matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+from uncertainty_distill.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Factors:
+  """Weights W0 o R_i with R_i = sum_r alpha[r, i] gamma[r, i]^T.
+
+  Attributes:
+    kernel: W0, [Cin, Cout] or [h, w, Cin, Cout].
+    alpha: [E, Cin], or [k, E, Cin] for a rank k above 1: as the layers have it.
+    gamma: [E, Cout] or [k, E, Cout].
+  """
+
+  kernel: np.ndarray
+  alpha: np.ndarray
+  gamma: np.ndarray
+
+  def perturbations(self) -> np.ndarray:
+    """Returns R [E, Cin, Cout]."""
+    return outer_products(self.alpha, self.gamma)
+
+  def members(self) -> list[np.ndarray]:
+    """Returns W0 o R_i of each member."""
+    return [self.kernel * r for r in self.perturbations()]
+
+
+def outer_products(alpha: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+  """Returns R [E, Cin, Cout] of factors as `Factors` has them."""
+  if alpha.ndim == 2:
+    alpha, gamma = alpha[None], gamma[None]
+  return np.matmul(np.moveaxis(alpha, 0, -1), np.moveaxis(gamma, 0, 1))
+
+
+def make_factors(kernel, alpha, gamma) -> Factors:
+  """Returns float32 weights in which no channel is scaled for nothing.
+
+  A scale may go from alpha and gamma into the kernel, channel by channel. It is
+  chosen so that each channel's factors have a mean square of 1 over members and
+  ranks, as far as possible with a positive mean.
+
+  Args:
+    kernel: [..., Cin, Cout].
+    alpha: [k, E, Cin].
+    gamma: [k, E, Cout].
+  """
+  alpha, in_scale = _balanced(alpha)
+  gamma, out_scale = _balanced(gamma)
+  kernel = kernel * in_scale[:, None] * out_scale
+  if len(alpha) == 1:
+    alpha, gamma = alpha[0], gamma[0]
+  return Factors(*(v.astype(np.float32) for v in (kernel, alpha, gamma)))
+
+
+def _balanced(factors):
+  """Returns factors [k, E, C] without their scale, and the scale [C]."""
+  scale = np.sqrt(np.mean(np.square(factors), axis=(0, 1)))
+  scale = np.where(np.sum(factors, axis=(0, 1)) < 0, -scale, scale)
+  scale = np.where(scale == 0, 1.0, scale)
+  return factors / scale, scale
+
+
+def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
+  """Returns kernels of one layer as stacks of matrices [E, pixels, Cin, Cout].
+
+  Args:
+    kernels: One for each member.
+    rank: Of perturbations that they are to have; it is checked.
+
+  Raises:
+    InputError: If the kernels differ in shape, are not of a layer, are not
+      finite, or if no perturbation of theirs has this rank.
+  """
+  kernels = [np.asarray(kernel) for kernel in kernels]
+  shapes = sorted({kernel.shape for kernel in kernels})
+  if len(shapes) != 1 or len(shapes[0]) not in (2, 4):
+    raise InputError(
+        'kernels', f'shapes {shapes}',
+        'one shape, [Cin, Cout] or [h, w, Cin, Cout]',
+    )
+  channels = shapes[0][-2:]
+  if not 1 <= rank <= min(channels):
+    raise InputError(
+        'rank', rank, f'1 to {min(channels)}, the most that a matrix '
+        f'{list(channels)} has',
+    )
+  matrices = np.stack(kernels).reshape(len(kernels), -1, *channels)
+  if not np.isfinite(matrices).all():
+    raise InputError('kernels', 'a value that is not finite', 'numbers')
+  return matrices
+
+
+def relative_error(kernels, approximations) -> float:
+  """Returns sqrt(sum ||W_i - V_i||^2 / sum ||W_i||^2) of lists W and V."""
+  residual = sum(
+      np.sum(np.square(w - v, dtype=np.float64))
+      for w, v in zip(kernels, approximations, strict=True)
+  )
+  total = sum(np.sum(np.square(w, dtype=np.float64)) for w in kernels)
+  return float(np.sqrt(residual / total)) if total else 0.0

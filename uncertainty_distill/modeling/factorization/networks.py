@@ -1,0 +1,140 @@
+"""From the networks of an ensemble to one BatchEnsemble near them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tf_keras
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import variables
+from uncertainty_distill.modeling.factorization import alignment
+from uncertainty_distill.modeling.factorization import reconstruction
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerReconstruction:
+  """One convolution or dense layer.
+
+  Attributes:
+    name: Of the members' layer.
+    closest: The closest BatchEnsemble layer that was found.
+    bias: The members' own, [E, units], or None.
+  """
+
+  name: str
+  closest: reconstruction.Reconstruction
+  bias: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkReconstruction:
+  """A whole network.
+
+  Attributes:
+    layers: In the network's order.
+    norms: Of each BatchNorm layer scale, offset, moving mean and moving
+      variance, the means of the members'.
+  """
+
+  layers: tuple[LayerReconstruction, ...]
+  norms: tuple[tuple[np.ndarray, ...], ...]
+
+
+def reconstruct_network(
+    members: Sequence[tf_keras.Model],
+    rank: int = 1,
+    *,
+    align: bool = False,
+    **options: Any,
+) -> NetworkReconstruction:
+  """Returns the BatchEnsemble closest to an ensemble, layer by layer.
+
+  Args:
+    members: E plain networks of one architecture; they stay as they are.
+    rank: k, of the perturbations.
+    align: Whether first to put each member's neurons into the order in which
+      its weights are most like the first member's.
+    **options: Of `reconstruct`.
+
+  Raises:
+    InputError: If the members are of different architectures, or if the rank is
+      below 1 or above that of a layer's matrices.
+  """
+  shapes = [[w.shape for w in member.weights] for member in members]
+  if any(of_member != shapes[0] for of_member in shapes):
+    raise InputError(
+        'members', 'networks of different shapes', 'one architecture'
+    )
+  weights = (
+      alignment.aligned_weights(members)
+      if align else [member.get_weights() for member in members]
+  )
+  values = {
+      variable.ref(): value
+      for member, arrays in zip(members, weights)
+      for variable, value in zip(member.weights, arrays, strict=True)
+  }
+  layers = []
+  for places in zip(*map(variables.kernel_layers, members), strict=True):
+    kernels = [values[layer.kernel.ref()] for layer in places]
+    bias = None
+    if places[0].bias is not None:
+      bias = np.stack([values[layer.bias.ref()] for layer in places])
+    closest = reconstruction.reconstruct(kernels, rank, **options)
+    layers.append(LayerReconstruction(places[0].name, closest, bias))
+  norms = tuple(
+      tuple(
+          np.mean([values[v.ref()] for v in same], axis=0)
+          for same in zip(*map(_norm_variables, places))
+      )
+      for places in zip(*map(_norms, members), strict=True)
+  )
+  return NetworkReconstruction(tuple(layers), norms)
+
+
+def initialize(
+    student: tf_keras.Model, weights: NetworkReconstruction
+) -> None:
+  """Gives a BatchEnsemble the weights of a reconstruction.
+
+  Args:
+    student: Of the depth, width, members and rank of the reconstruction.
+    weights: What it is to have.
+
+  Raises:
+    InputError: If a shape differs; then nothing is changed.
+  """
+  pairs = []
+  for layer, its in zip(variables.kernel_layers(student), weights.layers):
+    factors = its.closest.factors
+    pairs += [
+        (layer.kernel, factors.kernel),
+        (getattr(layer, 'alpha', None), factors.alpha),
+        (getattr(layer, 'gamma', None), factors.gamma),
+    ]
+    if its.bias is not None:
+      pairs.append((getattr(layer, 'ensemble_bias', None), its.bias))
+  for layer, values in zip(_norms(student), weights.norms):
+    pairs += zip(_norm_variables(layer), values)
+  found = {v.ref() for v, _ in pairs if v is not None}
+  wanted = {v.ref() for v in student.weights}
+  if found != wanted or any(v.shape != w.shape for v, w in pairs):
+    raise InputError(
+        'student', student.name,
+        'a BatchEnsemble of the depth, width, members and rank of the '
+        'reconstruction',
+    )
+  for variable, value in pairs:
+    variable.assign(value)
+
+
+def _norms(model):
+  kind = tf_keras.layers.BatchNormalization
+  return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def _norm_variables(layer):
+  return layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance
