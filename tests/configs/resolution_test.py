@@ -20,6 +20,7 @@ def _resolved(text, steps_per_loop=100):
     ('task.model.depth=4', 'task.model.depth: got 4, wants 6 n'),
     ('task.model.width=0', 'task.model.width: got 0, wants at least 1'),
     ('task.model.ensemble_size=0', 'ensemble_size: got 0, wants at least 1'),
+    ('task.model.perturb=bias', "'bias', wants one of auto, weights"),
     ('task.model.rank=0', 'rank: got 0, wants at least 1'),
     ('task.model.fast_weight_stddev=-1', 'stddev: got -1, wants at least 0'),
     ('task.model.batch_norm_epsilon=0', 'epsilon: got 0, wants more than 0'),
@@ -184,3 +185,12 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)
+
+
+@pytest.mark.parametrize('text, want', [
+    ('', None),
+    ('runtime.tpu=local', 'bfloat16'),
+    ('runtime.tpu=local,runtime.mixed_precision_dtype=float32', 'float32'),
+])
+def test_a_tpu_computes_in_bfloat16_unless_told(text, want):
+  assert _resolved(text).runtime.mixed_precision_dtype == want

@@ -50,6 +50,10 @@ def resolve(
           f'task.model.{name}', value, f'one value, or one for each of the '
           f'{channels} channels'
       )
+  runtime = config.runtime
+  if runtime.tpu is not None and runtime.mixed_precision_dtype is None:
+    # What a TPU multiplies in anyhow; half the memory to move.
+    runtime.mixed_precision_dtype = 'bfloat16'
   _resolve_lengths(config, dataset.num_train, steps_per_loop)
   _resolve_views(config, _steps_per_epoch(config, dataset.num_train))
   if config.trainer.optimizer_config == optimization.OptimizationConfig():
