@@ -1,0 +1,98 @@
+r"""Measures how many augmented training images a second are made.
+
+The alternative is the common one: a map over single images, then a batch.
+
+  python benchmarks/input.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import numpy as np
+import turns
+from uncertainty_distill import data
+import tensorflow as tf
+# pylint: enable=g-import-not-at-top
+
+_EXAMPLES = flags.DEFINE_integer('examples', 50000, 'In the training set.')
+_SIZE = flags.DEFINE_integer('size', 32, 'Side of the images in pixels.')
+_BATCH = flags.DEFINE_integer('batch', 128, 'Images in a step.')
+_STEPS = flags.DEFINE_integer('steps', 300, 'Batches in a turn.')
+_ROUNDS = flags.DEFINE_integer('rounds', 9, 'Turns that each one takes.')
+
+_PADDING = 2
+_OURS, _EACH = 'whole batches', 'one image at a time'
+
+
+def _dataset() -> data.ImageDataset:
+  rng = np.random.default_rng(0)
+  shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
+  return data.ImageDataset(
+      data.dataset_spec('cifar10'),
+      rng.integers(0, 256, shape, dtype=np.uint8),
+      rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
+  )
+
+
+def _one_at_a_time(dataset: data.ImageDataset) -> tf.data.Dataset:
+  """Returns the same augmentation as TensorFlow's tutorials write it."""
+
+  def augment(image, label):
+    size = _SIZE.value + 2 * _PADDING
+    image = tf.image.resize_with_crop_or_pad(image, size, size)
+    image = tf.image.random_crop(image, [_SIZE.value, _SIZE.value, 3])
+    return tf.image.random_flip_left_right(image), label
+
+  return (
+      tf.data.Dataset.from_tensor_slices((dataset.images, dataset.labels))
+      .shuffle(_EXAMPLES.value)
+      .repeat()
+      .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+      .batch(_BATCH.value, drop_remainder=True)
+      .prefetch(tf.data.AUTOTUNE)
+  )
+
+
+def _taking(batches: Iterator[object]) -> Callable[[], None]:
+  """Returns a function that takes some batches from an endless iterator."""
+
+  def run():
+    for _ in range(_STEPS.value):
+      next(batches)
+
+  return run
+
+
+def main(argv):
+  del argv
+  dataset = _dataset()
+  contestants = {
+      _EACH: _one_at_a_time(dataset),
+      _OURS: data.training_batches(
+          dataset, _BATCH.value, seed=0, padding=_PADDING, flip=True
+      ),
+  }
+  times = turns.take_turns(
+      {name: _taking(iter(batches)) for name, batches in contestants.items()},
+      _ROUNDS.value,
+  )
+  images = _STEPS.value * _BATCH.value
+  turns.print_table(
+      ['Augmentation', 'images/s', 'ratio of times'],
+      [
+          [name, turns.spread([images / s for s in times[name]], 0),
+           turns.spread(turns.ratios(times, name, _EACH), 3)]
+          for name in contestants
+      ],
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,96 @@
+r"""Measures training steps and inference, relative to a plain network's.
+
+The plain network has the same FLOPs: it sees E times as many images. A step is
+the task's own, with its optimizer, L2 and metrics, on images in memory.
+
+  python benchmarks/steps.py --networks=10-1x64,16-4x32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import systems
+import turns
+from uncertainty_distill import configs
+from uncertainty_distill import train_lib
+import tensorflow as tf
+# pylint: enable=g-import-not-at-top
+
+_NETWORKS = flags.DEFINE_list(
+    'networks', ['10-1x64', '10-2x64', '16-4x32'],
+    'Depth, width and distinct images in a batch of each Wide ResNet.'
+)
+_SYSTEMS = flags.DEFINE_list(
+    'systems', ['batch_ensemble', 'edward2'],
+    'What to measure beside the baseline: ' + ', '.join(systems.SYSTEMS) + '.'
+)
+_BASELINE = flags.DEFINE_string(
+    'baseline', 'plain', 'The system that ratios are relative to.'
+)
+_STEPS = flags.DEFINE_list('steps', systems.STEPS, 'Which steps to measure.')
+_RANK = flags.DEFINE_integer('rank', 1, "Of the members' perturbations.")
+_MEMBERS = flags.DEFINE_integer('members', 4, 'Of each BatchEnsemble.')
+_ROUNDS = flags.DEFINE_integer('rounds', 15, 'Turns that each one takes.')
+
+
+def _config(depth: int, width: int, batch: int) -> configs.ExperimentConfig:
+  """Returns an experiment on images of CIFAR-10's shape."""
+  config = configs.load_config('cifar10_wrn10_1')
+  task = config.task
+  task.model.depth = config.teacher.depth = depth
+  task.model.width = config.teacher.width = width
+  task.model.ensemble_size = config.teacher.ensemble_size = _MEMBERS.value
+  task.model.rank = _RANK.value
+  task.train_data.global_batch_size = batch
+  return train_lib.resolve(config)
+
+
+def _contestant(
+    config: configs.ExperimentConfig, name: str, step: str
+) -> Callable[[], None]:
+  """Returns a function that takes one step of a system."""
+  examples = config.task.train_data.global_batch_size
+  if systems.SYSTEMS[name].single:
+    examples *= config.task.model.ensemble_size
+  trainer = systems.build_trainer(config, systems.SYSTEMS[name])
+  inputs = systems.batch(config, name, step, examples)
+  run = trainer.train_step if step == 'train' else trainer.eval_step
+
+  @tf.function(autograph=False)
+  def compiled():
+    run(iter([inputs]))
+
+  return compiled
+
+
+def main(argv):
+  del argv
+  rows = []
+  names = [_BASELINE.value, *_SYSTEMS.value]
+  for network in _NETWORKS.value:
+    shape, _, batch = network.partition('x')
+    depth, width = map(int, shape.split('-'))
+    config = _config(depth, width, int(batch))
+    for step in _STEPS.value:
+      contestants = {name: _contestant(config, name, step) for name in names}
+      times = turns.take_turns(contestants, _ROUNDS.value)
+      rows += [
+          [f'WRN-{shape}, {batch} x {_MEMBERS.value}', step,
+           systems.SYSTEMS[name].about,
+           *turns.cells(times, name, _BASELINE.value)]
+          for name in names
+      ]
+  turns.print_table(
+      ['Network', 'step', 'system', 'ms', 'ratio'], rows
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)
