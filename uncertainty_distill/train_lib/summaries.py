@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams import api as hparams
 import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import plots
+from uncertainty_distill import workers
 import yaml
 
 
@@ -46,7 +47,10 @@ class ReliabilityImage:
 
   def __call__(self, output: dict[str, Any]):
     del output
+    # Read by all workers, or by none.
     statistics = self._trainer.validation_metrics[0].statistics()
+    if not workers.is_chief(self._trainer.strategy):
+      return
     figure = plots.reliability_diagram({
         'clean test images': tuple(
             statistics[name].numpy()
