@@ -15,6 +15,7 @@ from absl import app
 from absl import flags
 from absl import logging
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import train_lib
 from uncertainty_distill import workers
 from uncertainty_distill import workflow
@@ -206,6 +207,10 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main()
     except InputError as error:
       sys.exit(_fail(f'error: {error}', 2))
+    except OSError as error:
+      if not files.is_remote(error.filename or ''):
+        raise
+      sys.exit(_fail(f'error: {error.filename}: {error.strerror}', 2))
     except (tf.errors.UnavailableError, tf.errors.AbortedError):
       if 'TF_CONFIG' not in os.environ:
         raise

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 from uncertainty_distill import configs
 from uncertainty_distill import data
+from uncertainty_distill import files
 from uncertainty_distill import progress
 from uncertainty_distill import runs
 from uncertainty_distill import workers
@@ -101,10 +102,13 @@ def train(
       config.trainer.train_steps, label, 'step', run.step, is_chief
   )
   file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
-  with bar, open(file, 'a') as log, tempfile.TemporaryDirectory() as scratch:
+  scratch = tempfile.TemporaryDirectory()
+  with bar, files.open_log(file) as log, scratch:
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
-      _run(config, run, strategy, task, trainer, evaluate, bar, scratch)
+      _run(
+          config, run, strategy, task, trainer, evaluate, bar, scratch.name
+      )
   # Another worker must not look for what the chief has not written yet.
   workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.

@@ -9,6 +9,7 @@ import orbit
 from tensorboard.plugins.hparams import api as hparams
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill import workers
 import yaml
@@ -16,8 +17,9 @@ import yaml
 
 def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
   """Writes the configuration as text, and its scalars for HParams."""
-  with open(os.path.join(run_dir, 'params.yaml'), encoding='utf-8') as file:
-    values = yaml.safe_load(file)
+  values = yaml.safe_load(
+      files.read_text(os.path.join(run_dir, 'params.yaml'))
+  )
   task, trainer = values['task'], values['trainer']
   scalars = {
       'objective': task['objective']['kind'],

@@ -11,6 +11,7 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
+from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
@@ -115,7 +116,7 @@ def _write_systems(
       }
       for system in systems
   }
-  evaluation.write_text(
+  files.write_text(
       os.path.join(directory, _SYSTEMS_FILE), json.dumps(entries, indent=1)
   )
 
@@ -125,10 +126,9 @@ def _read_kept(
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
   """Returns the results that still hold, and the sizes of their systems."""
   try:
-    with open(
-        os.path.join(directory, _SYSTEMS_FILE), encoding='utf-8'
-    ) as file:
-      entries = json.load(file)
+    entries = json.loads(
+        files.read_text(os.path.join(directory, _SYSTEMS_FILE))
+    )
     results, _ = evaluation.read_json(os.path.join(directory, _RESULTS_FILE))
     known = {
         key: evaluation.ModelSize(entry['members'], entry['parameters'])
@@ -207,17 +207,16 @@ def export(paths: Sequence[str], directory: str) -> str:
     InputError: If a run cannot be loaded, or the folder holds something other
       than a SavedModel, which is replaced, or cannot be written.
   """
-  if (
-      os.path.isdir(directory)
-      and os.listdir(directory)
-      and not teachers.is_saved_model(directory)
-  ):
+  is_new = not files.exists(directory) or (
+      files.is_folder(directory) and not files.names(directory)
+  )
+  if not is_new and not teachers.is_saved_model(directory):
     raise InputError(
         '--output_dir', directory, 'a new or empty folder, or a SavedModel',
         'what is in it would be lost',
     )
   ensemble = teachers.load_ensemble(paths, '--run')
-  runs.make_writable(os.path.dirname(os.path.abspath(directory)), '--output_dir')
+  runs.make_writable(files.parent(directory), '--output_dir')
   return serving.export_saved_model(
       ensemble.model, ensemble.image_shape, directory
   )
