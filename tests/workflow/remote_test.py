@@ -11,6 +11,7 @@ from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import files
 from uncertainty_distill import runs
+from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 from uncertainty_distill.data import corrupted_sets
@@ -115,11 +116,12 @@ def test_a_saved_model_is_replaced_and_serves(run):
     workflow.export([run.path], run.path)
 
 
-def test_corrupted_images_are_read_from_disks_only():
+def test_what_is_mapped_into_memory_is_on_a_disk():
   dataset = data.load_dataset('digits', 'test')
   for use in (
       lambda: corrupted_sets.open_corrupted_set(dataset, [], f'{_ROOT}/c'),
       lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
+      lambda: teachers.LogitsCache(f'{_ROOT}/cache', {}),
   ):
     with pytest.raises(InputError, match='a folder on a local disk'):
       use()
