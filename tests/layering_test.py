@@ -43,7 +43,7 @@ MAY_IMPORT = {
         'train_lib', 'workflow',
     ),
 }
-BASE_MODULES = ('__init__', 'errors', 'progress')
+BASE_MODULES = ('__init__', 'errors', 'files', 'progress', 'workers')
 
 # Who alone may import what from outside the package.
 ONLY_IN = {

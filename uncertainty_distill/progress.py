@@ -8,7 +8,11 @@ import tqdm
 
 
 def progress_bar(
-    total: int, description: str, unit: str, initial: int = 0
+    total: int,
+    description: str,
+    unit: str,
+    initial: int = 0,
+    shown: bool = True,
 ) -> tqdm.tqdm:
   """Returns a tqdm bar on standard error.
 
@@ -17,6 +21,7 @@ def progress_bar(
     description: What is being done, in a few words.
     unit: The name of one unit, such as `step` or `image`.
     initial: The units done before this process took over (resumed runs).
+    shown: Whether to show it at all.
   """
   terminal = sys.stderr.isatty()
   return tqdm.tqdm(
@@ -24,6 +29,7 @@ def progress_bar(
       desc=description,
       unit=unit,
       initial=initial,
+      disable=not shown,
       dynamic_ncols=terminal,
       ncols=None if terminal else 100,
       # A log file wants a line now and then, not ten a second.

@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import modeling
 from uncertainty_distill.errors import InputError
 import yaml
@@ -92,7 +93,7 @@ class RunFolder:
 
 def is_run(path: str) -> bool:
   """Tells whether a folder is a run folder."""
-  return os.path.isfile(os.path.join(path, PARAMS_FILE))
+  return files.is_file(os.path.join(path, PARAMS_FILE))
 
 
 def open_run(path: str, argument: str) -> RunFolder:
@@ -106,8 +107,9 @@ def open_run(path: str, argument: str) -> RunFolder:
     InputError: If there is no run, or its description cannot be read.
   """
   if not is_run(path):
-    problem = 'an empty' if os.path.isdir(path) and not os.listdir(
-        path) else 'not a run' if os.path.isdir(path) else 'a missing'
+    problem = 'a missing'
+    if files.is_folder(path):
+      problem = 'not a run' if files.names(path) else 'an empty'
     raise InputError(
         argument, path, f'a run folder with {PARAMS_FILE}',
         f'this is {problem} folder',
@@ -117,13 +119,10 @@ def open_run(path: str, argument: str) -> RunFolder:
   configs.override(config, configs.read_yaml(file, argument), file)
   objective = config.task.objective
   objective.teacher = tuple(
-      os.path.abspath(os.path.join(path, teacher))
-      for teacher in objective.teacher
+      files.absolute(teacher, path) for teacher in objective.teacher
   )
   if objective.teacher_cache:
-    objective.teacher_cache = os.path.abspath(
-        os.path.join(path, objective.teacher_cache)
-    )
+    objective.teacher_cache = files.absolute(objective.teacher_cache, path)
   return RunFolder(path, config)
 
 
@@ -172,17 +171,14 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
   objective = values['task']['objective']
   objective['teacher'] = [
-      os.path.relpath(teacher, path) for teacher in objective['teacher']
+      files.relative(teacher, path) for teacher in objective['teacher']
   ]
   if objective['teacher_cache']:
-    objective['teacher_cache'] = os.path.relpath(
+    objective['teacher_cache'] = files.relative(
         objective['teacher_cache'], path
     )
   text = yaml.safe_dump(values, sort_keys=False)
-  temporary = os.path.join(path, f'.{PARAMS_FILE}.tmp')
-  with open(temporary, 'w', encoding='utf-8') as file:
-    file.write(text)
-  os.replace(temporary, os.path.join(path, PARAMS_FILE))
+  files.write_text(os.path.join(path, PARAMS_FILE), text)
   return run
 
 
@@ -194,10 +190,9 @@ def make_writable(path: str, argument: str) -> None:
   """
   probe = os.path.join(path, '.writable')
   try:
-    os.makedirs(path, exist_ok=True)
-    with open(probe, 'w', encoding='utf-8'):
-      pass
-    os.remove(probe)
+    files.make_folder(path)
+    files.write_text(probe, '')
+    files.remove(probe)
   except OSError as error:
     raise InputError(
         argument, path, 'a folder that can be written', error.strerror or ''
@@ -217,7 +212,7 @@ def _identity(config: configs.ExperimentConfig) -> dict[str, Any]:
   """Returns what makes a run the one that it is, as plain values."""
   values = _plain(copy.deepcopy(config.as_dict()))
   objective = values['task']['objective']
-  objective['teacher'] = [os.path.abspath(path) for path in objective['teacher']]
+  objective['teacher'] = [files.absolute(t) for t in objective['teacher']]
   # Named last among differences: both follow from the other fields.
   for derived in 'train_steps', 'optimizer_config':
     values['trainer'][derived] = values['trainer'].pop(derived)

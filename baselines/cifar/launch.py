@@ -15,7 +15,9 @@ from absl import app
 from absl import flags
 from absl import logging
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import train_lib
+from uncertainty_distill import workers
 from uncertainty_distill import workflow
 from uncertainty_distill.errors import InputError
 import tensorflow as tf
@@ -130,6 +132,9 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   Raises:
     InputError: If a device is missing or does not divide the batch.
   """
+  cluster = train_lib.read_cluster(config.runtime)
+  if cluster is not None:
+    print(cluster, flush=True)
   strategy = train_lib.make_strategy(config.runtime)
   print(train_lib.describe(strategy, config), flush=True)
   return strategy
@@ -146,7 +151,8 @@ def report(
   table = workflow.assess(
       systems, train_lib.resolve(config), strategy, directory, title
   )
-  print(f'\n{table}\n\nReport: {os.path.join(directory, "report.md")}')
+  if workers.is_chief(strategy):
+    print(f'\n{table}\n\nReport: {os.path.join(directory, "report.md")}')
 
 
 def say_where(directory: str, saved_model: str = '') -> None:
@@ -172,10 +178,12 @@ def conclude(
   """Does what --mode asks for once a run is trained: reports, exports."""
   if _FLAGS.mode != 'train':
     report(systems, config, strategy, model_dir, title)
-  if _FLAGS.mode != 'eval':
+  if _FLAGS.mode != 'eval' and workers.is_chief(strategy):
     saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
     workflow.export([model_dir], saved_model)
     say_where(model_dir, saved_model)
+  # Whoever starts the workers sees them end together, or fail together.
+  workers.wait(strategy)
 
 
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
@@ -199,6 +207,17 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main()
     except InputError as error:
       sys.exit(_fail(f'error: {error}', 2))
+    except OSError as error:
+      if not files.is_remote(error.filename or ''):
+        raise
+      sys.exit(_fail(f'error: {error.filename}: {error.strerror}', 2))
+    except (tf.errors.UnavailableError, tf.errors.AbortedError):
+      if 'TF_CONFIG' not in os.environ:
+        raise
+      sys.exit(_fail(
+          'error: another worker is gone: what it wrote says why; the same '
+          'command on all workers goes on from the last checkpoint', 1
+      ))
     except KeyboardInterrupt:
       sys.exit(
           _fail('interrupted: the same command goes on where this stopped', 130)

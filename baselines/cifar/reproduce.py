@@ -10,7 +10,7 @@ import os
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill import studies
-from uncertainty_distill import train_lib
+from uncertainty_distill import workers
 
 _STUDY = flags.DEFINE_string('study', None, 'The YAML file of the study.')
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -29,8 +29,10 @@ def main():
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
   strategy = launch.strategy_for(study.config)
   outcome = studies.run_study(study, directory, strategy)
-  print(f'\n{study.title}\n\n{outcome.table}\n')
-  launch.say_where(outcome.directory, outcome.saved_model)
+  if workers.is_chief(strategy):
+    print(f'\n{study.title}\n\n{outcome.table}\n')
+    launch.say_where(outcome.directory, outcome.saved_model)
+  workers.wait(strategy)
 
 
 if __name__ == '__main__':

@@ -161,6 +161,7 @@ def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
           f'--data_dir={tmp_path}'],
       'flags only': ['train', '--experiment=digits_wrn10_1', new, 'stray'],
       "--run: got '/nowhere'": ['evaluate', '--run=/nowhere'],
+      "scheme 'foo' not implemented": ['evaluate', '--run=foo://bucket/run'],
       '--study': ['reproduce', '--study=/nowhere.yaml'],
       'a readable image file': [
           'predict', f'--model={folder / "saved_model"}', __file__],

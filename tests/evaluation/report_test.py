@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 
 from matplotlib import image as mpl_image
@@ -44,7 +45,8 @@ _MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
 
 def _write(folder, results):
   rows = summaries.aggregate_models(results)
-  return report.write_report(folder, 'Digits', rows, results, _MADE)
+  path = report.write_report(folder, 'Digits', rows, results, _MADE)
+  return pathlib.Path(path)
 
 
 def test_table():

@@ -18,6 +18,7 @@ from typing import Any
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
+from uncertainty_distill import files
 from uncertainty_distill.configs import registry
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.errors import InputError
@@ -79,8 +80,7 @@ def read_yaml(path: str, argument: str) -> dict[str, Any]:
     InputError: If the file is missing or is something else.
   """
   try:
-    with open(path, encoding='utf-8') as file:
-      values = yaml.safe_load(file)
+    values = yaml.safe_load(files.read_text(path))
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     reason = ' '.join(str(error).split())
     raise InputError(

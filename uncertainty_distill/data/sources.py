@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 
 import numpy as np
+from uncertainty_distill import files
 from uncertainty_distill.data import digits
 from uncertainty_distill.data import tfds_splits
 from uncertainty_distill.errors import InputError
@@ -159,7 +159,10 @@ def load_dataset(
   elif name in _SPECS:
     images, labels = tfds_splits.read_published(name, split, data_dir)
   else:
-    with np.load(name, allow_pickle=False) as arrays:
+    with (
+        files.open_binary(name) as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
       images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
   for array in (images, labels := np.asarray(labels, np.int32)):
     array.flags.writeable = False
@@ -169,10 +172,13 @@ def load_dataset(
 def _npz_spec(path: str) -> DatasetSpec:
   """Describes a file of the user's own, after checking it."""
   wants = 'cifar10, cifar100, digits or the path of an .npz file'
-  if not path.endswith('.npz') or not os.path.isfile(path):
+  if not path.endswith('.npz') or not files.is_file(path):
     raise InputError('dataset name', path, wants)
   try:
-    with np.load(path, allow_pickle=False) as arrays:
+    with (
+        files.open_binary(path) as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
       train_images, train_labels, test_images, test_labels = (
           arrays[name] for name in _NPZ_ARRAYS
       )

@@ -11,7 +11,6 @@ from uncertainty_distill.evaluation.results import read_json
 from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.evaluation.results import write_csv
 from uncertainty_distill.evaluation.results import write_json
-from uncertainty_distill.evaluation.results import write_text
 from uncertainty_distill.evaluation.summaries import aggregate_models
 from uncertainty_distill.evaluation.summaries import summary
 from uncertainty_distill.evaluation.tables import ModelSize

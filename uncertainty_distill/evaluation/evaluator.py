@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from uncertainty_distill import metrics
 from uncertainty_distill import progress
+from uncertainty_distill import workers
 from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
@@ -20,6 +21,7 @@ from uncertainty_distill.evaluation.results import Result
 
 _BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 _SCORES = ('confidence', 'correct', 'entropy')
+_ROWS = (*_SCORES, 'mask')
 _Sums = dict[str, np.ndarray]
 _Scores = dict[str, np.ndarray]
 
@@ -144,12 +146,14 @@ class Evaluator:
   def _scored(
       self, sets: Sequence[image_sets.ImageSet], image_shape: Sequence[int]
   ) -> Iterator[tuple[list[_Sums], list[_Scores]]]:
-    """Yields for each set every model's sums, and its scores of the examples."""
+    """Yields each set: every model's sums, and its scores of the examples."""
     batches = image_sets.distributed_batches(
         sets, image_shape, self._global_batch_size, self._strategy
     )
     total = sum(map(len, sets))
-    with progress.progress_bar(total, 'evaluating', 'image') as bar:
+    with progress.progress_bar(
+        total, 'evaluating', 'image', shown=workers.is_chief(self._strategy)
+    ) as bar:
       for images in sets:
         bar.set_postfix_str(images.label, refresh=False)
         sums, scores = [], []
@@ -162,19 +166,21 @@ class Evaluator:
               min(self._global_batch_size,
                   len(images) - step * self._global_batch_size)
           )
-        # Padding fills up the last batch of a set, so what counts comes first.
-        scores = np.concatenate(scores, axis=-1)[..., : len(images)]
-        yield self._unpacked(sums), [dict(zip(_SCORES, s)) for s in scores]
+        yield self._unpacked(sums), [
+            _masked(of_model) for of_model in np.concatenate(scores, axis=-1)
+        ]
 
   def _score(self, batch) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns all models' sums in one vector, and scores [models, 3, B].
+    """Returns all models' sums in one vector, and scores [models, 4, B].
 
     Two tensors are two reads from a device, however many the models.
     """
     sums, scores = self._strategy.run(self._score_replica, args=(batch,))
     sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+    if workers.count(self._strategy) > 1:
+      return sums, self._strategy.gather(scores, axis=2)
     parts = self._strategy.experimental_local_results(scores)
-    return sums, tf.concat(parts, axis=-1)
+    return sums, tf.concat(parts, axis=2)
 
   def _score_replica(self, batch):
     """Returns one replica's part of what `_score` returns."""
@@ -185,13 +191,15 @@ class Evaluator:
           metrics.sufficient_statistics(logits, batch['labels'], batch['mask'])
       )
       of_examples = metrics.example_scores(logits, batch['labels'])
-      scores.append(tf.stack([of_examples[name] for name in _SCORES]))
+      of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
+      scores.append(tf.stack([of_examples[name] for name in _ROWS]))
     self._shapes = [
         {name: tuple(value.shape) for name, value in sums.items()}
         for sums in statistics
     ]
     flat = [
-        tf.reshape(value, [-1]) for sums in statistics for value in sums.values()
+        tf.reshape(value, [-1])
+        for sums in statistics for value in sums.values()
     ]
     return tf.concat(flat, axis=0), tf.stack(scores)
 
@@ -206,6 +214,13 @@ class Evaluator:
         sums[name] = part.reshape(shape)
       models.append(sums)
     return models
+
+
+def _masked(rows: np.ndarray) -> _Scores:
+  """Returns one model's scores by name, without those of padding."""
+  scores = dict(zip(_ROWS, rows))
+  inside = scores.pop('mask') > 0
+  return {name: values[inside] for name, values in scores.items()}
 
 
 def _figures(sums: _Sums, scores: _Scores) -> dict[str, float]:

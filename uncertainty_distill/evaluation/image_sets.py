@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -69,48 +70,76 @@ def distributed_batches(
     image_shape: Sequence[int],
     global_batch_size: int,
     strategy: tf.distribute.Strategy,
-) -> Iterator[dict[str, tf.Tensor]]:
+) -> Iterator[Any]:
   """Returns the batches of all sets in order, made ahead of their use.
 
-  Each is `images` uint8 [B, H, W, C], `labels` int32 [B] and `mask` bool [B],
-  False where an example only fills up the last batch of a set. All are of one
-  shape, so that a step is traced once.
+  Each replica gets `images` uint8 [b, H, W, C], `labels` int32 [b] and `mask`
+  bool [b], False where an example only fills up the last batch of a set. All
+  are of one shape, so that a step is traced once. A worker makes what its own
+  replicas get; it does so in this process, since the other hosts of a TPU slice
+  have no Python.
 
   Args:
     sets: Images of one shape.
     image_shape: H, W, C.
-    global_batch_size: B, over all replicas.
+    global_batch_size: Over all replicas, which divide it.
     strategy: The devices.
-  """
 
-  def generate() -> Iterator[dict[str, np.ndarray]]:
+  Returns:
+    What `strategy.run` takes as an argument, a batch at a time.
+  """
+  replicas = _local_replicas(strategy)
+  size = global_batch_size // strategy.num_replicas_in_sync
+
+  def generate() -> Iterator[tuple[dict[str, np.ndarray], ...]]:
     for images in sets:
       for start in range(0, len(images), global_batch_size):
-        stop = min(start + global_batch_size, len(images))
-        padding = global_batch_size - (stop - start)
-        yield {
-            'images': _padded(images.read(start, stop), padding),
-            'labels': _padded(images.labels[start:stop], padding),
-            'mask': np.arange(global_batch_size) < stop - start,
-        }
+        # A worker's replicas are neighbours: their rows are read at once.
+        rows = _rows(images, start + replicas[0] * size, len(replicas) * size)
+        yield tuple(
+            {name: value[i * size : (i + 1) * size]
+             for name, value in rows.items()}
+            for i in range(len(replicas))
+        )
 
-  batch = [global_batch_size]
+  signature = {
+      'images': tf.TensorSpec([size, *image_shape], tf.uint8),
+      'labels': tf.TensorSpec([size], tf.int32),
+      'mask': tf.TensorSpec([size], tf.bool),
+  }
   batches = tf.data.Dataset.from_generator(
-      generate,
-      output_signature={
-          'images': tf.TensorSpec([*batch, *image_shape], tf.uint8),
-          'labels': tf.TensorSpec(batch, tf.int32),
-          'mask': tf.TensorSpec(batch, tf.bool),
-      },
+      generate, output_signature=(signature,) * len(replicas)
   ).prefetch(4)
-  options = tf.data.Options()
-  # Each worker would else get a part of the examples.
-  options.experimental_distribute.auto_shard_policy = (
-      tf.data.experimental.AutoShardPolicy.OFF
-  )
-  return iter(
-      strategy.experimental_distribute_dataset(batches.with_options(options))
-  )
+
+  for batch in batches:
+    parts = iter(batch)
+    yield strategy.experimental_distribute_values_from_function(
+        # It is called for one local replica after the other, here and now.
+        lambda _: next(parts)  # pylint: disable=cell-var-from-loop
+    )
+
+
+def _local_replicas(strategy: tf.distribute.Strategy) -> list[int]:
+  """Returns the numbers of this worker's replicas among all."""
+  numbers = []
+
+  def note(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+    numbers.append(context.replica_id_in_sync_group)
+    return tf.constant(0)
+
+  strategy.experimental_distribute_values_from_function(note)
+  return numbers
+
+
+def _rows(images: ImageSet, start: int, size: int) -> dict[str, np.ndarray]:
+  """Returns the examples from `start` on; zeros where there are no more."""
+  count = max(0, min(size, len(images) - start))
+  start = min(start, len(images))
+  return {
+      'images': _padded(images.read(start, start + count), size - count),
+      'labels': _padded(images.labels[start : start + count], size - count),
+      'mask': np.arange(size) < count,
+  }
 
 
 def _padded(array: np.ndarray, padding: int) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import json
 import os
-import pathlib
 
+from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import results as results_lib
@@ -62,7 +62,7 @@ def write_report(
     results: Sequence[results_lib.Result],
     how_it_was_made: Mapping[str, str | Sequence[str]],
     sizes: Mapping[str, tables.ModelSize] | None = None,
-) -> pathlib.Path:
+) -> str:
   """Writes a folder that says what was found, and how.
 
   The files are `report.md`, `summary.json` (from labels to figures to `mean`
@@ -85,16 +85,20 @@ def write_report(
   Raises:
     OSError: The folder cannot be written.
   """
-  directory = pathlib.Path(directory)
-  (directory / 'plots').mkdir(parents=True, exist_ok=True)
+  directory = os.fspath(directory)
+  files.make_folder(os.path.join(directory, 'plots'))
   metadata = {
       'title': title,
       'corrupted_images': sorted({r.images for r in results if r.images}),
       'how_it_was_made': dict(how_it_was_made),
   }
-  results_lib.write_json(results, directory / 'results.json', metadata)
-  results_lib.write_csv(results, directory / 'results.csv')
-  results_lib.write_text(directory / 'summary.json', _summary_json(rows))
+  json_path, csv_path, summary_path, path = (
+      os.path.join(directory, name)
+      for name in ('results.json', 'results.csv', 'summary.json', 'report.md')
+  )
+  results_lib.write_json(results, json_path, metadata)
+  results_lib.write_csv(results, csv_path)
+  files.write_text(summary_path, _summary_json(rows))
   models = summaries.by_model(results)
   sections = [
       f'# {title}',
@@ -106,8 +110,7 @@ def write_report(
       *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
   # Last, so that what it links to is there whenever it is.
-  path = directory / 'report.md'
-  results_lib.write_text(path, '\n\n'.join(sections) + '\n')
+  files.write_text(path, '\n\n'.join(sections) + '\n')
   return path
 
 
@@ -180,13 +183,13 @@ def _more_figures(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
 
 
 def _drawn(
-    directory: pathlib.Path, results: Sequence[results_lib.Result]
+    directory: str, results: Sequence[results_lib.Result]
 ) -> list[str]:
   """Writes the pictures; returns the sections that show them."""
   sections = []
   for picture in pictures.available_pictures(results):
     file = f'plots/{picture.name}.png'
-    plots.save(picture.draw(), directory / file)
+    plots.save(picture.draw(), os.path.join(directory, file))
     if f'## {picture.section}' not in sections:
       sections.append(f'## {picture.section}')
     name = plots.display_name(picture.name)

@@ -13,10 +13,10 @@ import io
 import json
 import math
 import os
-import pathlib
 from typing import Any
 
 from uncertainty_distill import errors
+from uncertainty_distill import files
 from uncertainty_distill.data import corruptions
 
 _ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
@@ -114,7 +114,7 @@ def write_json(
   records = ',\n'.join(
       json.dumps(_to_json(result), allow_nan=False) for result in results
   )
-  write_text(path, (
+  files.write_text(path, (
       f'{{"format": "{_FORMAT}",\n"metadata": {metadata},\n'
       f'"results": [\n{records}\n]}}\n'
   ))
@@ -132,7 +132,7 @@ def read_json(
     InputError: There is no such file, or it holds something else.
   """
   try:
-    content = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
+    content = json.loads(files.read_text(path))
     if content['format'] != _FORMAT:
       raise ValueError(f'its format is {content["format"]!r}')
     records = [_from_json(record) for record in content['results']]
@@ -177,18 +177,7 @@ def write_csv(
         result.num_examples,
         *[result.figures.get(name) for name in FIGURES],
     ))
-  write_text(path, text.getvalue())
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-  """Writes a text file that readers see whole, or as it was before."""
-  path = pathlib.Path(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    temporary.write_text(text, encoding='utf-8', newline='\n')
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
+  files.write_text(path, text.getvalue())
 
 
 def json_number(value: float) -> float | str:

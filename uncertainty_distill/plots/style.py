@@ -11,13 +11,13 @@ from __future__ import annotations
 import io
 import math
 import os
-import pathlib
 
 from matplotlib import axes
 from matplotlib import figure
 from matplotlib.backends import backend_agg
 import numpy as np
 from PIL import Image
+from uncertainty_distill import files
 
 VERMILLION, SKY = '#D55E00', '#56B4E9'
 COLOURS = (
@@ -67,13 +67,7 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()
   whole.quantize(256, Image.Quantize.MEDIANCUT).save(image, 'png', optimize=True)
-  path = pathlib.Path(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    temporary.write_bytes(image.getvalue())
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
+  files.write_bytes(path, image.getvalue())
 
 
 def legend(fig: figure.Figure) -> None:

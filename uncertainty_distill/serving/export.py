@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import os
-import shutil
 
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import files
 
 
 def predict(model: tf_keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -63,9 +63,13 @@ def export_saved_model(
   module = tf.Module()
   module.weights = model.weights
   module.serve = serve
-  temporary = f'{directory.rstrip("/")}.tmp'
-  shutil.rmtree(temporary, ignore_errors=True)
-  tf.saved_model.save(module, temporary, signatures={'serving_default': serve})
-  shutil.rmtree(directory, ignore_errors=True)
-  os.replace(temporary, directory)
+  # An object store has no folders that could be renamed; but what makes a
+  # SavedModel one, saved_model.pb, is written when the weights are there.
+  is_remote = files.is_remote(directory)
+  written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
+  files.remove(written)
+  tf.saved_model.save(module, written, signatures={'serving_default': serve})
+  if not is_remote:
+    files.remove(directory)
+    os.replace(written, directory)
   return directory

@@ -9,6 +9,7 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
+from uncertainty_distill import workers
 from uncertainty_distill import workflow
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.spec import TEACHER
@@ -45,7 +46,8 @@ def run_study(
     KeyboardInterrupt: The same call goes on from there.
   """
   _check(study, strategy)
-  runs.make_writable(directory, '--output_dir')
+  if workers.is_chief(strategy):
+    runs.make_writable(directory, '--output_dir')
   teacher = study.config.task.objective.teacher or train_lib.train_teacher(
       study.config, os.path.join(directory, TEACHER), strategy, evaluate=False
   )
@@ -68,7 +70,8 @@ def run_study(
   if study.export:
     run = os.path.join(directory, study.export, f'seed_{study.seeds[0]}')
     saved_model = os.path.join(directory, workflow.SAVED_MODEL)
-    workflow.export([run], saved_model)
+    if workers.is_chief(strategy):
+      workflow.export([run], saved_model)
   return Outcome(table, directory, saved_model)
 
 

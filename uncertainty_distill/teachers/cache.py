@@ -17,18 +17,20 @@ extend a cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import math
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import fingerprints
 
@@ -63,8 +65,13 @@ class LogitsCache:
       ingredients: All that the logits depend on, as JSON can hold it.
 
     Raises:
-      InputError: If the folder's manifest is not this cache's.
+      InputError: If the folder's manifest is not this cache's, or the folder is
+        not on a disk, whose files can be locked and mapped into memory.
     """
+    if files.is_remote(directory):
+      raise InputError(
+          '--teacher_cache', directory, 'a folder on a local disk'
+      )
     text = json.dumps(ingredients, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._ingredients = ingredients
@@ -149,9 +156,9 @@ class LogitsCache:
     values = np.ascontiguousarray(values, _TYPE)
     checksums = self._read_manifest()
     self.shape = values.shape
-    _write_whole(
-        self._file(view), lambda file: np.save(file, values, allow_pickle=False)
-    )
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    files.write_bytes(self._file(view), buffer.getvalue())
     checksums[str(view)] = fingerprints.arrays_digest(values)
     content = {
         'format': _FORMAT,
@@ -161,10 +168,7 @@ class LogitsCache:
         'views': checksums,
     }
     text = json.dumps(content, indent=1)
-    _write_whole(
-        os.path.join(self.path, _MANIFEST),
-        lambda file: file.write(text.encode()),
-    )
+    files.write_text(os.path.join(self.path, _MANIFEST), text)
     self._whole.add(view)
 
   def _file(self, view: int) -> str:
@@ -174,8 +178,7 @@ class LogitsCache:
     """Returns the views' checksums, and notes their shape."""
     path = os.path.join(self.path, _MANIFEST)
     try:
-      with open(path, encoding='utf-8') as file:
-        content = json.load(file)
+      content = json.loads(files.read_text(path))
       made = content['format'], content['fingerprint']
       shape, checksums = tuple(map(int, content['shape'])), content['views']
       if made != (_FORMAT, self._fingerprint) or len(shape) != 3:
@@ -209,17 +212,3 @@ class LogitsCache:
           'remove this file, which is then made again',
       )
     return True
-
-
-def _write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
-  """Writes a file that appears under its name when it is complete."""
-  temporary = f'{path}.tmp'
-  try:
-    with open(temporary, 'wb') as file:
-      write(file)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  finally:
-    with contextlib.suppress(OSError):
-      os.remove(temporary)

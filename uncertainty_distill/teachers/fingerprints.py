@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import loading
@@ -70,11 +71,19 @@ def _weights_digest(run: runs.RunFolder) -> str:
 def _files_digest(path: str) -> str:
   """Returns the SHA-256 of all files in a folder, and of their names."""
   digest = hashlib.sha256()
-  for folder, folders, names in os.walk(path):
-    folders.sort()
-    for name in sorted(names):
-      file = os.path.join(folder, name)
-      content = np.fromfile(file, np.uint8)
-      relative = os.path.relpath(file, path)
-      digest.update(f'{relative} {arrays_digest(content)}\n'.encode())
+  for relative in _files_below(path, ''):
+    content = files.read_bytes(os.path.join(path, relative))
+    content = np.frombuffer(content, np.uint8)
+    digest.update(f'{relative} {arrays_digest(content)}\n'.encode())
   return digest.hexdigest()
+
+
+def _files_below(path: str, folder: str) -> list[str]:
+  """Returns the files in a folder below a path, then those of its folders."""
+  inside = [
+      os.path.join(folder, name)
+      for name in files.names(os.path.join(path, folder))
+  ]
+  folders = [f for f in inside if files.is_folder(os.path.join(path, f))]
+  found = [name for name in inside if name not in folders]
+  return sum((_files_below(path, f) for f in folders), found)

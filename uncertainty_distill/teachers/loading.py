@@ -8,6 +8,7 @@ import os
 
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import files
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
@@ -79,7 +80,7 @@ class ServedModel(tf_keras.Model):
 
 def is_saved_model(path: str) -> bool:
   """Tells whether a folder is a SavedModel."""
-  return os.path.isfile(os.path.join(path, 'saved_model.pb'))
+  return files.is_file(os.path.join(path, 'saved_model.pb'))
 
 
 def open_trained(path: str, argument: str) -> runs.RunFolder:

@@ -1,5 +1,6 @@
 """From a configuration to a trained run folder."""
 
+from uncertainty_distill.train_lib.clusters import read_cluster
 from uncertainty_distill.train_lib.distillation import member_paths
 from uncertainty_distill.train_lib.distillation import train_teacher
 from uncertainty_distill.train_lib.runner import resolve

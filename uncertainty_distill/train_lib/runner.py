@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from typing import Any
 
-from official.core import train_lib
 from official.modeling import performance
 import orbit
 import tensorflow as tf
 import tf_keras
 from uncertainty_distill import configs
 from uncertainty_distill import data
+from uncertainty_distill import files
 from uncertainty_distill import progress
 from uncertainty_distill import runs
+from uncertainty_distill import workers
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import ClassificationTask
 from uncertainty_distill.train_lib import summaries
 from uncertainty_distill.train_lib import teacher_cache
 from uncertainty_distill.train_lib.trainer import Trainer
+from uncertainty_distill.train_lib.trainer import WorkerRunner
 
 
 def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
@@ -54,16 +58,24 @@ def train(
   Args:
     config: Resolved.
     model_dir: The run folder; a complete one is returned as it is.
-    strategy: The devices.
+    strategy: The devices. Of several workers the chief alone writes there;
+      all of them read it.
     evaluate: Whether to evaluate on the clean test set now and then.
     label: What to call it beside the progress bar.
 
   Raises:
     InputError: If the configuration, the folder, the teacher or its cache is
       wrong.
-    KeyboardInterrupt: After saving a checkpoint.
+    KeyboardInterrupt: After saving a checkpoint, unless there are several
+      workers, which save together or not at all.
   """
   run = runs.match_run(model_dir, config)
+  steps = workers.gather(strategy, run.step)
+  if len(steps) > 1:
+    raise InputError(
+        '--model_dir', model_dir, 'a folder that all workers share',
+        f'they find checkpoints of steps {steps} in it',
+    )
   if run.is_complete:
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
@@ -80,26 +92,38 @@ def train(
         config.trainer.optimizer_config, config.runtime
     )
     trainer = Trainer(config, task, model, optimizer, evaluate)
-  # Not before the teacher has proved to fit: a mistake leaves no folder.
-  runs.claim_run(model_dir, config)
-  if run.step == 0:
-    summaries.write_hyperparameters(run.path, config)
+  is_chief = workers.is_chief(strategy)
+  if is_chief:
+    # Not before the teacher has proved to fit: a mistake leaves no folder.
+    runs.claim_run(model_dir, config)
+    if run.step == 0:
+      summaries.write_hyperparameters(run.path, config)
   bar = progress.progress_bar(
-      config.trainer.train_steps, label, 'step', initial=run.step
+      config.trainer.train_steps, label, 'step', run.step, is_chief
   )
-  with bar, open(os.path.join(run.path, 'train.log'), 'a') as log:
+  file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
+  scratch = tempfile.TemporaryDirectory()
+  with bar, files.open_log(file) as log, scratch:
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
-      _run(config, run, strategy, task, trainer, evaluate, bar)
+      _run(
+          config, run, strategy, task, trainer, evaluate, bar, scratch.name
+      )
+  # Another worker must not look for what the chief has not written yet.
+  workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.
   performance.set_mixed_precision_policy('float32')
   return run
 
 
-def _run(config, run, strategy, task, trainer, evaluate, bar) -> None:
+def _run(
+    config, run, strategy, task, trainer, evaluate, bar, scratch
+) -> None:
   """Hands the trainer to Orbit; saves a checkpoint when interrupted."""
+  is_chief = workers.is_chief(strategy)
+  folder = os.path.join(run.path, config.trainer.validation_summary_subdir)
   evaluation_summaries = orbit.utils.SummaryManager(
-      os.path.join(run.path, config.trainer.validation_summary_subdir),
+      folder if is_chief else None,
       tf.summary.scalar,
       trainer.global_step,
   )
@@ -111,16 +135,20 @@ def _run(config, run, strategy, task, trainer, evaluate, bar) -> None:
         accuracy=f'{float(output["accuracy"]):.3f}',
     )
 
-  controller = train_lib.OrbitExperimentRunner(
+  controller = WorkerRunner(
       strategy,
       task,
       'train_and_eval' if evaluate else 'train',
       config,
       run.path,
+      save_summary=is_chief,
       trainer=trainer,
       train_actions=[show],
       eval_actions=[summaries.ReliabilityImage(trainer, evaluation_summaries)],
       eval_summary_manager=evaluation_summaries,
+      scratch=scratch,
+      checkpoint=run.checkpoint,
+      step=run.step,
   ).controller
   try:
     with strategy.scope():
@@ -133,5 +161,6 @@ def _run(config, run, strategy, task, trainer, evaluate, bar) -> None:
       else:
         controller.train(config.trainer.train_steps)
   except KeyboardInterrupt:
-    controller.save_checkpoint()
+    if workers.count(strategy) == 1:
+      controller.save_checkpoint()
     raise

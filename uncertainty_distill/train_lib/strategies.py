@@ -6,24 +6,37 @@ from official.common import distribute_utils
 from official.core import config_definitions as cfg
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import clusters
 
 
 def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
   """Chooses the devices: the TPU if one is named, else all GPUs, else the CPU.
 
+  Several workers connect here, so it comes before any of TensorFlow's
+  operations, and returns once all have come.
+
   Args:
     runtime: `tpu` names a TPU, `local` being the machine's own. With the
       default `distribution_strategy` and `num_gpus` of 0, all GPUs are taken.
+      With `multi_worker_mirrored`, TF_CONFIG says who trains together.
 
   Raises:
-    InputError: If the devices that were asked for are not there.
+    InputError: If the devices that were asked for are not there, or TF_CONFIG
+      is wrong.
   """
   kind, num_gpus = runtime.distribution_strategy, runtime.num_gpus
   present = len(tf.config.list_physical_devices('GPU'))
   if num_gpus > present:
     raise InputError(
         'runtime.num_gpus', num_gpus, f'at most the {present} GPUs there are'
+    )
+  cluster = clusters.read_cluster(runtime)
+  if cluster is not None and num_gpus not in (0, present):
+    raise InputError(
+        'runtime.num_gpus', num_gpus, f'0, for all {present} of each worker',
+        'hide some by CUDA_VISIBLE_DEVICES',
     )
   if runtime.tpu is not None:
     kind, num_gpus = 'tpu', 0
@@ -40,6 +53,10 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     )
   except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]
+    if cluster is not None:
+      raise InputError(
+          'TF_CONFIG', str(cluster), 'workers that can be reached', reason
+      ) from error
     if kind != 'tpu':
       raise InputError(
           'runtime.distribution_strategy', runtime.distribution_strategy,
@@ -73,12 +90,20 @@ def describe(
   batch = task.train_data.global_batch_size
   members = task.model.ensemble_size
   text = (
-      f'{replicas} x {_device_type(strategy)} ({type(strategy).__name__}): '
+      f'{replicas} x {_device_type(strategy)} ({_name(strategy)}): '
       f'{batch} examples a step, {batch // replicas} a replica'
   )
   if members > 1:
     text += f' ({batch // replicas * members} rows with the {members} members)'
   return text
+
+
+def _name(strategy: tf.distribute.Strategy) -> str:
+  number = workers.count(strategy)
+  if number == 1:
+    return type(strategy).__name__
+  role = 'the chief' if workers.is_chief(strategy) else 'not the chief'
+  return f'MultiWorkerMirroredStrategy, {number} workers; this is {role}'
 
 
 def _device_type(strategy: tf.distribute.Strategy) -> str:

@@ -9,14 +9,17 @@ import orbit
 from tensorboard.plugins.hparams import api as hparams
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import plots
+from uncertainty_distill import workers
 import yaml
 
 
 def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
   """Writes the configuration as text, and its scalars for HParams."""
-  with open(os.path.join(run_dir, 'params.yaml'), encoding='utf-8') as file:
-    values = yaml.safe_load(file)
+  values = yaml.safe_load(
+      files.read_text(os.path.join(run_dir, 'params.yaml'))
+  )
   task, trainer = values['task'], values['trainer']
   scalars = {
       'objective': task['objective']['kind'],
@@ -47,7 +50,10 @@ class ReliabilityImage:
 
   def __call__(self, output: dict[str, Any]):
     del output
+    # Read by all workers, or by none.
     statistics = self._trainer.validation_metrics[0].statistics()
+    if not workers.is_chief(self._trainer.strategy):
+      return
     figure = plots.reliability_diagram({
         'clean test images': tuple(
             statistics[name].numpy()

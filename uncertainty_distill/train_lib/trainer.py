@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from official.core import base_trainer
+from official.core import train_lib
 import tensorflow as tf
+from uncertainty_distill import workers
 
 
 class Trainer(base_trainer.Trainer):
@@ -42,6 +44,51 @@ class Trainer(base_trainer.Trainer):
 
   def eval_end(self, aggregated_logs=None):
     return _flat(super().eval_end(aggregated_logs))
+
+
+class WorkerRunner(train_lib.OrbitExperimentRunner):
+  """Model Garden's runner, whose workers go on from one checkpoint together.
+
+  All workers save when the chief does, since variables are read together; but
+  what the others save is thrown away. Model Garden has them begin anew, too.
+  """
+
+  def __init__(self, *args, scratch: str, checkpoint: str | None, step: int,
+               **kwargs):
+    """Builds the runner; see `OrbitExperimentRunner`.
+
+    Args:
+      *args: As there.
+      scratch: Where a worker other than the chief saves.
+      checkpoint: The run's newest one, or None.
+      step: Of this checkpoint.
+      **kwargs: As there.
+    """
+    self._scratch = scratch
+    self._restore_from = checkpoint
+    self._restore_step = step
+    super().__init__(*args, **kwargs)
+
+  def _maybe_build_checkpoint_manager(self):
+    if workers.is_chief(self.strategy):
+      return super()._maybe_build_checkpoint_manager()
+    return tf.train.CheckpointManager(
+        self.trainer.checkpoint,
+        directory=self._scratch,
+        max_to_keep=1,
+        step_counter=self.trainer.global_step,
+        checkpoint_interval=self.params.trainer.checkpoint_interval,
+        init_fn=self._begin,
+        # The chief's manager knows it from the folder. Were they to differ,
+        # one worker would save, and wait for the others for good.
+        last_checkpoint_step=self._restore_step or None,
+    )
+
+  def _begin(self):
+    if self._restore_from is None:
+      self.trainer.initialize()
+    else:
+      self.trainer.checkpoint.restore(self._restore_from)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
+from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
+from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow import provenance
@@ -59,7 +61,7 @@ def assess(
   Args:
     systems: What to evaluate, on the same clean and corrupted images.
     config: Resolved; its test set, batch and corruptions count.
-    strategy: The devices.
+    strategy: The devices; of several workers the chief writes.
     directory: Where the report goes: `report.md`, CSV, JSON and `plots/`.
     title: Of the report.
 
@@ -69,30 +71,34 @@ def assess(
   Raises:
     InputError: If a system cannot be loaded or takes other images.
   """
-  runs.make_writable(directory, '--output_dir')
+  is_chief = workers.is_chief(strategy)
+  if is_chief:
+    runs.make_writable(directory, '--output_dir')
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   kept, known = _read_kept(directory, made_from)
+  # All workers have read before the chief writes.
+  if len(workers.gather(strategy, len(known))) > 1:
+    raise InputError(
+        '--output_dir', directory, 'a folder that all workers share'
+    )
   pending = [system for system in systems if system.key not in known]
   fresh, sizes = (
       _evaluate(pending, config, strategy) if pending else ([], {})
   )
-  sizes = {**{s.label: known[s.key] for s in systems if s.key in known}, **sizes}
+  kept_sizes = {s.label: known[s.key] for s in systems if s.key in known}
+  sizes = {**kept_sizes, **sizes}
   order = [(system.label, system.seed) for system in systems]
   results = sorted(
       kept + fresh, key=lambda r: (order.index((r.model, r.seed)), r.shift)
   )
   rows = evaluation.aggregate_models(results)
-  evaluation.write_report(
-      directory, title, rows, results,
-      provenance.provenance(config, strategy, results), sizes,
-  )
-  _write_systems(directory, systems, made_from, sizes)
-  for system in systems:
-    if len(system.paths) == 1 and runs.is_run(system.paths[0]):
-      its_own = [
-          r for r in fresh if (r.model, r.seed) == (system.label, system.seed)
-      ]
-      _write_corrupted_summaries(system.paths[0], its_own)
+  if is_chief:
+    evaluation.write_report(
+        directory, title, rows, results,
+        provenance.provenance(config, strategy, results), sizes,
+    )
+    _write_systems(directory, systems, made_from, sizes)
+    _write_corrupted_summaries(systems, fresh)
   return evaluation.table(rows, sizes)
 
 
@@ -110,7 +116,7 @@ def _write_systems(
       }
       for system in systems
   }
-  evaluation.write_text(
+  files.write_text(
       os.path.join(directory, _SYSTEMS_FILE), json.dumps(entries, indent=1)
   )
 
@@ -120,10 +126,9 @@ def _read_kept(
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
   """Returns the results that still hold, and the sizes of their systems."""
   try:
-    with open(
-        os.path.join(directory, _SYSTEMS_FILE), encoding='utf-8'
-    ) as file:
-      entries = json.load(file)
+    entries = json.loads(
+        files.read_text(os.path.join(directory, _SYSTEMS_FILE))
+    )
     results, _ = evaluation.read_json(os.path.join(directory, _RESULTS_FILE))
     known = {
         key: evaluation.ModelSize(entry['members'], entry['parameters'])
@@ -174,21 +179,25 @@ def _evaluate(
 
 
 def _write_corrupted_summaries(
-    path: str, results: Sequence[evaluation.Result]
+    systems: Sequence[System], results: Sequence[evaluation.Result]
 ) -> None:
-  """Writes a run's mean corrupted figures and its pictures for TensorBoard."""
-  if not results:
-    return
-  run = runs.open_run(path, '--run')
-  directory = os.path.join(run.path, 'corrupted')
-  with tf.summary.create_file_writer(directory).as_default(step=run.step):
-    for name, value in evaluation.summary(results).items():
-      if name.startswith('c_'):
-        tf.summary.scalar(name.removeprefix('c_'), value)
-    for picture in evaluation.available_pictures(results):
-      tf.summary.image(
-          picture.name, picture.pixels()[None], description=picture.caption
-      )
+  """Writes runs' mean corrupted figures and their pictures for TensorBoard."""
+  for system in systems:
+    path, *more = system.paths
+    name = system.label, system.seed
+    own = [r for r in results if (r.model, r.seed) == name]
+    if more or not own or not runs.is_run(path):
+      continue
+    directory = os.path.join(path, 'corrupted')
+    step = runs.open_run(path, '--run').step
+    with tf.summary.create_file_writer(directory).as_default(step=step):
+      for figure, value in evaluation.summary(own).items():
+        if figure.startswith('c_'):
+          tf.summary.scalar(figure.removeprefix('c_'), value)
+      for picture in evaluation.available_pictures(own):
+        tf.summary.image(
+            picture.name, picture.pixels()[None], description=picture.caption
+        )
 
 
 def export(paths: Sequence[str], directory: str) -> str:
@@ -198,17 +207,16 @@ def export(paths: Sequence[str], directory: str) -> str:
     InputError: If a run cannot be loaded, or the folder holds something other
       than a SavedModel, which is replaced, or cannot be written.
   """
-  if (
-      os.path.isdir(directory)
-      and os.listdir(directory)
-      and not teachers.is_saved_model(directory)
-  ):
+  is_new = not files.exists(directory) or (
+      files.is_folder(directory) and not files.names(directory)
+  )
+  if not is_new and not teachers.is_saved_model(directory):
     raise InputError(
         '--output_dir', directory, 'a new or empty folder, or a SavedModel',
         'what is in it would be lost',
     )
   ensemble = teachers.load_ensemble(paths, '--run')
-  runs.make_writable(os.path.dirname(os.path.abspath(directory)), '--output_dir')
+  runs.make_writable(files.parent(directory), '--output_dir')
   return serving.export_saved_model(
       ensemble.model, ensemble.image_shape, directory
   )

@@ -10,6 +10,7 @@ import sys
 import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import evaluation
+from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
@@ -40,8 +41,8 @@ def fingerprint(
       file = os.path.join(path, 'saved_model.pb')
     else:
       file = f'{runs.open_run(path, "--run").checkpoint}.index'
-    written = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
-    marks.append(f'{os.path.basename(path)}/{os.path.basename(file)}@{written}')
+    place = f'{os.path.basename(path)}/{os.path.basename(file)}'
+    marks.append(f'{place}@{files.modified(file)}')
   return marks
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
+from uncertainty_distill import workers
 from uncertainty_distill.workflow import checks
 
 
@@ -79,6 +80,7 @@ def distill(
   resolved = train_lib.resolve(config)
   if trains_teacher:
     # Claimed first, so that a folder of another experiment stays as it is.
-    runs.claim_run(model_dir, resolved)
+    if workers.is_chief(strategy):
+      runs.claim_run(model_dir, resolved)
     train_lib.train_teacher(config, directory, strategy, evaluate)
   return train_lib.train(resolved, model_dir, strategy, evaluate, label)

@@ -14,6 +14,7 @@ import os
 import zipfile
 
 import numpy as np
+from uncertainty_distill import files
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import base
 from uncertainty_distill.data.sources import ImageDataset
@@ -47,6 +48,7 @@ class FolderSet(base.CorruptedSet):
       InputError: A file is missing, truncated or of another shape or type, or
         its labels are not those of the test set, in the same order.
     """
+    check_local(directory)
     if not os.path.isdir(directory):
       raise InputError(
           'corrupted images',
@@ -68,6 +70,19 @@ class FolderSet(base.CorruptedSet):
     # input, not in the middle of a step.
     rows = self._arrays[shift.corruption][first + start : first + stop]
     return np.array(rows)
+
+
+def check_local(directory: str) -> None:
+  """Checks that a folder is on a disk, whose files can be mapped into memory.
+
+  Raises:
+    InputError: It is not.
+  """
+  if files.is_remote(directory):
+    raise InputError(
+        'corrupted images', directory, 'a folder on a local disk',
+        'copy it there and back',
+    )
 
 
 def images_path(directory: str, kind: corruptions.Corruption) -> str:
@@ -143,8 +158,7 @@ def read_made(directory: str) -> dict[str, object] | None:
   if not os.path.exists(path):
     return None
   try:
-    with open(path, encoding='utf-8') as file:
-      made = json.load(file)
+    made = json.loads(files.read_text(path))
     return {key: made[key] for key in ('dataset', 'num_examples', 'seed')}
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise InputError(

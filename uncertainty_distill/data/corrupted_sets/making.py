@@ -16,6 +16,7 @@ import threading
 import cv2
 import numpy as np
 import PIL
+from uncertainty_distill import files
 from uncertainty_distill import progress
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import folders
@@ -58,6 +59,7 @@ def write_corrupted_set(
   """
   # Nothing to corrupt; but the arguments are checked, here and not over there.
   corruptions.corrupt(dataset.images[:0], corruptions.CLEAN, seed)
+  folders.check_local(directory)
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
@@ -97,7 +99,7 @@ def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
     }
     text = json.dumps({**made, 'versions': versions}, indent=1)
     path = os.path.join(directory, folders.MADE_FILE)
-    _write_whole(path, text.encode())
+    files.write_text(path, text)
   elif before != made:
     raise InputError(
         'output folder', directory, f'one begun with {made}',
@@ -109,7 +111,7 @@ def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
   else:
     buffer = io.BytesIO()
     np.save(buffer, folders.repeated_labels(dataset))
-    _write_whole(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def _is_complete(
@@ -215,17 +217,6 @@ def _header(shape: tuple[int, ...]) -> bytes:
       buffer, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
   )
   return buffer.getvalue()
-
-
-def _write_whole(path: str, content: bytes) -> None:
-  """Writes a small file, complete or not at all."""
-  partial = f'{path}.partial'
-  try:
-    _write(partial, content)
-    os.replace(partial, path)
-  finally:
-    with contextlib.suppress(OSError):
-      os.remove(partial)
 
 
 def _write(path: str, content: bytes, offset: int = 0) -> None:

@@ -1,0 +1,53 @@
+"""Processes that train one model together: `MultiWorkerMirroredStrategy`.
+
+Every worker runs the same program. What reads variables or runs a step is done
+by all of them, at the same time; files are written, and things said, by one,
+the chief.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Tells whether this process writes the files; true where it is the only."""
+  return strategy.extended.should_checkpoint
+
+
+def count(strategy: tf.distribute.Strategy) -> int:
+  """Returns the number of processes; 1 but for several workers."""
+  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return 1  # A TPU slice, too, has one program and many devices.
+  tasks = strategy.cluster_resolver.cluster_spec().as_dict()
+  return sum(map(len, tasks.values())) or 1
+
+
+def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
+  """Waits for all workers; returns the distinct numbers that they brought.
+
+  Args:
+    strategy: The devices.
+    number: This worker's.
+
+  Raises:
+    tf.errors.UnavailableError: If a worker is gone.
+  """
+  if count(strategy) == 1:
+    return [number]
+
+  @tf.function
+  def ask() -> tf.Tensor:
+    brought = strategy.run(lambda: tf.constant([number], tf.int64))
+    return strategy.gather(brought, axis=0)
+
+  return sorted(set(ask().numpy().tolist()))
+
+
+def wait(strategy: tf.distribute.Strategy) -> None:
+  """Waits until every worker has come here.
+
+  Raises:
+    tf.errors.UnavailableError: If a worker is gone.
+  """
+  gather(strategy, 0)
