@@ -1,4 +1,6 @@
-r"""Compiles an experiment's steps for a TPU, without one, and says what they cost.
+r"""Compiles an experiment's steps for a TPU that need not be there.
+
+Prints what they cost.
 
   pip install -c constraints.txt -e '.[aot]'
   python benchmarks/tpu_compile.py --experiment=cifar10_wrn28_10 --tpu=v5e \
@@ -27,6 +29,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from absl import app
 from absl import flags
 import tpu_compiler
+import tpu_hlo
 import tpu_systems
 from uncertainty_distill import configs
 from uncertainty_distill import train_lib
@@ -57,7 +60,7 @@ _LARGEST = flags.DEFINE_bool(
     'Find the largest batch, a power of two, whose training step a core holds.',
 )
 _OUTPUT = flags.DEFINE_string(
-    'output', '', 'A JSON file that keeps results, and is read before compiling.'
+    'output', '', 'A JSON file of results, which are not compiled again.'
 )
 _PROGRAMS = flags.DEFINE_string(
     'programs', '', "A folder for the compiled programs' text."
@@ -122,7 +125,7 @@ def _measure(
   """Returns the figures of a step, from the results where they are there."""
   hlo = steps.lower(step, examples)
   key = {
-      'fingerprint': tpu_systems.fingerprint(hlo), 'tpu': _TPU.value,
+      'fingerprint': tpu_hlo.fingerprint(hlo), 'tpu': _TPU.value,
       **tpu_compiler.versions(),
   }
   row = results.find(key)

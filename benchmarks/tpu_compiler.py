@@ -50,7 +50,8 @@ TPUS = {
 
 def versions() -> dict[str, str]:
   """Returns the versions of what compiles; `PackageNotFoundError` if absent."""
-  return {name: importlib.metadata.version(name) for name in ('jaxlib', 'libtpu')}
+  names = 'jaxlib', 'libtpu'
+  return {name: importlib.metadata.version(name) for name in names}
 
 
 def _compile(hlo: bytes, tpu: Tpu) -> Any:

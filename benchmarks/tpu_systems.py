@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 import copy
 import functools
-import hashlib
-from typing import Any, NamedTuple
+import tempfile
+from typing import NamedTuple
 
+import tpu_hlo
 from uncertainty_distill import _edward2
 from uncertainty_distill import configs
 from uncertainty_distill import modeling
+from uncertainty_distill import runs
 from uncertainty_distill.modeling import ensembles
 from uncertainty_distill.modeling import members
 from uncertainty_distill.modeling import wide_resnet
 from uncertainty_distill.tasks import ClassificationTask
 
-# After the package, which selects Keras 2.
+# After the package, which selects Keras 2 for TensorFlow.
 from official.core import base_trainer
 from official.modeling import performance
 import tensorflow as tf
-from tensorflow.compiler.xla.service import hlo_pb2
 import tf_keras
 
 STEPS = ('train', 'evaluation')
@@ -55,31 +56,37 @@ SYSTEMS = {
 
 
 class _Task(ClassificationTask):
-  """The task with a teacher of the right shape instead of a trained one.
+  """The task, with Edward2's layers in the student if they are asked for."""
 
-  A compiler reads shapes and no weights.
-  """
-
-  def __init__(self, config: configs.ExperimentConfig, peer: bool):
-    super().__init__(config.task)
-    self._config = config
+  def __init__(self, config: configs.TaskConfig, peer: bool):
+    super().__init__(config)
     self._peer = peer
 
   def build_model(self) -> tf_keras.Model:
     model = super().build_model()
     return _peer_model(self.task_config.model) if self._peer else model
 
-  def _load_teacher(self) -> tf_keras.Model | None:
-    if self.task_config.objective.kind == 'cross_entropy':
-      return None
-    member = configs.member_config(self._config).task.model
-    # As `teachers.load_ensemble` does.
-    teacher = modeling.DeepEnsemble([
-        modeling.cast_weights(modeling.build_model(**member.as_dict()))
-        for _ in range(self._config.teacher.ensemble_size)
-    ])
-    teacher.trainable = False
-    return teacher
+
+def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
+  """Writes the run folder of a teacher's member, with its initial weights."""
+  member = configs.member_config(config)
+  runs.claim_run(folder, member)
+  model = modeling.build_model(**member.task.model.as_dict())
+  checkpoint = tf.train.Checkpoint(model=model)
+  manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
+  manager.save(member.trainer.train_steps)
+
+
+def _build_network(
+    task: _Task, config: configs.ExperimentConfig
+) -> tf_keras.Model:
+  """Builds the task's model and its teacher, whose weights are no matter."""
+  with tempfile.TemporaryDirectory() as folder:
+    objective = task.task_config.objective
+    if objective.kind != 'cross_entropy':
+      _write_untrained_run(config, folder)
+      objective.teacher = (folder,) * config.teacher.ensemble_size
+    return task.build_model()
 
 
 def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
@@ -130,20 +137,24 @@ def _trainer(
   config.task.objective.kind = (
       system.objective or config.task.objective.kind
   )
+  model = config.task.model
   if system.single:
-    config.task.model.ensemble_size = 1
+    model.ensemble_size = 1
+  if model.perturb == 'auto':
+    # What it comes to on a TPU; here it would ask the CPU that traces the step.
+    model.perturb = 'activations'
   tf_keras.backend.clear_session()
   performance.set_mixed_precision_policy(
       config.runtime.mixed_precision_dtype or 'float32'
   )
-  task = _Task(config, system.peer)
-  model = task.build_model()
+  task = _Task(config.task, system.peer)
+  network = _build_network(task, config)
   optimizer = task.create_optimizer(
       config.trainer.optimizer_config, config.runtime
   )
   none = tf.data.Dataset.range(0)
   return base_trainer.Trainer(
-      config, task, model, optimizer,
+      config, task, network, optimizer,
       train_dataset=none, validation_dataset=none,
   )
 
@@ -160,39 +171,6 @@ def _inputs(
   if step == 'evaluation':
     inputs['mask'] = tf.zeros([examples], tf.bool)
   return inputs
-
-
-def _is_dynamic(shape: Any) -> bool:
-  """Tells whether a ShapeProto has a size that is known at run time only."""
-  return any(shape.is_dynamic_dimension) or any(
-      map(_is_dynamic, shape.tuple_shapes)
-  )
-
-
-def dynamic_operations(hlo: bytes) -> list[str]:
-  """Returns where in the model sizes are known at run time only, sorted.
-
-  A TPU computes with the largest size that they may have.
-  """
-  module = hlo_pb2.HloModuleProto.FromString(hlo)
-  return sorted({
-      instruction.metadata.op_name or instruction.name
-      for computation in module.computations
-      for instruction in computation.instructions
-      if _is_dynamic(instruction.shape)
-  })
-
-
-def fingerprint(hlo: bytes) -> str:
-  """Returns a name of a program that does not depend on where it was traced."""
-  module = hlo_pb2.HloModuleProto.FromString(hlo)
-  module.ClearField('stack_frame_index')
-  module.name = ''
-  for computation in module.computations:
-    for instruction in computation.instructions:
-      instruction.ClearField('metadata')
-  text = module.SerializeToString(deterministic=True)
-  return hashlib.sha256(text).hexdigest()[:16]
 
 
 class Steps:
@@ -229,7 +207,7 @@ class Steps:
 
     inputs = _inputs(self._config, step, examples)
     hlo = compiled.experimental_get_compiler_ir(inputs)(stage='hlo_serialized')
-    dynamic = dynamic_operations(hlo)
+    dynamic = tpu_hlo.dynamic_operations(hlo)
     if dynamic:
       raise ValueError(f'dynamic shapes in {", ".join(dynamic)}')
     return hlo

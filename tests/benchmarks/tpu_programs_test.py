@@ -23,9 +23,13 @@ HloModule example, is_scheduled=true
 ENTRY %main (x: bf16[8,160], big: bf16[320,128]) -> (bf16[8,128]) {
   %x = bf16[8,160]{1,0:T(8,128)(2,1)} parameter(0), metadata={op_name="x"}
   %big = bf16[320,128]{1,0:T(8,128)(2,1)} parameter(1)
-  %slice-start = ((bf16[320,128]{1,0:T(8,128)(2,1)}), bf16[160,128]{1,0:T(8,128)(2,1)S(1)}, s32[]{:S(2)}) slice-start(%big), slice={[160:320], [0:128]}
+  %slice-start = ((bf16[320,128]{1,0:T(8,128)(2,1)}), \
+bf16[160,128]{1,0:T(8,128)(2,1)S(1)}, \
+s32[]{:S(2)}) slice-start(%big), slice={[160:320], [0:128]}
   %half = bf16[160,128]{1,0:T(8,128)(2,1)S(1)} slice-done(%slice-start)
-  %fused = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x, %half), kind=kOutput, calls=%inner, metadata={op_name="model/conv"}, backend_config={"estimated_cycles":"77"}
+  %fused = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x, %half), \
+kind=kOutput, calls=%inner, metadata={op_name="model/conv"}, \
+backend_config={"estimated_cycles":"77"}
   ROOT %out = (bf16[8,128]{1,0:T(8,128)(2,1)}) tuple(%fused)
 }
 """
@@ -59,10 +63,20 @@ def _lowered(function, *arguments):
 
 
 def test_dynamic_sizes_are_found(benchmarks):
-  find = benchmarks('tpu_systems').dynamic_operations
+  find = benchmarks('tpu_hlo').dynamic_operations
   values = tf.range(8.0)
   assert not find(_lowered(lambda x: x[: tf.shape(x)[0] // 2], values))
   assert any(
       'boolean_mask' in name
       for name in find(_lowered(lambda x: tf.boolean_mask(x, x > 2), values))
   )
+
+
+def test_fingerprints_tell_programs_apart(benchmarks):
+  fingerprint = benchmarks('tpu_hlo').fingerprint
+  values = tf.range(8.0)
+  one, again, other = (
+      fingerprint(_lowered(function, values))
+      for function in (lambda x: x + 1.0, lambda y: y + 1.0, lambda x: x + 2.0)
+  )
+  assert one == again != other
