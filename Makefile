@@ -1,5 +1,6 @@
 # make quickstart  trains, distils, evaluates, reports and exports on digits
 # make test        runs the tests
+# make benchmark   measures speed and rewrites the tables of docs/performance.md
 # make clean       removes .venv and caches; the runs stay
 #
 # Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test clean
+.PHONY: quickstart test benchmark clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -23,6 +24,9 @@ quickstart: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q
+
+benchmark: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/run.py
 
 # An interrupted pip may leave what looks complete to the next one, so that such
 # an environment is made anew. pip itself is brought to the tested version first:

@@ -1,8 +1,7 @@
 r"""Measures what evaluation costs beyond the models' own forward passes.
 
 The forward passes are those of the same models over the same images, which are
-in memory already; nothing is scored. They and the evaluation take turns, and
-medians are compared, since another process may take a part of the machine.
+in memory already; nothing is scored.
 
   python benchmarks/evaluation.py --models=4 --width=1 --examples=2000
 """
@@ -10,10 +9,7 @@ medians are compared, since another process may take a part of the machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-import operator
 import os
-import statistics
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -21,6 +17,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from absl import app
 from absl import flags
 import numpy as np
+import turns
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import modeling
@@ -102,7 +99,7 @@ def _forward(candidates, batches) -> Callable[[], None]:
 
 
 def _contestants() -> dict[str, Callable[[], None]]:
-  """Returns what takes turns, after each has run once and is compiled."""
+  """Returns what takes turns."""
   dataset, candidates = _dataset(), _candidates()
   kinds = (
       list(corruptions.Corruption) if _CORRUPTIONS.value == ['all']
@@ -127,38 +124,17 @@ def _contestants() -> dict[str, Callable[[], None]]:
           dataset, shifts
       ),
   }
-  for run in contestants.values():
-    run()
-  print(
-      f'{_MODELS.value} x WRN-{_DEPTH.value}-{_WIDTH.value} of '
-      f'{_MEMBERS.value} members, {len(shifts)} sets of {_EXAMPLES.value} '
-      f'images of {_SIZE.value}x{_SIZE.value}, {_BATCH.value} a step, '
-      f'{os.cpu_count()} cores',
-      flush=True,
-  )
   return contestants
 
 
 def main(argv):
   del argv
   contestants = _contestants()
-  seconds = {name: [] for name in contestants}
-  cpu_seconds = {name: [] for name in contestants}
-  for _ in range(_ROUNDS.value):
-    for name, run in contestants.items():
-      start, cpu_start = time.perf_counter(), time.process_time()
-      run()
-      seconds[name].append(time.perf_counter() - start)
-      cpu_seconds[name].append(time.process_time() - cpu_start)
-  print(f'{"":34}  seconds   ratio  CPU-seconds   ratio')
-  for name in contestants:
-    line = f'{name:34}'
-    for times, width in (seconds, 9), (cpu_seconds, 13):
-      # Each round's own ratio: what slows one turn slows its neighbours.
-      ratios = map(operator.truediv, times[name], times[_FORWARD])
-      line += f'{statistics.median(times[name]):{width}.2f}'
-      line += f'{statistics.median(ratios):8.3f}'
-    print(line)
+  times = turns.take_turns(contestants, _ROUNDS.value)
+  turns.print_table(
+      ['', 'ms', 'ratio'],
+      [[name, *turns.cells(times, name, _FORWARD)] for name in contestants],
+  )
 
 
 if __name__ == '__main__':

@@ -76,6 +76,7 @@ def _measure(
 
 def main(argv):
   del argv
+  tf.get_logger().setLevel('ERROR')  # Of retracing: these are many models.
   latencies, memory = [], []
   for network in _NETWORKS.value:
     depth, width = map(int, network.split('-'))

@@ -34,7 +34,7 @@ _SYSTEMS = flags.DEFINE_list(
 _BASELINE = flags.DEFINE_string(
     'baseline', 'plain', 'The system that ratios are relative to.'
 )
-_STEPS = flags.DEFINE_list('steps', systems.STEPS, 'Which steps to measure.')
+_STEPS = flags.DEFINE_list('steps', list(systems.STEPS), 'Which of train, evaluation.')
 _RANK = flags.DEFINE_integer('rank', 1, "Of the members' perturbations.")
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each BatchEnsemble.')
 _ROUNDS = flags.DEFINE_integer('rounds', 15, 'Turns that each one takes.')
@@ -60,7 +60,7 @@ def _contestant(
   if systems.SYSTEMS[name].single:
     examples *= config.task.model.ensemble_size
   trainer = systems.build_trainer(config, systems.SYSTEMS[name])
-  inputs = systems.batch(config, name, step, examples)
+  inputs = systems.batch(config, systems.SYSTEMS[name], step, examples)
   run = trainer.train_step if step == 'train' else trainer.eval_step
 
   @tf.function(autograph=False)

@@ -28,9 +28,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 # pylint: disable=g-import-not-at-top
 from absl import app
 from absl import flags
+import systems
 import tpu_compiler
 import tpu_hlo
-import tpu_systems
 from uncertainty_distill import configs
 from uncertainty_distill import train_lib
 # pylint: enable=g-import-not-at-top
@@ -49,11 +49,11 @@ _DTYPE = flags.DEFINE_enum(
     'dtype', 'bfloat16', ['float32', 'bfloat16'], 'What it computes in.'
 )
 _SYSTEMS = flags.DEFINE_list(
-    'systems', list(tpu_systems.SYSTEMS),
-    'Which of ' + ', '.join(tpu_systems.SYSTEMS) + '.',
+    'systems', list(systems.SYSTEMS),
+    'Which of ' + ', '.join(systems.SYSTEMS) + '.',
 )
 _STEPS = flags.DEFINE_list(
-    'steps', list(tpu_systems.STEPS), 'Which of train, evaluation.'
+    'steps', list(systems.STEPS), 'Which of train, evaluation.'
 )
 _LARGEST = flags.DEFINE_bool(
     'largest', False,
@@ -116,7 +116,7 @@ def _compile(hlo: bytes, name: str) -> dict[str, Any]:
 
 
 def _measure(
-    steps: tpu_systems.Steps,
+    steps: tpu_hlo.Steps,
     system: str,
     step: str,
     examples: int,
@@ -176,7 +176,7 @@ def _print_header() -> None:
 
 
 def _print_row(row: dict[str, Any], largest: int | None) -> None:
-  about = tpu_systems.SYSTEMS[row['system']].about
+  about = systems.SYSTEMS[row['system']].about
   if 'error' in row:
     print(f'| {about} | {row["step"]} | does not fit: {row["error"]} |')
     return
@@ -206,7 +206,7 @@ def main(argv):
   results = Results(_OUTPUT.value)
   _print_header()
   for system in _SYSTEMS.value:
-    steps = tpu_systems.Steps(config, system)
+    steps = tpu_hlo.Steps(config, system)
     for step in _STEPS.value:
       measure = functools.partial(
           _measure, steps, system, step, results=results

@@ -1,13 +1,17 @@
-"""What is to be known of a program before it is compiled for a TPU."""
+"""The programs of steps, before they are compiled for a TPU."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import copy
 import hashlib
 from typing import Any
 
-# Imported first: it selects Keras 2, which must precede TensorFlow's import.
-import uncertainty_distill  # pylint: disable=unused-import
+import systems
+from uncertainty_distill import configs
 
+# After the package, which selects Keras 2 for TensorFlow.
+import tensorflow as tf
 from tensorflow.compiler.xla.service import hlo_pb2
 
 
@@ -44,3 +48,48 @@ def fingerprint(hlo: bytes) -> str:
       instruction.ClearField('metadata')
   text = module.SerializeToString(deterministic=True)
   return hashlib.sha256(text).hexdigest()[:16]
+
+
+class Steps:
+  """The training and the evaluation step of one system."""
+
+  def __init__(self, config: configs.ExperimentConfig, name: str):
+    """Builds the model, its teacher and its optimizer.
+
+    Args:
+      config: The experiment, resolved; `runtime.mixed_precision_dtype` says
+        what it computes in.
+      name: Of the system, a key of `systems.SYSTEMS`.
+    """
+    self._config = config
+    self._system = systems.SYSTEMS[name]
+    config = copy.deepcopy(config)
+    if config.task.model.perturb == 'auto':
+      # What it comes to on a TPU; it would ask the CPU that traces the step.
+      config.task.model.perturb = 'activations'
+    self._trainer = systems.build_trainer(config, self._system)
+
+  def lower(self, step: str, examples: int) -> bytes:
+    """Returns the HLO of a step, a serialized HloModuleProto.
+
+    Args:
+      step: Of `systems.STEPS`.
+      examples: Distinct examples in the batch of a core.
+
+    Raises:
+      ValueError: If a size in it is known at run time only.
+    """
+    run: Callable = (
+        self._trainer.train_step if step == 'train' else self._trainer.eval_step
+    )
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(inputs):
+      run(iter([inputs]))
+
+    inputs = systems.batch(self._config, self._system, step, examples)
+    hlo = compiled.experimental_get_compiler_ir(inputs)(stage='hlo_serialized')
+    dynamic = dynamic_operations(hlo)
+    if dynamic:
+      raise ValueError(f'dynamic shapes in {", ".join(dynamic)}')
+    return hlo

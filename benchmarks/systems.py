@@ -1,22 +1,21 @@
-"""The steps that `tpu_compile.py` compiles, lowered to HLO by TensorFlow.
+"""The systems that benchmarks compare, each with the steps of its trainer.
 
-A step is what Model Garden's trainer runs on one core: the task's own step with
-its model, optimizer and metrics, on a batch of static shape.
+A step is what Model Garden's trainer runs on one device: the task's own with its
+model, optimizer and metrics, on a batch of static shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import copy
 import functools
 import tempfile
 from typing import NamedTuple
 
-import tpu_hlo
 from uncertainty_distill import _edward2
 from uncertainty_distill import configs
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
+from uncertainty_distill import teachers
 from uncertainty_distill.modeling import ensembles
 from uncertainty_distill.modeling import members
 from uncertainty_distill.modeling import wide_resnet
@@ -36,15 +35,19 @@ class System(NamedTuple):
 
   Attributes:
     about: In a few words.
-    objective: Kind of the objective; empty for the experiment's own.
+    objective: Kind of the objective.
     single: Whether it is a single network instead of a BatchEnsemble.
     peer: Whether the layers are Edward2's as they are published.
+    cached: Whether the teacher's logits come with the images.
+    weight_tie: Of the same name in the objective.
   """
 
   about: str
   objective: str = 'cross_entropy'
   single: bool = False
   peer: bool = False
+  cached: bool = False
+  weight_tie: float = 0.0
 
 
 SYSTEMS = {
@@ -52,14 +55,25 @@ SYSTEMS = {
     'batch_ensemble': System('BatchEnsemble'),
     'edward2': System("BatchEnsemble of Edward2's layers", peer=True),
     'online_teacher': System('student, online teacher', 'knowledge'),
+    'cached_teacher': System(
+        'student, cached teacher', 'knowledge', cached=True
+    ),
+    'weight_tying': System(
+        'student, online teacher, tied weights', 'knowledge', weight_tie=1e-4
+    ),
 }
 
 
 class _Task(ClassificationTask):
   """The task, with Edward2's layers in the student if they are asked for."""
 
-  def __init__(self, config: configs.TaskConfig, peer: bool):
-    super().__init__(config)
+  def __init__(
+      self,
+      config: configs.TaskConfig,
+      stored_logits: teachers.LogitsCache | None,
+      peer: bool,
+  ):
+    super().__init__(config, stored_logits)
     self._peer = peer
 
   def build_model(self) -> tf_keras.Model:
@@ -77,16 +91,27 @@ def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
   manager.save(member.trainer.train_steps)
 
 
-def _build_network(
-    task: _Task, config: configs.ExperimentConfig
-) -> tf_keras.Model:
-  """Builds the task's model and its teacher, whose weights are no matter."""
+def _build_task(
+    config: configs.ExperimentConfig, system: System
+) -> tuple[_Task, tf_keras.Model]:
+  """Builds the task, its model and its teacher, whose weights are no matter."""
+  objective, stored_logits = config.task.objective, None
   with tempfile.TemporaryDirectory() as folder:
-    objective = task.task_config.objective
-    if objective.kind != 'cross_entropy':
+    if system.cached:
+      stored_logits = teachers.LogitsCache(folder, {})
+      stored_logits.shape = _teacher_shape(config)
+    elif objective.kind != 'cross_entropy':
       _write_untrained_run(config, folder)
       objective.teacher = (folder,) * config.teacher.ensemble_size
-    return task.build_model()
+    task = _Task(config.task, stored_logits, system.peer)
+    return task, task.build_model()
+
+
+def _teacher_shape(
+    config: configs.ExperimentConfig, examples: int = 0
+) -> tuple[int, int, int]:
+  """Returns the shape [B, M, K] of stored logits."""
+  return examples, config.teacher.ensemble_size, config.task.model.num_classes
 
 
 def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
@@ -129,26 +154,21 @@ def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
   )
 
 
-def _trainer(
+def build_trainer(
     config: configs.ExperimentConfig, system: System
 ) -> base_trainer.Trainer:
   """Returns the trainer of a system, as `train_lib.train` builds it."""
   config = copy.deepcopy(config)
-  config.task.objective.kind = (
-      system.objective or config.task.objective.kind
-  )
+  config.task.objective.kind = system.objective
+  config.task.objective.weight_tie = system.weight_tie
   model = config.task.model
   if system.single:
     model.ensemble_size = 1
-  if model.perturb == 'auto':
-    # What it comes to on a TPU; here it would ask the CPU that traces the step.
-    model.perturb = 'activations'
   tf_keras.backend.clear_session()
   performance.set_mixed_precision_policy(
       config.runtime.mixed_precision_dtype or 'float32'
   )
-  task = _Task(config.task, system.peer)
-  network = _build_network(task, config)
+  task, network = _build_task(config, system)
   optimizer = task.create_optimizer(
       config.trainer.optimizer_config, config.runtime
   )
@@ -159,10 +179,10 @@ def _trainer(
   )
 
 
-def _inputs(
-    config: configs.ExperimentConfig, step: str, examples: int
+def batch(
+    config: configs.ExperimentConfig, system: System, step: str, examples: int
 ) -> dict[str, tf.Tensor]:
-  """Returns a batch of one core, all zero."""
+  """Returns a batch of distinct examples, all zero."""
   image_shape = config.task.model.image_shape
   inputs = {
       'images': tf.zeros([examples, *image_shape], tf.uint8),
@@ -170,44 +190,7 @@ def _inputs(
   }
   if step == 'evaluation':
     inputs['mask'] = tf.zeros([examples], tf.bool)
+  elif system.cached:
+    shape = _teacher_shape(config, examples)
+    inputs['teacher_logits'] = tf.zeros(shape, tf.float16)
   return inputs
-
-
-class Steps:
-  """The training and the evaluation step of one system."""
-
-  def __init__(self, config: configs.ExperimentConfig, name: str):
-    """Builds the model, its teacher and its optimizer.
-
-    Args:
-      config: The experiment, resolved; `runtime.mixed_precision_dtype` says
-        what it computes in.
-      name: Of the system, a key of `SYSTEMS`.
-    """
-    self._config = config
-    self._trainer = _trainer(config, SYSTEMS[name])
-
-  def lower(self, step: str, examples: int) -> bytes:
-    """Returns the HLO of a step, a serialized HloModuleProto.
-
-    Args:
-      step: Of `STEPS`.
-      examples: Distinct examples in the batch of a core.
-
-    Raises:
-      ValueError: If a size in it is known at run time only.
-    """
-    run: Callable = (
-        self._trainer.train_step if step == 'train' else self._trainer.eval_step
-    )
-
-    @tf.function(jit_compile=True, autograph=False)
-    def compiled(inputs):
-      run(iter([inputs]))
-
-    inputs = _inputs(self._config, step, examples)
-    hlo = compiled.experimental_get_compiler_ir(inputs)(stage='hlo_serialized')
-    dynamic = tpu_hlo.dynamic_operations(hlo)
-    if dynamic:
-      raise ValueError(f'dynamic shapes in {", ".join(dynamic)}')
-    return hlo
