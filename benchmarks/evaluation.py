@@ -115,7 +115,7 @@ def _contestants() -> dict[str, Callable[[], None]]:
       for start in range(0, _EXAMPLES.value, _BATCH.value)
   ]
   evaluator = evaluation.Evaluator(candidates, _BATCH.value)
-  contestants = {
+  return {
       _FORWARD: _forward(candidates, batches),
       'evaluation, images in memory': lambda: evaluator.run(
           dataset, shifts, _Stored(dataset, images)
@@ -124,7 +124,6 @@ def _contestants() -> dict[str, Callable[[], None]]:
           dataset, shifts
       ),
   }
-  return contestants
 
 
 def main(argv):
