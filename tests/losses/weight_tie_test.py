@@ -102,6 +102,15 @@ def test_value_close_to_the_optimum(noise):
   np.testing.assert_allclose(losses.weight_tie([layer]), exact, rtol=1e-5)
 
 
+def test_a_teacher_may_have_its_kernels_in_bfloat16():
+  *layer, targets = _tensors(_layer((3, 3, 4, 6), 1))
+  rounded = [tf.cast(w, tf.bfloat16) for w in targets]
+  value = losses.weight_tie([(*layer, rounded)])
+  assert value.dtype == tf.float32
+  back = [tf.cast(w, tf.float32) for w in rounded]
+  assert float(value) == float(losses.weight_tie([(*layer, back)]))
+
+
 def test_zero_at_the_optimum():
   kernel = tf.constant([[0.5, -2.0], [1.0, 0.25]])
   ones = tf.ones([2, 2])

@@ -41,7 +41,9 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
   closer than a tenth of the norm the value is computed from differences.
 
   Args:
-    layers: Those of the network. No gradient flows into the teacher's kernels.
+    layers: Those of the network, in float32. No gradient flows into the
+      teacher's kernels, which are cast: a teacher that computes in bfloat16 has
+      them in that.
 
   Returns:
     Float32 scalar.
@@ -82,7 +84,6 @@ def _checked(layer: Layer) -> Layer:
   return (
       tf.reshape(kernel, matrices),
       tf.einsum(equation, alpha, gamma),
-      # A teacher may be held in bfloat16.
       [
           tf.reshape(tf.stop_gradient(tf.cast(w, kernel.dtype)), matrices)
           for w in targets

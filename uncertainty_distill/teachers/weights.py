@@ -60,7 +60,8 @@ def pair_weights(
 ) -> list[TiedWeights]:
   """Puts each kernel of a student beside those of the teacher's members.
 
-  The teacher's are its own variables, so that there is no second copy of them.
+  The teacher's are its own variables, so that there is no second copy of them;
+  where it computes in bfloat16, so are they.
 
   Args:
     student: A BatchEnsemble of E members.
