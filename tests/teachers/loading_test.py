@@ -117,9 +117,9 @@ def test_a_saved_model_is_a_member_too(trained, tmp_path):
   # The logits differ by a constant of each example, the probabilities do not.
   want = np.concatenate([_logits(models[1]), _logits(models[0])])
   probs = tf.nn.softmax(_logits(loaded.model))
-  np.testing.assert_allclose(probs, tf.nn.softmax(want), atol=1e-6)
+  np.testing.assert_allclose(probs, tf.nn.softmax(want), atol=5e-6)
   traced = tf.function(loaded.model)(_images())
-  np.testing.assert_allclose(tf.nn.softmax(traced), probs, atol=1e-6)
+  np.testing.assert_allclose(tf.nn.softmax(traced), probs, atol=5e-6)
 
 
 def test_teacher_that_is_served_alone(trained, tmp_path):
