@@ -1,0 +1,63 @@
+"""Tests of what benchmarks print, and that each one runs."""
+
+import importlib
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / 'benchmarks'
+
+
+@pytest.fixture(name='load')
+def _load(monkeypatch):
+  monkeypatch.syspath_prepend(str(BENCHMARKS))
+  return importlib.import_module
+
+
+def test_ratios_are_of_the_same_turn(load):
+  turns = load('turns')
+  # The machine was three times as slow in the last turn.
+  times = {'plain': [0.1, 0.1, 0.3], 'ours': [0.11, 0.12, 0.36]}
+  assert turns.ratios(times, 'ours', 'plain') == pytest.approx([1.1, 1.2, 1.2])
+  assert turns.cells(times, 'ours', 'plain') == [
+      '120.0 (115.0–240.0)', '1.200 (1.150–1.200)'
+  ]
+
+
+def test_turns_alternate(load):
+  calls = []
+  contestants = {name: lambda n=name: calls.append(n) for name in 'ab'}
+  times = load('turns').take_turns(contestants, 2)
+  assert ''.join(calls) == 'aabb' + 'abab'
+  assert [len(seconds) for seconds in times.values()] == [2, 2]
+
+
+@pytest.mark.parametrize('arguments, rows', [
+    ('steps.py --networks=10-1x2 --rounds=1 --members=2 --rank=2 '
+     '--systems=batch_ensemble,edward2,cached_teacher', 8),
+    ('latency.py --networks=10-1 --batches=1,9 --seconds=0.1', 7),
+    ('input.py --examples=300 --batch=20 --steps=2 --rounds=1', 3),
+])
+def test_prints_a_table(arguments, rows):
+  script, *flags = arguments.split()
+  done = subprocess.run(
+      [sys.executable, BENCHMARKS / script, *flags], capture_output=True,
+      check=False, text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  table = [line for line in done.stdout.splitlines() if line[:1] == '|']
+  figures = [line for line in table if re.search(r'\d\.\d{3} ?(\(|\|)', line)]
+  assert len(figures) == rows, done.stdout
+
+
+def test_tables_go_to_their_places():
+  page = (BENCHMARKS.parent / 'docs' / 'performance.md').read_text()
+  text = (BENCHMARKS / 'run.py').read_text()
+  names = re.findall(r"^    '(\w+)': ", text, re.MULTILINE)
+  assert len(names) >= 8
+  for name in names:
+    assert page.count(f'<!-- {name} -->') == 1, name
+    assert page.count(f'<!-- end of {name} -->') == 1, name
