@@ -24,7 +24,7 @@ import tf_keras
 # pylint: enable=g-import-not-at-top
 
 _NETWORKS = flags.DEFINE_list(
-    'networks', ['10-1', '16-4', '28-10'], 'Depth and width of each.'
+    'networks', ['10-1', '16-4'], 'Depth and width of each.'
 )
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each ensemble.')
 _BATCHES = flags.DEFINE_list('batches', ['1', '8', '128'], 'Images at a time.')

@@ -31,6 +31,7 @@ _COMMANDS = {
         '--systems=cached_teacher,online_teacher,weight_tying'
     ),
     'latency': 'latency.py',
+    'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
     'input': 'input.py',
     'startup': 'startup.py',
     'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',
