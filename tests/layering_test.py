@@ -43,7 +43,9 @@ MAY_IMPORT = {
         'train_lib', 'workflow',
     ),
 }
-BASE_MODULES = ('__init__', 'errors', 'files', 'progress', 'workers')
+BASE_MODULES = (
+    '__init__', 'deferred', 'errors', 'files', 'progress', 'workers'
+)
 
 # Who alone may import what from outside the package.
 ONLY_IN = {

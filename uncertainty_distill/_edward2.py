@@ -1,9 +1,8 @@
 """Edward2's BatchEnsemble layers: the only place that imports edward2.
 
 Edward2 0.0.2 fails with SciPy >= 1.11 while it imports its NumPy backend, and
-needs Keras 2. Importing it costs about 0.7 seconds after TensorFlow, of which
-0.55 are TensorFlow Probability; its submodules cannot be had for less, because
-the package imports all of them.
+needs Keras 2. Most of what it costs to import is TensorFlow Probability; its
+submodules cannot be had for less, because the package imports all of them.
 """
 
 import sys
@@ -11,6 +10,7 @@ import warnings
 
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import deferred
 
 _NUMPY_BACKEND = 'edward2.numpy'
 
@@ -31,8 +31,12 @@ try:
     # pylint: disable=g-import-not-at-top
     # Edward2 would hide why this import failed.
     import tensorflow_probability  # pylint: disable=unused-import
-    from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
-    from edward2.tensorflow.layers.dense import DenseBatchEnsemble
+    # What Edward2 has of SciPy's is for permutation layers, unused here.
+    with deferred.deferred_functions(
+        'scipy.optimize', ['linear_sum_assignment']
+    ):
+      from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
+      from edward2.tensorflow.layers.dense import DenseBatchEnsemble
     # pylint: enable=g-import-not-at-top
 except ImportError as error:
   raise ImportError(

@@ -1,5 +1,12 @@
 """Experiment configurations: dataclasses, registered experiments, parsing."""
 
+from uncertainty_distill import deferred
+
+# All of official.core is imported at once, with an input reader that imports
+# TFDS; this package reads datasets in its own way, and some need no TFDS.
+deferred.defer('tensorflow_datasets')
+
+# pylint: disable=g-import-not-at-top,wrong-import-position
 from uncertainty_distill.configs.experiment import EvaluationConfig
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.experiment import ModelConfig
@@ -14,3 +21,4 @@ from uncertainty_distill.configs.parsing import read_yaml
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.configs.resolution import resolve
+# pylint: enable=g-import-not-at-top,wrong-import-position

@@ -84,6 +84,8 @@ def _layer_factories(ensemble_size, rank, perturb, fast_weight_stddev):
   return conv, dense
 
 
+# No layer here needs AutoGraph, which would rewrite the source of each of them.
+@tf.autograph.experimental.do_not_convert
 def build_model(
     *,
     image_shape: Sequence[int],

@@ -1,23 +1,25 @@
 """Pictures of calibration, and of what corruption does to models."""
 
-from matplotlib.figure import Figure
-from uncertainty_distill.plots.heat_map import heat_maps
-from uncertainty_distill.plots.reliability import Bins
-from uncertainty_distill.plots.reliability import reliability_diagram
-from uncertainty_distill.plots.severity import severity_boxes
-from uncertainty_distill.plots.severity import severity_curves
-from uncertainty_distill.plots.style import display_name
-from uncertainty_distill.plots.style import figure_to_array
-from uncertainty_distill.plots.style import save
+import importlib
+from typing import Any
 
-__all__ = [
-    'Bins',
-    'Figure',
-    'display_name',
-    'figure_to_array',
-    'heat_maps',
-    'reliability_diagram',
-    'save',
-    'severity_boxes',
-    'severity_curves',
-]
+# They need Matplotlib, which takes a while to import and is first needed when
+# training has come to its first evaluation.
+_ON_REQUEST = {
+    'Bins': 'reliability',
+    'Figure': 'style',
+    'display_name': 'style',
+    'figure_to_array': 'style',
+    'heat_maps': 'heat_map',
+    'reliability_diagram': 'reliability',
+    'save': 'style',
+    'severity_boxes': 'severity',
+    'severity_curves': 'severity',
+}
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _ON_REQUEST:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  module = importlib.import_module(f'{__name__}.{_ON_REQUEST[name]}')
+  return getattr(module, name)

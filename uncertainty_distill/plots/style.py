@@ -15,6 +15,7 @@ import os
 from matplotlib import axes
 from matplotlib import figure
 from matplotlib.backends import backend_agg
+from matplotlib.figure import Figure  # pylint: disable=unused-import
 import numpy as np
 from PIL import Image
 from uncertainty_distill import files

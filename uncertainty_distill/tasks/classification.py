@@ -192,6 +192,8 @@ class ClassificationTask(base_task.Task):
       loss += config.weight_tie * terms['weight_tie']
     return {**terms, 'loss': loss}
 
+  # Nothing in it needs AutoGraph, which would take as long as the tracing.
+  @tf.autograph.experimental.do_not_convert
   def train_step(self, inputs, model, optimizer, metrics=None):
     """Takes one step on one replica's batch; returns the loss's terms."""
     images, labels = inputs['images'], inputs['labels']
@@ -235,6 +237,7 @@ class ClassificationTask(base_task.Task):
         for gradient, variable in zip(gradients, variables)
     ]
 
+  @tf.autograph.experimental.do_not_convert
   def validation_step(self, inputs, model, metrics=None):
     """Scores one replica's batch; padding is masked."""
     logits = model(inputs['images'], training=False)

@@ -1,0 +1,141 @@
+r"""Measures what passes between a command and its first training step.
+
+Each repetition is a process of its own, as a command is. TensorFlow's own
+import comes first, so that what the package adds to it stands beside it.
+
+  python benchmarks/startup.py --experiment=digits_wrn10_1 --repetitions=7
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+
+_EXPERIMENT = flags.DEFINE_string(
+    'experiment', 'digits_wrn10_1', 'The registered experiment to begin.'
+)
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', 'Overrides of it, as of train.py.'
+)
+_REPETITIONS = flags.DEFINE_integer('repetitions', 5, 'Processes to measure.')
+_STARTED = flags.DEFINE_float(
+    'started', None, 'Set by this command for the processes that it starts.'
+)
+
+_FURTHER = 'one further step'
+
+
+class _Clock:
+  """Notes how long each phase takes.
+
+  Attributes:
+    phases: From their names to seconds, in their order.
+  """
+
+  def __init__(self, started: float):
+    self.phases: dict[str, float] = {}
+    self._last = started
+
+  def note(self, phase: str) -> None:
+    """Ends a phase, which began when the one before ended."""
+    now = time.time()
+    self.phases[phase] = now - self._last
+    self._last = now
+
+
+def _begin_training(clock: _Clock) -> None:
+  """Does what train.py does for its first step, phase by phase."""
+  clock.note('Python')
+  import tensorflow as tf
+  import tf_keras  # pylint: disable=unused-import
+
+  clock.note('import TensorFlow and Keras')
+  # pylint: disable-next=unused-import
+  from uncertainty_distill.baselines.cifar import launch
+  from uncertainty_distill import configs
+  from uncertainty_distill import tasks
+  from uncertainty_distill import train_lib
+  from uncertainty_distill import workflow
+  from uncertainty_distill.train_lib import trainer as trainer_lib
+
+  clock.note('import the package')
+  config = configs.load_config(
+      _EXPERIMENT.value, params_override=_PARAMS_OVERRIDE.value
+  )
+  config.task.objective.kind = 'cross_entropy'
+  strategy = train_lib.make_strategy(config.runtime)
+  workflow.check(config, strategy)
+  config = train_lib.resolve(config)
+  clock.note('configuration, devices, dataset')
+  with strategy.scope():
+    task = tasks.ClassificationTask(config.task)
+    model = task.build_model()
+    optimizer = task.create_optimizer(
+        config.trainer.optimizer_config, config.runtime
+    )
+    trainer = trainer_lib.Trainer(config, task, model, optimizer)
+    clock.note('model')
+    batches = iter(
+        trainer.distribute_dataset(task.build_inputs, config.task.train_data)
+    )
+    clock.note('input pipeline')
+    loop, steps = trainer.create_train_loop_fn(), tf.constant(1)
+    loop.get_concrete_function(batches, steps)
+    clock.note('trace')
+    for phase in 'first step', _FURTHER:
+      loop(batches, steps)
+      trainer.train_loss.result().numpy()  # Waits for the device.
+      clock.note(phase)
+
+
+def _measured() -> dict[str, float]:
+  """Returns the phases of a new process, in seconds."""
+  arguments = [*sys.argv, f'--started={time.time()!r}']
+  done = subprocess.run(
+      [sys.executable, *arguments], stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE, text=True, check=False,
+  )
+  if done.returncode:
+    sys.exit(done.stderr)
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(argv):
+  del argv
+  if _STARTED.value is not None:
+    clock = _Clock(_STARTED.value)
+    _begin_training(clock)
+    print(json.dumps(clock.phases))
+    return
+  _measured()  # So that the files are in memory.
+  runs = [_measured() for _ in range(_REPETITIONS.value)]
+  for run in runs:
+    further = run.pop(_FURTHER)
+    run['all of it'] = sum(run.values())
+    run[_FURTHER] = further
+  print(
+      f'{_EXPERIMENT.value}, {_REPETITIONS.value} processes, '
+      f'{os.cpu_count()} cores\n'
+      f'{"seconds":34}  median    least     most'
+  )
+  for phase in runs[0]:
+    seconds = [run[phase] for run in runs]
+    print(
+        f'{phase:34}{statistics.median(seconds):8.2f} {min(seconds):8.2f} '
+        f'{max(seconds):8.2f}'
+    )
+
+
+if __name__ == '__main__':
+  app.run(main)
