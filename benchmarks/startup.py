@@ -124,16 +124,13 @@ def main(argv):
     further = run.pop(_FURTHER)
     run['all of it'] = sum(run.values())
     run[_FURTHER] = further
-  print(
-      f'{_EXPERIMENT.value}, {_REPETITIONS.value} processes, '
-      f'{os.cpu_count()} cores\n'
-      f'{"seconds":34}  median    least     most'
-  )
+  print('| seconds | median | least | most |')
+  print('|---|--:|--:|--:|')
   for phase in runs[0]:
     seconds = [run[phase] for run in runs]
     print(
-        f'{phase:34}{statistics.median(seconds):8.2f} {min(seconds):8.2f} '
-        f'{max(seconds):8.2f}'
+        f'| {phase} | {statistics.median(seconds):.2f} | {min(seconds):.2f} | '
+        f'{max(seconds):.2f} |'
     )
 
 
