@@ -34,6 +34,8 @@ flags.adopt_module_key_flags(launch)
 def main():
   paths = launch.required('run', 'run folders or SavedModels')
   config = _test_set(paths)
+  # Where a run was trained says nothing of where it is evaluated.
+  config.runtime = configs.ExperimentConfig().runtime
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
   config.task.train_data.data_dir = (
       flags.FLAGS.data_dir or config.task.train_data.data_dir

@@ -160,6 +160,25 @@ def test_the_chief_alone_writes_and_speaks(together):
   assert not [p for p in path.rglob('*') if 'tmp' in p.name]
 
 
+def test_one_process_evaluates_what_workers_trained(together, tmp_path):
+  path, _ = together
+  subprocess.run(
+      [
+          sys.executable, 'baselines/cifar/evaluate.py', f'--run={path}',
+          f'--output_dir={tmp_path}',
+          '--params_override=evaluation.corruptions=[]',
+      ],
+      cwd=_ROOT, check=True, capture_output=True, timeout=_LIMIT_SECONDS,
+  )
+  (alone,) = json.loads((tmp_path / 'results.json').read_text())['results']
+  results = json.loads((path / 'results.json').read_text())['results']
+  (student,) = [
+      r for r in results
+      if r['model'] == 'knowledge_student' and r['corruption'] is None
+  ]
+  assert alone['figures'] == pytest.approx(student['figures'], rel=1e-4)
+
+
 def test_workers_that_do_not_share_the_folder_say_so(alone, tmp_path):
   shutil.copytree(alone, tmp_path / 'complete')
   answers = _run_workers(tmp_path / 'complete', tmp_path / 'new')
