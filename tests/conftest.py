@@ -3,6 +3,7 @@
 # Imported first: it selects Keras 2, which must precede TensorFlow's import.
 import uncertainty_distill  # pylint: disable=unused-import
 
+import pytest
 import tensorflow as tf
 
 
@@ -12,3 +13,13 @@ def pytest_configure() -> None:
       tf.config.list_physical_devices('CPU')[0],
       [tf.config.LogicalDeviceConfiguration()] * 2,
   )
+
+
+@pytest.fixture(scope='session')
+def replicas() -> tf.distribute.Strategy:
+  """Two replicas on the CPU, the same for all tests.
+
+  TensorFlow tells collective operations apart by a number that each strategy
+  counts for itself: in one process two strategies' would be taken for one.
+  """
+  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])

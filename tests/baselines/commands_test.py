@@ -28,9 +28,12 @@ def _command(name, *flags):
 
 
 def _run(name, *flags):
+  # As a user's shell is: JAX, where it is installed, sets the variable here.
+  environment = {**os.environ}
+  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
   return subprocess.run(
       _command(name, *flags), cwd=_ROOT, capture_output=True, text=True,
-      check=False, timeout=300,
+      check=False, timeout=300, env=environment,
   )
 
 

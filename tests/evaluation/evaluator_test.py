@@ -123,8 +123,8 @@ def test_step_is_traced_once():
   assert [model.traces for model in models] == [1, 1]
 
 
-def test_two_replicas_score_each_example_once():
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+def test_two_replicas_score_each_example_once(replicas):
+  strategy = replicas
   with strategy.scope():
     model = _Linear(3, seed=0)
   # The last batch of 100 has 15 examples: one replica gets padding alone.

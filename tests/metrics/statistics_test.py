@@ -218,8 +218,8 @@ def test_metric_refuses_other_ensemble_sizes():
     metric.update_state(*_random(members=1))
 
 
-def test_metric_sums_over_replicas():
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+def test_metric_sums_over_replicas(replicas):
+  strategy = replicas
   with strategy.scope():
     metric = metrics.ClassificationStatistics(ensemble_size=3)
   logits, labels = _random()

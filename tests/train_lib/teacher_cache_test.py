@@ -175,9 +175,8 @@ def test_other_views_are_other_caches(
 
 
 def test_replicas_make_and_read_their_own_rows(
-    cached, trained, read_scalars, tmp_path
+    cached, trained, read_scalars, tmp_path, replicas
 ):
-  replicas = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
   assert replicas.num_replicas_in_sync == 2
   apart = _changed(
       cached, f'task.objective.teacher_cache={tmp_path / "cache"}'

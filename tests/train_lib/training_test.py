@@ -107,9 +107,8 @@ def test_a_complete_run_is_not_trained_again(
 
 
 def test_two_replicas_take_the_same_steps_as_one(
-    student, undisturbed, read_scalars, tmp_path
+    student, undisturbed, read_scalars, tmp_path, replicas
 ):
-  replicas = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
   assert replicas.num_replicas_in_sync == 2
   run = train_lib.train(student, str(tmp_path), replicas)
   one, two = _weights(undisturbed, 7), _weights(run, 7)

@@ -96,9 +96,8 @@ def test_the_checkpoint_holds_no_teacher(run):
 
 
 def test_two_replicas_take_the_same_steps_as_one(
-    tied, run, read_scalars, tmp_path
+    tied, run, read_scalars, tmp_path, replicas
 ):
-  replicas = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
   two = train_lib.train(tied, str(tmp_path), replicas, evaluate=False)
   whole, split = (read_scalars(r, 'train') for r in (run, two))
   for step in 1, 5, 10:
