@@ -1,8 +1,6 @@
 """Datasets, augmentation, batches with masks, and corruptions."""
 
-import importlib
-from typing import Any
-
+from uncertainty_distill import deferred
 from uncertainty_distill.data.foreign import load_foreign
 from uncertainty_distill.data.foreign import load_held_out
 from uncertainty_distill.data.sources import dataset_spec
@@ -12,18 +10,11 @@ from uncertainty_distill.data.sources import load_dataset
 
 # These need TensorFlow, which takes seconds to import. The processes that only
 # corrupt images do without, so it is imported when one of these is asked for.
-_ON_REQUEST = {
+__getattr__ = deferred.attributes(__name__, {
     'augment': 'augmentation',
     'augmentation_table': 'augmentation',
     'AUGMENTATION_VERSION': 'augmentation',
     'evaluation_batches': 'pipeline',
     'training_batches': 'pipeline',
     'view_batches': 'pipeline',
-}
-
-
-def __getattr__(name: str) -> Any:
-  if name not in _ON_REQUEST:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'{__name__}.{_ON_REQUEST[name]}')
-  return getattr(module, name)
+})

@@ -1,11 +1,10 @@
 """Pictures of calibration, and of what corruption does to models."""
 
-import importlib
-from typing import Any
+from uncertainty_distill import deferred
 
 # They need Matplotlib, which takes a while to import and is first needed when
 # training has come to its first evaluation.
-_ON_REQUEST = {
+__getattr__ = deferred.attributes(__name__, {
     'Bins': 'reliability',
     'Figure': 'style',
     'display_name': 'style',
@@ -15,11 +14,4 @@ _ON_REQUEST = {
     'save': 'style',
     'severity_boxes': 'severity',
     'severity_curves': 'severity',
-}
-
-
-def __getattr__(name: str) -> Any:
-  if name not in _ON_REQUEST:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'{__name__}.{_ON_REQUEST[name]}')
-  return getattr(module, name)
+})
