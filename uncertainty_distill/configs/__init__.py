@@ -12,7 +12,6 @@ from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.experiment import ModelConfig
 from uncertainty_distill.configs.experiment import ObjectiveConfig
 from uncertainty_distill.configs.experiment import TaskConfig
-from uncertainty_distill.configs.experiment import TeacherConfig
 from uncertainty_distill.configs.experiment import TrainerConfig
 from uncertainty_distill.configs.parsing import load_config
 from uncertainty_distill.configs.parsing import override
@@ -21,4 +20,5 @@ from uncertainty_distill.configs.parsing import read_yaml
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.configs.resolution import resolve
+from uncertainty_distill.configs.teacher import TeacherConfig
 # pylint: enable=g-import-not-at-top,wrong-import-position

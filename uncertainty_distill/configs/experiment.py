@@ -13,6 +13,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 from uncertainty_distill.configs.examples import TrainDataConfig
 from uncertainty_distill.configs.examples import ValidationDataConfig
+from uncertainty_distill.configs.teacher import TeacherConfig
 
 OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
 PERTURBED = ('auto', 'weights', 'activations')
@@ -147,32 +148,6 @@ class TrainerConfig(cfg.TrainerConfig):
   validation_interval: int = 0
   max_to_keep: int = 2
   validation_summary_subdir: str = 'clean'
-
-
-@dataclasses.dataclass
-class TeacherConfig(hyperparams.Config):
-  """The deep ensemble that is trained where no teacher is given.
-
-  Its members are single networks on the student's data; what is not named here
-  is as for the student.
-
-  Attributes:
-    ensemble_size: Members M.
-    depth: Of each member.
-    width: Of each member.
-    global_batch_size: Examples in a step over all replicas.
-    epochs: Of each member's training.
-    decay_fractions: Where the learning rate falls.
-    l2: Of each member.
-  """
-
-  ensemble_size: int = 4
-  depth: int = 28
-  width: int = 10
-  global_batch_size: int = 512
-  epochs: float = 200.0
-  decay_fractions: tuple[float, ...] = (0.3, 0.6, 0.8)
-  l2: float = 2e-4
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
 """Model Garden tasks."""
 
-from uncertainty_distill.tasks.classification import check_members
 from uncertainty_distill.tasks.classification import ClassificationTask
+from uncertainty_distill.tasks.teaching import check_members

@@ -8,22 +8,11 @@ import tensorflow as tf
 import tf_keras
 from uncertainty_distill import configs
 from uncertainty_distill import data
-from uncertainty_distill import losses
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill import modeling
 from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
-
-
-def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
-  """Raises an InputError if head distillation cannot match the members."""
-  members = config.model.ensemble_size
-  if config.objective.kind == 'head' and teacher_size != members:
-    raise InputError(
-        '--objective', 'head',
-        f'as many teacher members ({teacher_size}) as student members '
-        f'({members})', 'set --ensemble_size, or take --objective=knowledge',
-    )
+from uncertainty_distill.tasks import teaching
+from uncertainty_distill.tasks import terms as terms_lib
 
 
 @task_factory.register_task_cls(configs.TaskConfig)
@@ -49,6 +38,7 @@ class ClassificationTask(base_task.Task):
     """
     super().__init__(params, **kwargs)
     self._stored_logits = stored_logits
+    self._tied = ()
 
   def build_model(self) -> tf_keras.Model:
     """Builds the student, and loads its teacher where there is one.
@@ -58,38 +48,12 @@ class ClassificationTask(base_task.Task):
     """
     # First, so that its initial weights do not depend on there being a teacher.
     model = modeling.build_model(**self.task_config.model.as_dict())
-    self._teacher = self._load_teacher()
+    self._teacher = teaching.load_teacher(
+        self.task_config, self._stored_logits
+    )
     if self.task_config.objective.weight_tie:
-      self._tied = self._tie_weights(model)
+      self._tied = teaching.tie_weights(self.task_config, model, self._teacher)
     return model
-
-  def _load_teacher(self) -> tf_keras.Model | None:
-    if self.task_config.objective.kind == 'cross_entropy':
-      return None
-    if self._stored_logits is not None:
-      check_members(self.task_config, self._stored_logits.ensemble_size)
-      return None
-    teacher = self._load_ensemble()
-    check_members(self.task_config, teacher.ensemble_size)
-    return teacher.model
-
-  def _load_ensemble(self) -> teachers.Ensemble:
-    model = self.task_config.model
-    teacher = teachers.load_ensemble(
-        self.task_config.objective.teacher, '--teacher', model.image_shape,
-        model.num_classes,
-    )
-    teacher.model.trainable = False
-    return teacher
-
-  def _tie_weights(self, model):
-    """Returns the student's kernels beside the teacher's."""
-    teachers.check_weights(
-        self.task_config.objective.teacher, self.task_config.model
-    )
-    # Stored logits spare the steps the teacher's network, not its weights.
-    teacher = self._teacher or self._load_ensemble().model
-    return teachers.pair_weights(model, teacher)
 
   def initialize(self, model: tf_keras.Model):
     """Leaves the initial weights as they are; Model Garden would load some."""
@@ -140,57 +104,8 @@ class ClassificationTask(base_task.Task):
     )
     if not training:
       return [statistics]
-    names = ['cross_entropy', 'l2']
-    if self.task_config.objective.kind != 'cross_entropy':
-      names.append('distillation')
-    if self.task_config.objective.weight_tie:
-      names.append('weight_tie')
+    names = terms_lib.term_names(self.task_config)
     return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
-
-  def loss_terms(
-      self,
-      logits: tf.Tensor,
-      teacher_logits: tf.Tensor | None,
-      labels: tf.Tensor,
-      model: tf_keras.Model,
-  ) -> dict[str, tf.Tensor]:
-    """Returns the loss and its terms, unweighted, as means over the batch.
-
-    loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
-    where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
-    and weight_tie is the squared distance to the teacher's weights.
-
-    Args:
-      logits: [E, B, K].
-      teacher_logits: [M, B, K], or None without a teacher.
-      labels: [B].
-      model: Whose weights L2 is taken of.
-    """
-    config = self.task_config.objective
-    cross_entropy = tf.reduce_mean(
-        losses.member_cross_entropy(logits, labels, config.label_smoothing)
-    )
-    l2 = 2 * tf.add_n(
-        [tf.nn.l2_loss(w) for w in modeling.regularized_weights(model)]
-    )
-    terms = {'cross_entropy': cross_entropy, 'l2': l2}
-    fit = cross_entropy
-    if teacher_logits is not None:
-      distil = (
-          losses.head_distillation
-          if config.kind == 'head'
-          else losses.knowledge_distillation
-      )
-      terms['distillation'] = tf.reduce_mean(
-          distil(logits, teacher_logits, config.temperature)
-      )
-      weight = config.weight
-      fit = (1 - weight) * cross_entropy + weight * terms['distillation']
-    loss = fit + self.task_config.l2 * l2
-    if config.weight_tie:
-      terms['weight_tie'] = losses.weight_tie(self._tied)
-      loss += config.weight_tie * terms['weight_tie']
-    return {**terms, 'loss': loss}
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert
@@ -200,7 +115,9 @@ class ClassificationTask(base_task.Task):
     teacher_logits = self._teacher_logits(inputs)
     with tf.GradientTape() as tape:
       logits = model(images, training=True)
-      terms = self.loss_terms(logits, teacher_logits, labels, model)
+      terms = terms_lib.loss_terms(
+          self.task_config, logits, teacher_logits, labels, model, self._tied
+      )
       # The optimizer sums gradients over replicas; their mean is wanted.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       replica_loss = terms['loss'] / replicas

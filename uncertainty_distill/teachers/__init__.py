@@ -9,3 +9,4 @@ from uncertainty_distill.teachers.loading import is_saved_model
 from uncertainty_distill.teachers.loading import load_ensemble
 from uncertainty_distill.teachers.weights import check_weights
 from uncertainty_distill.teachers.weights import pair_weights
+from uncertainty_distill.teachers.weights import TiedWeights
