@@ -105,6 +105,31 @@ def test_two_replicas_take_the_same_steps_as_one(
       assert split[tag][step] == pytest.approx(whole[tag][step], rel=1e-3), tag
 
 
+def test_stored_logits_leave_the_tie_as_it_is(
+    tied, one_device, read_scalars, tmp_path
+):
+  # The weights are the teacher's own also where its network need not run.
+  views = configs.load_config('digits_wrn10_1')
+  views.override(tied.as_dict())
+  views.trainer.train_steps = 4
+  views.task.train_data.views = 1
+  views.task.train_data.augmentation_seed = 0
+  cached = configs.load_config('digits_wrn10_1')
+  cached.override(views.as_dict())
+  cached.task.objective.teacher_cache = str(tmp_path / 'cache')
+  ours, theirs = (
+      read_scalars(
+          train_lib.train(config, str(tmp_path / name), one_device, False),
+          'train',
+      ) for name, config in (('cached', cached), ('online', views))
+  )
+  assert os.listdir(tmp_path / 'cache')
+  for tag in 'weight_tie', 'distillation', 'training_loss':
+    for step in range(1, 5):
+      assert ours[tag][step] == pytest.approx(theirs[tag][step], rel=2e-3), tag
+  assert ours['weight_tie'][1] == theirs['weight_tie'][1]
+
+
 def test_only_the_tie_brings_the_student_to_its_teacher(
     tied, run, one_device, tmp_path
 ):
