@@ -79,6 +79,45 @@ def test_table_with_sizes(parameters, text):
   assert len(set(map(len, lines))) == 1
 
 
+def test_marked_cells_line_up():
+  rows = {
+      'a': {'nll': (0.5, 0.25), 'ece': (0.1, None)},
+      'b': {'nll': (0.75, 0.25)},
+      'c': {},
+  }
+  columns = {'nll': 'NLL ↓', 'ece': 'ECE ↓'}
+  text = tables.table(rows, None, columns, {'nll': ['a'], 'ece': []})
+  assert text == '\n'.join([
+      '| Model |             NLL ↓ | ECE ↓ |',
+      '| ----- | ----------------: | ----: |',
+      '| A     | **0.500 ± 0.250** | 0.100 |',
+      '| B     |   0.750 ± 0.250   |     - |',
+      '| C     |               -   |     - |',
+  ])
+
+
+def test_the_arrows_point_to_the_better_end():
+  better = {
+      name for name in tables.COLUMNS | tables.MORE_COLUMNS
+      if tables.higher_is_better(name)
+  }
+  assert better >= {'accuracy', 'c_accuracy', 'auroc_ood'}
+  assert not better & {'ece', 'nll', 'c_nll', 'brier', 'aurc'}
+
+
+def test_report_sets_the_best_in_bold(tmp_path):
+  results = _CLEAN[:1] + [
+      _result(model, seed, nll + seed / 1000)
+      for model, nll in (('student', 0.5), ('other', 0.7)) for seed in range(3)
+  ]
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  assert '**0.501 ± 0.001**' in text and ' 0.701 ± 0.001   |' in text
+  assert '**Bold**: the best mean' in text
+  assert '**0.250' not in text
+  text = _write(tmp_path, _CLEAN).read_text(encoding='utf-8')
+  assert '**Bold**' not in text and '| **' not in text
+
+
 def test_report_is_complete_and_written_again_the_same(tmp_path):
   results = _CLEAN + _CORRUPTED
   path = _write(tmp_path / 'new' / 'report', results)

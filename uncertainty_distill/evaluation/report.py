@@ -10,6 +10,7 @@ from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.evaluation import significance
 from uncertainty_distill.evaluation import summaries
 from uncertainty_distill.evaluation import tables
 
@@ -51,6 +52,12 @@ _MEANINGS = {
         ' predictive entropy than a clean test image'
     ),
 }
+
+_BOLD = (
+    '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
+    " it (Welch's t-test against the best one, Holm's correction, 5%); systems"
+    ' of one seed take no part.'
+)
 
 _Models = Mapping[str, Sequence[results_lib.Result]]
 
@@ -100,10 +107,11 @@ def write_report(
   results_lib.write_csv(results, csv_path)
   files.write_text(summary_path, _summary_json(rows))
   models = summaries.by_model(results)
+  best = significance.best(results)
   sections = [
       f'# {title}',
-      tables.table(rows, sizes),
-      _explanation(models),
+      tables.table(rows, sizes, marked=best),
+      _explanation(models) + (_BOLD if best else ''),
       *_more_figures(rows),
       *_drawn(directory, results),
       '## How it was made',

@@ -146,10 +146,21 @@ def aggregate_models(results: Iterable[Result]) -> dict[str, Aggregate]:
     InputError: A model has two records of the same seed and shift.
   """
   return {
-      label: aggregate([
+      label: aggregate(seeds) for label, seeds in by_seed(results).items()
+  }
+
+
+def by_seed(results: Iterable[Result]) -> dict[str, list[Summary]]:
+  """Returns each model's summaries, one for each of its seeds.
+
+  Raises:
+    InputError: A model has two records of the same seed and shift.
+  """
+  return {
+      label: [
           summary(seed)
           for seed in _group(records, lambda result: result.seed).values()
-      ])
+      ]
       for label, records in by_model(results).items()
   }
 

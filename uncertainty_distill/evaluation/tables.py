@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import dataclasses
 
 from uncertainty_distill import plots
@@ -33,7 +33,7 @@ MORE_COLUMNS = {
 }
 
 _SCALES = {'aurc': 1000, 'c_aurc': 1000}
-_MISSING = '-'
+MISSING = '-'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +53,7 @@ def table(
     rows: Mapping[str, summaries.Aggregate],
     sizes: Mapping[str, ModelSize] | None = None,
     columns: Mapping[str, str] | None = None,
+    marked: Mapping[str, Collection[str]] | None = None,
 ) -> str:
   """Lays out a Markdown table whose columns line up in a terminal too.
 
@@ -60,6 +61,8 @@ def table(
     rows: From models' labels to their aggregates; the rows keep the order.
     sizes: From labels to sizes; adds two columns.
     columns: From figures' names to headings; by default the paper's.
+    marked: From figures' names to the labels whose cells stand in bold, as
+      `significance.best` returns them.
 
   Returns:
     The lines of the table, without a newline at the end: three decimals, `±`
@@ -67,38 +70,69 @@ def table(
     not known.
   """
   columns = COLUMNS if columns is None else columns
-  lines = [['Model']]
-  if sizes:
-    lines[0] += ['Members', 'Parameters']
-  lines[0] += columns.values()
+  header = ['Model', *(['Members', 'Parameters'] if sizes else ())]
+  header += columns.values()
+  lines = []
   for label, figures in rows.items():
     cells = [plots.display_name(label).replace('|', r'\|')]
     if sizes:
       size = sizes.get(label)
       cells += (
           [str(size.members), _count(size.parameters)]
-          if size else [_MISSING, _MISSING]
+          if size else [MISSING, MISSING]
       )
-    cells += [
-        _figure(_SCALES.get(name, 1), *figures.get(name, ()))
-        for name in columns
-    ]
+    for name in columns:
+      cell = figure_cell(
+          *figures.get(name, (None,)), scale=_SCALES.get(name, 1)
+      )
+      bold = (marked or {}).get(name, ())
+      cells.append(_marked(cell, label in bold) if bold else cell)
     lines.append(cells)
-  widths = [max(map(len, column)) for column in zip(*lines)]
-  rule = [f'{"":->{width - 1}}:' for width in widths]
-  rule[0] = '-' * widths[0]
-  lines.insert(1, rule)
-  return '\n'.join(_line(cells, widths) for cells in lines)
+  return markdown_table(header, lines)
 
 
-def _figure(
-    scale: float, mean: float | None = None, deviation: float | None = None
+def markdown_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
+) -> str:
+  """Lays out cells so that the columns line up in a terminal too.
+
+  Args:
+    header: The headings.
+    rows: Of as many cells each.
+    text_columns: How many columns, from the left, hold text; those after them
+      hold numbers and are set to the right.
+
+  Returns:
+    The lines of the table, without a newline at the end.
+  """
+  widths = [max(map(len, column)) for column in zip(header, *rows)]
+  rule = [
+      '-' * width if index < text_columns else '-' * (width - 1) + ':'
+      for index, width in enumerate(widths)
+  ]
+  return '\n'.join(
+      _line(cells, widths, text_columns) for cells in (header, rule, *rows)
+  )
+
+
+def higher_is_better(name: str) -> bool:
+  """Tells where the better values of a figure in a table's columns are."""
+  return (COLUMNS | MORE_COLUMNS)[name].endswith('↑')
+
+
+def figure_cell(
+    mean: float | None, deviation: float | None = None, scale: float = 1
 ) -> str:
   """Returns a cell: `0.968`, `0.968 ± 0.001`, or `-`."""
   if mean is None:
-    return _MISSING
+    return MISSING
   spread = '' if deviation is None else f' ± {scale * deviation:.3f}'
   return f'{scale * mean:.3f}{spread}'
+
+
+def _marked(cell: str, bold: bool) -> str:
+  """Returns the cell in bold, or so that its digits stand below bold ones."""
+  return f'**{cell}**' if bold else f'{cell}  '
 
 
 def _count(number: int) -> str:
@@ -110,9 +144,12 @@ def _count(number: int) -> str:
   return str(number)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-  """Returns one row: the label to the left, the numbers to the right."""
-  label, *numbers = cells
-  padded = [label.ljust(widths[0])]
-  padded += [cell.rjust(width) for cell, width in zip(numbers, widths[1:])]
+def _line(
+    cells: Sequence[str], widths: Sequence[int], text_columns: int
+) -> str:
+  """Returns one row: texts to the left, numbers to the right."""
+  padded = [
+      cell.ljust(width) if index < text_columns else cell.rjust(width)
+      for index, (cell, width) in enumerate(zip(cells, widths))
+  ]
   return f'| {" | ".join(padded)} |'
