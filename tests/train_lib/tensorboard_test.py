@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from uncertainty_distill import data
+from uncertainty_distill import evaluation
 from uncertainty_distill import metrics
 
 
@@ -49,6 +50,17 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
   picture = tf.io.decode_png(png).numpy()
   assert picture.shape[:2] == (int(height), int(width))
   assert picture.std() > 10
+
+
+def test_curves_over_epochs(undisturbed, read_scalars):
+  curves = evaluation.read_curves(undisturbed)
+  for folder in 'train', 'clean':
+    # Four batches of 32 are an epoch of the 128 examples.
+    assert curves[folder] == {
+        tag: {step / 4: value for step, value in values.items()}
+        for tag, values in read_scalars(undisturbed, folder).items()
+    }
+  assert list(curves['clean']['nll']) == [1.0, 1.75]
 
 
 def test_configuration(undisturbed, read_events):

@@ -18,6 +18,7 @@ from uncertainty_distill.configs.parsing import override
 from uncertainty_distill.configs.parsing import override_by_text
 from uncertainty_distill.configs.parsing import read_yaml
 from uncertainty_distill.configs.registry import experiment_names
+from uncertainty_distill.configs.resolution import batches_per_epoch
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.configs.resolution import resolve
 from uncertainty_distill.configs.teacher import TeacherConfig

@@ -55,17 +55,26 @@ def resolve(
     # What a TPU multiplies in anyhow; half the memory to move.
     runtime.mixed_precision_dtype = 'bfloat16'
   _resolve_lengths(config, dataset.num_train, steps_per_loop)
-  _resolve_views(config, _steps_per_epoch(config, dataset.num_train))
+  _resolve_views(config, batches_per_epoch(config, dataset.num_train))
   if config.trainer.optimizer_config == optimization.OptimizationConfig():
     config.trainer.optimizer_config = _published_optimizer(
         config.trainer,
         config.task.train_data.global_batch_size,
-        _steps_per_epoch(config, dataset.num_train),
+        batches_per_epoch(config, dataset.num_train),
     )
   return config
 
 
-def _steps_per_epoch(config: ExperimentConfig, num_train: int) -> int:
+def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
+  """Returns how many batches the training examples make; no batch is short.
+
+  Args:
+    config: As parsed, or resolved.
+    num_train: The training examples of the dataset.
+
+  Raises:
+    InputError: If a batch is larger than the training set.
+  """
   data = config.task.train_data
   examples = data.num_examples or num_train
   if data.global_batch_size > examples:
@@ -81,7 +90,7 @@ def _resolve_lengths(
 ) -> None:
   """Turns epochs into steps, where the steps are not given."""
   trainer = config.trainer
-  epoch = _steps_per_epoch(config, num_train)
+  epoch = batches_per_epoch(config, num_train)
   trainer.train_steps = trainer.train_steps or max(
       1, round(trainer.epochs * epoch)
   )
