@@ -1,4 +1,4 @@
-"""Pictures of calibration, and of what corruption does to models."""
+"""Pictures of calibration, corruption, training and ensembles' sizes."""
 
 from uncertainty_distill import deferred
 
@@ -8,8 +8,10 @@ __getattr__ = deferred.attributes(__name__, {
     'Bins': 'reliability',
     'Figure': 'style',
     'display_name': 'style',
+    'ensemble_sizes': 'ensemble_size',
     'figure_to_array': 'style',
     'heat_maps': 'heat_map',
+    'learning_curves': 'learning_curve',
     'reliability_diagram': 'reliability',
     'save': 'style',
     'severity_boxes': 'severity',

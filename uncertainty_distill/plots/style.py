@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 
 from matplotlib import axes
 from matplotlib import figure
@@ -31,8 +32,8 @@ _DPI = 110
 
 
 def display_name(label: str) -> str:
-  """Returns a label for readers: `knowledge_student`: `Knowledge student`."""
-  words = label.replace('_', ' ')
+  """Returns a label for readers: `tied_head_0_01`: `Tied head 0.01`."""
+  words = re.sub(r'(?<=\d)_(?=\d)', '.', label).replace('_', ' ')
   return words[:1].upper() + words[1:]
 
 

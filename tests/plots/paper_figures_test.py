@@ -1,0 +1,100 @@
+"""Tests of the paper's figures: learning curves, and ensembles' sizes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from uncertainty_distill import errors
+from uncertainty_distill import plots
+
+
+def _legend(fig):
+  return [text.get_text() for text in fig.legends[0].get_texts()]
+
+
+def test_ensemble_sizes():
+  fig = plots.ensemble_sizes(
+      {
+          'ECE': {'a_b': {3: [0.1, 0.2, 0.6], 8: [0.4, math.nan], 5: []}},
+          'NLL': {'a_b': {3: [1.0]}, 'tied_0_1': {4: [2.0, 2.0]}},
+      },
+      {'ECE': 0.5}, teacher_size=4,
+  )
+  ece, nll = fig.axes
+  (bars,) = ece.containers
+  line, caps, (spread,) = bars.lines
+  # A little aside of the other panel's line.
+  np.testing.assert_allclose(line.get_xydata(), [[2.94, 0.3], [7.94, 0.4]])
+  # Deviations: sqrt((0.04 + 0.01 + 0.09) / 2), and none of a single seed.
+  deviation = math.sqrt(0.07)
+  ends = [segment[:, 1] for segment in spread.get_segments()]
+  np.testing.assert_allclose(
+      ends, [[0.3 - deviation, 0.3 + deviation], [0.4, 0.4]]
+  )
+  assert len(caps) == 2
+  across, star = [line for line in ece.lines if line.get_color() != '#0072B2']
+  assert set(across.get_ydata()) == {0.5}
+  assert star.get_xydata().tolist() == [[4, 0.5]]
+  assert [t.get_text() for t in ece.get_xticklabels()] == ['3', '4', '5', '8']
+  # The two lines stand apart; none has a spread, nor the panel a teacher.
+  first, second = nll.containers
+  assert first[0].get_xdata()[0] < 3 and second[0].get_xdata()[0] > 4
+  assert not first.has_yerr and not second.has_yerr and len(nll.lines) == 2
+  assert _legend(fig) == ['Deep ensemble (teacher)', 'A b', 'Tied 0.1']
+
+
+@pytest.mark.parametrize(
+    'panels, grid', [(1, (1, 1)), (4, (2, 2)), (6, (2, 3))]
+)
+def test_panels_are_spread_evenly(panels, grid):
+  names = [str(i) for i in range(panels)]
+  for fig in (
+      plots.ensemble_sizes({name: {'a': {4: [1.0]}} for name in names}, {}, 4),
+      plots.learning_curves({name: {'a': [{1.0: 1.0}]} for name in names}),
+  ):
+    spec = fig.axes[0].get_gridspec()
+    assert (spec.nrows, spec.ncols) == grid
+    assert plots.figure_to_array(fig).std() > 1
+
+
+def test_learning_curves_are_means_and_bands_the_range():
+  fig = plots.learning_curves(
+      {
+          'Loss': {
+              # The second seed was stopped, the third at other epochs too.
+              'a': [
+                  {1.0: 1.0, 2.0: 10.0, 3.0: 100.0},
+                  {1.0: 2.0, 2.0: 30.0},
+                  {1.0: 6.0, 1.5: 7.0, 2.0: 20.0},
+              ],
+              'b_c': [{0.5: 4.0, 1.0: math.nan, 1.5: 5.0}],
+          },
+          'Accuracy': {'b_c': [{0.5: 0.1}], 'a': []},
+      },
+      log_scale=['Loss'],
+  )
+  loss, accuracy = fig.axes
+  line, single = loss.lines
+  np.testing.assert_allclose(line.get_xydata(), [[1, 3], [2, 20]])
+  np.testing.assert_allclose(
+      single.get_xydata(), [[0.5, 4], [1, np.nan], [1.5, 5]]
+  )
+  (band,) = loss.collections
+  corners = {tuple(point) for point in band.get_paths()[0].vertices}
+  assert corners == {(1, 1), (1, 6), (2, 10), (2, 30)}
+  assert (loss.get_yscale(), accuracy.get_yscale()) == ('log', 'linear')
+  # A system looks the same in all panels.
+  assert accuracy.lines[0].get_color() == single.get_color()
+  assert _legend(fig) == ['A', 'B c']
+
+
+@pytest.mark.parametrize('draw', [
+    lambda: plots.ensemble_sizes({}, {}, 4),
+    lambda: plots.ensemble_sizes({'ECE': {'a': {3: []}}}, {'ECE': 0.1}, 4),
+    lambda: plots.learning_curves({}),
+    lambda: plots.learning_curves({'Loss': {'a': [{}]}}),
+])
+def test_refuses_what_cannot_be_drawn(draw):
+  with pytest.raises(errors.InputError):
+    draw()

@@ -1,0 +1,111 @@
+"""Metrics against the size of the student's ensemble (Figures 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+
+from matplotlib import axes
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill import errors
+from uncertainty_distill.plots import style
+
+_MAX_PANELS_PER_ROW = 3
+
+# From a metric's name to students' labels, to sizes, to values over seeds.
+Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
+
+
+def ensemble_sizes(
+    panels: Panels,
+    teacher: Mapping[str, float],
+    teacher_size: int,
+    teacher_label: str = 'deep_ensemble',
+) -> figure.Figure:
+  """Draws metrics against the members of a student, one panel a metric.
+
+  Lines join the means over seeds, bars reach one standard deviation over seeds
+  to both sides; with one seed there is none. A star and a thin line across the
+  panel are the teacher's value.
+
+  Args:
+    panels: From a metric's name to students' labels, to numbers of members E,
+      to the values of the metric, one for each seed. What is no finite number
+      is left out.
+    teacher: From a metric's name to the teacher's value, where it is known.
+    teacher_size: Its number of members M, where its star is.
+    teacher_label: Its label in the legend.
+
+  Returns:
+    The figure, three panels in a row.
+
+  Raises:
+    InputError: There is no panel, or a panel without any value.
+  """
+  for name, lines in panels.items():
+    if not any(len(v) for values in lines.values() for v in values.values()):
+      raise errors.InputError(f'panel {name}', lines, 'at least one value')
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one metric')
+  labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
+  sizes = sorted(
+      {teacher_size}.union(*(v for p in panels.values() for v in p.values()))
+  )
+  columns = style.panels_per_row(len(panels), _MAX_PANELS_PER_ROW)
+  rows = math.ceil(len(panels) / columns)
+  fig = figure.Figure(
+      figsize=(3.3 * columns + 0.2, 2.7 * rows + 0.5), layout='constrained'
+  )
+  grid = fig.subplots(rows, columns, squeeze=False)
+  for ax, (name, lines) in zip(grid.flat, panels.items()):
+    for label, values in lines.items():
+      _draw_line(ax, labels.index(label), len(labels), label, values)
+    if math.isfinite(teacher.get(name, math.nan)):
+      ax.axhline(teacher[name], color='0.45', linewidth=0.8, zorder=1)
+      ax.plot(
+          [teacher_size], [teacher[name]], '*', color='black', markersize=11,
+          label=f'{style.display_name(teacher_label)} (teacher)', zorder=4,
+      )
+    style.plain(ax)
+    ax.set_title(name, fontsize=11)
+    ax.set_xlim(sizes[0] - 0.4, sizes[-1] + 0.4)
+    ax.set_xticks(sizes)
+    ax.set_xlabel('members of the student', fontsize=9)
+  for ax in grid.flat[len(panels):]:
+    ax.set_visible(False)
+  style.legend(fig)
+  return fig
+
+
+def _draw_line(
+    ax: axes.Axes,
+    index: int,
+    num_lines: int,
+    label: str,
+    values: Mapping[int, Sequence[float]],
+) -> None:
+  """Draws a student's line, `index` choosing its style and its shift aside."""
+  finite = {
+      size: [x for x in values[size] if math.isfinite(x)]
+      for size in sorted(values)
+  }
+  finite = {size: seeds for size, seeds in finite.items() if seeds}
+  if not finite:
+    return
+  # Apart a little, so that the bars of all lines can be seen.
+  aside = min(0.12, 0.6 / num_lines) * (index - (num_lines - 1) / 2)
+  colour = style.COLOURS[index % len(style.COLOURS)]
+  deviations = [
+      np.std(seeds, ddof=1) if seeds[1:] else 0 for seeds in finite.values()
+  ]
+  ax.errorbar(
+      [size + aside for size in finite],
+      [np.mean(seeds) for seeds in finite.values()],
+      yerr=deviations if any(deviations) else None,
+      color=colour, label=style.display_name(label), linewidth=1.4,
+      linestyle=style.LINES[index % len(style.LINES)], elinewidth=1,
+      marker=style.MARKERS[index % len(style.MARKERS)], markersize=4.5,
+      capsize=2.5,
+  )

@@ -1,0 +1,101 @@
+"""Figures against epochs of training (Figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+
+from matplotlib import axes
+from matplotlib import figure
+from matplotlib import ticker
+import numpy as np
+
+from uncertainty_distill import errors
+from uncertainty_distill.plots import style
+
+_MAX_PANELS_PER_ROW = 3
+
+# From a panel's name to systems' labels, to a curve for each seed: from epochs
+# to values.
+Panels = Mapping[str, Mapping[str, Sequence[Mapping[float, float]]]]
+
+
+def learning_curves(
+    panels: Panels, log_scale: Sequence[str] = ()
+) -> figure.Figure:
+  """Draws figures against epochs of training, one panel a figure.
+
+  Lines are means over seeds, bands span the least and the largest. Where a
+  seed has no finite number, its system's line has a gap.
+
+  Args:
+    panels: From a figure's name to systems' labels, to the curves of the seeds,
+      each from epochs to values. Epochs that not all of a system's seeds have
+      are left out, since a mean over some would jump.
+    log_scale: The figures whose axis is logarithmic.
+
+  Returns:
+    The figure, three panels in a row.
+
+  Raises:
+    InputError: There is no panel, or a panel without any value.
+  """
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one figure')
+  for name, lines in panels.items():
+    if not any(len(curve) for seeds in lines.values() for curve in seeds):
+      raise errors.InputError(f'panel {name}', lines, 'at least one value')
+  labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
+  columns = style.panels_per_row(len(panels), _MAX_PANELS_PER_ROW)
+  rows = math.ceil(len(panels) / columns)
+  fig = figure.Figure(
+      figsize=(3.6 * columns + 0.2, 2.8 * rows + 0.5), layout='constrained'
+  )
+  grid = fig.subplots(rows, columns, squeeze=False)
+  for ax, (name, lines) in zip(grid.flat, panels.items()):
+    for label, seeds in lines.items():
+      _draw_line(ax, labels.index(label), label, seeds)
+    style.plain(ax)
+    if name in log_scale:
+      ax.set_yscale('log')
+      # Powers of ten alone could leave an axis with one number, or none.
+      ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+      ax.yaxis.set_major_formatter('{x:g}')
+      ax.yaxis.set_minor_formatter('')
+    ax.set_title(name, fontsize=11)
+    ax.set_xlim(left=0)
+    ax.set_xlabel('epochs', fontsize=9)
+  for ax in grid.flat[len(panels):]:
+    ax.set_visible(False)
+  style.legend(fig)
+  return fig
+
+
+def _draw_line(
+    ax: axes.Axes,
+    index: int,
+    label: str,
+    seeds: Sequence[Mapping[float, float]],
+) -> None:
+  """Draws one system's mean and band, `index` choosing its style."""
+  known = [set(curve) for curve in seeds]
+  epochs = sorted(set.intersection(*known)) if known else []
+  if not epochs:
+    return
+  values = np.array([[curve[x] for x in epochs] for curve in seeds], np.float64)
+  values[:, ~np.isfinite(values).all(axis=0)] = np.nan
+  colour = style.COLOURS[index % len(style.COLOURS)]
+  if len(seeds) > 1:
+    ax.fill_between(
+        epochs, values.min(axis=0), values.max(axis=0), color=colour,
+        alpha=0.2, linewidth=0,
+    )
+  # Markers would hide a curve of hundreds of points, but tell those of ten.
+  few, many = len(epochs) <= 12, len(epochs) > 200
+  ax.plot(
+      epochs, values.mean(axis=0), color=colour, linewidth=0.8 if many else 1.4,
+      label=style.display_name(label),
+      linestyle=style.LINES[index % len(style.LINES)],
+      marker=style.MARKERS[index % len(style.MARKERS)] if few else None,
+      markersize=3.5,
+  )
