@@ -66,6 +66,7 @@ setuptools.setup(
         'uncertainty_distill.baselines': 'baselines',
         'uncertainty_distill.baselines.cifar': 'baselines/cifar',
     },
+    package_data={'uncertainty_distill.studies': ['paper_tables.json']},
     install_requires=_REQUIRES,
     extras_require=_EXTRAS,
 )

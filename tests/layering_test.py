@@ -59,16 +59,17 @@ PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 
 
 class Rule(NamedTuple):
-  """A BUILD rule; sources and dependencies in alphabetical order."""
+  """A BUILD rule; its lists in alphabetical order."""
 
   kind: str
   sources: tuple[str, ...]
+  data: tuple[str, ...]
   dependencies: tuple[str, ...]
 
 
-def _files(folder):
-  """The Python files below a folder of the repository, as relative paths."""
-  paths = (ROOT / folder).rglob('*.py')
+def _files(folder, pattern='*.py'):
+  """The files below a folder of the repository, as relative paths."""
+  paths = (ROOT / folder).rglob(pattern)
   return sorted(path.relative_to(ROOT).as_posix() for path in paths)
 
 
@@ -147,14 +148,14 @@ def _is_command(path):
   return "if __name__ == '__main__':" in (ROOT / path).read_text()
 
 
-def _rule(kind, sources, name, *more):
+def _rule(kind, sources, name, *more, data=()):
   """The rule of these sources, with what they import as dependencies."""
   parts = set().union(*(_imported_parts(path) for path in sources), more)
   if any(path in PACKAGE_FILES for path in sources):
     # Python runs the package's __init__ before any module in it.
     parts.add('base')
   dependencies = sorted(f':{part}' for part in parts - {name})
-  return Rule(kind, tuple(sorted(sources)), tuple(dependencies))
+  return Rule(kind, tuple(sorted(sources)), tuple(data), tuple(dependencies))
 
 
 def _rules_of_the_tree():
@@ -167,7 +168,8 @@ def _rules_of_the_tree():
         for path in PACKAGE_FILES
         if _part(path) == part and path not in commands
     ]
-    rules[part] = _rule('py_library', sources, part)
+    data = [path for path in _files(PACKAGE, '*.json') if _part(path) == part]
+    rules[part] = _rule('py_library', sources, part, data=data)
   for path in commands:
     name = pathlib.PurePosixPath(path).stem
     rules[name] = _rule('py_binary', [path], name)
@@ -192,7 +194,8 @@ def _rules_of_build():
       values = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
       assert values['name'] not in rules, f'twice: {values["name"]}'
       rules[values['name']] = Rule(
-          call.func.id, tuple(values['srcs']), tuple(values.get('deps', ()))
+          call.func.id,
+          *(tuple(values.get(key, ())) for key in ('srcs', 'data', 'deps')),
       )
   return rules
 
@@ -200,7 +203,7 @@ def _rules_of_build():
 def _text(name, rule):
   """A rule as it should stand in BUILD."""
   lines = [f'{rule.kind}(', f'    name = "{name}",']
-  for key, values in (('srcs', rule.sources), ('deps', rule.dependencies)):
+  for key, values in zip(('srcs', 'data', 'deps'), rule[1:]):
     if len(values) == 1:
       lines.append(f'    {key} = ["{values[0]}"],')
     elif values:

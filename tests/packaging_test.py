@@ -32,6 +32,8 @@ PROBE = """
 import json
 from uncertainty_distill.baselines.cifar import distill
 from uncertainty_distill import configs
+from uncertainty_distill import studies
+studies.load_paper_tables()
 for name in configs.experiment_names():
   configs.load_config(name)
 print(json.dumps([distill.__file__, configs.__file__,
@@ -67,15 +69,16 @@ def _wheel(tmp_path_factory):
   return wheel
 
 
-def test_the_wheel_holds_every_module_and_nothing_else(wheel):
-  modules = {
+def test_the_wheel_holds_every_module_and_table_and_nothing_else(wheel):
+  wanted = {
       'uncertainty_distill/' * (top == 'baselines')
       + path.relative_to(ROOT).as_posix()
       for top in ('uncertainty_distill', 'baselines')
-      for path in (ROOT / top).rglob('*.py')
+      for suffix in ('*.py', '*.json')
+      for path in (ROOT / top).rglob(suffix)
   }
   names = set(zipfile.ZipFile(wheel).namelist())
-  assert {name for name in names if '.dist-info/' not in name} == modules
+  assert {name for name in names if '.dist-info/' not in name} == wanted
 
 
 def test_an_installed_wheel_has_the_commands_and_experiments(wheel, tmp_path):
