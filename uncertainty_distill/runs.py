@@ -139,6 +139,9 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   """
   if is_run(path):
     there = open_run(path, '--model_dir').config
+    if not there.task.objective.teacher:
+      # A student is claimed before a search has found its teacher.
+      there.task.objective.teacher = config.task.objective.teacher
     difference = _difference(_identity(there), _identity(config))
     if difference:
       name, old, new = difference

@@ -25,7 +25,7 @@ def main():
     label = 'single_network'
     given = config.task
     config = configs.member_config(config)
-    config.task.seed = given.seed
+    config.task.seed, config.task.block_l2 = given.seed, given.block_l2
     for name in 'views', 'augmentation_seed':
       setattr(config.task.train_data, name, getattr(given.train_data, name))
   strategy = launch.strategy_for(config)

@@ -36,11 +36,19 @@ def _resolved(text, steps_per_loop=100):
     ('task.objective.weight_tie=1,task.model.ensemble_size=1',
      'weight_tie: got 1, wants 0 where .*no BatchEnsemble'),
     ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
+    ('task.block_l2=[1,2,3,4,5]', 'block_l2: .* wants six values of at least'),
+    ('task.block_l2=[1,2,3,4,5,-6]', 'block_l2: .* wants six values of at le'),
     ('task.seed=-1', 'task.seed: got -1, wants at least 0'),
     ('task.seed=4294967296', 'task.seed: .*, less than 2'),
     ('task.train_data.global_batch_size=0', 'size: got 0, wants at least 1'),
     ('task.train_data.global_batch_size=798', 'at most the 797 training'),
     ('task.train_data.num_examples=50', 'at most the 50 training examples'),
+    ('task.train_data.held_out_fraction=1', 'fraction: got 1, .*less than 1'),
+    ('task.train_data.held_out_fraction=1e-4',
+     'held_out_fraction: got 0.0001, wants a share of the 797 training'),
+    ('task.train_data.num_examples=64,task.train_data.held_out_fraction=0.999',
+     'held_out_fraction: got 0.999, wants a share of the 64 training'),
+    ('task.train_data.held_out_fraction=0.95', 'at most the 40 training'),
     ('task.train_data.views=-1', 'views: got -1, wants at least 0'),
     ('task.train_data.augmentation_seed=-2', 'seed: got -2, wants at least -1'),
     ('task.validation_data.global_batch_size=0', 'wants at least 1'),
@@ -59,13 +67,24 @@ def _resolved(text, steps_per_loop=100):
     ('runtime.mixed_precision_dtype=float16', 'wants float32 or bfloat16'),
     ('teacher.ensemble_size=0', 'teacher.ensemble_size: got 0'),
     ('teacher.depth=11', 'teacher.depth: got 11, wants 6 n'),
+    ('teacher.search.num_runs=-1', 'num_runs: got -1, wants 0 to 1000'),
+    ('teacher.search.num_runs=1001', 'num_runs: got 1001, wants 0 to 1000'),
+    ('teacher.search.num_runs=3', "got 3, wants 0, .* teacher's 4 members"),
+    ('teacher.search.held_out_fraction=0', 'got 0, wants more than 0'),
+    ('teacher.search.num_runs=9,task.train_data.held_out_fraction=0.1',
+     "held_out_fraction: got 0.05, wants at least the student's own 0.1"),
+    ('teacher.search.l2_range=[0,1]', r'l2_range: got \(0, 1\), wants a least'),
+    ('teacher.search.l2_range=[2,1]', r'l2_range: got \(2, 1\), wants a least'),
+    ('teacher.search.l2_range=[1]', r'l2_range: got \(1,\), wants a least'),
+    ('teacher.search.label_smoothing_range=[0.1,1]', 'both between 0 and 1'),
     ('evaluation.severities=[0]', 'wants distinct severities of 1 to 5'),
     ('evaluation.severities=[2,2]', 'wants distinct severities of 1 to 5'),
     ('evaluation.corruptions=[contrast,contrast]', 'wants distinct names'),
 ])
 def test_values_out_of_range_are_named(text, message):
-  with pytest.raises(InputError, match=message):
+  with pytest.raises(InputError, match=message) as caught:
     _resolved(text)
+  assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize('text, message', [
@@ -104,6 +123,11 @@ def test_lengths_follow_from_epochs():
   assert trainer.train_steps == 12_000
   assert trainer.steps_per_loop == trainer.summary_interval == 10
   assert trainer.validation_interval == 1_200
+  # 797 - 40 examples are 11 batches; of the first 128, 102 are one.
+  held = 'trainer.epochs=2,task.train_data.held_out_fraction'
+  assert _resolved(f'{held}=0.05').trainer.train_steps == 22
+  text = f'{held}=0.2,task.train_data.num_examples=128'
+  assert _resolved(text).trainer.train_steps == 2
   # What is given stays.
   trainer = _resolved('trainer.train_steps=7,trainer.steps_per_loop=2').trainer
   assert (trainer.train_steps, trainer.steps_per_loop) == (7, 2)
@@ -167,14 +191,16 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
       'task.objective.teacher=[a],task.train_data.num_examples=90,'
       'trainer.base_learning_rate=0.7,task.seed=2,task.train_data.views=3,'
       'task.train_data.augmentation_seed=0,task.objective.teacher_cache=b,'
-      'task.objective.weight_tie=0.1'
+      'task.objective.weight_tie=0.1,task.block_l2=[1,2,3,4,5,6],'
+      'task.objective.label_smoothing=0.1'
   ))
   member = configs.member_config(config, 1)
   model = member.task.model
   assert (model.ensemble_size, model.depth, model.width) == (1, 16, 2)
   assert member.task.train_data.global_batch_size == 32
   assert member.task.train_data.num_examples == 90
-  assert member.task.l2 == 0.5
+  assert (member.task.l2, member.task.block_l2) == (0.5, ())
+  assert member.task.objective.label_smoothing == 0.1
   assert member.task.objective.kind == 'cross_entropy'
   assert member.task.objective.teacher == ()
   assert member.task.objective.teacher_cache == ''

@@ -182,7 +182,7 @@ def test_fast_weights_deviate_by_a_half_unless_told():
 def test_kernels_are_he_normal(ensemble_size):
   tf_keras.utils.set_random_seed(0)
   model = _model(width=2, ensemble_size=ensemble_size)
-  kernels = [v.numpy() for v in modeling.regularized_weights(model)
+  kernels = [v.numpy() for v in sum(modeling.regularized_blocks(model), [])
              if 'kernel' in v.name]
   assert len(kernels) == 11
   for kernel in kernels:

@@ -5,6 +5,7 @@ import tensorflow as tf
 import tf_keras
 
 from uncertainty_distill import modeling
+from uncertainty_distill.modeling import wide_resnet
 
 
 def _model(depth, width, ensemble_size, rank=1):
@@ -37,7 +38,7 @@ def test_selects_by_layer(depth, width, ensemble_size, rank):
   model = _model(depth, width, ensemble_size, rank)
   convolutions, norms = _num_layers(depth, width)
   fast = _references(modeling.fast_weights(model))
-  regularized = _references(modeling.regularized_weights(model))
+  regularized = _references(sum(modeling.regularized_blocks(model), []))
   # Alpha and gamma of each layer; kernels, biases, and scales and offsets.
   dense = 1
   perturbed = convolutions + dense if ensemble_size > 1 else 0
@@ -55,7 +56,7 @@ def test_selects_what_is_meant():
   model = _model(10, 1, 2, rank=3)
   stem, logits = model.get_layer('stem'), model.get_layer('logits')
   fast = _references(modeling.fast_weights(model))
-  regularized = _references(modeling.regularized_weights(model))
+  regularized = _references(sum(modeling.regularized_blocks(model), []))
   assert {v.ref() for v in (stem.alpha, stem.gamma, logits.alpha)} <= fast
   wanted = stem.kernel, logits.kernel, logits.ensemble_bias
   assert {v.ref() for v in wanted} <= regularized
@@ -66,27 +67,70 @@ def test_selects_what_is_meant():
   assert {v.ref() for v in (norm.gamma, norm.beta)} <= regularized
 
 
+@pytest.mark.parametrize(
+    'depth, width, ensemble_size', [(10, 1, 4), (16, 2, 1), (22, 2, 2)]
+)
+def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
+  model = _model(depth, width, ensemble_size)
+  blocks = [_references(b) for b in modeling.regularized_blocks(model)]
+  assert len(blocks) == 6
+  found = {}
+  for layer in model.layers:
+    for variable in layer.trainable_variables:
+      if variable.ref() in set().union(*blocks):
+        number = [variable.ref() in block for block in blocks].index(True)
+        found.setdefault(number, set()).add(layer.name.split('_')[0])
+  # The names are the definition's own; the selection does not know them.
+  assert found == {
+      0: {'stem'}, 1: {'group0'}, 2: {'group1'}, 3: {'group2'},
+      4: {'final', 'logits'}, 5: {'logits'},
+  }
+  n = (depth - 4) // 6
+  # Two convolutions and two BatchNorms a block, and a shortcut in a group.
+  sizes = [1, 6 * n + (width > 1), 6 * n + 1, 6 * n + 1, 3, 1]
+  assert [len(block) for block in blocks] == sizes
+  dense = model.get_layer('logits')
+  assert dense.kernel.ref() in blocks[4]
+  assert dense.kernel.ref() not in blocks[5]
+
+
 def test_does_not_depend_on_names():
   images = tf_keras.Input((4, 4, 3))
-  hidden = modeling.Conv2DBatchEnsemble(2, 1, ensemble_size=2, name='kernel')(
-      images
+  names = iter('kernel alpha gamma group2_block0 final_norm stem'.split() * 9)
+  counts = iter(range(99))
+
+  def misnamed(factory):
+    return lambda *args, name, **kwargs: factory(
+        *args, name=f'{next(names)}_{next(counts)}', **kwargs
+    )
+
+  logits = wide_resnet.wide_resnet(
+      images, depth=10, width=1, num_classes=2,
+      conv=misnamed(lambda filters, size, strides, name: (
+          modeling.Conv2DBatchEnsemble(
+              filters, size, strides=strides, padding='same', use_bias=False,
+              ensemble_size=2, name=name,
+          ))),
+      dense=misnamed(tf_keras.layers.Dense),
+      norm=misnamed(tf_keras.layers.BatchNormalization),
   )
-  hidden = tf_keras.layers.BatchNormalization(name='alpha')(hidden)
-  logits = tf_keras.layers.Dense(2, use_bias=False, name='fast_weight')(hidden)
   model = tf_keras.Model(images, logits)
-  conv, norm, dense = model.layers[1:]
+  convolutions = [l for l in model.layers if hasattr(l, 'alpha')]
   assert _references(modeling.fast_weights(model)) == _references(
-      [conv.alpha, conv.gamma]
+      [v for layer in convolutions for v in (layer.alpha, layer.gamma)]
   )
-  assert _references(modeling.regularized_weights(model)) == _references(
-      [conv.kernel, conv.ensemble_bias, norm.gamma, norm.beta, dense.kernel]
+  blocks = modeling.regularized_blocks(model)
+  *_, norm, dense = (layer for layer in model.layers if layer.weights)
+  assert _references(blocks[0]) == _references([convolutions[0].kernel])
+  assert _references(blocks[4]) == _references(
+      [norm.gamma, norm.beta, dense.kernel]
   )
+  assert _references(blocks[5]) == _references([dense.bias])
 
 
 def test_finds_the_layers_of_every_member():
   models = [_model(10, 1, 1), _model(10, 1, 2)]
   ensemble = modeling.DeepEnsemble(models)
   ensemble(tf.zeros([2, 8, 8, 3], tf.uint8))
-  for select in modeling.fast_weights, modeling.regularized_weights:
-    parts = [v for model in models for v in select(model)]
-    assert _references(select(ensemble)) == _references(parts)
+  parts = [v for model in models for v in modeling.fast_weights(model)]
+  assert _references(modeling.fast_weights(ensemble)) == _references(parts)

@@ -69,3 +69,26 @@ def test_validation_batches_are_those_of_the_configuration():
       np.concatenate([batch['images'] for batch in batches])[:50],
       data.load_dataset('digits', 'test').images[:50],
   )
+
+
+def test_what_is_held_out_is_not_trained_on():
+  task = _task(
+      'task.train_data.num_examples=70,task.train_data.crop_padding=0,'
+      'task.train_data.global_batch_size=7,'
+      'task.train_data.held_out_fraction=0.2'
+  )
+  train_data = task.task_config.train_data
+  training, held_out = tasks.load_training(train_data)
+  assert (len(training.labels), len(held_out.labels)) == (56, 14)
+  whole = data.load_dataset('digits', 'train').images[:70]
+  parts = np.concatenate([training.images, held_out.images])
+  assert sorted(i.tobytes() for i in parts) == sorted(
+      i.tobytes() for i in whole
+  )
+  # Eight batches are an epoch: each example is seen once, none held out.
+  seen = [
+      image.tobytes()
+      for batch in task.build_inputs(train_data).take(8)
+      for image in batch['images'].numpy()
+  ]
+  assert sorted(seen) == sorted(image.tobytes() for image in training.images)

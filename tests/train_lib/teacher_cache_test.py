@@ -157,6 +157,7 @@ def test_a_lost_view_alone_is_made_again(cached, trained, one_device):
 @pytest.mark.parametrize('text', [
     'task.train_data.augmentation_seed=1', 'task.train_data.crop_padding=2',
     'task.train_data.horizontal_flip=1', 'task.train_data.num_examples=127',
+    'task.train_data.held_out_fraction=0.1',
 ])
 def test_other_views_are_other_caches(
     text, cached, trained, one_device, tmp_path
@@ -172,6 +173,9 @@ def test_other_views_are_other_caches(
       one_device,
   )
   assert os.path.basename(other.path) != os.path.basename(ours.path)
+  # 13 of the 128 examples are held out.
+  sizes = {'num_examples=127': 127, 'held_out_fraction=0.1': 115}
+  assert other.shape == (sizes.get(text.removeprefix('task.train_data.'), 128), 1, 10)
 
 
 def test_replicas_make_and_read_their_own_rows(

@@ -7,6 +7,7 @@ from uncertainty_distill import deferred
 deferred.defer('tensorflow_datasets')
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
+from uncertainty_distill.configs.examples import TrainDataConfig
 from uncertainty_distill.configs.experiment import EvaluationConfig
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.experiment import ModelConfig
@@ -21,5 +22,8 @@ from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import batches_per_epoch
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.configs.resolution import resolve
+from uncertainty_distill.configs.search import default_run
+from uncertainty_distill.configs.search import search_run
+from uncertainty_distill.configs.teacher import SearchConfig
 from uncertainty_distill.configs.teacher import TeacherConfig
 # pylint: enable=g-import-not-at-top,wrong-import-position

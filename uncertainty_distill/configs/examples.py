@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from official.modeling import hyperparams
+from uncertainty_distill.errors import InputError
 
 
 @dataclasses.dataclass
@@ -20,6 +21,9 @@ class TrainDataConfig(hyperparams.Config):
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only the first so many; 0 for all.
+    held_out_fraction: The share of these that training leaves out; the same
+      ones in every run on this dataset (`data.hold_out`), and fewer of the same
+      ones for a smaller share.
     crop_padding: Pixels on each side before a random crop; 0 for none.
     horizontal_flip: Whether to mirror half of the images.
     views: Epoch n trains on view n mod views, a view being one augmentation of
@@ -34,10 +38,30 @@ class TrainDataConfig(hyperparams.Config):
   classes: tuple[int, ...] = ()
   global_batch_size: int = 128
   num_examples: int = 0
+  held_out_fraction: float = 0.0
   crop_padding: int = 2
   horizontal_flip: bool = True
   views: int = 0
   augmentation_seed: int = -1
+
+  def num_held_out(self, available: int) -> int:
+    """Returns how many examples training leaves out.
+
+    Args:
+      available: Training examples of the dataset, of `classes`.
+
+    Raises:
+      InputError: If none would be left on either side.
+    """
+    used = self.num_examples or available
+    held_out = round(self.held_out_fraction * used)
+    if self.held_out_fraction and not 0 < held_out < used:
+      raise InputError(
+          'held_out_fraction', self.held_out_fraction,
+          f'a share of the {used} training examples that leaves at least one '
+          'to train on and one to hold out',
+      )
+    return held_out
 
 
 @dataclasses.dataclass

@@ -99,6 +99,9 @@ class TaskConfig(hyperparams.Config):
     objective: The loss.
     l2: lambda of lambda * sum(w^2) over kernels, BatchNorm's scales and
       offsets, and the dense bias; alpha and gamma are left alone.
+    block_l2: Six lambdas in its place: of the first convolution; of the groups
+      0, 1 and 2 with their BatchNorms; of the dense kernel with the last
+      BatchNorm; of the dense bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: Of alpha's and gamma's learning rate.
     seed: Of initial weights, order of examples and augmentation.
   """
@@ -114,6 +117,7 @@ class TaskConfig(hyperparams.Config):
       default_factory=ObjectiveConfig
   )
   l2: float = 3e-4
+  block_l2: tuple[float, ...] = ()
   fast_weight_learning_rate_multiplier: float = 0.5
   seed: int = 0
 

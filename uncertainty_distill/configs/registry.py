@@ -63,7 +63,9 @@ def cifar10_wrn28_10() -> ExperimentConfig:
 @_register('cifar100_wrn28_10')
 def cifar100_wrn28_10() -> ExperimentConfig:
   """The paper's experiment on CIFAR-100."""
-  return _wide_resnet('cifar100', 28, 10)
+  config = _wide_resnet('cifar100', 28, 10)
+  config.teacher.search.label_smoothing_range = (1e-5, 2e-5)
+  return config
 
 
 @_register('cifar10_wrn10_1')

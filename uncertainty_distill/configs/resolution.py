@@ -76,7 +76,7 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
     InputError: If a batch is larger than the training set.
   """
   data = config.task.train_data
-  examples = data.num_examples or num_train
+  examples = (data.num_examples or num_train) - data.num_held_out(num_train)
   if data.global_batch_size > examples:
     raise InputError(
         'task.train_data.global_batch_size', data.global_batch_size,
@@ -176,6 +176,7 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
   member.task.train_data.views = 0
   member.task.train_data.augmentation_seed = -1
   member.task.l2 = teacher.l2
+  member.task.block_l2 = ()
   member.task.objective.kind = 'cross_entropy'
   member.task.objective.teacher = ()
   member.task.objective.teacher_cache = ''

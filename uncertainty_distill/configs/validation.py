@@ -37,6 +37,8 @@ _RANGES = {
     'task.model.batch_norm_epsilon': _POSITIVE,
     'task.train_data.global_batch_size': _AT_LEAST_1,
     'task.train_data.num_examples': _NOT_NEGATIVE,
+    'task.train_data.held_out_fraction': (
+        lambda x: 0 <= x < 1, 'at least 0, less than 1'),
     'task.train_data.crop_padding': _NOT_NEGATIVE,
     'task.train_data.views': _NOT_NEGATIVE,
     'task.train_data.augmentation_seed': (
@@ -51,6 +53,9 @@ _RANGES = {
         lambda x: 0 <= x < 1, 'at least 0, less than 1'),
     'task.objective.weight_tie': _NOT_NEGATIVE,
     'task.l2': _NOT_NEGATIVE,
+    'task.block_l2': (
+        lambda x: len(x) in (0, 6) and all(value >= 0 for value in x),
+        'six values of at least 0, or none'),
     'task.fast_weight_learning_rate_multiplier': _NOT_NEGATIVE,
     'task.seed': (lambda x: 0 <= x < 2**32, 'at least 0, less than 2^32'),
     'trainer.epochs': _POSITIVE,
@@ -76,6 +81,16 @@ _RANGES = {
     'teacher.epochs': _POSITIVE,
     'teacher.decay_fractions': _INCREASING_FRACTIONS,
     'teacher.l2': _NOT_NEGATIVE,
+    # More would give two students' teachers runs of one seed.
+    'teacher.search.num_runs': (lambda x: 0 <= x <= 1000, '0 to 1000'),
+    'teacher.search.held_out_fraction': (
+        lambda x: 0 < x < 1, 'more than 0, less than 1'),
+    'teacher.search.l2_range': (
+        lambda x: len(x) == 2 and 0 < x[0] <= x[1],
+        'a least and a largest value, both more than 0'),
+    'teacher.search.label_smoothing_range': (
+        lambda x: len(x) == 2 and 0 < x[0] <= x[1] < 1,
+        'a least and a largest value, both between 0 and 1'),
     'evaluation.corruptions': (
         lambda x: len(set(x)) == len(x), 'distinct names'),
     'evaluation.severities': (
@@ -99,6 +114,7 @@ def validate(config: ExperimentConfig) -> None:
     if not holds(value):
       raise InputError(path, value, wants)
   _check_weight_tie(config.task)
+  _check_search(config)
   _check_optimizer(
       config.trainer.optimizer_config,
       config.task.fast_weight_learning_rate_multiplier,
@@ -114,6 +130,24 @@ def _check_weight_tie(task: TaskConfig) -> None:
     raise InputError(
         'task.objective.weight_tie', objective.weight_tie,
         '0 where there is no teacher, or no BatchEnsemble',
+    )
+
+
+def _check_search(config: ExperimentConfig) -> None:
+  """Raises an InputError if a search cannot find the teacher's members."""
+  teacher, train_data = config.teacher, config.task.train_data
+  if not teacher.search.num_runs:
+    return
+  if teacher.search.num_runs < teacher.ensemble_size:
+    raise InputError(
+        'teacher.search.num_runs', teacher.search.num_runs,
+        f"0, or at least the teacher's {teacher.ensemble_size} members",
+    )
+  if train_data.held_out_fraction > teacher.search.held_out_fraction:
+    raise InputError(
+        'teacher.search.held_out_fraction', teacher.search.held_out_fraction,
+        f"at least the student's own {train_data.held_out_fraction}, or the "
+        'teacher would learn what the student leaves out',
     )
 
 

@@ -3,6 +3,7 @@
 from uncertainty_distill import deferred
 from uncertainty_distill.data.foreign import load_foreign
 from uncertainty_distill.data.foreign import load_held_out
+from uncertainty_distill.data.holding_out import hold_out
 from uncertainty_distill.data.sources import dataset_spec
 from uncertainty_distill.data.sources import DatasetSpec
 from uncertainty_distill.data.sources import ImageDataset

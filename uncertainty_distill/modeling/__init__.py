@@ -12,4 +12,4 @@ from uncertainty_distill.modeling.perturbation import member_kernels
 from uncertainty_distill.modeling.perturbation import SIDES
 from uncertainty_distill.modeling.variables import fast_weights
 from uncertainty_distill.modeling.variables import kernel_layers
-from uncertainty_distill.modeling.variables import regularized_weights
+from uncertainty_distill.modeling.variables import regularized_blocks

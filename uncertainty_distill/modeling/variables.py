@@ -5,6 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 from uncertainty_distill.modeling import layers
+from uncertainty_distill.modeling.wide_resnet import GROUPS
+
+_WITH_KERNEL = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
 
 
 def fast_weights(model: tf.Module) -> list[tf.Variable]:
@@ -24,24 +27,39 @@ def kernel_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
   In a Wide ResNet the order is that of its one definition, so that the lists of
   two networks of one depth, plain ones or BatchEnsembles, go together.
   """
-  with_kernel = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
-  return [layer for layer in model.layers if isinstance(layer, with_kernel)]
+  return [layer for layer in model.layers if isinstance(layer, _WITH_KERNEL)]
 
 
-def regularized_weights(model: tf.Module) -> list[tf.Variable]:
-  """Returns what L2 applies to in the published baselines.
+def regularized_blocks(model: tf_keras.Model) -> list[list[tf.Variable]]:
+  """Returns what L2 applies to in the published baselines, block by block.
 
   These are the kernels, the biases of the dense layer, and BatchNorm's scale
   and offset; alpha and gamma are left alone.
+
+  Args:
+    model: A Wide ResNet as `build_model` returns it. Where a layer is follows
+      from the network's one definition: behind the first convolution every
+      block of a group begins with the first of its two BatchNorms, and the last
+      BatchNorm goes before the dense layer.
+
+  Returns:
+    Six lists: of the first convolution; of each of the three groups; of the
+    dense kernel and the last BatchNorm; of the dense bias.
   """
-  variables = []
-  for layer in model.submodules:
-    if isinstance(layer, tf_keras.layers.BatchNormalization):
-      variables += [layer.gamma, layer.beta]
-    elif isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense)):
-      variables.append(layer.kernel)
+  norm = tf_keras.layers.BatchNormalization
+  norms = sum(isinstance(layer, norm) for layer in model.layers)
+  norms_per_group = (norms - 1) // len(GROUPS)
+  blocks = [[] for _ in range(len(GROUPS) + 3)]
+  block = seen = 0
+  for layer in model.layers:
+    if isinstance(layer, norm):
+      block = 1 + seen // norms_per_group
+      seen += 1
+      blocks[block] += [layer.gamma, layer.beta]
+    elif isinstance(layer, _WITH_KERNEL):
+      blocks[block].append(layer.kernel)
       # A BatchEnsemble layer has one bias a member under another name.
       bias = getattr(layer, 'ensemble_bias', layer.bias)
       if bias is not None:
-        variables.append(bias)
-  return variables
+        blocks[-1].append(bias)
+  return blocks

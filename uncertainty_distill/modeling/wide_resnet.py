@@ -14,7 +14,7 @@ import tf_keras
 from uncertainty_distill.errors import InputError
 
 # The output channels of the three groups at width 1, and their first strides.
-_GROUPS = ((16, 1), (32, 2), (64, 2))
+GROUPS = ((16, 1), (32, 2), (64, 2))
 
 # Makes a layer from its arguments.
 LayerFactory = Callable[..., tf_keras.layers.Layer]
@@ -71,7 +71,7 @@ def wide_resnet(
     return x + residual
 
   x = conv(16, 3, 1, name='stem')(images)
-  for group, (channels, strides) in enumerate(_GROUPS):
+  for group, (channels, strides) in enumerate(GROUPS):
     for index in range(blocks_per_group(depth)):
       x = block(
           x,

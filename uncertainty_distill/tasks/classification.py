@@ -11,6 +11,7 @@ from uncertainty_distill import data
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill import modeling
 from uncertainty_distill import teachers
+from uncertainty_distill.tasks import examples
 from uncertainty_distill.tasks import teaching
 from uncertainty_distill.tasks import terms as terms_lib
 
@@ -60,7 +61,7 @@ class ClassificationTask(base_task.Task):
 
   def build_inputs(
       self,
-      params: configs.experiment.TrainDataConfig,
+      params: configs.TrainDataConfig,
       input_context: tf.distribute.InputContext | None = None,
       start_step: int = 0,
   ) -> tf.data.Dataset:
@@ -72,15 +73,14 @@ class ClassificationTask(base_task.Task):
       start_step: The global step that training goes on from.
     """
     train = self.task_config.train_data
-    training = params is train
-    dataset = data.load_dataset(
-        train.name, 'train' if training else 'test', train.data_dir,
-        tuple(train.classes),
-    ).take(params.num_examples)
-    if not training:
+    if params is not train:
+      test = data.load_dataset(
+          train.name, 'test', train.data_dir, tuple(train.classes)
+      ).take(params.num_examples)
       return data.evaluation_batches(
-          dataset, params.global_batch_size, input_context
+          test, params.global_batch_size, input_context
       )
+    dataset, _ = examples.load_training(train)
     stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
         dataset,

@@ -34,7 +34,9 @@ def loss_terms(
 
   loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
   where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
-  and weight_tie is the squared distance to the teacher's weights.
+  and weight_tie is the squared distance to the teacher's weights. With
+  `block_l2`, each of six blocks has its own lambda, and the term l2 is still
+  sum(w^2) over all of them.
 
   Args:
     config: Of the task.
@@ -48,10 +50,11 @@ def loss_terms(
   cross_entropy = tf.reduce_mean(
       losses.member_cross_entropy(logits, labels, objective.label_smoothing)
   )
-  l2 = 2 * tf.add_n(
-      [tf.nn.l2_loss(w) for w in modeling.regularized_weights(model)]
-  )
-  terms = {'cross_entropy': cross_entropy, 'l2': l2}
+  squares = [
+      2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
+      for block in modeling.regularized_blocks(model)
+  ]
+  terms = {'cross_entropy': cross_entropy, 'l2': tf.add_n(squares)}
   fit = cross_entropy
   if teacher_logits is not None:
     distil = (
@@ -64,7 +67,9 @@ def loss_terms(
     )
     weight = objective.weight
     fit = (1 - weight) * cross_entropy + weight * terms['distillation']
-  loss = fit + config.l2 * l2
+  # One l2 for all is six equal ones: the sum is taken in the same way.
+  strengths = config.block_l2 or (config.l2,) * len(squares)
+  loss = fit + tf.add_n([s * block for s, block in zip(strengths, squares)])
   if objective.weight_tie:
     terms['weight_tie'] = losses.weight_tie(tied)
     loss += objective.weight_tie * terms['weight_tie']

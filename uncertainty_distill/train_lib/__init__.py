@@ -1,6 +1,7 @@
 """From a configuration to a trained run folder."""
 
 from uncertainty_distill.train_lib.clusters import read_cluster
+from uncertainty_distill.train_lib.distillation import member_config
 from uncertainty_distill.train_lib.distillation import member_paths
 from uncertainty_distill.train_lib.distillation import train_teacher
 from uncertainty_distill.train_lib.runner import resolve

@@ -8,11 +8,22 @@ import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill.train_lib import runner
+from uncertainty_distill.train_lib import search
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:
-  """Returns the run folders of a deep ensemble's members."""
+  """Returns the run folders of a deep ensemble's members, if not searched."""
   return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
+
+
+def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
+  """Returns the experiment that `train_teacher` trains first, not resolved.
+
+  What is wrong with it is wrong with all members, or with all runs of a search.
+  """
+  if config.teacher.search.num_runs:
+    return configs.default_run(config)
+  return configs.member_config(config)
 
 
 def train_teacher(
@@ -25,9 +36,10 @@ def train_teacher(
 
   Args:
     config: The student's experiment, not resolved; its `teacher` says what the
-      members are.
-    directory: Where the members' run folders lie, as `member_0` and on.
-      Complete ones are left alone.
+      members are, and whether they come from a search.
+    directory: Where the members' run folders lie, as `member_0` and on, or
+      those of the search's runs, as `run_000` and on. Complete ones are left
+      alone.
     strategy: The devices.
     evaluate: Whether to evaluate them on the clean test set now and then.
 
@@ -40,6 +52,8 @@ def train_teacher(
   if config.task.objective.teacher_cache:
     # Now rather than when the teacher is trained.
     runs.make_writable(config.task.objective.teacher_cache, '--teacher_cache')
+  if config.teacher.search.num_runs:
+    return search.search(config, directory, strategy, evaluate)
   paths = member_paths(directory, config.teacher.ensemble_size)
   for index, path in enumerate(paths):
     member = runner.resolve(configs.member_config(config, index))

@@ -26,6 +26,8 @@ def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
       'distillation_weight': task['objective']['weight'],
       'temperature': task['objective']['temperature'],
       'weight_tie': task['objective']['weight_tie'],
+      'label_smoothing': task['objective']['label_smoothing'],
+      **{f'block_l2_{i}': l2 for i, l2 in enumerate(task['block_l2'])},
       'dataset': task['train_data']['name'],
       'batch_size': task['train_data']['global_batch_size'],
       **{k: task['model'][k] for k in ('depth', 'width', 'ensemble_size')},

@@ -38,9 +38,7 @@ def prepare(
   objective, train_data = config.task.objective, config.task.train_data
   if objective.kind == 'cross_entropy' or not objective.teacher_cache:
     return None
-  dataset = data.load_dataset(
-      train_data.name, 'train', train_data.data_dir, tuple(train_data.classes)
-  ).take(train_data.num_examples)
+  dataset, _ = tasks.load_training(train_data)
   augmentation = {
       'seed': train_data.augmentation_seed,
       'padding': train_data.crop_padding,

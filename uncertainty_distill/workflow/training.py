@@ -7,9 +7,11 @@ import os
 
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
 from uncertainty_distill import workers
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 
 
@@ -73,14 +75,53 @@ def distill(
   trains_teacher = not objective.teacher
   if trains_teacher:
     directory = os.path.join(model_dir, 'teacher')
-    checks.check(configs.member_config(config), strategy)
-    objective.teacher = tuple(
-        train_lib.member_paths(directory, config.teacher.ensemble_size)
-    )
+    checks.check(train_lib.member_config(config), strategy)
+    objective.teacher = _expected_teacher(config, model_dir, directory)
   resolved = train_lib.resolve(config)
   if trains_teacher:
     # Claimed first, so that a folder of another experiment stays as it is.
     if workers.is_chief(strategy):
       runs.claim_run(model_dir, resolved)
-    train_lib.train_teacher(config, directory, strategy, evaluate)
+    resolved.task.objective.teacher = tuple(
+        train_lib.train_teacher(config, directory, strategy, evaluate)
+    )
   return train_lib.train(resolved, model_dir, strategy, evaluate, label)
+
+
+def _expected_teacher(
+    config: configs.ExperimentConfig, model_dir: str, directory: str
+) -> tuple[str, ...]:
+  """Returns the run folders of a teacher that is trained with its student.
+
+  Which runs a search chooses is known at its end alone. Until then the student
+  is claimed without a teacher; from then on it belongs to those that were
+  chosen.
+
+  Args:
+    config: The student's experiment, not resolved.
+    model_dir: The student's run folder.
+    directory: The teacher's.
+
+  Raises:
+    InputError: If the student was taught by a search other than this one.
+  """
+  wanted = config.teacher
+  if not wanted.search.num_runs:
+    return tuple(train_lib.member_paths(directory, wanted.ensemble_size))
+  if not runs.is_run(model_dir):
+    return ()
+  there = runs.open_run(model_dir, '--model_dir').config
+  chosen, found = there.task.objective.teacher, there.teacher
+  if any(files.parent(path) != files.absolute(directory) for path in chosen):
+    return ()  # A teacher that was given: the claim says so.
+  if chosen and (
+      (found.search, found.ensemble_size)
+      != (wanted.search, wanted.ensemble_size)
+  ):
+    raise InputError(
+        '--model_dir', model_dir, 'a new folder: the student in this one has '
+        f'{found.ensemble_size} teachers out of another search, of '
+        f'{found.search.num_runs} runs',
+        "copy its folder 'teacher' to the new one to go on with the search",
+    )
+  return chosen

@@ -1,0 +1,40 @@
+"""A search for a teacher by the public command, as a user runs it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SHORT = (
+    'trainer.train_steps=4,teacher.search.num_runs=3,teacher.ensemble_size=2,'
+    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+    'task.validation_data.global_batch_size=35,'
+    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+)
+
+
+def test_distill_searches_and_teaches(tmp_path):
+  folder = tmp_path / 'student'
+  done = subprocess.run(
+      [
+          sys.executable, 'baselines/cifar/distill.py',
+          '--experiment=digits_wrn10_1', f'--model_dir={folder}',
+          '--objective=head', f'--params_override={_SHORT}',
+      ],
+      cwd=_ROOT, capture_output=True, text=True, check=False, timeout=300,
+  )
+  assert done.returncode == 0, done.stderr
+  for index in 1, 2, 3:
+    assert f'search run {index} of 3: 100%' in done.stderr
+  record = json.loads((folder / 'teacher' / 'search.json').read_text())
+  # 5% of 797 digits.
+  assert record['examples'] == {'training': 757, 'held_out': 40}
+  chosen = [member['folder'] for member in record['members']]
+  assert f'search: {", ".join(chosen)} of 3 runs' in done.stderr
+  params = (folder / 'params.yaml').read_text()
+  for name in chosen:
+    assert f'- teacher/{name}\n' in params
+  results = json.loads((folder / 'results.json').read_text())['results']
+  assert {r['model'] for r in results} == {'deep_ensemble', 'head_student'}
+  assert (folder / 'saved_model' / 'saved_model.pb').is_file()

@@ -1,0 +1,171 @@
+"""A hyper-deep ensemble: many runs, and the few that are best together.
+
+The search of Appendix B.1 of Mariet et al. (2020), after Wenzel et al. (2020).
+Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
+`.npz` file of what it says of the held-out examples (see `scoring`), and
+`search.json`:
+
+  format       1; another number would be another layout
+  settings     what was asked for: `search` (as `teacher.search`), the
+               teacher's `ensemble_size`, and the `seed` of the draws
+  examples     `training` and `held_out`, their numbers
+  runs         of each in order its `folder`, `l2` or six lambdas `block_l2`,
+               `label_smoothing`, and on the held-out examples its `nll` in nats
+               and `accuracy` (null where its training diverged)
+  picks        of each in order the `folder`, and the `nll` of the mean of the
+               probabilities of all picks up to it
+  members      of each distinct pick in order its `folder` and `picks`, how
+               often it was picked
+  nll          of the mean of the members' probabilities, which weighs them
+               equally as every teacher's members are
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import json
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import files
+from uncertainty_distill import runs
+from uncertainty_distill import tasks
+from uncertainty_distill import workers
+from uncertainty_distill.train_lib import runner
+from uncertainty_distill.train_lib import scoring
+from uncertainty_distill.train_lib import selection
+
+_FILE = 'search.json'
+_FORMAT = 1
+
+
+def search(
+    config: configs.ExperimentConfig,
+    directory: str,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool,
+) -> list[str]:
+  """Trains what is still missing of the runs, and chooses the members.
+
+  Args:
+    config: The student's experiment, not resolved.
+    directory: Of the search. Runs that are complete are left alone, and those
+      of a search with fewer runs are the first ones of one with more.
+    strategy: The devices.
+    evaluate: Whether to evaluate runs on the clean test set now and then.
+
+  Returns:
+    The run folders of distinct members, in the order of their first picks.
+
+  Raises:
+    InputError: If the configuration is wrong, a folder belongs to another
+      experiment, or too many runs diverged.
+  """
+  default = runner.resolve(configs.default_run(config))
+  training, held_out = tasks.load_training(default.task.train_data)
+  experiments = {
+      os.path.join(directory, f'run_{index:03}'): configs.search_run(
+          default, index, len(training.labels)
+      )
+      for index in range(config.teacher.search.num_runs)
+  }
+  for path, experiment in experiments.items():
+    # All of them before the first is trained: a mistake costs no time.
+    runs.match_run(path, experiment)
+  log_probs = []
+  for index, (path, experiment) in enumerate(experiments.items()):
+    label = f'search run {index + 1} of {len(experiments)}'
+    run = runner.train(experiment, path, strategy, evaluate, label)
+    log_probs.append(_score(run, held_out, strategy))
+  selected = selection.select(
+      np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
+  )
+  if workers.is_chief(strategy):
+    content = {
+        'format': _FORMAT,
+        'settings': {
+            'search': config.teacher.search.as_dict(),
+            'ensemble_size': config.teacher.ensemble_size,
+            'seed': config.task.seed,
+        },
+        'examples': {
+            'training': len(training.labels), 'held_out': len(held_out.labels)
+        },
+        **_account(experiments, log_probs, held_out.labels, selected),
+    }
+    text = json.dumps(content, indent=1, allow_nan=False)
+    files.write_text(os.path.join(directory, _FILE), f'{text}\n')
+    _say(content)
+  workers.wait(strategy)
+  return [list(experiments)[index] for index in selected.counts]
+
+
+def _score(
+    run: runs.RunFolder,
+    held_out: data.ImageDataset,
+    strategy: tf.distribute.Strategy,
+) -> np.ndarray:
+  """Returns a run's log_probs [N, K] of the held-out examples."""
+  path = f'{run.path}.npz'
+  if workers.is_chief(strategy):
+    several = workers.count(strategy) > 1
+    # The other workers wait, and could not take part in its steps.
+    devices = tf.distribute.get_strategy() if several else strategy
+    batch_size = run.config.task.validation_data.global_batch_size
+    scoring.score(run, held_out, path, batch_size, devices)
+  workers.wait(strategy)
+  return scoring.read_log_probs(path)
+
+
+def _account(
+    experiments: Mapping[str, configs.ExperimentConfig],
+    log_probs: Sequence[np.ndarray],
+    labels: np.ndarray,
+    selected: selection.Selection,
+) -> dict[str, Any]:
+  """Returns what `search.json` says of the runs and of the choice."""
+  names = [os.path.basename(path) for path in experiments]
+  described = []
+  for name, experiment, its in zip(names, experiments.values(), log_probs):
+    task = experiment.task
+    diverged = not np.isfinite(its).all()
+    described.append({
+        'folder': name,
+        'l2': None if task.block_l2 else task.l2,
+        'block_l2': list(task.block_l2),
+        'label_smoothing': task.objective.label_smoothing,
+        'nll': None if diverged else selection.mean_nll(its[None], labels),
+        'accuracy': (
+            None if diverged else float(np.mean(its.argmax(-1) == labels))
+        ),
+    })
+  chosen = np.stack([log_probs[index] for index in selected.counts])
+  return {
+      'runs': described,
+      'picks': [
+          {'folder': names[index], 'nll': nll}
+          for index, nll in zip(selected.picks, selected.nlls)
+      ],
+      'members': [
+          {'folder': names[index], 'picks': count}
+          for index, count in selected.counts.items()
+      ],
+      'nll': selection.mean_nll(chosen, labels),
+  }
+
+
+def _say(content: Mapping[str, Any]) -> None:
+  """Says in one line what was chosen."""
+  chosen = ', '.join(member['folder'] for member in content['members'])
+  alone = content['runs'][0]['nll']
+  print(
+      f'search: {chosen} of {len(content["runs"])} runs; held-out NLL '
+      f'{content["nll"]:.4f}, of the default run '
+      + ('none' if alone is None else f'{alone:.4f}'),
+      file=sys.stderr,
+  )

@@ -1,0 +1,97 @@
+"""Which of many networks make the best ensemble of a few."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+import numpy as np
+from uncertainty_distill.errors import InputError
+
+# Of picks for each member that is wanted; from there on no network is picked
+# again.
+_PATIENCE = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+  """What was picked, pick after pick.
+
+  Attributes:
+    picks: Indices of networks, the same one perhaps several times.
+    nlls: The NLL of the mean of what was picked so far, after each pick.
+  """
+
+  picks: tuple[int, ...]
+  nlls: tuple[float, ...]
+
+  @property
+  def counts(self) -> dict[int, int]:
+    """How often each network was picked, in the order of their first picks."""
+    return dict(collections.Counter(self.picks))
+
+
+def mean_nll(log_probs: np.ndarray, labels: np.ndarray) -> float:
+  """Returns the NLL of networks' mean probabilities, in nats.
+
+  Args:
+    log_probs: [M, N, K].
+    labels: Integers [N].
+  """
+  total = np.logaddexp.reduce(_of_labels(log_probs, labels))
+  return float(np.log(len(log_probs)) - np.mean(total))
+
+
+def select(
+    log_probs: np.ndarray, labels: np.ndarray, num_members: int
+) -> Selection:
+  """Picks networks greedily, with replacement, until enough are distinct.
+
+  Each pick is the network with which the mean of the probabilities of all picks
+  has the least NLL, whether or not it is less than before; of equal ones, the
+  first. A network that is picked again weighs more, and makes room for others
+  that would harm as equals. Greedy picking may turn to the same few for good:
+  after 10 picks for each member that is wanted, what has been picked is not
+  picked again (Caruana et al., 2004; Wenzel et al., 2020, Algorithm 1, which
+  stops when no pick helps and may then have fewer members).
+
+  Args:
+    log_probs: [R, N, K] of R networks. One that is infinite or no number, as
+      after training that diverged, is not picked.
+    labels: Integers [N].
+    num_members: How many distinct networks are wanted.
+
+  Returns:
+    The picks, of exactly `num_members` distinct networks; the last pick is the
+    first one of its network.
+
+  Raises:
+    InputError: If there are not as many networks whose numbers are finite.
+  """
+  finite = np.isfinite(log_probs).all((1, 2))
+  if np.sum(finite) < num_members:
+    raise InputError(
+        'log_probs', f'{np.sum(finite)} of {len(finite)} networks with finite '
+        'ones', f'at least {num_members}, as many as the members',
+        'search more runs, or narrow teacher.search.l2_range',
+    )
+  single = _of_labels(log_probs, labels)
+  total = np.full(len(labels), -np.inf)
+  picks, nlls = [], []
+  while len(set(picks)) < num_members:
+    allowed = finite.copy()
+    if len(picks) >= _PATIENCE * num_members:
+      allowed[picks] = False
+    scores = np.full(len(finite), np.inf)
+    scores[allowed] = np.log(len(picks) + 1) - np.mean(
+        np.logaddexp(total, single[allowed]), axis=-1
+    )
+    picks.append(int(np.argmin(scores)))
+    nlls.append(float(scores[picks[-1]]))
+    total = np.logaddexp(total, single[picks[-1]])
+  return Selection(tuple(picks), tuple(nlls))
+
+
+def _of_labels(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+  """Returns the log-probability of each example's label, float64 [M, N]."""
+  return log_probs[:, np.arange(len(labels)), labels].astype(np.float64)
