@@ -72,9 +72,9 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
       for event in tf.compat.v1.train.summary_iterator(str(events))
       for value in event.summary.value
   }
-  assert {'accuracy', 'adaptive_ece', 'aurc'} <= tags
+  assert {'accuracy', 'adaptive_ece', 'aurc', 'disagreement'} <= tags
   pictures = {path.stem for path in (folder / 'plots').iterdir()}
-  assert len(pictures) == 7 and pictures <= tags
+  assert len(pictures) == 8 and pictures <= tags
 
 
 def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):

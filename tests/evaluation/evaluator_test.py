@@ -1,8 +1,11 @@
 """Tests of the evaluation step against scikit-learn on logits made directly."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 import sklearn.metrics
 import tensorflow as tf
 import tf_keras
@@ -54,6 +57,7 @@ def _expected(model, shift, dataset, seed=0):
   bins = np.ceil(confidence * 15)
   ranked = confidence, right.astype(np.float64)
   return {
+      **(_diversity(members, labels) if len(members) > 1 else {}),
       'auroc_misclassification': sklearn.metrics.roc_auc_score(
           right, confidence
       ),
@@ -72,6 +76,25 @@ def _expected(model, shift, dataset, seed=0):
           abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
           for b in set(bins)
       ) / len(labels),
+  }
+
+
+def _diversity(members, labels):
+  """Returns the mean over the examples, from a loop over pairs of members."""
+  pairs = list(itertools.permutations(members, 2))
+  of_label = members[:, np.arange(len(labels)), labels]
+  return {
+      'disagreement': np.mean([p.argmax(-1) != q.argmax(-1) for p, q in pairs]),
+      'pairwise_kl': np.mean([
+          scipy.stats.entropy(p, q, axis=-1) for p, q in pairs
+      ]),
+      'mutual_information': np.mean(
+          scipy.stats.entropy(members.mean(0), axis=-1)
+          - scipy.stats.entropy(members, axis=-1).mean(0)
+      ),
+      'masegosa_variance': np.mean(
+          of_label.var(0) / of_label.max(0) ** 2 / 2
+      ),
   }
 
 

@@ -6,9 +6,11 @@ import pathlib
 import re
 
 from matplotlib import image as mpl_image
+import numpy as np
 import pytest
 
 from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import report
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation import summaries
@@ -37,7 +39,7 @@ _CORRUPTED = [
 _PICTURES = [
     f'plots/{name}.png' for name in (
         'reliability', 'reliability_severity_5', 'severity_boxes', 'severity',
-        'heat_map_accuracy', 'heat_map_ece', 'heat_map_nll',
+        'diversity', 'heat_map_accuracy', 'heat_map_ece', 'heat_map_nll',
     )
 ]
 _MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
@@ -178,17 +180,64 @@ def test_more_figures_stand_below_the_table(tmp_path):
   assert 'c-AUROC OOD ↑' not in cells
 
 
-def test_report_of_results_without_the_ranking_figures(tmp_path):
-  """As an older version wrote them."""
-  older = [
-      dataclasses.replace(
+def _without(results, *prefixes, of_model=None):
+  """Returns the results, some of them without figures so named."""
+  return [
+      result if of_model not in (None, result.model) else dataclasses.replace(
           result, images='',
           figures={
               name: value for name, value in result.figures.items()
-              if not name.startswith(('au', 'adaptive'))
+              if not name.startswith(prefixes)
           },
       )
-      for result in _CLEAN + _CORRUPTED
+      for result in results
   ]
+
+
+_DIVERSITY = ('disagreement', 'pairwise', 'mutual', 'masegosa')
+
+
+def test_diversity_is_of_ensembles(tmp_path):
+  results = _without(_CLEAN + _CORRUPTED, *_DIVERSITY, of_model='student')
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  section = text.split('\n## Diversity\n')[1].split('\n##')[0]
+  heading, _, *rows = section.strip().split('\n\n')[0].split('\n')
+  headings, values = (
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in (heading, *rows)
+  )
+  cells = dict(zip(headings, values, strict=True))
+  assert cells == {
+      'Model': 'Deep ensemble',
+      **dict.fromkeys(('Disagreement', 'c-Disagreement'), '0.900'),
+      **dict.fromkeys(('Mutual information', 'c-Mutual information'), '0.900'),
+      **dict.fromkeys(('Pairwise KL', 'c-Pairwise KL'), '0.900'),
+      **dict.fromkeys(('Variance × 10³', 'c-Variance × 10³'), '900.000'),
+  }
+  explained = re.findall(r'- \*\*(.*)\*\*:', section)
+  assert explained == [*headings[1:5], 'c-']
+
+
+def test_picture_of_diversity_leaves_single_networks_out():
+  results = _without(_CLEAN + _CORRUPTED, *_DIVERSITY, of_model='deep_ensemble')
+  drawn = {p.name: p.draw() for p in pictures.available_pictures(results)}
+  titles = [ax.get_title() for ax in drawn['diversity'].axes]
+  assert titles == ['Disagreement', 'Mutual information']
+  for ax in drawn['diversity'].axes:
+    (line,) = ax.lines
+    assert line.get_label() == 'Student'
+    np.testing.assert_allclose(line.get_ydata(), [0.9] * 3)
+    # As in the pictures where both are drawn.
+    assert line.get_color() == drawn['severity'].axes[0].lines[1].get_color()
+  assert 'diversity' not in {
+      p.name for p in pictures.available_pictures(_without(results, *_DIVERSITY))
+  }
+
+
+def test_report_of_results_without_the_ranking_figures(tmp_path):
+  """As an older version wrote them."""
+  older = _without(_CLEAN + _CORRUPTED, 'au', 'adaptive', *_DIVERSITY)
   text = _write(tmp_path, older).read_text(encoding='utf-8')
   assert 'Brier ↓' in text and 'AUROC errors' not in text
+  assert 'iversity' not in text
+  assert not (tmp_path / 'plots' / 'diversity.png').exists()

@@ -13,6 +13,14 @@ from uncertainty_distill import errors
 from uncertainty_distill import metrics
 
 
+_DIVERSITY = metrics.diversity.NAMES
+
+
+def _entropy(p):
+  """That of the probabilities (p, 1 - p), in nats."""
+  return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
 def _random(members=3, examples=64, classes=5, seed=0):
   generator = np.random.default_rng(seed)
   logits = generator.normal(size=(members, examples, classes)) * 2
@@ -41,6 +49,14 @@ def test_statistics_by_hand():
       'nll': -math.log(0.6) - math.log(0.1),
       'gibbs_nll': 0.5 * (-math.log(0.8 * 0.4 * 0.2) + 20.0),
       'brier': 2 * 0.4**2 + 2 * 0.9**2,
+      'disagreement': 1.0,
+      'pairwise_kl': 0.2 * math.log(6) + 0.1 * (20 + math.log(0.2 / 0.8)),
+      'mutual_information': (
+          _entropy(0.4) - (_entropy(0.2) + _entropy(0.4)) / 2
+          + _entropy(0.1) - _entropy(0.2) / 2
+      ),
+      # Ratios to the largest (1, 1/2) and (1, 0).
+      'masegosa_variance': 0.25**2 / 2 + 0.5**2 / 2,
       'member_correct': [1.0, 0.0],
       'bin_count': [0, 0, 1, 1],
       'bin_confidence': [0, 0, 0.6, 0.9],
@@ -54,7 +70,7 @@ def test_statistics_by_hand():
           'ece': (0.4 + 0.9) / 2,
           'nll': want['nll'] / 2,
           'gibbs_nll': want['gibbs_nll'] / 2,
-          'brier': want['brier'] / 2,
+          **{name: want[name] / 2 for name in ('brier', *_DIVERSITY)},
           'member_accuracy': 0.25,
       },
   )
@@ -79,7 +95,10 @@ def test_figures_equal_sklearn_and_tfp(ensemble_size):
       'brier': np.mean(np.sum((probs - np.eye(5)[labels]) ** 2, axis=-1)),
       'member_accuracy': np.mean(members.argmax(-1) == labels),
   }
-  _assert_equal(got, want)
+  assert got.keys() - want.keys() == (
+      set() if ensemble_size == 1 else set(_DIVERSITY)
+  )
+  _assert_equal({name: got[name] for name in want}, want)
   if ensemble_size == 1:
     np.testing.assert_allclose(got['nll'], got['gibbs_nll'], rtol=1e-6)
     np.testing.assert_allclose(got['accuracy'], got['member_accuracy'])

@@ -14,6 +14,7 @@ from uncertainty_distill.evaluation import summaries
 from uncertainty_distill.evaluation import tables
 
 _DRAWN = ('accuracy', 'ece', 'nll')
+_DIVERSITY = ('disagreement', 'mutual_information')
 # Positive, and of several orders of magnitude between corruptions.
 _LOG_SCALE = ('nll',)
 
@@ -91,13 +92,7 @@ def _reliability(models: _Models, severity: int) -> Picture:
 
 def _under_corruption(models: _Models) -> Iterator[Picture]:
   """Yields what corruption does to the metrics."""
-  panels = {
-      tables.COLUMNS[name]: {
-          label: summaries.by_severity(records, name)
-          for label, records in models.items()
-      }
-      for name in _DRAWN
-  }
+  panels = _panels(models, {name: tables.COLUMNS[name] for name in _DRAWN})
   types = dict.fromkeys(
       shift.corruption.value
       for shift in sorted(r.shift for records in models.values()
@@ -118,8 +113,31 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
       ' of the types.',
       lambda: plots.severity_curves(panels),
   )
+  diversity = _panels(
+      models, {name: tables.DIVERSITY_COLUMNS[name] for name in _DIVERSITY}
+  )
+  if any(any(lines.values()) for lines in diversity.values()):
+    yield Picture(
+        'diversity', 'Under corruption',
+        'How far the members of each ensemble differ; single networks are left'
+        ' out. Lines and bars are as above.',
+        lambda: plots.severity_curves(diversity),
+    )
   for name in _DRAWN:
     yield _heat_maps(models, name)
+
+
+def _panels(
+    models: _Models, headings: Mapping[str, str]
+) -> dict[str, dict[str, dict[int, tuple[float, ...]]]]:
+  """Returns figures by heading, model and severity, as the plots take them."""
+  return {
+      heading: {
+          label: summaries.by_severity(records, name)
+          for label, records in models.items()
+      }
+      for name, heading in headings.items()
+  }
 
 
 def _heat_maps(models: _Models, name: str) -> Picture:

@@ -8,50 +8,12 @@ import os
 
 from uncertainty_distill import files
 from uncertainty_distill import plots
+from uncertainty_distill.evaluation import meanings
 from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation import significance
 from uncertainty_distill.evaluation import summaries
 from uncertainty_distill.evaluation import tables
-
-_MEANINGS = {
-    'accuracy': (
-        "the share of clean test images whose most probable class, by the mean"
-        " of the members' probabilities, is the right one"
-    ),
-    'ece': (
-        'expected calibration error, the distance between confidence and'
-        ' accuracy, averaged over 15 equal-width bins of confidence'
-    ),
-    'nll': (
-        "negative log-likelihood of the mean of the members' probabilities, in"
-        ' nats an image'
-    ),
-    'gibbs_nll': "the mean of the members' own negative log-likelihoods",
-    'c_accuracy': (
-        'accuracy on corrupted test images, its mean over types of corruption,'
-        ' then over severities'
-    ),
-    'c_ece': 'ECE on corrupted test images, averaged likewise',
-    'c_nll': 'NLL on corrupted test images, averaged likewise',
-    'adaptive_ece': 'like ECE, over 15 bins of equally many images',
-    'brier': (
-        'the squared distance between the probabilities and the one-hot label,'
-        ' an image'
-    ),
-    'auroc_misclassification': (
-        'the probability that a rightly classified image gets a higher'
-        ' confidence than a wrongly classified one'
-    ),
-    'aurc': (
-        'area under the risk-coverage curve: the share of errors among the k'
-        ' images that the model is surest of, averaged over all k'
-    ),
-    'auroc_ood': (
-        'the probability that an image of none of the classes gets a higher'
-        ' predictive entropy than a clean test image'
-    ),
-}
 
 _BOLD = (
     '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
@@ -113,6 +75,7 @@ def write_report(
       tables.table(rows, sizes, marked=best),
       _explanation(models) + (_BOLD if best else ''),
       *_more_figures(rows),
+      *_diversity(rows),
       *_drawn(directory, results),
       '## How it was made',
       *(_made(heading, text) for heading, text in how_it_was_made.items()),
@@ -143,7 +106,7 @@ def _summary_json(rows: Mapping[str, summaries.Aggregate]) -> str:
 def _explanation(models: _Models) -> str:
   """Says what the columns mean, and what the averages are over."""
   lines = [
-      f'- **{heading}**: {_MEANINGS[name]}.'
+      f'- **{heading}**: {meanings.MEANINGS[name]}.'
       for name, heading in tables.COLUMNS.items()
   ]
   seeds, shifts = [], {}
@@ -173,20 +136,46 @@ def _explanation(models: _Models) -> str:
 
 def _more_figures(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
   """Returns the section of what the paper does not report, if any is known."""
-  columns = {
-      name: heading for name, heading in tables.MORE_COLUMNS.items()
+  return _section(
+      'More figures', rows, tables.MORE_COLUMNS,
+      '- **c-**: averaged over corrupted test images as above; a set on'
+      ' which a model makes no error has no AUROC of them and is left out.',
+  )
+
+
+def _diversity(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
+  """Returns the section of the ensembles' diversity, if any is known."""
+  ensembles = {
+      label: figures for label, figures in rows.items()
+      if not figures.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
+  }
+  return _section(
+      'Diversity', ensembles, tables.DIVERSITY_COLUMNS,
+      '- **c-**: averaged over corrupted test images as above.',
+  )
+
+
+def _section(
+    title: str,
+    rows: Mapping[str, summaries.Aggregate],
+    columns: Mapping[str, str],
+    note: str,
+) -> list[str]:
+  """Returns a table of the columns that are known and what they mean, or []."""
+  known = {
+      name: heading for name, heading in columns.items()
       if any(name in figures for figures in rows.values())
   }
-  if not columns:
+  if not known:
     return []
+  explained = [
+      f'- **{heading}**: {meanings.MEANINGS[name]}.'
+      for name, heading in known.items() if name in meanings.MEANINGS
+  ]
   return [
-      '## More figures',
-      tables.table(rows, columns=columns),
-      '\n'.join(
-          f'- **{heading}**: {_MEANINGS[name]}.'
-          for name, heading in columns.items() if name in _MEANINGS
-      ) + '\n- **c-**: averaged over corrupted test images as above; a set on'
-      ' which a model makes no error has no AUROC of them and is left out.',
+      f'## {title}',
+      tables.table(rows, columns=known),
+      '\n'.join([*explained, note]),
   ]
 
 

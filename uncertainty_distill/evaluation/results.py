@@ -21,7 +21,8 @@ from uncertainty_distill.data import corruptions
 
 _ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
 FIGURES = (
-    *_ALWAYS, 'adaptive_ece', 'auroc_misclassification', 'aurc', 'auroc_ood'
+    *_ALWAYS, 'adaptive_ece', 'auroc_misclassification', 'aurc', 'auroc_ood',
+    'disagreement', 'pairwise_kl', 'mutual_information', 'masegosa_variance',
 )
 
 _BINS = ('bin_count', 'bin_confidence', 'bin_correct')
@@ -41,7 +42,9 @@ class Result:
       `ece`, `nll`, `gibbs_nll`, `brier` and `member_accuracy` are always there;
       `auroc_misclassification` only where the model makes errors, though not
       only errors; `auroc_ood` only on clean images, where there were foreign
-      ones to compare them with. Older files have none of the others.
+      ones to compare them with; the measures of diversity, `disagreement` and
+      those after it, only of several members. Older files have none of the
+      others.
     bin_count: The number of examples in each equal-width bin of confidence.
     bin_confidence: The sum of their confidences, bin by bin.
     bin_correct: How many of them are classified correctly, bin by bin.

@@ -32,7 +32,21 @@ MORE_COLUMNS = {
     'c_aurc': 'c-AURC × 10³ ↓',
 }
 
-_SCALES = {'aurc': 1000, 'c_aurc': 1000}
+# How far members differ. Without arrows: neither much nor little is better.
+DIVERSITY_COLUMNS = {
+    'disagreement': 'Disagreement',
+    'mutual_information': 'Mutual information',
+    'pairwise_kl': 'Pairwise KL',
+    'masegosa_variance': 'Variance × 10³',
+    'c_disagreement': 'c-Disagreement',
+    'c_mutual_information': 'c-Mutual information',
+    'c_pairwise_kl': 'c-Pairwise KL',
+    'c_masegosa_variance': 'c-Variance × 10³',
+}
+
+_SCALES = dict.fromkeys(
+    ('aurc', 'c_aurc', 'masegosa_variance', 'c_masegosa_variance'), 1000
+)
 MISSING = '-'
 
 

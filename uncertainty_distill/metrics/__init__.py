@@ -3,6 +3,7 @@
 What adds up over batches is kept as sums; `ranking` takes every example.
 """
 
+from uncertainty_distill.metrics import diversity
 from uncertainty_distill.metrics import ranking
 from uncertainty_distill.metrics.examples import example_scores
 from uncertainty_distill.metrics.statistics import ClassificationStatistics
@@ -11,6 +12,7 @@ from uncertainty_distill.metrics.statistics import sufficient_statistics
 
 __all__ = [
     'ClassificationStatistics',
+    'diversity',
     'example_scores',
     'figures',
     'ranking',

@@ -13,6 +13,7 @@ import tf_keras
 
 from uncertainty_distill import errors
 from uncertainty_distill.metrics import calibration
+from uncertainty_distill.metrics import diversity
 from uncertainty_distill.metrics import examples
 from uncertainty_distill.metrics import likelihood
 
@@ -25,9 +26,9 @@ def sufficient_statistics(
 ) -> dict[str, tf.Tensor]:
   """Sums over the examples of a batch.
 
-  Each statistic but `gibbs_nll` and `member_correct` is of the members' mean
-  probabilities. Their most probable class, the first of those that tie, is the
-  predicted class, and its probability the confidence.
+  Each statistic but `gibbs_nll`, `member_correct` and those of `diversity` is
+  of the members' mean probabilities. Their most probable class, the first of
+  those that tie, is the predicted class, and its probability the confidence.
 
   Args:
     logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
@@ -40,8 +41,9 @@ def sufficient_statistics(
   Returns:
     Float32 tensors: the scalars `count` (examples), `correct`, `nll` and
     `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
-    `brier`; `member_correct` [E]; and by bin of the confidence, each
-    [num_bins], `bin_count`, `bin_confidence` and `bin_correct`.
+    `brier`, and each of `diversity.NAMES`; `member_correct` [E]; and by bin of
+    the confidence, each [num_bins], `bin_count`, `bin_confidence` and
+    `bin_correct`.
 
   Raises:
     InputError: If a shape is not as above, or there is no bin.
@@ -58,19 +60,22 @@ def figures(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
   Returns:
     Scalar tensors: `accuracy`, `ece` (expected calibration error), `nll` and
     `gibbs_nll` (nats per example), `brier`, and `member_accuracy` (the mean of
-    the members'). All are NaN if no example was counted.
+    the members'); of several members, also the means of the measures of
+    diversity in `diversity.NAMES`. All are NaN if no example was counted.
   """
   sums = {key: tf.convert_to_tensor(value) for key, value in statistics.items()}
   count = sums['count']
+  means = ['nll', 'gibbs_nll', 'brier']
+  # A single network's are 0, which would look like a finding.
+  if sums['member_correct'].shape[0] != 1:
+    means += diversity.NAMES
   return {
       'accuracy': sums['correct'] / count,
       'ece': calibration.expected_calibration_error(
           sums['bin_count'], sums['bin_confidence'], sums['bin_correct']
       ),
-      'nll': sums['nll'] / count,
-      'gibbs_nll': sums['gibbs_nll'] / count,
-      'brier': sums['brier'] / count,
       'member_accuracy': tf.reduce_mean(sums['member_correct'] / count),
+      **{name: sums[name] / count for name in means},
   }
 
 
@@ -90,8 +95,9 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     super().__init__(name=name, dtype=tf.float32)
     self._ensemble_size = ensemble_size
     self._num_bins = num_bins
+    scalars = ('count', 'correct', 'nll', 'gibbs_nll', 'brier')
     shapes = {
-        **dict.fromkeys(('count', 'correct', 'nll', 'gibbs_nll', 'brier'), ()),
+        **dict.fromkeys((*scalars, *diversity.NAMES), ()),
         'member_correct': (ensemble_size,),
         **dict.fromkeys(
             ('bin_count', 'bin_confidence', 'bin_correct'), (num_bins,)
@@ -201,6 +207,7 @@ def _sums(
   def total(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values * weights, axis=-1)
 
+  differences = diversity.example_diversity(logits, labels)
   return {
       'count': tf.reduce_sum(weights),
       'correct': total(correct),
@@ -209,6 +216,7 @@ def _sums(
           likelihood.gibbs_negative_log_likelihood(member_log_probs, labels)
       ),
       'brier': total(likelihood.brier_score(probs, labels)),
+      **{name: total(values) for name, values in differences.items()},
       'member_correct': total(examples.hits(member_log_probs, labels)),
       'bin_count': bin_count,
       'bin_confidence': bin_confidence,

@@ -24,7 +24,9 @@ def severity_curves(
 
   Args:
     panels: From a metric's name to models' labels, to severities (0 for clean
-      images), to the values of the metric, one for each type of corruption.
+      images), to the values of the metric, one for each type of corruption. A
+      model without severities is not drawn; the others look as they would
+      beside it.
 
   Returns:
     The figure, its panels side by side.
@@ -39,7 +41,8 @@ def severity_curves(
       np.ravel(fig.subplots(1, len(panels), squeeze=False)), panels.items()
   ):
     for label, values in lines.items():
-      _draw_severities(ax, labels.index(label), len(labels), label, values)
+      if values:
+        _draw_severities(ax, labels.index(label), len(labels), label, values)
     style.plain(ax)
     severities = sorted(set().union(*lines.values()))
     ax.set_xticks(severities, ['clean' if s == 0 else s for s in severities])
