@@ -2,6 +2,7 @@
 
 All are 0 for a single network and for members that agree. None holds a tensor
 of pairs of members [E,E,...]: sums over pairs follow from sums over members.
+What the functions share, such as `log_softmax`, a compiled step computes once.
 
 A logit of minus infinity is a class without probability. Where the members do
 not agree on which classes those are, the pairwise KL is infinite.
@@ -54,9 +55,8 @@ def disagreement(logits: tf.Tensor) -> tf.Tensor:
     Float32 tensor [B] in [0, 1].
   """
   members = _member_count(logits)
-  votes = tf.reduce_sum(
-      tf.one_hot(tf.argmax(logits, axis=-1), tf.shape(logits)[-1]), axis=0
-  )
+  classes = tf.argmax(_log_probs(logits), axis=-1, output_type=tf.int32)
+  votes = tf.reduce_sum(tf.one_hot(classes, tf.shape(logits)[-1]), axis=0)
   agreeing = tf.reduce_sum(tf.square(votes), axis=-1)
   # Without pairs the numerator is 0, and so is the result.
   return (members**2 - agreeing) / tf.maximum(members * (members - 1.0), 1.0)
