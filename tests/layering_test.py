@@ -35,7 +35,7 @@ MAY_IMPORT = {
         'train_lib',
     ),
     'studies': (
-        'configs', 'evaluation', 'plots', 'runs', 'serving', 'teachers',
+        'configs', 'data', 'evaluation', 'modeling', 'plots', 'runs',
         'train_lib', 'workflow',
     ),
     'baselines': (

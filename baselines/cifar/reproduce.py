@@ -2,7 +2,8 @@ r"""Runs a study: a teacher, baselines and students over seeds, and their table.
 
 What is complete is skipped, so the same command goes on where it was stopped.
 
-  python baselines/cifar/reproduce.py --study=configs/studies/quickstart.yaml
+  python baselines/cifar/reproduce.py --study=configs/studies/digits.yaml \
+      --only=table_1,figure_2
 """
 
 import os
@@ -17,6 +18,14 @@ _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Where to put runs and report. By default '
     'runs/NAME_OF_THE_STUDY.'
 )
+_ONLY = flags.DEFINE_list(
+    'only', [], 'Names of tables, figures, systems and teachers of the study: '
+    'run what these need, and no more.'
+)
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False, 'Say what is still to be run and what it costs, by a '
+    'measurement of a few steps on these devices; train and write nothing.'
+)
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
 
@@ -27,10 +36,14 @@ def main():
   study = studies.read_study(path, flags.FLAGS.data_dir, flags.FLAGS.tpu)
   name = os.path.splitext(os.path.basename(path))[0]
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
+  part = study.select(_ONLY.value) if _ONLY.value else study
   strategy = launch.strategy_for(study.config)
-  outcome = studies.run_study(study, directory, strategy)
+  if _DRY_RUN.value:
+    print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
+    return
+  outcome = studies.run_study(part, directory, strategy, study)
   if workers.is_chief(strategy):
-    print(f'\n{study.title}\n\n{outcome.table}\n')
+    print('\n\n'.join(['', study.title, *outcome.tables, '']))
     launch.say_where(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
 

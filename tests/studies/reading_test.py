@@ -77,7 +77,7 @@ def test_what_may_be_left_out(tmp_path):
     ({'seeds': [-1]}, r'got \[-1\], wants distinct integers'),
     ({'seeds': [True]}, r'got \[True\], wants distinct integers'),
     ({'seeds': ['a']}, r"got \['a'\], wants distinct integers"),
-    ({'systems': {'deep_ensemble': {}}}, 'labels of .*, other than deep_ens'),
+    ({'systems': {'deep_ensemble': {}}}, "got 'deep_ensemble', wants labels"),
     # Where the export goes.
     ({'systems': {'saved_model': {}}}, "got 'saved_model', wants labels of"),
     ({'systems': {'a/b': {}}}, "got 'a/b', wants labels of letters"),
@@ -91,12 +91,83 @@ def test_what_may_be_left_out(tmp_path):
     ({'systems': {'a': {'task': {'train_data': {'name': 'cifar10'}}}}},
      'wants task.train_data.name as for the other systems'),
     ({'export': 'heads'}, "export in .*'heads', wants one of lone, head_2"),
+    ({'teachers': {'t': 3}}, 'teachers.t in .*got 3, wants a mapping'),
+    ({'teachers': {'lone': {}}}, "systems in .*got 'lone', wants labels"),
+    ({'teachers': {'t': {'widht': 3}}}, "widht in teachers.t.*mean 'teacher.wi"),
+    ({'systems': {'a': {'teacher': 'b'}}}, "systems.a.teacher in .*got 'b'"),
+    ({'tables': {'t': {'rows': ['b']}}}, "tables.t.rows in .*got 'b', wants one"),
+    ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in .*wants a value'),
+    ({'tables': {'t': {'lines': []}}}, 'tables.t.lines in .*one of title, rows'),
+    ({'tables': {'t': {'rows': ['lone'], 'paper': ['cifar10.table_9']}}},
+     "tables.t.paper in .*got 'cifar10.table_9', wants one of cifar10.table_1"),
+    ({'figures': {'f': {'systems': ['lone']}}}, 'figures.f.kind in .*a value'),
+    ({'figures': {'f': {'systems': ['lone'], 'kind': 'pie'}}},
+     "figures.f.kind in .*got 'pie', wants one of ensemble_size"),
+    ({'figures': {'f': {'systems': ['lone'], 'kind': 'reconstruction'}}},
+     "figures.f.systems in .*got 'lone', wants one of deep_ensemble"),
+    ({'figures': {'f': {'systems': ['deep_ensemble'], 'ranks': [0],
+                        'kind': 'reconstruction'}}}, 'figures.f.ranks in .*>= 1'),
 ])
 def test_mistakes_in_a_study_are_named(changes, message, tmp_path):
   path = _write(tmp_path / 'study.yaml', **changes)
   with pytest.raises(InputError, match=message) as caught:
     studies.read_study(path)
   assert '\n' not in str(caught.value)
+
+
+def _with_two_teachers(path):
+  return studies.read_study(_write(
+      path,
+      teachers={'plain': {'width': 2}, 'wide': {'width': 3}},
+      systems={
+          'alone': {'task': {'objective': {'kind': 'cross_entropy'}}},
+          'plain_student': {},
+          'wide_student': {'teacher': 'wide', 'task': {'l2': 0.25}},
+      },
+      tables={'table': {'rows': ['plain', 'alone']}},
+      figures={'figure': {'kind': 'ensemble_size',
+                          'systems': ['alone', 'wide_student']}},
+      export='plain_student',
+  ))
+
+
+def test_each_system_has_its_teacher(tmp_path):
+  study = _with_two_teachers(tmp_path / 'study.yaml')
+  assert study.teacher_config('wide').teacher.width == 3
+  plain, wide = (
+      study.system_config(label, 0) for label in ('plain_student', 'wide_student')
+  )
+  assert (plain.teacher.width, wide.teacher.width) == (2, 3)
+  assert (plain.task.l2, wide.task.l2) == (0.5, 0.25)
+  study.config.task.objective.teacher = ('given',)
+  assert study.given_teacher('plain') == ('given',)
+  assert study.given_teacher('wide') == ()
+
+
+@pytest.mark.parametrize('names, teachers, systems, parts', [
+    (['plain_student'], ['plain'], ['plain_student'], []),
+    (['alone'], [], ['alone'], []),
+    (['wide'], ['wide'], [], []),
+    (['table'], ['plain'], ['alone'], ['table']),
+    (['figure', 'plain'], ['plain', 'wide'], ['alone', 'wide_student'],
+     ['figure']),
+])
+def test_a_part_of_a_study_has_what_it_needs(
+    names, teachers, systems, parts, tmp_path
+):
+  whole = _with_two_teachers(tmp_path / 'study.yaml')
+  part = whole.select(names)
+  assert list(part.teachers) == teachers
+  assert list(part.systems) == systems
+  assert [*part.tables, *part.figures] == parts
+  assert part.export == ('plain_student' if 'plain_student' in systems else '')
+  assert part.main_teacher == 'plain'
+
+
+def test_an_unknown_part_is_refused(tmp_path):
+  whole = _with_two_teachers(tmp_path / 'study.yaml')
+  with pytest.raises(InputError, match="--only: got 'tabel', wants one of table"):
+    whole.select(['tabel'])
 
 
 @pytest.mark.parametrize('content, message', [
@@ -116,7 +187,8 @@ def test_what_is_no_study_is_refused(content, message, tmp_path):
 def test_the_studies_that_come_along_can_be_run(path):
   study = studies.read_study(str(path))
   spec = data.dataset_spec(study.config.task.train_data.name)
-  configs.resolve(configs.member_config(study.config), spec)
+  for label in study.teachers:
+    configs.resolve(configs.member_config(study.teacher_config(label)), spec)
   for label in study.systems:
     config = configs.resolve(study.system_config(label, study.seeds[0]), spec)
     assert config.task.objective.kind in ('cross_entropy', 'knowledge', 'head')

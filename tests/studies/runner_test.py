@@ -13,11 +13,13 @@ import yaml
 
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
+from uncertainty_distill import modeling
 from uncertainty_distill import runs
 from uncertainty_distill import studies
 from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.studies import cost
 from uncertainty_distill.train_lib import runner
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
@@ -136,7 +138,8 @@ def test_table_is_over_seeds(done):
       for shift in ('clean', 'contrast/1', 'contrast/5')
   ]
   assert all(result.num_examples == 70 for result in results)
-  head, _, *rows = outcome.table.split('\n')
+  (table,) = outcome.tables
+  head, _, *rows = table.split('\n')
   cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
   assert [row[:2] for row in cells] == [
       ['Deep ensemble', '2'], ['Single network', '1'], ['Head student', '2']
@@ -202,11 +205,50 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   assert time.monotonic() - start < 30
 
 
+def test_a_part_leaves_the_rest_of_the_report(done, monkeypatch):
+  study, outcome, _ = done
+  monkeypatch.setattr(runner, 'Trainer', None)
+  before = _results(outcome)
+  part = study.select(['single_network'])
+  again = studies.run_study(part, outcome.directory, _CPU, study)
+  assert again.saved_model == ''
+  assert _results(outcome) == before
+  assert 'Head student' in again.tables[0]
+
+
+def test_estimate_counts_what_is_left(done, tmp_path):
+  study, outcome, _ = done
+  rows = {c.label: c for c in cost.costs(study, outcome.directory)}
+  assert {k: (c.runs, c.complete, c.flops_left) for k, c in rows.items()} == {
+      'deep_ensemble': (2, 2, 0), 'single_network': (2, 2, 0),
+      'head_student': (2, 2, 0),
+  }
+  image = modeling.forward_flops(modeling.build_model(
+      image_shape=(16, 16, 1), num_classes=10, depth=10, width=1, mean=(0.5,),
+      stddev=(0.5,),
+  ))
+  # Three steps of 64 images: forwards, and backwards at twice the price.
+  member = 3 * 64 * 3 * image
+  new = {c.label: c for c in cost.costs(study, str(tmp_path / 'none'))}
+  assert new['deep_ensemble'].flops_left == 2 * member
+  assert new['single_network'].flops_left == 2 * member
+  # Two members learn from two.
+  assert new['head_student'].flops_left == 2 * 3 * 64 * (2 * 3 + 2) * image
+  # Three sets of 70 images; two teachers, two networks, two students of two.
+  assert cost.evaluation_flops(study) == 3 * 70 * (2 + 2 + 4) * image
+  text = studies.estimate(study, str(tmp_path / 'none'), _CPU)
+  assert '| head_student ' in text and ' 0 of 2 |' in text
+  assert not (tmp_path / 'none').exists()
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'systems': {'a': {'task': {'model': {'depth': 11}}}}}, 'got 11, wants 6'),
     ({'systems': {'a': {'task': {
         'objective': {'kind': 'head'}, 'model': {'ensemble_size': 3}}}}},
      r'teacher members \(2\) as student members \(3\)'),
+    ({'systems': {'a': {'task': {
+        'objective': {'kind': 'head', 'weight_tie': 0.1},
+        'model': {'width': 2}}}}}, "teacher.width: got 1, wants the student's 2"),
     ({'params_override': {'teacher': {'width': 0}}}, 'width: got 0'),
     ({'params_override': {'evaluation': {'corruptions': ['x']}}}, 'corruption'),
     ({'params_override': {'task': {'objective': {'teacher': ['gone']}}}},

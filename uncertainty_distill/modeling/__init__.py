@@ -1,5 +1,6 @@
 """Wide ResNets: single networks, BatchEnsembles and deep ensembles."""
 
+from uncertainty_distill.modeling.arithmetic import forward_flops
 from uncertainty_distill.modeling.casting import cast_weights
 from uncertainty_distill.modeling.ensembles import build_model
 from uncertainty_distill.modeling.ensembles import DeepEnsemble

@@ -6,13 +6,13 @@ import dataclasses
 import os
 
 import tensorflow as tf
-from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
 from uncertainty_distill import workers
 from uncertainty_distill import workflow
+from uncertainty_distill.studies.report import write_study_report
+from uncertainty_distill.studies.spec import ITS_TEACHER
 from uncertainty_distill.studies.spec import Study
-from uncertainty_distill.studies.spec import TEACHER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,87 +20,152 @@ class Outcome:
   """Where a study's results lie.
 
   Attributes:
-    table: The table over systems and seeds, in Markdown.
+    tables: What to print, in Markdown: the study's own tables beside the
+      paper's, or else the one over all systems and seeds.
     directory: Of the report.
     saved_model: The exported system's SavedModel; empty for none.
   """
 
-  table: str
+  tables: tuple[str, ...]
   directory: str
   saved_model: str
 
 
 def run_study(
-    study: Study, directory: str, strategy: tf.distribute.Strategy
+    study: Study, directory: str, strategy: tf.distribute.Strategy,
+    whole: Study | None = None,
 ) -> Outcome:
   """Trains, evaluates, reports and exports what a study names.
 
   Args:
     study: What to run.
-    directory: Holds the runs, as LABEL/seed_N and deep_ensemble/member_N, and
-      the report.
+    directory: Holds the runs, as LABEL/seed_N and TEACHER/member_N, and the
+      report.
     strategy: The devices.
+    whole: What the study is a part of, if it is one; the report keeps what
+      there is of the rest.
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
     KeyboardInterrupt: The same call goes on from there.
   """
-  _check(study, strategy)
+  check_study(study, strategy)
   if workers.is_chief(strategy):
     runs.make_writable(directory, '--output_dir')
-  teacher = study.config.task.objective.teacher or train_lib.train_teacher(
-      study.config, os.path.join(directory, TEACHER), strategy, evaluate=False
-  )
-  systems = [workflow.System(TEACHER, None, tuple(teacher))]
+  teachers = {}
+  for label in study.teachers:
+    teachers[label] = study.given_teacher(label) or tuple(
+        train_lib.train_teacher(
+            study.teacher_config(label), os.path.join(directory, label),
+            strategy, evaluate=False,
+        )
+    )
   for label in study.systems:
     for seed in study.seeds:
-      path = os.path.join(directory, label, f'seed_{seed}')
-      config = study.system_config(label, seed)
-      config.task.objective.teacher = tuple(teacher)
-      _train(config, path, strategy, f'{label}, seed {seed}')
-      systems.append(workflow.System(label, seed, (path,)))
+      _train(study, label, seed, teachers, directory, strategy)
+  systems = trained_systems(whole or study, directory, teachers)
   table = workflow.assess(
-      systems,
-      train_lib.resolve(study.config),
-      strategy,
-      directory,
+      systems, train_lib.resolve(study.config), strategy, directory,
       study.title,
   )
   saved_model = ''
   if study.export:
-    run = os.path.join(directory, study.export, f'seed_{study.seeds[0]}')
+    run = run_path(directory, study.export, study.seeds[0])
     saved_model = os.path.join(directory, workflow.SAVED_MODEL)
     if workers.is_chief(strategy):
       workflow.export([run], saved_model)
-  return Outcome(table, directory, saved_model)
+  sections = []
+  if workers.is_chief(strategy):
+    of_tables = write_study_report(whole or study, directory, systems)
+    sections = [s for name in study.tables for s in of_tables[name]]
+  return Outcome(tuple(sections or [table]), directory, saved_model)
 
 
-def _check(study: Study, strategy: tf.distribute.Strategy) -> None:
+def run_path(directory: str, label: str, seed: int) -> str:
+  """Returns the run folder of a system and seed."""
+  return os.path.join(directory, label, f'seed_{seed}')
+
+
+def trained_systems(
+    study: Study, directory: str, teachers: dict[str, tuple[str, ...]]
+) -> list[workflow.System]:
+  """Returns a study's teachers and systems whose training is complete.
+
+  Args:
+    study: The whole of it.
+    directory: That holds the runs.
+    teachers: The run folders of the teachers that are known already.
+  """
+  systems = []
+  for label in study.teachers:
+    paths = teachers.get(label) or study.given_teacher(label)
+    if not paths:
+      paths = train_lib.trained_teacher(
+          study.teacher_config(label), os.path.join(directory, label)
+      )
+    if paths:
+      systems.append(workflow.System(label, None, tuple(paths)))
+  for label in study.systems:
+    for seed in study.seeds:
+      path = run_path(directory, label, seed)
+      if _is_complete(path):
+        systems.append(workflow.System(label, seed, (path,)))
+  return systems
+
+
+def _is_complete(path: str) -> bool:
+  return runs.is_run(path) and runs.open_run(path, '--output_dir').is_complete
+
+
+def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
   """Finds mistakes in any of the systems before the first is trained."""
-  workflow.check(configs.member_config(study.config), strategy)
-  members = workflow.teacher_size(study.config)
+  members = {}
+  for label in study.teachers:
+    config = study.teacher_config(label)
+    workflow.check(train_lib.member_config(config), strategy)
+    config.task.objective.teacher = study.given_teacher(label)
+    members[label] = workflow.teacher_size(config)
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     workflow.check(config, strategy)
     if config.task.objective.kind != 'cross_entropy':
+      teacher = study.teacher_of[label]
+      config.task.objective.teacher = study.given_teacher(teacher)
       workflow.check_weight_tie(config)
       # A given teacher is checked like one that is still to be trained.
       config.task.objective.teacher = ()
-      config.teacher.ensemble_size = members
+      config.teacher.ensemble_size = members[teacher]
       workflow.check_teacher(config)
 
 
 def _train(
-    config: configs.ExperimentConfig,
-    path: str,
-    strategy: tf.distribute.Strategy,
+    study: Study,
     label: str,
+    seed: int,
+    teachers: dict[str, tuple[str, ...]],
+    directory: str,
+    strategy: tf.distribute.Strategy,
 ) -> None:
-  """Trains one system, with the teacher or without."""
+  """Trains one system, with its teacher or without."""
+  config = study.system_config(label, seed)
+  task = config.task
+  teacher = teachers.get(study.teacher_of[label], ())
+  task.objective.teacher = teacher
+  if tuple(task.initialize_from) == ITS_TEACHER:
+    task.initialize_from = teacher
   train = (
       workflow.train
-      if config.task.objective.kind == 'cross_entropy'
+      if task.objective.kind == 'cross_entropy'
       else workflow.distill
   )
-  # The report's evaluation follows; curves on the test set are not needed.
-  train(config, path, strategy, evaluate=False, label=label)
+  train(
+      config,
+      run_path(directory, label, seed),
+      strategy,
+      # Curves on the test set are for those that a figure shows them of.
+      evaluate=any(
+          figure.kind == 'learning_curves' and label in figure.systems
+          for figure in study.figures.values()
+      ),
+      label=f'{label}, seed {seed}',
+  )

@@ -16,6 +16,30 @@ def member_paths(directory: str, ensemble_size: int) -> list[str]:
   return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
 
 
+def teacher_runs(config: configs.ExperimentConfig, directory: str) -> list[str]:
+  """Returns all run folders that `train_teacher` trains."""
+  if config.teacher.search.num_runs:
+    return search.run_paths(directory, config.teacher.search.num_runs)
+  return member_paths(directory, config.teacher.ensemble_size)
+
+
+def trained_teacher(
+    config: configs.ExperimentConfig, directory: str
+) -> list[str]:
+  """Returns the members' run folders of a teacher that is complete, else none.
+
+  Args:
+    config: As `train_teacher` took it.
+    directory: Likewise.
+  """
+  for path in teacher_runs(config, directory):
+    if not runs.is_run(path) or not runs.open_run(path, 'teacher').is_complete:
+      return []
+  if config.teacher.search.num_runs:
+    return search.chosen(config, directory)
+  return member_paths(directory, config.teacher.ensemble_size)
+
+
 def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
   """Returns the experiment that `train_teacher` trains first, not resolved.
 

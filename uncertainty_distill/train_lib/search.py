@@ -44,6 +44,33 @@ _FILE = 'search.json'
 _FORMAT = 1
 
 
+def run_paths(directory: str, num_runs: int) -> list[str]:
+  """Returns the run folders of a search."""
+  return [os.path.join(directory, f'run_{i:03}') for i in range(num_runs)]
+
+
+def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
+  """Returns the members' run folders that a search has chosen.
+
+  Args:
+    config: As `search` took it.
+    directory: Likewise.
+
+  Returns:
+    None of them if there is no account of this very search.
+  """
+  try:
+    content = json.loads(files.read_text(os.path.join(directory, _FILE)))
+    if content['settings'] != _plain(_settings(config)):
+      return []
+    return [
+        os.path.join(directory, member['folder'])
+        for member in content['members']
+    ]
+  except (OSError, ValueError, KeyError, TypeError):
+    return []
+
+
 def search(
     config: configs.ExperimentConfig,
     directory: str,
@@ -69,10 +96,10 @@ def search(
   default = runner.resolve(configs.default_run(config))
   training, held_out = tasks.load_training(default.task.train_data)
   experiments = {
-      os.path.join(directory, f'run_{index:03}'): configs.search_run(
-          default, index, len(training.labels)
+      path: configs.search_run(default, index, len(training.labels))
+      for index, path in enumerate(
+          run_paths(directory, config.teacher.search.num_runs)
       )
-      for index in range(config.teacher.search.num_runs)
   }
   for path, experiment in experiments.items():
     # All of them before the first is trained: a mistake costs no time.
@@ -88,11 +115,7 @@ def search(
   if workers.is_chief(strategy):
     content = {
         'format': _FORMAT,
-        'settings': {
-            'search': config.teacher.search.as_dict(),
-            'ensemble_size': config.teacher.ensemble_size,
-            'seed': config.task.seed,
-        },
+        'settings': _settings(config),
         'examples': {
             'training': len(training.labels), 'held_out': len(held_out.labels)
         },
@@ -103,6 +126,20 @@ def search(
     _say(content)
   workers.wait(strategy)
   return [list(experiments)[index] for index in selected.counts]
+
+
+def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
+  """Returns what was asked for."""
+  return {
+      'search': config.teacher.search.as_dict(),
+      'ensemble_size': config.teacher.ensemble_size,
+      'seed': config.task.seed,
+  }
+
+
+def _plain(values: Mapping[str, Any]) -> Any:
+  """Returns the values as JSON gives them back."""
+  return json.loads(json.dumps(values))
 
 
 def _score(

@@ -1,0 +1,238 @@
+"""Reads a study from its YAML file.
+
+    title: Distillation on handwritten digits
+    experiment: digits_wrn10_1     # a registered experiment
+    params_override: {...}         # of every system and of the teachers
+    seeds: [0, 1, 2]               # of every system but the teachers
+    teachers:                      # by default deep_ensemble alone
+      deep_ensemble: {}            # overrides of the experiment's `teacher`
+      hyper_deep_ensemble: {search: {num_runs: 100}}
+    systems:                       # from labels to overrides of their own
+      batch_ensemble: {task: {objective: {kind: cross_entropy}}}
+      head_student: {task: {objective: {kind: head}}}
+      hyper_head_student:          # by default its teacher is the first one
+        {teacher: hyper_deep_ensemble, task: {objective: {kind: head}}}
+    tables:                        # by default none but that of the report
+      table_1: {title: ..., rows: [deep_ensemble, head_student],
+                paper: [cifar10.table_1]}
+    figures:
+      figure_1: {title: ..., kind: learning_curves, systems: [...]}
+    export: head_student           # what to write as a SavedModel
+
+A teacher serves every student and every seed, as in the paper. It is trained
+once, unless `task.objective.teacher` names the run folders of the first one. A
+`task.objective.teacher_cache` in `params_override` is made by the first student
+of a teacher and read by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import re
+from typing import Any
+
+from uncertainty_distill import configs
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.studies import paper
+from uncertainty_distill.studies.spec import Figure
+from uncertainty_distill.studies.spec import FIGURE_KINDS
+from uncertainty_distill.studies.spec import Study
+from uncertainty_distill.studies.spec import Table
+from uncertainty_distill.studies.spec import TEACHER
+
+# What else lies beside the runs.
+_RESERVED = ('plots', 'saved_model', 'reconstruction')
+
+_FIELDS = {
+    'title': str,
+    'experiment': str,
+    'params_override': dict,
+    'seeds': list,
+    'teachers': dict,
+    'systems': dict,
+    'tables': dict,
+    'figures': dict,
+    'export': str,
+}
+_TABLE_FIELDS = {'title': str, 'rows': list, 'paper': list}
+_FIGURE_FIELDS = {
+    'title': str, 'kind': str, 'systems': list, 'ranks': list, 'aligned': bool
+}
+
+
+def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
+  """Reads a study from its YAML file.
+
+  Args:
+    path: Of the file.
+    data_dir: Where TFDS keeps its datasets; empty for the study's own value.
+    tpu: The TPU to use, if any.
+
+  Raises:
+    InputError: If the file, a name in it or a value is wrong.
+  """
+  values = configs.read_yaml(path, '--study')
+  _check_fields(values, _FIELDS, '', path)
+  for name in 'experiment', 'systems':
+    if not values.get(name):
+      raise InputError(f'{name} in {path}', None, 'a value')
+  config = configs.load_config(values['experiment'])
+  configs.override(config, values.get('params_override', {}), path)
+  config.task.train_data.data_dir = data_dir or config.task.train_data.data_dir
+  config.runtime.tpu = tpu or config.runtime.tpu
+  teachers = values.get('teachers') or {TEACHER: {}}
+  main_teacher = next(iter(teachers))
+  systems, teacher_of = {}, {}
+  for label, overrides in values['systems'].items():
+    if not isinstance(overrides, dict):
+      raise InputError(f'systems.{label} in {path}', overrides, 'a mapping')
+    systems[label] = dict(overrides)
+    teacher_of[label] = main_teacher
+    if isinstance(overrides.get('teacher'), str):
+      teacher_of[label] = systems[label].pop('teacher')
+  study = Study(
+      title=values.get('title', values['experiment']),
+      config=config,
+      seeds=tuple(values.get('seeds', [0])),
+      main_teacher=main_teacher,
+      teachers=teachers,
+      systems=systems,
+      teacher_of=teacher_of,
+      tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
+      figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
+      export=values.get('export', ''),
+  )
+  _check(study, path)
+  return study
+
+
+def _check_fields(
+    values: Mapping[str, Any], fields: Mapping[str, type], prefix: str,
+    path: str,
+) -> None:
+  """Raises an InputError for an unknown name or a value of another type."""
+  for name, value in values.items():
+    wanted = fields.get(name)
+    if wanted is None or not isinstance(value, wanted):
+      raise InputError(
+          f'{prefix}{name} in {path}', value,
+          wanted.__name__ if wanted else 'one of ' + ', '.join(fields),
+      )
+
+
+def _parts(
+    values: Mapping[str, Any], name: str, fields: Mapping[str, type],
+    kind: type[Table] | type[Figure], path: str,
+) -> dict[str, Any]:
+  """Returns the tables or the figures of a file."""
+  parts = {}
+  for label, its in values.get(name, {}).items():
+    where = f'{name}.{label}'
+    if not isinstance(its, dict):
+      raise InputError(f'{where} in {path}', its, 'a mapping')
+    _check_fields(its, fields, f'{where}.', path)
+    for required in ('rows',) if kind is Table else ('systems', 'kind'):
+      if not its.get(required):
+        raise InputError(f'{where}.{required} in {path}', None, 'a value')
+    fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in its.items()}
+    parts[label] = kind(name=label, **{'title': label, **fixed})
+  return parts
+
+
+def _check(study: Study, path: str) -> None:
+  """Raises an InputError for what the types of the fields do not show."""
+  seeds = study.seeds
+  if (
+      not seeds
+      or not all(type(s) is int and s >= 0 for s in seeds)  # A bool is no seed.
+      or len(set(seeds)) < len(seeds)
+  ):
+    raise InputError(f'seeds in {path}', list(seeds), 'distinct integers >= 0')
+  _check_labels(study, path)
+  for label, overrides in study.teachers.items():
+    if not isinstance(overrides, dict):
+      raise InputError(f'teachers.{label} in {path}', overrides, 'a mapping')
+    study.teacher_config(label)
+  for label, teacher in study.teacher_of.items():
+    if teacher not in study.teachers:
+      raise InputError(
+          f'systems.{label}.teacher in {path}', teacher,
+          'one of ' + ', '.join(study.teachers),
+      )
+    _check_shared(study, label, path)
+  if study.export and study.export not in study.systems:
+    raise InputError(
+        f'export in {path}', study.export, 'one of ' + ', '.join(study.systems)
+    )
+  _check_references(study, path)
+
+
+def _check_labels(study: Study, path: str) -> None:
+  """Raises an InputError for a label that names no folder, or two things."""
+  taken = list(_RESERVED)
+  for field in 'teachers', 'systems', 'tables', 'figures':
+    for label in getattr(study, field):
+      # YAML reads a bare 1 or yes as something else than text.
+      if (
+          not isinstance(label, str)
+          or not re.fullmatch(r'\w+', label)
+          or label in taken
+      ):
+        raise InputError(
+            f'{field} in {path}', label,
+            'labels of letters, digits and _, other than ' + ', '.join(taken),
+        )
+      taken.append(label)
+
+
+def _check_references(study: Study, path: str) -> None:
+  """Raises an InputError if a table or a figure is of what is not there."""
+  published = [
+      f'{dataset}.{name}'
+      for dataset, tables in paper.load_paper_tables().items()
+      for name in tables
+  ]
+  for name, table in study.tables.items():
+    known = [*study.teachers, *study.systems]
+    _check_among(table.rows, known, f'tables.{name}.rows in {path}')
+    _check_among(table.paper, published, f'tables.{name}.paper in {path}')
+  for name, figure in study.figures.items():
+    where = f'figures.{name}'
+    _check_among([figure.kind], FIGURE_KINDS, f'{where}.kind in {path}')
+    known = study.systems
+    if figure.kind == 'reconstruction':
+      known = study.teachers
+    _check_among(figure.systems, list(known), f'{where}.systems in {path}')
+    if not all(type(rank) is int and rank >= 1 for rank in figure.ranks):
+      raise InputError(
+          f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
+      )
+
+
+def _check_among(
+    values: Iterable[Any], known: Sequence[str], where: str
+) -> None:
+  for value in values:
+    if value not in known:
+      raise InputError(where, value, f'one of {", ".join(known)}')
+
+
+def _check_shared(study: Study, label: str, path: str) -> None:
+  """Raises an InputError if a system overrides what all of them share."""
+  its = study.system_config(label, study.seeds[0])
+  ours = study.teacher_config(study.teacher_of[label])
+  for name, shared, own in (
+      ('teacher', ours.teacher, its.teacher),
+      ('evaluation', ours.evaluation, its.evaluation),
+      ('task.train_data.name', ours.task.train_data.name,
+       its.task.train_data.name),
+      ('task.validation_data', ours.task.validation_data,
+       its.task.validation_data),
+      ('task.objective.teacher', ours.task.objective.teacher,
+       its.task.objective.teacher),
+  ):
+    if own != shared:
+      raise InputError(
+          f'systems.{label} in {path}', study.systems[label],
+          f'{name} as for the other systems', 'set it in params_override'
+      )

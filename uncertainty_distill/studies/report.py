@@ -1,0 +1,146 @@
+"""A study's own report: the paper's tables and figures, as measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import itertools
+import os
+
+from uncertainty_distill import evaluation
+from uncertainty_distill import files
+from uncertainty_distill import plots
+from uncertainty_distill import workflow
+from uncertainty_distill.studies import comparison
+from uncertainty_distill.studies import figures
+from uncertainty_distill.studies import paper
+from uncertainty_distill.studies.spec import Figure
+from uncertainty_distill.studies.spec import Study
+from uncertainty_distill.studies.spec import Table
+
+REPORT = 'study.md'
+
+
+def write_study_report(
+    study: Study, directory: str, systems: Sequence[workflow.System]
+) -> dict[str, list[str]]:
+  """Writes `study.md` and its pictures.
+
+  Args:
+    study: Its tables and figures are written, with the rows and lines that
+      there are results for.
+    directory: Of the study's runs and of `results.json`.
+    systems: What the results are of.
+
+  Returns:
+    The sections of each table that there are results for, by its name.
+  """
+  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  tables = {
+      name: _table(table, results) for name, table in study.tables.items()
+  }
+  drawn = [
+      section for figure in study.figures.values()
+      for section in _figure(study, figure, results, systems, directory)
+  ]
+  if any(tables.values()) or drawn:
+    more = '[report.md](report.md) says more of every system, and how all of it'
+    sections = [
+        f'# {study.title}', f'{more} was made.',
+        *itertools.chain(*tables.values()), *drawn,
+    ]
+    files.write_text(
+        os.path.join(directory, REPORT), '\n\n'.join(sections) + '\n'
+    )
+  return tables
+
+
+def _table(
+    table: Table, results: Sequence[evaluation.Result]
+) -> list[str]:
+  """Returns a table's sections: the figures, then the paper's beside them."""
+  own = [r for label in table.rows for r in results if r.model == label]
+  if not own:
+    return []
+  rows = evaluation.aggregate_models(own)
+  sections = [
+      f'## {table.title}',
+      evaluation.table(rows, marked=evaluation.best(own)),
+  ]
+  published = {}
+  for name in table.paper:
+    published |= paper.paper_rows(*_split(name))
+  if published:
+    found = comparison.orderings(rows, published)
+    sections += [
+        comparison.compare(rows, published),
+        comparison.describe_orderings(found),
+    ]
+  return [section for section in sections if section]
+
+
+def _split(name: str) -> tuple[str, list[str]]:
+  """Returns the paper's dataset and table in a name such as cifar10.table_1."""
+  dataset, table = name.split('.')
+  return dataset, [table]
+
+
+def _figure(
+    study: Study,
+    figure: Figure,
+    results: Sequence[evaluation.Result],
+    systems: Sequence[workflow.System],
+    directory: str,
+) -> list[str]:
+  """Returns a figure's sections, after drawing it; none without its systems."""
+  paths = {
+      label: [path for s in systems if s.label == label for path in s.paths]
+      for label in figure.systems
+  }
+  paths = {label: folders for label, folders in paths.items() if folders}
+  if not paths:
+    return []
+  heading = f'## {figure.title}'
+  if figure.kind == 'reconstruction':
+    return [heading, *_reconstructions(figure, paths, directory)]
+  drawn = (
+      figures.draw_learning_curves(paths)
+      if figure.kind == 'learning_curves'
+      else _ensemble_sizes(study, figure, results)
+  )
+  if drawn is None:
+    return []
+  file = f'plots/{figure.name}.png'
+  plots.save(drawn, os.path.join(directory, file))
+  return [heading, f'![{figure.title}]({file})']
+
+
+def _ensemble_sizes(
+    study: Study, figure: Figure, results: Sequence[evaluation.Result]
+) -> plots.Figure | None:
+  sizes = {}
+  for label in figure.systems:
+    config = study.system_config(label, study.seeds[0])
+    sizes[config.task.model.ensemble_size] = label
+  teacher = study.teacher_of[figure.systems[0]]
+  return figures.draw_ensemble_sizes(
+      results,
+      {'student': sizes},
+      study.teacher_config(teacher).teacher.ensemble_size,
+      teacher,
+  )
+
+
+def _reconstructions(
+    figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
+) -> list[str]:
+  """Returns how near to each teacher a BatchEnsemble comes."""
+  sections = []
+  for label, paths in teachers.items():
+    folder = os.path.join('reconstruction', label)
+    table = workflow.reconstruct(
+        paths, os.path.join(directory, folder), figure.ranks, figure.aligned
+    )
+    sections += [
+        table, f'![{figure.title}]({folder}/plots/reconstruction.png)'
+    ]
+  return sections
