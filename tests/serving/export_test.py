@@ -1,8 +1,6 @@
 """Tests of the SavedModel: what it returns, to whom, and how it is written."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +11,8 @@ import tf_keras
 
 from uncertainty_distill import modeling
 from uncertainty_distill import serving
-from uncertainty_distill.serving import export
+from uncertainty_distill.serving import freezing
+from uncertainty_distill.serving import predictions
 
 _SHAPE = (16, 16, 3)
 
@@ -68,12 +67,17 @@ def test_signature(exported):
   assert {key: spec.shape.as_list() for key, spec in served.items()} == {
       'probabilities': [None, 4],
       'member_probabilities': [None, members, 4],
-      'predictive_entropy': [None],
+      **dict.fromkeys(
+          ('label', 'class_name', 'confidence', 'predictive_entropy',
+           'expected_entropy', 'mutual_information'), [None]),
   }
-  assert {spec.dtype for spec in served.values()} == {tf.float32}
+  types = {key: spec.dtype for key, spec in served.items()}
+  assert types.pop('label') == tf.int32
+  assert types.pop('class_name') == tf.string
+  assert set(types.values()) == {tf.float32}
 
 
-@pytest.mark.parametrize('count', [1, 3, 7])
+@pytest.mark.parametrize('count', [1, 3, 9])
 def test_serves_what_the_model_predicts(exported, count):
   model, serve = exported
   images = _images(count)
@@ -85,25 +89,64 @@ def test_serves_what_the_model_predicts(exported, count):
       served['member_probabilities'], np.swapaxes(member_probs, 0, 1), atol=1e-5
   )
   np.testing.assert_allclose(served['probabilities'], probs, atol=1e-5)
-  np.testing.assert_allclose(
-      served['predictive_entropy'], stats.entropy(probs, axis=-1), atol=1e-4
-  )
+  entropy = stats.entropy(probs, axis=-1)
+  expected = stats.entropy(member_probs, axis=-1).mean(0)
+  for key, want in {
+      'predictive_entropy': entropy, 'expected_entropy': expected,
+      'mutual_information': entropy - expected, 'confidence': probs.max(-1),
+  }.items():
+    np.testing.assert_allclose(served[key], want, atol=1e-4)
+  assert served['label'].tolist() == probs.argmax(-1).tolist()
+  assert [name.decode() for name in served['class_name']] == [
+      str(label) for label in probs.argmax(-1)
+  ]
   # The statistics are the moving ones: an example does not see the others.
   first = _serve(serve, images[:1])
-  for key in served:
+  for key in set(served) - {'class_name'}:
     np.testing.assert_allclose(first[key], served[key][:1], atol=1e-5)
 
 
-def test_entropy_by_hand():
+def test_serves_no_images_at_all(exported):
+  model, serve = exported
+  served = _serve(serve, _images(0))
+  members = model(_images(1)).shape[0]
+  assert served['member_probabilities'].shape == (0, members, 4)
+  assert {len(value) for value in served.values()} == {0}
+
+
+def test_members_are_the_same_in_turn_and_at_once(monkeypatch):
+  model, images = _model(3), tf.constant(_images(9))
+  in_turn = freezing.freeze(model, _SHAPE)(images)
+  monkeypatch.setattr(freezing, '_MOST_KERNEL_BYTES', 0)
+  at_once = freezing.freeze(model, _SHAPE)(images)
+  np.testing.assert_allclose(in_turn, at_once, atol=1e-4)
+
+
+def test_too_large_a_graph_keeps_variables(tmp_path, monkeypatch):
+  model, images, graphs = _model(2), _images(3), {}
+  want = special.softmax(model(images, training=False), axis=-1).mean(0)
+  for limit in 0, 1e9:
+    monkeypatch.setattr(freezing, '_MOST_GRAPH_BYTES', limit)
+    folder = serving.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
+    graphs[limit] = os.path.getsize(f'{folder}/saved_model.pb')
+    served = _serve(folder, images)['probabilities']
+    np.testing.assert_allclose(served, want, atol=1e-5)
+  # As constants each weight is written once, for both signatures.
+  weights = sum(v.shape.num_elements() * 4 for v in model.weights)
+  assert weights < graphs[1e9] < 2 * weights
+
+
+def test_uncertainty_by_hand():
   # Members that are certain of two different classes; of the same; unsure.
   logits = tf.constant([
       [[1e4, 0.0], [0.0, 1e4], [0.0, 0.0]],
       [[0.0, 1e4], [0.0, 1e4], [0.0, 0.0]],
   ])
-  served = export.predict(lambda images, training: logits, None)
-  np.testing.assert_allclose(
-      served['predictive_entropy'], [np.log(2), 0, np.log(2)], atol=1e-6
-  )
+  served = predictions.predictions(logits)
+  two = np.log(2)
+  np.testing.assert_allclose(served['predictive_entropy'], [two, 0, two])
+  np.testing.assert_allclose(served['expected_entropy'], [0, 0, two])
+  np.testing.assert_allclose(served['mutual_information'], [two, 0, 0])
   np.testing.assert_allclose(
       served['probabilities'], [[0.5, 0.5], [0, 1], [0.5, 0.5]]
   )
@@ -111,49 +154,19 @@ def test_entropy_by_hand():
       served['member_probabilities'],
       [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]],
   )
+  named = predictions.with_class_names(served, ['cat', 'dog'])
+  assert named['class_name'].numpy().tolist() == [b'cat', b'dog', b'cat']
 
 
-_FRESH = """
-import sys
-
-class Refuse:
-  def find_spec(self, name, path=None, target=None):
-    refused = ('uncertainty_distill', 'edward2', 'official',
-               'tensorflow_probability')
-    if name.partition('.')[0] in refused:
-      raise ImportError(f'{name} is refused')
-
-sys.meta_path.insert(0, Refuse())
-import numpy as np
-import tensorflow as tf
-folder, images, results = sys.argv[1:]
-loaded = tf.saved_model.load(folder)
-serve = loaded.signatures['serving_default']
-served = serve(images=tf.constant(np.load(images)))
-np.savez(results, **{key: value.numpy() for key, value in served.items()})
-assert 'tf_keras' not in sys.modules
-"""
-
-
-def test_needs_nothing_but_tensorflow(tmp_path):
-  folder, images = str(tmp_path / 'served'), _images(3)
-  serving.export_saved_model(_model(2), _SHAPE, folder)
-  paths = [str(tmp_path / name) for name in ('images.npy', 'results.npz')]
-  np.save(paths[0], images)
-  # Isolated: neither the environment nor this folder adds to its path, and
-  # TensorFlow is not told to use Keras 2.
-  environment = dict(os.environ)
-  environment.pop('TF_USE_LEGACY_KERAS')
-  done = subprocess.run(
-      [sys.executable, '-I', '-c', _FRESH, folder, *paths], cwd=tmp_path,
-      env=environment, capture_output=True, text=True, check=False, timeout=120,
+def test_temperature_is_the_members():
+  # softmax([2 log 3, 0] / 2) = [3/4, 1/4], of the other member [1/4, 3/4]; one
+  # of the mean would keep the order of the logits' sizes.
+  logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
+  served = predictions.predictions(logits, temperature=2.0)
+  np.testing.assert_allclose(
+      served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
   )
-  assert done.returncode == 0, done.stderr[-2000:]
-  want = _serve(folder, images)
-  with np.load(paths[1]) as results:
-    assert set(results) == set(want)
-    for key in want:
-      np.testing.assert_allclose(results[key], want[key], atol=1e-6)
+  np.testing.assert_allclose(served['probabilities'], [[0.5, 0.5]], rtol=1e-6)
 
 
 def test_replaces_a_whole_folder(tmp_path):
@@ -167,7 +180,8 @@ def test_replaces_a_whole_folder(tmp_path):
   for seed, directory in (1, f'{folder}'), (2, f'{folder}/'):
     serving.export_saved_model(_model(seed=seed), _SHAPE, directory)
     assert sorted(os.listdir(folder)) == [
-        'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'
+        'assets', 'assets.extra', 'fingerprint.pb', 'saved_model.pb',
+        'variables',
     ]
     assert os.listdir(tmp_path / 'served') == ['1']
     served.append(_serve(str(folder), images)['probabilities'])
@@ -198,5 +212,5 @@ def test_serves_float32_from_mixed_precision(tmp_path):
     tf_keras.mixed_precision.set_global_policy('float32')
   folder = serving.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
   served = _serve(folder, _images(3))
-  assert {value.dtype for value in served.values()} == {np.dtype(np.float32)}
+  assert served['member_probabilities'].dtype == np.float32
   np.testing.assert_allclose(served['probabilities'].sum(-1), 1, atol=1e-6)

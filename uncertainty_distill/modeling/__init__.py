@@ -2,6 +2,7 @@
 
 from uncertainty_distill.modeling.arithmetic import forward_flops
 from uncertainty_distill.modeling.casting import cast_weights
+from uncertainty_distill.modeling.ensembles import BatchEnsemble
 from uncertainty_distill.modeling.ensembles import build_model
 from uncertainty_distill.modeling.ensembles import DeepEnsemble
 from uncertainty_distill.modeling.layers import Conv2DBatchEnsemble

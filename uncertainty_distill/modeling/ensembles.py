@@ -185,15 +185,21 @@ class BatchEnsemble(tf_keras.Model):
       return at_once()
     if images.shape[0] is not None:
       many = images.shape[0] >= _LEAST_BATCH
-      return self._each_member(images) if many else at_once()
+      return self.each_member(images) if many else at_once()
     many = tf.shape(images)[0] >= _LEAST_BATCH
-    return tf.cond(many, lambda: self._each_member(images), at_once)
+    return tf.cond(many, lambda: self.each_member(images), at_once)
 
-  def _each_member(self, images):
+  @property
+  def ensemble_size(self) -> int:
+    """Members E."""
+    return self.get_layer('logits').ensemble_size
+
+  def each_member(self, images: tf.Tensor) -> tf.Tensor:
+    """Infers one member after the other: [B, H, W, C] -> logits [E, B, K]."""
     images = self.get_layer('standardize')(images)
     logits = [
         self._network(images, **self._layers_of(member))
-        for member in range(self.get_layer('logits').ensemble_size)
+        for member in range(self.ensemble_size)
     ]
     return tf.cast(tf.stack(logits), tf.float32)
 

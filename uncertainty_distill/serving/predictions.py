@@ -1,0 +1,61 @@
+"""What a served model says of each image, made from its members' logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def predictions(
+    logits: tf.Tensor, temperature: float = 1.0
+) -> dict[str, tf.Tensor]:
+  """Turns members' logits into probabilities and their uncertainty.
+
+  The total uncertainty, the entropy of the mean, is what the members are unsure
+  of on average (`expected_entropy`) and what they disagree on
+  (`mutual_information`, of the class and the member; Depeweg et al. 2018,
+  equation 2).
+
+  Args:
+    logits: [E, B, K].
+    temperature: Divides each member's logits, before the mean over members.
+
+  Returns:
+    float32 but for the label: `probabilities` [B, K], the mean of the members';
+    `member_probabilities` [B, E, K]; `label` int32 [B], the most probable
+    class, and `confidence` [B], its probability; in nats and [B],
+    `predictive_entropy` of the mean, 0 to log K, `expected_entropy`, the
+    members' mean one, and `mutual_information`, their difference, 0 to
+    log min(E, K).
+  """
+  member_probs = tf.nn.softmax(tf.cast(logits, tf.float32) / temperature)
+  probs = tf.reduce_mean(member_probs, 0)
+  total = _entropy(probs)
+  expected = tf.reduce_mean(_entropy(member_probs), 0)
+  return {
+      'probabilities': probs,
+      'member_probabilities': tf.transpose(member_probs, [1, 0, 2]),
+      'label': tf.argmax(probs, -1, output_type=tf.int32),
+      'confidence': tf.reduce_max(probs, -1),
+      'predictive_entropy': total,
+      'expected_entropy': expected,
+      # Rounding alone could take it below 0, by Jensen's inequality.
+      'mutual_information': tf.maximum(total - expected, 0.0),
+  }
+
+
+def with_class_names(
+    answers: dict[str, tf.Tensor], class_names: Sequence[str]
+) -> dict[str, tf.Tensor]:
+  """Adds `class_name`, string [B], to what `predictions` returns."""
+  names = tf.constant(list(class_names), tf.string)
+  return {**answers, 'class_name': tf.gather(names, answers['label'])}
+
+
+def _entropy(probs: tf.Tensor) -> tf.Tensor:
+  """Entropy over the last axis, in nats."""
+  # Not xlogy, which is no operation of TensorFlow Lite's; a probability of 0
+  # adds 0 either way.
+  logs = tf.math.log(tf.maximum(probs, 1e-30))
+  return tf.maximum(-tf.reduce_sum(probs * logs, -1), 0.0)

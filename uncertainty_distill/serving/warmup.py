@@ -1,0 +1,71 @@
+"""Requests that TensorFlow Serving answers before it takes others.
+
+The first request to a model pays for what is done once. TensorFlow Serving
+reads `assets.extra/tf_serving_warmup_requests` when it loads a model: a TFRecord
+file of `PredictionLog` messages (tensorflow_serving/apis/prediction_log.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+FILE = 'tf_serving_warmup_requests'
+
+# Numbers of the fields in TensorFlow Serving's messages. There are few of them,
+# and its package with all of them is one dependency more.
+_LOG_PREDICT = 6
+_PREDICT_REQUEST = 1
+_REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
+_MODEL_SIGNATURE = 3
+_KEY, _VALUE = 1, 2
+
+
+def write_warmup(path: str, image_shape: Sequence[int]) -> None:
+  """Writes requests of one image and of several, to both signatures.
+
+  Args:
+    path: Of the file, in a folder that exists.
+    image_shape: H, W, C.
+  """
+  grey = np.full([8, *image_shape], 128, np.uint8)
+  png = tf.io.encode_png(grey[0]).numpy()
+  encoded = {'image_bytes': np.array([png], object)}
+  with tf.io.TFRecordWriter(path) as writer:
+    writer.write(prediction_log('serving_default', {'images': grey[:1]}))
+    writer.write(prediction_log('serving_default', {'images': grey}))
+    writer.write(prediction_log('serve_encoded', encoded))
+
+
+def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
+  """Returns a serialised `PredictionLog` with a `PredictRequest`.
+
+  Args:
+    signature: The name of the model's signature.
+    inputs: Its arguments.
+  """
+  model = _field(_MODEL_SIGNATURE, signature.encode())
+  request = _field(_REQUEST_MODEL, model)
+  for name, value in inputs.items():
+    tensor = tf.make_tensor_proto(value).SerializeToString()
+    entry = _field(_KEY, name.encode()) + _field(_VALUE, tensor)
+    request += _field(_REQUEST_INPUTS, entry)
+  return _field(_LOG_PREDICT, _field(_PREDICT_REQUEST, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+  """Returns a field of the wire format: tag, length, content."""
+  length_delimited = 2
+  tag = number << 3 | length_delimited
+  return _varint(tag) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+  """Returns a number in groups of seven bits, the lowest first."""
+  groups = []
+  while value > 0x7F:
+    groups.append(value & 0x7F | 0x80)
+    value >>= 7
+  return bytes([*groups, value])
