@@ -5,6 +5,7 @@ r"""Writes a SavedModel that serves predictions with their uncertainty.
 
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill.errors import InputError
 from uncertainty_distill import workflow
 
 _RUN = flags.DEFINE_list(
@@ -13,12 +14,39 @@ _RUN = flags.DEFINE_list(
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'The folder of the SavedModel.'
 )
+_TEMPERATURE = flags.DEFINE_enum(
+    'temperature', None, ['fit'], 'fit: divide the logits by the temperature '
+    'of the least NLL on the images of --calibration.'
+)
+_CALIBRATION = flags.DEFINE_string(
+    'calibration', '', 'An .npz with images and labels, of neither the '
+    'training nor the test set.'
+)
+_TFLITE = flags.DEFINE_string(
+    'tflite', '', 'Also write a TensorFlow Lite file, and compare the two on '
+    'test images.'
+)
 
 
 def main():
   directory = launch.required('output_dir', 'a folder for the SavedModel')
   paths = launch.required('run', 'a run folder')
-  workflow.export(paths, directory)
+  if bool(_TEMPERATURE.value) != bool(_CALIBRATION.value):
+    raise InputError(
+        '--temperature, --calibration',
+        (_TEMPERATURE.value, _CALIBRATION.value),
+        'both, or neither', '--temperature=fit --calibration=FILE.npz'
+    )
+  fitted = workflow.export(paths, directory, _CALIBRATION.value)
+  if fitted:
+    print(
+        f'Temperature: {fitted.temperature:.3f}, NLL {fitted.nll_before:.4f} '
+        f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
+        f'examples of {_CALIBRATION.value}'
+    )
+  if _TFLITE.value:
+    print(workflow.export_tflite(paths, directory, _TFLITE.value, fitted))
+    print(f'TensorFlow Lite: {_TFLITE.value}')
   print(f'SavedModel: {directory}')
 
 

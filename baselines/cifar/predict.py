@@ -1,47 +1,70 @@
-r"""Predicts the class of image files, with the uncertainty.
+r"""Predicts the classes of image files, with the uncertainty.
+
+An IMAGE is a file, a folder of them, or a pattern in quotes. What cannot be
+read is named on stderr while the rest goes on; the exit code is then 1.
 
   python baselines/cifar/predict.py --model=runs/quickstart/saved_model a.png
 """
 
+import dataclasses
+import json
+import sys
+
 from absl import flags
-import numpy as np
-from PIL import Image
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import serving
 from uncertainty_distill.errors import InputError
-import tensorflow as tf
 
 _MODEL = flags.DEFINE_string('model', None, 'The folder of the SavedModel.')
+_JSON = flags.DEFINE_bool(
+    'json', False, 'Print one JSON object an image, a line each, with all '
+    'probabilities. Entropies are in nats.'
+)
+
+_HEADER = (
+    'class', 'confidence', 'entropy', 'mutual information', 'votes', 'image'
+)
 
 
-def main(paths):
+def main(arguments):
   directory = launch.required('model', 'the folder of a SavedModel')
-  if not paths:
-    raise InputError('IMAGE', '', 'at least one image file')
-  try:
-    serve = tf.saved_model.load(directory).signatures['serving_default']
-  except (OSError, KeyError) as error:
-    raise InputError('--model', directory, 'a SavedModel') from error
-  height, width = serve.structured_input_signature[1]['images'].shape[1:3]
-  images = np.stack([_read(path, (width, height)) for path in paths])
-  served = {k: v.numpy() for k, v in serve(images=images).items()}
-  print('label  confidence  entropy (nats)  members\' labels  image')
-  for row, path in enumerate(paths):
-    probs = served['probabilities'][row]
-    votes = served['member_probabilities'][row].argmax(-1)
-    print(
-        f'{probs.argmax():5d}  {probs.max():10.3f}  '
-        f'{served["predictive_entropy"][row]:14.3f}  '
-        f'{" ".join(map(str, votes)):>15s}  {path}'
-    )
+  if not arguments:
+    raise InputError('IMAGE', '', 'at least one image file, folder or pattern')
+  paths = serving.find_images(arguments)
+  answers = serving.Predictor(directory, '--model').predict(paths)
+  rows, num_unreadable = [], 0
+  for answer in answers:
+    if isinstance(answer, serving.Unreadable):
+      num_unreadable += 1
+      print(f'error: {answer.image}: {answer.reason}', file=sys.stderr)
+    elif _JSON.value:
+      print(json.dumps(dataclasses.asdict(answer)))
+    else:
+      rows.append(_row(answer))
+  if rows:
+    _print_table([_HEADER, *rows])
+  if num_unreadable:
+    print(f'error: {num_unreadable} of {len(paths)} images could not be read',
+          file=sys.stderr)
+    sys.exit(1)
 
 
-def _read(path, size):
-  """Returns an image file as uint8 [H, W, 3]."""
-  try:
-    with Image.open(path) as image:
-      return np.asarray(image.convert('RGB').resize(size, Image.BILINEAR))
-  except OSError as error:
-    raise InputError('IMAGE', path, 'a readable image file') from error
+def _row(answer):
+  votes = ', '.join(f'{name} {n}' for name, n in answer.votes.items())
+  label = str(answer.label)
+  name = answer.class_name
+  return (
+      label if name == label else f'{label} {name}', f'{answer.confidence:.3f}',
+      f'{answer.predictive_entropy:.3f}', f'{answer.mutual_information:.3f}',
+      votes, answer.image,
+  )
+
+
+def _print_table(rows):
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  for row in rows:
+    cells = map(str.ljust, row, widths)
+    print('  '.join(cells).rstrip())
 
 
 if __name__ == '__main__':

@@ -14,6 +14,8 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from uncertainty_distill.data import digits
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _SHORT = (
     'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
@@ -101,15 +103,66 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
   runs = ','.join(str(folder / 'teacher' / f'member_{i}') for i in range(2))
   done = _run('export', f'--run={runs}', f'--output_dir={tmp_path / "served"}')
   assert done.returncode == 0, done.stderr
-  image = tmp_path / 'image.png'
-  Image.fromarray(np.full([40, 30, 3], 128, np.uint8)).save(image)
-  done = _run('predict', f'--model={tmp_path / "served"}', image)
+  card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
+  assert 'deep ensemble of 2 models' in card
+  _check_predictions(tmp_path / 'served', tmp_path)
+
+
+def _check_predictions(model, folder):
+  """Predicts three images, one of them broken, as a table and as JSON."""
+  for name in 'a.png', 'b.png':
+    Image.fromarray(np.full([40, 30, 3], 128, np.uint8)).save(folder / name)
+  (folder / 'c.png').write_bytes(b'no image')
+  done = _run('predict', f'--model={model}', folder / 'a.png')
   assert done.returncode == 0, done.stderr
-  *_, last = done.stdout.splitlines()
-  label, confidence, entropy, first, second, path = last.split()
-  assert {int(label), int(first), int(second)} <= set(range(10))
+  header, row = done.stdout.splitlines()
+  assert header.split()[:2] == ['class', 'confidence']
+  label, confidence, entropy, *_, path = row.split()
+  assert int(label) in range(10) and path == str(folder / 'a.png')
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
-  assert path == str(image)
+  done = _run('predict', f'--model={model}', '--json', folder)
+  assert done.returncode == 1
+  assert [line.split(': ')[:2] for line in done.stderr.splitlines()] == [
+      ['error', str(folder / 'c.png')],
+      ['error', '1 of 3 images could not be read'],
+  ]
+  answers = [json.loads(line) for line in done.stdout.splitlines()]
+  assert [answer['image'] for answer in answers] == [
+      str(folder / 'a.png'), str(folder / 'b.png')
+  ]
+  assert answers[0]['label'] == int(label)
+  assert sum(answers[0]['votes'].values()) == 2
+
+
+def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
+  folder, _ = student
+  images, labels = digits.read('test')
+  # Digits of another pen, so to speak: neither training nor test images.
+  np.savez(tmp_path / 'held.npz', images=np.roll(images, 1, 2), labels=labels)
+  np.savez(tmp_path / 'test.npz', images=images[:9], labels=labels[:9])
+  export = [
+      'export', f'--run={folder}', f'--output_dir={tmp_path / "served"}',
+      '--temperature=fit',
+  ]
+  refused = _run(*export, f'--calibration={tmp_path / "test.npz"}')
+  assert refused.returncode == 2 and 'no images of the test' in refused.stderr
+  assert not (tmp_path / 'served').exists()
+  done = _run(
+      *export, f'--calibration={tmp_path / "held.npz"}',
+      f'--tflite={tmp_path / "m.tflite"}',
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stderr == ''
+  said = done.stdout.split()
+  before, after = float(said[3]), float(said[6])
+  assert said[0] == 'Temperature:' and after <= before
+  assert '| TensorFlow Lite |' in done.stdout and '100.0%' in done.stdout
+  assert (tmp_path / 'm.tflite').is_file()
+  card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
+  assert f'{before:.4f} nats before and {after:.4f} after' in card
+  # What was measured of these weights, beside their checkpoint.
+  assert '| Accuracy |' in card and 'On 70 test images' in card
+  assert 'Head distillation' in card and 'the first 1000 clean' in card
 
 
 def test_students_share_what_their_teacher_says(student, tmp_path):
@@ -166,8 +219,12 @@ def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
       "--run: got '/nowhere'": ['evaluate', '--run=/nowhere'],
       "scheme 'foo' not implemented": ['evaluate', '--run=foo://bucket/run'],
       '--study': ['reproduce', '--study=/nowhere.yaml'],
-      'a readable image file': [
-          'predict', f'--model={folder / "saved_model"}', __file__],
+      'that export.py wrote': ['predict', f'--model={folder}', __file__],
+      'a folder or a pattern': [
+          'predict', f'--model={folder / "saved_model"}', tmp_path],
+      'both, or neither': [
+          'export', f'--run={folder}', f'--output_dir={tmp_path / "new"}',
+          '--temperature=fit'],
       '--output_dir': ['export', f'--run={folder}'],
       'would be lost': ['export', f'--run={folder}', f'--output_dir={folder}'],
       '--tpu': [*distill, new, '--tpu'],

@@ -12,7 +12,7 @@ import tf_keras
 from uncertainty_distill import modeling
 from uncertainty_distill import serving
 from uncertainty_distill.serving import freezing
-from uncertainty_distill.serving import predictions
+from uncertainty_distill.serving import answers
 
 _SHAPE = (16, 16, 3)
 
@@ -142,7 +142,7 @@ def test_uncertainty_by_hand():
       [[1e4, 0.0], [0.0, 1e4], [0.0, 0.0]],
       [[0.0, 1e4], [0.0, 1e4], [0.0, 0.0]],
   ])
-  served = predictions.predictions(logits)
+  served = answers.predictions(logits)
   two = np.log(2)
   np.testing.assert_allclose(served['predictive_entropy'], [two, 0, two])
   np.testing.assert_allclose(served['expected_entropy'], [0, 0, two])
@@ -154,7 +154,7 @@ def test_uncertainty_by_hand():
       served['member_probabilities'],
       [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]],
   )
-  named = predictions.with_class_names(served, ['cat', 'dog'])
+  named = answers.with_class_names(served, ['cat', 'dog'])
   assert named['class_name'].numpy().tolist() == [b'cat', b'dog', b'cat']
 
 
@@ -162,7 +162,7 @@ def test_temperature_is_the_members():
   # softmax([2 log 3, 0] / 2) = [3/4, 1/4], of the other member [1/4, 3/4]; one
   # of the mean would keep the order of the logits' sizes.
   logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
-  served = predictions.predictions(logits, temperature=2.0)
+  served = answers.predictions(logits, temperature=2.0)
   np.testing.assert_allclose(
       served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
   )

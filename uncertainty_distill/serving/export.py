@@ -8,9 +8,9 @@ import os
 import tensorflow as tf
 import tf_keras
 from uncertainty_distill import files
+from uncertainty_distill.serving import answers
 from uncertainty_distill.serving import freezing
 from uncertainty_distill.serving import images as images_lib
-from uncertainty_distill.serving import predictions
 from uncertainty_distill.serving import warmup
 
 # Beside the graph, where TensorFlow Serving looks for what it needs itself.
@@ -32,7 +32,7 @@ def export_saved_model(
   Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
   `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
   size, see `images.decode_image`. Both take any number of images, 0 among them,
-  and return what `predictions` does, and `class_name`, string [B].
+  and return what `answers.predictions` does, and `class_name`, string [B].
 
   `assets.extra/` holds requests for TensorFlow Serving to warm up with, the
   class names, one a line, and the documents. The folder appears when it is
@@ -55,8 +55,8 @@ def export_saved_model(
 
   def answer(images):
     member_logits = _of_any_number(logits, images)
-    answers = predictions.predictions(member_logits, temperature)
-    return predictions.with_class_names(answers, names)
+    found = answers.predictions(member_logits, temperature)
+    return answers.with_class_names(found, names)
 
   @_signature(tf.TensorSpec([None, *image_shape], tf.uint8, name='images'))
   def serve(images):

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.framework import convert_to_constants
 from uncertainty_distill import modeling
+from uncertainty_distill.serving import silence
 
 # Beyond it the members' kernels cost more to read than to compute: a
 # WRN-28-10's fill 600 MB, and answer one image more slowly.
@@ -50,9 +51,10 @@ def freeze(
   if num_bytes(network.variables) > _MOST_GRAPH_BYTES:
     return network
   # Left as one operation, a branch would compute on one core at a time.
-  frozen = convert_to_constants.convert_variables_to_constants_v2(
-      network, lower_control_flow=True
-  )
+  with silence.silence():
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        network, lower_control_flow=True
+    )
 
   def logits(images):
     (value,) = tf.nest.flatten(frozen(images))

@@ -13,18 +13,15 @@ from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import files
 from uncertainty_distill import runs
-from uncertainty_distill import serving
 from uncertainty_distill import teachers
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow import provenance
 
-SAVED_MODEL = 'saved_model'
-
-_RESULTS_FILE = 'results.json'
+RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
-_SYSTEMS_FILE = 'systems.json'
+SYSTEMS_FILE = 'systems.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +114,7 @@ def _write_systems(
       for system in systems
   }
   files.write_text(
-      os.path.join(directory, _SYSTEMS_FILE), json.dumps(entries, indent=1)
+      os.path.join(directory, SYSTEMS_FILE), json.dumps(entries, indent=1)
   )
 
 
@@ -127,9 +124,9 @@ def _read_kept(
   """Returns the results that still hold, and the sizes of their systems."""
   try:
     entries = json.loads(
-        files.read_text(os.path.join(directory, _SYSTEMS_FILE))
+        files.read_text(os.path.join(directory, SYSTEMS_FILE))
     )
-    results, _ = evaluation.read_json(os.path.join(directory, _RESULTS_FILE))
+    results, _ = evaluation.read_json(os.path.join(directory, RESULTS_FILE))
     known = {
         key: evaluation.ModelSize(entry['members'], entry['parameters'])
         for key, entry in entries.items()
@@ -198,25 +195,3 @@ def _write_corrupted_summaries(
         tf.summary.image(
             picture.name, picture.pixels()[None], description=picture.caption
         )
-
-
-def export(paths: Sequence[str], directory: str) -> str:
-  """Exports a run, or several as a deep ensemble, as a SavedModel.
-
-  Raises:
-    InputError: If a run cannot be loaded, or the folder holds something other
-      than a SavedModel, which is replaced, or cannot be written.
-  """
-  is_new = not files.exists(directory) or (
-      files.is_folder(directory) and not files.names(directory)
-  )
-  if not is_new and not teachers.is_saved_model(directory):
-    raise InputError(
-        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
-        'what is in it would be lost',
-    )
-  ensemble = teachers.load_ensemble(paths, '--run')
-  runs.make_writable(files.parent(directory), '--output_dir')
-  return serving.export_saved_model(
-      ensemble.model, ensemble.image_shape, directory
-  )

@@ -36,6 +36,12 @@ def fingerprint(
       f'figures:{",".join(evaluation.FIGURES)}',
       *[shift.label for shift in checks.parse_shifts(config.evaluation)],
   ]
+  return marks + weight_marks(paths)
+
+
+def weight_marks(paths: Sequence[str]) -> list[str]:
+  """Says which weights are in run folders or SavedModels."""
+  marks = []
   for path in paths:
     if teachers.is_saved_model(path):
       file = os.path.join(path, 'saved_model.pb')

@@ -1,0 +1,81 @@
+"""Tests of what accompanies a served model: temperature, table, card, names."""
+
+import numpy as np
+import pytest
+
+from uncertainty_distill import serving
+from uncertainty_distill.serving import abstention
+from uncertainty_distill.serving import temperature
+
+
+def test_nll_is_of_the_mean_by_hand():
+  # Two members give the label 1/2 and 1/4: the mean is 3/8.
+  logits = np.log([[[0.5, 0.5]], [[0.25, 0.75]]])
+  assert temperature.mean_nll(logits, np.array([0])) == pytest.approx(
+      -np.log(3 / 8)
+  )
+
+
+def test_temperature_finds_the_scale_of_the_logits():
+  generator = np.random.default_rng(0)
+  # One member, labels drawn from softmax(logits): 1 is best, and 3 where the
+  # logits are three times too large.
+  logits = generator.normal(size=(1, 20_000, 5)) * 2
+  noise = generator.gumbel(size=logits.shape[1:])
+  labels = (logits[0] + noise).argmax(-1)
+  fitted = serving.fit_temperature(3 * logits, labels, 'drawn')
+  assert fitted.temperature == pytest.approx(3, rel=0.03)
+  assert fitted.nll_after < fitted.nll_before
+  assert fitted.nll_before == pytest.approx(
+      temperature.mean_nll(3 * logits, labels)
+  )
+  assert fitted.nll_after == pytest.approx(
+      temperature.mean_nll(logits, labels), abs=1e-3
+  )
+
+
+def test_abstention_by_hand():
+  entropy = np.array([0.4, 0.1, 0.3, 0.2])
+  correct = np.array([False, True, False, True])
+  rows = serving.abstentions(entropy, correct, [1.0, 0.75, 0.6, 0.5])
+  # Three quarters are the least that is at least 60%.
+  assert rows == [
+      abstention.Abstention(0.4, 1.0, 0.5, 2),
+      abstention.Abstention(0.3, 0.75, pytest.approx(2 / 3), 1),
+      abstention.Abstention(0.2, 0.5, 1.0, 0),
+  ]
+  assert '| 0.300 | 75.0% | 66.7% | 1 |' in abstention.as_table(rows)
+
+
+def test_thresholds_answer_what_is_said_as_they_are_printed():
+  entropy = np.array([0.12345, 0.12346, 0.9])
+  (row, _) = serving.abstentions(entropy, np.ones(3, bool), [0.3, 1.0])
+  assert (row.threshold, row.coverage) == (0.124, pytest.approx(2 / 3))
+
+
+def test_card_tells_what_is_known_and_what_is_not():
+  facts = serving.Facts(
+      sections={'Model': 'A network.'}, class_names=['cat', 'dog'],
+      figures={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
+      images='On 70 test images.',
+      calibration=serving.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
+      abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
+      abstention_images='the first 70 clean test images',
+  )
+  card = serving.model_card(facts)
+  for text in (
+      '## Model\n\nA network.', 'cat, dog', '| Accuracy | 0.9000 | 0.5000 |',
+      '| NLL | 0.2500 |  |', 'On 70 test images.', '1.500',
+      '500 examples: held.npz', '0.4000 nats before and 0.3000 after',
+      '| 0.200 | 50.0% | 100.0% | 0 |', 'the first 70 clean', 'Limits of use',
+  ):
+    assert text in card
+  assert 'ECE' not in card
+
+
+def test_names_of_the_known_datasets():
+  assert serving.class_names('cifar10', 10)[3] == 'cat'
+  hundred = serving.class_names('cifar100', 100)
+  assert len(set(hundred)) == 100 and list(hundred) == sorted(hundred)
+  assert serving.class_names('cifar10', 2, [3, 5]) == ('cat', 'dog')
+  assert serving.class_names('mine.npz', 3) == ('0', '1', '2')

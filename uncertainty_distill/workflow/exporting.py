@@ -1,0 +1,199 @@
+"""SavedModels of trained runs, with what their users need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import os
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from uncertainty_distill import files
+from uncertainty_distill import metrics
+from uncertainty_distill import runs
+from uncertainty_distill import serving
+from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.workflow import facts
+
+SAVED_MODEL = 'saved_model'
+
+_BATCH = 128
+
+
+def export(
+    paths: Sequence[str], directory: str, calibration_file: str = ''
+) -> serving.Calibration | None:
+  """Exports a run, or several as a deep ensemble, as a SavedModel.
+
+  Args:
+    paths: Run folders, or SavedModels.
+    directory: Where to write it.
+    calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
+      that no model was trained on, to fit a temperature to; empty for none.
+
+  Returns:
+    The temperature that was fitted, or None.
+
+  Raises:
+    InputError: If a run cannot be loaded, if the folder holds something other
+      than a SavedModel, which is replaced, or cannot be written, or if the
+      calibration file is not as described or has test images in it.
+  """
+  is_new = not files.exists(directory) or (
+      files.is_folder(directory) and not files.names(directory)
+  )
+  if not is_new and not teachers.is_saved_model(directory):
+    raise InputError(
+        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
+        'what is in it would be lost',
+    )
+  ensemble = teachers.load_ensemble(paths, '--run')
+  test_set = facts.test_images(paths)
+  calibration = None
+  if calibration_file:
+    calibration = _fit(ensemble, calibration_file, test_set)
+  runs.make_writable(files.parent(directory), '--output_dir')
+  answers = None
+  if test_set:
+    test_set = facts.first(test_set)
+    logits = member_logits(ensemble.model, test_set.images)
+    temperature = calibration.temperature if calibration else 1.0
+    answers = serving.predictions(tf.constant(logits), temperature)
+  told = facts.gather(paths, ensemble, calibration, test_set, answers)
+  serving.export_saved_model(
+      ensemble.model,
+      ensemble.image_shape,
+      directory,
+      class_names=told.class_names,
+      temperature=calibration.temperature if calibration else 1.0,
+      documents={serving.CARD_FILE: serving.model_card(told)},
+  )
+  return calibration
+
+
+def export_tflite(
+    paths: Sequence[str],
+    directory: str,
+    file: str,
+    calibration: serving.Calibration | None,
+) -> str:
+  """Writes a TensorFlow Lite file, and compares it with the SavedModel.
+
+  Args:
+    paths: Run folders, or SavedModels.
+    directory: Of the SavedModel of the same runs and temperature.
+    file: The TensorFlow Lite file.
+    calibration: The SavedModel's temperature, if it has one.
+
+  Returns:
+    A Markdown table: accuracy, ECE and agreement on test images.
+
+  Raises:
+    InputError: If a run cannot be loaded, or the file cannot be written.
+  """
+  ensemble = teachers.load_ensemble(paths, '--run')
+  temperature = calibration.temperature if calibration else 1.0
+  runs.make_writable(files.parent(file), '--tflite')
+  content = serving.convert_to_tflite(
+      ensemble.model, ensemble.image_shape, temperature
+  )
+  files.write_bytes(file, content)
+  test_set = facts.test_images(paths)
+  if not test_set:
+    return 'Not compared: the test images are not at hand.'
+  test_set = facts.first(test_set)
+  served = teachers.load_ensemble([directory], '--output_dir')
+  saved_probs = np.exp(member_logits(served.model, test_set.images))
+  lite = serving.tflite_runner(content)
+  parts = [
+      lite(test_set.images[start : start + _BATCH])['member_probabilities']
+      for start in range(0, len(test_set.labels), _BATCH)
+  ]
+  lite_probs = np.swapaxes(np.concatenate(parts), 0, 1)
+  return comparison(
+      {'SavedModel': saved_probs, 'TensorFlow Lite': lite_probs},
+      test_set.labels,
+  )
+
+
+def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
+  """Compares models with the first one, example by example.
+
+  Args:
+    probs: Each model's member probabilities [E, N, K].
+    labels: [N].
+
+  Returns:
+    A Markdown table: accuracy, ECE, the share of equal predictions, and the
+    largest difference of a mean probability.
+  """
+  means = {name: value.mean(0) for name, value in probs.items()}
+  first = next(iter(means.values()))
+  lines = [
+      f'On {len(labels)} test images:\n',
+      '| Model | Accuracy | ECE | Same predictions | Largest difference |',
+      '|---|--:|--:|--:|--:|',
+  ]
+  for name, mean in means.items():
+    figures = metrics.figures(metrics.sufficient_statistics(
+        tf.math.log(tf.constant(probs[name]) + 1e-30), labels
+    ))
+    agreement = (mean.argmax(-1) == first.argmax(-1)).mean()
+    lines.append(
+        f'| {name} | {figures["accuracy"]:.4f} | {figures["ece"]:.4f} '
+        f'| {agreement:.1%} | {np.abs(mean - first).max():.1e} |'
+    )
+  return '\n'.join(lines)
+
+
+def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
+  """Returns logits [E, N, K] of images uint8 [N, H, W, C], batch by batch."""
+  infer = tf.function(lambda batch: model(batch, training=False))
+  parts = [
+      infer(tf.constant(images[start : start + _BATCH])).numpy()
+      for start in range(0, len(images), _BATCH)
+  ]
+  return np.concatenate(parts, 1)
+
+
+def _fit(ensemble, file, test_set):
+  """Fits a temperature to a file's examples."""
+  images, labels = _read_examples(file, ensemble)
+  if test_set:
+    known = {image.tobytes() for image in test_set.images}
+    shared = sum(image.tobytes() in known for image in images)
+    if shared:
+      raise InputError(
+          '--calibration', file, 'no images of the test set',
+          f'{shared} are: figures on the test set would no longer be fair',
+      )
+  return serving.fit_temperature(
+      member_logits(ensemble.model, images), labels, f'`{os.path.basename(file)}`'
+  )
+
+
+def _read_examples(file, ensemble):
+  """Returns a calibration file's images and labels, checked."""
+  height, width, channels = ensemble.image_shape
+  wants = (
+      f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
+      f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
+  )
+  try:
+    with files.open_binary(file) as opened, np.load(opened) as arrays:
+      images, labels = arrays['images'], arrays['labels']
+  except Exception as error:  # Whatever NumPy makes of another file.
+    raise InputError('--calibration', file, wants, str(error)) from error
+  if (
+      images.dtype != np.uint8
+      or images.shape[1:] != tuple(ensemble.image_shape)
+      or labels.shape != images.shape[:1]
+      or not np.issubdtype(labels.dtype, np.integer)
+      or not len(labels)
+      or labels.min() < 0
+      or labels.max() >= ensemble.num_classes
+  ):
+    got = f'{images.dtype} {list(images.shape)}, {labels.dtype} {labels.shape}'
+    raise InputError('--calibration', f'{file}: {got}', wants)
+  return images, labels
