@@ -16,11 +16,11 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 _TEMPERATURE = flags.DEFINE_enum(
     'temperature', None, ['fit'], 'fit: divide the logits by the temperature '
-    'of the least NLL on the images of --calibration.'
+    'of the least NLL on examples held out of training.'
 )
 _CALIBRATION = flags.DEFINE_string(
-    'calibration', '', 'An .npz with images and labels, of neither the '
-    'training nor the test set.'
+    'calibration', '', 'An .npz with images and labels of neither the training '
+    'nor the test set. By default what the runs held out.'
 )
 _TFLITE = flags.DEFINE_string(
     'tflite', '', 'Also write a TensorFlow Lite file, and compare the two on '
@@ -31,18 +31,18 @@ _TFLITE = flags.DEFINE_string(
 def main():
   directory = launch.required('output_dir', 'a folder for the SavedModel')
   paths = launch.required('run', 'a run folder')
-  if bool(_TEMPERATURE.value) != bool(_CALIBRATION.value):
+  if _CALIBRATION.value and not _TEMPERATURE.value:
     raise InputError(
-        '--temperature, --calibration',
-        (_TEMPERATURE.value, _CALIBRATION.value),
-        'both, or neither', '--temperature=fit --calibration=FILE.npz'
+        '--calibration', _CALIBRATION.value, 'a use for it: --temperature=fit'
     )
-  fitted = workflow.export(paths, directory, _CALIBRATION.value)
+  fitted = workflow.export(
+      paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
+  )
   if fitted:
     print(
         f'Temperature: {fitted.temperature:.3f}, NLL {fitted.nll_before:.4f} '
         f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
-        f'examples of {_CALIBRATION.value}'
+        f'examples: {fitted.source}'
     )
   if _TFLITE.value:
     print(workflow.export_tflite(paths, directory, _TFLITE.value, fitted))

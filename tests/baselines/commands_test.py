@@ -222,7 +222,7 @@ def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
       'that export.py wrote': ['predict', f'--model={folder}', __file__],
       'a folder or a pattern': [
           'predict', f'--model={folder / "saved_model"}', tmp_path],
-      'both, or neither': [
+      'runs that held out the same': [
           'export', f'--run={folder}', f'--output_dir={tmp_path / "new"}',
           '--temperature=fit'],
       '--output_dir': ['export', f'--run={folder}'],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import os
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +13,7 @@ from uncertainty_distill import runs
 from uncertainty_distill import serving
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.workflow import calibrating
 from uncertainty_distill.workflow import facts
 
 SAVED_MODEL = 'saved_model'
@@ -22,23 +22,29 @@ _BATCH = 128
 
 
 def export(
-    paths: Sequence[str], directory: str, calibration_file: str = ''
+    paths: Sequence[str],
+    directory: str,
+    fit_temperature: bool = False,
+    calibration_file: str = '',
 ) -> serving.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
   Args:
     paths: Run folders, or SavedModels.
     directory: Where to write it.
+    fit_temperature: Whether to divide the members' logits by a temperature.
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
-      that no model was trained on, to fit a temperature to; empty for none.
+      that no model was trained on, to fit it to; empty for the training
+      examples that the runs held out.
 
   Returns:
     The temperature that was fitted, or None.
 
   Raises:
     InputError: If a run cannot be loaded, if the folder holds something other
-      than a SavedModel, which is replaced, or cannot be written, or if the
-      calibration file is not as described or has test images in it.
+      than a SavedModel, which is replaced, or cannot be written, or if
+      there is nothing held out, or the calibration file is not as described or
+      has test images in it.
   """
   is_new = not files.exists(directory) or (
       files.is_folder(directory) and not files.names(directory)
@@ -51,8 +57,13 @@ def export(
   ensemble = teachers.load_ensemble(paths, '--run')
   test_set = facts.test_images(paths)
   calibration = None
-  if calibration_file:
-    calibration = _fit(ensemble, calibration_file, test_set)
+  if fit_temperature:
+    images, labels, source = calibrating.examples(
+        paths, ensemble, calibration_file, test_set
+    )
+    calibration = serving.fit_temperature(
+        member_logits(ensemble.model, images), labels, source
+    )
   runs.make_writable(files.parent(directory), '--output_dir')
   answers = None
   if test_set:
@@ -155,45 +166,3 @@ def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
       for start in range(0, len(images), _BATCH)
   ]
   return np.concatenate(parts, 1)
-
-
-def _fit(ensemble, file, test_set):
-  """Fits a temperature to a file's examples."""
-  images, labels = _read_examples(file, ensemble)
-  if test_set:
-    known = {image.tobytes() for image in test_set.images}
-    shared = sum(image.tobytes() in known for image in images)
-    if shared:
-      raise InputError(
-          '--calibration', file, 'no images of the test set',
-          f'{shared} are: figures on the test set would no longer be fair',
-      )
-  return serving.fit_temperature(
-      member_logits(ensemble.model, images), labels, f'`{os.path.basename(file)}`'
-  )
-
-
-def _read_examples(file, ensemble):
-  """Returns a calibration file's images and labels, checked."""
-  height, width, channels = ensemble.image_shape
-  wants = (
-      f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
-      f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
-  )
-  try:
-    with files.open_binary(file) as opened, np.load(opened) as arrays:
-      images, labels = arrays['images'], arrays['labels']
-  except Exception as error:  # Whatever NumPy makes of another file.
-    raise InputError('--calibration', file, wants, str(error)) from error
-  if (
-      images.dtype != np.uint8
-      or images.shape[1:] != tuple(ensemble.image_shape)
-      or labels.shape != images.shape[:1]
-      or not np.issubdtype(labels.dtype, np.integer)
-      or not len(labels)
-      or labels.min() < 0
-      or labels.max() >= ensemble.num_classes
-  ):
-    got = f'{images.dtype} {list(images.shape)}, {labels.dtype} {labels.shape}'
-    raise InputError('--calibration', f'{file}: {got}', wants)
-  return images, labels
