@@ -107,12 +107,13 @@ def open_run(path: str, argument: str) -> RunFolder:
     InputError: If there is no run, or its description cannot be read.
   """
   if not is_run(path):
-    problem = 'a missing'
+    problem = 'a missing folder'
     if files.is_folder(path):
-      problem = 'not a run' if files.names(path) else 'an empty'
+      problem = 'not a run folder' if files.names(path) else 'an empty folder'
+    elif files.is_file(path):
+      problem = 'a file'
     raise InputError(
-        argument, path, f'a run folder with {PARAMS_FILE}',
-        f'this is {problem} folder',
+        argument, path, f'a run folder with {PARAMS_FILE}', f'this is {problem}'
     )
   config = configs.ExperimentConfig()
   file = os.path.join(path, PARAMS_FILE)

@@ -13,7 +13,8 @@ from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 
 _TEACHER = flags.DEFINE_list(
-    'teacher', [], 'Run folders of a trained teacher, its members side by side.'
+    'teacher', [], 'A trained teacher, its members side by side: run folders or '
+    'SavedModels; or .npz files of stored predictions (docs/teachers.md).'
 )
 _TEACHER_CACHE = flags.DEFINE_string(
     'teacher_cache', '', 'A folder for what the teacher says of augmented '

@@ -71,7 +71,8 @@ class ObjectiveConfig(hyperparams.Config):
     weight: Of the distillation term, 0..1.
     temperature: Of both softmaxes in it.
     label_smoothing: Of the labels in the cross-entropy, 0..1.
-    teacher: Folders of the teacher's runs, whose members are stacked.
+    teacher: Folders of the teacher's runs or SavedModels, or files of its
+      stored predictions (`teachers.predictions`); their members are stacked.
     teacher_cache: Folder of what teachers said of augmented views, made where
       it is missing and shared by any number of students; empty to run the
       teacher in every step. It is kept in float32 whatever the run computes in.

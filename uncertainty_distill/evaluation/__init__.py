@@ -14,6 +14,7 @@ from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.evaluation.results import write_csv
 from uncertainty_distill.evaluation.results import write_json
 from uncertainty_distill.evaluation.significance import best
+from uncertainty_distill.evaluation.stored import evaluate_predictions
 from uncertainty_distill.evaluation.summaries import Aggregate
 from uncertainty_distill.evaluation.summaries import aggregate_models
 from uncertainty_distill.evaluation.summaries import by_model

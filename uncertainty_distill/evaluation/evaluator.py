@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import math
 
@@ -19,7 +19,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import image_sets
 from uncertainty_distill.evaluation.results import Result
 
-_BINS = ('bin_count', 'bin_confidence', 'bin_correct')
+BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 _SCORES = ('confidence', 'correct', 'entropy')
 _ROWS = (*_SCORES, 'mask')
 _Sums = dict[str, np.ndarray]
@@ -125,7 +125,7 @@ class Evaluator:
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
       for index, candidate in enumerate(self._candidates):
-        figures = _figures(sums[index], scores[index])
+        figures = all_figures(sums[index], scores[index])
         if shift == corruptions.CLEAN and strangers is not None:
           figures['auroc_ood'] = metrics.ranking.ood_auroc(
               scores[index]['entropy'], strangers[index]['entropy']
@@ -138,7 +138,7 @@ class Evaluator:
                 num_examples=int(sums[index]['count']),
                 figures=figures,
                 images='' if shift == corruptions.CLEAN else source.description,
-                **{name: sums[index][name] for name in _BINS},
+                **{name: sums[index][name] for name in BINS},
             )
         )
     return results
@@ -223,8 +223,15 @@ def _masked(rows: np.ndarray) -> _Scores:
   return {name: values[inside] for name, values in scores.items()}
 
 
-def _figures(sums: _Sums, scores: _Scores) -> dict[str, float]:
-  """Returns the figures of one model on one set, those that there are."""
+def all_figures(
+    sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+  """Returns the figures of one model on one set, those that there are.
+
+  Args:
+    sums: `metrics.sufficient_statistics` of all examples.
+    scores: `metrics.example_scores` of each.
+  """
   confidence, correct = scores['confidence'], scores['correct']
   figures = {k: float(v) for k, v in metrics.figures(sums).items()}
   figures['adaptive_ece'] = metrics.ranking.adaptive_ece(confidence, correct)

@@ -56,7 +56,8 @@ class ModelSize:
 
   Attributes:
     members: The members of the ensemble; 1 for a single network.
-    parameters: All trained parameters, those of every member counted.
+    parameters: All trained parameters, those of every member counted; 0 where
+      they are not known.
   """
 
   members: int
@@ -92,7 +93,7 @@ def table(
     if sizes:
       size = sizes.get(label)
       cells += (
-          [str(size.members), _count(size.parameters)]
+          [str(size.members), _count(size.parameters) or MISSING]
           if size else [MISSING, MISSING]
       )
     for name in columns:
@@ -150,12 +151,12 @@ def _marked(cell: str, bold: bool) -> str:
 
 
 def _count(number: int) -> str:
-  """Returns a number of parameters to three or more digits: `36.5M`."""
+  """Returns a number of parameters to three or more digits, `36.5M`, or ''."""
   for unit, letter in ((1e9, 'B'), (1e6, 'M'), (1e3, 'k')):
     # 999,950 is where one decimal of thousands would round to 1000.0k.
     if number >= unit * 0.99995:
       return f'{number / unit:.1f}{letter}'
-  return str(number)
+  return str(number or '')
 
 
 def _line(

@@ -26,7 +26,7 @@ class ClassificationTask(base_task.Task):
   def __init__(
       self,
       params: configs.TaskConfig,
-      stored_logits: teachers.LogitsCache | None = None,
+      stored_logits: teachers.StoredLogits | None = None,
       **kwargs,
   ):
     """Takes what the task is.

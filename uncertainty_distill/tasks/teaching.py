@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tf_keras
 from uncertainty_distill import configs
+from uncertainty_distill import data
 from uncertainty_distill import modeling
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
@@ -21,7 +22,7 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
 
 
 def load_teacher(
-    config: configs.TaskConfig, stored_logits: teachers.LogitsCache | None
+    config: configs.TaskConfig, stored_logits: teachers.StoredLogits | None
 ) -> modeling.DeepEnsemble | None:
   """Returns the network to run in every step.
 
@@ -66,9 +67,13 @@ def tie_weights(
 
 
 def _load_ensemble(config: configs.TaskConfig) -> teachers.Ensemble:
+  train = config.train_data
   teacher = teachers.load_ensemble(
       config.objective.teacher, '--teacher', config.model.image_shape,
       config.model.num_classes,
+      lambda: data.load_dataset(
+          train.name, 'train', train.data_dir, tuple(train.classes)
+      ).images,
   )
   teacher.model.trainable = False
   return teacher

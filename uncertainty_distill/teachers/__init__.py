@@ -7,6 +7,11 @@ from uncertainty_distill.teachers.fingerprints import describe_teacher
 from uncertainty_distill.teachers.loading import Ensemble
 from uncertainty_distill.teachers.loading import is_saved_model
 from uncertainty_distill.teachers.loading import load_ensemble
+from uncertainty_distill.teachers.predictions import are_predictions
+from uncertainty_distill.teachers.predictions import is_predictions
+from uncertainty_distill.teachers.predictions import load_predictions
+from uncertainty_distill.teachers.predictions import StoredLogits
+from uncertainty_distill.teachers.predictions import StoredPredictions
 from uncertainty_distill.teachers.weights import check_weights
 from uncertainty_distill.teachers.weights import pair_weights
 from uncertainty_distill.teachers.weights import TiedWeights

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import os
 
-import tensorflow as tf
+import numpy as np
 import tf_keras
 from uncertainty_distill import files
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.teachers import saved_models
+
+# Returns uint8 images [N, H, W, C]; called where they are needed.
+Sample = Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,53 +33,6 @@ class Ensemble:
   image_shape: tuple[int, ...]
   num_classes: int
   ensemble_size: int
-
-
-class ServedModel(tf_keras.Model):
-  """A SavedModel as a model: images [B, H, W, C] -> logits [E, B, K].
-
-  The logits are log-probabilities, which softmax takes back to the
-  probabilities that the SavedModel returns.
-  """
-
-  def __init__(self, path: str):
-    """Loads a SavedModel that this package exported.
-
-    Args:
-      path: Of its folder.
-
-    Raises:
-      InputError: If it cannot be loaded, or if its `serving_default` lacks
-        `member_probabilities`.
-    """
-    super().__init__()
-    try:
-      self._loaded = tf.saved_model.load(path)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-      raise InputError(
-          'SavedModel', path, 'one that can be loaded',
-          f'write it again by export.py ({str(error).splitlines()[0][:200]})',
-      ) from error
-    self._serve = self._loaded.signatures.get('serving_default')
-    structured = getattr(self._serve, 'structured_outputs', {})
-    if 'member_probabilities' not in structured:
-      raise InputError(
-          'SavedModel', path, 'one whose serving_default returns '
-          'member_probabilities [B, E, K]', 'write it by export.py'
-      )
-    _, self._members, self._classes = structured['member_probabilities'].shape
-    _, keywords = self._serve.structured_input_signature
-    self._argument, self._input = next(iter(keywords.items()))
-
-  def call(self, images, training=None):
-    del training  # A SavedModel is in inference mode.
-    probs = self._serve(**{self._argument: images})['member_probabilities']
-    tiny = tf.constant(1e-30, probs.dtype)
-    return tf.math.log(tf.transpose(probs, [1, 0, 2]) + tiny)
-
-  def as_ensemble(self) -> Ensemble:
-    shape = tuple(self._input.shape[1:])
-    return Ensemble(self, shape, self._classes, self._members)
 
 
 def is_saved_model(path: str) -> bool:
@@ -103,10 +60,13 @@ def open_trained(path: str, argument: str) -> runs.RunFolder:
   return run
 
 
-def _load_one(path: str, argument: str) -> Ensemble:
+def _load_one(path: str, argument: str, sample: Sample | None) -> Ensemble:
   """Loads a run folder or a SavedModel."""
   if is_saved_model(path):
-    return ServedModel(path).as_ensemble()
+    served = saved_models.ServedModel(path, sample() if sample else None)
+    return Ensemble(
+        served, served.image_shape, served.num_classes, served.ensemble_size
+    )
   run = open_trained(path, argument)
   model = run.config.task.model
   return Ensemble(
@@ -122,6 +82,7 @@ def load_ensemble(
     argument: str,
     image_shape: Sequence[int] = (),
     num_classes: int = 0,
+    sample: Sample | None = None,
 ) -> Ensemble:
   """Stacks the members of trained models.
 
@@ -130,16 +91,18 @@ def load_ensemble(
     argument: The flag that they come from, for the message of an error.
     image_shape: H, W, C that they must take; those of the first one if empty.
     num_classes: K that they must have; that of the first one if 0.
+    sample: Images to try SavedModels on, where their signatures leave something
+      open; see `saved_models`.
 
   Raises:
-    InputError: If a folder holds no trained model, or if a model differs in
-      its images or classes.
+    InputError: If a folder holds no trained model, if a model differs in its
+      images or classes, or if a SavedModel cannot be understood.
   """
   if not paths:
     raise InputError(argument, '', 'at least one folder of a trained model')
   parts = []
   for path in paths:
-    part = _load_one(path, argument)
+    part = _load_one(path, argument, sample)
     image_shape = tuple(image_shape) or part.image_shape
     num_classes = num_classes or part.num_classes
     _check_fits(part, path, argument, image_shape, num_classes)

@@ -11,6 +11,7 @@ from uncertainty_distill import modeling
 from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import loading
+from uncertainty_distill.teachers import predictions
 
 # W0, alpha and gamma of a student's layer, and the teacher members' kernels.
 TiedWeights = tuple[
@@ -31,6 +32,16 @@ def check_weights(
     InputError: Unless each is the run of a plain network of the student's depth
       and width, and they are as many as the student's members.
   """
+  wanted = (
+      f'the run of a single WRN-{student.depth}-{student.width}, for '
+      'task.objective.weight_tie'
+  )
+  for path in paths:
+    if predictions.is_predictions(path) or loading.is_saved_model(path):
+      raise InputError(
+          '--teacher', path, wanted,
+          'SavedModels and stored predictions do not show the weights',
+      )
   if len(paths) != student.ensemble_size:
     raise InputError(
         '--teacher', f'{len(paths)} folders',
@@ -38,14 +49,6 @@ def check_weights(
         'task.objective.weight_tie',
     )
   for path in paths:
-    wanted = (
-        f'the run of a single WRN-{student.depth}-{student.width}, for '
-        'task.objective.weight_tie'
-    )
-    if loading.is_saved_model(path):
-      raise InputError(
-          '--teacher', path, wanted, 'a SavedModel does not show its weights'
-      )
     model = runs.open_run(path, '--teacher').config.task.model
     found = model.ensemble_size, model.depth, model.width
     if found != (1, student.depth, student.width):

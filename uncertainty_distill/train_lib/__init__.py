@@ -8,5 +8,6 @@ from uncertainty_distill.train_lib.distillation import train_teacher
 from uncertainty_distill.train_lib.distillation import trained_teacher
 from uncertainty_distill.train_lib.runner import resolve
 from uncertainty_distill.train_lib.runner import train
+from uncertainty_distill.train_lib.stored_teacher import open_predictions
 from uncertainty_distill.train_lib.strategies import describe
 from uncertainty_distill.train_lib.strategies import make_strategy

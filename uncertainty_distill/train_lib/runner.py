@@ -19,8 +19,8 @@ from uncertainty_distill import runs
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill.train_lib import stored_teacher
 from uncertainty_distill.train_lib import summaries
-from uncertainty_distill.train_lib import teacher_cache
 from uncertainty_distill.train_lib.trainer import Trainer
 from uncertainty_distill.train_lib.trainer import WorkerRunner
 
@@ -79,7 +79,7 @@ def train(
   if run.is_complete:
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
-  stored_logits = teacher_cache.prepare(config, strategy)
+  stored_logits = stored_teacher.prepare(config, strategy)
   tf_keras.backend.clear_session()
   tf_keras.utils.set_random_seed(config.task.seed)
   performance.set_mixed_precision_policy(

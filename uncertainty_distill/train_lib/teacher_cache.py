@@ -77,7 +77,8 @@ def _make(
   spec, task = dataset.spec, config.task
   with strategy.scope():
     teacher = teachers.load_ensemble(
-        task.objective.teacher, '--teacher', spec.image_shape, spec.num_classes
+        task.objective.teacher, '--teacher', spec.image_shape, spec.num_classes,
+        lambda: dataset.images,
     )
   tasks.check_members(task, teacher.ensemble_size)
   size, batch_size = len(dataset.labels), task.validation_data.global_batch_size

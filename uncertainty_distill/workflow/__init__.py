@@ -1,7 +1,6 @@
 """What the commands do, step after step: train, evaluate, report, export."""
 
 from uncertainty_distill.workflow.assessment import assess
-from uncertainty_distill.workflow.assessment import System
 from uncertainty_distill.workflow.checks import check
 from uncertainty_distill.workflow.checks import check_teacher
 from uncertainty_distill.workflow.checks import check_weight_tie
@@ -9,5 +8,6 @@ from uncertainty_distill.workflow.checks import teacher_size
 from uncertainty_distill.workflow.exporting import export
 from uncertainty_distill.workflow.exporting import export_tflite
 from uncertainty_distill.workflow.exporting import SAVED_MODEL
+from uncertainty_distill.workflow.systems import System
 from uncertainty_distill.workflow.training import distill
 from uncertainty_distill.workflow.training import train

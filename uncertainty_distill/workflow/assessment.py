@@ -18,29 +18,12 @@ from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow import provenance
+from uncertainty_distill.workflow import stored_predictions
+from uncertainty_distill.workflow.systems import System
 
 RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
 SYSTEMS_FILE = 'systems.json'
-
-
-@dataclasses.dataclass(frozen=True)
-class System:
-  """A trained system: one run, or several that are a deep ensemble together.
-
-  Attributes:
-    label: Its name in tables.
-    seed: That of its training, or None.
-    paths: Its run folders or SavedModels.
-  """
-
-  label: str
-  seed: int | None
-  paths: tuple[str, ...]
-
-  @property
-  def key(self) -> str:
-    return self.label if self.seed is None else f'{self.label}/{self.seed}'
 
 
 def assess(
@@ -111,7 +94,8 @@ def _write_systems(
           'made_from': made_from[system.key],
           **dataclasses.asdict(sizes[system.label]),
       }
-      for system in systems
+      # Of a teacher's stored predictions there may be no results.
+      for system in systems if system.label in sizes
   }
   files.write_text(
       os.path.join(directory, SYSTEMS_FILE), json.dumps(entries, indent=1)
@@ -149,14 +133,17 @@ def _evaluate(
   dataset = data.load_dataset(
       train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
   ).take(config.task.validation_data.num_examples)
-  candidates, sizes = [], {}
+  stored = [s for s in systems if teachers.are_predictions(s.paths, '--run')]
+  results, sizes = stored_predictions.evaluate(stored, config)
+  candidates = []
   with strategy.scope():
-    for system in systems:
+    for system in (s for s in systems if s not in stored):
       ensemble = teachers.load_ensemble(
           system.paths,
           '--run',
           dataset.spec.image_shape,
           dataset.spec.num_classes,
+          lambda: dataset.images,
       )
       candidates.append(
           evaluation.Candidate(system.label, system.seed, ensemble.model)
@@ -164,15 +151,17 @@ def _evaluate(
       sizes[system.label] = evaluation.ModelSize(
           ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
       )
-  return evaluation.evaluate(
-      candidates,
-      dataset,
-      checks.parse_shifts(config.evaluation),
-      config.task.validation_data.global_batch_size,
-      strategy,
-      source=checks.open_source(config, dataset),
-      foreign=checks.load_foreign(config),
-  ), sizes
+  if candidates:
+    results += evaluation.evaluate(
+        candidates,
+        dataset,
+        checks.parse_shifts(config.evaluation),
+        config.task.validation_data.global_batch_size,
+        strategy,
+        source=checks.open_source(config, dataset),
+        foreign=checks.load_foreign(config),
+    )
+  return results, sizes
 
 
 def _write_corrupted_summaries(

@@ -117,15 +117,19 @@ def teacher_size(config: configs.ExperimentConfig) -> int:
     InputError: If a given one cannot be loaded, or has other images or classes
       than the dataset.
   """
-  given = config.task.objective.teacher
+  given, argument = config.task.objective.teacher, 'task.objective.teacher'
   if not given:
     return config.teacher.ensemble_size
+  if teachers.are_predictions(given, argument):
+    return train_lib.open_predictions(config.task).ensemble_size
   train_data = config.task.train_data
+  train = train_data.name, 'train', train_data.data_dir
   spec = data.dataset_spec(
       train_data.name, tuple(train_data.classes), train_data.data_dir
   )
   return teachers.load_ensemble(
-      given, 'task.objective.teacher', spec.image_shape, spec.num_classes
+      given, argument, spec.image_shape, spec.num_classes,
+      lambda: data.load_dataset(*train, tuple(train_data.classes)).images,
   ).ensemble_size
 
 

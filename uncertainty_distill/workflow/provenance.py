@@ -23,7 +23,7 @@ def fingerprint(
   """Says which weights, on which images, a system's results are of.
 
   Args:
-    paths: The system's run folders or SavedModels.
+    paths: The system's run folders, SavedModels or stored predictions.
     config: Resolved; its test set and corruptions count.
   """
   train_data = config.task.train_data
@@ -43,7 +43,9 @@ def weight_marks(paths: Sequence[str]) -> list[str]:
   """Says which weights are in run folders or SavedModels."""
   marks = []
   for path in paths:
-    if teachers.is_saved_model(path):
+    if teachers.is_predictions(path):
+      file = path
+    elif teachers.is_saved_model(path):
       file = os.path.join(path, 'saved_model.pb')
     else:
       file = f'{runs.open_run(path, "--run").checkpoint}.index'

@@ -1,0 +1,69 @@
+"""A teacher whose logits are stored instead of computed in every step."""
+
+from __future__ import annotations
+
+import sys
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import teacher_cache
+
+
+def prepare(
+    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> teachers.StoredLogits | None:
+  """Opens stored predictions, or a teacher cache, making views that it lacks.
+
+  Args:
+    config: Resolved.
+    strategy: The devices.
+
+  Returns:
+    What the teacher said; None if the experiment has no teacher, or runs it.
+
+  Raises:
+    InputError: If the teacher, its predictions or its cache is wrong.
+  """
+  task = config.task
+  if task.objective.kind == 'cross_entropy':
+    return None
+  if not teachers.are_predictions(task.objective.teacher, '--teacher'):
+    return teacher_cache.prepare(config, strategy)
+  train_data = task.train_data
+  if train_data.crop_padding or train_data.horizontal_flip:
+    print(
+        'The stored predictions do not know of the augmentation that the '
+        'student sees: task.train_data.crop_padding=0,'
+        'task.train_data.horizontal_flip=false turns it off.', file=sys.stderr,
+    )
+  return open_predictions(task)
+
+
+def open_predictions(config: configs.TaskConfig) -> teachers.StoredPredictions:
+  """Reads a teacher's stored predictions of the training examples.
+
+  Args:
+    config: Whose teacher is stored predictions.
+
+  Raises:
+    InputError: If they are not of the dataset, or there is to be a cache, too.
+  """
+  objective, train_data = config.objective, config.train_data
+  if objective.teacher_cache:
+    raise InputError(
+        '--teacher_cache', objective.teacher_cache,
+        'nothing where the teacher is stored predictions, which are read as '
+        'they are',
+    )
+  dataset = data.load_dataset(
+      train_data.name, 'train', train_data.data_dir, tuple(train_data.classes)
+  )
+  logits = teachers.load_predictions(
+      objective.teacher, '--teacher', 'train', dataset.labels,
+      dataset.spec.num_classes,
+  )
+  used = len(dataset.take(train_data.num_examples).labels)
+  return teachers.StoredPredictions(logits[:, :used])
