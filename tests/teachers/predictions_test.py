@@ -147,9 +147,11 @@ def test_refuses_other_files(tmp_path):
     assert '\n' not in str(e.value)
 
 
-def test_models_and_predictions_do_not_mix():
+def test_models_and_predictions_do_not_mix(tmp_path):
   assert teachers.are_predictions(['a.npz', 'b.npz'], '--teacher')
   assert not teachers.are_predictions(['a', 'b'], '--teacher')
   assert not teachers.are_predictions([], '--teacher')
+  (tmp_path / 'run.npz').mkdir()
+  assert not teachers.is_predictions(str(tmp_path / 'run.npz'))
   with pytest.raises(errors.InputError, match="--teacher: got 'b', wants stor"):
     teachers.are_predictions(['a.npz', 'b'], '--teacher')

@@ -73,10 +73,12 @@ def test_refuses_another_number_of_members(tmp_path):
     teachers.check_weights([path] * 3, _config().task.model)
 
 
-def test_refuses_a_saved_model(tmp_path):
+def test_refuses_what_shows_no_weights(tmp_path):
   path = str(tmp_path / 'served')
   model = _network(ensemble_size=1)
   serving.export_saved_model(model, model.input_shape[1:], path)
   assert tf.saved_model.contains_saved_model(path)
-  with pytest.raises(InputError, match='SavedModel does not show its weights'):
-    teachers.check_weights([path, path], _config().task.model)
+  for paths in [path, path], ['stored.npz']:
+    with pytest.raises(InputError, match='do not show the weights') as raised:
+      teachers.check_weights(paths, _config().task.model)
+    assert str(raised.value).startswith(f"--teacher: got '{paths[0]}'")

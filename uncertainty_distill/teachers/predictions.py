@@ -73,7 +73,8 @@ def are_predictions(paths: Sequence[str], argument: str) -> bool:
 
 def is_predictions(path: str) -> bool:
   """Tells whether a path is of a file of stored predictions."""
-  return path.endswith('.npz')
+  # A run folder may have any name.
+  return path.endswith('.npz') and not files.is_folder(path)
 
 
 def load_predictions(

@@ -1,0 +1,130 @@
+"""Teachers and students of other kinds, by the public commands."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uncertainty_distill import data
+from uncertainty_distill import runs
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SHORT = (
+    'trainer.train_steps=4,trainer.checkpoint_interval=2,'
+    'trainer.steps_per_loop=2,task.train_data.global_batch_size=16,'
+    'task.train_data.crop_padding=0,'
+    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+    'task.validation_data.global_batch_size=35,'
+    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+)
+
+
+def _run(name, *flags):
+  done = subprocess.run(
+      [sys.executable, f'baselines/cifar/{name}.py', *map(str, flags)],
+      cwd=_ROOT, capture_output=True, text=True, check=False, timeout=300,
+  )
+  assert done.returncode == 0, done.stderr
+  return done
+
+
+def _distill(folder, teacher, more=''):
+  return _run(
+      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
+      f'--teacher={teacher}', '--objective=knowledge',
+      f'--params_override={_SHORT}{more}',
+  )
+
+
+def _figures(folder):
+  results = json.loads((folder / 'results.json').read_text())['results']
+  return {
+      (r['model'], r['corruption']): r['figures'] for r in results
+  }
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory):
+  """The run folder of a WRN-10-1 that saw a few images."""
+  folder = tmp_path_factory.mktemp('teacher') / 'run'
+  _run(
+      'train', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
+      '--ensemble_size=1', '--mode=train',
+      '--params_override=trainer.train_steps=2',
+  )
+  return folder
+
+
+def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
+  folder = tmp_path / 'student'
+  other = ',task.model.width=2,task.model.depth=16,task.model.rank=2'
+  _distill(folder, teacher, other)
+  run = runs.open_run(str(folder), '--run')
+  model = run.load_model()
+  # Two members of rank 2, whose first kernel has 3 channels in and 16 out.
+  assert model.get_layer('stem').alpha.shape == (2, 2, 3)
+  weights = model.get_weights()
+  for path in folder.glob('ckpt-4.*'):
+    os.remove(path)
+  tf.compat.v1.train.update_checkpoint_state(
+      str(folder), str(folder / 'ckpt-2')
+  )
+  # It goes on from step 2 as if it had never stopped.
+  assert '2/4' in _distill(folder, teacher, other).stderr
+  resumed = run.load_model().get_weights()
+  for one, two in zip(weights, resumed, strict=True):
+    np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+  images = data.load_dataset('digits', 'test').images[:9]
+  loaded = tf.saved_model.load(str(folder / 'saved_model'))
+  served = loaded.signatures['serving_default'](images=tf.constant(images))
+  np.testing.assert_allclose(
+      served['member_probabilities'],
+      tf.transpose(tf.nn.softmax(run.load_model()(images)), [1, 0, 2]),
+      atol=1e-5,
+  )
+  _run('evaluate', f'--run={folder}', f'--output_dir={tmp_path / "evaluated"}')
+  ours = _figures(tmp_path / 'evaluated')
+  theirs = _figures(folder)
+  for corruption in None, 'contrast':
+    assert ours['model', corruption] == pytest.approx(
+        theirs['knowledge_student', corruption], rel=1e-5
+    )
+
+
+def test_a_foreign_saved_model_and_its_stored_predictions(tmp_path):
+  module = tf.Module()
+  generator = np.random.default_rng(0)
+  module.kernel = tf.Variable(
+      generator.normal(size=(768, 10)) / 2000, dtype=tf.float32
+  )
+  module.serve = tf.function(
+      lambda x: {'top': tf.reshape(x, [-1, 768]) @ module.kernel},
+      [tf.TensorSpec([None, None, None, 3], tf.float32, name='x')],
+  )
+  tf.saved_model.save(
+      module, str(tmp_path / 'served'),
+      signatures={'serving_default': module.serve},
+  )
+  arrays = {}
+  for split in 'train', 'test':
+    dataset = data.load_dataset('digits', split)
+    arrays[f'{split}_logits'] = module.serve(
+        tf.cast(dataset.images, tf.float32)
+    )['top']
+    arrays[f'{split}_labels'] = dataset.labels
+  np.savez(tmp_path / 'predictions.npz', **arrays)
+  figures = []
+  for name in 'served', 'predictions.npz':
+    done = _distill(tmp_path / f'of_{name}', tmp_path / name)
+    assert ('top is taken for logits' in done.stderr) == (name == 'served')
+    figures.append(_figures(tmp_path / f'of_{name}'))
+  served, stored = figures
+  for key in ('deep_ensemble', None), ('knowledge_student', None):
+    assert stored[key]['nll'] == pytest.approx(served[key]['nll'], rel=2e-3)
+  assert ('deep_ensemble', 'contrast') in served
+  assert ('deep_ensemble', 'contrast') not in stored
