@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from uncertainty_distill import data
+from uncertainty_distill import tasks
 from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
 from uncertainty_distill.errors import InputError
@@ -84,7 +85,7 @@ def test_what_they_cannot_do_leaves_no_folder(
   assert not (tmp_path / 'run').exists()
 
 
-def test_classes_and_their_order_count(student, predictions):
+def test_the_examples_of_the_dataset_count(student, predictions):
   config = _config(student, predictions)
   config.task.train_data.classes = (1, 0)
   with pytest.raises(InputError, match=r"'float32 \[1, 797, 10\]', wants"):
@@ -93,3 +94,23 @@ def test_classes_and_their_order_count(student, predictions):
   opened = train_lib.open_predictions(config.task)
   # The first 128 examples are trained on.
   assert opened.read(0).shape == (128, 1, 10)
+
+
+def test_each_example_has_its_own_prediction(student, tmp_path):
+  train = data.load_dataset('digits', 'train')
+  # The teacher is sure of each label, whatever the rows that are left.
+  path = str(tmp_path / 'sure.npz')
+  np.savez(path, train_probs=np.eye(10)[train.labels])
+  config = _config(student, path)
+  config.task.train_data.held_out_fraction = 0.25
+  opened = train_lib.open_predictions(config.task).read(0)
+  used, held_out = tasks.load_training(config.task.train_data)
+  assert (len(used.labels), len(held_out.labels)) == (96, 32)
+  np.testing.assert_array_equal(np.argmax(opened[:, 0], -1), used.labels)
+  task = tasks.ClassificationTask(
+      config.task, train_lib.open_predictions(config.task)
+  )
+  for batch in task.build_inputs(config.task.train_data).take(5):
+    np.testing.assert_array_equal(
+        np.argmax(batch['teacher_logits'][:, 0], -1), batch['labels']
+    )

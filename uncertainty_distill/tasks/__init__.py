@@ -2,4 +2,5 @@
 
 from uncertainty_distill.tasks.classification import ClassificationTask
 from uncertainty_distill.tasks.examples import load_training
+from uncertainty_distill.tasks.examples import load_training_rows
 from uncertainty_distill.tasks.teaching import check_members

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tf_keras
 from uncertainty_distill import configs
-from uncertainty_distill import data
 from uncertainty_distill import modeling
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.tasks import examples
 
 
 def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
@@ -67,13 +67,10 @@ def tie_weights(
 
 
 def _load_ensemble(config: configs.TaskConfig) -> teachers.Ensemble:
-  train = config.train_data
   teacher = teachers.load_ensemble(
       config.objective.teacher, '--teacher', config.model.image_shape,
       config.model.num_classes,
-      lambda: data.load_dataset(
-          train.name, 'train', train.data_dir, tuple(train.classes)
-      ).images,
+      lambda: examples.load_training(config.train_data)[0].images,
   )
   teacher.model.trainable = False
   return teacher

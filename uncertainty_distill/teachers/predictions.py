@@ -7,9 +7,9 @@ A file holds, in the order of the dataset's examples,
   test_logits or test_probs     the same of the test examples; need not be there
   test_labels                   likewise
 
-N counts the whole training set, before `task.train_data.num_examples`; with
-`task.train_data.classes` it is the examples of these classes, whose labels are
-numbered anew. The members of several files are stacked.
+N counts the whole training set, before `task.train_data.num_examples` and what
+is held out; with `task.train_data.classes` it is the examples of these classes,
+whose labels are numbered anew. The members of several files are stacked.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import sys
 
 import tensorflow as tf
 from uncertainty_distill import configs
-from uncertainty_distill import data
+from uncertainty_distill import tasks
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import teacher_cache
@@ -51,19 +51,16 @@ def open_predictions(config: configs.TaskConfig) -> teachers.StoredPredictions:
   Raises:
     InputError: If they are not of the dataset, or there is to be a cache, too.
   """
-  objective, train_data = config.objective, config.train_data
+  objective = config.objective
   if objective.teacher_cache:
     raise InputError(
         '--teacher_cache', objective.teacher_cache,
         'nothing where the teacher is stored predictions, which are read as '
         'they are',
     )
-  dataset = data.load_dataset(
-      train_data.name, 'train', train_data.data_dir, tuple(train_data.classes)
-  )
+  dataset, rows = tasks.load_training_rows(config.train_data)
   logits = teachers.load_predictions(
       objective.teacher, '--teacher', 'train', dataset.labels,
       dataset.spec.num_classes,
   )
-  used = len(dataset.take(train_data.num_examples).labels)
-  return teachers.StoredPredictions(logits[:, :used])
+  return teachers.StoredPredictions(logits[:, rows])
