@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 import os
-import time
 
 import tensorflow as tf
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
-from uncertainty_distill import modeling
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 from uncertainty_distill.studies.runner import check_study
 from uncertainty_distill.studies.runner import run_path
 from uncertainty_distill.studies.spec import Study
-
-# The backward pass takes twice the arithmetic of the forward pass.
-_TRAINING = 3
-# Of one measured step: enough to keep the cores busy, over in a second or two.
-_MEASURED_FLOPS = 1e11
-
+from uncertainty_distill.studies.speed import image_flops
+from uncertainty_distill.studies.speed import measure_speed
+from uncertainty_distill.studies.speed import TRAINING
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -45,26 +38,6 @@ class Cost:
   steps: int
   run_flops: float
   flops_left: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Speed:
-  """How fast these devices are.
-
-  Attributes:
-    flops_per_second: In a training step.
-    startup: Seconds that a run takes to its first step.
-  """
-
-  flops_per_second: float
-  startup: float
-
-  def seconds(self, cost: Cost) -> float:
-    """Returns how long the training takes that is still to be done."""
-    return (
-        cost.flops_left / self.flops_per_second
-        + self.startup * (cost.runs - cost.complete)
-    )
 
 
 def costs(study: Study, directory: str) -> list[Cost]:
@@ -105,58 +78,15 @@ def evaluation_flops(study: Study) -> float:
   images *= len(workflow.parse_shifts(config.evaluation))
   members = [
       study.teacher_config(label).teacher.ensemble_size
-      * _image_flops(configs.member_config(study.teacher_config(label)))
+      * image_flops(configs.member_config(study.teacher_config(label)))
       for label in study.teachers
   ]
   systems = [
       len(study.seeds)
-      * _image_flops(study.system_config(label, study.seeds[0]))
+      * image_flops(study.system_config(label, study.seeds[0]))
       for label in study.systems
   ]
   return float(images * sum(members + systems))
-
-
-def measure_speed(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
-) -> Speed:
-  """Measures a few training steps of an experiment's network.
-
-  Args:
-    config: Not resolved.
-    strategy: The devices.
-  """
-  config = train_lib.resolve(config)
-  image_flops = _TRAINING * _image_flops(config)
-  images = max(1, min(
-      config.task.train_data.global_batch_size,
-      int(_MEASURED_FLOPS / image_flops),
-  ))
-  with strategy.scope():
-    model = modeling.build_model(**config.task.model.as_dict())
-
-  @tf.function(autograph=False)
-  def step():
-    def of_replica():
-      batch = tf.zeros([images, *config.task.model.image_shape], tf.uint8)
-      with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(model(batch, training=True) ** 2)
-      gradients = tape.gradient(loss, model.trainable_variables)
-      # Of all, or TensorFlow would leave out those that nobody asks for.
-      return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
-
-    return strategy.run(of_replica)
-
-  start = time.perf_counter()
-  step()
-  startup = time.perf_counter() - start
-  seconds = math.inf
-  for _ in range(3):
-    start = time.perf_counter()
-    result = strategy.experimental_local_results(step())
-    result[0].numpy()
-    seconds = min(seconds, time.perf_counter() - start)
-  replicas = strategy.num_replicas_in_sync
-  return Speed(replicas * images * image_flops / seconds, startup)
 
 
 def estimate(
@@ -186,15 +116,15 @@ def estimate(
     lines.append([
         row.label, f'{row.complete} of {row.runs}', str(row.steps),
         f'{row.run_flops / 1e12:,.4g}', f'{row.flops_left / 1e12:,.4g}',
-        _duration(speed.seconds(row)),
+        _duration(speed.seconds(row.flops_left, row.runs - row.complete)),
     ])
-  scoring = evaluating / speed.flops_per_second
+  scoring = speed.seconds(evaluating)
   lines.append([
       'evaluation', '-', '-', '-', f'{evaluating / 1e12:,.4g}',
       _duration(scoring),
   ])
   left = evaluating + sum(row.flops_left for row in rows)
-  total = scoring + sum(map(speed.seconds, rows))
+  total = speed.seconds(left, sum(r.runs - r.complete for r in rows))
   lines.append([
       'all', f'{sum(r.complete for r in rows)} of {sum(r.runs for r in rows)}',
       '-', '-', f'{left / 1e12:,.4g}', _duration(total),
@@ -220,33 +150,12 @@ def _cost(label, paths, config, step_flops) -> Cost:
 
 def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
   """Returns the FLOPs of a training step, the teacher's in it included."""
-  image_flops = _TRAINING * _image_flops(config)
+  flops = TRAINING * image_flops(config)
   objective = config.task.objective
   # From a cache it is read; making that is a small part of training.
   if objective.kind != 'cross_entropy' and not objective.teacher_cache:
-    image_flops += teacher_size * _image_flops(configs.member_config(config))
-  return float(image_flops * config.task.train_data.global_batch_size)
-
-
-def _image_flops(config: configs.ExperimentConfig) -> int:
-  """Returns the FLOPs of one image through all members of a network."""
-  train = config.task.train_data
-  spec = data.dataset_spec(train.name, tuple(train.classes), train.data_dir)
-  model = config.task.model
-  return model.ensemble_size * _member_flops(
-      model.depth, model.width, tuple(spec.image_shape), spec.num_classes
-  )
-
-
-@functools.lru_cache(maxsize=None)
-def _member_flops(
-    depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
-) -> int:
-  model = modeling.build_model(
-      image_shape=image_shape, num_classes=num_classes, depth=depth,
-      width=width, mean=(0.5,), stddev=(0.5,),
-  )
-  return modeling.forward_flops(model)
+    flops += teacher_size * image_flops(configs.member_config(config))
+  return float(flops * config.task.train_data.global_batch_size)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,100 @@
+"""The arithmetic of training, and how fast these devices do it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import time
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import modeling
+from uncertainty_distill import train_lib
+
+# The backward pass takes twice the arithmetic of the forward pass.
+TRAINING = 3
+# Of one measured step: enough to keep the cores busy, over in a second or two.
+_MEASURED_FLOPS = 1e11
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+  """How fast these devices are.
+
+  Attributes:
+    flops_per_second: In a training step.
+    startup: Seconds that a run takes to its first step.
+  """
+
+  flops_per_second: float
+  startup: float
+
+  def seconds(self, flops: float, runs: int = 0) -> float:
+    """Returns how long so much arithmetic takes, in so many new runs."""
+    return flops / self.flops_per_second + self.startup * runs
+
+
+def measure_speed(
+    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> Speed:
+  """Measures a few training steps of an experiment's network.
+
+  Args:
+    config: Not resolved.
+    strategy: The devices.
+  """
+  config = train_lib.resolve(config)
+  of_image = TRAINING * image_flops(config)
+  images = max(1, min(
+      config.task.train_data.global_batch_size,
+      int(_MEASURED_FLOPS / of_image),
+  ))
+  with strategy.scope():
+    model = modeling.build_model(**config.task.model.as_dict())
+
+  @tf.function(autograph=False)
+  def step():
+    def of_replica():
+      batch = tf.zeros([images, *config.task.model.image_shape], tf.uint8)
+      with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(batch, training=True) ** 2)
+      gradients = tape.gradient(loss, model.trainable_variables)
+      # Of all, or TensorFlow would leave out those that nobody asks for.
+      return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
+
+    return strategy.run(of_replica)
+
+  start = time.perf_counter()
+  step()
+  startup = time.perf_counter() - start
+  seconds = math.inf
+  for _ in range(3):
+    start = time.perf_counter()
+    result = strategy.experimental_local_results(step())
+    result[0].numpy()
+    seconds = min(seconds, time.perf_counter() - start)
+  replicas = strategy.num_replicas_in_sync
+  return Speed(replicas * images * of_image / seconds, startup)
+
+
+def image_flops(config: configs.ExperimentConfig) -> int:
+  """Returns the FLOPs of one image through all members of a network."""
+  train = config.task.train_data
+  spec = data.dataset_spec(train.name, tuple(train.classes), train.data_dir)
+  model = config.task.model
+  return model.ensemble_size * _member_flops(
+      model.depth, model.width, tuple(spec.image_shape), spec.num_classes
+  )
+
+
+@functools.lru_cache(maxsize=None)
+def _member_flops(
+    depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
+) -> int:
+  model = modeling.build_model(
+      image_shape=image_shape, num_classes=num_classes, depth=depth,
+      width=width, mean=(0.5,), stddev=(0.5,),
+  )
+  return modeling.forward_flops(model)
