@@ -166,3 +166,56 @@ def test_refuses_what_is_not_finite():
   kernels[0][1, 1] = np.nan
   with pytest.raises(InputError, match='not finite.*wants numbers'):
     factorization.reconstruct(kernels)
+
+
+@pytest.mark.parametrize('rank', [1, 2])
+def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
+  kernels = _random((24, 15), members=4)
+  free, kept = (
+      factorization.reconstruct(kernels, rank, ridge=ridge)
+      for ridge in (0.0, 0.1)
+  )
+  largest = [np.abs(found.factors.kernel).max() for found in (free, kept)]
+  assert largest[1] < 5 * np.abs(kernels).max() < largest[0]
+  assert free.relative_error < kept.relative_error < free.relative_error + 0.02
+  # W0 is the minimum of the square + ridge e^2 W0^2, one entry at a time.
+  r = kept.factors.perturbations()[:, 3, 4]
+  ours = [kernel[3, 4] for kernel in kernels]
+  want = np.dot(r, ours) / (np.dot(r, r) + 0.1 * kept.history[-1])
+  assert kept.factors.kernel[3, 4] == pytest.approx(want, rel=1e-4)
+  # The other factors are near a minimum: none of them does better moved.
+  length = 0.1 * kept.history[-1]
+
+  def penalised(alpha):
+    factors = factorization.Factors(
+        kept.factors.kernel, alpha, kept.factors.gamma
+    )
+    return _squared_error(kernels, factors) + length * np.sum(
+        kept.factors.kernel**2) / np.sum(np.square(kernels))
+
+  least = penalised(kept.factors.alpha)
+  generator = np.random.default_rng(0)
+  for _ in range(20):
+    aside = generator.normal(0, 0.05, kept.factors.alpha.shape)
+    assert penalised(kept.factors.alpha + aside) > least
+
+
+def test_a_ridge_leaves_a_batch_ensemble_as_it_is():
+  kernel, alpha, gamma = _random((3, 3, 6, 9), members=1)[0], *(
+      _random((n,), members=3, seed=n) for n in (6, 9))
+  kernels = [kernel * np.outer(a, g) for a, g in zip(alpha, gamma)]
+  found = factorization.reconstruct(kernels, tolerance=1e-9, ridge=0.1)
+  assert found.relative_error < 1e-4
+
+
+@pytest.mark.parametrize('rank, own', [(1, 1), (2, 1), (4, 1), (4, 3)])
+def test_factors_in_the_layout_of_a_higher_rank(rank, own):
+  found = factorization.reconstruct(_random((3, 3, 6, 9)), own).factors
+  laid_out = found.in_rank(rank)
+  leading = (rank,) if rank > 1 else ()
+  assert laid_out.alpha.shape == (*leading, 3, 6)
+  assert laid_out.gamma.shape == (*leading, 3, 9)
+  for ours, its in zip(laid_out.members(), found.members()):
+    np.testing.assert_allclose(ours, its, rtol=1e-6)
+  # What is added can be trained: not both of its factors are 0.
+  assert laid_out.gamma.any(axis=(-1, -2)).all()

@@ -3,10 +3,16 @@
 from uncertainty_distill.modeling.factorization.alignment import (
     aligned_weights,
 )
+from uncertainty_distill.modeling.factorization.comparison import (
+    compare_layers,
+    joint_error,
+    LayerComparison,
+)
 from uncertainty_distill.modeling.factorization.factors import (
     Factors,
 )
 from uncertainty_distill.modeling.factorization.networks import (
+    check_rank,
     initialize,
     NetworkReconstruction,
     reconstruct_network,

@@ -37,12 +37,51 @@ class Factors:
     """Returns W0 o R_i of each member."""
     return [self.kernel * r for r in self.perturbations()]
 
+  def in_rank(self, rank: int) -> Factors:
+    """Returns the same weights in the layout of a rank that is no lower.
+
+    The terms added are 0 by their alpha alone, so that training can use them.
+    """
+    if rank == 1:
+      return self
+    alpha, gamma = (v if v.ndim == 3 else v[None] for v in (
+        self.alpha, self.gamma))
+    more = rank - len(alpha)
+    return Factors(
+        self.kernel,
+        np.concatenate([alpha, np.zeros_like(alpha[:1]).repeat(more, 0)]),
+        np.concatenate([gamma, np.ones_like(gamma[:1]).repeat(more, 0)]),
+    )
+
 
 def outer_products(alpha: np.ndarray, gamma: np.ndarray) -> np.ndarray:
   """Returns R [E, Cin, Cout] of factors as `Factors` has them."""
   if alpha.ndim == 2:
     alpha, gamma = alpha[None], gamma[None]
   return np.matmul(np.moveaxis(alpha, 0, -1), np.moveaxis(gamma, 0, 1))
+
+
+def low_rank(
+    matrices: np.ndarray, rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns factors of matrices that are near others, or equal if they can be.
+
+  Ten sweeps of orthogonal iteration: a matrix of the rank comes back after the
+  first, and a start need not be the nearest. An SVD is many times slower.
+
+  Args:
+    matrices: [E, Cin, Cout].
+    rank: k.
+
+  Returns:
+    alpha [k, E, Cin] and gamma [k, E, Cout].
+  """
+  members, _, outputs = matrices.shape
+  right = np.random.default_rng(0).normal(size=(members, outputs, rank))
+  for _ in range(10):
+    left = np.linalg.qr(matrices @ right)[0]
+    right = matrices.transpose(0, 2, 1) @ left
+  return np.moveaxis(left, -1, 0), np.moveaxis(right, -1, 0)
 
 
 def make_factors(kernel, alpha, gamma) -> Factors:
@@ -57,20 +96,24 @@ def make_factors(kernel, alpha, gamma) -> Factors:
     alpha: [k, E, Cin].
     gamma: [k, E, Cout].
   """
-  alpha, in_scale = _balanced(alpha)
-  gamma, out_scale = _balanced(gamma)
+  in_scale, out_scale = _scale(alpha), _scale(gamma)
+  alpha, gamma = balanced(alpha), balanced(gamma)
   kernel = kernel * in_scale[:, None] * out_scale
   if len(alpha) == 1:
     alpha, gamma = alpha[0], gamma[0]
   return Factors(*(v.astype(np.float32) for v in (kernel, alpha, gamma)))
 
 
-def _balanced(factors):
-  """Returns factors [k, E, C] without their scale, and the scale [C]."""
+def balanced(factors: np.ndarray) -> np.ndarray:
+  """Returns factors [k, E, C] without their scale, as `make_factors` does."""
+  return factors / _scale(factors)
+
+
+def _scale(factors):
+  """Returns the scale [C] of factors [k, E, C]."""
   scale = np.sqrt(np.mean(np.square(factors), axis=(0, 1)))
   scale = np.where(np.sum(factors, axis=(0, 1)) < 0, -scale, scale)
-  scale = np.where(scale == 0, 1.0, scale)
-  return factors / scale, scale
+  return np.where(scale == 0, 1.0, scale)
 
 
 def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:

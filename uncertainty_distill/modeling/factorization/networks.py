@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -48,20 +48,23 @@ def reconstruct_network(
     rank: int = 1,
     *,
     align: bool = False,
+    after_layer: Callable[[], Any] = lambda: None,
     **options: Any,
 ) -> NetworkReconstruction:
   """Returns the BatchEnsemble closest to an ensemble, layer by layer.
 
   Args:
     members: E plain networks of one architecture; they stay as they are.
-    rank: k, of the perturbations.
+    rank: k, of the perturbations. In a layer whose matrices have a lower rank
+      at most, the terms above that are 0.
     align: Whether first to put each member's neurons into the order in which
       its weights are most like the first member's.
+    after_layer: Called after each layer, to show the progress.
     **options: Of `reconstruct`.
 
   Raises:
     InputError: If the members are of different architectures, or if the rank is
-      below 1 or above that of a layer's matrices.
+      below 1 or above that of every layer's matrices.
   """
   shapes = [[w.shape for w in member.weights] for member in members]
   if any(of_member != shapes[0] for of_member in shapes):
@@ -77,14 +80,21 @@ def reconstruct_network(
       for member, arrays in zip(members, weights)
       for variable, value in zip(member.weights, arrays, strict=True)
   }
+  check_rank(members[0], rank)
   layers = []
   for places in zip(*map(variables.kernel_layers, members), strict=True):
     kernels = [values[layer.kernel.ref()] for layer in places]
     bias = None
     if places[0].bias is not None:
       bias = np.stack([values[layer.bias.ref()] for layer in places])
-    closest = reconstruction.reconstruct(kernels, rank, **options)
+    closest = reconstruction.reconstruct(
+        kernels, min(rank, *kernels[0].shape[-2:]), **options
+    )
+    closest = dataclasses.replace(
+        closest, factors=closest.factors.in_rank(rank)
+    )
     layers.append(LayerReconstruction(places[0].name, closest, bias))
+    after_layer()
   norms = tuple(
       tuple(
           np.mean([values[v.ref()] for v in same], axis=0)
@@ -93,6 +103,18 @@ def reconstruct_network(
       for places in zip(*map(_norms, members), strict=True)
   )
   return NetworkReconstruction(tuple(layers), norms)
+
+
+def check_rank(network: tf_keras.Model, rank: int) -> None:
+  """Raises an InputError for a rank that no layer's matrices have."""
+  most = max(
+      min(layer.kernel.shape[-2:]) for layer in variables.kernel_layers(network)
+  )
+  if not 1 <= rank <= most:
+    raise InputError(
+        'rank', rank, f'1 to {most}, the most that a matrix of {network.name} '
+        'has',
+    )
 
 
 def initialize(

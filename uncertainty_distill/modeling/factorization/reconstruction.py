@@ -15,6 +15,10 @@ matrix over the pixels, the best W0[c, o] is sum_i r_i W_i[c, o] / |r|^2, and
 
 So a sweep touches no weights but G; and no R of any rank does better than the
 largest eigenvalue of G, at its eigenvector. From there the sweeps start.
+
+Where r is nearly 0, the best W0 is huge: no way to start training. With alpha
+and gamma of a mean square of 1, adding c ||W0||^2 to what is minimised puts
+|r|^2 + c in place of each |r|^2 that divides, for little loss in the fit.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ class Reconstruction:
       float32 weights.
     pixel_error: What it would be at least for any rank, because members differ
       from pixel to pixel; 0 for dense layers and 1 x 1 convolutions.
-    history: The squared relative error after each sweep of the best start; it
-      never rises.
+    history: The squared relative error after each sweep of the best start,
+      without a ridge; it never rises.
     converged: Whether the last sweep lowered it by less than the tolerance.
     restarts: The squared relative error that each start came to.
   """
@@ -78,15 +82,15 @@ class GramMatrices:
     explained = self.top()[0].sum() / self.total if self.total else 1.0
     return float(np.sqrt(max(1 - explained, 0.0)))
 
-  def kernel_step(self, alpha, gamma):
+  def kernel_step(self, alpha, gamma, ridge=0.0):
     """Takes W0 to its best given R.
 
     Returns:
       (sum over pixels of W0^2 [Cin, Cout], of W0 W_i [E, Cin, Cout], the
-      squared relative error).
+      squared relative error, with what the ridge adds to it).
     """
     r = factors_lib.outer_products(alpha, gamma)
-    length = np.einsum('eco,eco->co', r, r)
+    length = np.einsum('eco,eco->co', r, r) + ridge
     length[length == 0] = 1  # There W0 does not matter, and is 0.
     products = np.zeros_like(r)
     for i, row in enumerate(self.values):
@@ -106,6 +110,7 @@ def reconstruct(
     sweeps: int = 100,
     tolerance: float = 1e-4,
     target: float = 0.0,
+    ridge: float = 0.0,
     seed: int = 0,
 ) -> Reconstruction:
   """Returns the BatchEnsemble closest to an ensemble's weights of one layer.
@@ -114,10 +119,14 @@ def reconstruct(
     kernels: W_1, ..., W_E, [Cin, Cout] or [h, w, Cin, Cout].
     rank: k, of the perturbations.
     restarts: Starts, of which the best end is kept. The first gives the members
-      one sign as far as it can, the others random signs.
+      one sign as far as it can, the second gives one sign to the first member
+      (so that quotients by it keep theirs), the others random signs.
     sweeps: At most, of each start.
     tolerance: Stop where a sweep lowers the squared error by a smaller part.
     target: Stop at this relative error.
+    ridge: How much to keep W0 small, for training to start from it. From the
+      best start, ridge e^2 ||W0||^2 is added to what is minimised, e being the
+      relative error found without: what is a BatchEnsemble stays as it is.
     seed: Of the random signs.
 
   Raises:
@@ -128,17 +137,24 @@ def reconstruct(
   gram = GramMatrices(members)
   values, vectors = gram.top()
   generator = np.random.default_rng(seed)
-  runs = []
+  starts, runs = [], []
   for index in range(restarts):
-    signs = vectors.sum(axis=0)
-    if index:
+    signs = vectors[0] if index == 1 else vectors.sum(axis=0)
+    if index > 1:
       signs = np.einsum('eco,eco->co', vectors, factors_lib.outer_products(
           *(generator.normal(size=(len(members), n)) for n in signs.shape)
       ))
-    start = low_rank(np.where(signs < 0, -vectors, vectors), rank)
-    runs.append(_descend(gram, *start, sweeps, tolerance, target**2))
-  alpha, gamma, history, converged = min(runs, key=lambda run: run[2][-1])
-  found = _with_kernel(members, alpha, gamma, np.shape(kernels[0]))
+    toward = np.where(signs < 0, -vectors, vectors)
+    starts.append(factors_lib.low_rank(toward, rank))
+    runs.append(_descend(gram, *starts[-1], sweeps, tolerance, target**2))
+  best = min(range(restarts), key=lambda index: runs[index][2][-1])
+  alpha, gamma, history, converged = runs[best]
+  ridge *= history[-1]
+  if ridge:
+    alpha, gamma, *_ = _descend(
+        gram, *starts[best], sweeps, tolerance, target**2, ridge
+    )
+  found = _with_kernel(members, alpha, gamma, np.shape(kernels[0]), ridge)
   explained = values.sum() / gram.total if gram.total else 1.0
   return Reconstruction(
       found,
@@ -150,50 +166,34 @@ def reconstruct(
   )
 
 
-def low_rank(
-    matrices: np.ndarray, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns factors of matrices that are near others, or equal if they can be.
-
-  Ten sweeps of orthogonal iteration: a matrix of the rank comes back after the
-  first, and a start need not be the nearest. An SVD is many times slower.
-
-  Args:
-    matrices: [E, Cin, Cout].
-    rank: k.
-
-  Returns:
-    alpha [k, E, Cin] and gamma [k, E, Cout].
-  """
-  members, _, outputs = matrices.shape
-  right = np.random.default_rng(0).normal(size=(members, outputs, rank))
-  for _ in range(10):
-    left = np.linalg.qr(matrices @ right)[0]
-    right = matrices.transpose(0, 2, 1) @ left
-  return np.moveaxis(left, -1, 0), np.moveaxis(right, -1, 0)
-
-
-def _descend(gram, alpha, gamma, sweeps, tolerance, target):
+def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
   """Sweeps from a start; returns alpha, gamma, history, and if it converged.
 
   After each sweep a step further along its way is tried, and taken if it lowers
   the error: the closed forms alone creep along narrow valleys.
   """
-  squares, products, error = gram.kernel_step(alpha, gamma)
+  # A ridge sees how the scale is shared out between W0 and R, the error not.
+  scaled = factors_lib.balanced if ridge else lambda v: v
+  alpha, gamma = scaled(alpha), scaled(gamma)
+  squares, products, error = gram.kernel_step(alpha, gamma, ridge)
   history, reach = [error], 1.0
   for _ in range(sweeps):
     before = alpha, gamma
-    alpha = _solve(squares, products, gamma)
-    squares, products, _ = gram.kernel_step(alpha, gamma)
-    gamma = _solve(squares.T, products.transpose(0, 2, 1), alpha)
-    squares, products, error = gram.kernel_step(alpha, gamma)
-    beyond = [x + reach * (x - y) for x, y in zip((alpha, gamma), before)]
-    trial = gram.kernel_step(*beyond)
+    alpha = scaled(_solve(squares, products, gamma))
+    squares, products, _ = gram.kernel_step(alpha, gamma, ridge)
+    gamma = scaled(_solve(squares.T, products.transpose(0, 2, 1), alpha))
+    squares, products, error = gram.kernel_step(alpha, gamma, ridge)
+    beyond = [
+        scaled(x + reach * (x - y)) for x, y in zip((alpha, gamma), before)
+    ]
+    trial = gram.kernel_step(*beyond, ridge)
     if trial[2] < error:
       (alpha, gamma), (squares, products, error) = beyond, trial
       reach *= 1.5
     else:
       reach = max(reach / 2, 0.5)
+    if ridge and error >= history[-1]:
+      return *before, history, True  # Scaling may undo what a step gained.
     # Rounding apart, each of these steps can only lower it.
     assert error <= history[-1] + 1e-12, (error, history[-1])
     history.append(max(error, 0.0))
@@ -226,10 +226,10 @@ def _solve(squares, products, factors):
   return np.moveaxis(solved[..., 0], -1, 0)
 
 
-def _with_kernel(members, alpha, gamma, shape):
+def _with_kernel(members, alpha, gamma, shape, ridge):
   """Returns the weights with the best W0 for these factors."""
   r = factors_lib.outer_products(alpha, gamma)
-  length = np.einsum('eco,eco->co', r, r)
+  length = np.einsum('eco,eco->co', r, r) + ridge
   r /= np.where(length == 0, 1, length)
   kernel = np.zeros(members.shape[1:])
   for member, weight in zip(members, r):

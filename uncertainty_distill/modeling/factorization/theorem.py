@@ -102,7 +102,7 @@ def _with_reference(members, index, rank, shape) -> factors.Factors:
       )
       for member in members
   )))
-  alpha, gamma = reconstruction.low_rank(scaled, rank)
+  alpha, gamma = factors.low_rank(scaled, rank)
   return factors.make_factors(kernel, alpha * rows, gamma * columns)
 
 
