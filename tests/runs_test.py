@@ -166,6 +166,24 @@ def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
         f'task.objective.teacher=[{new}/teacher/member_1]'))
 
 
+def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
+    tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  text = 'task.model.ensemble_size=2,task.initialize_from=[{}/a,{}/b]'
+  runs.claim_run('old/student', _config(text.format('old', 'old')))
+  (tmp_path / 'old').rename(tmp_path / 'new')
+  opened = runs.open_run('new/student', '--run').config.task
+  assert opened.initialize_from == tuple(
+      str(tmp_path / 'new' / name) for name in 'ab')
+  runs.match_run('new/student', _config(text.format('new', 'new')))
+  with pytest.raises(InputError, match='task.initialize_from='):
+    runs.match_run('new/student', _config(text.format('new', 'old')))
+  with pytest.raises(InputError, match='task.initialize_aligned=False, not'):
+    runs.match_run('new/student', _config(
+        text.format('new', 'new') + ',task.initialize_aligned=true'))
+
+
 def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   runs.claim_run('old/run', _config('task.objective.teacher_cache=old/cache'))

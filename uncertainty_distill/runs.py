@@ -8,10 +8,8 @@ number is their step, TensorBoard's event files in `train/`, `clean/` and
 
 from __future__ import annotations
 
-import copy
 import os
 import re
-from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -22,22 +20,6 @@ from uncertainty_distill.errors import InputError
 import yaml
 
 PARAMS_FILE = 'params.yaml'
-
-# What may differ when a folder's run is taken up again: where it runs, how
-# often it reports, and on what it is evaluated.
-_NOT_IDENTITY = (
-    ('runtime',),
-    ('evaluation',),
-    ('teacher',),
-    ('task', 'validation_data'),
-    ('task', 'train_data', 'data_dir'),
-    ('task', 'objective', 'teacher_cache'),
-    ('trainer', 'steps_per_loop'),
-    ('trainer', 'summary_interval'),
-    ('trainer', 'checkpoint_interval'),
-    ('trainer', 'validation_interval'),
-    ('trainer', 'max_to_keep'),
-)
 
 
 class RunFolder:
@@ -118,13 +100,9 @@ def open_run(path: str, argument: str) -> RunFolder:
   config = configs.ExperimentConfig()
   file = os.path.join(path, PARAMS_FILE)
   configs.override(config, configs.read_yaml(file, argument), file)
-  objective = config.task.objective
-  objective.teacher = tuple(
-      files.absolute(teacher, path) for teacher in objective.teacher
+  return RunFolder(
+      path, configs.with_paths(config, lambda p: files.absolute(p, path))
   )
-  if objective.teacher_cache:
-    objective.teacher_cache = files.absolute(objective.teacher_cache, path)
-  return RunFolder(path, config)
 
 
 def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
@@ -140,10 +118,12 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   """
   if is_run(path):
     there = open_run(path, '--model_dir').config
-    if not there.task.objective.teacher:
+    its, ours = there.task, config.task
+    if its.objective.kind != 'cross_entropy' and not its.objective.teacher:
       # A student is claimed before a search has found its teacher.
-      there.task.objective.teacher = config.task.objective.teacher
-    difference = _difference(_identity(there), _identity(config))
+      its.objective.teacher = ours.objective.teacher
+      its.initialize_from = ours.initialize_from
+    difference = configs.difference(there, config)
     if difference:
       name, old, new = difference
       raise InputError(
@@ -171,17 +151,9 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   """
   run = match_run(path, config)
   make_writable(path, '--model_dir')
-  values = _plain(config.as_dict())
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
-  objective = values['task']['objective']
-  objective['teacher'] = [
-      files.relative(teacher, path) for teacher in objective['teacher']
-  ]
-  if objective['teacher_cache']:
-    objective['teacher_cache'] = files.relative(
-        objective['teacher_cache'], path
-    )
-  text = yaml.safe_dump(values, sort_keys=False)
+  movable = configs.with_paths(config, lambda p: files.relative(p, path))
+  text = yaml.safe_dump(configs.plain(movable.as_dict()), sort_keys=False)
   files.write_text(os.path.join(path, PARAMS_FILE), text)
   return run
 
@@ -201,41 +173,3 @@ def make_writable(path: str, argument: str) -> None:
     raise InputError(
         argument, path, 'a folder that can be written', error.strerror or ''
     ) from error
-
-
-def _plain(value: Any) -> Any:
-  """Returns the value with tuples as lists, which safe YAML can hold."""
-  if isinstance(value, dict):
-    return {key: _plain(element) for key, element in value.items()}
-  if isinstance(value, (list, tuple)):
-    return [_plain(element) for element in value]
-  return value
-
-
-def _identity(config: configs.ExperimentConfig) -> dict[str, Any]:
-  """Returns what makes a run the one that it is, as plain values."""
-  values = _plain(copy.deepcopy(config.as_dict()))
-  objective = values['task']['objective']
-  objective['teacher'] = [files.absolute(t) for t in objective['teacher']]
-  # Named last among differences: both follow from the other fields.
-  for derived in 'train_steps', 'optimizer_config':
-    values['trainer'][derived] = values['trainer'].pop(derived)
-  for *parents, name in _NOT_IDENTITY:
-    holder = values
-    for parent in parents:
-      holder = holder[parent]
-    holder.pop(name)
-  return values
-
-
-def _difference(old: Any, new: Any, name: str = '') -> tuple | None:
-  """Returns the first (name, old value, new value) that differ, or None."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    for key in {**new, **old}:
-      found = _difference(
-          old.get(key), new.get(key), f'{name}.{key}' if name else key
-      )
-      if found:
-        return found
-    return None
-  return None if old == new else (name, old, new)

@@ -7,6 +7,9 @@ the chief.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 
@@ -42,6 +45,34 @@ def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
     return strategy.gather(brought, axis=0)
 
   return sorted(set(ask().numpy().tolist()))
+
+
+def from_chief(
+    strategy: tf.distribute.Strategy, values: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+  """Waits for all workers; returns the arrays that the chief brought.
+
+  Args:
+    strategy: The devices.
+    values: This worker's, of the shapes and types of the chief's.
+
+  Raises:
+    tf.errors.UnavailableError: If a worker is gone.
+  """
+  if count(strategy) == 1:
+    return list(values)
+
+  def brought(values: list[tf.Tensor]) -> list[tf.Tensor]:
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return [tf.where(replica == 0, v, tf.zeros_like(v)) for v in values]
+
+  @tf.function(autograph=False)
+  def share(values: list[tf.Tensor]) -> list[tf.Tensor]:
+    # A sum in which all but one are 0 is exact.
+    of_replicas = strategy.run(brought, args=(values,))
+    return [strategy.reduce('SUM', v, axis=None) for v in of_replicas]
+
+  return [v.numpy() for v in share([tf.constant(v) for v in values])]
 
 
 def wait(strategy: tf.distribute.Strategy) -> None:

@@ -35,6 +35,11 @@ def _resolved(text, steps_per_loop=100):
      'weight_tie: got 1, wants 0 where there is no teacher'),
     ('task.objective.weight_tie=1,task.model.ensemble_size=1',
      'weight_tie: got 1, wants 0 where .*no BatchEnsemble'),
+    ('task.model.rank=65', 'task.model.rank: got 65, wants 1 to 64, the most'),
+    ('task.initialize_from=[a,b]', 'wants 4 folders, .* or .teacher.'),
+    ('task.initialize_from=[teacher],task.model.ensemble_size=1',
+     r'task.initialize_from: .*, wants \[\] where there is no BatchEnsemble'),
+    ('task.initialize_aligned=true', 'wants false where .* names no networks'),
     ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
     ('task.block_l2=[1,2,3,4,5]', 'block_l2: .* wants six values of at least'),
     ('task.block_l2=[1,2,3,4,5,-6]', 'block_l2: .* wants six values of at le'),
@@ -192,7 +197,8 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
       'trainer.base_learning_rate=0.7,task.seed=2,task.train_data.views=3,'
       'task.train_data.augmentation_seed=0,task.objective.teacher_cache=b,'
       'task.objective.weight_tie=0.1,task.block_l2=[1,2,3,4,5,6],'
-      'task.objective.label_smoothing=0.1'
+      'task.objective.label_smoothing=0.1,task.initialize_from=[teacher],'
+      'task.initialize_aligned=true'
   ))
   member = configs.member_config(config, 1)
   model = member.task.model
@@ -208,6 +214,8 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   data_config = member.task.train_data
   assert (data_config.views, data_config.augmentation_seed) == (0, -1)
   assert member.task.objective.weight_tie == 0
+  assert member.task.initialize_from == ()
+  assert not member.task.initialize_aligned
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)

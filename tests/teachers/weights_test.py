@@ -14,8 +14,10 @@ from uncertainty_distill.errors import InputError
 
 def _config(**model):
   config = configs.load_config('digits_wrn10_1')
-  config.task.model.override({'ensemble_size': 2, **model})
-  return configs.resolve(config, data.dataset_spec('digits'))
+  config.task.model.ensemble_size = 2
+  resolved = configs.resolve(config, data.dataset_spec('digits'))
+  resolved.task.model.override(model)
+  return resolved
 
 
 def _network(**model):
@@ -23,8 +25,16 @@ def _network(**model):
 
 
 def _run(path, **model):
-  runs.claim_run(str(path), _config(**model))
-  return str(path)
+  run = runs.claim_run(str(path), _config(**model))
+  # Of a network that is complete, and that nobody needs.
+  tf.train.CheckpointManager(
+      tf.train.Checkpoint(), run.path, max_to_keep=1
+  ).save(checkpoint_number=run.config.trainer.train_steps)
+  return run.path
+
+
+def _check(paths, **model):
+  teachers.check_weights(paths, _config(**model).task.model, '--teacher', 'it')
 
 
 @pytest.mark.parametrize('depth, width', [(10, 1), (10, 2), (16, 1)])
@@ -51,26 +61,35 @@ def test_pairs_are_of_one_place_in_the_network(depth, width):
 
 def test_accepts_plain_networks_of_the_same_shapes(tmp_path):
   paths = [_run(tmp_path / name, ensemble_size=1) for name in 'ab']
-  teachers.check_weights(paths, _config().task.model)
+  _check(paths)
 
 
 @pytest.mark.parametrize('other, message', [
-    ({'ensemble_size': 1, 'width': 2}, 'single WRN-10-1, .*one is WRN-10-2'),
-    ({'ensemble_size': 1, 'depth': 16}, 'one is WRN-16-1 with 1 members'),
-    ({'ensemble_size': 2}, 'this one is WRN-10-1 with 2 members'),
+    ({'ensemble_size': 1, 'width': 2},
+     'single WRN-10-1 of .*, for it; this one is WRN-10-2 of'),
+    ({'ensemble_size': 1, 'depth': 16}, 'one is WRN-16-1 of images .* classes'),
+    ({'ensemble_size': 2}, 'this one is WRN-10-1 of .* with 2 members'),
+    ({'ensemble_size': 1, 'num_classes': 7}, '10 classes, .* and 7 classes'),
+    ({'ensemble_size': 1, 'image_shape': (8, 8, 3)}, r'is .* \[8, 8, 3\] and'),
 ])
 def test_refuses_other_networks(other, message, tmp_path):
   fits = _run(tmp_path / 'fits', ensemble_size=1)
   path = _run(tmp_path / 'other', **other)
   with pytest.raises(InputError, match=message) as raised:
-    teachers.check_weights([fits, path], _config().task.model)
+    _check([fits, path])
   assert str(raised.value).startswith(f"--teacher: got '{path}'")
 
 
 def test_refuses_another_number_of_members(tmp_path):
   path = _run(tmp_path / 'fits', ensemble_size=1)
   with pytest.raises(InputError, match="got '3 folders', wants one for each"):
-    teachers.check_weights([path] * 3, _config().task.model)
+    _check([path] * 3)
+
+
+def test_refuses_a_run_that_is_not_complete(tmp_path):
+  path = runs.claim_run(str(tmp_path), _config(ensemble_size=1)).path
+  with pytest.raises(InputError, match='it is at step 0 of 720'):
+    _check([path, path])
 
 
 def test_refuses_what_shows_no_weights(tmp_path):
@@ -80,5 +99,5 @@ def test_refuses_what_shows_no_weights(tmp_path):
   assert tf.saved_model.contains_saved_model(path)
   for paths in [path, path], ['stored.npz']:
     with pytest.raises(InputError, match='do not show the weights') as raised:
-      teachers.check_weights(paths, _config().task.model)
+      _check(paths)
     assert str(raised.value).startswith(f"--teacher: got '{paths[0]}'")

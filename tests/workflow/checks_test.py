@@ -104,6 +104,13 @@ def test_what_check_finds(text, message):
      "teacher.width: got 2, wants the student's 1, for task.objective"),
     ('task.objective.weight_tie=0.1,task.objective.teacher=[a,b]',
      r"'2 folders', wants one for each of the student's 4 members"),
+    ('task.initialize_from=[teacher],teacher.ensemble_size=3',
+     "teacher.ensemble_size: got 3, wants the student's 4, for task.init"),
+    ('task.initialize_from=[teacher],task.model.depth=16',
+     "teacher.depth: got 10, wants the student's 16, for task.init"),
+    ('task.initialize_from=[a,b]', 'wants 4 folders, one for each of the mod'),
+    ('task.initialize_from=[a,b,c,gone]',
+     "task.initialize_from: got 'a', wants a run folder .* missing folder"),
     ('evaluation.corruptions=[fog_machine]', 'corruption: '),
     ('task.objective.teacher=[gone]', "gone', wants a run folder.*missing"),
 ])
@@ -150,6 +157,57 @@ def test_size_of_a_teacher(tmp_path):
   assert workflow.teacher_size(config) == 3
   config.task.objective.teacher = (_run(tmp_path),) * 2
   assert workflow.teacher_size(config) == 2
+
+
+def _students(folders):
+  return _config(
+      'task.model.ensemble_size=2,'
+      f'task.initialize_from=[{",".join(folders)}]'
+  )
+
+
+@pytest.mark.parametrize('train', [workflow.train, workflow.distill])
+def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
+  fits = _run(tmp_path / 'fits')
+  served = tmp_path / 'served'
+  workflow.export([fits], str(served))
+  bad = {
+      _run(tmp_path / 'wide', 'teacher.width=2'): 'this one is WRN-10-2 of',
+      _run(tmp_path / 'classes', _npz(tmp_path / 'a.npz', 16, 7)):
+          'this one is WRN-10-1 of .* and 7 classes',
+      _run(tmp_path / 'half', step=3): 'it is at step 3 of 5',
+      str(served): 'a SavedModel does not show its weights',
+  }
+  path = tmp_path / 'student'
+  for folder, message in bad.items():
+    with pytest.raises(InputError, match=message) as caught:
+      train(_students([fits, folder]), str(path), _CPU)
+    assert str(caught.value).startswith(f"task.initialize_from: got '{folder}'")
+    assert '\n' not in str(caught.value) and not path.exists()
+  config = _students([fits, fits])
+  config.teacher.ensemble_size = 2
+  with pytest.raises(AssertionError, match='it began to train'):
+    train(config, str(path), _CPU)
+
+
+def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
+  path, fits = tmp_path / 'model', _run(tmp_path / 'fits')
+  config = _students(['teacher'])
+  with pytest.raises(InputError, match='run folders, where there is no teach'):
+    workflow.train(config, str(path), _CPU)
+  assert not path.exists()
+  taken = []
+  monkeypatch.setattr(
+      train_lib, 'train', lambda config, *args: taken.append(config.task)
+  )
+  config.task.objective.teacher = (fits,) * 2
+  for train in workflow.train, workflow.distill:
+    train(config, str(path), _CPU)
+  # The caller's configuration is as it was.
+  assert config.task.initialize_from == configs.FROM_TEACHER
+  plain, student = taken
+  assert plain.initialize_from == student.initialize_from == (fits, fits)
+  assert plain.objective.teacher == ()
 
 
 @pytest.mark.parametrize('train', [workflow.train, workflow.distill])

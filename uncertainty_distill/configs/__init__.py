@@ -10,10 +10,14 @@ deferred.defer('tensorflow_datasets')
 from uncertainty_distill.configs.examples import TrainDataConfig
 from uncertainty_distill.configs.experiment import EvaluationConfig
 from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.experiment import FROM_TEACHER
 from uncertainty_distill.configs.experiment import ModelConfig
 from uncertainty_distill.configs.experiment import ObjectiveConfig
 from uncertainty_distill.configs.experiment import TaskConfig
 from uncertainty_distill.configs.experiment import TrainerConfig
+from uncertainty_distill.configs.identity import difference
+from uncertainty_distill.configs.identity import plain
+from uncertainty_distill.configs.identity import with_paths
 from uncertainty_distill.configs.parsing import load_config
 from uncertainty_distill.configs.parsing import override
 from uncertainty_distill.configs.parsing import override_by_text

@@ -17,6 +17,8 @@ from uncertainty_distill.configs.teacher import TeacherConfig
 
 OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
 PERTURBED = ('auto', 'weights', 'activations')
+# In `initialize_from`, instead of folders; a folder of this name is `./teacher`.
+FROM_TEACHER = ('teacher',)
 
 
 @dataclasses.dataclass
@@ -104,6 +106,13 @@ class TaskConfig(hyperparams.Config):
       0, 1 and 2 with their BatchNorms; of the dense kernel with the last
       BatchNorm; of the dense bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: Of alpha's and gamma's learning rate.
+    initialize_from: Run folders of plain networks of the model's depth and
+      width, one for each of its members. Training starts from the BatchEnsemble
+      nearest to them, layer by layer, whose weights are kept from being huge,
+      and from the mean of their BatchNorms. `teacher` alone is for the
+      teacher's folders, which take its place; () for random weights.
+    initialize_aligned: Whether first to put each network's neurons into the
+      order in which its weights are most like the first one's.
     seed: Of initial weights, order of examples and augmentation.
   """
 
@@ -120,6 +129,8 @@ class TaskConfig(hyperparams.Config):
   l2: float = 3e-4
   block_l2: tuple[float, ...] = ()
   fast_weight_learning_rate_multiplier: float = 0.5
+  initialize_from: tuple[str, ...] = ()
+  initialize_aligned: bool = False
   seed: int = 0
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from official.modeling import hyperparams
 from official.modeling import optimization
 from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.experiment import FROM_TEACHER
+from uncertainty_distill.configs.experiment import ModelConfig
 from uncertainty_distill.configs.experiment import OBJECTIVES
 from uncertainty_distill.configs.experiment import PERTURBED
 from uncertainty_distill.configs.experiment import TaskConfig
@@ -113,12 +115,24 @@ def validate(config: ExperimentConfig) -> None:
     value = _get(config, path)
     if not holds(value):
       raise InputError(path, value, wants)
+  _check_rank(config.task.model)
   _check_weight_tie(config.task)
+  _check_initialization(config.task)
   _check_search(config)
   _check_optimizer(
       config.trainer.optimizer_config,
       config.task.fast_weight_learning_rate_multiplier,
   )
+
+
+def _check_rank(model: ModelConfig) -> None:
+  """Raises an InputError for a rank that no matrix of the network has."""
+  most = 64 * model.width  # Channels of the last group's convolutions.
+  if model.rank > most:
+    raise InputError(
+        'task.model.rank', model.rank,
+        f'1 to {most}, the most that a matrix of width {model.width} has',
+    )
 
 
 def _check_weight_tie(task: TaskConfig) -> None:
@@ -148,6 +162,26 @@ def _check_search(config: ExperimentConfig) -> None:
         'teacher.search.held_out_fraction', teacher.search.held_out_fraction,
         f"at least the student's own {train_data.held_out_fraction}, or the "
         'teacher would learn what the student leaves out',
+    )
+
+
+def _check_initialization(task: TaskConfig) -> None:
+  """Raises an InputError if not each member has a network to start from."""
+  paths, members = task.initialize_from, task.model.ensemble_size
+  if not paths:
+    if task.initialize_aligned:
+      raise InputError(
+          'task.initialize_aligned', True,
+          'false where task.initialize_from names no networks',
+      )
+  elif members == 1:
+    raise InputError(
+        'task.initialize_from', list(paths), '[] where there is no BatchEnsemble'
+    )
+  elif paths != FROM_TEACHER and len(paths) != members:
+    raise InputError(
+        'task.initialize_from', list(paths), f'{members} folders, one for each '
+        f"of the model's members, or [{FROM_TEACHER[0]}]",
     )
 
 

@@ -12,6 +12,7 @@ from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill import modeling
 from uncertainty_distill import teachers
 from uncertainty_distill.tasks import examples
+from uncertainty_distill.tasks import initialization
 from uncertainty_distill.tasks import teaching
 from uncertainty_distill.tasks import terms as terms_lib
 
@@ -45,8 +46,10 @@ class ClassificationTask(base_task.Task):
     """Builds the student, and loads its teacher where there is one.
 
     Raises:
-      InputError: If the teacher does not fit the student.
+      InputError: If the teacher does not fit the student, or if the networks to
+        start from do not.
     """
+    initialization.check_networks(self.task_config)
     # First, so that its initial weights do not depend on there being a teacher.
     model = modeling.build_model(**self.task_config.model.as_dict())
     self._teacher = teaching.load_teacher(
@@ -57,7 +60,13 @@ class ClassificationTask(base_task.Task):
     return model
 
   def initialize(self, model: tf_keras.Model):
-    """Leaves the initial weights as they are; Model Garden would load some."""
+    """Starts a run that has no checkpoint yet.
+
+    Args:
+      model: Gets other initial weights if the configuration says so.
+    """
+    if self.task_config.initialize_from:
+      initialization.initialize(self.task_config, model)
 
   def build_inputs(
       self,

@@ -61,7 +61,10 @@ def tie_weights(
   Raises:
     InputError: If the teacher's weights have no counterpart in the student.
   """
-  teachers.check_weights(config.objective.teacher, config.model)
+  teachers.check_weights(
+      config.objective.teacher, config.model, '--teacher',
+      'task.objective.weight_tie',
+  )
   # Stored logits spare the steps the teacher's network, not its weights.
   return teachers.pair_weights(model, teacher or _load_ensemble(config).model)
 

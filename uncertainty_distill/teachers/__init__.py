@@ -13,5 +13,7 @@ from uncertainty_distill.teachers.predictions import load_predictions
 from uncertainty_distill.teachers.predictions import StoredLogits
 from uncertainty_distill.teachers.predictions import StoredPredictions
 from uncertainty_distill.teachers.weights import check_weights
+from uncertainty_distill.teachers.weights import load_networks
 from uncertainty_distill.teachers.weights import pair_weights
+from uncertainty_distill.teachers.weights import read_network
 from uncertainty_distill.teachers.weights import TiedWeights

@@ -20,42 +20,90 @@ TiedWeights = tuple[
 
 
 def check_weights(
-    paths: Sequence[str], student: configs.ModelConfig
+    paths: Sequence[str],
+    student: configs.ModelConfig,
+    argument: str,
+    purpose: str,
 ) -> None:
-  """Finds out whether a student's weights can be tied to a teacher's.
+  """Finds out whether each member of a student has a network beside it.
 
   Args:
-    paths: The teacher's folders.
-    student: The student's network.
+    paths: The networks' folders.
+    student: The student's network, its images and classes known.
+    argument: The flag or value that the folders come from, for the message of
+      an error.
+    purpose: What they are for, likewise.
 
   Raises:
-    InputError: Unless each is the run of a plain network of the student's depth
-      and width, and they are as many as the student's members.
+    InputError: Unless each is the complete run of a plain network of the
+      student's depth and width, images and classes, and they are as many as the
+      student's members.
   """
-  wanted = (
-      f'the run of a single WRN-{student.depth}-{student.width}, for '
-      'task.objective.weight_tie'
-  )
   for path in paths:
-    if predictions.is_predictions(path) or loading.is_saved_model(path):
-      raise InputError(
-          '--teacher', path, wanted,
-          'SavedModels and stored predictions do not show the weights',
-      )
+    _check_shows_weights(path, argument, purpose)
   if len(paths) != student.ensemble_size:
     raise InputError(
-        '--teacher', f'{len(paths)} folders',
+        argument, f'{len(paths)} folders',
         f"one for each of the student's {student.ensemble_size} members, for "
-        'task.objective.weight_tie',
+        f'{purpose}',
     )
   for path in paths:
-    model = runs.open_run(path, '--teacher').config.task.model
-    found = model.ensemble_size, model.depth, model.width
-    if found != (1, student.depth, student.width):
+    model = read_network(path, argument, purpose)
+    if model.ensemble_size != 1 or _kind(model) != _kind(student):
+      members = model.ensemble_size
       raise InputError(
-          '--teacher', path, wanted, f'this one is WRN-{model.depth}-'
-          f'{model.width} with {model.ensemble_size} members'
+          argument, path,
+          f'the run of a single {_kind(student)}, for {purpose}',
+          f'this one is {_kind(model)}'
+          + (f' with {members} members' if members > 1 else ''),
       )
+
+
+def read_network(
+    path: str, argument: str, purpose: str
+) -> configs.ModelConfig:
+  """Returns what network a folder holds whose weights can be read.
+
+  Args:
+    path: Of the folder.
+    argument: The flag or value that it comes from, for the message of an error.
+    purpose: What it is for, likewise.
+
+  Raises:
+    InputError: Unless it is a complete run.
+  """
+  _check_shows_weights(path, argument, purpose)
+  return loading.open_trained(path, argument).config.task.model
+
+
+def _check_shows_weights(path: str, argument: str, purpose: str) -> None:
+  if predictions.is_predictions(path) or loading.is_saved_model(path):
+    raise InputError(
+        argument, path, f'a run folder, for {purpose}',
+        'SavedModels and stored predictions do not show the weights',
+    )
+
+
+def load_networks(paths: Sequence[str], argument: str) -> list[tf_keras.Model]:
+  """Loads networks with their weights as they were trained, in float32.
+
+  Args:
+    paths: Run folders that `check_weights` has found to be fit.
+    argument: The flag or value that they come from, for the message of an
+      error.
+
+  Raises:
+    InputError: If one of them is not complete.
+  """
+  return [loading.open_trained(p, argument).load_model() for p in paths]
+
+
+def _kind(model: configs.ModelConfig) -> str:
+  """Says what a network's weights are of."""
+  return (
+      f'WRN-{model.depth}-{model.width} of images {list(model.image_shape)} '
+      f'and {model.num_classes} classes'
+  )
 
 
 def pair_weights(

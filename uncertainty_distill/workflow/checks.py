@@ -140,18 +140,52 @@ def check_weight_tie(config: configs.ExperimentConfig) -> None:
     InputError: If they are tied, and the teacher, given or still to be trained,
       has not one plain network of the student's depth and width a member.
   """
-  objective, model = config.task.objective, config.task.model
-  if not objective.weight_tie:
-    return
-  if objective.teacher:
-    teachers.check_weights(objective.teacher, model)
+  objective = config.task.objective
+  if objective.weight_tie:
+    _check_weights(
+        config, objective.teacher, '--teacher', 'task.objective.weight_tie'
+    )
+
+
+def check_initialization(
+    config: configs.ExperimentConfig, trains_teacher: bool
+) -> None:
+  """Finds networks from which a model cannot start.
+
+  Args:
+    config: Not resolved.
+    trains_teacher: Whether a teacher is trained where none is given.
+
+  Raises:
+    InputError: If there is not one plain network of the model's depth and width
+      for each of its members, trained or, of a teacher, still to be trained.
+  """
+  task, paths = config.task, config.task.initialize_from
+  if paths == configs.FROM_TEACHER:
+    paths = task.objective.teacher
+    if not paths and not trains_teacher:
+      raise InputError(
+          'task.initialize_from', list(task.initialize_from),
+          'run folders, where there is no teacher',
+      )
+  if task.initialize_from:
+    _check_weights(
+        config, paths, 'task.initialize_from', 'task.initialize_from'
+    )
+
+
+def _check_weights(config, paths, argument, purpose):
+  """Checks networks that are given, or the teacher that is to be trained."""
+  if paths:
+    model = train_lib.resolve(config).task.model
+    teachers.check_weights(paths, model, argument, purpose)
     return
   for name in 'ensemble_size', 'depth', 'width':
-    got, wanted = getattr(config.teacher, name), getattr(model, name)
+    got = getattr(config.teacher, name)
+    wanted = getattr(config.task.model, name)
     if got != wanted:
       raise InputError(
-          f'teacher.{name}', got, f"the student's {wanted}, for "
-          'task.objective.weight_tie'
+          f'teacher.{name}', got, f"the student's {wanted}, for {purpose}"
       )
 
 

@@ -25,7 +25,8 @@ def train(
   """Trains a network or a BatchEnsemble that has no teacher.
 
   Args:
-    config: Not resolved; its objective is taken to be cross-entropy.
+    config: Not resolved; its objective is taken to be cross-entropy. A teacher
+      that it names is of use for `task.initialize_from` alone.
     model_dir: The run folder.
     strategy: The devices.
     evaluate: Whether to evaluate on the clean test set while training.
@@ -35,10 +36,13 @@ def train(
     InputError: If something that the user gave is wrong.
   """
   config = copy.deepcopy(config)
+  if config.task.objective.teacher:
+    _take_teacher(config, config)
   config.task.objective.kind = 'cross_entropy'
   config.task.objective.teacher = ()
   config.task.objective.teacher_cache = ''
   checks.check(config, strategy)
+  checks.check_initialization(config, trains_teacher=False)
   return train_lib.train(
       train_lib.resolve(config), model_dir, strategy, evaluate, label
   )
@@ -71,6 +75,7 @@ def distill(
   checks.check(config, strategy)
   checks.check_teacher(config)
   checks.check_weight_tie(config)
+  checks.check_initialization(config, trains_teacher=True)
   objective = config.task.objective
   trains_teacher = not objective.teacher
   if trains_teacher:
@@ -78,14 +83,25 @@ def distill(
     checks.check(train_lib.member_config(config), strategy)
     objective.teacher = _expected_teacher(config, model_dir, directory)
   resolved = train_lib.resolve(config)
+  _take_teacher(resolved, config)
   if trains_teacher:
     # Claimed first, so that a folder of another experiment stays as it is.
     if workers.is_chief(strategy):
       runs.claim_run(model_dir, resolved)
-    resolved.task.objective.teacher = tuple(
+    objective.teacher = tuple(
         train_lib.train_teacher(config, directory, strategy, evaluate)
     )
+    _take_teacher(resolved, config)
   return train_lib.train(resolved, model_dir, strategy, evaluate, label)
+
+
+def _take_teacher(
+    resolved: configs.ExperimentConfig, config: configs.ExperimentConfig
+) -> None:
+  """Puts the teacher's folders, as far as they are known, where they belong."""
+  resolved.task.objective.teacher = config.task.objective.teacher
+  if tuple(config.task.initialize_from) == configs.FROM_TEACHER:
+    resolved.task.initialize_from = config.task.objective.teacher
 
 
 def _expected_teacher(
