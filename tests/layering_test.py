@@ -31,8 +31,8 @@ MAY_IMPORT = {
     'tasks': ('configs', 'data', 'losses', 'metrics', 'modeling', 'teachers'),
     'train_lib': ('configs', 'data', 'plots', 'runs', 'tasks', 'teachers'),
     'workflow': (
-        'configs', 'data', 'evaluation', 'metrics', 'runs', 'serving',
-        'teachers', 'train_lib',
+        'configs', 'data', 'evaluation', 'metrics', 'modeling', 'plots', 'runs',
+        'serving', 'teachers', 'train_lib',
     ),
     'studies': (
         'configs', 'data', 'evaluation', 'modeling', 'plots', 'runs',

@@ -196,6 +196,28 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   assert str(views[1]) in line and 'remove this file' in line
 
 
+def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
+  folder, _ = student
+  teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
+  done = _run(
+      'reconstruct', f'--teacher={teacher}', f'--output_dir={tmp_path / "r"}',
+      '--ranks=1,2', '--aligned',
+  )
+  assert done.returncode == 0, done.stderr
+  lines = done.stdout.strip().splitlines()
+  assert lines[-1] == f'Report: {tmp_path / "r" / "reconstruction.md"}'
+  assert lines[0].startswith('| Layer ') and 'All layers' in lines[-3]
+  assert '20/20' in done.stderr
+  done = _run(
+      'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path / "b"}',
+      '--mode=train', f'--params_override={_SHORT},'
+      f'task.initialize_from=[{teacher}],task.initialize_aligned=true',
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'initial weights' in done.stderr and '10/10' in done.stderr
+  assert (tmp_path / 'b' / 'saved_model' / 'saved_model.pb').is_file()
+
+
 def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
   folder, _ = student
   distill = ['distill', '--experiment=digits_wrn10_1']
@@ -218,6 +240,12 @@ def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
       'flags only': ['train', '--experiment=digits_wrn10_1', new, 'stray'],
       "--run: got '/nowhere'": ['evaluate', '--run=/nowhere'],
       "scheme 'foo' not implemented": ['evaluate', '--run=foo://bucket/run'],
+      'run folders, where there is no teacher': [
+          'train', '--experiment=digits_wrn10_1', new,
+          '--params_override=task.initialize_from=[teacher]'],
+      "--ranks: got '1,x'": [
+          'reconstruct', f'--teacher={folder}', new.replace('model', 'output'),
+          '--ranks=1,x'],
       '--study': ['reproduce', '--study=/nowhere.yaml'],
       'that export.py wrote': ['predict', f'--model={folder}', __file__],
       'a folder or a pattern': [

@@ -107,6 +107,50 @@ def test_heat_maps_share_a_scale_and_say_their_values():
   assert shades[0] < 0.2 and shades[1] == 1.0  # The worst is dark.
 
 
+def test_reconstruction_lines_are_of_ranks_and_groups():
+  layers = [f'group{i}' for i in range(3)]
+  fig = plots.reconstruction_errors(
+      layers,
+      {
+          '': {1: [0.8, 0.7, 0.6], 4: [0.5, 0.4, 0.3]},
+          'aligned': {1: [0.7, 0.6, 0.5], 4: [0.4, 0.3, 0.2]},
+      },
+      {'': [0.2, 0.0, 0.1], 'aligned': [0.1, 0.0, 0.1]},
+  )
+  (ax,) = fig.axes
+  drawn = {line.get_label(): line for line in ax.lines}
+  np.testing.assert_array_equal(
+      drawn['rank 4, aligned'].get_ydata(), [0.4, 0.3, 0.2]
+  )
+  one, four, aligned = (
+      drawn[name] for name in ('rank 1', 'rank 4', 'rank 1, aligned')
+  )
+  assert one.get_color() == aligned.get_color() != four.get_color()
+  assert one.get_linestyle() != aligned.get_linestyle()
+  # Not one upon the other, and both near their layer.
+  assert 0.1 < aligned.get_xdata()[1] - one.get_xdata()[1] < 0.3
+  bounds = [segment[0, 1] for segment in ax.collections[0].get_segments()]
+  assert bounds == [0.2, 0.0, 0.1]
+  assert [t.get_text() for t in ax.get_xticklabels()] == [
+      'Group0', 'Group1', 'Group2'
+  ]
+  assert len(fig.legends[0].get_texts()) == 6
+
+
+@pytest.mark.parametrize('count', [13, 29])
+def test_names_of_layers_do_not_overlap(count):
+  fig = plots.reconstruction_errors(
+      [f'group{i}_block0_shortcut' for i in range(count)],
+      {'': {1: [0.5] * count}}, {'': [0.1] * count},
+  )
+  plots.figure_to_array(fig)
+  boxes = [t.get_window_extent() for t in fig.axes[0].get_xticklabels()]
+  assert len(boxes) == count
+  assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
+  page = fig.get_window_extent()
+  assert all(box.y0 > page.y0 and box.x1 < page.x1 for box in boxes)
+
+
 @pytest.mark.parametrize('log_scale', [False, True])
 @pytest.mark.parametrize('value', [0.0, 0.9, float('inf')])
 def test_heat_map_of_one_value(value, log_scale):
@@ -143,9 +187,10 @@ def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
         lambda: plots.severity_curves({}),
         lambda: plots.severity_boxes({}),
         lambda: plots.heat_maps('ECE', {'a': {}}),
+        lambda: plots.reconstruction_errors(['a'], {'': {}}, {'': [0.0]}),
     ],
     ids=['no model', 'unequal lengths', 'no example', 'no line', 'no box',
-         'no cell'],
+         'no cell', 'no rank'],
 )
 def test_refuses_what_cannot_be_drawn(draw):
   with pytest.raises(errors.InputError):

@@ -12,6 +12,7 @@ __getattr__ = deferred.attributes(__name__, {
     'figure_to_array': 'style',
     'heat_maps': 'heat_map',
     'learning_curves': 'learning_curve',
+    'reconstruction_errors': 'reconstruction',
     'reliability_diagram': 'reliability',
     'save': 'style',
     'severity_boxes': 'severity',

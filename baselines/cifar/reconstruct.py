@@ -1,0 +1,48 @@
+r"""Says how near one BatchEnsemble comes to the members of an ensemble.
+
+For each layer it gives the ranks of the members' Hadamard quotients, and the
+relative error of the nearest BatchEnsemble of each rank.
+
+  python baselines/cifar/reconstruct.py \
+      --teacher=runs/student/teacher/member_0,runs/student/teacher/member_1 \
+      --output_dir=runs/reconstruction --ranks=1,2,4 --aligned
+"""
+
+import os
+
+from absl import flags
+from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import workflow
+from uncertainty_distill.errors import InputError
+
+_TEACHER = flags.DEFINE_list(
+    'teacher', [], 'Run folders of the members: plain networks of one depth and '
+    'width.'
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Where to write the table and the plot.'
+)
+_RANKS = flags.DEFINE_list('ranks', ['1'], "Of the members' perturbations.")
+_ALIGNED = flags.DEFINE_bool(
+    'aligned', False, "Also after putting each member's neurons into the order "
+    "in which its weights are most like the first one's."
+)
+
+
+def main():
+  directory = launch.required('output_dir', 'a folder for the report')
+  paths = launch.required('teacher', 'run folders of two members or more')
+  table = workflow.reconstruct(paths, directory, _ranks(), _ALIGNED.value)
+  print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.md")}')
+
+
+def _ranks():
+  """Returns the ranks as numbers."""
+  try:
+    return tuple(map(int, _RANKS.value))
+  except ValueError as error:
+    raise InputError('--ranks', ','.join(_RANKS.value), 'as in 1,2,4') from error
+
+
+if __name__ == '__main__':
+  launch.run(main)

@@ -1,0 +1,73 @@
+"""How far the closest BatchEnsemble is from an ensemble, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill import errors
+from uncertainty_distill.plots import style
+
+_BOUND = '0.35'
+
+
+def reconstruction_errors(
+    layers: Sequence[str],
+    errors_by_rank: Mapping[str, Mapping[int, Sequence[float]]],
+    bounds: Mapping[str, Sequence[float]],
+) -> figure.Figure:
+  """Draws relative reconstruction errors against the layers of a network.
+
+  A rank has one colour and marker; the first group of lines is solid, the next
+  dashed, with hollow markers. A grey line across a layer is what no rank falls
+  below there.
+
+  Args:
+    layers: Their names, in order.
+    errors_by_rank: From the name of a group of lines, which may be empty where
+      there is one group, to ranks, to the relative error of each layer.
+    bounds: From the same names to the bound of each layer.
+
+  Returns:
+    The figure, as wide as its layers need.
+
+  Raises:
+    InputError: There is no layer or no line.
+  """
+  if not layers or not any(errors_by_rank.values()):
+    raise errors.InputError(
+        'layers', list(layers), 'the errors of at least one layer and rank'
+    )
+  width = max(6.5, 1.2 + 0.33 * len(layers))
+  fig = figure.Figure(figsize=(width, 5.4), layout='constrained')
+  ax = fig.subplots()
+  ranks = sorted(set().union(*errors_by_rank.values()))
+  places = np.arange(len(layers))
+  for group, (name, lines) in enumerate(errors_by_rank.items()):
+    note = f', {name}' if name else ''
+    line = style.LINES[group % len(style.LINES)]
+    # A little aside, since alignment may change little.
+    at = places + 0.16 * (group - (len(errors_by_rank) - 1) / 2)
+    for rank, values in lines.items():
+      index = ranks.index(rank)
+      colour = style.COLOURS[index % len(style.COLOURS)]
+      ax.plot(
+          at, values, color=colour, linestyle=line, linewidth=0.8, markersize=5,
+          marker=style.MARKERS[index % len(style.MARKERS)],
+          markerfacecolor='white' if group else colour,
+          label=f'rank {rank}{note}',
+      )
+    ax.hlines(
+        bounds[name], at - 0.25, at + 0.25, color=_BOUND, linestyle=line,
+        linewidth=1.2, label=f'any rank, at least{note}', zorder=1,
+    )
+  style.plain(ax)
+  names = [style.display_name(name) for name in layers]
+  ax.set_xticks(range(len(layers)), names, rotation=90)
+  ax.set_xlim(-0.5, len(layers) - 0.5)
+  ax.set_ylim(0, 1)
+  ax.set_ylabel('relative reconstruction error', fontsize=9)
+  style.legend(fig)
+  return fig
