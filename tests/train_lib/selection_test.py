@@ -65,7 +65,8 @@ def test_picks_are_bounded_and_completed_by_the_best():
   assert picked.picks == (1,) * 30 + (2, 3)
   np.testing.assert_allclose(picked.nlls[:30], -np.log(0.9), atol=1e-6)
   np.testing.assert_allclose(
-      picked.nlls[30:], -np.log([27.3 / 31, 27.5 / 32]), atol=1e-6
+      # Of the distinct ones: (0.9 + 0.3) / 2, (0.9 + 0.3 + 0.2) / 3.
+      picked.nlls[30:], -np.log([0.6, 1.4 / 3]), atol=1e-6
   )
 
 

@@ -11,6 +11,7 @@ An `.npz` file beside each run of a search, read without pickle:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 
@@ -92,15 +93,11 @@ def _log_probs(run, held_out, global_batch_size, strategy):
         held_out.spec.num_classes,
     )
 
-  def replica_step(batch):
-    (logits,) = tf.unstack(ensemble.model(batch['images'], training=False))
-    return tf.nn.log_softmax(tf.cast(logits, tf.float32))
-
-  @tf.function(autograph=False)
-  def step(batch):
-    parts = strategy.run(replica_step, args=(batch,))
-    return tf.concat(strategy.experimental_local_results(parts), axis=0)
-
+  # TensorFlow warns of one function that is traced often, as for each run; a
+  # partial one is each time another.
+  step = tf.function(
+      functools.partial(_step, ensemble.model, strategy), autograph=False
+  )
   batches = strategy.distribute_datasets_from_function(
       lambda context: data.evaluation_batches(
           held_out, global_batch_size, context
@@ -108,3 +105,14 @@ def _log_probs(run, held_out, global_batch_size, strategy):
   )
   parts = [step(batch).numpy() for batch in batches]
   return np.concatenate(parts)[: len(held_out.labels)]
+
+
+def _step(model, strategy, batch):
+  """Returns the log_probs of a batch, those of the replicas in order."""
+
+  def replica_step(batch):
+    (logits,) = tf.unstack(model(batch['images'], training=False))
+    return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+
+  parts = strategy.run(replica_step, args=(batch,))
+  return tf.concat(strategy.experimental_local_results(parts), axis=0)

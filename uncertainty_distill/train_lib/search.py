@@ -13,7 +13,8 @@ Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
                `label_smoothing`, and on the held-out examples its `nll` in nats
                and `accuracy` (null where its training diverged)
   picks        of each in order the `folder`, and the `nll` of the mean of the
-               probabilities of all picks up to it
+               probabilities of all picks up to it; behind 10 picks a member,
+               of the distinct ones (see `selection`)
   members      of each distinct pick in order its `folder` and `picks`, how
                often it was picked
   nll          of the mean of the members' probabilities, which weighs them

@@ -8,8 +8,7 @@ import dataclasses
 import numpy as np
 from uncertainty_distill.errors import InputError
 
-# Of picks for each member that is wanted; from there on no network is picked
-# again.
+# Of picks for each member that is wanted.
 _PATIENCE = 10
 
 
@@ -19,7 +18,7 @@ class Selection:
 
   Attributes:
     picks: Indices of networks, the same one perhaps several times.
-    nlls: The NLL of the mean of what was picked so far, after each pick.
+    nlls: After each pick the NLL by which it was the best; see `select`.
   """
 
   picks: tuple[int, ...]
@@ -50,10 +49,12 @@ def select(
   Each pick is the network with which the mean of the probabilities of all picks
   has the least NLL, whether or not it is less than before; of equal ones, the
   first. A network that is picked again weighs more, and makes room for others
-  that would harm as equals. Greedy picking may turn to the same few for good:
-  after 10 picks for each member that is wanted, what has been picked is not
-  picked again (Caruana et al., 2004; Wenzel et al., 2020, Algorithm 1, which
-  stops when no pick helps and may then have fewer members).
+  that would harm as equals (Caruana et al., 2004; Wenzel et al., 2020,
+  Algorithm 1, which stops when no pick helps and may then have fewer members).
+  Greedy picking may turn to the same few for good. After 10 picks for each
+  member that is wanted, none is picked again, and a pick is the network with
+  which the distinct ones, each counted once as in the teacher, have the least
+  NLL.
 
   Args:
     log_probs: [R, N, K] of R networks. One that is infinite or no number, as
@@ -76,19 +77,20 @@ def select(
         'search more runs, or narrow teacher.search.l2_range',
     )
   single = _of_labels(log_probs, labels)
-  total = np.full(len(labels), -np.inf)
   picks, nlls = [], []
   while len(set(picks)) < num_members:
-    allowed = finite.copy()
+    mixed, allowed = picks, finite.copy()
     if len(picks) >= _PATIENCE * num_members:
-      allowed[picks] = False
+      mixed = sorted(set(picks))
+      allowed[mixed] = False
+    # Of no network the sum is exp(-infinity) = 0.
+    total = np.logaddexp.reduce(single[np.array(mixed, int)], axis=0)
     scores = np.full(len(finite), np.inf)
-    scores[allowed] = np.log(len(picks) + 1) - np.mean(
+    scores[allowed] = np.log(len(mixed) + 1) - np.mean(
         np.logaddexp(total, single[allowed]), axis=-1
     )
     picks.append(int(np.argmin(scores)))
     nlls.append(float(scores[picks[-1]]))
-    total = np.logaddexp(total, single[picks[-1]])
   return Selection(tuple(picks), tuple(nlls))
 
 
