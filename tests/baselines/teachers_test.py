@@ -33,11 +33,11 @@ def _run(name, *flags):
   return done
 
 
-def _distill(folder, teacher, more=''):
+def _distill(folder, teacher, more='', mode='train_and_eval'):
   return _run(
       'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
       f'--teacher={teacher}', '--objective=knowledge',
-      f'--params_override={_SHORT}{more}',
+      f'--mode={mode}', f'--params_override={_SHORT}{more}',
   )
 
 
@@ -63,7 +63,7 @@ def teacher(tmp_path_factory):
 def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
   folder = tmp_path / 'student'
   other = ',task.model.width=2,task.model.depth=16,task.model.rank=2'
-  _distill(folder, teacher, other)
+  _distill(folder, teacher, other, mode='train')
   run = runs.open_run(str(folder), '--run')
   model = run.load_model()
   # Two members of rank 2, whose first kernel has 3 channels in and 16 out.
@@ -122,6 +122,10 @@ def test_a_foreign_saved_model_and_its_stored_predictions(tmp_path):
   for name in 'served', 'predictions.npz':
     done = _distill(tmp_path / f'of_{name}', tmp_path / name)
     assert ('top is taken for logits' in done.stderr) == (name == 'served')
+    assert f'Report: {tmp_path}' in done.stdout
+    extra = tmp_path / f'of_{name}' / 'saved_model' / 'assets.extra'
+    card = (extra / 'MODEL_CARD.md').read_text()
+    assert ('stored predictions' in card) == (name != 'served')
     figures.append(_figures(tmp_path / f'of_{name}'))
   served, stored = figures
   for key in ('deep_ensemble', None), ('knowledge_student', None):

@@ -161,6 +161,8 @@ def _training(config):
 
 def _teacher(paths):
   """Describes a teacher by its members' runs, where these still are."""
+  if all(map(teachers.is_predictions, paths)):
+    return 'Known by stored predictions of the training images alone.'
   text = f'A deep ensemble of {len(paths)} trained models'
   found = [path for path in paths if runs.is_run(path)]
   if not found:
