@@ -58,7 +58,7 @@ def test_members_of_several_files_are_stacked(tmp_path):
   two = _save(
       tmp_path / 'b.npz', train_logits=_logits(seed=2), train_labels=_LABELS
   )
-  want = np.concatenate([_probs(members=1), special.softmax(_logits(seed=2), -1)])
+  want = np.concatenate([_probs(members=1), _probs(seed=2)])
   got = special.softmax(_load(one, two), -1)
   np.testing.assert_allclose(got, want, atol=1e-6)
   np.testing.assert_allclose(
@@ -112,7 +112,7 @@ _TURNED = np.roll(_LABELS, 1)
 
 
 @pytest.mark.parametrize('arrays, message', [
-    ({'train_logits': _logits()[:, :39]}, r"'float32 \[2, 39, 3\]', wants .*40"),
+    ({'train_logits': _logits()[:, :39]}, r'float32 \[2, 39, 3\].*wants .*40'),
     ({'train_logits': _logits()[..., :2]}, r'floats \[M, 40, 3\], or of one'),
     ({'train_logits': _logits().transpose(1, 0, 2)}, 'swap its first two axes'),
     ({'train_logits': _logits()[:0]}, r"'float32 \[0, 40, 3\]'"),
@@ -123,11 +123,11 @@ _TURNED = np.roll(_LABELS, 1)
     ({'train_probs': _logits()}, 'train_probs of .*name logits so'),
     ({'train_probs': _negative()}, 'values from -0.5'),
     ({'train_probs': _probs() * 1.002}, 'differ from 1 by up to 0.002'),
-    ({'train_logits': _logits(), 'train_probs': _probs()}, 'either train_logit'),
+    ({'train_logits': _logits(), 'train_probs': _probs()}, 'either train_log'),
     ({'logits': _logits()}, 'train_probs; it has logits'),
     ({'train_logits': _logits(), 'train_labels': _TURNED},
      f'{(_TURNED != _LABELS).sum()} of 40 are not'),
-    ({'train_logits': _logits(), 'train_labels': _LABELS[:39]}, r'int32 \[39\]'),
+    ({'train_logits': _logits(), 'train_labels': _LABELS[:9]}, r'int32 \[9\]'),
     ({'train_logits': _logits(), 'train_labels': _LABELS / 1}, r'float64 \[40'),
 ])
 def test_refuses_other_predictions(arrays, message, tmp_path):
@@ -142,7 +142,7 @@ def test_refuses_other_files(tmp_path):
   np.save(tmp_path / 'array.npy', _logits())
   (tmp_path / 'array.npy').rename(tmp_path / 'array.npz')
   for name in 'text.npz', 'array.npz', 'gone.npz':
-    with pytest.raises(errors.InputError, match='--teacher: .*numpy.savez') as e:
+    with pytest.raises(errors.InputError, match='--teacher: .*savez') as e:
       _load(tmp_path / name)
     assert '\n' not in str(e.value)
 

@@ -265,7 +265,7 @@ def test_refuses_what_fails_on_the_images(tmp_path):
       tmp_path / 'served', module,
       lambda x: {'logits': module.logits(tf.reshape(x, [-1, 5, 5, 3]))[:, 0]},
   )
-  with pytest.raises(errors.InputError, match=r'images \[6, 6, 3\]; ') as caught:
+  with pytest.raises(errors.InputError, match=r'ages \[6, 6, 3\]; ') as caught:
     _load(path)
   assert path in str(caught.value) and '\n' not in str(caught.value)
 

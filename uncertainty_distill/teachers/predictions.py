@@ -1,4 +1,4 @@
-"""Stored predictions as a teacher: `.npz` files of an ensemble trained anywhere.
+"""Stored predictions as a teacher: `.npz` files of any trained ensemble.
 
 A file holds, in the order of the dataset's examples,
 
