@@ -37,8 +37,8 @@ def test_images(paths: Sequence[str]) -> data.ImageDataset | None:
     paths: Run folders or SavedModels.
 
   Returns:
-    All of them, or None without a run folder, or where the dataset would have to
-    be downloaded.
+    All of them, or None without a run folder, or where the dataset would have
+    to be downloaded.
   """
   config = _first_config(paths)
   if config is None:
@@ -132,7 +132,9 @@ def _model(paths, ensemble, config):
   size = f'WRN-{config.task.model.depth}-{config.task.model.width}'
   kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
   if len(paths) > 1:
-    return f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
+    return (
+        f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
+    )
   parameters = evaluation.count_parameters(ensemble.model)
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
 
@@ -144,7 +146,10 @@ def _training(config):
   sections = {
       'Data': f'{name}, its training split'
       + (f', classes {list(train_data.classes)}' if train_data.classes else '')
-      + (f', {train_data.num_examples} images' if train_data.num_examples else '')
+      + (f', {train_data.num_examples} images'
+         if train_data.num_examples else '')
+      + (f', {train_data.held_out_fraction:.0%} of it held out'
+         if train_data.held_out_fraction else '')
       + f'; random crops with {train_data.crop_padding} pixels of padding'
       + (' and mirrored images.' if train_data.horizontal_flip else '.'),
       'Objective': _OBJECTIVES[objective.kind]
