@@ -41,6 +41,7 @@ class ClassificationTask(base_task.Task):
     super().__init__(params, **kwargs)
     self._stored_logits = stored_logits
     self._tied = ()
+    self._start = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the student, and loads its teacher where there is one.
@@ -50,6 +51,7 @@ class ClassificationTask(base_task.Task):
         start from do not.
     """
     initialization.check_networks(self.task_config)
+    self._strategy = tf.distribute.get_strategy()
     # First, so that its initial weights do not depend on there being a teacher.
     model = modeling.build_model(**self.task_config.model.as_dict())
     self._teacher = teaching.load_teacher(
@@ -65,8 +67,13 @@ class ClassificationTask(base_task.Task):
     Args:
       model: Gets other initial weights if the configuration says so.
     """
-    if self.task_config.initialize_from:
-      initialization.initialize(self.task_config, model)
+    if not self.task_config.initialize_from:
+      return
+    if self._start is None:  # TensorFlow calls twice for several workers.
+      self._start = initialization.find_weights(
+          self.task_config, self._strategy
+      )
+    initialization.set_weights(model, self._start, self._strategy)
 
   def build_inputs(
       self,

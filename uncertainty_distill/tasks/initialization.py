@@ -32,29 +32,44 @@ def check_networks(config: configs.TaskConfig) -> None:
     )
 
 
-def initialize(config: configs.TaskConfig, model: tf_keras.Model) -> None:
-  """Gives a BatchEnsemble the weights that are nearest to the networks'.
-
-  They are the same for any seed. All workers take those of the chief: another
-  machine's linear algebra may round in another way.
+def find_weights(
+    config: configs.TaskConfig, strategy: tf.distribute.Strategy
+) -> factorization.NetworkReconstruction:
+  """Returns the BatchEnsemble nearest to the networks, the same for any seed.
 
   Args:
     config: Of the task; `initialize_from` names the networks.
-    model: The BatchEnsemble.
+    strategy: Of the model.
 
   Raises:
     InputError: If the networks cannot be loaded.
   """
   networks = teachers.load_networks(config.initialize_from, _ARGUMENT)
-  strategy = tf.distribute.get_strategy()
-  total = len(modeling.kernel_layers(model))
   with progress.progress_bar(
-      total, 'initial weights', 'layer', shown=workers.is_chief(strategy)
+      len(modeling.kernel_layers(networks[0])), 'initial weights', 'layer',
+      shown=workers.is_chief(strategy),
   ) as bar:
-    found = factorization.reconstruct_network(
+    return factorization.reconstruct_network(
         networks, config.model.rank, align=config.initialize_aligned,
         after_layer=bar.update, ridge=_RIDGE,
     )
+
+
+def set_weights(
+    model: tf_keras.Model,
+    found: factorization.NetworkReconstruction,
+    strategy: tf.distribute.Strategy,
+) -> None:
+  """Gives a model the weights that were found, on all workers the chief's.
+
+  Another machine's linear algebra may round in another way, and replicas that
+  begin apart stay apart.
+
+  Args:
+    model: A BatchEnsemble.
+    found: Its weights.
+    strategy: Of the model.
+  """
   factorization.initialize(model, found)
   if workers.count(strategy) > 1:
     values = workers.from_chief(strategy, model.get_weights())
