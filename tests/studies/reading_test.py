@@ -93,7 +93,7 @@ def test_what_may_be_left_out(tmp_path):
     ({'export': 'heads'}, "export in .*'heads', wants one of lone, head_2"),
     ({'teachers': {'t': 3}}, 'teachers.t in .*got 3, wants a mapping'),
     ({'teachers': {'lone': {}}}, "systems in .*got 'lone', wants labels"),
-    ({'teachers': {'t': {'widht': 3}}}, "widht in teachers.t.*mean 'teacher.wi"),
+    ({'teachers': {'t': {'widht': 3}}}, "widht in teachers.t.*mean 'width'"),
     ({'systems': {'a': {'teacher': 'b'}}}, "systems.a.teacher in .*got 'b'"),
     ({'tables': {'t': {'rows': ['b']}}}, "tables.t.rows in .*got 'b', wants one"),
     ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in .*wants a value'),

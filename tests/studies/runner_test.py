@@ -224,7 +224,7 @@ def test_estimate_counts_what_is_left(done, tmp_path):
       'head_student': (2, 2, 0),
   }
   image = modeling.forward_flops(modeling.build_model(
-      image_shape=(16, 16, 1), num_classes=10, depth=10, width=1, mean=(0.5,),
+      image_shape=(16, 16, 3), num_classes=10, depth=10, width=1, mean=(0.5,),
       stddev=(0.5,),
   ))
   # Three steps of 64 images: forwards, and backwards at twice the price.

@@ -169,20 +169,21 @@ def _check(study: Study, path: str) -> None:
 
 def _check_labels(study: Study, path: str) -> None:
   """Raises an InputError for a label that names no folder, or two things."""
-  taken = list(_RESERVED)
+  taken = set()
   for field in 'teachers', 'systems', 'tables', 'figures':
+    reserved = _RESERVED if field in ('teachers', 'systems') else ()
     for label in getattr(study, field):
       # YAML reads a bare 1 or yes as something else than text.
       if (
           not isinstance(label, str)
           or not re.fullmatch(r'\w+', label)
-          or label in taken
+          or label in (*taken, *reserved)
       ):
         raise InputError(
-            f'{field} in {path}', label,
-            'labels of letters, digits and _, other than ' + ', '.join(taken),
+            f'{field} in {path}', label, 'labels of letters, digits and _, '
+            f'each of them once, other than {", ".join(_RESERVED)}',
         )
-      taken.append(label)
+      taken.add(label)
 
 
 def _check_references(study: Study, path: str) -> None:

@@ -11,7 +11,6 @@ from uncertainty_distill import train_lib
 from uncertainty_distill import workers
 from uncertainty_distill import workflow
 from uncertainty_distill.studies.report import write_study_report
-from uncertainty_distill.studies.spec import ITS_TEACHER
 from uncertainty_distill.studies.spec import Study
 
 
@@ -60,9 +59,14 @@ def run_study(
             strategy, evaluate=False,
         )
     )
+  curves = {
+      label for figure in (whole or study).figures.values()
+      if figure.kind == 'learning_curves' for label in figure.systems
+  }
   for label in study.systems:
     for seed in study.seeds:
-      _train(study, label, seed, teachers, directory, strategy)
+      # Curves on the test set are for those that a figure shows them of.
+      _train(study, label, seed, teachers, directory, strategy, label in curves)
   systems = trained_systems(whole or study, directory, teachers)
   table = workflow.assess(
       systems, train_lib.resolve(study.config), strategy, directory,
@@ -128,9 +132,10 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     workflow.check(config, strategy)
+    teacher = study.teacher_of[label]
+    config.task.objective.teacher = study.given_teacher(teacher)
+    workflow.check_initialization(config, trains_teacher=True)
     if config.task.objective.kind != 'cross_entropy':
-      teacher = study.teacher_of[label]
-      config.task.objective.teacher = study.given_teacher(teacher)
       workflow.check_weight_tie(config)
       # A given teacher is checked like one that is still to be trained.
       config.task.objective.teacher = ()
@@ -145,14 +150,13 @@ def _train(
     teachers: dict[str, tuple[str, ...]],
     directory: str,
     strategy: tf.distribute.Strategy,
+    evaluate: bool,
 ) -> None:
   """Trains one system, with its teacher or without."""
   config = study.system_config(label, seed)
   task = config.task
   teacher = teachers.get(study.teacher_of[label], ())
   task.objective.teacher = teacher
-  if tuple(task.initialize_from) == ITS_TEACHER:
-    task.initialize_from = teacher
   train = (
       workflow.train
       if task.objective.kind == 'cross_entropy'
@@ -162,10 +166,6 @@ def _train(
       config,
       run_path(directory, label, seed),
       strategy,
-      # Curves on the test set are for those that a figure shows them of.
-      evaluate=any(
-          figure.kind == 'learning_curves' and label in figure.systems
-          for figure in study.figures.values()
-      ),
-      label=f'{label}, seed {seed}',
+      evaluate,
+      f'{label}, seed {seed}',
   )

@@ -12,8 +12,6 @@ from uncertainty_distill.errors import InputError
 
 # The teacher of a study that names none.
 TEACHER = 'deep_ensemble'
-# What `task.initialize_from` says where it means the system's teacher.
-ITS_TEACHER = ('teacher',)
 
 FIGURE_KINDS = ('ensemble_size', 'learning_curves', 'reconstruction')
 
@@ -94,9 +92,9 @@ class Study:
       InputError: If the teacher's overrides are wrong.
     """
     config = copy.deepcopy(self.config)
-    configs.override(
-        config, {'teacher': self.teachers[label]}, f'teachers.{label}'
-    )
+    # A part of a study is without the teachers that none of its systems needs.
+    overrides = {'teacher': self.teachers.get(label, {})}
+    configs.override(config, overrides, f'teachers.{label}')
     return config
 
   def system_config(self, label: str, seed: int) -> configs.ExperimentConfig:
@@ -121,7 +119,7 @@ class Study:
     task = self.system_config(label, self.seeds[0]).task
     return (
         task.objective.kind != 'cross_entropy'
-        or tuple(task.initialize_from) == ITS_TEACHER
+        or task.initialize_from == configs.FROM_TEACHER
     )
 
   def select(self, names: Iterable[str]) -> Study:

@@ -5,6 +5,7 @@ from uncertainty_distill.workflow.checks import check
 from uncertainty_distill.workflow.checks import check_initialization
 from uncertainty_distill.workflow.checks import check_teacher
 from uncertainty_distill.workflow.checks import check_weight_tie
+from uncertainty_distill.workflow.checks import parse_shifts
 from uncertainty_distill.workflow.checks import teacher_size
 from uncertainty_distill.workflow.exporting import export
 from uncertainty_distill.workflow.exporting import export_tflite

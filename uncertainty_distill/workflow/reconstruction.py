@@ -24,7 +24,9 @@ from uncertainty_distill import runs
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
+from uncertainty_distill.workflow import provenance
 
+_FILE = 'reconstruction.json'
 # Up to which weights are the same; trained ones are rounded to 6e-8.
 _TOLERANCE = 1e-5
 
@@ -55,6 +57,9 @@ def reconstruct(
 ) -> str:
   """Reports how near BatchEnsembles come to an ensemble, layer by layer.
 
+  A report that the directory has of the same weights, ranks and alignment is
+  left as it is.
+
   Args:
     paths: Complete run folders of two or more plain networks of one
       architecture.
@@ -77,10 +82,26 @@ def reconstruct(
   for rank in ranks:
     factorization.check_rank(members[0], rank)
   runs.make_writable(directory, '--output_dir')
-  comparison = _compare(members, ranks, aligned)
-  table = _table(comparison, ranks)
-  _write(directory, paths, comparison, ranks, table)
+  made_from = {
+      'weights': provenance.weight_marks(paths),
+      'ranks': list(ranks),
+      'aligned': aligned,
+  }
+  table = _read_table(directory, made_from)
+  if not table:
+    comparison = _compare(members, ranks, aligned)
+    table = _table(comparison, ranks)
+    _write(directory, paths, comparison, table, made_from)
   return table
+
+
+def _read_table(directory: str, made_from: Mapping[str, Any]) -> str:
+  """Returns the table of a report that still holds; empty if none does."""
+  try:
+    content = json.loads(files.read_text(os.path.join(directory, _FILE)))
+    return content['table'] if content['made_from'] == made_from else ''
+  except (OSError, ValueError, KeyError, TypeError):
+    return ''  # None yet, or unreadable.
 
 
 def _load(paths) -> list[tf_keras.Model]:
@@ -178,8 +199,8 @@ def _findings(layers: Sequence[factorization.LayerComparison]) -> str:
   return '\n'.join(f'- {line}' for line in lines)
 
 
-def _write(directory, paths, comparison, ranks, table) -> None:
-  """Writes the files, each of them whole; the report comes last."""
+def _write(directory, paths, comparison, table, made_from) -> None:
+  """Writes the files, each of them whole."""
   files.make_folder(os.path.join(directory, 'plots'))
   picture = 'plots/reconstruction.png'
   layers = comparison['']
@@ -187,7 +208,10 @@ def _write(directory, paths, comparison, ranks, table) -> None:
       plots.reconstruction_errors(
           [layer.name for layer in layers],
           {
-              name: {rank: [l.errors[rank] for l in of] for rank in ranks}
+              name: {
+                  rank: [l.errors[rank] for l in of]
+                  for rank in made_from['ranks']
+              }
               for name, of in comparison.items()
           },
           {n: [l.pixel_error for l in of] for n, of in comparison.items()},
@@ -196,16 +220,15 @@ def _write(directory, paths, comparison, ranks, table) -> None:
   )
   members = [files.relative(path, directory) for path in paths]
   content = {
+      'made_from': made_from,
       'teacher': members,
+      'table': table,
       'layers': {
           name or 'as_trained': [dataclasses.asdict(layer) for layer in of]
           for name, of in comparison.items()
       },
   }
-  files.write_text(
-      os.path.join(directory, 'reconstruction.json'),
-      json.dumps(content, indent=2, allow_nan=False) + '\n',
-  )
+  text = json.dumps(content, indent=2, allow_nan=False)
   sections = [
       '# How near one BatchEnsemble comes to the members of an ensemble',
       table, _LEGEND + (f'\n{_ALIGNED}' if len(comparison) > 1 else ''),
@@ -220,3 +243,5 @@ def _write(directory, paths, comparison, ranks, table) -> None:
       os.path.join(directory, 'reconstruction.md'),
       '\n\n'.join(sections) + '\n',
   )
+  # Last: it says that all the others are there.
+  files.write_text(os.path.join(directory, _FILE), f'{text}\n')
