@@ -170,7 +170,10 @@ def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
     tmp_path, monkeypatch
 ):
   monkeypatch.chdir(tmp_path)
-  text = 'task.model.ensemble_size=2,task.initialize_from=[{}/a,{}/b]'
+  text = (
+      'task.objective.kind=cross_entropy,task.model.ensemble_size=2,'
+      'task.initialize_from=[{}/a,{}/b]'
+  )
   runs.claim_run('old/student', _config(text.format('old', 'old')))
   (tmp_path / 'old').rename(tmp_path / 'new')
   opened = runs.open_run('new/student', '--run').config.task

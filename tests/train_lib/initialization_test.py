@@ -28,7 +28,7 @@ _IMAGES = data.load_dataset('digits', 'test').images[:16]
 
 
 def _member(config, index, path):
-  """Claims a network's complete run; returns its model, which is to be saved."""
+  """Claims a network's complete run; returns its model, not yet saved."""
   member = train_lib.resolve(configs.member_config(config, index))
   runs.claim_run(path, member)
   tf_keras.utils.set_random_seed(member.task.seed)

@@ -176,7 +176,7 @@ def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
       _run(tmp_path / 'classes', _npz(tmp_path / 'a.npz', 16, 7)):
           'this one is WRN-10-1 of .* and 7 classes',
       _run(tmp_path / 'half', step=3): 'it is at step 3 of 5',
-      str(served): 'a SavedModel does not show its weights',
+      str(served): 'SavedModels .* do not show the weights',
   }
   path = tmp_path / 'student'
   for folder, message in bad.items():

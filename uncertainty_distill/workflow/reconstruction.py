@@ -44,8 +44,8 @@ _LEGEND = """\
 - **Rank of W_i / W_j**: of the Hadamard quotients of all pairs of members, of
   the matrix's full rank."""
 _ALIGNED = """\
-- **Aligned**: what is on its left, after each member's neurons were put into the
-  order in which its weights are most like the first one's. That leaves its
+- **Aligned**: what is on its left, after each member's neurons were put into
+  the order in which its weights are most like the first one's. That leaves its
   function as it is."""
 
 
