@@ -187,7 +187,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   ]
   header = ['Pairs of systems', *(plots.display_name(v) for v in verdicts)]
   sections = [
-      '## What agrees with the paper and what does not',
+      '### What agrees with the paper and what does not',
       _filled(
           'Pairs that differ in the paper by more than its standard deviations.'
           ' Undecided are those that differ by less than the measured ones, or'

@@ -34,6 +34,8 @@ def write_study_report(
   Returns:
     The sections of each table that there are results for, by its name.
   """
+  if not study.tables and not study.figures:
+    return {}
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
   tables = {
       name: _table(table, results) for name, table in study.tables.items()
