@@ -173,11 +173,12 @@ def _rules_of_the_tree():
   for path in commands:
     name = pathlib.PurePosixPath(path).stem
     rules[name] = _rule('py_binary', [path], name)
-  rules['conftest'] = _rule('py_library', ['tests/conftest.py'], 'conftest')
+  shared = [path for path in _files('tests') if not path.endswith('_test.py')]
+  rules['conftest'] = _rule('py_library', shared, 'conftest')
   tests = {}
   for path in _files('tests'):
     folder, stem = pathlib.PurePosixPath(path).parts[-2:]
-    if stem != 'conftest.py':
+    if path not in shared:
       name = stem[:-3] if folder == 'tests' else f'{folder}_tests'
       tests.setdefault(name, []).append(path)
   for name, sources in tests.items():

@@ -1,54 +1,17 @@
 """The public commands, run as a user runs them."""
 
-import concurrent.futures
 import json
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 from PIL import Image
-import pytest
+import running
 import tensorflow as tf
 
 from uncertainty_distill.data import digits
-
-_ROOT = pathlib.Path(__file__).parents[2]
-_SHORT = (
-    'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
-    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
-    'task.validation_data.global_batch_size=32,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
-)
-
-
-def _command(name, *flags):
-  return [sys.executable, f'baselines/cifar/{name}.py', *map(str, flags)]
-
-
-def _run(name, *flags):
-  # As a user's shell is: JAX, where it is installed, sets the variable here.
-  environment = {**os.environ}
-  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
-  return subprocess.run(
-      _command(name, *flags), cwd=_ROOT, capture_output=True, text=True,
-      check=False, timeout=300, env=environment,
-  )
-
-
-@pytest.fixture(scope='module')
-def student(tmp_path_factory):
-  """The folder of a head student of two members, and what distill.py said."""
-  folder = tmp_path_factory.mktemp('runs') / 'student'
-  done = _run(
-      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-      '--objective=head', f'--params_override={_SHORT}',
-  )
-  assert done.returncode == 0, done.stderr
-  return folder, done.stdout
 
 
 def test_distill_leaves_a_report_and_a_saved_model(student):
@@ -83,7 +46,7 @@ def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):
   folder, _ = student
   figures = []
   for path in folder, folder / 'saved_model':
-    done = _run(
+    done = running.run(
         'evaluate', f'--run={path}', f'--output_dir={tmp_path / path.name}',
         '--experiment=digits_wrn10_1',
         '--params_override=evaluation.corruptions=[]',
@@ -101,7 +64,8 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
 ):
   folder, _ = student
   runs = ','.join(str(folder / 'teacher' / f'member_{i}') for i in range(2))
-  done = _run('export', f'--run={runs}', f'--output_dir={tmp_path / "served"}')
+  served = f'--output_dir={tmp_path / "served"}'
+  done = running.run('export', f'--run={runs}', served)
   assert done.returncode == 0, done.stderr
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
   assert 'deep ensemble of 2 models' in card
@@ -113,14 +77,14 @@ def _check_predictions(model, folder):
   for name in 'a.png', 'b.png':
     Image.fromarray(np.full([40, 30, 3], 128, np.uint8)).save(folder / name)
   (folder / 'c.png').write_bytes(b'no image')
-  done = _run('predict', f'--model={model}', folder / 'a.png')
+  done = running.run('predict', f'--model={model}', folder / 'a.png')
   assert done.returncode == 0, done.stderr
   header, row = done.stdout.splitlines()
   assert header.split()[:2] == ['class', 'confidence']
   label, confidence, entropy, *_, path = row.split()
   assert int(label) in range(10) and path == str(folder / 'a.png')
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
-  done = _run('predict', f'--model={model}', '--json', folder)
+  done = running.run('predict', f'--model={model}', '--json', folder)
   assert done.returncode == 1
   assert [line.split(': ')[:2] for line in done.stderr.splitlines()] == [
       ['error', str(folder / 'c.png')],
@@ -144,10 +108,10 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
       'export', f'--run={folder}', f'--output_dir={tmp_path / "served"}',
       '--temperature=fit',
   ]
-  refused = _run(*export, f'--calibration={tmp_path / "test.npz"}')
+  refused = running.run(*export, f'--calibration={tmp_path / "test.npz"}')
   assert refused.returncode == 2 and 'no images of the test' in refused.stderr
   assert not (tmp_path / 'served').exists()
-  done = _run(
+  done = running.run(
       *export, f'--calibration={tmp_path / "held.npz"}',
       f'--tflite={tmp_path / "m.tflite"}',
   )
@@ -169,12 +133,13 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   folder, _ = student
   cache = tmp_path / 'cache'
   teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
-  short = _SHORT.replace('trainer.epochs=0.3', 'trainer.epochs=1.2')
+  short = running.SHORT.replace('trainer.epochs=0.3', 'trainer.epochs=1.2')
   distill = [
       'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
       f'--teacher_cache={cache}', '--mode=train', f'--params_override={short}',
   ]
-  done = _run(*distill, '--objective=knowledge', f'--model_dir={tmp_path / "a"}')
+  knowledge = [*distill, '--objective=knowledge']
+  done = running.run(*knowledge, f'--model_dir={tmp_path / "a"}')
   assert done.returncode == 0, done.stderr
   assert 'teacher cache: 100%' in done.stderr
   # Two epochs have begun, each of 797 digits, two members and ten classes.
@@ -184,13 +149,13 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
       *distill, '--objective=head', '--seed=1', f'--model_dir={tmp_path / "b"}'
   ]
   written = [path.stat().st_mtime_ns for path in views]
-  done = _run(*head)
+  done = running.run(*head)
   assert done.returncode == 0, done.stderr
   assert 'teacher cache' not in done.stderr
   assert [path.stat().st_mtime_ns for path in views] == written
   # Another seed, so that the run is not complete already.
   os.truncate(views[1], 1000)
-  done = _run(*head, '--seed=2', f'--model_dir={tmp_path / "c"}')
+  done = running.run(*head, '--seed=2', f'--model_dir={tmp_path / "c"}')
   assert done.returncode == 2 and not (tmp_path / 'c').exists()
   (line,) = done.stderr.strip().splitlines()
   assert str(views[1]) in line and 'remove this file' in line
@@ -199,7 +164,7 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
 def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   folder, _ = student
   teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
-  done = _run(
+  done = running.run(
       'reconstruct', f'--teacher={teacher}', f'--output_dir={tmp_path / "r"}',
       '--ranks=1,2', '--aligned',
   )
@@ -208,9 +173,9 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   assert lines[-1] == f'Report: {tmp_path / "r" / "reconstruction.md"}'
   assert lines[0].startswith('| Layer ') and 'All layers' in lines[-3]
   assert '20/20' in done.stderr
-  done = _run(
+  done = running.run(
       'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path / "b"}',
-      '--mode=train', f'--params_override={_SHORT},'
+      '--mode=train', f'--params_override={running.SHORT},'
       f'task.initialize_from=[{teacher}],task.initialize_aligned=true',
   )
   assert done.returncode == 0, done.stderr
@@ -218,62 +183,14 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   assert (tmp_path / 'b' / 'saved_model' / 'saved_model.pb').is_file()
 
 
-def test_mistakes_are_one_line_and_no_traceback(student, tmp_path):
-  folder, _ = student
-  distill = ['distill', '--experiment=digits_wrn10_1']
-  new = f'--model_dir={tmp_path / "new"}'
-  cases = {
-      "did you mean 'digits_wrn10_1'": [
-          'distill', '--experiment=digits_wrn101', new],
-      'task.model.width': [*distill, new, '--params_override=task.model.width=a'],
-      'this is a missing folder': [*distill, new, '--teacher=/nowhere'],
-      'a run with task.seed=0, not 1': [
-          *distill, f'--model_dir={folder}', '--seed=1', '--objective=head',
-          f'--params_override={_SHORT}'],
-      'as many teacher members (4) as student members (3)': [
-          *distill, new, '--objective=head', '--ensemble_size=3'],
-      'a folder that can be written': [
-          *distill, f'--model_dir={folder / "report.md"}'],
-      'a network to download it': [
-          'train', '--experiment=cifar100_wrn28_10', new,
-          f'--data_dir={tmp_path}'],
-      'flags only': ['train', '--experiment=digits_wrn10_1', new, 'stray'],
-      "--run: got '/nowhere'": ['evaluate', '--run=/nowhere'],
-      "scheme 'foo' not implemented": ['evaluate', '--run=foo://bucket/run'],
-      'run folders, where there is no teacher': [
-          'train', '--experiment=digits_wrn10_1', new,
-          '--params_override=task.initialize_from=[teacher]'],
-      "--ranks: got '1,x'": [
-          'reconstruct', f'--teacher={folder}', new.replace('model', 'output'),
-          '--ranks=1,x'],
-      '--study': ['reproduce', '--study=/nowhere.yaml'],
-      'that export.py wrote': ['predict', f'--model={folder}', __file__],
-      'a folder or a pattern': [
-          'predict', f'--model={folder / "saved_model"}', tmp_path],
-      'runs that held out the same': [
-          'export', f'--run={folder}', f'--output_dir={tmp_path / "new"}',
-          '--temperature=fit'],
-      '--output_dir': ['export', f'--run={folder}'],
-      'would be lost': ['export', f'--run={folder}', f'--output_dir={folder}'],
-      '--tpu': [*distill, new, '--tpu'],
-  }
-  with concurrent.futures.ThreadPoolExecutor(2) as pool:
-    answers = pool.map(lambda case: _run(*case), cases.values())
-    for wanted, answer in zip(cases, answers):
-      assert answer.returncode == 2, (wanted, answer.stderr)
-      assert wanted in answer.stderr
-      assert 'Traceback' not in answer.stderr
-      assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
-  assert not (tmp_path / 'new').exists()
-
-
 def test_interrupted_and_called_again_goes_on(tmp_path):
   train = [
       'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path}',
-      '--ensemble_size=1', '--mode=train', '--params_override=teacher.epochs=40',
+      '--ensemble_size=1', '--mode=train',
+      '--params_override=teacher.epochs=40',
   ]
   process = subprocess.Popen(
-      _command(*train), cwd=_ROOT, stdout=subprocess.DEVNULL,
+      running.command(*train), cwd=running.ROOT, stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE, text=True,
   )
   log = tmp_path / 'train.log'
@@ -289,7 +206,7 @@ def test_interrupted_and_called_again_goes_on(tmp_path):
       int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   )
   assert 0 < stopped_at < 480
-  done = _run(*train)
+  done = running.run(*train)
   assert done.returncode == 0, done.stderr
   assert os.path.isfile(tmp_path / 'ckpt-480.index')
   assert f'{stopped_at}/480' in done.stderr  # The bar begins where it stopped.

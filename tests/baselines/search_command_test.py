@@ -1,11 +1,9 @@
 """A search for a teacher by the public command, as a user runs it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
-_ROOT = pathlib.Path(__file__).parents[2]
+import running
+
 _SHORT = (
     'trainer.train_steps=4,teacher.search.num_runs=3,teacher.ensemble_size=2,'
     'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
@@ -16,15 +14,10 @@ _SHORT = (
 
 def test_distill_searches_and_teaches(tmp_path):
   folder = tmp_path / 'student'
-  done = subprocess.run(
-      [
-          sys.executable, 'baselines/cifar/distill.py',
-          '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-          '--objective=head', f'--params_override={_SHORT}',
-      ],
-      cwd=_ROOT, capture_output=True, text=True, check=False, timeout=300,
+  done = running.succeed(
+      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
+      '--objective=head', f'--params_override={_SHORT}',
   )
-  assert done.returncode == 0, done.stderr
   for index in 1, 2, 3:
     assert f'search run {index} of 3: 100%' in done.stderr
   record = json.loads((folder / 'teacher' / 'search.json').read_text())

@@ -2,18 +2,15 @@
 
 import json
 import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import running
 import tensorflow as tf
 
 from uncertainty_distill import data
 from uncertainty_distill import runs
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _SHORT = (
     'trainer.train_steps=4,trainer.checkpoint_interval=2,'
     'trainer.steps_per_loop=2,task.train_data.global_batch_size=16,'
@@ -24,17 +21,8 @@ _SHORT = (
 )
 
 
-def _run(name, *flags):
-  done = subprocess.run(
-      [sys.executable, f'baselines/cifar/{name}.py', *map(str, flags)],
-      cwd=_ROOT, capture_output=True, text=True, check=False, timeout=300,
-  )
-  assert done.returncode == 0, done.stderr
-  return done
-
-
 def _distill(folder, teacher, more='', mode='train_and_eval'):
-  return _run(
+  return running.succeed(
       'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
       f'--teacher={teacher}', '--objective=knowledge',
       f'--mode={mode}', f'--params_override={_SHORT}{more}',
@@ -52,7 +40,7 @@ def _figures(folder):
 def teacher(tmp_path_factory):
   """The run folder of a WRN-10-1 that saw a few images."""
   folder = tmp_path_factory.mktemp('teacher') / 'run'
-  _run(
+  running.succeed(
       'train', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
       '--ensemble_size=1', '--mode=train',
       '--params_override=trainer.train_steps=2',
@@ -87,7 +75,8 @@ def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
       tf.transpose(tf.nn.softmax(run.load_model()(images)), [1, 0, 2]),
       atol=1e-5,
   )
-  _run('evaluate', f'--run={folder}', f'--output_dir={tmp_path / "evaluated"}')
+  evaluated = f'--output_dir={tmp_path / "evaluated"}'
+  running.succeed('evaluate', f'--run={folder}', evaluated)
   ours = _figures(tmp_path / 'evaluated')
   theirs = _figures(folder)
   for corruption in None, 'contrast':

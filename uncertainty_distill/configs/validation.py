@@ -176,7 +176,8 @@ def _check_initialization(task: TaskConfig) -> None:
       )
   elif members == 1:
     raise InputError(
-        'task.initialize_from', list(paths), '[] where there is no BatchEnsemble'
+        'task.initialize_from', list(paths),
+        '[] where there is no BatchEnsemble',
     )
   elif paths != FROM_TEACHER and len(paths) != members:
     raise InputError(

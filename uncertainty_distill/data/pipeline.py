@@ -16,6 +16,9 @@ from uncertainty_distill.data.augmentation import augmentation_table
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.errors import InputError
 
+# Batches that are ready before they are asked for.
+_AHEAD = 4
+
 
 def training_batches(
     dataset: ImageDataset,
@@ -204,6 +207,6 @@ def _read(parts: tf.data.Dataset, read: Callable) -> tf.data.Dataset:
   """Makes batches of what says which examples they are of."""
   return (
       parts.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-      .prefetch(tf.data.AUTOTUNE)
+      .prefetch(_AHEAD)
       .with_options(replicas_lib.options())
   )

@@ -62,6 +62,10 @@ def _batch_of_one(global_batch_size: int, replicas: int) -> int:
 def options() -> tf.data.Options:
   """Returns the options of a dataset that holds its own worker's share."""
   its_options = tf.data.Options()
+  # TensorFlow's tuner looks at a pipeline now and then, up to a minute apart,
+  # and an iterator that goes may have to wait for its next look. What is read
+  # here is in memory, and needs no tuning.
+  its_options.autotune.enabled = False
   # Each worker reads its own rows; TensorFlow must not shard them again.
   its_options.experimental_distribute.auto_shard_policy = (
       tf.data.experimental.AutoShardPolicy.OFF

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
+from uncertainty_distill.data import replicas as data_replicas
 from uncertainty_distill.data.corrupted_sets import CorruptedSet
 from uncertainty_distill.errors import InputError
 
@@ -109,7 +110,7 @@ def distributed_batches(
   }
   batches = tf.data.Dataset.from_generator(
       generate, output_signature=(signature,) * len(replicas)
-  ).prefetch(4)
+  ).prefetch(4).with_options(data_replicas.options())
 
   for batch in batches:
     parts = iter(batch)

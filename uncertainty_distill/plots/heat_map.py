@@ -79,18 +79,22 @@ def heat_maps(
     ax = panels[divmod(index, columns)]
     picture = ax.imshow(grid, palette, norm, aspect='auto')
     _write_values(ax, grid, picture.to_rgba(grid))
-    title = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
-    ax.set_title(title, fontsize=9)
+    _style_panel(ax, label)
     ax.set_xticks(range(len(severities)), severities)
     ax.set_yticks(range(len(rows)), [] if index % columns else names)
-    ax.tick_params(length=0, labelsize=8)
-    ax.spines[:].set_visible(False)
   for ax in panels.flat[len(grids):]:
     ax.set_visible(False)
   fig.supxlabel('severity', fontsize=9)
   bar = fig.colorbar(picture, ax=panels, fraction=0.02, pad=0.01, aspect=30)
   _style_scale(bar, name)
   return fig
+
+
+def _style_panel(ax, label: str) -> None:
+  title = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
+  ax.set_title(title, fontsize=9)
+  ax.tick_params(length=0, labelsize=8)
+  ax.spines[:].set_visible(False)
 
 
 def _grid(

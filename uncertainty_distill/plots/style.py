@@ -64,8 +64,8 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   image = io.BytesIO()
   canvas = backend_agg.FigureCanvasAgg(fig)
   canvas.print_figure(image, format='png', dpi=_DPI)
-  # A palette of 256 colours, which is as many as these pictures need, is a third of the
-  # size: reports are kept, and sent.
+  # A palette of 256 colours, as many as these pictures need, takes a third of
+  # the size: reports are kept, and sent.
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()
   whole.quantize(256, Image.Quantize.MEDIANCUT).save(image, 'png', optimize=True)

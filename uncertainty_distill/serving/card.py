@@ -60,7 +60,8 @@ def _temperature(calibration: Calibration | None) -> str:
     return '1: the members\' logits are served as they are.'
   return (
       f"{calibration.temperature:.3f}, which divides the members' logits "
-      f'before the mean over members. Fitted on {calibration.num_examples} examples: '
+      'before the mean over members. Fitted on '
+      f'{calibration.num_examples} examples: '
       f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
       f'nats before and {calibration.nll_after:.4f} after.'
   )

@@ -70,21 +70,28 @@ def export_saved_model(
   # bring their own traces and their Python classes with them.
   module = tf.Module()
   module.weights = list(getattr(logits, 'variables', ()))
-  signatures = {'serving_default': serve, 'serve_encoded': serve_encoded}
+  _write(
+      module,
+      {'serving_default': serve, 'serve_encoded': serve_encoded},
+      image_shape,
+      {CLASS_NAMES_FILE: '\n'.join([*names, '']), **(documents or {})},
+      directory,
+  )
+  return directory
+
+
+def _write(module, signatures, image_shape, documents, directory) -> None:
+  """Writes the folder, whole or not at all."""
   # An object store has no folders that could be renamed; but what makes a
   # SavedModel one, saved_model.pb, is written when the weights are there.
   is_remote = files.is_remote(directory)
   written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
   files.remove(written)
   tf.saved_model.save(module, written, signatures=signatures)
-  _write_extra(
-      os.path.join(written, EXTRA), image_shape,
-      {CLASS_NAMES_FILE: '\n'.join([*names, '']), **(documents or {})},
-  )
+  _write_extra(os.path.join(written, EXTRA), image_shape, documents)
   if not is_remote:
     files.remove(directory)
     os.replace(written, directory)
-  return directory
 
 
 def _signature(spec: tf.TensorSpec):

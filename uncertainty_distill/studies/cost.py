@@ -131,7 +131,8 @@ def estimate(
   ])
   table = evaluation.markdown_table(header, lines)
   return (
-      f'{table}\n\nTimes are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
+      f'{table}\n\n'
+      f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
       f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
   )
 

@@ -80,18 +80,7 @@ def train(
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
-  tf_keras.backend.clear_session()
-  tf_keras.utils.set_random_seed(config.task.seed)
-  performance.set_mixed_precision_policy(
-      config.runtime.mixed_precision_dtype or 'float32'
-  )
-  with strategy.scope():
-    task = ClassificationTask(config.task, stored_logits)
-    model = task.build_model()
-    optimizer = task.create_optimizer(
-        config.trainer.optimizer_config, config.runtime
-    )
-    trainer = Trainer(config, task, model, optimizer, evaluate)
+  trainer = _build_trainer(config, strategy, stored_logits, evaluate)
   is_chief = workers.is_chief(strategy)
   if is_chief:
     # Not before the teacher has proved to fit: a mistake leaves no folder.
@@ -106,9 +95,7 @@ def train(
   with bar, files.open_log(file) as log, scratch:
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
-      _run(
-          config, run, strategy, task, trainer, evaluate, bar, scratch.name
-      )
+      _run(config, run, strategy, trainer, evaluate, bar, scratch.name)
   # Another worker must not look for what the chief has not written yet.
   workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.
@@ -116,10 +103,47 @@ def train(
   return run
 
 
-def _run(
-    config, run, strategy, task, trainer, evaluate, bar, scratch
-) -> None:
-  """Hands the trainer to Orbit; saves a checkpoint when interrupted."""
+def _build_trainer(config, strategy, stored_logits, evaluate) -> Trainer:
+  """Builds all that is trained, from the seed alone."""
+  tf_keras.backend.clear_session()
+  tf_keras.utils.set_random_seed(config.task.seed)
+  performance.set_mixed_precision_policy(
+      config.runtime.mixed_precision_dtype or 'float32'
+  )
+  with strategy.scope():
+    task = ClassificationTask(config.task, stored_logits)
+    model = task.build_model()
+    optimizer = task.create_optimizer(
+        config.trainer.optimizer_config, config.runtime
+    )
+    return Trainer(config, task, model, optimizer, evaluate)
+
+
+def _run(config, run, strategy, trainer, evaluate, bar, scratch) -> None:
+  """Trains to the end; saves a checkpoint when interrupted."""
+  controller = _controller(
+      config, run, strategy, trainer, evaluate, bar, scratch
+  )
+  try:
+    with strategy.scope():
+      if evaluate:
+        controller.train_and_evaluate(
+            config.trainer.train_steps,
+            config.trainer.validation_steps,
+            config.trainer.validation_interval,
+        )
+      else:
+        controller.train(config.trainer.train_steps)
+  except KeyboardInterrupt:
+    if workers.count(strategy) == 1:
+      controller.save_checkpoint()
+    raise
+
+
+def _controller(
+    config, run, strategy, trainer, evaluate, bar, scratch
+) -> orbit.Controller:
+  """Hands the trainer to Orbit, with what happens beside its steps."""
   is_chief = workers.is_chief(strategy)
   folder = os.path.join(run.path, config.trainer.validation_summary_subdir)
   evaluation_summaries = orbit.utils.SummaryManager(
@@ -135,9 +159,9 @@ def _run(
         accuracy=f'{float(output["accuracy"]):.3f}',
     )
 
-  controller = WorkerRunner(
+  return WorkerRunner(
       strategy,
-      task,
+      trainer.task,
       'train_and_eval' if evaluate else 'train',
       config,
       run.path,
@@ -150,17 +174,3 @@ def _run(
       checkpoint=run.checkpoint,
       step=run.step,
   ).controller
-  try:
-    with strategy.scope():
-      if evaluate:
-        controller.train_and_evaluate(
-            config.trainer.train_steps,
-            config.trainer.validation_steps,
-            config.trainer.validation_interval,
-        )
-      else:
-        controller.train(config.trainer.train_steps)
-  except KeyboardInterrupt:
-    if workers.count(strategy) == 1:
-      controller.save_checkpoint()
-    raise

@@ -21,6 +21,18 @@ SAVED_MODEL = 'saved_model'
 _BATCH = 128
 
 
+def _check_replaceable(directory: str) -> None:
+  """Raises an InputError if a SavedModel there would cost other files."""
+  is_new = not files.exists(directory) or (
+      files.is_folder(directory) and not files.names(directory)
+  )
+  if not is_new and not teachers.is_saved_model(directory):
+    raise InputError(
+        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
+        'what is in it would be lost',
+    )
+
+
 def export(
     paths: Sequence[str],
     directory: str,
@@ -46,14 +58,7 @@ def export(
       there is nothing held out, or the calibration file is not as described or
       has test images in it.
   """
-  is_new = not files.exists(directory) or (
-      files.is_folder(directory) and not files.names(directory)
-  )
-  if not is_new and not teachers.is_saved_model(directory):
-    raise InputError(
-        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
-        'what is in it would be lost',
-    )
+  _check_replaceable(directory)
   ensemble = teachers.load_ensemble(paths, '--run')
   test_set = facts.test_images(paths)
   calibration = None

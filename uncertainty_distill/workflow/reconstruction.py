@@ -199,25 +199,24 @@ def _findings(layers: Sequence[factorization.LayerComparison]) -> str:
   return '\n'.join(f'- {line}' for line in lines)
 
 
+def _draw(comparison: _Comparison, ranks: Sequence[int]) -> plots.Figure:
+  """Draws each layer's error, rank by rank."""
+  return plots.reconstruction_errors(
+      [layer.name for layer in comparison['']],
+      {
+          name: {rank: [l.errors[rank] for l in of] for rank in ranks}
+          for name, of in comparison.items()
+      },
+      {n: [l.pixel_error for l in of] for n, of in comparison.items()},
+  )
+
+
 def _write(directory, paths, comparison, table, made_from) -> None:
   """Writes the files, each of them whole."""
   files.make_folder(os.path.join(directory, 'plots'))
   picture = 'plots/reconstruction.png'
-  layers = comparison['']
-  plots.save(
-      plots.reconstruction_errors(
-          [layer.name for layer in layers],
-          {
-              name: {
-                  rank: [l.errors[rank] for l in of]
-                  for rank in made_from['ranks']
-              }
-              for name, of in comparison.items()
-          },
-          {n: [l.pixel_error for l in of] for n, of in comparison.items()},
-      ),
-      os.path.join(directory, picture),
-  )
+  drawn = _draw(comparison, made_from['ranks'])
+  plots.save(drawn, os.path.join(directory, picture))
   members = [files.relative(path, directory) for path in paths]
   content = {
       'made_from': made_from,

@@ -4,32 +4,14 @@ import os
 
 import numpy as np
 import pytest
+import tiny_dataset
 
-from uncertainty_distill import data
 from uncertainty_distill import errors
 from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
 
 Corruption = corruptions.Corruption
 CONTRAST = (Corruption.CONTRAST,)
-
-
-def make_dataset(name='tiny', number=30, size=16):
-  """Returns a test set of random images, their labels 0, 1, 2, 0, 1 ..."""
-  rng = np.random.default_rng(0)
-  return data.ImageDataset(
-      spec=data.DatasetSpec(
-          name=name,
-          image_shape=(size, size, 3),
-          num_classes=10,
-          num_train=1,
-          num_test=number,
-          mean=(0.5,) * 3,
-          stddev=(0.25,) * 3,
-      ),
-      images=rng.integers(0, 256, (number, size, size, 3), dtype=np.uint8),
-      labels=(np.arange(number) % 3).astype(np.int32),
-  )
 
 
 def write_files(directory, dataset, kinds=CONTRAST):
@@ -47,7 +29,7 @@ def write_files(directory, dataset, kinds=CONTRAST):
 
 
 def test_official_files_are_read_row_by_row(tmp_path):
-  dataset = make_dataset()
+  dataset = tiny_dataset.make()
   kinds = (Corruption.FOG, Corruption.CONTRAST)
   write_files(tmp_path, dataset, kinds)
   directory = str(tmp_path)
@@ -128,7 +110,7 @@ def damage(directory, how):
     'float labels', 'another order', 'another order at a severity', 'made.json',
 ])
 def test_a_bad_folder_is_refused(tmp_path, how):
-  dataset = make_dataset()
+  dataset = tiny_dataset.make()
   write_files(tmp_path, dataset)
   message = damage(tmp_path, how)
   shifts = corruptions.shifts(CONTRAST)
@@ -138,6 +120,6 @@ def test_a_bad_folder_is_refused(tmp_path, how):
 
 def test_no_folder_at_all_is_refused(tmp_path):
   with pytest.raises(errors.InputError, match='make_corrupted.py makes one'):
-    corrupted_sets.open_corrupted_set(make_dataset(), [], str(tmp_path / 'x'))
+    corrupted_sets.open_corrupted_set(tiny_dataset.make(), [], str(tmp_path / 'x'))
   with pytest.raises(errors.InputError, match='from 12 to 512'):
-    corrupted_sets.open_corrupted_set(make_dataset(size=8), [])
+    corrupted_sets.open_corrupted_set(tiny_dataset.make(size=8), [])

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+import tiny_dataset
 
-from uncertainty_distill import data
 from uncertainty_distill import errors
 from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
@@ -18,28 +18,10 @@ Corruption = corruptions.Corruption
 CONTRAST = (Corruption.CONTRAST,)
 
 
-def make_dataset(name='tiny', number=30, size=16):
-  """Returns a test set of random images, their labels 0, 1, 2, 0, 1 ..."""
-  rng = np.random.default_rng(0)
-  return data.ImageDataset(
-      spec=data.DatasetSpec(
-          name=name,
-          image_shape=(size, size, 3),
-          num_classes=10,
-          num_train=1,
-          num_test=number,
-          mean=(0.5,) * 3,
-          stddev=(0.25,) * 3,
-      ),
-      images=rng.integers(0, 256, (number, size, size, 3), dtype=np.uint8),
-      labels=(np.arange(number) % 3).astype(np.int32),
-  )
-
-
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
   """Returns a test set and the folder of two of its corruptions."""
-  dataset = make_dataset(number=1001)  # Not a whole number of tasks.
+  dataset = tiny_dataset.make(number=1001)  # Not a whole number of tasks.
   directory = str(tmp_path_factory.mktemp('made'))
   kinds = (Corruption.SPECKLE_NOISE, Corruption.ELASTIC_TRANSFORM)
   corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
@@ -94,9 +76,9 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
   dataset, directory, kinds = made
   seed = 8 if wrong == 'seed' else 7
   if wrong == 'dataset':
-    dataset = make_dataset('other', 1001)
+    dataset = tiny_dataset.make('other', 1001)
   if wrong == 'labels':
-    dataset = make_dataset(number=1001)
+    dataset = tiny_dataset.make(number=1001)
     dataset.labels[5] = 9
   with pytest.raises(errors.InputError, match=directory):
     corrupted_sets.write_corrupted_set(dataset, directory, kinds, seed)
@@ -105,12 +87,12 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
 def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
   np.save(tmp_path / 'fog.npy', np.zeros(3))
   with pytest.raises(errors.InputError, match='fog.npy was not made'):
-    corrupted_sets.write_corrupted_set(make_dataset(), str(tmp_path), CONTRAST)
+    corrupted_sets.write_corrupted_set(tiny_dataset.make(), str(tmp_path), CONTRAST)
   assert os.listdir(tmp_path) == ['fog.npy']
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-  dataset = make_dataset(number=200)
+  dataset = tiny_dataset.make(number=200)
   directory = str(tmp_path / 'new' / 'folder')
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
@@ -131,19 +113,19 @@ def test_what_cannot_be_made_is_refused_at_once(tmp_path):
   file.write_text('')
   with pytest.raises(errors.InputError, match='output folder: .*directory'):
     corrupted_sets.write_corrupted_set(
-        make_dataset(), str(file / 'folder'), CONTRAST
+        tiny_dataset.make(), str(file / 'folder'), CONTRAST
     )
   with pytest.raises(errors.InputError, match='from 12 to 512'):
     corrupted_sets.write_corrupted_set(
-        make_dataset(size=8), str(tmp_path / 'x'), CONTRAST
+        tiny_dataset.make(size=8), str(tmp_path / 'x'), CONTRAST
     )
   with pytest.raises(errors.InputError, match='seed: got -1'):
     corrupted_sets.write_corrupted_set(
-        make_dataset(), str(tmp_path / 'x'), CONTRAST, seed=-1
+        tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, seed=-1
     )
   with pytest.raises(errors.InputError, match='processes'):
     corrupted_sets.write_corrupted_set(
-        make_dataset(), str(tmp_path / 'x'), CONTRAST, processes=-1
+        tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, processes=-1
     )
   assert os.listdir(tmp_path) == ['file']
 

@@ -1,0 +1,57 @@
+"""SavedModels as another program might write them."""
+
+import numpy as np
+import tensorflow as tf
+
+from uncertainty_distill import teachers
+
+SIZES = (None, None, None, 3)
+CLASSES = 4
+
+
+def images_of(count=5, size=6):
+  """Random images uint8 [count, size, size, 3]."""
+  generator = np.random.default_rng(0)
+  return generator.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+class Linear(tf.Module):
+  """Members that see the mean colour of an image alone."""
+
+  def __init__(self, members=1):
+    super().__init__()
+    generator = np.random.default_rng(1)
+    self._weights = generator.normal(size=(members, 3, CLASSES)) / 50
+    self.variable = tf.Variable(self._weights, dtype=tf.float32)
+
+  def logits(self, images):
+    """Returns [B, E, K]."""
+    colors = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
+    return tf.einsum('bc,eck->bek', colors, self.variable)
+
+  def expected(self, images):
+    """Returns logits [E, B, K], by NumPy."""
+    return images.mean((1, 2)) @ self._weights
+
+
+def save(path, module, function, shape=SIZES, dtype=tf.uint8):
+  """Writes a SavedModel of a function of images."""
+  module.function = tf.function(
+      function, [tf.TensorSpec(shape, dtype, name='pixels')]
+  )
+  tf.saved_model.save(
+      module, str(path), signatures={'serving_default': module.function}
+  )
+  return str(path)
+
+
+def sample():
+  """Images by which to find out what an output is."""
+  return images_of(30)
+
+
+def load(path, images=sample):
+  """Loads a SavedModel as a teacher."""
+  return teachers.load_ensemble(
+      [path], '--teacher', (6, 6, 3), CLASSES, images
+  )

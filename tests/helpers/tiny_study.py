@@ -1,0 +1,70 @@
+"""A study of two systems and two seeds that trains in seconds."""
+
+import tensorflow as tf
+import yaml
+
+from uncertainty_distill import studies
+from uncertainty_distill import train_lib
+from uncertainty_distill.train_lib import runner
+
+STUDY = {
+    'title': 'Tiny',
+    'experiment': 'digits_wrn10_1',
+    'params_override': {
+        # Eagerly: three steps take less time than their compilation.
+        'trainer': {
+            'train_steps': 3, 'train_tf_function': False,
+            'train_tf_while_loop': False,
+        },
+        'teacher': {'ensemble_size': 2},
+        'task': {
+            'model': {'ensemble_size': 2},
+            'train_data': {'num_examples': 128},
+            'validation_data': {'num_examples': 70, 'global_batch_size': 32},
+        },
+        'evaluation': {'corruptions': ['contrast'], 'severities': [1, 5]},
+    },
+    'seeds': [0, 4],
+    'systems': {
+        'single_network': {'task': {
+            'model': {'ensemble_size': 1},
+            'objective': {'kind': 'cross_entropy'},
+        }},
+        'head_student': {'task': {'objective': {'kind': 'head'}}},
+    },
+    'export': 'head_student',
+}
+RUNS = [
+    'deep_ensemble/member_0', 'deep_ensemble/member_1',
+    'single_network/seed_0', 'single_network/seed_4',
+    'head_student/seed_0', 'head_student/seed_4',
+]
+
+
+def cpu():
+  """One device. Not before it is needed: devices can be divided no more."""
+  return tf.distribute.OneDeviceStrategy('CPU:0')
+
+
+def read(path, **changes):
+  """Writes the study to a file and reads it, with other fields if any."""
+  path.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
+  return studies.read_study(str(path))
+
+
+def watch(monkeypatch, stop_before=None):
+  """Returns the seeds trained from now on; Ctrl-C comes before a folder's."""
+  seeds, trainer, train = [], runner.Trainer, train_lib.train
+
+  def count(config, *args, **kwargs):
+    seeds.append(config.task.seed)
+    return trainer(config, *args, **kwargs)
+
+  def stop(config, path, *args, **kwargs):
+    if stop_before and path.endswith(stop_before):
+      raise KeyboardInterrupt
+    return train(config, path, *args, **kwargs)
+
+  monkeypatch.setattr(runner, 'Trainer', count)
+  monkeypatch.setattr(train_lib, 'train', stop)
+  return seeds

@@ -1,0 +1,22 @@
+"""The study that several tests look at."""
+
+import pytest
+import tiny_study
+
+from uncertainty_distill import studies
+
+
+@pytest.fixture(name='done', scope='session')
+def _done(tmp_path_factory):
+  """A study that was stopped once: folder, outcome, what each call trained."""
+  folder = tmp_path_factory.mktemp('study')
+  study = tiny_study.read(folder / 'study.yaml')
+  output = str(folder / 'output')
+  with pytest.MonkeyPatch.context() as patched:
+    first = tiny_study.watch(patched, stop_before='single_network/seed_4')
+    with pytest.raises(KeyboardInterrupt):
+      studies.run_study(study, output, tiny_study.cpu())
+  with pytest.MonkeyPatch.context() as patched:
+    second = tiny_study.watch(patched)
+    outcome = studies.run_study(study, output, tiny_study.cpu())
+  return study, outcome, [first, second]
