@@ -28,6 +28,19 @@ class Trainer(base_trainer.Trainer):
         train_dataset=tf.data.Dataset.range(0),
     )
 
+  def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
+    """Returns the batches of all replicas; see `base_trainer.Trainer`.
+
+    To one CPU there is nothing to distribute, and TensorFlow would put an
+    iterator between that is tuned: one that goes may wait for its tuner, up to
+    a minute.
+    """
+    devices = self.strategy.extended.worker_devices
+    if callable(dataset_or_fn) and len(devices) == 1 and 'CPU' in devices[0]:
+      if workers.count(self.strategy) == 1:
+        return dataset_or_fn(*args, **kwargs)
+    return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
+
   def train_loop_begin(self):
     super().train_loop_begin()
     if self._train_iter is None:
