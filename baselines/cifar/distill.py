@@ -9,7 +9,6 @@ Without --teacher, the teacher's members are trained first, into model_dir.
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill import runs
-from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 
 _TEACHER = flags.DEFINE_list(

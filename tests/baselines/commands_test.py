@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 from PIL import Image
+import pytest
 import running
 import tensorflow as tf
 

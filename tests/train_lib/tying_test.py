@@ -11,7 +11,6 @@ from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
-from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
 
 _TIE = 0.5

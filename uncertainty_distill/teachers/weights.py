@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 from uncertainty_distill import configs
 from uncertainty_distill import modeling
-from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import loading
 from uncertainty_distill.teachers import predictions
