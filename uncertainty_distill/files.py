@@ -122,8 +122,13 @@ def remove(path: Path) -> None:
   if not exists(path):
     return
   if is_remote(path):
-    with _gfile(path) as gfile:
-      (gfile.rmtree if gfile.isdir(path) else gfile.remove)(path)
+    try:
+      with _gfile(path) as gfile:
+        (gfile.rmtree if gfile.isdir(path) else gfile.remove)(path)
+    except FileNotFoundError:
+      # Where folders are names alone, one goes with the last file in it.
+      if exists(path):
+        raise
   elif os.path.isdir(path):
     shutil.rmtree(path)
   else:

@@ -191,7 +191,8 @@ def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
 
 
 def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
-  directory = workflow.export(paths, str(tmp_path / 'exported' / 'model'))
+  directory = str(tmp_path / 'exported' / 'model')
+  assert workflow.export(paths, directory) is None
   serve = tf.saved_model.load(directory).signatures['serving_default']
   images = tf.cast(tf.random.stateless_uniform(
       [3, 16, 16, 3], [0, 0], maxval=256, dtype=tf.int32

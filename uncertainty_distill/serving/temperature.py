@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy import optimize
-from scipy import special
 
 # Beyond these, no network worth serving is found.
 _RANGE = (0.05, 20.0)
@@ -47,6 +45,9 @@ def fit_temperature(
   Returns:
     The temperature, within 0.05 to 20.
   """
+  # It takes long to import, and few processes fit a temperature.
+  from scipy import optimize  # pylint: disable=g-import-not-at-top
+
   logits = np.asarray(logits, np.float64)
 
   def nll(log_temperature):
@@ -68,6 +69,8 @@ def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
     logits: [E, N, K].
     labels: Integers [N].
   """
+  from scipy import special  # pylint: disable=g-import-not-at-top
+
   chosen = special.log_softmax(logits, -1)[:, np.arange(len(labels)), labels]
   log_probs = special.logsumexp(chosen, 0) - np.log(len(logits))
   return float(-log_probs.mean())

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
-import scipy.optimize
 import tf_keras
 from uncertainty_distill.errors import InputError
 
@@ -150,6 +149,9 @@ def _permuted(weights, parameters, order):
 
 def _match(reference, other, parameters) -> dict[int, np.ndarray]:
   """Returns for each group the order that is most like the reference's."""
+  # Most processes do without, and it takes long to import.
+  from scipy import optimize  # pylint: disable=g-import-not-at-top
+
   uses = {}
   for parameter in parameters:
     if parameter.matched:
@@ -166,7 +168,7 @@ def _match(reference, other, parameters) -> dict[int, np.ndarray]:
           _similarity(reference, other, parameter, axis, order)
           for parameter, axis in of_group
       )
-      best = scipy.optimize.linear_sum_assignment(alike, maximize=True)[1]
+      best = optimize.linear_sum_assignment(alike, maximize=True)[1]
       rows = np.arange(len(best))
       gain = alike[rows, best].sum() - alike[rows, order[group]].sum()
       # Rounding must not make two equal orders change places for ever.
