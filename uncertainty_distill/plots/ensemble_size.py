@@ -53,13 +53,8 @@ def ensemble_sizes(
   sizes = sorted(
       {teacher_size}.union(*(v for p in panels.values() for v in p.values()))
   )
-  columns = style.panels_per_row(len(panels), _MAX_PANELS_PER_ROW)
-  rows = math.ceil(len(panels) / columns)
-  fig = figure.Figure(
-      figsize=(3.3 * columns + 0.2, 2.7 * rows + 0.5), layout='constrained'
-  )
-  grid = fig.subplots(rows, columns, squeeze=False)
-  for ax, (name, lines) in zip(grid.flat, panels.items()):
+  fig, grid = style.panels(len(panels), _MAX_PANELS_PER_ROW, (3.3, 2.7))
+  for ax, (name, lines) in zip(grid, panels.items()):
     for label, values in lines.items():
       _draw_line(ax, labels.index(label), len(labels), label, values)
     if math.isfinite(teacher.get(name, math.nan)):
@@ -73,8 +68,6 @@ def ensemble_sizes(
     ax.set_xlim(sizes[0] - 0.4, sizes[-1] + 0.4)
     ax.set_xticks(sizes)
     ax.set_xlabel('members of the student', fontsize=9)
-  for ax in grid.flat[len(panels):]:
-    ax.set_visible(False)
   style.legend(fig)
   return fig
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import math
 
 from matplotlib import axes
 from matplotlib import figure
@@ -46,13 +45,8 @@ def learning_curves(
     if not any(len(curve) for seeds in lines.values() for curve in seeds):
       raise errors.InputError(f'panel {name}', lines, 'at least one value')
   labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
-  columns = style.panels_per_row(len(panels), _MAX_PANELS_PER_ROW)
-  rows = math.ceil(len(panels) / columns)
-  fig = figure.Figure(
-      figsize=(3.6 * columns + 0.2, 2.8 * rows + 0.5), layout='constrained'
-  )
-  grid = fig.subplots(rows, columns, squeeze=False)
-  for ax, (name, lines) in zip(grid.flat, panels.items()):
+  fig, grid = style.panels(len(panels), _MAX_PANELS_PER_ROW, (3.6, 2.8))
+  for ax, (name, lines) in zip(grid, panels.items()):
     for label, seeds in lines.items():
       _draw_line(ax, labels.index(label), label, seeds)
     style.plain(ax)
@@ -65,8 +59,6 @@ def learning_curves(
     ax.set_title(name, fontsize=11)
     ax.set_xlim(left=0)
     ax.set_xlabel('epochs', fontsize=9)
-  for ax in grid.flat[len(panels):]:
-    ax.set_visible(False)
   style.legend(fig)
   return fig
 

@@ -43,6 +43,28 @@ def panels_per_row(count: int, most: int) -> int:
   return math.ceil(count / rows)
 
 
+def panels(
+    count: int, most: int, size: tuple[float, float]
+) -> tuple[figure.Figure, list[axes.Axes]]:
+  """Returns a figure with room for a legend, and its panels in reading order.
+
+  Args:
+    count: The number of panels.
+    most: Of them in a row.
+    size: Width and height of each, in inches.
+  """
+  columns = panels_per_row(count, most)
+  rows = math.ceil(count / columns)
+  fig = figure.Figure(
+      figsize=(size[0] * columns + 0.2, size[1] * rows + 0.5),
+      layout='constrained',
+  )
+  grid = fig.subplots(rows, columns, squeeze=False)
+  for ax in grid.flat[count:]:
+    ax.set_visible(False)
+  return fig, list(grid.flat[:count])
+
+
 def figure_to_array(fig: figure.Figure) -> np.ndarray:
   """Returns the figure's pixels, uint8 [H, W, 4] (RGBA), for TensorBoard."""
   canvas = backend_agg.FigureCanvasAgg(fig)
