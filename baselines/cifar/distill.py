@@ -8,6 +8,7 @@ Without --teacher, the teacher's members are trained first, into model_dir.
 
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import runs
 from uncertainty_distill import workflow
 
@@ -47,7 +48,7 @@ def main():
       workflow.System('deep_ensemble', None, taught.teacher),
       workflow.System(f'{taught.kind}_student', None, (model_dir,)),
   ]
-  launch.conclude(systems, config, strategy, model_dir, 'Distillation')
+  endings.conclude(systems, config, strategy, model_dir, 'Distillation')
 
 
 if __name__ == '__main__':

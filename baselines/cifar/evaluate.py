@@ -7,11 +7,15 @@ test set.
   python baselines/cifar/evaluate.py --run=runs/a,runs/b --output_dir=runs/ab
 """
 
+import os
+
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill import teachers
+from uncertainty_distill import workers
 from uncertainty_distill import workflow
 
 _RUN = flags.DEFINE_list(
@@ -42,13 +46,12 @@ def main():
   )
   config.runtime.tpu = flags.FLAGS.tpu
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
-  launch.report(
-      [workflow.System(label, None, tuple(paths))],
-      config,
-      launch.strategy_for(config),
-      _OUTPUT_DIR.value or paths[0],
-      'Evaluation',
-  )
+  strategy = launch.strategy_for(config)
+  directory = _OUTPUT_DIR.value or paths[0]
+  system = workflow.System(label, None, tuple(paths))
+  endings.report([system], config, strategy, directory, 'Evaluation')
+  if workers.is_chief(strategy):
+    print(f'Report: {os.path.join(directory, endings.REPORT)}')
 
 
 def _test_set(paths):

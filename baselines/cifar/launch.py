@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import os
+import re
 import sys
 
-# TensorFlow's own chatter is of no use to whoever trains a model. The commands
+
+def _tensorflow_log_level(arguments: Sequence[str]) -> str:
+  """Returns what of TensorFlow's own messages --verbosity lets pass."""
+  text = ' '.join(arguments)
+  given = re.findall(r'(?:^| )--?(?:v|verbosity)[= ](-?\d+)(?= |$)', text)
+  # absl counts from -3 (fatal) to 1 (debug), TensorFlow from 3 to 0.
+  return str(min(max(-int(given[-1]), 0), 3)) if given else '3'
+
+
+# TensorFlow's chatter is of no use to whoever trains a model. The commands
 # import this module first, because TensorFlow reads the variable when imported.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault(
+    'TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level(sys.argv[1:])
+)
 
 # pylint: disable=g-import-not-at-top
 from absl import app
@@ -17,13 +29,12 @@ from absl import logging
 from uncertainty_distill import configs
 from uncertainty_distill import files
 from uncertainty_distill import train_lib
-from uncertainty_distill import workers
-from uncertainty_distill import workflow
 from uncertainty_distill.errors import InputError
 import tensorflow as tf
 # pylint: enable=g-import-not-at-top
 
 _FLAGS = flags.FLAGS
+_FLAGS.set_default('verbosity', logging.ERROR)
 _MODES = ('train_and_eval', 'train', 'eval')
 
 
@@ -140,52 +151,6 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   return strategy
 
 
-def report(
-    systems: Sequence[workflow.System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    directory: str,
-    title: str,
-) -> None:
-  """Evaluates systems, writes the report and prints its table."""
-  table = workflow.assess(
-      systems, train_lib.resolve(config), strategy, directory, title
-  )
-  if workers.is_chief(strategy):
-    print(f'\n{table}\n\nReport: {os.path.join(directory, "report.md")}')
-
-
-def say_where(directory: str, saved_model: str = '') -> None:
-  """Says where everything lies, and what to type next."""
-  lines = [('TensorBoard', f'tensorboard --logdir {directory}')]
-  if saved_model:
-    here = os.path.relpath(os.path.join(os.path.dirname(__file__), 'predict.py'))
-    lines += [
-        ('SavedModel', saved_model),
-        ('Predict', f'python {here} --model={saved_model} IMAGE...'),
-    ]
-  for name, text in lines:
-    print(f'{name}: {text}')
-
-
-def conclude(
-    systems: Sequence[workflow.System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    model_dir: str,
-    title: str,
-) -> None:
-  """Does what --mode asks for once a run is trained: reports, exports."""
-  if _FLAGS.mode != 'train':
-    report(systems, config, strategy, model_dir, title)
-  if _FLAGS.mode != 'eval' and workers.is_chief(strategy):
-    saved_model = os.path.join(model_dir, workflow.SAVED_MODEL)
-    workflow.export([model_dir], saved_model)
-    say_where(model_dir, saved_model)
-  # Whoever starts the workers sees them end together, or fail together.
-  workers.wait(strategy)
-
-
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
 
@@ -195,7 +160,6 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """
 
   def guarded(argv):
-    logging.set_verbosity(logging.ERROR)
     try:
       if takes_arguments:
         main(argv[1:])

@@ -10,6 +10,7 @@ import os
 
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import studies
 from uncertainty_distill import workers
 
@@ -44,7 +45,7 @@ def main():
   outcome = studies.run_study(part, directory, strategy, study)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
-    launch.say_where(outcome.directory, outcome.saved_model)
+    endings.say_where(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
 
 

@@ -9,6 +9,7 @@ teacher's members, else a BatchEnsemble with those of the student.
 
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import configs
 from uncertainty_distill import runs
 from uncertainty_distill import workflow
@@ -35,7 +36,7 @@ def main():
   else:
     workflow.train(config, model_dir, strategy, mode != 'train')
   systems = [workflow.System(label, None, (model_dir,))]
-  launch.conclude(systems, config, strategy, model_dir, 'Training')
+  endings.conclude(systems, config, strategy, model_dir, 'Training')
 
 
 if __name__ == '__main__':

@@ -19,7 +19,13 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
   folder, said = student
   assert '1 x CPU' in said and '64 examples a step, 64 a replica' in said
   assert 'Deep ensemble' in said and 'Head student' in said
-  assert f'{folder}/saved_model' in said
+  assert said.splitlines()[-4:] == [
+      f'TensorBoard: tensorboard --logdir {folder}',
+      f'Predict: python baselines/cifar/predict.py '
+      f'--model={folder}/saved_model IMAGE...',
+      f'SavedModel: {folder}/saved_model',
+      f'Report: {folder}/report.md',
+  ]
   for name in 'report.md', 'results.csv', 'saved_model/saved_model.pb':
     assert (folder / name).is_file()
   results = json.loads((folder / 'results.json').read_text())['results']
@@ -85,6 +91,12 @@ def _check_predictions(model, folder):
   label, confidence, entropy, *_, path = row.split()
   assert int(label) in range(10) and path == str(folder / 'a.png')
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
+  # What TensorFlow says of itself is there for who asks for it.
+  told = running.run(
+      'predict', f'--model={model}', folder / 'a.png', '--verbosity=0'
+  )
+  assert told.stdout == done.stdout
+  assert not done.stderr and 'tensorflow/core' in told.stderr
   done = running.run('predict', f'--model={model}', '--json', folder)
   assert done.returncode == 1
   assert [line.split(': ')[:2] for line in done.stderr.splitlines()] == [

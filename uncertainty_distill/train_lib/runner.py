@@ -153,11 +153,12 @@ def _controller(
   )
 
   def show(output: dict[str, Any]):
-    bar.update(int(trainer.global_step.numpy()) - bar.n)
     bar.set_postfix(
         loss=f'{float(output["training_loss"]):.3f}',
         accuracy=f'{float(output["accuracy"]):.3f}',
+        refresh=False,
     )
+    bar.update(int(trainer.global_step.numpy()) - bar.n)
 
   return WorkerRunner(
       strategy,
