@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import difflib
+import reprlib
+
+# A value may be a whole file, or one that YAML's aliases make endless.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 400
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
+_SHORT.maxlevel = 4
+
 
 class InputError(ValueError):
   """Something that the user gave is wrong; the commands print it in one line.
@@ -15,10 +25,17 @@ class InputError(ValueError):
 
     Args:
       argument: The name of what is wrong.
-      got: The value that was given; shown by `repr`, strings included.
+      got: The value that was given; shown by `repr`, strings included,
+        and cut short where it is long.
       wants: What would have been right.
       todo: What to do about it, where `wants` does not already say it.
     """
     self.argument = argument
-    message = f'{argument}: got {got!r}, wants {wants}'
+    message = f'{argument}: got {_SHORT.repr(got)}, wants {wants}'
     super().__init__(message + (f'; {todo}' if todo else ''))
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+  """Returns a question about the most similar of some names, if any is."""
+  near = difflib.get_close_matches(name, names, 1, 0.5)
+  return f'did you mean {near[0]!r}?' if near else ''

@@ -187,7 +187,16 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
           _fail('interrupted: the same command goes on where this stopped', 130)
       )
 
-  app.run(guarded)
+  app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
+  """Returns what of the command line is no flag; a wrong one ends it all."""
+  try:
+    return _FLAGS(argv)
+  except flags.Error as error:
+    reason = ' '.join(str(error).split())
+    sys.exit(_fail(f'error: {reason}; --help says which flags there are', 2))
 
 
 def _fail(message: str, code: int) -> int:

@@ -13,3 +13,15 @@ def student(tmp_path_factory):
       '--objective=head', f'--params_override={running.SHORT}',
   )
   return folder, done.stdout
+
+
+@pytest.fixture(scope='module')
+def places(student, tmp_path_factory):
+  """Paths that the calls of commands name; `new` is not there."""
+  folder, _ = student
+  members = [str(folder / 'teacher' / f'member_{i}') for i in range(2)]
+  tmp = tmp_path_factory.mktemp('places')
+  return {
+      'old': folder, 'new': tmp / 'new', 'tmp': tmp, 'short': running.SHORT,
+      'member': members[0], 'members': ','.join(members),
+  }

@@ -133,29 +133,42 @@ def output(tensor):
   return Output(operation, int(index))
 
 given, *wanted = sys.argv[1:]
-images = np.load('images.npy')
-shape = (ctypes.c_int64 * 4)(*images.shape)
-uint8 = 4
-tensor = pointer(tf.TF_AllocateTensor(
-    uint8, shape, 4, ctypes.c_size_t(images.nbytes)))
-ctypes.memmove(tf.TF_TensorData(tensor), images.tobytes(), images.nbytes)
 outputs = (Output * len(wanted))(*map(output, wanted))
-values = (pointer * len(wanted))()
-tf.TF_SessionRun(
-    session, None, (Output * 1)(output(given)), (pointer * 1)(tensor), 1,
-    outputs, values, len(wanted), None, 0, None, status)
-check()
-answers = {}
-for index, value in enumerate(map(pointer, values)):
+images = np.load('images.npy')
+
+def ask(images, code=4):  # Of uint8.
+  values = (pointer * len(wanted))()
+  shape = (ctypes.c_int64 * images.ndim)(*images.shape)
+  tensor = pointer(tf.TF_AllocateTensor(
+      code, shape, images.ndim, ctypes.c_size_t(images.nbytes)))
+  ctypes.memmove(tf.TF_TensorData(tensor), images.tobytes(), images.nbytes)
+  tf.TF_SessionRun(
+      session, None, (Output * 1)(output(given)), (pointer * 1)(tensor), 1,
+      outputs, values, len(wanted), None, 0, None, status)
+  return [pointer(value) for value in values]
+
+def array(value):
   size = [tf.TF_Dim(value, axis) for axis in range(tf.TF_NumDims(value))]
   data = ctypes.string_at(tf.TF_TensorData(value), tf.TF_TensorByteSize(value))
-  answers[str(index)] = np.frombuffer(data, np.float32).reshape(size)
-np.savez('by_c.npz', **answers)
+  return np.frombuffer(data, np.float32).reshape(size)
+
+for wrong, code in (
+    (images[:, :7], 4), (images[..., :1], 4), (images[0], 4), (images[:, 0], 4),
+    (images.astype(np.float32), 1), (images.astype(np.int32), 3),
+):
+  ask(wrong, code)
+  assert tf.TF_GetCode(status) == 3, tf.TF_Message(status)  # Invalid argument.
+nothing = [array(value) for value in ask(images[:0])]
+check()
+assert [len(value) for value in nothing] == [0] * len(wanted)
+values = ask(images)
+check()
+np.savez('by_c.npz', **{str(i): array(v) for i, v in enumerate(values)})
 assert 'tensorflow' not in sys.modules
 """
 
 
-def test_c_api(served):
+def test_c_api_answers_after_wrong_requests(served):
   folder, want = served
   # A C program reads the names in the MetaGraphDef that it gets back.
   signature = _signature(folder / 'model')

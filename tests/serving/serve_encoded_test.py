@@ -85,5 +85,9 @@ def test_signature_takes_files_of_any_size(tmp_path):
     assert set(got) == set(want)
     for key in set(want) - {'class_name'}:
       np.testing.assert_allclose(got[key], want[key][:count], atol=1e-5)
-  with pytest.raises(tf.errors.InvalidArgumentError):
-    encoded(image_bytes=tf.constant([b'no image']))
+  broken = [b'no image', b'', *(each[:len(each) // 2] for each in pictures)]
+  for each in broken:
+    with pytest.raises(tf.errors.InvalidArgumentError):
+      encoded(image_bytes=tf.constant([pictures[0], each]))
+  again = encoded(image_bytes=tf.constant(pictures))
+  np.testing.assert_array_equal(again['label'], want['label'])

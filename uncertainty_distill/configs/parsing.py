@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import difflib
 import math
 import os
 import types
@@ -18,8 +17,10 @@ from typing import Any
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
+from uncertainty_distill import errors
 from uncertainty_distill import files
 from uncertainty_distill.configs import registry
+from uncertainty_distill.configs import strict_yaml
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.errors import InputError
 import yaml
@@ -44,7 +45,7 @@ def load_config(
   if experiment not in names:
     raise InputError(
         '--experiment', experiment, 'one of ' + ', '.join(names),
-        _nearest(experiment, names),
+        errors.nearest(os.path.basename(experiment), names),
     )
   config = exp_factory.get_exp_config(experiment)
   for path in config_files:
@@ -80,7 +81,7 @@ def read_yaml(path: str, argument: str) -> dict[str, Any]:
     InputError: If the file is missing or is something else.
   """
   try:
-    values = yaml.safe_load(files.read_text(path))
+    values = strict_yaml.load(files.read_text(path))
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     reason = ' '.join(str(error).split())
     raise InputError(
@@ -112,7 +113,7 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
       values = params_dict.nested_csv_str_to_json_str(text)
     else:
       values = text
-    values = yaml.safe_load(values)
+    values = strict_yaml.load(values)
   except (ValueError, yaml.YAMLError):
     values = None
   if not isinstance(values, dict):
@@ -134,7 +135,7 @@ def _checked(config, values, source, prefix):
     if key not in known:
       raise InputError(
           f'{name} in {source}', value, 'a known name: ' + ', '.join(known),
-          _nearest(str(key), known),
+          errors.nearest(str(key), known),
       )
     field = getattr(config, key)
     if isinstance(field, hyperparams.Config):
@@ -190,8 +191,3 @@ def _type_name(annotation: Any) -> str:
     return 'a finite float'
   return getattr(annotation, '__name__', '') if typing.get_origin(
       annotation) is None else str(annotation).replace('typing.', '')
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-  near = difflib.get_close_matches(os.path.basename(name), names, 1, 0.5)
-  return f'did you mean {near[0]!r}?' if near else ''

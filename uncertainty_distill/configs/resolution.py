@@ -11,6 +11,8 @@ from uncertainty_distill.configs.experiment import TrainerConfig
 from uncertainty_distill.configs.validation import validate
 from uncertainty_distill.errors import InputError
 
+_MAX_SUMMARIES = 1000
+
 
 class _Dataset(Protocol):
   """What resolution needs to know of a dataset (`data.DatasetSpec`)."""
@@ -96,7 +98,10 @@ def _resolve_lengths(
   )
   steps = trainer.train_steps
   trainer.steps_per_loop = trainer.steps_per_loop or min(steps_per_loop, steps)
-  trainer.summary_interval = trainer.summary_interval or trainer.steps_per_loop
+  if not trainer.summary_interval:
+    # However long a run is, a curve of a thousand points shows it.
+    loops = -(-steps // (_MAX_SUMMARIES * trainer.steps_per_loop))
+    trainer.summary_interval = loops * trainer.steps_per_loop
   if trainer.summary_interval % trainer.steps_per_loop:
     raise InputError(
         'trainer.summary_interval', trainer.summary_interval,

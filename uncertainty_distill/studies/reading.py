@@ -32,6 +32,7 @@ import re
 from typing import Any
 
 from uncertainty_distill import configs
+from uncertainty_distill import errors
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.studies import paper
 from uncertainty_distill.studies.spec import Figure
@@ -117,6 +118,7 @@ def _check_fields(
       raise InputError(
           f'{prefix}{name} in {path}', value,
           wanted.__name__ if wanted else 'one of ' + ', '.join(fields),
+          '' if wanted else errors.nearest(str(name), list(fields)),
       )
 
 
@@ -158,12 +160,11 @@ def _check(study: Study, path: str) -> None:
       raise InputError(
           f'systems.{label}.teacher in {path}', teacher,
           'one of ' + ', '.join(study.teachers),
+          errors.nearest(teacher, list(study.teachers)),
       )
     _check_shared(study, label, path)
   if study.export and study.export not in study.systems:
-    raise InputError(
-        f'export in {path}', study.export, 'one of ' + ', '.join(study.systems)
-    )
+    _check_among([study.export], list(study.systems), f'export in {path}')
   _check_references(study, path)
 
 
@@ -215,7 +216,10 @@ def _check_among(
 ) -> None:
   for value in values:
     if value not in known:
-      raise InputError(where, value, f'one of {", ".join(known)}')
+      raise InputError(
+          where, value, f'one of {", ".join(known)}',
+          errors.nearest(str(value), list(known)),
+      )
 
 
 def _check_shared(study: Study, label: str, path: str) -> None:

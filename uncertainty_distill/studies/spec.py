@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 from uncertainty_distill import configs
+from uncertainty_distill import errors
 from uncertainty_distill.errors import InputError
 
 # The teacher of a study that names none.
@@ -135,7 +136,10 @@ class Study:
     known = {**self.tables, **self.figures, **self.teachers, **self.systems}
     for name in names:
       if name not in known:
-        raise InputError('--only', name, f'one of {", ".join(known)}')
+        raise InputError(
+            '--only', name, f'one of {", ".join(known)}',
+            errors.nearest(name, list(known)),
+        )
       part = known[name]
       if isinstance(part, Table):
         wanted |= {name, *part.rows}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import difflib
 import enum
 import functools
 
@@ -56,12 +55,11 @@ class Corruption(enum.Enum):
     names = [corruption.value for corruption in cls]
     if name in names:
       return cls(name)
-    near = difflib.get_close_matches(str(name), names, n=1)
     raise errors.InputError(
         'corruption',
         name,
         'one of ' + ', '.join(names),
-        f'did you mean {near[0]}?' if near else '',
+        errors.nearest(str(name), names),
     )
 
 

@@ -1,0 +1,141 @@
+r"""Trains for long, and serves from many threads, to see what grows or differs.
+
+A student trains with evaluations beside it, while the process is looked at:
+its memory, open files and threads, and the size of TensorBoard's files. Then
+it is stopped, exported, and asked from several threads at once; each answer
+must be the one it gives a single thread, bit by bit.
+
+  python benchmarks/soak.py --minutes=60 --predictions=10000
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import numpy as np
+import psutil
+from scipy import stats
+import turns
+# pylint: enable=g-import-not-at-top
+
+_MINUTES = flags.DEFINE_float('minutes', 60, 'How long to train.')
+_EXPERIMENT = flags.DEFINE_string(
+    'experiment', 'digits_wrn10_1', 'The registered experiment to train.'
+)
+_EVALUATION_INTERVAL = flags.DEFINE_integer(
+    'evaluation_interval', 900, 'Steps between two evaluations: a minute or so.'
+)
+_PREDICTIONS = flags.DEFINE_integer('predictions', 10000, 'Images to ask of.')
+_THREADS = flags.DEFINE_integer('threads', 8, 'That ask at the same time.')
+
+_COMMANDS = pathlib.Path(__file__).parents[1] / 'baselines' / 'cifar'
+_COLUMNS = ('minute', 'memory, MB', 'open files', 'threads', 'events, MB',
+            'evaluations')
+
+
+def _look(process: psutil.Process, folder: pathlib.Path) -> list[float]:
+  """Returns what is seen of a run now, without the minute."""
+  events = sum(
+      path.stat().st_size for path in folder.glob('**/events.out.tfevents.*')
+  )
+  log = folder / 'train.log'
+  evaluations = log.read_text().count('eval time:') if log.is_file() else 0
+  return [process.memory_info().rss / 1e6, process.num_fds(),
+          process.num_threads(), events / 1e6, evaluations]
+
+
+def _train(folder: pathlib.Path) -> list[list[float]]:
+  """Trains until time is up; returns what was seen every minute."""
+  command = [
+      sys.executable, _COMMANDS / 'train.py',
+      f'--experiment={_EXPERIMENT.value}', f'--model_dir={folder}',
+      # Longer than anybody waits, so that no decay is reached.
+      '--params_override=trainer.epochs=100000,'
+      f'trainer.validation_interval={_EVALUATION_INTERVAL.value}',
+  ]
+  seen, begin = [], time.monotonic()
+  with subprocess.Popen(command, stderr=subprocess.DEVNULL) as training:
+    process = psutil.Process(training.pid)
+    while training.poll() is None:
+      minute = (time.monotonic() - begin) / 60
+      if minute >= _MINUTES.value:
+        training.send_signal(signal.SIGTERM)
+        break
+      seen.append([minute, *_look(process, folder)])
+      time.sleep(min(60, _MINUTES.value * 6))
+    print(f'Training ended with exit code {training.wait()}.\n')
+  return seen
+
+
+def _print_slopes(seen: list[list[float]]) -> None:
+  """Says what grows an hour, once what is made at first is there."""
+  settled = np.array(seen[len(seen) // 4:])
+  print()
+  for name, column in zip(_COLUMNS[1:5], settled.T[1:5]):
+    line = stats.linregress(settled[:, 0] / 60, column)
+    print(f'{name}: {line.slope:+.2f} ± {line.stderr:.2f} an hour')
+
+
+def _differences(folder: pathlib.Path) -> int:
+  """Returns how many answers depend on who else is asking."""
+  saved_model = folder / 'saved_model'
+  subprocess.run(
+      [sys.executable, _COMMANDS / 'export.py', f'--run={folder}',
+       f'--output_dir={saved_model}'], check=True,
+  )
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  loaded = tf.saved_model.load(str(saved_model))
+  serve = loaded.signatures['serving_default']
+  shape = serve.structured_input_signature[1]['images'].shape[1:]
+  generator = np.random.default_rng(0)
+  images = generator.integers(0, 256, (97, 1, *shape), dtype=np.uint8)
+  images = [tf.constant(image) for image in images]
+
+  def answer(number: int) -> dict[str, np.ndarray]:
+    answers = serve(images=images[number % len(images)])
+    return {name: value.numpy() for name, value in answers.items()}
+
+  alone = [answer(number) for number in range(len(images))]
+  begin = time.monotonic()
+  with concurrent.futures.ThreadPoolExecutor(_THREADS.value) as pool:
+    answers = pool.map(answer, range(_PREDICTIONS.value))
+    different = sum(
+        any(not np.array_equal(value, alone[number % len(images)][name])
+            for name, value in found.items())
+        for number, found in enumerate(answers)
+    )
+  rate = _PREDICTIONS.value / (time.monotonic() - begin)
+  print(f'{_PREDICTIONS.value} predictions from {_THREADS.value} threads, '
+        f'{rate:.0f} a second: {different} differ from those of one thread.')
+  return different
+
+
+def main(argv):
+  del argv
+  with tempfile.TemporaryDirectory() as scratch:
+    folder = pathlib.Path(scratch) / 'run'
+    seen = _train(folder)
+    every = max(1, len(seen) // 12)
+    turns.print_table(
+        list(_COLUMNS),
+        [[f'{row[0]:.0f}', f'{row[1]:.0f}', f'{row[2]:.0f}', f'{row[3]:.0f}',
+          f'{row[4]:.2f}', f'{row[5]:.0f}'] for row in seen[::every]],
+    )
+    _print_slopes(seen)
+    sys.exit(1 if _differences(folder) else 0)
+
+
+if __name__ == '__main__':
+  app.run(main)
