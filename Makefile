@@ -1,6 +1,7 @@
 # make quickstart  trains, distils, evaluates, reports and exports on digits
 # make test        runs the tests
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
+# make audit       looks for known vulnerabilities of the pinned dependencies
 # make clean       removes .venv and caches; the runs stay
 #
 # Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
@@ -16,7 +17,7 @@ INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test benchmark clean
+.PHONY: quickstart test benchmark audit clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -27,6 +28,12 @@ test: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py
+
+# pip-audit has an environment of its own, so that it changes nothing in ours.
+audit: $(INSTALLED)
+	$(VENV)/bin/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
 
 # An interrupted pip may leave what looks complete to the next one, so that such
 # an environment is made anew. pip itself is brought to the tested version first:

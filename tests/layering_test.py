@@ -44,7 +44,7 @@ MAY_IMPORT = {
     ),
 }
 BASE_MODULES = (
-    '__init__', 'deferred', 'errors', 'files', 'progress', 'workers'
+    '__init__', 'archives', 'deferred', 'errors', 'files', 'progress', 'workers'
 )
 
 # Who alone may import what from outside the package.

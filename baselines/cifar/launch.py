@@ -34,7 +34,6 @@ import tensorflow as tf
 # pylint: enable=g-import-not-at-top
 
 _FLAGS = flags.FLAGS
-_FLAGS.set_default('verbosity', logging.ERROR)
 _MODES = ('train_and_eval', 'train', 'eval')
 
 
@@ -193,10 +192,16 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   """Returns what of the command line is no flag; a wrong one ends it all."""
   try:
-    return _FLAGS(argv)
+    rest = _FLAGS(argv)
   except flags.Error as error:
     reason = ' '.join(str(error).split())
     sys.exit(_fail(f'error: {reason}; --help says which flags there are', 2))
+  # A default of its own would not do: absl takes one for informative.
+  if not _FLAGS['verbosity'].present:
+    _FLAGS.verbosity = logging.ERROR
+    # Whatever it calls an error comes as an exception, too.
+    tf.get_logger().setLevel('CRITICAL')
+  return rest
 
 
 def _fail(message: str, code: int) -> int:

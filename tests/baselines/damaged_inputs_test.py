@@ -160,7 +160,9 @@ def _distil(places, teacher, *more):
   return [
       'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
       f'--model_dir={places["new"]}', '--objective=knowledge', '--mode=train',
-      f'--params_override={places["short"]}', *more,
+      # Without augmentation, of which stored predictions could say nothing.
+      f'--params_override={places["short"]},task.train_data.crop_padding=0,'
+      'task.train_data.horizontal_flip=false', *more,
   ]
 
 

@@ -81,6 +81,7 @@ def _serve(name, folder):
   package = 'uncertainty_distill.baselines.cifar'
   launch = importlib.import_module(f'{package}.launch')
   module = importlib.import_module(f'{package}.{name}')
+  module.launch = launch  # One command imports it when it is run.
   said = []
   for arguments in json.load(sys.stdin):
     paths = [os.path.join(folder, stream) for stream in ('out', 'err')]

@@ -110,11 +110,11 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
   source = '--params_override'
   try:
     if '=' in text:
-      values = params_dict.nested_csv_str_to_json_str(text)
+      # Of pairs, unlike of a file's keys, the last one wins.
+      values = yaml.safe_load(params_dict.nested_csv_str_to_json_str(text))
     else:
-      values = text
-    values = strict_yaml.load(values)
-  except (ValueError, yaml.YAMLError):
+      values = strict_yaml.load(text)
+  except (ValueError, RecursionError, yaml.YAMLError):
     values = None
   if not isinstance(values, dict):
     raise InputError(

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 
 import numpy as np
+from uncertainty_distill import archives
 from uncertainty_distill import files
 from uncertainty_distill.data import digits
 from uncertainty_distill.data import tfds_splits
@@ -159,11 +160,8 @@ def load_dataset(
   elif name in _SPECS:
     images, labels = tfds_splits.read_published(name, split, data_dir)
   else:
-    with (
-        files.open_binary(name) as file,
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-      images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
+    arrays = archives.read_arrays(name)
+    images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
   for array in (images, labels := np.asarray(labels, np.int32)):
     array.flags.writeable = False
   return ImageDataset(spec, images, labels)
@@ -175,18 +173,21 @@ def _npz_spec(path: str) -> DatasetSpec:
   if not path.endswith('.npz') or not files.is_file(path):
     raise InputError('dataset name', path, wants)
   try:
-    with (
-        files.open_binary(path) as file,
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-      train_images, train_labels, test_images, test_labels = (
-          arrays[name] for name in _NPZ_ARRAYS
-      )
-  except Exception as error:  # Whatever NumPy makes of another file.
+    arrays = archives.read_arrays(path)
+  except (OSError, ValueError) as error:
     raise InputError(
         'dataset name', path, f'an .npz file with {", ".join(_NPZ_ARRAYS)}',
-        f'write it by numpy.savez ({error})'
+        f'write it by numpy.savez ({archives.why(error)})'
     ) from error
+  missing = [name for name in _NPZ_ARRAYS if name not in arrays]
+  if missing:
+    raise InputError(
+        'dataset name', path, f'an .npz file with {", ".join(_NPZ_ARRAYS)}',
+        f'it lacks {", ".join(missing)}'
+    )
+  train_images, train_labels, test_images, test_labels = (
+      arrays[name] for name in _NPZ_ARRAYS
+  )
   _check_split(path, 'train', train_images, train_labels, train_images.shape)
   _check_split(path, 'test', test_images, test_labels, train_images.shape)
   scaled = train_images.reshape(-1, train_images.shape[-1]) / 255

@@ -19,6 +19,7 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import archives
 from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import cache
@@ -128,16 +129,11 @@ def load_predictions(
 def _read(path: str, argument: str) -> dict[str, np.ndarray]:
   """Returns the arrays of a file."""
   try:
-    with (
-        files.open_binary(path) as file,
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-      return dict(arrays)
-  except Exception as error:  # Whatever NumPy makes of another file.
-    reason = ' '.join(str(error).split())[:200]
+    return archives.read_arrays(path)
+  except (OSError, ValueError) as error:
     raise InputError(
         argument, path, 'an .npz file of stored predictions',
-        f'write it by numpy.savez ({reason})',
+        f'write it by numpy.savez ({archives.why(error)})',
     ) from error
 
 

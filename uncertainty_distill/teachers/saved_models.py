@@ -19,6 +19,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 
 # Documented names of outputs, and whether they are of probabilities. Of several
@@ -31,6 +32,9 @@ _NAMES = {
 }
 # Images to try it on: no likely number of members or classes.
 _TRIED = 17
+# Beside what export.py writes. It proves nothing; but who wrote a model with
+# this package need not be told.
+_OUR_CARD = 'assets.extra/MODEL_CARD.md'
 # More than rounding to bfloat16 adds to a sum of probabilities.
 _TOLERANCE = 1e-2
 
@@ -124,6 +128,11 @@ class ServedModel(tf_keras.Model):
 
 def _load(path: str) -> tf.Module:
   """Loads a SavedModel that has the signature `serving_default`."""
+  if not files.is_file(f'{path}/{_OUR_CARD}'):
+    _say(
+        f'{path}: a SavedModel is a program, which may read and write files: '
+        'load only those that you trust'
+    )
   try:
     loaded = tf.saved_model.load(path)
   except (OSError, ValueError, tf.errors.OpError) as error:

@@ -17,6 +17,7 @@ import io
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import archives
 from uncertainty_distill import data
 from uncertainty_distill import files
 from uncertainty_distill import runs
@@ -55,28 +56,20 @@ def score(
 
 def read_log_probs(path: str) -> np.ndarray:
   """Returns the log_probs [N, K] of a file that `score` has written."""
-  return _read(path)['log_probs']
-
-
-def _read(path):
-  with (
-      files.open_binary(path) as file,
-      np.load(file, allow_pickle=False) as arrays,
-  ):
-    return dict(arrays)
+  return archives.read_arrays(path)['log_probs']
 
 
 def _is_whole(path, held_out, checkpoint):
   """Tells whether a file is there, of these weights and these examples."""
   try:
-    arrays = _read(path)
+    arrays = archives.read_arrays(path)
     shape = len(held_out.labels), held_out.spec.num_classes
     return (
         arrays['log_probs'].shape == shape
         and np.array_equal(arrays['labels'], held_out.labels)
         and str(arrays['checkpoint']) == checkpoint
     )
-  except Exception:  # Whatever NumPy makes of a file that is cut or missing.
+  except (OSError, ValueError, KeyError):  # It is cut, missing or another's.
     return False
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import os
 
 import numpy as np
+from uncertainty_distill import archives
 from uncertainty_distill import data
-from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import teachers
 from uncertainty_distill.errors import InputError
@@ -82,10 +82,14 @@ def _read(file, ensemble):
       f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
   )
   try:
-    with files.open_binary(file) as opened, np.load(opened) as arrays:
-      images, labels = arrays['images'], arrays['labels']
-  except Exception as error:  # Whatever NumPy makes of another file.
-    raise InputError('--calibration', file, wants, str(error)) from error
+    arrays = archives.read_arrays(file)
+    images, labels = arrays['images'], arrays['labels']
+  except KeyError as error:
+    raise InputError('--calibration', file, wants, f'it lacks {error}') from error
+  except (OSError, ValueError) as error:
+    raise InputError(
+        '--calibration', file, wants, archives.why(error)
+    ) from error
   if (
       images.dtype != np.uint8
       or images.shape[1:] != tuple(ensemble.image_shape)

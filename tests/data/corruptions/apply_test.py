@@ -180,7 +180,7 @@ def test_a_shift_that_cannot_be_is_refused(severity):
 
 
 def test_an_unknown_name_is_refused():
-  with pytest.raises(errors.InputError, match='did you mean gaussian_noise'):
+  with pytest.raises(errors.InputError, match='did you mean .gaussian_noise.'):
     Corruption.parse('gausian_noise')
   with pytest.raises(errors.InputError, match='gaussian_noise, shot_.*te$'):
     Corruption.parse('zzz')
