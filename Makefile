@@ -56,5 +56,5 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	@rm $(UNFINISHED) && touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) .hypothesis .pytest_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

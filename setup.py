@@ -45,7 +45,7 @@ _EXTRAS = {
     # ones need a later libtpu than the extra `tpu` can take.
     'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
     'gpu': ['tensorflow[and-cuda]==2.20.*'],
-    'test': ['pytest>=8,<10'],
+    'test': ['hypothesis>=6.100,<7', 'pytest>=8,<10'],
     # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
     # there, so it must be installed once more, by itself (see the README).
     'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],

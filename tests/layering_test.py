@@ -22,14 +22,18 @@ MAY_IMPORT = {
     'data': (),
     'modeling': ('_edward2',),
     'configs': (),
-    'runs': ('configs', 'modeling'),
+    'checkpoints': (),
+    'runs': ('checkpoints', 'configs', 'modeling'),
     'teachers': ('configs', 'modeling', 'runs'),
     'serving': ('configs', 'modeling', 'runs'),
     'evaluation': (
         'configs', 'data', 'metrics', 'modeling', 'plots', 'runs', 'teachers',
     ),
     'tasks': ('configs', 'data', 'losses', 'metrics', 'modeling', 'teachers'),
-    'train_lib': ('configs', 'data', 'plots', 'runs', 'tasks', 'teachers'),
+    'train_lib': (
+        'checkpoints', 'configs', 'data', 'metrics', 'plots', 'runs', 'tasks',
+        'teachers',
+    ),
     'workflow': (
         'configs', 'data', 'evaluation', 'metrics', 'modeling', 'plots', 'runs',
         'serving', 'teachers', 'train_lib',
@@ -44,7 +48,8 @@ MAY_IMPORT = {
     ),
 }
 BASE_MODULES = (
-    '__init__', 'archives', 'deferred', 'errors', 'files', 'progress', 'workers'
+    '__init__', 'archives', 'checksums', 'deferred', 'errors', 'files',
+    'progress', 'workers',
 )
 
 # Who alone may import what from outside the package.

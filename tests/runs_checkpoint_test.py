@@ -10,6 +10,7 @@ from uncertainty_distill import data
 from uncertainty_distill import errors
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
+from uncertainty_distill.teachers import loading
 
 
 def _run(path, **model):
@@ -25,12 +26,6 @@ def _save(run, **items):
   manager.save(run.config.trainer.train_steps)
 
 
-def _lose_the_weights(run):
-  _save(run)
-  [weights] = tf.io.gfile.glob(os.path.join(run.path, '*.data-*'))
-  os.remove(weights)
-
-
 def _save_nothing(run):
   _save(run)
 
@@ -40,12 +35,30 @@ def _save_another_width(run):
   _save(run, model=modeling.build_model(**narrow))
 
 
-@pytest.mark.parametrize(
-    'spoil', [_lose_the_weights, _save_nothing, _save_another_width]
-)
+@pytest.mark.parametrize('spoil', [_save_nothing, _save_another_width])
 def test_refuses_a_checkpoint_of_something_else(tmp_path, spoil):
   run = _run(tmp_path, width=2, ensemble_size=1)
   spoil(run)
   with pytest.raises(errors.InputError, match='run folder: .* describes') as e:
     run.load_model()
   assert str(tmp_path) in str(e.value)
+
+
+def test_a_damaged_checkpoint_is_named_and_no_older_one_is_taken(tmp_path):
+  run = _run(tmp_path, width=2, ensemble_size=1)
+  model = modeling.build_model(**run.config.task.model.as_dict())
+  steps = run.config.trainer.train_steps
+  checkpoint = tf.train.Checkpoint(model=model)
+  manager = tf.train.CheckpointManager(checkpoint, run.path, max_to_keep=2)
+  for step in steps - 5, steps:
+    manager.save(step)
+  assert run.is_complete
+  os.truncate(tmp_path / f'ckpt-{steps}.data-00000-of-00001', 1000)
+  assert run.step == steps - 5 and not run.is_complete
+  for load in run.load_model, lambda: loading.open_trained(run.path, '--run'):
+    with pytest.raises(errors.InputError, match=(
+        rf'checkpoint {steps} is damaged \(ckpt-{steps}.data-00000-of-00001: '
+        rf'.*\); it is at step {steps - 5} of {steps}; run its command again'
+    )) as e:
+      load()
+    assert str(tmp_path) in str(e.value) and '\n' not in str(e.value)

@@ -45,6 +45,9 @@ def test_a_run_can_be_claimed_again(tmp_path):
     'task.validation_data.global_batch_size=100', 'trainer.max_to_keep=5',
     'task.train_data.data_dir=elsewhere', 'trainer.steps_per_loop=3',
     'trainer.validation_interval=7', 'trainer.checkpoint_interval=7',
+    'trainer.recovery_max_trials=3', 'trainer.loss_upper_bound=7',
+    'trainer.recovery_learning_rate_factor=0.1',
+    'trainer.recovery_begin_steps=7',
 ])
 def test_what_does_not_change_the_weights_may_change(text, tmp_path):
   runs.claim_run(str(tmp_path), _config())

@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake: one line that says what to do."""
+"""What the commands print in one line: mistakes, and numbers gone bad."""
 
 from __future__ import annotations
 
@@ -39,3 +39,26 @@ def nearest(name: str, names: Sequence[str]) -> str:
   """Returns a question about the most similar of some names, if any is."""
   near = difflib.get_close_matches(name, names, 1, 0.5)
   return f'did you mean {near[0]!r}?' if near else ''
+
+
+class DivergedError(ArithmeticError):
+  """Training came to numbers that are infinite or none.
+
+  Attributes:
+    what: Which number of which run is bad.
+    step: The first training step, from 1 on, at which it is known to be; None
+      where this is about several runs.
+  """
+
+  def __init__(self, what: str, step: int | None = None, then: str = ''):
+    """Builds the message `WHAT at step STEP; THEN`.
+
+    Args:
+      what: See the class.
+      step: See the class.
+      then: What comes of it.
+    """
+    self.what = what
+    self.step = step
+    place = '' if step is None else f' at step {step}'
+    super().__init__(f'{what}{place}' + (f'; {then}' if then else ''))

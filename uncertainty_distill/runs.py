@@ -9,10 +9,10 @@ number is their step, TensorBoard's event files in `train/`, `clean/` and
 from __future__ import annotations
 
 import os
-import re
 
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import checkpoints
 from uncertainty_distill import configs
 from uncertainty_distill import files
 from uncertainty_distill import modeling
@@ -36,26 +36,39 @@ class RunFolder:
 
   @property
   def checkpoint(self) -> str | None:
-    """The newest checkpoint's path prefix, or None."""
-    return tf.train.latest_checkpoint(self.path)
+    """The path prefix of the newest checkpoint that is whole, or None."""
+    return checkpoints.find(self.path).prefix
 
   @property
   def step(self) -> int:
-    """The newest checkpoint's global step; 0 without one."""
-    match = re.search(r'-(\d+)$', self.checkpoint or '')
-    return int(match.group(1)) if match else 0
+    """The global step of this checkpoint; 0 without one."""
+    return checkpoints.find(self.path).step
 
   @property
   def is_complete(self) -> bool:
     """Whether training has come to its end."""
     return self.step >= self.config.trainer.train_steps
 
+  @property
+  def state(self) -> str:
+    """Says how far training is, and what is damaged, if anything is."""
+    found = checkpoints.find(self.path)
+    steps = self.config.trainer.train_steps
+    text = f'it is at step {found.step} of {steps}; run its command again'
+    return '; '.join([*map(str, found.damages[:1]), text])
+
   def load_model(self) -> tf_keras.Model:
     """Rebuilds the model with the weights of the newest checkpoint.
 
     Raises:
-      InputError: If there is no checkpoint, or it is of another model.
+      InputError: If there is no checkpoint, or it is damaged, or of another
+        model. Older weights than those asked for are never taken.
     """
+    if checkpoints.find(self.path).damages and not self.is_complete:
+      raise InputError(
+          'run folder', self.path, 'one whose newest checkpoint can be read',
+          self.state,
+      )
     if self.checkpoint is None:
       raise InputError(
           'run folder', self.path, 'one with a checkpoint', 'train it first'
@@ -130,7 +143,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
           '--model_dir', path, f'a new folder: this one belongs to a run with '
           f'{name}={old!r}, not {new!r}', 'choose another folder, or remove it'
       )
-  elif tf.train.latest_checkpoint(path):
+  elif checkpoints.steps(path):
     # Training would go on from weights of who knows what.
     raise InputError(
         '--model_dir', path, f'a new folder: this one has checkpoints but no '

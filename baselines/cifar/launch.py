@@ -29,6 +29,7 @@ from absl import logging
 from uncertainty_distill import configs
 from uncertainty_distill import files
 from uncertainty_distill import train_lib
+from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.errors import InputError
 import tensorflow as tf
 # pylint: enable=g-import-not-at-top
@@ -170,6 +171,8 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main()
     except InputError as error:
       sys.exit(_fail(f'error: {error}', 2))
+    except DivergedError as error:
+      sys.exit(_fail(f'error: {error}', 1))
     except OSError as error:
       if not files.is_remote(error.filename or ''):
         raise

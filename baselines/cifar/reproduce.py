@@ -13,6 +13,7 @@ from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import studies
 from uncertainty_distill import workers
+from uncertainty_distill.errors import DivergedError
 
 _STUDY = flags.DEFINE_string('study', None, 'The YAML file of the study.')
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -47,6 +48,11 @@ def main():
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
     endings.say_where(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
+  if outcome.lacking:
+    raise DivergedError(
+        f'the tables are without {"; ".join(outcome.lacking)}: its training '
+        'diverged, as said above'
+    )
 
 
 if __name__ == '__main__':

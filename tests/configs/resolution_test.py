@@ -67,7 +67,11 @@ def _resolved(text, steps_per_loop=100):
     # Orbit would evaluate for ever.
     ('trainer.validation_interval=-1', 'interval: got -1, wants at least 0'),
     ('trainer.validation_steps=0', 'steps: got 0, wants at least 1, or -1'),
-    ('trainer.max_to_keep=0', 'max_to_keep: got 0, wants at least 1'),
+    ('trainer.max_to_keep=1', 'max_to_keep: got 1, wants at least 2'),
+    ('trainer.recovery_max_trials=-1', 'got -1, wants at least 0'),
+    ('trainer.recovery_learning_rate_factor=0', 'factor: got 0, wants more'),
+    ('trainer.loss_upper_bound=0', 'bound: got 0, wants more than 0'),
+    ('trainer.recovery_begin_steps=-1', 'got -1, wants at least 0'),
     ('trainer.summary_interval=150', 'a multiple of the 100 steps'),
     ('runtime.mixed_precision_dtype=float16', 'wants float32 or bfloat16'),
     ('teacher.ensemble_size=0', 'teacher.ensemble_size: got 0'),

@@ -28,10 +28,8 @@ def test_run_0_has_the_teachers_ordinary_values():
   ))
   run = configs.search_run(configs.default_run(config), 0, 757)
   member = configs.member_config(config)
-  assert (run.task.train_data.held_out_fraction, run.trainer.max_to_keep) == (
-      0.05, 1)
+  assert run.task.train_data.held_out_fraction == 0.05
   run.task.train_data.held_out_fraction = 0.01
-  run.trainer.max_to_keep = member.trainer.max_to_keep
   assert run == member
   assert (run.task.l2, run.task.block_l2) == (config.teacher.l2, ())
   assert run.task.objective.label_smoothing == 0.03

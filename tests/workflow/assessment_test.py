@@ -143,7 +143,9 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
 
 
-def test_unreadable_results_are_made_again(paths, tmp_path, evaluated):
+def test_unreadable_results_are_made_again(
+    paths, tmp_path, evaluated, capsys
+):
   directory = tmp_path / 'report'
   systems = [workflow.System('single', 0, (paths[0],))]
   for file, content in (
@@ -154,6 +156,21 @@ def test_unreadable_results_are_made_again(paths, tmp_path, evaluated):
     (directory / file).write_text(content)
     workflow.assess(systems, _config(), _CPU, str(directory), 'Title')
     assert evaluated.pop() == ['single'] and not evaluated
+    said = capsys.readouterr().err
+    assert (f'{directory / file} is damaged (' in said) == bool(content)
+  for file in 'results.json', 'systems.json':
+    # Still JSON, with one digit of a number changed.
+    text = (directory / file).read_text()
+    place = text.index('"parameters": ' if 'sys' in file else '"nll": ') + 15
+    digit = '1' if text[place] != '1' else '2'
+    changed = text[:place] + digit + text[place + 1:]
+    json.loads(changed)
+    (directory / file).write_text(changed)
+    workflow.assess(systems, _config(), _CPU, str(directory), 'Title')
+    assert evaluated.pop() == ['single'] and not evaluated
+    assert f'{directory / file} is damaged (its SHA' in capsys.readouterr().err
+  workflow.assess(systems, _config(), _CPU, str(directory), 'Title')
+  assert not evaluated and not capsys.readouterr().err
   kept = json.loads((directory / 'systems.json').read_text())
   assert kept['single/0']['members'] == 1
 

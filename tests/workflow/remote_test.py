@@ -20,7 +20,7 @@ from uncertainty_distill.errors import InputError
 _ROOT = 'ram://remote_test'
 _TEXT = (
     'trainer.train_steps=2,trainer.steps_per_loop=1,'
-    'trainer.checkpoint_interval=1,trainer.max_to_keep=1,'
+    'trainer.checkpoint_interval=1,trainer.max_to_keep=2,'
     'teacher.ensemble_size=1,task.model.ensemble_size=2,'
     'task.train_data.num_examples=64,task.validation_data.num_examples=40,'
     'evaluation.corruptions=[contrast],evaluation.severities=[5]'

@@ -150,6 +150,14 @@ class TrainerConfig(cfg.TrainerConfig):
     warmup_epochs: The learning rate rises linearly from 0 over them.
     decay_fractions: Where the learning rate falls, in fractions of training.
     decay_rate: The factor by which it falls.
+    recovery_max_trials: How often in a run, when numbers turn infinite or none,
+      to go back to the last checkpoint and on with a lower learning rate; 0
+      stops instead.
+    recovery_learning_rate_factor: By which the learning rate is multiplied
+      each time.
+    loss_upper_bound: A mean loss above it counts as infinite.
+    recovery_begin_steps: From which step on it does.
+    max_to_keep: Checkpoints; the older ones are for when the newest is damaged.
   """
 
   epochs: float = 250.0
@@ -163,6 +171,7 @@ class TrainerConfig(cfg.TrainerConfig):
   checkpoint_interval: int = 0
   validation_interval: int = 0
   max_to_keep: int = 2
+  recovery_learning_rate_factor: float = 0.5
   validation_summary_subdir: str = 'clean'
 
 

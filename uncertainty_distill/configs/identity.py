@@ -18,7 +18,7 @@ _PATHS = (
 )
 
 # What may differ when a folder's run is taken up again: where it runs, how
-# often it reports, and on what it is evaluated.
+# often it reports, on what it is evaluated, and what is done if it diverges.
 _NOT_IDENTITY = (
     ('runtime',),
     ('evaluation',),
@@ -31,6 +31,10 @@ _NOT_IDENTITY = (
     ('trainer', 'checkpoint_interval'),
     ('trainer', 'validation_interval'),
     ('trainer', 'max_to_keep'),
+    ('trainer', 'recovery_max_trials'),
+    ('trainer', 'recovery_learning_rate_factor'),
+    ('trainer', 'loss_upper_bound'),
+    ('trainer', 'recovery_begin_steps'),
 )
 
 

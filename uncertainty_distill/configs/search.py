@@ -26,8 +26,6 @@ def default_run(config: ExperimentConfig) -> ExperimentConfig:
   run = member_config(config)
   share = config.teacher.search.held_out_fraction
   run.task.train_data.held_out_fraction = share
-  # There are many runs, and only their last checkpoints count.
-  run.trainer.max_to_keep = 1
   return run
 
 

@@ -73,7 +73,13 @@ _RANGES = {
     'trainer.validation_interval': _NOT_NEGATIVE,
     'trainer.validation_steps': (
         lambda x: x == -1 or x >= 1, 'at least 1, or -1 for all'),
-    'trainer.max_to_keep': _AT_LEAST_1,
+    'trainer.max_to_keep': (
+        lambda x: x >= 2, 'at least 2, or a damaged one costs all of them'),
+    'trainer.recovery_max_trials': _NOT_NEGATIVE,
+    'trainer.recovery_learning_rate_factor': (
+        lambda x: 0 < x <= 1, 'more than 0, at most 1'),
+    'trainer.loss_upper_bound': _POSITIVE,
+    'trainer.recovery_begin_steps': _NOT_NEGATIVE,
     'runtime.mixed_precision_dtype': (
         lambda x: x in (None, 'float32', 'bfloat16'), 'float32 or bfloat16'),
     'teacher.ensemble_size': _AT_LEAST_1,

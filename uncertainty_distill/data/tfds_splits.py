@@ -32,16 +32,46 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
   Args:
     builder: That of a dataset that TFDS has prepared.
     split: Its name.
+
+  Raises:
+    InputError: If a file of it is damaged.
   """
   import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
 
-  whole = builder.as_dataset(
-      split=split,
-      batch_size=-1,
-      shuffle_files=False,
-      read_config=tfds.ReadConfig(interleave_cycle_length=1),
-  )
+  try:
+    whole = builder.as_dataset(
+        split=split,
+        batch_size=-1,
+        shuffle_files=False,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+    )
+  except Exception as error:  # Of many types, and none names the file.
+    path, reason = _damaged_file(builder, split) or ('', '')
+    if not path:
+      raise
+    raise InputError(
+        'data_dir', path, 'the file as TFDS wrote it',
+        f'remove {os.path.dirname(path)} and prepare it again ({reason})',
+    ) from error
   return {name: feature.numpy() for name, feature in whole.items()}
+
+
+def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
+  """Returns the first file of a split that is not whole, and what is wrong."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+
+  info = builder.info.splits[split]
+  if getattr(builder.info.file_format, 'value', 'tfrecord') != 'tfrecord':
+    return None
+  for path, wanted in zip(info.filepaths, info.shard_lengths):
+    try:
+      # Each record has a checksum, which is looked at here.
+      found = sum(1 for _ in tf.data.TFRecordDataset(os.fspath(path)))
+    except tf.errors.OpError as error:
+      return os.fspath(path), error.message.splitlines()[0][:200]
+    if found != wanted:
+      return os.fspath(path), f'{found} records instead of {wanted}'
+  return None
 
 
 def read_published(
@@ -73,6 +103,8 @@ def read_published(
         urllib.request.urlopen(url, timeout=10).close()
     builder.download_and_prepare()
     whole = read_split(builder, split)
+  except InputError:
+    raise
   except Exception as error:  # Whatever the network or the disk came up with.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     raise InputError(

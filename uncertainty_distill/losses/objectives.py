@@ -150,10 +150,17 @@ def _tempered_log_probs(
         "the student's examples and classes, [B,K] = "
         f'{student.shape.as_list()[1:]}',
     )
-  return (
-      tf.nn.log_softmax(student / temperature),
-      tf.nn.log_softmax(teacher / temperature),
-  )
+  return _tempered(student, temperature), _tempered(teacher, temperature)
+
+
+def _tempered(logits: tf.Tensor, temperature: float) -> tf.Tensor:
+  """The log_probs of logits [...,K] at a temperature."""
+  if temperature != 1.0:
+    # First the difference: of two large quotients it would be that of their
+    # last digits.
+    largest = tf.reduce_max(logits, axis=-1, keepdims=True)
+    logits = (logits - tf.stop_gradient(largest)) / temperature
+  return tf.nn.log_softmax(logits)
 
 
 def _as_float32(name: str, logits: tf.Tensor) -> tf.Tensor:

@@ -9,9 +9,11 @@ from uncertainty_distill.metrics.examples import example_scores
 from uncertainty_distill.metrics.statistics import ClassificationStatistics
 from uncertainty_distill.metrics.statistics import figures
 from uncertainty_distill.metrics.statistics import sufficient_statistics
+from uncertainty_distill.metrics.watched_mean import WatchedMean
 
 __all__ = [
     'ClassificationStatistics',
+    'WatchedMean',
     'diversity',
     'example_scores',
     'figures',

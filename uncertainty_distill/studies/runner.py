@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 
 import tensorflow as tf
 from uncertainty_distill import runs
 from uncertainty_distill import train_lib
 from uncertainty_distill import workers
 from uncertainty_distill import workflow
+from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.studies.report import write_study_report
 from uncertainty_distill.studies.spec import Study
 
@@ -23,11 +25,14 @@ class Outcome:
       paper's, or else the one over all systems and seeds.
     directory: Of the report.
     saved_model: The exported system's SavedModel; empty for none.
+    lacking: The systems and seeds that are missing, because their training
+      diverged, or their teacher's.
   """
 
   tables: tuple[str, ...]
   directory: str
   saved_model: str
+  lacking: tuple[str, ...] = ()
 
 
 def run_study(
@@ -46,35 +51,37 @@ def run_study(
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
+    DivergedError: If nothing is left, since all training diverged.
     KeyboardInterrupt: The same call goes on from there.
   """
   check_study(study, strategy)
   if workers.is_chief(strategy):
     runs.make_writable(directory, '--output_dir')
-  teachers = {}
-  for label in study.teachers:
-    teachers[label] = study.given_teacher(label) or tuple(
-        train_lib.train_teacher(
-            study.teacher_config(label), os.path.join(directory, label),
-            strategy, evaluate=False,
-        )
-    )
+  teachers, lacking = _train_teachers(study, directory, strategy)
+  # Curves on the test set are for those that a figure shows them of.
   curves = {
       label for figure in (whole or study).figures.values()
       if figure.kind == 'learning_curves' for label in figure.systems
   }
   for label in study.systems:
     for seed in study.seeds:
-      # Curves on the test set are for those that a figure shows them of.
-      _train(study, label, seed, teachers, directory, strategy, label in curves)
+      try:
+        _train(
+            study, label, seed, teachers, directory, strategy, label in curves
+        )
+      except DivergedError as error:
+        _say(error, strategy)
+        lacking.append(f'{label}, seed {seed}')
   systems = trained_systems(whole or study, directory, teachers)
+  if not systems:
+    raise DivergedError('nothing is left to evaluate: all training diverged')
   table = workflow.assess(
       systems, train_lib.resolve(study.config), strategy, directory,
       study.title,
   )
   saved_model = ''
-  if study.export:
-    run = run_path(directory, study.export, study.seeds[0])
+  run = run_path(directory, study.export, study.seeds[0])
+  if study.export and _is_complete(run):
     saved_model = os.path.join(directory, workflow.SAVED_MODEL)
     if workers.is_chief(strategy):
       workflow.export([run], saved_model)
@@ -82,7 +89,33 @@ def run_study(
   if workers.is_chief(strategy):
     of_tables = write_study_report(whole or study, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
-  return Outcome(tuple(sections or [table]), directory, saved_model)
+  return Outcome(
+      tuple(sections or [table]), directory, saved_model, tuple(lacking)
+  )
+
+
+def _train_teachers(
+    study: Study, directory: str, strategy: tf.distribute.Strategy
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+  """Returns the teachers' run folders, and the labels of those that diverged."""
+  teachers, lacking = {}, []
+  for label in study.teachers:
+    try:
+      teachers[label] = study.given_teacher(label) or tuple(
+          train_lib.train_teacher(
+              study.teacher_config(label), os.path.join(directory, label),
+              strategy, evaluate=False,
+          )
+      )
+    except DivergedError as error:
+      _say(error, strategy)
+      lacking.append(label)
+  return teachers, lacking
+
+
+def _say(error: DivergedError, strategy: tf.distribute.Strategy) -> None:
+  if workers.is_chief(strategy):
+    print(f'\n{error}; the study goes on without it', file=sys.stderr)
 
 
 def run_path(directory: str, label: str, seed: int) -> str:
@@ -153,6 +186,8 @@ def _train(
     evaluate: bool,
 ) -> None:
   """Trains one system, with its teacher or without."""
+  if study.needs_teacher(label) and study.teacher_of[label] not in teachers:
+    raise DivergedError(f'{label}, seed {seed}: its teacher diverged')
   config = study.system_config(label, seed)
   task = config.task
   teacher = teachers.get(study.teacher_of[label], ())

@@ -121,7 +121,7 @@ class ClassificationTask(base_task.Task):
     if not training:
       return [statistics]
     names = terms_lib.term_names(self.task_config)
-    return [statistics] + [tf_keras.metrics.Mean(name) for name in names]
+    return [statistics] + [metrics_lib.WatchedMean(name) for name in names]
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert

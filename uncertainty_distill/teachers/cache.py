@@ -78,6 +78,7 @@ class LogitsCache:
     self.path = os.path.join(directory, self._fingerprint)
     self.shape: tuple[int, ...] = ()
     self._whole: set[int] = set()
+    self._damaged: set[str] = set()
     self._read_manifest()
 
   @property
@@ -88,8 +89,10 @@ class LogitsCache:
   def missing(self, views: Sequence[int]) -> list[int]:
     """Returns those of the views that are still to be made.
 
+    One whose file is not what was once written is made again.
+
     Raises:
-      InputError: If a file is not what was once written.
+      InputError: If the manifest is not what was once written.
     """
     checksums = self._read_manifest()
     for view in views:
@@ -194,7 +197,7 @@ class LogitsCache:
     return checksums
 
   def _is_whole(self, path: str, checksum: str) -> bool:
-    """Tells whether a view is there; raises an InputError if it is damaged."""
+    """Tells whether a view is there as it was written; says if it is not."""
     try:
       values = np.load(path, mmap_mode='r', allow_pickle=False)
       whole = (
@@ -206,9 +209,11 @@ class LogitsCache:
       return False
     except (OSError, ValueError, EOFError, AttributeError):
       whole = False
-    if not whole:
-      raise InputError(
-          _ARGUMENT, path, f'float16 {list(self.shape)}, as it was written',
-          'remove this file, which is then made again',
+    if not whole and path not in self._damaged:
+      self._damaged.add(path)
+      print(
+          f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
+          f'{list(self.shape)} that was written; it is made again',
+          file=sys.stderr,
       )
-    return True
+    return whole

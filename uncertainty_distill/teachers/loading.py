@@ -53,9 +53,7 @@ def open_trained(path: str, argument: str) -> runs.RunFolder:
   run = runs.open_run(path, argument)
   if not run.is_complete:
     raise InputError(
-        argument, path, 'a run that was trained to its end',
-        f'it is at step {run.step} of {run.config.trainer.train_steps}; '
-        'run its command again',
+        argument, path, 'a run that was trained to its end', run.state
     )
   return run
 

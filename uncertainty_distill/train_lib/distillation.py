@@ -32,12 +32,15 @@ def trained_teacher(
     config: As `train_teacher` took it.
     directory: Likewise.
   """
-  for path in teacher_runs(config, directory):
+  if config.teacher.search.num_runs:
+    # Of the runs that were not chosen, some may have diverged.
+    paths = search.chosen(config, directory)
+  else:
+    paths = member_paths(directory, config.teacher.ensemble_size)
+  for path in paths:
     if not runs.is_run(path) or not runs.open_run(path, 'teacher').is_complete:
       return []
-  if config.teacher.search.num_runs:
-    return search.chosen(config, directory)
-  return member_paths(directory, config.teacher.ensemble_size)
+  return paths
 
 
 def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
@@ -72,6 +75,7 @@ def train_teacher(
 
   Raises:
     InputError: If the configuration or a folder is wrong.
+    DivergedError: If a member diverges; a search goes on without that run.
   """
   if config.task.objective.teacher_cache:
     # Now rather than when the teacher is trained.

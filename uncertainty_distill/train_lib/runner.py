@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import tempfile
 from typing import Any
@@ -11,6 +12,7 @@ from official.modeling import performance
 import orbit
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import checkpoints
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import files
@@ -19,6 +21,7 @@ from uncertainty_distill import runs
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill.train_lib import recovery
 from uncertainty_distill.train_lib import stored_teacher
 from uncertainty_distill.train_lib import summaries
 from uncertainty_distill.train_lib.trainer import Trainer
@@ -66,6 +69,7 @@ def train(
   Raises:
     InputError: If the configuration, the folder, the teacher or its cache is
       wrong.
+    DivergedError: If numbers go bad more often than the configuration allows.
     KeyboardInterrupt: After saving a checkpoint, unless there are several
       workers, which save together or not at all.
   """
@@ -80,11 +84,26 @@ def train(
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
-  trainer = _build_trainer(config, strategy, stored_logits, evaluate)
+  recovery.train(
+      run, config.trainer, strategy, lambda rate_factor: _attempt(
+          config, run, strategy, stored_logits, evaluate, label, rate_factor
+      ),
+  )
+  return run
+
+
+def _attempt(
+    config, run, strategy, stored_logits, evaluate, label, rate_factor
+) -> None:
+  """Trains from the newest checkpoint to the end, if all goes well."""
+  trainer = _build_trainer(
+      config, strategy, stored_logits, evaluate, rate_factor
+  )
   is_chief = workers.is_chief(strategy)
   if is_chief:
     # Not before the teacher has proved to fit: a mistake leaves no folder.
-    runs.claim_run(model_dir, config)
+    runs.claim_run(run.path, config)
+    checkpoints.settle(run.path)
     if run.step == 0:
       summaries.write_hyperparameters(run.path, config)
   bar = progress.progress_bar(
@@ -100,10 +119,11 @@ def train(
   workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.
   performance.set_mixed_precision_policy('float32')
-  return run
 
 
-def _build_trainer(config, strategy, stored_logits, evaluate) -> Trainer:
+def _build_trainer(
+    config, strategy, stored_logits, evaluate, rate_factor
+) -> Trainer:
   """Builds all that is trained, from the seed alone."""
   tf_keras.backend.clear_session()
   tf_keras.utils.set_random_seed(config.task.seed)
@@ -113,8 +133,8 @@ def _build_trainer(config, strategy, stored_logits, evaluate) -> Trainer:
   with strategy.scope():
     task = ClassificationTask(config.task, stored_logits)
     model = task.build_model()
-    optimizer = task.create_optimizer(
-        config.trainer.optimizer_config, config.runtime
+    optimizer = recovery.build_optimizer(
+        config.trainer.optimizer_config, rate_factor
     )
     return Trainer(config, task, model, optimizer, evaluate)
 
@@ -135,7 +155,7 @@ def _run(config, run, strategy, trainer, evaluate, bar, scratch) -> None:
       else:
         controller.train(config.trainer.train_steps)
   except KeyboardInterrupt:
-    if workers.count(strategy) == 1:
+    if workers.count(strategy) == 1 and trainer.has_finite_weights():
       controller.save_checkpoint()
     raise
 
@@ -160,11 +180,14 @@ def _controller(
     )
     bar.update(int(trainer.global_step.numpy()) - bar.n)
 
+  # Its own recovery would come before ours.
+  params = copy.deepcopy(config)
+  params.trainer.recovery_max_trials = -1
   return WorkerRunner(
       strategy,
       trainer.task,
       'train_and_eval' if evaluate else 'train',
-      config,
+      params,
       run.path,
       save_summary=is_chief,
       trainer=trainer,

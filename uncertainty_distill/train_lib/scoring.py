@@ -7,6 +7,9 @@ An `.npz` file beside each run of a search, read without pickle:
   labels       int32 [N], theirs
   checkpoint   text: the SHA-256 of the index of the checkpoint that was scored,
                which holds the checksums of its weights
+
+Of a run that diverged all log_probs are NaN, and the text says after how many
+roll-backs it was given up.
 """
 
 from __future__ import annotations
@@ -47,6 +50,35 @@ def score(
   if _is_whole(path, held_out, checkpoint):
     return
   log_probs = _log_probs(run, held_out, global_batch_size, strategy)
+  _write(path, log_probs, held_out, checkpoint)
+
+
+def note_divergence(
+    held_out: data.ImageDataset, path: str, rollbacks: int
+) -> None:
+  """Writes that a run diverged; the arguments are as for `has_diverged`."""
+  shape = len(held_out.labels), held_out.spec.num_classes
+  _write(path, np.full(shape, np.nan, np.float32), held_out, _given_up(rollbacks))
+
+
+def has_diverged(
+    held_out: data.ImageDataset, path: str, rollbacks: int
+) -> bool:
+  """Tells whether a run is known to diverge.
+
+  Args:
+    held_out: N examples.
+    path: Of the `.npz` file.
+    rollbacks: How many it may make.
+  """
+  return _is_whole(path, held_out, _given_up(rollbacks))
+
+
+def _given_up(rollbacks):
+  return f'none: diverged after {rollbacks} roll-backs'
+
+
+def _write(path, log_probs, held_out, checkpoint):
   buffer = io.BytesIO()
   np.savez(
       buffer, log_probs=log_probs, labels=held_out.labels, checkpoint=checkpoint

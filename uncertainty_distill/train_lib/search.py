@@ -37,6 +37,7 @@ from uncertainty_distill import files
 from uncertainty_distill import runs
 from uncertainty_distill import tasks
 from uncertainty_distill import workers
+from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.train_lib import runner
 from uncertainty_distill.train_lib import scoring
 from uncertainty_distill.train_lib import selection
@@ -108,8 +109,9 @@ def search(
   log_probs = []
   for index, (path, experiment) in enumerate(experiments.items()):
     label = f'search run {index + 1} of {len(experiments)}'
-    run = runner.train(experiment, path, strategy, evaluate, label)
-    log_probs.append(_score(run, held_out, strategy))
+    log_probs.append(
+        _train(experiment, path, held_out, strategy, evaluate, label)
+    )
   selected = selection.select(
       np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
   )
@@ -141,6 +143,32 @@ def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
 def _plain(values: Mapping[str, Any]) -> Any:
   """Returns the values as JSON gives them back."""
   return json.loads(json.dumps(values))
+
+
+def _train(
+    experiment: configs.ExperimentConfig,
+    path: str,
+    held_out: data.ImageDataset,
+    strategy: tf.distribute.Strategy,
+    evaluate: bool,
+    label: str,
+) -> np.ndarray:
+  """Trains one run; returns its log_probs [N, K] of the held-out examples.
+
+  Those of a run that diverges are NaN, the worst there is; it is not trained
+  again when the search is taken up.
+  """
+  scores, rollbacks = f'{path}.npz', experiment.trainer.recovery_max_trials
+  if not scoring.has_diverged(held_out, scores, rollbacks):
+    try:
+      run = runner.train(experiment, path, strategy, evaluate, label)
+      return _score(run, held_out, strategy)
+    except DivergedError as error:
+      if workers.is_chief(strategy):
+        print(f'\n{error}; the search goes on without it', file=sys.stderr)
+        scoring.note_divergence(held_out, scores, rollbacks)
+  workers.wait(strategy)
+  return scoring.read_log_probs(scores)
 
 
 def _score(

@@ -7,7 +7,10 @@ from typing import Any
 from official.core import base_trainer
 from official.core import train_lib
 import tensorflow as tf
+from uncertainty_distill import metrics
 from uncertainty_distill import workers
+from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.train_lib import finite
 
 
 class Trainer(base_trainer.Trainer):
@@ -27,6 +30,8 @@ class Trainer(base_trainer.Trainer):
         evaluate=evaluate,
         train_dataset=tf.data.Dataset.range(0),
     )
+    self._train_loss = metrics.WatchedMean('training_loss')
+    self._check_weights = tf.function(self._finite_weights, autograph=False)
 
   def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
     """Returns the batches of all replicas; see `base_trainer.Trainer`.
@@ -43,6 +48,7 @@ class Trainer(base_trainer.Trainer):
 
   def train_loop_begin(self):
     super().train_loop_begin()
+    self._loop_start = int(self.global_step.numpy())
     if self._train_iter is None:
       self._train_iter = iter(
           self.distribute_dataset(
@@ -53,10 +59,43 @@ class Trainer(base_trainer.Trainer):
       )
 
   def train_loop_end(self):
-    return _flat(super().train_loop_end())
+    places = {
+        metric.name: metric.first_bad(self.strategy)
+        for metric in (*self.train_metrics, self.train_loss)
+        if isinstance(metric, metrics.WatchedMean)
+    }
+    logs = _flat(super().train_loop_end())
+    self._check(logs, places)
+    return logs
 
   def eval_end(self, aggregated_logs=None):
-    return _flat(super().eval_end(aggregated_logs))
+    logs = _flat(super().eval_end(aggregated_logs))
+    finite.check_evaluation(logs, int(self.global_step.numpy()))
+    return logs
+
+  def _check(self, logs, places):
+    """Raises a DivergedError before bad weights can be saved."""
+    config, step = self.config.trainer, int(self.global_step.numpy())
+    finite.check_loop(logs, places, self._loop_start, step, self.strategy)
+    finite.check_bound(
+        logs, step, config.loss_upper_bound, config.recovery_begin_steps
+    )
+    # The last step's update has not been computed with.
+    if not self.has_finite_weights():
+      raise DivergedError('the squares of the weights are not finite,', step)
+
+  def has_finite_weights(self) -> bool:
+    """Tells whether the weights may be saved."""
+    return bool(self._check_weights())
+
+  def _finite_weights(self):
+    # Those that all replicas have in common, and all workers. From weights
+    # that have no squares in float32, no training goes on.
+    weights = self.model.trainable_variables
+    parts = self.strategy.run(lambda: tf.reduce_all(
+        [tf.math.is_finite(tf.nn.l2_loss(weight)) for weight in weights]
+    ))
+    return tf.reduce_all(self.strategy.experimental_local_results(parts))
 
 
 class WorkerRunner(train_lib.OrbitExperimentRunner):

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 import os
+import sys
 
 import tensorflow as tf
+from uncertainty_distill import checksums
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
@@ -90,10 +92,10 @@ def _write_systems(
 ) -> None:
   """Notes what the results beside it were made from; see `_read_kept`."""
   entries = {
-      system.key: {
+      system.key: checksums.sealed({
           'made_from': made_from[system.key],
           **dataclasses.asdict(sizes[system.label]),
-      }
+      })
       # Of a teacher's stored predictions there may be no results.
       for system in systems if system.label in sizes
   }
@@ -106,18 +108,29 @@ def _read_kept(
     directory: str, made_from: Mapping[str, list[str]]
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
   """Returns the results that still hold, and the sizes of their systems."""
+  systems, figures = (
+      os.path.join(directory, name) for name in (SYSTEMS_FILE, RESULTS_FILE)
+  )
+  if not files.is_file(systems) or not files.is_file(figures):
+    return [], {}
+  path = systems
   try:
-    entries = json.loads(
-        files.read_text(os.path.join(directory, SYSTEMS_FILE))
-    )
-    results, _ = evaluation.read_json(os.path.join(directory, RESULTS_FILE))
+    entries = json.loads(files.read_text(systems))
+    for entry in entries.values():
+      checksums.check(entry, required=False)
     known = {
         key: evaluation.ModelSize(entry['members'], entry['parameters'])
         for key, entry in entries.items()
         if entry['made_from'] == made_from.get(key)
     }
-  except (OSError, ValueError, KeyError, TypeError, AttributeError):
-    return [], {}  # None yet, or unreadable: everything is made again.
+    path = figures
+    results, _ = evaluation.read_json(figures)
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    print(
+        f'{path} is damaged ({error.__cause__ or error}): all systems are '
+        'evaluated again', file=sys.stderr,
+    )
+    return [], {}
   return [
       r for r in results if System(r.model, r.seed, ()).key in known
   ], known

@@ -1,9 +1,11 @@
 """TFDS splits: published order, and its own CIFAR-10-C, prepared from files."""
 
+import shutil
 from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from uncertainty_distill import data
@@ -36,6 +38,38 @@ def prepare(name, downloaded, data_dir):
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
+
+
+def _cut_in_a_record(path):
+  path.write_bytes(path.read_bytes()[:-100])
+
+
+def _cut_between_records(path):
+  records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+  with tf.io.TFRecordWriter(str(path)) as writer:
+    for record in records[:-1]:
+      writer.write(record)
+
+
+def _flip_a_bit(path):
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 4
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize('damage, reason', [
+    (_cut_in_a_record, 'truncated record'),
+    (_cut_between_records, f'{NUMBER - 1} records instead of {NUMBER}'),
+    (_flip_a_bit, 'corrupted record'),
+])
+def test_a_damaged_file_of_tfds_is_named(damage, reason, prepared, tmp_path):
+  copy = shutil.copytree(prepared, tmp_path / 'tfds')
+  (path,) = (copy / 'cifar10').glob('*/cifar10-test.tfrecord*')
+  damage(path)
+  with pytest.raises(errors.InputError, match=reason) as caught:
+    tfds_splits.read_published('cifar10', 'test', str(copy))
+  assert str(caught.value).startswith(f"data_dir: got '{path}'")
+  assert '\n' not in str(caught.value)
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,51 @@
+"""What a command says when training diverges, and of what is damaged."""
+
+import os
+
+import running
+
+_TEXT = (
+    'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
+    'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
+    'trainer.checkpoint_interval=2,task.train_data.num_examples=128,'
+    'task.validation_data.num_examples=40,evaluation.corruptions=[],'
+)
+
+
+def _train(path, text=''):
+  return running.run(
+      'train', '--experiment=digits_wrn10_1', f'--model_dir={path}',
+      '--ensemble_size=1', f'--params_override={_TEXT}{text}',
+  )
+
+
+def test_training_that_diverges_ends_in_one_line(tmp_path):
+  done = _train(tmp_path / 'run', 'trainer.base_learning_rate=1e38')
+  assert done.returncode == 1
+  assert 'Traceback' not in done.stderr
+  (line,) = [l for l in done.stderr.splitlines() if 'not finite' in l]
+  assert line == done.stderr.splitlines()[-1]
+  assert line.startswith(f'error: {tmp_path}/run: ')
+  assert ' at step ' in line and 'initial state is kept' in line
+
+
+def test_a_damaged_checkpoint_costs_its_steps_alone(tmp_path):
+  path = tmp_path / 'run'
+  assert _train(path).returncode == 0
+  (data,) = path.glob('ckpt-4.data*')
+  whole = data.read_bytes()
+  os.truncate(data, 100)
+  evaluate = 'evaluate', f'--run={path}', f'--output_dir={tmp_path / "report"}'
+  refused = running.run(*evaluate)
+  assert refused.returncode == 2
+  (line,) = refused.stderr.strip().splitlines()
+  assert f'checkpoint 4 is damaged ({data.name}: ' in line
+  assert line.endswith('it is at step 2 of 4; run its command again')
+  mended = _train(path)
+  assert mended.returncode == 0
+  (line,) = [l for l in mended.stderr.splitlines() if 'damaged' in l]
+  assert line.startswith(f'{path}: checkpoint 4 is damaged ({data.name}: ')
+  assert line.endswith('): going on from 2, 2 steps are repeated')
+  # The very same weights, and the count of checkpoints beside them.
+  assert len(data.read_bytes()) == len(whole)
+  assert running.run(*evaluate).returncode == 0
