@@ -121,6 +121,6 @@ def test_a_teacher_that_is_not_trained_is_refused(tmp_path):
   damaged, _ = _run(tmp_path / 'damaged')
   with open(os.path.join(damaged, 'ckpt-3.index'), 'wb') as file:
     file.write(b'no checkpoint')
-  with pytest.raises(InputError, match='checkpoint that can be read') as caught:
+  with pytest.raises(InputError, match='checkpoint 3 is damaged') as caught:
     _described(damaged)
   assert '\n' not in str(caught.value)

@@ -75,7 +75,7 @@ def test_runs_are_those_drawn_and_their_scores_those_of_their_models(searched):
     run = runs.open_run(os.path.join(path, f'run_{index:03}'), '--run')
     assert run.is_complete and run.config == configs.search_run(
         default, index, 96)
-    assert len([n for n in os.listdir(run.path) if n.endswith('.index')]) == 1
+    assert len([n for n in os.listdir(run.path) if n.endswith('.index')]) == 2
     task = run.config.task
     assert entry['folder'] == f'run_{index:03}'
     assert tuple(entry['block_l2']) == task.block_l2

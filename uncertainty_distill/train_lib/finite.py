@@ -10,8 +10,9 @@ import tensorflow as tf
 from uncertainty_distill import workers
 from uncertainty_distill.errors import DivergedError
 
-# The total of the others, which says less than they do.
 _TOTAL = 'training_loss'
+# What follows from the terms of the loss, and says less than they do.
+_FOLLOWING = (_TOTAL, 'gradient_norm')
 _NONE = 2**62
 
 
@@ -44,7 +45,7 @@ def check_loop(
   first = min(places.values(), default=_NONE)
   first = workers.gather(strategy, first)[0]
   own = [name for name, place in places.items() if place == first]
-  names = [n for n in own if n != _TOTAL] or own or names
+  names = [n for n in own if n not in _FOLLOWING] or own or names
   _fail(names, stop if first == _NONE else start + first)
 
 
