@@ -40,7 +40,8 @@ def _folder(saved, tmp_path):
 
 
 def _file(folder, step, kind):
-  (name,) = [n for n in os.listdir(folder) if n.startswith(f'ckpt-{step}.{kind}')]
+  start = f'ckpt-{step}.{kind}'
+  (name,) = [name for name in os.listdir(folder) if name.startswith(start)]
   return os.path.join(folder, name)
 
 
@@ -83,7 +84,8 @@ def test_a_damaged_file_is_named_and_the_one_before_is_taken(
   assert (damaged.step, damaged.file) == (12, os.path.basename(path))
   checkpoints.settle(str(folder))
   said = capsys.readouterr().err
-  assert said.startswith(f'{folder}: checkpoint 12 is damaged ({damaged.file}: ')
+  start = f'{folder}: checkpoint 12 is damaged ({damaged.file}: '
+  assert said.startswith(start)
   assert said.endswith('): going on from 8, 4 steps are repeated\n')
   assert said.count('\n') == 1
   assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')

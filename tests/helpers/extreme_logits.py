@@ -43,8 +43,8 @@ def ensembles(draw, teacher=False):
     # The largest numbers of float16 are too large for bfloat16 to tell apart.
     return tf.cast(tf.constant(array), kind)
 
-  labels = draw(hnp.arrays(np.int32, examples, elements=st.integers(0, classes - 1)))
-  drawn = logits(members), labels
+  labels = hnp.arrays(np.int32, examples, elements=st.integers(0, classes - 1))
+  drawn = logits(members), draw(labels)
   return (*drawn, logits(draw(st.integers(1, 4)))) if teacher else drawn
 
 

@@ -151,7 +151,8 @@ def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
       f'{_EAGER}trainer.recovery_max_trials=2,'
       'trainer.recovery_learning_rate_factor=1'
   )
-  with pytest.raises(DivergedError, match='at step 11; after 2 roll-backs') as e:
+  message = 'at step 11; after 2 roll-backs'
+  with pytest.raises(DivergedError, match=message) as e:
     train_lib.train(config, path, one_device, False)
   run = runs.open_run(path, '--run')
   assert [r['back_to'] for r in _rollbacks(run)['rollbacks']] == [8, 4]

@@ -31,7 +31,8 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
   members = train_lib.train_teacher(config, path, one_device, False)
   assert [os.path.basename(member) for member in members] == ['run_000']
   said = capsys.readouterr().err
-  assert f'{path}/run_001: ' in said and '; the search goes on without it' in said
+  assert f'{path}/run_001: ' in said
+  assert '; the search goes on without it' in said
   with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
     text = file.read()
   healthy, diverged = json.loads(text)['runs']

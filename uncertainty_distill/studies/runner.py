@@ -63,15 +63,7 @@ def run_study(
       label for figure in (whole or study).figures.values()
       if figure.kind == 'learning_curves' for label in figure.systems
   }
-  for label in study.systems:
-    for seed in study.seeds:
-      try:
-        _train(
-            study, label, seed, teachers, directory, strategy, label in curves
-        )
-      except DivergedError as error:
-        _say(error, strategy)
-        lacking.append(f'{label}, seed {seed}')
+  lacking += _train_systems(study, directory, strategy, teachers, curves)
   systems = trained_systems(whole or study, directory, teachers)
   if not systems:
     raise DivergedError('nothing is left to evaluate: all training diverged')
@@ -97,7 +89,7 @@ def run_study(
 def _train_teachers(
     study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-  """Returns the teachers' run folders, and the labels of those that diverged."""
+  """Returns teachers' run folders, and the labels of those that diverged."""
   teachers, lacking = {}, []
   for label in study.teachers:
     try:
@@ -111,6 +103,27 @@ def _train_teachers(
       _say(error, strategy)
       lacking.append(label)
   return teachers, lacking
+
+
+def _train_systems(
+    study: Study,
+    directory: str,
+    strategy: tf.distribute.Strategy,
+    teachers: dict[str, tuple[str, ...]],
+    curves: set[str],
+) -> list[str]:
+  """Trains all systems; returns which of them diverged, and by which seeds."""
+  lacking = []
+  for label in study.systems:
+    for seed in study.seeds:
+      try:
+        _train(
+            study, label, seed, teachers, directory, strategy, label in curves
+        )
+      except DivergedError as error:
+        _say(error, strategy)
+        lacking.append(f'{label}, seed {seed}')
+  return lacking
 
 
 def _say(error: DivergedError, strategy: tf.distribute.Strategy) -> None:

@@ -58,7 +58,8 @@ def note_divergence(
 ) -> None:
   """Writes that a run diverged; the arguments are as for `has_diverged`."""
   shape = len(held_out.labels), held_out.spec.num_classes
-  _write(path, np.full(shape, np.nan, np.float32), held_out, _given_up(rollbacks))
+  nothing = np.full(shape, np.nan, np.float32)
+  _write(path, nothing, held_out, _given_up(rollbacks))
 
 
 def has_diverged(
