@@ -44,7 +44,8 @@ MAY_IMPORT = {
     ),
 }
 BASE_MODULES = (
-    '__init__', 'archives', 'deferred', 'errors', 'files', 'progress', 'workers'
+    '__init__', 'archives', 'deferred', 'disk', 'errors', 'files',
+    'interrupts', 'locks', 'progress', 'workers',
 )
 
 # Who alone may import what from outside the package.

@@ -14,11 +14,14 @@ import tf_keras
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import files
+from uncertainty_distill import interrupts
+from uncertainty_distill import locks
 from uncertainty_distill import progress
 from uncertainty_distill import runs
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill.train_lib import schedule
 from uncertainty_distill.train_lib import stored_teacher
 from uncertainty_distill.train_lib import summaries
 from uncertainty_distill.train_lib.trainer import Trainer
@@ -70,32 +73,22 @@ def train(
       workers, which save together or not at all.
   """
   run = runs.match_run(model_dir, config)
+  # Before the workers meet: after that the chief may write.
+  is_complete, evaluation_due = run.is_complete, run.evaluation_due
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
         '--model_dir', model_dir, 'a folder that all workers share',
         f'they find checkpoints of steps {steps} in it',
     )
-  if run.is_complete:
+  if is_complete:
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
   trainer = _build_trainer(config, strategy, stored_logits, evaluate)
-  is_chief = workers.is_chief(strategy)
-  if is_chief:
-    # Not before the teacher has proved to fit: a mistake leaves no folder.
-    runs.claim_run(model_dir, config)
-    if run.step == 0:
-      summaries.write_hyperparameters(run.path, config)
-  bar = progress.progress_bar(
-      config.trainer.train_steps, label, 'step', run.step, is_chief
-  )
-  file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
-  scratch = tempfile.TemporaryDirectory()
-  with bar, files.open_log(file) as log, scratch:
-    # Orbit prints its own account of each loop; it goes to the log.
-    with contextlib.redirect_stdout(log):
-      _run(config, run, strategy, trainer, evaluate, bar, scratch.name)
+  # Not before the teacher has proved to fit: a mistake leaves no folder.
+  with locks.hold(model_dir, '--model_dir', workers.is_chief(strategy)):
+    _train(config, run, strategy, trainer, evaluation_due, evaluate, label)
   # Another worker must not look for what the chief has not written yet.
   workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.
@@ -119,21 +112,37 @@ def _build_trainer(config, strategy, stored_logits, evaluate) -> Trainer:
     return Trainer(config, task, model, optimizer, evaluate)
 
 
-def _run(config, run, strategy, trainer, evaluate, bar, scratch) -> None:
-  """Trains to the end; saves a checkpoint when interrupted."""
-  controller = _controller(
-      config, run, strategy, trainer, evaluate, bar, scratch
+def _train(
+    config, run, strategy, trainer, evaluation_due, evaluate, label
+) -> None:
+  """Trains in a folder that is this process's own."""
+  is_chief = workers.is_chief(strategy)
+  if is_chief:
+    runs.claim_run(run.path, config)
+    if run.step == 0:
+      summaries.write_hyperparameters(run.path, config)
+  bar = progress.progress_bar(
+      config.trainer.train_steps, label, 'step', run.step, is_chief
   )
+  file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
+  scratch = tempfile.TemporaryDirectory()
+  with bar, files.open_log(file) as log, scratch:
+    # Orbit prints its own account of each loop; it goes to the log.
+    with contextlib.redirect_stdout(log):
+      controller = _controller(
+          config, run, strategy, trainer, evaluate, bar, scratch.name
+      )
+      _run(config, run, strategy, controller, evaluation_due, evaluate)
+
+
+def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
+  """Trains to the end; saves a checkpoint when interrupted."""
   try:
     with strategy.scope():
-      if evaluate:
-        controller.train_and_evaluate(
-            config.trainer.train_steps,
-            config.trainer.validation_steps,
-            config.trainer.validation_interval,
-        )
-      else:
-        controller.train(config.trainer.train_steps)
+      schedule.train(
+          controller, config, run, evaluation_due, evaluate,
+          workers.is_chief(strategy),
+      )
   except KeyboardInterrupt:
     if workers.count(strategy) == 1:
       controller.save_checkpoint()
@@ -153,6 +162,7 @@ def _controller(
   )
 
   def show(output: dict[str, Any]):
+    interrupts.check()
     bar.set_postfix(
         loss=f'{float(output["training_loss"]):.3f}',
         accuracy=f'{float(output["accuracy"]):.3f}',
