@@ -3,6 +3,8 @@
 # Imported first: it selects Keras 2, which must precede TensorFlow's import.
 import uncertainty_distill  # pylint: disable=unused-import
 
+import subprocess
+
 import pytest
 import tensorflow as tf
 
@@ -23,3 +25,20 @@ def replicas() -> tf.distribute.Strategy:
   counts for itself: in one process two strategies' would be taken for one.
   """
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+  """A folder that is a disk of its own, of one megabyte, in memory."""
+  folder = tmp_path / 'disk'
+  folder.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)]
+  try:
+    done = subprocess.run(mount, check=False, capture_output=True, text=True)
+  except FileNotFoundError:
+    pytest.skip('there is no mount')
+  if done.returncode:
+    pytest.skip(f'mounting is not allowed: {done.stderr.strip()}')
+  yield folder
+  # Files that TensorFlow has not closed would keep it busy.
+  subprocess.run(['umount', '--lazy', str(folder)], check=True)

@@ -48,8 +48,8 @@ MAY_IMPORT = {
     ),
 }
 BASE_MODULES = (
-    '__init__', 'archives', 'checksums', 'deferred', 'errors', 'files',
-    'progress', 'workers',
+    '__init__', 'archives', 'checksums', 'deferred', 'disk', 'errors', 'files',
+    'interrupts', 'locks', 'progress', 'workers',
 )
 
 # Who alone may import what from outside the package.

@@ -162,7 +162,8 @@ def open_binary(path: Path) -> BinaryIO:
 def open_log(path: Path) -> TextIO:
   """Opens a text file to append to; a remote one gets the text when closed."""
   if not is_remote(path):
-    return open(path, 'a', encoding='utf-8')
+    # By lines, so that it says how far a process is, or was when killed.
+    return open(path, 'a', buffering=1, encoding='utf-8')
   with _gfile(path) as gfile:
     return gfile.GFile(path, 'a')
 
@@ -173,6 +174,9 @@ def write_bytes(path: Path, content: bytes) -> None:
   Args:
     path: The file, in a folder that exists; replaced.
     content: All of it.
+
+  Raises:
+    OSError: It cannot be written; `filename` is the path.
   """
   folder, name = os.path.split(os.fspath(path))
   temporary = os.path.join(folder, f'.{name}.{os.getpid()}.tmp')
@@ -189,6 +193,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         # Or a crash of the machine could leave the name without the content.
         os.fsync(file.fileno())
       os.replace(temporary, path)
+  except OSError as error:
+    # Python names the temporary file, or, where a disk is full, none.
+    raise OSError(error.errno, error.strerror, os.fspath(path)) from error
   finally:
     with contextlib.suppress(OSError):
       remove(temporary)

@@ -2,7 +2,8 @@
 
 A run folder holds `params.yaml` (the resolved experiment), checkpoints whose
 number is their step, TensorBoard's event files in `train/`, `clean/` and
-`corrupted/`, and `train.log`. What follows training (`results.json`,
+`corrupted/`, `train.log`, and until it is complete `evaluation_due`, the step
+of the next evaluation. What follows training (`results.json`,
 `report.md`, `saved_model/`) is written there by others.
 """
 
@@ -15,6 +16,7 @@ import tf_keras
 from uncertainty_distill import checkpoints
 from uncertainty_distill import configs
 from uncertainty_distill import files
+from uncertainty_distill import locks
 from uncertainty_distill import modeling
 from uncertainty_distill.errors import InputError
 import yaml
@@ -45,9 +47,25 @@ class RunFolder:
     return checkpoints.find(self.path).step
 
   @property
+  def evaluation_due_file(self) -> str:
+    """Where the step of the next evaluation is noted."""
+    return os.path.join(self.path, 'evaluation_due')
+
+  @property
+  def evaluation_due(self) -> int:
+    """The step of the evaluation that comes next, or was cut short; else 0."""
+    try:
+      return int(files.read_text(self.evaluation_due_file))
+    except (OSError, ValueError):
+      return 0
+
+  @property
   def is_complete(self) -> bool:
-    """Whether training has come to its end."""
-    return self.step >= self.config.trainer.train_steps
+    """Whether training has come to its end, and its last evaluation, too."""
+    return (
+        self.step >= self.config.trainer.train_steps
+        and not self.evaluation_due
+    )
 
   @property
   def state(self) -> str:
@@ -104,7 +122,7 @@ def open_run(path: str, argument: str) -> RunFolder:
   if not is_run(path):
     problem = 'a missing folder'
     if files.is_folder(path):
-      problem = 'not a run folder' if files.names(path) else 'an empty folder'
+      problem = 'not a run folder' if locks.content(path) else 'an empty folder'
     elif files.is_file(path):
       problem = 'a file'
     raise InputError(

@@ -41,14 +41,15 @@ def main():
   mode = flags.FLAGS.mode
   if mode == 'eval':
     run = runs.open_run(model_dir, '--model_dir')
-  else:
-    run = workflow.distill(config, model_dir, strategy, mode != 'train')
-  taught = run.config.task.objective
-  systems = [
-      workflow.System('deep_ensemble', None, taught.teacher),
-      workflow.System(f'{taught.kind}_student', None, (model_dir,)),
-  ]
-  endings.conclude(systems, config, strategy, model_dir, 'Distillation')
+  with launch.holding(model_dir, '--model_dir', strategy):
+    if mode != 'eval':
+      run = workflow.distill(config, model_dir, strategy, mode != 'train')
+    taught = run.config.task.objective
+    systems = [
+        workflow.System('deep_ensemble', None, taught.teacher),
+        workflow.System(f'{taught.kind}_student', None, (model_dir,)),
+    ]
+    endings.conclude(systems, config, strategy, model_dir, 'Distillation')
 
 
 if __name__ == '__main__':

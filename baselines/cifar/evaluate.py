@@ -49,7 +49,8 @@ def main():
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
   system = workflow.System(label, None, tuple(paths))
-  endings.report([system], config, strategy, directory, 'Evaluation')
+  with launch.holding(directory, '--output_dir', strategy):
+    endings.report([system], config, strategy, directory, 'Evaluation')
   if workers.is_chief(strategy):
     print(f'Report: {os.path.join(directory, endings.REPORT)}')
 

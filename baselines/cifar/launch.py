@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import contextlib
 import os
 import re
 import sys
@@ -23,13 +24,24 @@ os.environ.setdefault(
 )
 
 # pylint: disable=g-import-not-at-top
+from uncertainty_distill import interrupts
+
+# Importing TensorFlow takes seconds, in which Ctrl-C may come, too. Whoever
+# imports this module for another end keeps what answers signals there.
+_MAIN = getattr(sys.modules['__main__'], '__file__', None) or ''
+if os.path.dirname(os.path.realpath(_MAIN)) == os.path.dirname(
+    os.path.realpath(__file__)
+):
+  interrupts.install()
+
 from absl import app
 from absl import flags
 from absl import logging
 from uncertainty_distill import configs
-from uncertainty_distill import files
+from uncertainty_distill import locks
 from uncertainty_distill import train_lib
-from uncertainty_distill.errors import DivergedError
+from uncertainty_distill import workers
+from uncertainty_distill.baselines.cifar import failures
 from uncertainty_distill.errors import InputError
 import tensorflow as tf
 # pylint: enable=g-import-not-at-top
@@ -151,8 +163,17 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   return strategy
 
 
+def holding(
+    directory: str, argument: str, strategy: tf.distribute.Strategy
+) -> contextlib.AbstractContextManager[None]:
+  """Within it, no other process writes to a folder; see `locks.hold`."""
+  return locks.hold(directory, argument, workers.is_chief(strategy))
+
+
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
+
+  So is what a disk refuses. Ctrl-C ends with exit code 130, SIGTERM with 143.
 
   Args:
     main: The command; it gets what is not a flag where it takes arguments.
@@ -171,25 +192,17 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main()
     except InputError as error:
       sys.exit(_fail(f'error: {error}', 2))
-    except DivergedError as error:
-      sys.exit(_fail(f'error: {error}', 1))
-    except OSError as error:
-      if not files.is_remote(error.filename or ''):
-        raise
-      sys.exit(_fail(f'error: {error.filename}: {error.strerror}', 2))
-    except (tf.errors.UnavailableError, tf.errors.AbortedError):
-      if 'TF_CONFIG' not in os.environ:
-        raise
-      sys.exit(_fail(
-          'error: another worker is gone: what it wrote says why; the same '
-          'command on all workers goes on from the last checkpoint', 1
-      ))
     except KeyboardInterrupt:
-      sys.exit(
-          _fail('interrupted: the same command goes on where this stopped', 130)
-      )
+      stopped = interrupts.received() or interrupts.Stopped()
+      sys.exit(_fail(str(stopped), stopped.code))
+    except Exception as error:
+      found = failures.explain(error)
+      if not found:
+        raise
+      sys.exit(_fail(*found))
 
-  app.run(guarded, flags_parser=_parse_flags)
+  with interrupts.begun():
+    app.run(guarded, flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:

@@ -4,10 +4,18 @@ r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
       --output_dir=data/cifar100_c
 """
 
+from uncertainty_distill import interrupts
+
+if __name__ == '__main__':
+  # Before the imports that take a second.
+  interrupts.install()
+
+# pylint: disable=g-import-not-at-top
 from absl import flags
 from uncertainty_distill import data
 from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.data import corruptions
+# pylint: enable=g-import-not-at-top
 
 _DATASET = flags.DEFINE_string(
     'dataset', None, 'cifar10, cifar100, digits or the path of an .npz file.'

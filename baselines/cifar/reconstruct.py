@@ -12,6 +12,7 @@ import os
 
 from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+from uncertainty_distill import locks
 from uncertainty_distill import workflow
 from uncertainty_distill.errors import InputError
 
@@ -32,7 +33,9 @@ _ALIGNED = flags.DEFINE_bool(
 def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
-  table = workflow.reconstruct(paths, directory, _ranks(), _ALIGNED.value)
+  ranks = _ranks()
+  with locks.hold(directory, '--output_dir'):
+    table = workflow.reconstruct(paths, directory, ranks, _ALIGNED.value)
   print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.md")}')
 
 

@@ -33,10 +33,11 @@ def main():
   mode = flags.FLAGS.mode
   if mode == 'eval':
     runs.open_run(model_dir, '--model_dir')
-  else:
-    workflow.train(config, model_dir, strategy, mode != 'train')
-  systems = [workflow.System(label, None, (model_dir,))]
-  endings.conclude(systems, config, strategy, model_dir, 'Training')
+  with launch.holding(model_dir, '--model_dir', strategy):
+    if mode != 'eval':
+      workflow.train(config, model_dir, strategy, mode != 'train')
+    systems = [workflow.System(label, None, (model_dir,))]
+    endings.conclude(systems, config, strategy, model_dir, 'Training')
 
 
 if __name__ == '__main__':

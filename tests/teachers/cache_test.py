@@ -196,4 +196,4 @@ def test_makers_wait_for_each_other(tmp_path, capfd):
     first.write(0, _values(0))
   thread.join(10)
   assert found == [1]
-  assert 'Another process is making' in capfd.readouterr().err
+  assert f'Process {os.getpid()} on ' in capfd.readouterr().err

@@ -87,11 +87,26 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   is_remote = files.is_remote(directory)
   written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
   files.remove(written)
-  tf.saved_model.save(module, written, signatures=signatures)
-  _write_extra(os.path.join(written, EXTRA), image_shape, documents)
-  if not is_remote:
-    files.remove(directory)
-    os.replace(written, directory)
+  try:
+    tf.saved_model.save(module, written, signatures=signatures)
+    _write_extra(os.path.join(written, EXTRA), image_shape, documents)
+    if not is_remote:
+      _replace(directory, written)
+  finally:
+    if not is_remote:
+      files.remove(written)
+
+
+def _replace(directory: str, written: str) -> None:
+  """Puts a folder in the place of another one, if there is one."""
+  # A folder that is not empty cannot be renamed over. Moved aside, the old one
+  # is whole until the new one is there.
+  old = f'{directory.rstrip("/")}.old'
+  files.remove(old)
+  if os.path.exists(directory):
+    os.replace(directory, old)
+  os.replace(written, directory)
+  files.remove(old)
 
 
 def _signature(spec: tf.TensorSpec):

@@ -25,6 +25,7 @@ import io
 import json
 import math
 import os
+import socket
 import sys
 from typing import Any
 
@@ -125,14 +126,19 @@ class LogitsCache:
     """
     try:
       os.makedirs(self.path, exist_ok=True)
-      with open(os.path.join(self.path, '.lock'), 'wb') as file:
+      with open(os.path.join(self.path, '.lock'), 'a+') as file:
         # The lock of a process that was killed is gone with it.
         try:
           fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-          print(f'Another process is making {self.path}: waiting for it.',
-                file=sys.stderr)
+          file.seek(0)
+          print(f'{file.read() or "Another process"} is making {self.path}: '
+                'waiting for it.', file=sys.stderr)
           fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f'Process {os.getpid()} on {socket.gethostname()}')
+        file.flush()
+        self._sweep()
         yield
     except OSError as error:
       raise InputError(
@@ -140,6 +146,12 @@ class LogitsCache:
           'disk that has room for it', f'{error.strerror or error}; complete '
           'views are kept, and the same command goes on from there',
       ) from error
+
+  def _sweep(self) -> None:
+    """Removes what a process that was killed has left half-written."""
+    for name in os.listdir(self.path):
+      if name.endswith('.tmp'):
+        os.remove(os.path.join(self.path, name))
 
   def write(self, view: int, values: np.ndarray) -> None:
     """Adds a view, whole or not at all; to be called within `alone`.

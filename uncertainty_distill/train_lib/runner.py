@@ -16,12 +16,15 @@ from uncertainty_distill import checkpoints
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import files
+from uncertainty_distill import interrupts
+from uncertainty_distill import locks
 from uncertainty_distill import progress
 from uncertainty_distill import runs
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import ClassificationTask
 from uncertainty_distill.train_lib import recovery
+from uncertainty_distill.train_lib import schedule
 from uncertainty_distill.train_lib import stored_teacher
 from uncertainty_distill.train_lib import summaries
 from uncertainty_distill.train_lib.trainer import Trainer
@@ -74,26 +77,31 @@ def train(
       workers, which save together or not at all.
   """
   run = runs.match_run(model_dir, config)
+  # Before the workers meet: after that the chief may write.
+  is_complete, evaluation_due = run.is_complete, run.evaluation_due
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
         '--model_dir', model_dir, 'a folder that all workers share',
         f'they find checkpoints of steps {steps} in it',
     )
-  if run.is_complete:
+  if is_complete:
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
-  recovery.train(
-      run, config.trainer, strategy, lambda rate_factor: _attempt(
-          config, run, strategy, stored_logits, evaluate, label, rate_factor
-      ),
-  )
+  with locks.hold(model_dir, '--model_dir', workers.is_chief(strategy)):
+    recovery.train(
+        run, config.trainer, strategy, lambda rate_factor: _attempt(
+            config, run, strategy, stored_logits, evaluation_due, evaluate,
+            label, rate_factor,
+        ),
+    )
   return run
 
 
 def _attempt(
-    config, run, strategy, stored_logits, evaluate, label, rate_factor
+    config, run, strategy, stored_logits, evaluation_due, evaluate, label,
+    rate_factor,
 ) -> None:
   """Trains from the newest checkpoint to the end, if all goes well."""
   trainer = _build_trainer(
@@ -114,7 +122,10 @@ def _attempt(
   with bar, files.open_log(file) as log, scratch:
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
-      _run(config, run, strategy, trainer, evaluate, bar, scratch.name)
+      controller = _controller(
+          config, run, strategy, trainer, evaluate, bar, scratch.name
+      )
+      _run(config, run, strategy, controller, evaluation_due, evaluate)
   # Another worker must not look for what the chief has not written yet.
   workers.wait(strategy)
   # What is loaded from here on computes as it would in another process.
@@ -139,23 +150,18 @@ def _build_trainer(
     return Trainer(config, task, model, optimizer, evaluate)
 
 
-def _run(config, run, strategy, trainer, evaluate, bar, scratch) -> None:
+def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
   """Trains to the end; saves a checkpoint when interrupted."""
-  controller = _controller(
-      config, run, strategy, trainer, evaluate, bar, scratch
-  )
   try:
     with strategy.scope():
-      if evaluate:
-        controller.train_and_evaluate(
-            config.trainer.train_steps,
-            config.trainer.validation_steps,
-            config.trainer.validation_interval,
-        )
-      else:
-        controller.train(config.trainer.train_steps)
+      schedule.train(
+          controller, config, run, evaluation_due, evaluate,
+          workers.is_chief(strategy),
+      )
   except KeyboardInterrupt:
-    if workers.count(strategy) == 1 and trainer.has_finite_weights():
+    if workers.count(strategy) == 1 and (
+        controller.trainer.has_finite_weights()
+    ):
       controller.save_checkpoint()
     raise
 
@@ -173,6 +179,7 @@ def _controller(
   )
 
   def show(output: dict[str, Any]):
+    interrupts.check()
     bar.set_postfix(
         loss=f'{float(output["training_loss"]):.3f}',
         accuracy=f'{float(output["accuracy"]):.3f}',

@@ -7,6 +7,7 @@ from typing import Any
 from official.core import base_trainer
 from official.core import train_lib
 import tensorflow as tf
+from uncertainty_distill import interrupts
 from uncertainty_distill import metrics
 from uncertainty_distill import workers
 from uncertainty_distill.errors import DivergedError
@@ -45,6 +46,12 @@ class Trainer(base_trainer.Trainer):
       if workers.count(self.strategy) == 1:
         return dataset_or_fn(*args, **kwargs)
     return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
+
+  def train(self, num_steps: tf.Tensor):
+    """Takes steps; see `orbit.StandardTrainer`."""
+    # Step by step in Python, a signal could come between two variables.
+    with interrupts.held(not self.config.trainer.train_tf_function):
+      return super().train(num_steps)
 
   def train_loop_begin(self):
     super().train_loop_begin()
@@ -122,15 +129,14 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
     super().__init__(*args, **kwargs)
 
   def _maybe_build_checkpoint_manager(self):
-    if workers.is_chief(self.strategy):
-      return super()._maybe_build_checkpoint_manager()
-    return tf.train.CheckpointManager(
+    is_chief = workers.is_chief(self.strategy)
+    return _CheckpointManager(
         self.trainer.checkpoint,
-        directory=self._scratch,
-        max_to_keep=1,
+        directory=self.model_dir if is_chief else self._scratch,
+        max_to_keep=self.params.trainer.max_to_keep if is_chief else 1,
         step_counter=self.trainer.global_step,
         checkpoint_interval=self.params.trainer.checkpoint_interval,
-        init_fn=self._begin,
+        init_fn=self.trainer.initialize if is_chief else self._begin,
         # The chief's manager knows it from the folder. Were they to differ,
         # one worker would save, and wait for the others for good.
         last_checkpoint_step=self._restore_step or None,
@@ -141,6 +147,14 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
       self.trainer.initialize()
     else:
       self.trainer.checkpoint.restore(self._restore_from)
+
+
+class _CheckpointManager(tf.train.CheckpointManager):
+  """Writes a checkpoint to its end, whatever signal comes."""
+
+  def save(self, *args, **kwargs):
+    with interrupts.held():
+      return super().save(*args, **kwargs)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from uncertainty_distill import disk
 from uncertainty_distill import files
 from uncertainty_distill import metrics
 from uncertainty_distill import runs
@@ -77,14 +78,15 @@ def export(
     temperature = calibration.temperature if calibration else 1.0
     answers = serving.predictions(tf.constant(logits), temperature)
   told = facts.gather(paths, ensemble, calibration, test_set, answers)
-  serving.export_saved_model(
-      ensemble.model,
-      ensemble.image_shape,
-      directory,
-      class_names=told.class_names,
-      temperature=calibration.temperature if calibration else 1.0,
-      documents={serving.CARD_FILE: serving.model_card(told)},
-  )
+  with disk.errors('--output_dir', directory):
+    serving.export_saved_model(
+        ensemble.model,
+        ensemble.image_shape,
+        directory,
+        class_names=told.class_names,
+        temperature=calibration.temperature if calibration else 1.0,
+        documents={serving.CARD_FILE: serving.model_card(told)},
+    )
   return calibration
 
 
@@ -114,7 +116,8 @@ def export_tflite(
   content = serving.convert_to_tflite(
       ensemble.model, ensemble.image_shape, temperature
   )
-  files.write_bytes(file, content)
+  with disk.errors('--tflite', file):
+    files.write_bytes(file, content)
   test_set = facts.test_images(paths)
   if not test_set:
     return 'Not compared: the test images are not at hand.'

@@ -10,13 +10,14 @@ import json
 import math
 import multiprocessing
 import os
-import signal
 import threading
 
 import cv2
 import numpy as np
 import PIL
 from uncertainty_distill import files
+from uncertainty_distill import interrupts
+from uncertainty_distill import locks
 from uncertainty_distill import progress
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import folders
@@ -63,8 +64,8 @@ def write_corrupted_set(
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
-  with _disk_errors(directory, len(kinds) * math.prod(shape)):
-    os.makedirs(directory, exist_ok=True)
+  needs = f'{len(kinds) * math.prod(shape) / 1e6:.0f} MB'
+  with locks.hold(directory, 'output folder', needs=needs):
     _claim(directory, dataset, seed)
     missing = [k for k in kinds if not _is_complete(directory, k, dataset)]
     complete = len(kinds) - len(missing)
@@ -141,12 +142,17 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   try:
     for path in partial.values():
       _write(path, b'')
-    tasks = {
-        pool.submit(_write_rows, partial[kind], len(header), shift, start): kind
-        for kind in missing
-        for shift in corruptions.shifts([kind])
-        for start in range(0, dataset.spec.num_test, _IMAGES_PER_TASK)
-    }
+    # It is the first process that answers signals, by ending the others; these
+    # are started by the first task.
+    with interrupts.blocked():
+      tasks = {
+          pool.submit(
+              _write_rows, partial[kind], len(header), shift, start
+          ): kind
+          for kind in missing
+          for shift in corruptions.shifts([kind])
+          for start in range(0, dataset.spec.num_test, _IMAGES_PER_TASK)
+      }
     left = dict.fromkeys(missing, len(tasks) // len(missing))
     for task in futures.as_completed(tasks):
       kind = tasks[task]
@@ -165,10 +171,8 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
 def _prepare(images: np.ndarray, seed: int) -> None:
   """Gives a new process what its tasks have in common."""
   _WORK.update(images=images, seed=seed)
-  # There are as many processes as cores; and it is the first process that
-  # answers Ctrl-C, by ending the others.
+  # There are as many processes as cores.
   cv2.setNumThreads(1)
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -224,18 +228,3 @@ def _write(path: str, content: bytes, offset: int = 0) -> None:
   with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), 'wb') as file:
     file.seek(offset)
     file.write(content)
-
-
-@contextlib.contextmanager
-def _disk_errors(directory: str, size: int):
-  """Turns what the disk refuses into one error that says where."""
-  try:
-    yield
-  except OSError as error:
-    raise InputError(
-        'output folder',
-        directory,
-        f'one that can be written, with room for {size / 1e6:.0f} MB',
-        f'{error.strerror or error}; complete files are kept, and the same '
-        'command goes on from there',
-    ) from error

@@ -1,0 +1,72 @@
+r"""Kills what works at random moments, starts it again, and compares the end.
+
+Each job runs once undisturbed. Then the same command is killed by SIGKILL again
+and again, each time further on, and started again; what it comes to must equal
+the undisturbed run's, bit for bit, and nothing that was finished may have been
+done twice. A moment is a random stretch of progress (files that are there,
+steps in the logs) and a random time after it, both from the seed.
+
+  python benchmarks/chaos.py                 # all jobs: about 20 minutes
+  python benchmarks/chaos.py --jobs=trainer,make_corrupted --kills=3
+
+Prints Markdown; exits with 1 if something differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import pathlib
+import sys
+import tempfile
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import chaos_campaign
+import chaos_jobs
+# pylint: enable=g-import-not-at-top
+
+_JOBS = flags.DEFINE_list('jobs', list(chaos_jobs.JOBS), 'Which of them.')
+_KILLS = flags.DEFINE_integer('kills', 10, 'Of each job.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
+_FOLDER = flags.DEFINE_string(
+    'folder', None, 'A new folder to keep. By default a temporary one.'
+)
+
+
+def _resumed_from(kill: chaos_campaign.Kill) -> str:
+  """Says what a command found when it was started again."""
+  found = [
+      f'{os.path.basename(run) or "run"} at step {step}'
+      for run, step in kill.finished.checkpoints.items()
+  ]
+  if kill.finished.num_arrays:
+    found.append(f'{kill.finished.num_arrays} arrays')
+  return ', '.join(found) or 'the beginning'
+
+
+def main(argv: Sequence[str]) -> None:
+  del argv
+  rows, failed = [], False
+  print('| job | killed after | resumed from |\n|---|---|---|', flush=True)
+  with tempfile.TemporaryDirectory() as temporary:
+    root = pathlib.Path(_FOLDER.value or temporary).resolve()
+    for name in _JOBS.value:
+      kills, wrong = chaos_campaign.campaign(
+          name, chaos_jobs.JOBS[name], root, _KILLS.value, _SEED.value
+      )
+      for kill in kills:
+        print(f'| {name} | {kill.where} | {_resumed_from(kill)} |', flush=True)
+      end = '<br>'.join(wrong) or 'equal, nothing done twice'
+      rows.append(f'| {name} | {len(kills)} | {end} |')
+      failed |= bool(wrong)
+  print('\n| job | kills | end |\n|---|--:|---|', *rows, sep='\n')
+  sys.exit(failed)
+
+
+if __name__ == '__main__':
+  app.run(main)

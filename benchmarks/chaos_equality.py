@@ -1,0 +1,141 @@
+"""Whether two folders hold the same results, and what was written twice."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+import numpy as np
+import tensorflow as tf
+from uncertainty_distill import evaluation
+
+# They differ in their times, or are pieces of what is compared otherwise.
+_NOT_BY_BYTES = re.compile(
+    r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
+    r'|fingerprint\.pb|variables\..*|\.lock'
+)
+_TRAINED = re.compile(r'train \| step: +(\d+) \| steps')
+
+
+def files_of(folder: pathlib.Path) -> list[str]:
+  """Returns the files below a folder, but for TensorBoard's event files."""
+  return sorted(
+      path.relative_to(folder).as_posix()
+      for path in folder.rglob('*')
+      if path.is_file() and 'tfevents' not in path.name
+  )
+
+
+def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
+  """Compares results bit for bit.
+
+  Weights, optimizers and steps are read from checkpoints and SavedModels;
+  curves from event files. Everything else is compared as bytes, but for what
+  holds times: logs, and which files results were made from.
+
+  Args:
+    one: A folder.
+    two: Another one.
+
+  Returns:
+    A line for each file that differs, or is in one of them only.
+  """
+  names, others = set(files_of(one)), set(files_of(two))
+  found = [f'{name} is in one only' for name in sorted(names ^ others)]
+  for name in sorted(names & others):
+    base = os.path.basename(name)
+    if re.fullmatch(r'(ckpt-\d+|variables)\.index', base):
+      prefix = name.removesuffix('.index')
+      same = _same_tensors(str(one / prefix), str(two / prefix))
+    elif _NOT_BY_BYTES.fullmatch(base):
+      continue
+    else:
+      same = (one / name).read_bytes() == (two / name).read_bytes()
+    if not same:
+      found.append(f'{name} differs')
+  return found + _different_curves(one, two)
+
+
+def _same_tensors(one: str, two: str) -> bool:
+  ours, theirs = _tensors(one), _tensors(two)
+  return ours.keys() == theirs.keys() and all(
+      value.dtype == theirs[name].dtype
+      and value.tobytes() == theirs[name].tobytes()
+      for name, value in ours.items()
+  )
+
+
+def _tensors(prefix: str) -> dict[str, np.ndarray]:
+  """Returns all that a checkpoint holds, but the count of checkpoints."""
+  reader = tf.train.load_checkpoint(prefix)
+  return {
+      name: np.asarray(reader.get_tensor(name))
+      for name in reader.get_variable_to_shape_map()
+      if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
+  }
+
+
+def _different_curves(one: pathlib.Path, two: pathlib.Path) -> list[str]:
+  """Compares the scalars that TensorBoard shows."""
+  found = []
+  folders = {
+      path.parent.relative_to(folder).as_posix()
+      for folder in (one, two) for path in folder.rglob('*tfevents*')
+  }
+  for name in sorted(folders):
+    curves = []
+    for folder in one, two:
+      scalars = evaluation.read_scalars(str(folder / name))
+      scalars.pop('steps_per_second', None)
+      curves.append(scalars)
+    if curves[0] != curves[1]:
+      found.append(f'{name}: the curves differ')
+  return found
+
+
+class Finished:
+  """What a process had finished when it was killed.
+
+  Attributes:
+    checkpoints: From run folders to the step of the newest checkpoint.
+    num_arrays: The arrays that were complete.
+  """
+
+  def __init__(self, folder: pathlib.Path):
+    """Notes what is in a folder now."""
+    self._folder = folder
+    self.checkpoints: dict[str, int] = {}
+    self._times: dict[str, int] = {}
+    self._logged: dict[str, int] = {}
+    for name in files_of(folder):
+      path = folder / name
+      if path.name == 'checkpoint':
+        match = re.search(r'^model_checkpoint_path: "ckpt-(\d+)"',
+                          path.read_text(), re.M)
+        self.checkpoints[os.path.dirname(name)] = int(match.group(1))
+      elif path.name == 'train.log':
+        self._logged[name] = path.stat().st_size
+      elif path.suffix == '.npy' and not path.name.startswith('.'):
+        self._times[name] = path.stat().st_mtime_ns
+    self.num_arrays = len(self._times)
+    for run, step in self.checkpoints.items():
+      name = os.path.join(run, f'ckpt-{step}.index')
+      self._times[name] = (folder / name).stat().st_mtime_ns
+
+  def done_twice(self) -> list[str]:
+    """Says what of it was made again since: files, and steps of training."""
+    found = []
+    for name, time in self._times.items():
+      path = self._folder / name
+      # Old checkpoints are removed, once there are newer ones.
+      if path.exists() and path.stat().st_mtime_ns != time:
+        found.append(f'{name} was written twice')
+    for run, step in self.checkpoints.items():
+      name = os.path.join(run, 'train.log')
+      log = (self._folder / name).read_bytes()[self._logged.get(name, 0):]
+      steps = map(int, _TRAINED.findall(log.decode()))
+      repeated = [number for number in steps if number <= step]
+      if repeated:
+        found.append(f'{run}: trained to {repeated} again after {step}')
+    return found

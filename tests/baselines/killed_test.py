@@ -1,0 +1,78 @@
+"""A short part of `make chaos`: killed, started again, the same in the end."""
+
+import importlib
+import json
+import shutil
+
+import pytest
+import running
+
+
+@pytest.fixture(name='load')
+def _load(monkeypatch):
+  monkeypatch.syspath_prepend(str(running.ROOT / 'benchmarks'))
+  monkeypatch.setenv('PYTHONPATH', str(running.ROOT))
+  return importlib.import_module
+
+
+def test_distillation_killed_twice(load, student, tmp_path):
+  chaos = load('chaos_campaign')
+  job = load('chaos_jobs').Job((
+      'distill.py', '--experiment=digits_wrn10_1', '--model_dir=out',
+      '--objective=head', f'--params_override={running.SHORT}',
+  ))
+  whole = tmp_path / 'whole'
+  whole.mkdir()
+  (whole / 'out').symlink_to(student[0])
+  number = len(load('chaos_jobs').marks(job, whole))
+  kills = chaos.disturb(
+      job, tmp_path, [(number // 3, 0.0), (2 * number // 3, 0.0)]
+  )
+  assert len(kills) == 2
+  # There was something finished that could have been done twice.
+  assert 'teacher/member_0' in kills[1].finished.checkpoints
+  found = load('chaos_equality').differences(student[0], tmp_path / 'out')
+  # They say by which command they were made, and it was in another folder.
+  assert set(found) <= {'report.md differs', 'results.json differs'}
+  one, two = (
+      json.loads((folder / 'results.json').read_text())['results']
+      for folder in (student[0], tmp_path / 'out')
+  )
+  assert one == two
+  assert not [line for kill in kills for line in kill.finished.done_twice()]
+
+
+def test_corrupting_killed_at_random(load, tmp_path):
+  job = load('chaos_jobs').Job((
+      'make_corrupted.py', '--dataset=digits', '--output_dir=out',
+      '--corruptions=contrast,brightness,saturate', '--processes=1',
+  ))
+  kills, wrong = load('chaos_campaign').campaign(
+      'make_corrupted', job, tmp_path, 2, 0
+  )
+  assert len(kills) == 2 and not wrong
+
+
+def test_the_comparison_sees_a_difference(load, student, tmp_path):
+  equality = load('chaos_equality')
+  copy = tmp_path / 'copy'
+  shutil.copytree(student[0], copy)
+  finished = equality.Finished(copy)
+  assert not equality.differences(student[0], copy)
+  member = copy / 'teacher' / 'member_0'
+  # Another member's weights, and an event file less.
+  for path in (copy / 'teacher' / 'member_1').glob('ckpt-*'):
+    shutil.copyfile(path, member / path.name)
+  shutil.rmtree(copy / 'clean')
+  (copy / 'report.md').write_text('')
+  (copy / 'more').write_text('')
+  assert sorted(equality.differences(student[0], copy)) == [
+      'clean: the curves differ', 'more is in one only', 'report.md differs',
+      'teacher/member_0/ckpt-4.index differs',
+  ]
+  assert finished.done_twice() == [
+      'teacher/member_0/ckpt-4.index was written twice'
+  ]
+  with open(member / 'train.log', 'a', encoding='utf-8') as log:
+    log.write('train | step:      4 | steps/sec:    1.0 |\n')
+  assert len(finished.done_twice()) == 2

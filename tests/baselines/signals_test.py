@@ -1,0 +1,115 @@
+"""What the commands do when they are told to end."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import running
+
+_EXPERIMENT = '--experiment=digits_wrn10_1'
+_GOES_ON = 'the same command goes on where this stopped'
+
+
+@pytest.fixture(name='start')
+def _start():
+  """A function that starts a command; it is killed at the end of the test."""
+  processes = []
+
+  def start(*words):
+    processes.append(subprocess.Popen(
+        running.command(*words), cwd=running.ROOT, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    ))
+    return processes[-1]
+
+  yield start
+  for process in processes:
+    process.kill()
+    process.wait()
+
+
+def _wait(process, condition):
+  """Waits until something is so."""
+  deadline = time.monotonic() + 120
+  while not condition():
+    assert time.monotonic() < deadline and process.poll() is None
+    time.sleep(0.01)
+
+
+def _end(process, number):
+  """Sends a signal; returns the exit code and the last line said."""
+  process.send_signal(number)
+  said = process.communicate(timeout=60)[1]
+  assert 'Traceback' not in said
+  return process.returncode, said.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize('number, code, word', [
+    (signal.SIGTERM, 143, 'terminated'), (signal.SIGINT, 130, 'interrupted'),
+])
+def test_while_tensorflow_starts(number, code, word, start, tmp_path):
+  process = start('train', _EXPERIMENT, f'--model_dir={tmp_path / "new"}')
+  maps = f'/proc/{process.pid}/maps'
+  _wait(process, lambda: 'libtensorflow_cc' in open(maps, 'rb').read().decode())
+  assert _end(process, number) == (code, f'{word} before anything had begun')
+  assert not (tmp_path / 'new').exists()
+
+
+def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
+  train = (
+      'train', _EXPERIMENT, f'--model_dir={tmp_path}', '--ensemble_size=1',
+      '--params_override=teacher.epochs=40,trainer.checkpoint_interval=1000,'
+      'trainer.validation_interval=50',
+  )
+  process = start(*train)
+  log = tmp_path / 'train.log'
+  _wait(process, lambda: log.is_file() and 'step:     20' in log.read_text())
+  refused = running.run(*train)
+  assert refused.returncode == 2 and 'Traceback' not in refused.stderr
+  assert f'process {process.pid} on ' in refused.stderr.splitlines()[-1]
+  # While the test images are seen: the checkpoint is saved all the same.
+  _wait(process, lambda: 'eval | step:     50' in log.read_text())
+  assert _end(process, signal.SIGTERM) == (143, f'terminated: {_GOES_ON}')
+  (step,) = {
+      int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
+  } - {10}
+  assert 50 <= step < 480
+  assert not (tmp_path / '.lock').exists()
+  due = (tmp_path / 'evaluation_due').read_text()
+  assert int(due) in (step, (step // 50 + 1) * 50)
+
+
+def test_while_a_saved_model_is_written(start, student, tmp_path):
+  folder = tmp_path / 'served'
+  process = start('export', f'--run={student[0]}', f'--output_dir={folder}')
+  _wait(process, lambda: (tmp_path / 'served.tmp').exists())
+  assert _end(process, signal.SIGINT) == (130, f'interrupted: {_GOES_ON}')
+  assert not os.listdir(tmp_path)
+
+
+def test_while_it_is_evaluated(start, student, tmp_path):
+  process = start(
+      'evaluate', f'--run={student[0]}', f'--output_dir={tmp_path}',
+      '--params_override=evaluation.corruptions=[all]',
+  )
+  said = process.stderr.read(10)
+  assert said.startswith('evaluat'), said + process.stderr.read()
+  assert _end(process, signal.SIGTERM) == (143, f'terminated: {_GOES_ON}')
+  assert not os.listdir(tmp_path)
+
+
+def test_a_second_signal_stops_at_once(start, tmp_path):
+  process = start(
+      'make_corrupted', '--dataset=digits', f'--output_dir={tmp_path}',
+      '--processes=1', '--corruptions=elastic_transform,glass_blur',
+  )
+  _wait(process, lambda: any(tmp_path.glob('.elastic*')))
+  process.send_signal(signal.SIGTERM)
+  process.send_signal(signal.SIGINT)
+  said = process.communicate(timeout=60)[1]
+  # Of two at the same time Python takes the one with the lower number first.
+  assert process.returncode in (130, 143) and 'twice, so at once' in said
+  assert json.loads((tmp_path / '.lock').read_text())['pid'] == process.pid

@@ -1,0 +1,132 @@
+"""Tests of what signals do, each in a process of its own."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+_BEGIN = """
+import os, signal, sys, time
+from uncertainty_distill import interrupts
+
+def send(number=signal.SIGTERM):
+  os.kill(os.getpid(), number)
+  time.sleep(0)
+
+interrupts.install()
+"""
+_STOPPED = 'terminated: the same command goes on where this stopped'
+
+
+def _run(code):
+  done = subprocess.run(
+      [sys.executable, '-c', _BEGIN + textwrap.dedent(code)], check=False,
+      capture_output=True, text=True, timeout=60,
+  )
+  return done.returncode, done.stdout.split('\n')[:-1], done.stderr.strip()
+
+
+@pytest.mark.parametrize('name, code, word', [
+    ('SIGTERM', 143, 'terminated'), ('SIGINT', 130, 'interrupted'),
+])
+def test_at_the_start_there_is_nothing_to_save(name, code, word):
+  ended = _run(f"send(signal.{name}); print('still here')")
+  assert ended == (code, [], f'{word} before anything had begun')
+
+
+def test_the_first_signal_is_an_exception_the_second_the_end():
+  code, said, error = _run("""
+      begun = interrupts.begun()
+      begun.__enter__()
+      try:
+        send()
+      except KeyboardInterrupt as stopped:
+        print(stopped.code, stopped)
+        send(signal.SIGINT)
+      print('still here')
+  """)
+  assert (code, said) == (130, [f'143 {_STOPPED}'])
+  assert error.startswith('interrupted twice, so at once: ')
+
+
+def test_what_is_held_comes_to_its_end():
+  code, said, _ = _run("""
+      begun = interrupts.begun()
+      begun.__enter__()
+      try:
+        with interrupts.held():
+          with interrupts.held():
+            send()
+            print('inner')
+          print('outer')
+        print('after')
+      except KeyboardInterrupt:
+        # A checkpoint is saved on the way out.
+        with interrupts.held():
+          print('saving')
+        print('saved')
+      with interrupts.held(False):
+        interrupts.check()
+  """)
+  assert said == ['inner', 'outer', 'saving', 'saved']
+  assert code == 1  # Of an exception that nobody caught.
+
+
+def test_a_lost_signal_is_found():
+  _, said, error = _run("""
+      begun = interrupts.begun()
+      begun.__enter__()
+
+      class Destructor:
+
+        def __del__(self):
+          send()
+
+      Destructor()
+      print('lost')
+      try:
+        interrupts.check()
+      except KeyboardInterrupt:
+        print('found')
+  """)
+  assert said == ['lost', 'found'] and 'Exception ignored' in error
+
+
+def test_what_has_ended_is_not_asked_to_end():
+  code, _, error = _run("""
+      with interrupts.begun():
+        pass
+      send()
+  """)
+  assert (code, error) == (-15, '')
+
+
+def test_a_signal_that_the_shell_has_ignored_stays_ignored():
+  _, said, _ = _run("""
+      signal.signal(signal.SIGINT, signal.SIG_IGN)
+      interrupts.install()
+      send(signal.SIGINT)
+      print('still here')
+  """)
+  assert said == ['still here']
+
+
+def test_processes_that_are_started_blocked_get_no_signals():
+  _, said, _ = _run("""
+      import subprocess
+      begun = interrupts.begun()
+      begun.__enter__()
+      child = (
+          'import os, signal; os.kill(os.getpid(), signal.SIGTERM);'
+          'os.kill(os.getpid(), signal.SIGINT); print("child lives")'
+      )
+      try:
+        with interrupts.blocked():
+          send()
+          subprocess.run([sys.executable, '-c', child])
+        print('still here')
+      except KeyboardInterrupt as stopped:
+        print(stopped.code)
+  """)
+  assert said == ['child lives', '143']
