@@ -1,9 +1,9 @@
 """Run folders: each describes itself, so that no flag rebuilds its model.
 
 A run folder holds `params.yaml` (the resolved experiment), checkpoints whose
-number is their step, TensorBoard's event files in `train/`, `clean/` and
-`corrupted/`, and `train.log`. What follows training (`results.json`,
-`report.md`, `saved_model/`) is written there by others.
+number is their step, TensorBoard's event files in `train/` and `clean/`, and
+`train.log`. What follows training (`results.json`, `report.md`, `saved_model/`,
+event files in `results/` and `corrupted/`) is written there by others.
 """
 
 from __future__ import annotations

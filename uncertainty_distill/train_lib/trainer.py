@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from official.core import base_trainer
@@ -51,9 +52,16 @@ class Trainer(base_trainer.Trainer):
               start_step=int(self.global_step.numpy()),
           )
       )
+    self._loop_began = time.monotonic(), int(self.global_step.numpy())
 
   def train_loop_end(self):
-    return _flat(super().train_loop_end())
+    logs = _flat(super().train_loop_end())
+    began, first = self._loop_began
+    # Read first: a device that works by itself has then come to the end.
+    steps = int(self.global_step.numpy()) - first
+    examples = steps * self.config.task.train_data.global_batch_size
+    logs['examples_per_second'] = examples / (time.monotonic() - began)
+    return logs
 
   def eval_end(self, aggregated_logs=None):
     return _flat(super().eval_end(aggregated_logs))
