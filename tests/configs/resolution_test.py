@@ -117,14 +117,8 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   assert chosen.learning_rate.constant.learning_rate == 3e-3
   # What reckons with gradients that are still to be summed over replicas.
   adamw = text.replace('=adam,', '=adamw,')
-  for more, message in (
-      ('', 'gradient_clip_norm: got 1.0, wants 0'),
-      (',trainer.optimizer_config.ema.average_decay=0.9', 'ema: got'),
-  ):
-    with pytest.raises(InputError, match=message):
-      _resolved(
-          f'{adamw},task.fast_weight_learning_rate_multiplier=1{more}'
-      )
+  with pytest.raises(InputError, match='clip_norm: got 1.0, wants 0'):
+    _resolved(f'{adamw},task.fast_weight_learning_rate_multiplier=1')
 
 
 def test_lengths_follow_from_epochs():

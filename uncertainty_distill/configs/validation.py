@@ -210,11 +210,6 @@ def _check_optimizer(
         f'1 with the optimizer {name}; other values need sgd',
     )
   # The step sums the gradients over replicas before the optimizer has them.
-  if config.ema is not None:
-    raise InputError(
-        'trainer.optimizer_config.ema', 'set', 'none: a run is evaluated and '
-        'served with its weights as they are, not with their average',
-    )
   if name == 'adamw' and config.optimizer.get().gradient_clip_norm > 0:
     raise InputError(
         'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm',
