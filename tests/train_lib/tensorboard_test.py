@@ -66,9 +66,9 @@ def test_confidence(undisturbed, read_events):
   edges = np.linspace(0, 1, 16)
   events = read_events(undisturbed, 'clean')
   for tag, chosen in (
-      ('confidence', slice(None)), ('confidence_of_errors', wrong)
+      ('all_predictions', slice(None)), ('wrong_predictions', wrong)
   ):
-    shown = events.Tensors(f'calibration/{tag}')
+    shown = events.Tensors(f'confidence/{tag}')
     assert [event.step for event in shown] == [4, 7]
     left, right, heights = tf.make_ndarray(shown[-1].tensor_proto).T
     np.testing.assert_allclose(left, edges[:-1])

@@ -149,17 +149,21 @@ def test_hparams_sorts_systems_by_their_corrupted_nll(ask):
   # What its members have in common, and how many they are.
   assert teacher['model.ensemble_size'] == 2
   assert teacher['objective.kind'] == 'cross_entropy'
-  assert 'seed' not in teacher and 'objective.weight' not in teacher
+  assert teacher['System'] == 'deep_ensemble' and 'seed' not in teacher
 
 
 def test_hparams_shows_first_what_differs_and_nothing_else_than_results(ask):
   experiment = ask('plugin/hparams/experiment', {'experimentName': ''})
   assert [m['name']['tag'] for m in experiment['metricInfos']] == [
-      'results/accuracy', 'results/c_accuracy', 'results/c_ece',
-      'results/c_nll', 'results/ece', 'results/gibbs_nll', 'results/nll',
+      'results/c_accuracy', 'results/c_ece', 'results/c_nll',
+      'results/clean_accuracy', 'results/clean_ece', 'results/clean_gibbs_nll',
+      'results/clean_nll',
   ]
   differing = [h['name'] for h in experiment['hparamInfos'] if h['differs']]
-  assert differing == ['model.ensemble_size', 'objective.kind', 'seed']
+  assert differing == [
+      'System', 'model.ensemble_size', 'objective.kind', 'objective.weight',
+      'seed',
+  ]
 
 
 def _read(*parts):
@@ -185,8 +189,10 @@ def test_pictures_and_histograms_are_of_their_test_sets(study):
   for events, total, wrong in (
       (clean, _COUNT, [1, 1, 0]), (corrupted, [2, 6, 12], [2, 3, 5])
   ):
-    for tag, heights in ('confidence', total), ('confidence_of_errors', wrong):
-      (event,) = events.Tensors(f'calibration/{tag}')
+    for tag, heights in (
+        ('all_predictions', total), ('wrong_predictions', wrong)
+    ):
+      (event,) = events.Tensors(f'confidence/{tag}')
       np.testing.assert_allclose(
           tf.make_ndarray(event.tensor_proto),
           np.stack([thirds[:-1], thirds[1:], heights], 1),

@@ -19,9 +19,9 @@ from uncertainty_distill import workers
 
 _SECTIONS = {
     'calibration': (
-        'ece', 'adaptive_ece', 'reliability', 'reliability_severity_5',
-        'confidence', 'confidence_of_errors',
+        'ece', 'adaptive_ece', 'reliability', 'reliability_severity_5'
     ),
+    'confidence': ('all_predictions', 'wrong_predictions'),
     'corruption': (
         'severity', 'severity_boxes', 'diversity', 'heat_map_accuracy',
         'heat_map_ece', 'heat_map_nll',
@@ -63,8 +63,8 @@ _DESCRIPTIONS = {
     'steps_per_second': (
         'Of training, with the evaluations and checkpoints in between.'
     ),
-    'confidence': 'How many images are predicted with which confidence.',
-    'confidence_of_errors': (
+    'all_predictions': 'How many images are predicted with which confidence.',
+    'wrong_predictions': (
         'How many images are classified wrongly with which confidence.'
     ),
 }
@@ -105,8 +105,8 @@ def write_confidence(
   """
   edges = np.linspace(0, 1, len(bin_count) + 1)
   for name, heights in (
-      ('confidence', bin_count),
-      ('confidence_of_errors', np.subtract(bin_count, bin_correct)),
+      ('all_predictions', bin_count),
+      ('wrong_predictions', np.subtract(bin_count, bin_correct)),
   ):
     # As `tf.summary.histogram` writes it, which wants the examples themselves.
     tf.summary.write(

@@ -92,11 +92,16 @@ def _write_results(
   with writer.as_default(step=members[0].step):
     # Without a name of its own a trial has that of its folder. What can be
     # chosen from, TensorBoard gathers from the trials that it finds.
-    hparams.hparams(_hyperparameters(members), trial_id='')
+    hparams.hparams(
+        {'System': results[0].model, **_hyperparameters(members)}, trial_id=''
+    )
     for name, value in evaluation.summary(results).items():
       if name in evaluation.COLUMNS:
+        # TensorBoard sorts them: corrupted figures are to come first.
+        full_name = name if name.startswith('c_') else f'clean_{name}'
         tf.summary.scalar(
-            f'{_RESULTS}/{name}', value, description=evaluation.MEANINGS[name]
+            f'{_RESULTS}/{full_name}', value,
+            description=evaluation.MEANINGS[name],
         )
     _write_calibration([r for r in results if not r.shift.severity])
     for picture in evaluation.available_pictures(results):
@@ -156,22 +161,24 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
     config: Of a run.
 
   Returns:
-    From names as in the configuration, `task.` left out, to scalars. What has
-    no effect is left out.
+    From names as in the configuration, `task.` left out, to scalars.
   """
   task, trainer = config.task, config.trainer
   objective = task.objective
   start = 'random'
   if task.initialize_from:
-    start = 'reconstruction'
-    if task.initialize_aligned:
-      start = 'aligned reconstruction'
+    start = 'aligned networks' if task.initialize_aligned else 'networks'
+  taught = objective.kind != 'cross_entropy'
   values = {
       'objective.kind': objective.kind,
+      # TensorBoard draws only trials that have a value of all that it draws.
+      'objective.weight': objective.weight if taught else 0.0,
+      'objective.weight_tie': objective.weight_tie,
       'objective.label_smoothing': objective.label_smoothing,
       'model.depth': task.model.depth,
       'model.width': task.model.width,
       'model.ensemble_size': task.model.ensemble_size,
+      'model.rank': task.model.rank,
       'initial_weights': start,
       'train_data.name': task.train_data.name,
       'train_data.global_batch_size': task.train_data.global_batch_size,
@@ -179,12 +186,8 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
       'trainer.base_learning_rate': trainer.base_learning_rate,
       'seed': task.seed,
   }
-  if task.model.ensemble_size > 1:
-    values['model.rank'] = task.model.rank
-  if objective.kind != 'cross_entropy':
-    values['objective.weight'] = objective.weight
+  if taught:
     values['objective.temperature'] = objective.temperature
-    values['objective.weight_tie'] = objective.weight_tie
   if task.block_l2:
     values |= {f'block_l2.{i}': l2 for i, l2 in enumerate(task.block_l2)}
   else:
