@@ -1,10 +1,10 @@
 """Run folders: each describes itself, so that no flag rebuilds its model.
 
 A run folder holds `params.yaml` (the resolved experiment), checkpoints whose
-number is their step, TensorBoard's event files in `train/`, `clean/` and
-`corrupted/`, `train.log`, and until it is complete `evaluation_due`, the step
-of the next evaluation. What follows training (`results.json`,
-`report.md`, `saved_model/`) is written there by others.
+number is their step, TensorBoard's event files in `train/` and `clean/`,
+`train.log`, and until it is complete `evaluation_due`, the step of the next
+evaluation. What follows training (`results.json`, `report.md`, `saved_model/`,
+event files in `results/` and `corrupted/`) is written there by others.
 """
 
 from __future__ import annotations

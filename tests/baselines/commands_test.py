@@ -44,9 +44,14 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
       for event in tf.compat.v1.train.summary_iterator(str(events))
       for value in event.summary.value
   }
-  assert {'accuracy', 'adaptive_ece', 'aurc', 'disagreement'} <= tags
+  assert {
+      'quality/accuracy', 'calibration/adaptive_ece', 'uncertainty/aurc',
+      'diversity/disagreement', 'corruption/heat_map_nll',
+  } <= tags
   pictures = {path.stem for path in (folder / 'plots').iterdir()}
-  assert len(pictures) == 8 and pictures <= tags
+  # That of clean images is among the results.
+  names = {tag.rpartition('/')[2] for tag in tags}
+  assert len(pictures) == 8 and pictures - names == {'reliability'}
 
 
 def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):

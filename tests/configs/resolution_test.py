@@ -119,6 +119,10 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   chosen = config.trainer.optimizer_config
   assert chosen.optimizer.type == 'adam'
   assert chosen.learning_rate.constant.learning_rate == 3e-3
+  # What reckons with gradients that are still to be summed over replicas.
+  adamw = text.replace('=adam,', '=adamw,')
+  with pytest.raises(InputError, match='clip_norm: got 1.0, wants 0'):
+    _resolved(f'{adamw},task.fast_weight_learning_rate_multiplier=1')
 
 
 def test_lengths_follow_from_epochs():

@@ -113,7 +113,7 @@ def test_loss_by_numpy(kind, teacher):
   terms = training.step(batch)
 
   loss = cross_entropy + l2 * squares
-  names = {'cross_entropy', 'l2', 'loss'}
+  names = {'cross_entropy', 'l2', 'loss', 'gradient_norm'}
   if kind != 'cross_entropy':
     taught = [
         runs.open_run(path, '--run').load_model()(batch['images'])[0].numpy()
@@ -160,13 +160,19 @@ def test_two_steps_of_nesterov_by_hand(multiplier):
           log_probs, tf.stack([batch['labels']] * 2), batch_dims=2, axis=2
       ))
     gradients = tape.gradient(loss, model.trainable_variables)
+    squares = 0.0
     for i, is_fast in enumerate(training.is_fast()):
       gradient = gradients[i].numpy()
       gradient += 0.0 if is_fast else 2 * l2 * weights[i]
+      squares += np.sum(gradient.astype(np.float64) ** 2)
       rate = _RATE * (multiplier if is_fast else 1.0)
       velocities[i] = 0.9 * velocities[i] - rate * gradient
       weights[i] = weights[i] + 0.9 * velocities[i] - rate * gradient
-    training.step(batch)
+    terms = training.step(batch)
+    # That of the loss, whatever the step then makes of it.
+    np.testing.assert_allclose(
+        terms['gradient_norm'], np.sqrt(squares), rtol=1e-4
+    )
     for variable, ours in zip(model.trainable_variables, weights):
       np.testing.assert_allclose(
           variable, ours, rtol=1e-4, atol=1e-5, err_msg=variable.name

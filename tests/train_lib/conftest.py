@@ -74,12 +74,13 @@ def read_events():
 
 @pytest.fixture(scope='session')
 def read_scalars(read_events):
-  """A function that returns {tag: {step: value}} of a run's folder."""
+  """A function that returns {name: {step: value}} of a run's folder."""
 
   def read(run, folder):
     events = read_events(run, folder)
     return {
-        tag: {
+        # Without TensorBoard's section.
+        tag.rpartition('/')[2]: {
             event.step: float(tf.make_ndarray(event.tensor_proto))
             for event in events.Tensors(tag)
         }

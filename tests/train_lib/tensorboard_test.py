@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 from official.modeling import optimization
 import pytest
 import tensorflow as tf
@@ -15,7 +16,7 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
   scalars = read_scalars(undisturbed, 'train')
   assert scalars.keys() >= {
       'training_loss', 'cross_entropy', 'distillation', 'l2', 'learning_rate',
-      'accuracy', 'ece', 'nll', *metrics.diversity.NAMES,
+      'gradient_norm', 'accuracy', 'ece', 'nll', *metrics.diversity.NAMES,
   }
   objective = student.task.objective
   schedule = optimization.OptimizerFactory(
@@ -31,6 +32,8 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
     # That of the next step: it is read when a loop has ended.
     assert at['learning_rate'] == pytest.approx(float(schedule(step)))
     assert 0 <= at['accuracy'] <= 1 and 0 <= at['ece'] <= 1
+    # What is measured once a step follows no evaluation and no checkpoint.
+    assert at['examples_per_second'] > 32 * at['steps_per_second'] > 0
 
 
 def test_clean_test_set(undisturbed, read_events, read_scalars):
@@ -44,13 +47,36 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
     assert sorted(scalars[name]) == [4, 7]
     assert scalars[name][7] == pytest.approx(float(figures[name]), rel=1e-5)
   events = read_events(undisturbed, 'clean')
-  assert list(events.PluginTagToContent('images')) == ['reliability']
-  shown = events.Tensors('reliability')
+  assert list(events.PluginTagToContent('images')) == [
+      'calibration/reliability'
+  ]
+  shown = events.Tensors('calibration/reliability')
   assert [event.step for event in shown] == [4, 7]
   width, height, png = tf.make_ndarray(shown[-1].tensor_proto)
   picture = tf.io.decode_png(png).numpy()
   assert picture.shape[:2] == (int(height), int(width))
   assert picture.std() > 10
+
+
+def test_confidence(undisturbed, read_events):
+  test = data.load_dataset('digits', 'test').take(75)
+  logits = undisturbed.load_model()(test.images, training=False)
+  probs = tf.reduce_mean(tf.nn.softmax(logits), 0).numpy()
+  wrong = probs.argmax(1) != test.labels
+  edges = np.linspace(0, 1, 16)
+  events = read_events(undisturbed, 'clean')
+  for tag, chosen in (
+      ('all_predictions', slice(None)), ('wrong_predictions', wrong)
+  ):
+    shown = events.Tensors(f'confidence/{tag}')
+    assert [event.step for event in shown] == [4, 7]
+    left, right, heights = tf.make_ndarray(shown[-1].tensor_proto).T
+    np.testing.assert_allclose(left, edges[:-1])
+    np.testing.assert_allclose(right, edges[1:])
+    np.testing.assert_array_equal(
+        heights, np.histogram(probs.max(1)[chosen], edges)[0]
+    )
+    assert 0 < heights.sum() <= 75
 
 
 def test_curves_over_epochs(undisturbed, read_scalars):
@@ -73,10 +99,15 @@ def test_configuration(undisturbed, read_events):
   ) as file:
     # Indented by four spaces, it is shown as it is.
     assert written == ''.join(f'    {line}' for line in file)
-  hparams = events.PluginTagToContent('hparams')
-  content = hparams['_hparams_/session_start_info']
-  for name in 'objective', 'ensemble_size', 'l2', 'seed', 'dataset':
-    assert name.encode() in content
+
+
+def test_every_figure_is_in_a_section(undisturbed, read_events):
+  for folder in 'train', 'clean':
+    tags = read_events(undisturbed, folder).PluginTagToContent('scalars')
+    assert not [tag for tag in tags if tag.count('/') != 1]
+  assert {'loss/training_loss', 'optimization/gradient_norm'} <= set(
+      read_events(undisturbed, 'train').PluginTagToContent('scalars')
+  )
 
 
 def test_there_are_no_other_runs(undisturbed):

@@ -185,11 +185,11 @@ def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):
   events = event_accumulator.EventAccumulator(
       os.path.join(paths[2], 'corrupted')
   ).Reload()
-  for name in 'accuracy', 'ece', 'nll':
-    (event,) = events.Tensors(name)
+  for tag in 'quality/accuracy', 'calibration/ece', 'quality/nll':
+    (event,) = events.Tensors(tag)
     assert event.step == 5
     assert float(tf.make_ndarray(event.tensor_proto)) == pytest.approx(
-        expected[f'c_{name}']
+        expected[f'c_{tag.rpartition("/")[2]}']
     )
 
 

@@ -215,3 +215,11 @@ def _check_optimizer(
         'task.fast_weight_learning_rate_multiplier', multiplier,
         f'1 with the optimizer {name}; other values need sgd',
     )
+  # The step sums the gradients over replicas before the optimizer has them.
+  if name == 'adamw' and config.optimizer.get().gradient_clip_norm > 0:
+    raise InputError(
+        'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm',
+        config.optimizer.get().gradient_clip_norm,
+        "0: it would clip each replica's gradients by themselves",
+        'set global_clipnorm instead',
+    )

@@ -6,7 +6,9 @@ from uncertainty_distill.evaluation.evaluator import Candidate
 from uncertainty_distill.evaluation.evaluator import count_parameters
 from uncertainty_distill.evaluation.evaluator import evaluate
 from uncertainty_distill.evaluation.evaluator import Evaluator
+from uncertainty_distill.evaluation.meanings import MEANINGS
 from uncertainty_distill.evaluation.pictures import available_pictures
+from uncertainty_distill.evaluation.pictures import Picture
 from uncertainty_distill.evaluation.report import write_report
 from uncertainty_distill.evaluation.results import FIGURES
 from uncertainty_distill.evaluation.results import read_json

@@ -11,7 +11,7 @@ from uncertainty_distill import data
 from uncertainty_distill import files
 from uncertainty_distill import runs
 
-# From a tag's name to epochs to values.
+# From a figure's name to epochs to values.
 Curves = dict[str, dict[float, float]]
 
 
@@ -23,8 +23,8 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
 
   Returns:
     `train` (figures of the training batches since the point before) and
-    `clean` (of the test set), each from tags, such as `nll`, to epochs, to
-    values. A folder that is not there has no tags.
+    `clean` (of the test set), each from names, such as `nll`, to epochs, to
+    values. A folder that is not there has no names.
 
   Raises:
     InputError: If the run's dataset is no longer there.
@@ -42,7 +42,7 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
   }
   return {
       name: {
-          tag: {step / steps: value for step, value in values.items()}
+          _name(tag): {step / steps: value for step, value in values.items()}
           for tag, values in read_scalars(directory).items()
       }
       for name, directory in directories.items()
@@ -79,6 +79,11 @@ def read_scalars(directory: str) -> dict[str, dict[int, float]]:
       values.popitem()
     values[step] = value
   return scalars
+
+
+def _name(tag: str) -> str:
+  """Returns the figure's name, the tag without TensorBoard's section."""
+  return tag.rpartition('/')[2]
 
 
 def _scalar_events(path: str) -> list[tuple[float, int, str, float]]:

@@ -114,19 +114,24 @@ class ClassificationTask(base_task.Task):
     )
 
   def build_metrics(self, training: bool = True):
-    """Returns the statistics of the predictions, then a mean of each term."""
+    """Returns statistics of the predictions, then means of a step's numbers."""
     statistics = metrics_lib.ClassificationStatistics(
         self.task_config.model.ensemble_size
     )
     if not training:
       return [statistics]
-    names = terms_lib.term_names(self.task_config)
+    names = [*terms_lib.term_names(self.task_config), 'gradient_norm']
     return [statistics] + [metrics_lib.WatchedMean(name) for name in names]
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert
   def train_step(self, inputs, model, optimizer, metrics=None):
-    """Takes one step on one replica's batch; returns the loss's terms."""
+    """Takes one step on one replica's batch.
+
+    Returns:
+      The replica's loss and its terms, and under `gradient_norm` the L2 norm of
+      the gradient that all replicas have together.
+    """
     images, labels = inputs['images'], inputs['labels']
     teacher_logits = self._teacher_logits(inputs)
     with tf.GradientTape() as tape:
@@ -134,14 +139,19 @@ class ClassificationTask(base_task.Task):
       terms = terms_lib.loss_terms(
           self.task_config, logits, teacher_logits, labels, model, self._tied
       )
-      # The optimizer sums gradients over replicas; their mean is wanted.
+      # Gradients are summed over replicas; their mean is wanted.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       replica_loss = terms['loss'] / replicas
     variables = model.trainable_variables
-    gradients = tape.gradient(replica_loss, variables)
-    optimizer.apply_gradients(
-        zip(self._scale_fast(gradients, variables, model), variables)
+    # Summed here rather than by the optimizer: the sum has the norm to show.
+    gradients = tf.distribute.get_replica_context().all_reduce(
+        'sum', tape.gradient(replica_loss, variables)
     )
+    optimizer.apply_gradients(
+        zip(self._scale_fast(gradients, variables, model), variables),
+        experimental_aggregate_gradients=False,
+    )
+    terms['gradient_norm'] = tf.linalg.global_norm(gradients)
     statistics, *means = metrics
     statistics.update_state(logits, labels)
     for mean in means:

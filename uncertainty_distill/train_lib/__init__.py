@@ -11,3 +11,6 @@ from uncertainty_distill.train_lib.runner import train
 from uncertainty_distill.train_lib.stored_teacher import open_predictions
 from uncertainty_distill.train_lib.strategies import describe
 from uncertainty_distill.train_lib.strategies import make_strategy
+from uncertainty_distill.train_lib.summaries import tag
+from uncertainty_distill.train_lib.summaries import write_confidence
+from uncertainty_distill.train_lib.summaries import write_scalar

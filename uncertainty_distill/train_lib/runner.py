@@ -113,7 +113,7 @@ def _attempt(
     runs.claim_run(run.path, config)
     checkpoints.settle(run.path)
     if run.step == 0:
-      summaries.write_hyperparameters(run.path, config)
+      summaries.write_config(run.path)
   bar = progress.progress_bar(
       config.trainer.train_steps, label, 'step', run.step, is_chief
   )
@@ -171,11 +171,12 @@ def _controller(
 ) -> orbit.Controller:
   """Hands the trainer to Orbit, with what happens beside its steps."""
   is_chief = workers.is_chief(strategy)
-  folder = os.path.join(run.path, config.trainer.validation_summary_subdir)
-  evaluation_summaries = orbit.utils.SummaryManager(
-      folder if is_chief else None,
-      tf.summary.scalar,
-      trainer.global_step,
+  training_summaries, evaluation_summaries = (
+      summaries.manager(
+          os.path.join(run.path, name) if is_chief else None,
+          trainer.global_step,
+      )
+      for name in ('train', config.trainer.validation_summary_subdir)
   )
 
   def show(output: dict[str, Any]):
@@ -199,7 +200,10 @@ def _controller(
       save_summary=is_chief,
       trainer=trainer,
       train_actions=[show],
-      eval_actions=[summaries.ReliabilityImage(trainer, evaluation_summaries)],
+      eval_actions=[
+          summaries.CalibrationSummaries(trainer, evaluation_summaries)
+      ],
+      summary_manager=training_summaries,
       eval_summary_manager=evaluation_summaries,
       scratch=scratch,
       checkpoint=run.checkpoint,

@@ -1,50 +1,147 @@
-"""What TensorBoard shows of a run besides its curves."""
+"""What TensorBoard shows of a run, and under which tags.
+
+TensorBoard gathers in one section what stands before the slash of a tag.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 from typing import Any
 
+import numpy as np
 import orbit
-from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.histogram import metadata as histogram_metadata
 import tensorflow as tf
-from uncertainty_distill import configs
 from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill import workers
-import yaml
+
+_SECTIONS = {
+    'calibration': (
+        'ece', 'adaptive_ece', 'reliability', 'reliability_severity_5'
+    ),
+    'confidence': ('all_predictions', 'wrong_predictions'),
+    'corruption': (
+        'severity', 'severity_boxes', 'diversity', 'heat_map_accuracy',
+        'heat_map_ece', 'heat_map_nll',
+    ),
+    'diversity': (
+        'disagreement', 'mutual_information', 'pairwise_kl',
+        'masegosa_variance',
+    ),
+    'loss': (
+        'training_loss', 'cross_entropy', 'distillation', 'weight_tie', 'l2'
+    ),
+    'optimization': ('learning_rate', 'gradient_norm'),
+    'quality': ('accuracy', 'member_accuracy', 'nll', 'gibbs_nll', 'brier'),
+    'speed': ('examples_per_second', 'steps_per_second'),
+    'uncertainty': ('auroc_misclassification', 'aurc', 'auroc_ood'),
+}
+_SECTION_OF = {
+    name: section for section, names in _SECTIONS.items() for name in names
+}
+
+_DESCRIPTIONS = {
+    'training_loss': 'What is minimised: the terms, each times its weight.',
+    'cross_entropy': "With the labels, the mean of the members' own, in nats.",
+    'distillation': (
+        'T^2 KL(teacher || student), the mean over the members, in nats.'
+    ),
+    'weight_tie': "Squared distance of the weights to the teacher's.",
+    'l2': 'Sum of the squares of the weights that it is taken of.',
+    'gradient_norm': (
+        "L2 norm of the loss's gradient by all trained weights, of the batch of"
+        ' all replicas together; the mean over the steps since the last point.'
+    ),
+    'learning_rate': 'Of the next step.',
+    'examples_per_second': (
+        'Distinct training examples, however many members see each. Evaluations'
+        ' and checkpoints are not timed; the first point has the compilation in'
+        ' it.'
+    ),
+    'steps_per_second': (
+        'Of training, with the evaluations and checkpoints in between.'
+    ),
+    'all_predictions': 'How many images are predicted with which confidence.',
+    'wrong_predictions': (
+        'How many images are classified wrongly with which confidence.'
+    ),
+}
 
 
-def write_hyperparameters(run_dir: str, config: configs.ExperimentConfig):
-  """Writes the configuration as text, and its scalars for HParams."""
-  values = yaml.safe_load(
-      files.read_text(os.path.join(run_dir, 'params.yaml'))
-  )
-  task, trainer = values['task'], values['trainer']
-  scalars = {
-      'objective': task['objective']['kind'],
-      'distillation_weight': task['objective']['weight'],
-      'temperature': task['objective']['temperature'],
-      'weight_tie': task['objective']['weight_tie'],
-      'label_smoothing': task['objective']['label_smoothing'],
-      **{f'block_l2_{i}': l2 for i, l2 in enumerate(task['block_l2'])},
-      'dataset': task['train_data']['name'],
-      'batch_size': task['train_data']['global_batch_size'],
-      **{k: task['model'][k] for k in ('depth', 'width', 'ensemble_size')},
-      **{k: task[k] for k in ('l2', 'seed')},
-      **{k: trainer[k] for k in ('epochs', 'base_learning_rate')},
-  }
-  text = yaml.safe_dump(values, sort_keys=False)
+def tag(name: str) -> str:
+  """Returns the tag of a figure or picture: `nll` is in `quality/nll`.
+
+  What is after the last slash is the name again; names of no section are tags
+  as they are.
+  """
+  return f'{_SECTION_OF[name]}/{name}' if name in _SECTION_OF else name
+
+
+def write_scalar(
+    name: str, value: Any, step: Any = None, description: str | None = None
+) -> None:
+  """Writes a figure under its tag, by TensorFlow's default writer.
+
+  Args:
+    name: Of the figure.
+    value: A scalar.
+    step: Of training; None for the writer's.
+    description: What is said of it; None for what is known of the name.
+  """
+  description = description or _DESCRIPTIONS.get(name)
+  tf.summary.scalar(tag(name), value, step=step, description=description)
+
+
+def write_confidence(
+    bin_count: Sequence[float], bin_correct: Sequence[float]
+) -> None:
+  """Writes histograms of the confidence of all predictions and of wrong ones.
+
+  Args:
+    bin_count: [bins], the examples in equal-width bins of [0, 1].
+    bin_correct: [bins], how many of them are classified correctly.
+  """
+  edges = np.linspace(0, 1, len(bin_count) + 1)
+  for name, heights in (
+      ('all_predictions', bin_count),
+      ('wrong_predictions', np.subtract(bin_count, bin_correct)),
+  ):
+    # As `tf.summary.histogram` writes it, which wants the examples themselves.
+    tf.summary.write(
+        tag(name),
+        np.stack([edges[:-1], edges[1:], heights], axis=1),
+        metadata=histogram_metadata.create_summary_metadata(
+            None, _DESCRIPTIONS[name]
+        ),
+    )
+
+
+def write_config(run_dir: str) -> None:
+  """Writes a run's configuration as text."""
+  text = files.read_text(os.path.join(run_dir, 'params.yaml'))
   markdown = ''.join(f'    {line}\n' for line in text.splitlines())
   with tf.summary.create_file_writer(
       os.path.join(run_dir, 'train')
   ).as_default(step=0):
-    hparams.hparams(scalars, trial_id=config.experiment or run_dir)
     tf.summary.text('config', markdown)
 
 
-class ReliabilityImage:
-  """An Orbit action that draws the reliability diagram after an evaluation."""
+def manager(
+    directory: str | None, step: tf.Variable
+) -> orbit.utils.SummaryManager:
+  """Returns what Orbit writes figures with, under their tags.
+
+  Args:
+    directory: Of the event files; None to write nothing.
+    step: The global step.
+  """
+  return orbit.utils.SummaryManager(directory, write_scalar, step)
+
+
+class CalibrationSummaries:
+  """An Orbit action that shows after an evaluation how calibrated it is."""
 
   def __init__(self, trainer, controller_summaries: orbit.utils.SummaryManager):
     self._trainer = trainer
@@ -56,15 +153,14 @@ class ReliabilityImage:
     statistics = self._trainer.validation_metrics[0].statistics()
     if not workers.is_chief(self._trainer.strategy):
       return
-    figure = plots.reliability_diagram({
-        'clean test images': tuple(
-            statistics[name].numpy()
-            for name in ('bin_count', 'bin_confidence', 'bin_correct')
-        )
-    })
-    with self._summaries.summary_writer().as_default():
-      tf.summary.image(
-          'reliability',
-          plots.figure_to_array(figure)[None],
-          step=self._trainer.global_step,
-      )
+    count, confidence, correct = (
+        statistics[name].numpy()
+        for name in ('bin_count', 'bin_confidence', 'bin_correct')
+    )
+    figure = plots.reliability_diagram(
+        {'clean test images': (count, confidence, correct)}
+    )
+    writer = self._summaries.summary_writer()
+    with writer.as_default(step=self._trainer.global_step):
+      tf.summary.image(tag('reliability'), plots.figure_to_array(figure)[None])
+      write_confidence(count, correct)

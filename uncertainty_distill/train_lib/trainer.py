@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from official.core import base_trainer
@@ -55,7 +56,6 @@ class Trainer(base_trainer.Trainer):
 
   def train_loop_begin(self):
     super().train_loop_begin()
-    self._loop_start = int(self.global_step.numpy())
     if self._train_iter is None:
       self._train_iter = iter(
           self.distribute_dataset(
@@ -64,6 +64,7 @@ class Trainer(base_trainer.Trainer):
               start_step=int(self.global_step.numpy()),
           )
       )
+    self._loop_began = time.monotonic(), int(self.global_step.numpy())
 
   def train_loop_end(self):
     places = {
@@ -72,7 +73,12 @@ class Trainer(base_trainer.Trainer):
         if isinstance(metric, metrics.WatchedMean)
     }
     logs = _flat(super().train_loop_end())
-    self._check(logs, places)
+    began, first = self._loop_began
+    # Read first: a device that works by itself has then come to the end.
+    step = int(self.global_step.numpy())
+    examples = (step - first) * self.config.task.train_data.global_batch_size
+    logs['examples_per_second'] = examples / (time.monotonic() - began)
+    self._check(logs, places, first, step)
     return logs
 
   def eval_end(self, aggregated_logs=None):
@@ -80,10 +86,10 @@ class Trainer(base_trainer.Trainer):
     finite.check_evaluation(logs, int(self.global_step.numpy()))
     return logs
 
-  def _check(self, logs, places):
+  def _check(self, logs, places, first, step):
     """Raises a DivergedError before bad weights can be saved."""
-    config, step = self.config.trainer, int(self.global_step.numpy())
-    finite.check_loop(logs, places, self._loop_start, step, self.strategy)
+    config = self.config.trainer
+    finite.check_loop(logs, places, first, step, self.strategy)
     finite.check_bound(
         logs, step, config.loss_upper_bound, config.recovery_begin_steps
     )

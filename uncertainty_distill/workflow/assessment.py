@@ -21,6 +21,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow import provenance
 from uncertainty_distill.workflow import stored_predictions
+from uncertainty_distill.workflow import summaries
 from uncertainty_distill.workflow.systems import System
 
 RESULTS_FILE = 'results.json'
@@ -79,8 +80,14 @@ def assess(
         directory, title, rows, results,
         provenance.provenance(config, strategy, results), sizes,
     )
+    summaries.write_summaries(
+        [
+            system for system in systems
+            if system in pending or not summaries.are_written(system, directory)
+        ], results, directory,
+    )
+    # At last: what it lists has all that is made of it.
     _write_systems(directory, systems, made_from, sizes)
-    _write_corrupted_summaries(systems, fresh)
   return evaluation.table(rows, sizes)
 
 
@@ -175,25 +182,3 @@ def _evaluate(
         foreign=checks.load_foreign(config),
     )
   return results, sizes
-
-
-def _write_corrupted_summaries(
-    systems: Sequence[System], results: Sequence[evaluation.Result]
-) -> None:
-  """Writes runs' mean corrupted figures and their pictures for TensorBoard."""
-  for system in systems:
-    path, *more = system.paths
-    name = system.label, system.seed
-    own = [r for r in results if (r.model, r.seed) == name]
-    if more or not own or not runs.is_run(path):
-      continue
-    directory = os.path.join(path, 'corrupted')
-    step = runs.open_run(path, '--run').step
-    with tf.summary.create_file_writer(directory).as_default(step=step):
-      for figure, value in evaluation.summary(own).items():
-        if figure.startswith('c_'):
-          tf.summary.scalar(figure.removeprefix('c_'), value)
-      for picture in evaluation.available_pictures(own):
-        tf.summary.image(
-            picture.name, picture.pixels()[None], description=picture.caption
-        )
