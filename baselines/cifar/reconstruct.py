@@ -33,7 +33,7 @@ def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
   table = workflow.reconstruct(paths, directory, _ranks(), _ALIGNED.value)
-  print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.md")}')
+  print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.html")}')
 
 
 def _ranks():

@@ -68,9 +68,12 @@ def run_study(
       # Curves on the test set are for those that a figure shows them of.
       _train(study, label, seed, teachers, directory, strategy, label in curves)
   systems = trained_systems(whole or study, directory, teachers)
+  tables = (whole or study).tables.values()
   table = workflow.assess(
       systems, train_lib.resolve(study.config), strategy, directory,
-      study.title,
+      study.title, student=(whole or study).export,
+      # The study's own tables have the paper's beside them.
+      beside_paper=not any(table.paper for table in tables),
   )
   saved_model = ''
   if study.export:
