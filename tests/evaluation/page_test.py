@@ -71,7 +71,8 @@ def test_a_page_says_what_the_documents_say(folder):
   assert "train.py --x='<b>'" in got.text and 'Own' not in got.text
   assert 'One picture, elsewhere, here:' in got.text
   assert got.links == {
-      'Second': '#section-1', 'Part 1': '#part_1', 'picture': '#part_1',
+      'Second': '#part_0-1', 'Part 1': '#part_1', 'Sub': '#part_1-1',
+      'picture': '#part_1',
   }
 
 

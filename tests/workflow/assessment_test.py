@@ -25,14 +25,16 @@ _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
 
 def _config(text=''):
-  return train_lib.resolve(configs.load_config(
+  config = configs.load_config(
       'digits_wrn10_1', params_override=(
           'trainer.train_steps=5,task.objective.kind=cross_entropy,'
           'task.validation_data.num_examples=70,'
           'task.validation_data.global_batch_size=32,'
-          f'evaluation.corruptions=[contrast],evaluation.severities=[1],{text}'
+          'evaluation.corruptions=[contrast],evaluation.severities=[1]'
       )
-  ))
+  )
+  configs.override_by_text(config, text)
+  return train_lib.resolve(config)
 
 
 def _save(path, config, step=5, seed=0):

@@ -71,22 +71,21 @@ def write_page(
   body, anchors = [], {name: f'#{_anchor(name)}' for name in documents}
   for index, (document, heading) in enumerate(documents.items()):
     tokens = parser.parse(files.read_text(os.path.join(directory, document)))
+    _name_headings(tokens, _anchor(document))
     if index:
       _set_under(tokens, heading)
-    _name_first_heading(tokens, _anchor(document))
     body += tokens
-  _number_headings(body)
   for token in body:
     if token.type == 'inline':
       token.children = _embedded(token.children, directory, anchors)
-  headings = _headings(body)
-  body = _boxed(body)
-  _insert_contents(body, headings)
+  title, contents = _contents(body)
   path = os.path.join(directory, name)
   files.write_text(path, _PAGE.format(
-      title=html.escape(headings[0][1] if headings else name),
+      title=html.escape(title or name),
       style=page_style.STYLE,
-      body=parser.renderer.render(body, parser.options, {}),
+      body=parser.renderer.render(
+          _with_contents(_boxed(body), contents), parser.options, {}
+      ),
   ))
   return path
 
@@ -95,37 +94,23 @@ def _anchor(document: str) -> str:
   return os.path.splitext(document)[0]
 
 
+def _name_headings(tokens: _Tokens, document: str) -> None:
+  """Names headings for links, and marks those that the contents list."""
+  openings = [token for token in tokens if token.type == 'heading_open']
+  for number, token in enumerate(openings):
+    token.attrs['id'] = f'{document}-{number}' if number else document
+    token.meta['listed'] = token.tag == 'h2'
+
+
 def _set_under(tokens: _Tokens, heading: str) -> None:
   """Puts a document under a heading, in the place of its own first one."""
+  places = [i for i, t in enumerate(tokens) if t.type == 'heading_open']
   for token in tokens:
     if token.type in ('heading_open', 'heading_close'):
       token.tag = f'h{min(int(token.tag[1]) + 1, 6)}'
-  for index, token in enumerate(tokens):
-    if token.type == 'heading_open':
-      tokens[index + 1].children = [_text(heading)]
-      return
-
-
-def _name_first_heading(tokens: _Tokens, name: str) -> None:
-  for token in tokens:
-    if token.type == 'heading_open':
-      token.attrs['id'] = name
-      return
-
-
-def _number_headings(tokens: _Tokens) -> None:
-  """Gives every heading without a name one that links can lead to."""
-  headings = [token for token in tokens if token.type == 'heading_open']
-  for number, token in enumerate(headings):
-    token.attrs.setdefault('id', f'section-{number}')
-
-
-def _headings(tokens: _Tokens) -> list[tuple[str, str, str]]:
-  """Returns the tag, the text and the name of each heading."""
-  return [
-      (token.tag, _plain(tokens[index + 1].children), token.attrs['id'])
-      for index, token in enumerate(tokens) if token.type == 'heading_open'
-  ]
+  for place in places[:1]:
+    tokens[place].meta['listed'] = True
+    tokens[place + 1].children = [_text(heading)]
 
 
 def _plain(tokens: Sequence[token_lib.Token]) -> str:
@@ -203,19 +188,29 @@ def _boxed(tokens: Sequence[token_lib.Token]) -> _Tokens:
   return boxed
 
 
-def _insert_contents(
-    tokens: _Tokens, headings: Sequence[tuple[str, str, str]]
-) -> None:
-  """Puts links to the sections behind the first heading."""
-  lines = [
-      f'<li><a href="#{html.escape(name)}">{html.escape(text)}</a></li>'
-      for tag, text, name in headings if tag == 'h2'
-  ]
+def _contents(tokens: Sequence[token_lib.Token]) -> tuple[str, str]:
+  """Returns the text of the first heading, and links to the sections."""
+  title, lines = '', []
+  for token, inline in zip(tokens, tokens[1:]):
+    if token.type == 'heading_open':
+      text = _plain(inline.children)
+      title = title or text
+      if token.meta['listed']:
+        lines.append(
+            f'<li class="{token.tag}"><a href="#{html.escape(token.attrs["id"])}'
+            f'">{html.escape(text)}</a></li>'
+        )
   if len(lines) < 2:
-    return
-  text = '\n'.join(['<nav aria-label="Contents">', '<ul>', *lines, '</ul>'])
+    return title, ''
+  lines = ['<nav aria-label="Contents">', '<ul>', *lines, '</ul>', '</nav>\n']
+  return title, '\n'.join(lines)
+
+
+def _with_contents(tokens: _Tokens, contents: str) -> _Tokens:
+  """Puts the contents behind the first heading."""
   ends = [i for i, token in enumerate(tokens) if token.type == 'heading_close']
-  tokens.insert(ends[0] + 1, _raw(f'{text}\n</nav>\n'))
+  place = ends[0] + 1 if ends else 0
+  return [*tokens[:place], _raw(contents), *tokens[place:]]
 
 
 def _text(text: str) -> token_lib.Token:

@@ -36,6 +36,7 @@ nav ul {
   max-width: none; margin: 0; padding: 0; columns: 17rem; list-style: none;
 }
 nav li { padding: 0.2rem 0; break-inside: avoid; }
+nav li.h3 { padding-left: 1rem; }
 code { font: 0.87em/1.5 ui-monospace, "Cascadia Mono", Menlo, monospace; }
 pre {
   padding: 0.75rem 1rem; overflow-x: auto; background: var(--panel);
@@ -49,7 +50,7 @@ table {
   width: 100%; border-collapse: separate; border-spacing: 0; font-size: 0.9rem;
   font-variant-numeric: tabular-nums;
 }
-th, td { padding: 0.4rem 0.75rem; text-align: left; white-space: nowrap; }
+th, td { padding: 0.4rem 0.6rem; text-align: left; white-space: nowrap; }
 th { background: var(--panel); vertical-align: bottom; }
 tbody td { border-top: 1px solid var(--line); }
 th:first-child, td:first-child {
@@ -71,9 +72,9 @@ img {
 }
 .pictures img { width: 100%; border: 1px solid var(--line); }
 @media (max-width: 40rem) {
-  th:first-child, td:first-child {
-    min-width: 6.5rem; max-width: 8.5rem; white-space: normal;
-  }
+  table { font-size: 0.82rem; }
+  th, td { padding: 0.35rem 0.45rem; }
+  th:not([style]), td:not([style]) { min-width: 5.5rem; white-space: normal; }
   .picture { overflow-x: auto; }
   .picture img { max-width: 200vw; }
 }

@@ -94,12 +94,14 @@ def beside_paper(
     published: From labels to what the paper reports.
 
   Returns:
-    What `compare` says and, where anything about it can be decided, what
-    `describe_orderings` says; empty without a common system.
+    What `compare` says and, where several seeds were measured, without which
+    nothing is decided, what `describe_orderings` says; empty without a common
+    system.
   """
-  found = comparison.orderings(rows, published)
-  if all(pair.verdict == comparison.UNDECIDED for pair in found):
-    found = []
+  spreads = [spread for row in rows.values() for _, spread in row.values()]
+  found = []
+  if any(spread is not None for spread in spreads):
+    found = comparison.orderings(rows, published)
   sections = [
       comparison.compare(rows, published),
       comparison.describe_orderings(found),

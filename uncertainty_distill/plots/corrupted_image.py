@@ -9,7 +9,7 @@ import numpy as np
 
 from uncertainty_distill.plots import style
 
-_WIDTH, _TITLE = 3.5, 0.45  # Inches: of the picture, and above the images.
+_WIDTH, _TITLE = 3.5, 0.36  # Inches: of the picture, and above the images.
 
 
 def severity_strip(

@@ -17,7 +17,8 @@ from uncertainty_distill.studies.spec import Table
 
 REPORT = 'study.md'
 _MORE = (
-    'More of every system, and how all of it was made: [report.md](report.md).'
+    '[Every system](report.md): more figures and pictures, and how all of it was'
+    ' made.'
 )
 _ERRORS = (
     'The relative error of the nearest BatchEnsemble of each rank, layer by'

@@ -82,16 +82,17 @@ def provenance(
 
 
 def _seeds(systems: Sequence[System]) -> str:
-  """Says which seeds the runs of each system were trained with."""
+  """Says which seeds the runs of the systems were trained with."""
   seeds: dict[str, list[str]] = {}
   for system in systems:
-    of_label = seeds.setdefault(plots.display_name(system.label), [])
-    of_label += [
+    seeds.setdefault(plots.display_name(system.label), []).extend(
         str(runs.open_run(path, '--run').config.task.seed)
         for path in system.paths if runs.is_run(path)
-    ]
-  known = [f'{name} {", ".join(of)}' for name, of in seeds.items() if of]
-  return '; '.join(known) or 'not known'
+    )
+  names: dict[str, list[str]] = {}
+  for name, of_name in seeds.items():
+    names.setdefault(', '.join(of_name) or 'not known', []).append(name)
+  return '; '.join(f'{of} ({", ".join(x)})' for of, x in names.items())
 
 
 def _code() -> str:
