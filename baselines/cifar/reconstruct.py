@@ -33,7 +33,8 @@ def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
   table = workflow.reconstruct(paths, directory, _ranks(), _ALIGNED.value)
-  print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.html")}')
+  report = os.path.join(directory, 'reconstruction.html')
+  print(f'\n{table}\n\nReport: {report}')
 
 
 def _ranks():

@@ -196,9 +196,10 @@ def _contents(tokens: Sequence[token_lib.Token]) -> tuple[str, str]:
       text = _plain(inline.children)
       title = title or text
       if token.meta['listed']:
+        link = html.escape(f'#{token.attrs["id"]}')
         lines.append(
-            f'<li class="{token.tag}"><a href="#{html.escape(token.attrs["id"])}'
-            f'">{html.escape(text)}</a></li>'
+            f'<li class="{token.tag}"><a href="{link}">{html.escape(text)}</a>'
+            '</li>'
         )
   if len(lines) < 2:
     return title, ''

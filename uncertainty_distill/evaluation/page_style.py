@@ -39,8 +39,8 @@ nav li { padding: 0.2rem 0; break-inside: avoid; }
 nav li.h3 { padding-left: 1rem; }
 code { font: 0.87em/1.5 ui-monospace, "Cascadia Mono", Menlo, monospace; }
 pre {
-  padding: 0.75rem 1rem; overflow-x: auto; background: var(--panel);
-  border-radius: 0.5rem;
+  padding: 0.75rem 1rem; background: var(--panel); border-radius: 0.5rem;
+  white-space: pre-wrap; overflow-wrap: anywhere;
 }
 .table {
   margin: 1rem 0; overflow-x: auto; border: 1px solid var(--line);
@@ -51,7 +51,7 @@ table {
   font-variant-numeric: tabular-nums;
 }
 th, td { padding: 0.4rem 0.6rem; text-align: left; white-space: nowrap; }
-th { background: var(--panel); vertical-align: bottom; }
+th { background: var(--panel); vertical-align: bottom; white-space: normal; }
 tbody td { border-top: 1px solid var(--line); }
 th:first-child, td:first-child {
   position: sticky; left: 0; background: var(--back);

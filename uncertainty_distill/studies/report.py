@@ -17,8 +17,8 @@ from uncertainty_distill.studies.spec import Table
 
 REPORT = 'study.md'
 _MORE = (
-    '[Every system](report.md): more figures and pictures, and how all of it was'
-    ' made.'
+    '[Every system](report.md): what the columns and the bold type mean, more'
+    ' figures and pictures, and how all of it was made.'
 )
 _ERRORS = (
     'The relative error of the nearest BatchEnsemble of each rank, layer by'

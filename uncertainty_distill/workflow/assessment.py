@@ -73,10 +73,11 @@ def assess(
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   shown = exhibits.choose_student(systems, student)
   images = exhibits.read_least_sure(directory, shown, made_from)
-  kept, known = _read_kept(directory, {
-      # Without its images, the system is evaluated to find them.
-      k: v for k, v in made_from.items() if images or not shown or k != shown.key
-  })
+  # Without its images, the system is evaluated to find them.
+  lacking = shown.key if shown and not images else None
+  kept, known = _read_kept(
+      directory, {k: v for k, v in made_from.items() if k != lacking}
+  )
   # All workers have read before the chief writes.
   if len(workers.gather(strategy, len(known))) > 1:
     raise InputError(
