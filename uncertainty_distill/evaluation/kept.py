@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import io
 import os
-import zipfile
 
 import numpy as np
 
+from uncertainty_distill import archives
 from uncertainty_distill import files
 
 # Of a report's folder: what its images are made from, and their pictures.
@@ -55,20 +55,13 @@ def read(
     The arrays; None where there are none, they were made from something else,
     or the file cannot be read.
   """
-  path = _path(directory, name)
-  if not files.is_file(path):
-    return None
   try:
-    with (
-        files.open_binary(path) as file,
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-      if arrays[_MADE_FROM].tolist() != list(made_from):
-        return None
-      return {name: arrays[name] for name in wanted}
-  # Cut short, or of another version: then it is made again.
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-    return None
+    arrays = archives.read_arrays(_path(directory, name))
+    if arrays[_MADE_FROM].tolist() != list(made_from):
+      return None
+    return {name: arrays[name] for name in wanted}
+  except (OSError, ValueError, KeyError):
+    return None  # None yet, cut short, or of another version.
 
 
 def _path(directory: str, name: str) -> str:

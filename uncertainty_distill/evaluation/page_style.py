@@ -74,6 +74,7 @@ img {
 @media (max-width: 40rem) {
   table { font-size: 0.82rem; }
   th, td { padding: 0.35rem 0.45rem; }
+  th[style] { white-space: nowrap; }
   th:not([style]), td:not([style]) { min-width: 5.5rem; white-space: normal; }
   .picture { overflow-x: auto; }
   .picture img { max-width: 200vw; }

@@ -13,8 +13,8 @@ from uncertainty_distill.plots import style
 _SIZE = (3.5, 2.0)  # Inches.
 # Left, bottom, width and height, as shares of it. All are alike, so that many
 # of these pictures are read as one.
-_IMAGE, _BARS = (0.02, 0.16, 0.4, 0.7), (0.66, 0.16, 0.31, 0.7)
-_LONGEST = 14  # Letters of a class's name beside the bars.
+_IMAGE, _BARS = (0.02, 0.16, 0.38, 0.68), (0.68, 0.16, 0.29, 0.68)
+_LONGEST = 13  # Letters of a class's name.
 _LIKELIEST = 3
 _GROUP = 0.8  # Of the height between two classes.
 _PALE = 0.3
@@ -48,14 +48,15 @@ def member_votes(
   left, right = (fig.add_axes(place) for place in (_IMAGE, _BARS))
   mean = probs.mean(0)
   best = int(mean.argmax())
+  names = [_shortened(str(name)) for name in class_names]
   left.imshow(image, interpolation='nearest')
   left.set_axis_off()
   # Beside long names of classes there is room on the right alone.
   left.set_title(
-      f'label: {class_names[label]}', fontsize=9, loc='left', parse_math=False
+      f'label: {names[label]}', fontsize=9, loc='left', parse_math=False
   )
   left.text(
-      0, -0.05, f'says: {class_names[best]}, {mean[best]:.2f}', fontsize=9,
+      0, -0.05, f'says: {names[best]}, {mean[best]:.2f}', fontsize=9,
       color='black' if best == label else style.VERMILLION, va='top',
       transform=left.transAxes, parse_math=False,
   )
@@ -63,9 +64,8 @@ def member_votes(
   shown += [label] if label not in shown else []
   _draw_bars(right, probs[:, shown], probs.argmax(-1), shown)
   right.set_yticks(
-      range(len(shown)),
-      [_shortened(str(class_names[k])) for k in shown],
-      fontsize=8.5, parse_math=False,
+      range(len(shown)), [names[k] for k in shown], fontsize=8,
+      parse_math=False,
   )
   right.get_yticklabels()[shown.index(label)].set_fontweight('bold')
   title = f'entropy {entropy:.2f}'
