@@ -95,8 +95,10 @@ def test_how_a_page_is_laid_out(folder):
     'plots/none.png', 'plots/no.png', 'https://example.org/a.png', '../c.png',
     '//example.org/a.png', 'plots/../../c.png', 'file:///etc/hosts',
     'data:image/svg+xml;base64,PHN2Zz4=', 'plots', 'plots/%2e%2e/%2e%2e/c.png',
+    'ABOVE/c.png',
 ])
 def test_only_pictures_of_the_folder_are_shown(folder, source):
+  source = source.replace('ABOVE', str(folder.parent))
   got = _write(folder, f'# T\n\n![Said of it]({source})\n')
   assert not got.pictures and 'Said of it' in got.text
 

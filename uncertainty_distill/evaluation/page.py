@@ -25,6 +25,10 @@ REPORT_PAGE = 'report.html'
 _Tokens = list[token_lib.Token]
 
 _PNG = b'\x89PNG\r\n\x1a\n'
+# The keyboard scrolls only what can have the focus.
+_TABLE_BOX = (
+    '<div class="table" role="region" aria-label="Table" tabindex="0">\n'
+)
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -175,8 +179,7 @@ def _boxed(tokens: Sequence[token_lib.Token]) -> _Tokens:
   boxed = []
   for index, token in enumerate(tokens):
     if token.type == 'table_open':
-      # The keyboard scrolls only what can have the focus.
-      boxed.append(_raw('<div class="table" tabindex="0">\n'))
+      boxed.append(_raw(_TABLE_BOX))
     elif token.type == 'paragraph_open':
       inside = tokens[index + 1].children or []
       pictures = [t for t in inside if t.type == 'image']
