@@ -11,6 +11,7 @@ _REQUIRES = [
     'edward2==0.0.2',
     # TensorFlow Datasets 4.9.10 imports it without declaring it.
     'importlib_resources>=6',
+    'markdown-it-py>=3,<5',
     'matplotlib>=3.8,<4',
     'numpy>=1.26,<3',
     'opencv-python-headless>=4.9',
@@ -66,7 +67,7 @@ setuptools.setup(
         'uncertainty_distill.baselines': 'baselines',
         'uncertainty_distill.baselines.cifar': 'baselines/cifar',
     },
-    package_data={'uncertainty_distill.studies': ['paper_tables.json']},
+    package_data={'uncertainty_distill.evaluation': ['paper_tables.json']},
     install_requires=_REQUIRES,
     extras_require=_EXTRAS,
 )

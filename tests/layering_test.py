@@ -56,6 +56,7 @@ BASE_MODULES = (
 ONLY_IN = {
     'absl.flags': ('baselines',),
     'edward2': ('_edward2',),
+    'markdown_it': ('evaluation',),
     'matplotlib': ('plots',),
     'official': ('configs', 'tasks', 'train_lib', 'serving', 'baselines'),
     'orbit': ('tasks', 'train_lib'),

@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     'PIL': 'pillow',
     'absl': 'absl-py',
     'cv2': 'opencv-python-headless',
+    'markdown_it': 'markdown-it-py',
     'official': 'tf-models-official',
     'orbit': 'tf-models-official',
     'sklearn': 'scikit-learn',
@@ -32,8 +33,8 @@ PROBE = """
 import json
 from uncertainty_distill.baselines.cifar import distill
 from uncertainty_distill import configs
-from uncertainty_distill import studies
-studies.load_paper_tables()
+from uncertainty_distill import evaluation
+evaluation.load_paper_tables()
 for name in configs.experiment_names():
   configs.load_config(name)
 print(json.dumps([distill.__file__, configs.__file__,

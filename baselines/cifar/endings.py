@@ -12,7 +12,7 @@ from uncertainty_distill import workers
 from uncertainty_distill import workflow
 import tensorflow as tf
 
-REPORT = 'report.md'
+REPORT = 'report.html'
 
 
 def report(

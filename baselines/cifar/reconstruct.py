@@ -36,7 +36,8 @@ def main():
   ranks = _ranks()
   with locks.hold(directory, '--output_dir'):
     table = workflow.reconstruct(paths, directory, ranks, _ALIGNED.value)
-  print(f'\n{table}\n\nReport: {os.path.join(directory, "reconstruction.md")}')
+  report = os.path.join(directory, 'reconstruction.html')
+  print(f'\n{table}\n\nReport: {report}')
 
 
 def _ranks():

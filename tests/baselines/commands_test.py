@@ -24,9 +24,11 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
       f'Predict: python baselines/cifar/predict.py '
       f'--model={folder}/saved_model IMAGE...',
       f'SavedModel: {folder}/saved_model',
-      f'Report: {folder}/report.md',
+      f'Report: {folder}/report.html',
   ]
-  for name in 'report.md', 'results.csv', 'saved_model/saved_model.pb':
+  for name in (
+      'report.html', 'report.md', 'results.csv', 'saved_model/saved_model.pb'
+  ):
     assert (folder / name).is_file()
   results = json.loads((folder / 'results.json').read_text())['results']
   # Two models on the clean set and on one corrupted one, each example once.
@@ -188,7 +190,7 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   lines = done.stdout.strip().splitlines()
-  assert lines[-1] == f'Report: {tmp_path / "r" / "reconstruction.md"}'
+  assert lines[-1] == f'Report: {tmp_path / "r" / "reconstruction.html"}'
   assert lines[0].startswith('| Layer ') and 'All layers' in lines[-3]
   assert '20/20' in done.stderr
   done = running.run(

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 
+import html_page
 from matplotlib import image as mpl_image
 import numpy as np
 import pytest
@@ -126,8 +127,8 @@ def test_report_is_complete_and_written_again_the_same(tmp_path):
   folder = path.parent
   files = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
   assert {str(p.relative_to(folder)) for p in files} == {
-      'report.md', 'results.csv', 'results.json', 'summary.json',
-      *_PICTURES,
+      'report.html', 'report.md', 'results.csv', 'results.json',
+      'summary.json', *_PICTURES,
   }
   text = path.read_text(encoding='utf-8')
   assert text.startswith('# Digits\n\n| Model ')
@@ -241,3 +242,58 @@ def test_report_of_results_without_the_ranking_figures(tmp_path):
   assert 'Brier ↓' in text and 'AUROC errors' not in text
   assert 'iversity' not in text
   assert not (tmp_path / 'plots' / 'diversity.png').exists()
+
+
+_HOSTILE = '</title><script>alert(1)</script> | ![x](https://example.org/x.png)'
+
+
+def test_page_has_the_figures_of_the_summary_and_every_picture(tmp_path):
+  results = _CLEAN[:1] + _CORRUPTED + [
+      _result('student', seed, nll) for seed, nll in ((0, 0.5), (1, 0.7))
+  ]
+  path = _write(tmp_path, results)
+  got = html_page.read(path.with_name('report.html'))
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  headings = {heading: name for name, heading in tables.COLUMNS.items()}
+  head, *rows = got.tables[0]
+  for row, (label, figures) in zip(rows, summary.items(), strict=True):
+    cells = dict(zip(head, row, strict=True))
+    assert cells.pop('Model').lower() == label.replace('_', ' ')
+    assert len(cells) == 7
+    for heading, cell in cells.items():
+      figure = figures.get(headings[heading])
+      if figure is None:
+        assert cell == '-'
+        continue
+      mean, *spread = map(float, cell.split(' ± '))
+      assert mean == pytest.approx(figure['mean'], abs=5.1e-4)
+      want = [] if figure['std'] is None else [figure['std']]
+      assert spread == pytest.approx(want, abs=5.1e-4)
+  assert len(got.pictures) == len(_PICTURES)
+  assert '2 cores' in got.text and 'train.py\nevaluate.py | tee' in got.text
+
+
+def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
+  results = [dataclasses.replace(_CLEAN[0], model=_HOSTILE), _CLEAN[1]]
+  rows = summaries.aggregate_models(results)
+  made = {'Machine': _HOSTILE, 'Command': ['```', _HOSTILE]}
+  report.write_report(tmp_path, _HOSTILE, rows, results, made)
+  got = html_page.read(tmp_path / 'report.html')
+  assert got.headings[0] == (1, _HOSTILE)
+  assert got.tables[0][1][0] == _HOSTILE
+  assert f'Machine: {_HOSTILE}\n' in got.text
+  assert f'```\n{_HOSTILE}' in got.text
+  assert len(got.pictures) == 1
+
+
+def test_what_the_paper_reports_stands_beside(tmp_path):
+  rows = summaries.aggregate_models(_CLEAN)
+  published = {'student': {'nll': (0.25, 0.125)}, 'other': {'nll': (1, 1)}}
+  report.write_report(
+      tmp_path, 'A', rows, _CLEAN, _MADE, published=published
+  )
+  got = html_page.read(tmp_path / 'report.html')
+  assert (2, 'Beside the paper') in got.headings
+  assert got.tables[1][1:] == [
+      ['NLL ↓', 'Student', '0.500', '0.250 ± 0.125', '-']
+  ]

@@ -195,3 +195,46 @@ def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
 def test_refuses_what_cannot_be_drawn(draw):
   with pytest.raises(errors.InputError):
     draw()
+
+
+def _bar_lengths(fig):
+  """Returns class names to the (length, is dark) of the members' bars."""
+  ax = fig.axes[1]
+  names = [text.get_text() for text in ax.get_yticklabels()]
+  found = {name: [] for name in names}
+  for bar in ax.patches:
+    middle = bar.get_y() + bar.get_height() / 2
+    found[names[round(middle)]].append(
+        (round(bar.get_width(), 6), bar.get_alpha() == 1)
+    )
+  return found
+
+
+def test_votes_show_every_member_and_the_label():
+  probs = np.array([[0.1, 0.6, 0.2, 0.1, 0.0], [0.2, 0.2, 0.5, 0.1, 0.0]])
+  image = np.zeros([4, 4, 3], np.uint8)
+  names = ['a', 'b', 'c', 'd', '$e$']
+  fig = plots.member_votes(image, probs, 4, names, 1.25, 0.5)
+  # By the means 0.15, 0.4, 0.35, 0.1, 0; the label comes last.
+  assert _bar_lengths(fig) == {
+      'b': [(0.6, True), (0.2, False)], 'c': [(0.2, False), (0.5, True)],
+      'a': [(0.1, False), (0.2, False)], '$e$': [(0.0, False)] * 2,
+  }
+  left, right = fig.axes
+  assert left.get_title('left') == 'label: $e$'
+  assert [text.get_text() for text in left.texts] == ['says: b, 0.40']
+  assert right.get_title('right') == 'entropy 1.25, MI 0.50'
+  weights = [text.get_fontweight() for text in right.get_yticklabels()]
+  assert weights == ['normal'] * 3 + ['bold']
+  means = [segment[0, 0] for segment in right.collections[0].get_segments()]
+  np.testing.assert_allclose(means, [0.4, 0.35, 0.15, 0.0])
+  assert plots.figure_to_array(fig).std() > 20
+
+
+def test_votes_of_a_single_network_are_bars_alone():
+  probs = np.array([[0.7, 0.3]])
+  image = np.zeros([4, 4, 3], np.uint8)
+  fig = plots.member_votes(image, probs, 0, 'ab', 0.5, 0.0)
+  assert fig.axes[1].get_title('right') == 'entropy 0.50'
+  assert _bar_lengths(fig) == {'a': [(0.7, True)], 'b': [(0.3, False)]}
+  assert not fig.axes[1].collections

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import html_page
 import numpy as np
 import yaml
 
@@ -45,7 +46,7 @@ def _result(model, seed, accuracy):
   return evaluation.Result(
       model, seed, corruptions.CLEAN, 100,
       {**figures, 'accuracy': accuracy, 'member_accuracy': accuracy},
-      *np.zeros([3, 15]),
+      *np.ones([3, 15]),
   )
 
 
@@ -62,8 +63,10 @@ def _write(path):
       workflow.System(r.model, r.seed, (f'{r.model}_{r.seed}',))
       for r in results
   ]
-  (path / 'plots').mkdir()  # As the evaluation's report leaves it.
-  evaluation.write_json(results, path / 'results.json')
+  evaluation.write_report(
+      path, 'Small', evaluation.aggregate_models(results), results,
+      {'Machine': '2 cores'},
+  )
   sections = report.write_study_report(study, str(path), systems)
   return sections, pathlib.Path(path, 'study.md').read_text()
 
@@ -86,3 +89,20 @@ def test_figures_are_drawn_of_what_there_is(tmp_path):
   assert '## Figure 2: sizes\n\n![Figure 2: sizes](plots/figure_2.png)' in text
   assert (tmp_path / 'plots' / 'figure_2.png').stat().st_size > 5_000
   assert not (tmp_path / 'plots' / 'figure_9.png').exists()
+
+
+def test_one_page_holds_the_study_and_the_report(tmp_path):
+  _write(tmp_path)
+  got = html_page.read(tmp_path / 'report.html')
+  assert [heading for heading in got.headings if heading[0] < 3] == [
+      (1, 'Small'), (2, 'Table 1: small'), (2, 'Figure 2: sizes'),
+      (2, 'Every system'),
+  ]
+  assert (3, 'How it was made') in got.headings
+  assert got.links['Every system'] == '#report'
+  assert len(got.pictures) == 2 and 'Figure 2: sizes' in got.pictures
+  # Of a table in the study, of the paper's, and of all systems.
+  assert ['Head student', '0.950 ± 0.071'] in [
+      row[:2] for table in got.tables for row in table
+  ]
+  assert sum('0.963 ± 0.001' in row for t in got.tables for row in t) == 1

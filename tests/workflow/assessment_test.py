@@ -2,14 +2,18 @@
 
 import json
 import os
+import pathlib
+import re
 import shutil
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 import tf_keras
 
 from uncertainty_distill import configs
+from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import modeling
 from uncertainty_distill import runs
@@ -21,14 +25,16 @@ _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
 
 def _config(text=''):
-  return train_lib.resolve(configs.load_config(
+  config = configs.load_config(
       'digits_wrn10_1', params_override=(
           'trainer.train_steps=5,task.objective.kind=cross_entropy,'
           'task.validation_data.num_examples=70,'
           'task.validation_data.global_batch_size=32,'
-          f'evaluation.corruptions=[contrast],evaluation.severities=[1],{text}'
+          'evaluation.corruptions=[contrast],evaluation.severities=[1]'
       )
-  ))
+  )
+  configs.override_by_text(config, text)
+  return train_lib.resolve(config)
 
 
 def _save(path, config, step=5, seed=0):
@@ -65,25 +71,32 @@ def _evaluated(monkeypatch):
   """Replaces the evaluator; returns the models that each call was given."""
   calls = []
 
-  def evaluate(candidates, dataset, shifts, batch, strategy, source, foreign):
-    del batch, strategy
-    assert source.description == 'made on the fly by formula, seed 0'
-    assert foreign is None
-    calls.append([candidate.label for candidate in candidates])
-    # A figure that follows the weights.
-    mean = lambda model: float(tf.reduce_mean(model.trainable_weights[0]))
-    figures = dict.fromkeys(
-        ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
-    )
-    return [
-        evaluation.Result(
-            c.label, c.seed, shift, len(dataset.labels),
-            {**figures, 'nll': 100 * mean(c.model)}, [1.0], [1.0], [1.0]
-        )
-        for shift in shifts for c in candidates
-    ]
+  class Evaluator:
+    """Gives a figure that follows the weights."""
 
-  monkeypatch.setattr(evaluation, 'evaluate', evaluate)
+    def __init__(self, candidates, batch, strategy):
+      del batch, strategy
+      self._candidates = candidates
+      self.entropies = []
+
+    def run(self, dataset, shifts, source, foreign):
+      assert source.description == 'made on the fly by formula, seed 0'
+      assert foreign is None
+      calls.append([candidate.label for candidate in self._candidates])
+      self.entropies = [np.arange(len(dataset.labels)) for _ in calls[-1]]
+      mean = lambda model: float(tf.reduce_mean(model.trainable_weights[0]))
+      figures = dict.fromkeys(
+          ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
+      )
+      return [
+          evaluation.Result(
+              c.label, c.seed, shift, len(dataset.labels),
+              {**figures, 'nll': 100 * mean(c.model)}, [1.0], [1.0], [1.0]
+          )
+          for shift in shifts for c in self._candidates
+      ]
+
+  monkeypatch.setattr(evaluation, 'Evaluator', Evaluator)
   return calls
 
 
@@ -109,7 +122,9 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   rows = [line.split('|') for line in table.split('\n')[2:]]
   assert [row[1].strip() for row in rows] == ['Deep ensemble', 'Batch ensemble']
   assert [row[2].strip() for row in rows] == ['2', '2']
-  for name in 'report.md', 'results.csv', 'summary.json', 'systems.json':
+  for name in (
+      'report.html', 'report.md', 'results.csv', 'summary.json', 'systems.json'
+  ):
     assert os.path.isfile(os.path.join(directory, name))
   assert sorted(os.listdir(os.path.join(directory, 'plots'))) == [
       'heat_map_accuracy.png', 'heat_map_ece.png', 'heat_map_nll.png',
@@ -141,6 +156,78 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
   assess(text='evaluation.severities=[5],task.validation_data.num_examples=40')
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+
+
+def _shown(directory):
+  """The heading and the pictures' texts of the least sure images."""
+  text = pathlib.Path(directory, 'report.md').read_text()
+  section = text.split('\n## The images that ')[1].split('\n## ')[0]
+  return (
+      section.split(' is least sure of')[0],
+      re.findall(r'!\[(.*)\]\(images/least_sure', section),
+  )
+
+
+def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
+  directory = str(tmp_path / 'report')
+  systems = [
+      workflow.System('student', 3, (paths[2],)),
+      workflow.System('student', 4, (paths[2],)),
+      workflow.System('single', None, (paths[0],)),
+  ]
+
+  def assess(student='', text=''):
+    evaluated.clear()
+    workflow.assess(
+        systems, _config(text), _CPU, directory, 'Title', student=student
+    )
+    return _shown(directory)
+
+  name, texts = assess('student')
+  assert name == 'Student (seed 3)' and len(texts) == 12
+  labels = data.load_dataset('digits', 'test').labels
+  # The evaluator has given the last of 70 images the highest entropy.
+  assert texts[0].startswith(f'Test image 69, labelled {labels[69]}; ')
+  assert texts[0].count(',') == 2 and 'members vote' in texts[0]
+  assert texts[11].startswith('Test image 58, ')
+  # One that has no images yet is evaluated, and only that one.
+  name, alone = assess('unknown')
+  assert name == 'Single' and 'vote' not in alone[0]
+  assert evaluated == [['single']]
+  assert assess('student') == ('Student (seed 3)', texts) and not evaluated
+  os.truncate(os.path.join(directory, 'images', 'student_3.npz'), 500)
+  assert assess('student')[1] == texts and evaluated == [['student']]
+  first = assess('student', 'task.validation_data.num_examples=40')[1][0]
+  assert first.startswith('Test image 39, ')
+
+
+def test_a_paper_s_experiment_stands_beside_the_paper(
+    paths, tmp_path, evaluated, monkeypatch
+):
+  config = _config()
+  systems = [
+      workflow.System('head_student', 0, (paths[2],)),
+      workflow.System('single', None, (paths[0],)),
+  ]
+  monkeypatch.setattr(
+      workflow.assessment, '_published',
+      lambda config: evaluation.paper_rows('cifar10'),
+  )
+  for beside in True, False:
+    workflow.assess(
+        systems, config, _CPU, str(tmp_path / 'r'), 'A', beside_paper=beside
+    )
+    text = (tmp_path / 'r' / 'report.md').read_text()
+    assert ('## Beside the paper' in text) == beside
+    assert ('| 0.963 ± 0.001 |' in text) == beside
+    assert 'agrees' not in text  # One seed decides nothing.
+  monkeypatch.undo()
+  published = workflow.assessment._published
+  assert published(config) == {}
+  config.task.train_data.name = 'cifar100'
+  assert published(config)['deep_ensemble']['accuracy'][0] > 0.7
+  config.task.train_data.classes = (0, 1)
+  assert published(config) == {}
 
 
 def test_unreadable_results_are_made_again(

@@ -84,7 +84,9 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   assert matplotlib.image.imread(
       tmp_path / 'plots' / 'reconstruction.png').std() > 0.05
   assert sorted(path.name for path in tmp_path.iterdir()) == [
-      'plots', 'reconstruction.json', 'reconstruction.md']
+      'plots', 'reconstruction.html', 'reconstruction.json',
+      'reconstruction.md',
+  ]
   assert '20/20' in capsys.readouterr().err
   assert workflow.reconstruct(members, str(tmp_path), [4]) != table
   assert 'ligned' not in (tmp_path / 'reconstruction.md').read_text()

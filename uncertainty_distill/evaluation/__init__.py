@@ -1,12 +1,23 @@
 """Evaluation on clean and corrupted test sets, and what is made of it."""
 
+from uncertainty_distill.evaluation import corrupted_image
+from uncertainty_distill.evaluation import least_sure
+from uncertainty_distill.evaluation.comparison import compare
+from uncertainty_distill.evaluation.comparison import describe_orderings
+from uncertainty_distill.evaluation.comparison import orderings
 from uncertainty_distill.evaluation.curves import read_curves
 from uncertainty_distill.evaluation.curves import read_scalars
 from uncertainty_distill.evaluation.evaluator import Candidate
 from uncertainty_distill.evaluation.evaluator import count_parameters
 from uncertainty_distill.evaluation.evaluator import evaluate
 from uncertainty_distill.evaluation.evaluator import Evaluator
+from uncertainty_distill.evaluation.markup import escaped
 from uncertainty_distill.evaluation.meanings import MEANINGS
+from uncertainty_distill.evaluation.page import REPORT_PAGE
+from uncertainty_distill.evaluation.page import write_page
+from uncertainty_distill.evaluation.paper import beside_paper
+from uncertainty_distill.evaluation.paper import load_paper_tables
+from uncertainty_distill.evaluation.paper import paper_rows
 from uncertainty_distill.evaluation.pictures import available_pictures
 from uncertainty_distill.evaluation.pictures import Picture
 from uncertainty_distill.evaluation.report import write_report

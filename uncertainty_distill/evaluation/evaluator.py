@@ -61,7 +61,11 @@ def evaluate(
 
 
 class Evaluator:
-  """Scores models on any number of sets of images with one compiled step."""
+  """Scores models on any number of sets of images with one compiled step.
+
+  Attributes:
+    entropies: Each model's [N] of the clean images scored last, in nats.
+  """
 
   def __init__(
       self,
@@ -89,6 +93,7 @@ class Evaluator:
     self._candidates = list(candidates)
     self._global_batch_size = global_batch_size
     self._shapes: list[dict[str, tuple[int, ...]]] = []
+    self.entropies: list[np.ndarray] = []
     self.step = tf.function(self._score, autograph=False)
 
   def run(
@@ -124,23 +129,23 @@ class Evaluator:
     strangers = next(scored)[1] if foreign is not None else None
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
+      if shift == corruptions.CLEAN:
+        self.entropies = [of_model['entropy'] for of_model in scores]
       for index, candidate in enumerate(self._candidates):
         figures = all_figures(sums[index], scores[index])
         if shift == corruptions.CLEAN and strangers is not None:
           figures['auroc_ood'] = metrics.ranking.ood_auroc(
               scores[index]['entropy'], strangers[index]['entropy']
           )
-        results.append(
-            Result(
-                model=candidate.label,
-                seed=candidate.seed,
-                shift=shift,
-                num_examples=int(sums[index]['count']),
-                figures=figures,
-                images='' if shift == corruptions.CLEAN else source.description,
-                **{name: sums[index][name] for name in BINS},
-            )
-        )
+        results.append(Result(
+            model=candidate.label,
+            seed=candidate.seed,
+            shift=shift,
+            num_examples=int(sums[index]['count']),
+            figures=figures,
+            images='' if shift == corruptions.CLEAN else source.description,
+            **{name: sums[index][name] for name in BINS},
+        ))
     return results
 
   def _scored(

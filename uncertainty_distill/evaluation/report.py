@@ -8,7 +8,12 @@ import os
 
 from uncertainty_distill import files
 from uncertainty_distill import plots
+from uncertainty_distill.evaluation import corrupted_image
+from uncertainty_distill.evaluation import least_sure
+from uncertainty_distill.evaluation import markup
 from uncertainty_distill.evaluation import meanings
+from uncertainty_distill.evaluation import page
+from uncertainty_distill.evaluation import paper
 from uncertainty_distill.evaluation import pictures
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation import significance
@@ -21,6 +26,12 @@ _BOLD = (
     ' of one seed take no part.'
 )
 
+_PAPER = (
+    'The paper trains WRN-28-10, ensembles of 4, and scores them on the whole'
+    ' test set and on all types and severities of corruption; its figures are'
+    ' means and standard deviations over 10 seeds.'
+)
+
 _Models = Mapping[str, Sequence[results_lib.Result]]
 
 
@@ -31,13 +42,17 @@ def write_report(
     results: Sequence[results_lib.Result],
     how_it_was_made: Mapping[str, str | Sequence[str]],
     sizes: Mapping[str, tables.ModelSize] | None = None,
+    published: Mapping[str, summaries.Aggregate] | None = None,
+    images: tuple[str, least_sure.LeastSure] | None = None,
+    corrupted: corrupted_image.CorruptedImage | None = None,
 ) -> str:
   """Writes a folder that says what was found, and how.
 
-  The files are `report.md`, `summary.json` (from labels to figures to `mean`
-  and `std`), `results.csv`, `results.json` and the pictures in `plots/`. Each
-  is replaced whole and depends on the arguments only, so that writing again
-  changes nothing.
+  The files are `report.md`, `report.html` (the same in one file that needs none
+  of the others), `summary.json` (from labels to figures to `mean` and `std`),
+  `results.csv`, `results.json` and the pictures in `plots/` and `images/`.
+  Each is replaced whole and depends on the arguments only, so that writing
+  again changes nothing.
 
   Args:
     directory: The folder; made if it is not there.
@@ -47,6 +62,10 @@ def write_report(
     how_it_was_made: From a heading such as `Machine` to a text, or to several
       lines (commands) that are shown as they are.
     sizes: From models' labels to their sizes.
+    published: What the paper reports, from labels to figures.
+    images: A system's name for readers, and the images that it is least sure
+      of.
+    corrupted: An image under the corruptions that were evaluated on.
 
   Returns:
     The path of `report.md`.
@@ -71,17 +90,21 @@ def write_report(
   models = summaries.by_model(results)
   best = significance.best(results)
   sections = [
-      f'# {title}',
+      f'# {markup.escaped(title)}',
       tables.table(rows, sizes, marked=best),
       _explanation(models) + (_BOLD if best else ''),
+      *_beside_paper(rows, published or {}),
       *_more_figures(rows),
       *_diversity(rows),
       *_drawn(directory, results),
+      *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
+      *(least_sure.sections(*images, directory) if images else ()),
       '## How it was made',
       *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
-  # Last, so that what it links to is there whenever it is.
+  # Last, so that what they show is there whenever they are.
   files.write_text(path, '\n\n'.join(sections) + '\n')
+  page.write_page(directory, page.REPORT_PAGE, {os.path.basename(path): ''})
   return path
 
 
@@ -114,10 +137,10 @@ def _explanation(models: _Models) -> str:
     numbers = dict.fromkeys(result.seed for result in records)
     if len(numbers) > 1:
       names = ', '.join(map(str, numbers))
-      seeds.append(f'{plots.display_name(label)} ({names})')
+      seeds.append(f'{_name(label)} ({names})')
     for seed in numbers:
       seen = frozenset(r.shift for r in records if r.seed == seed)
-      shifts.setdefault(seen, []).append(plots.display_name(label))
+      shifts.setdefault(seen, []).append(_name(label))
   if seeds:
     lines.append(
         f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.'
@@ -132,6 +155,15 @@ def _explanation(models: _Models) -> str:
         ) + '.'
     )
   return '\n'.join(lines)
+
+
+def _beside_paper(
+    rows: Mapping[str, summaries.Aggregate],
+    published: Mapping[str, summaries.Aggregate],
+) -> list[str]:
+  """Returns the section of what the paper reports of the same systems."""
+  sections = paper.beside_paper(rows, published)
+  return ['## Beside the paper', _PAPER, *sections] if sections else []
 
 
 def _more_figures(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
@@ -189,13 +221,17 @@ def _drawn(
     plots.save(picture.draw(), os.path.join(directory, file))
     if f'## {picture.section}' not in sections:
       sections.append(f'## {picture.section}')
-    name = plots.display_name(picture.name)
-    sections += [f'![{name}]({file})', picture.caption]
+    name = plots.display_name(picture.name).lower()
+    sections += [f'![{picture.section}: {name}]({file})', picture.caption]
   return sections
 
 
 def _made(heading: str, text: str | Sequence[str]) -> str:
   """Returns a line, or several lines as a block of code."""
   if isinstance(text, str):
-    return f'**{heading}**: {text}'
-  return '\n'.join([f'**{heading}**:', '', '```', *text, '```'])
+    return f'**{heading}**: {markup.escaped(text)}'
+  return f'**{heading}**:\n\n{markup.code_block(text)}'
+
+
+def _name(label: str) -> str:
+  return markup.escaped(plots.display_name(label))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import dataclasses
 
 from uncertainty_distill import plots
+from uncertainty_distill.evaluation import markup
 from uncertainty_distill.evaluation import summaries
 
 # From a figure's name to its heading; the arrow points to where better is.
@@ -89,7 +90,7 @@ def table(
   header += columns.values()
   lines = []
   for label, figures in rows.items():
-    cells = [plots.display_name(label).replace('|', r'\|')]
+    cells = [markup.escaped(plots.display_name(label))]
     if sizes:
       size = sizes.get(label)
       cells += (

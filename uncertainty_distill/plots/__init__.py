@@ -1,4 +1,4 @@
-"""Pictures of calibration, corruption, training and ensembles' sizes."""
+"""Pictures of calibration, corruption, training, ensembles and images."""
 
 from uncertainty_distill import deferred
 
@@ -12,9 +12,11 @@ __getattr__ = deferred.attributes(__name__, {
     'figure_to_array': 'style',
     'heat_maps': 'heat_map',
     'learning_curves': 'learning_curve',
+    'member_votes': 'votes',
     'reconstruction_errors': 'reconstruction',
     'reliability_diagram': 'reliability',
     'save': 'style',
     'severity_boxes': 'severity',
     'severity_curves': 'severity',
+    'severity_strip': 'corrupted_image',
 })

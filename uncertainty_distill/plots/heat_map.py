@@ -16,8 +16,8 @@ from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 _MAX_PANELS_PER_ROW = 5
-_TITLE_WIDTH = 20  # Characters over one panel.
 _CELL = (0.38, 0.235)  # Inches.
+_NARROWEST, _LETTER = 1.0, 0.07  # Inches: of a panel, and of its title.
 _UNKNOWN = '0.92'
 # White where a model is good, down to a dark blue that white text is read on.
 _GOOD_TO_BAD = colors.LinearSegmentedColormap.from_list(
@@ -64,9 +64,10 @@ def heat_maps(
   norm = _norm(np.stack(list(grids.values())), log_scale)
   columns = style.panels_per_row(len(grids), _MAX_PANELS_PER_ROW)
   lines = math.ceil(len(grids) / columns)
+  width = max(_CELL[0] * len(severities), _NARROWEST)
   fig = figure.Figure(
       figsize=(
-          1.8 + columns * (_CELL[0] * len(severities) + 0.15),
+          1.8 + columns * (width + 0.15),
           0.4 + lines * (_CELL[1] * len(rows) + 0.8),
       ),
       layout='constrained',
@@ -79,7 +80,7 @@ def heat_maps(
     ax = panels[divmod(index, columns)]
     picture = ax.imshow(grid, palette, norm, aspect='auto')
     _write_values(ax, grid, picture.to_rgba(grid))
-    _style_panel(ax, label)
+    _style_panel(ax, label, int(width / _LETTER))
     ax.set_xticks(range(len(severities)), severities)
     ax.set_yticks(range(len(rows)), [] if index % columns else names)
   for ax in panels.flat[len(grids):]:
@@ -90,8 +91,8 @@ def heat_maps(
   return fig
 
 
-def _style_panel(ax, label: str) -> None:
-  title = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
+def _style_panel(ax, label: str, letters: int) -> None:
+  title = textwrap.fill(style.display_name(label), letters)
   ax.set_title(title, fontsize=9)
   ax.tick_params(length=0, labelsize=8)
   ax.spines[:].set_visible(False)

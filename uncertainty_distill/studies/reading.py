@@ -33,8 +33,8 @@ from typing import Any
 
 from uncertainty_distill import configs
 from uncertainty_distill import errors
+from uncertainty_distill import evaluation
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.studies import paper
 from uncertainty_distill.studies.spec import Figure
 from uncertainty_distill.studies.spec import FIGURE_KINDS
 from uncertainty_distill.studies.spec import Study
@@ -42,7 +42,7 @@ from uncertainty_distill.studies.spec import Table
 from uncertainty_distill.studies.spec import TEACHER
 
 # What else lies beside the runs.
-_RESERVED = ('plots', 'saved_model', 'reconstruction')
+_RESERVED = ('plots', 'saved_model', 'reconstruction', 'images')
 
 _FIELDS = {
     'title': str,
@@ -191,7 +191,7 @@ def _check_references(study: Study, path: str) -> None:
   """Raises an InputError if a table or a figure is of what is not there."""
   published = [
       f'{dataset}.{name}'
-      for dataset, tables in paper.load_paper_tables().items()
+      for dataset, tables in evaluation.load_paper_tables().items()
       for name in tables
   ]
   for name, table in study.tables.items():

@@ -10,20 +10,31 @@ from uncertainty_distill import evaluation
 from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill import workflow
-from uncertainty_distill.studies import comparison
 from uncertainty_distill.studies import figures
-from uncertainty_distill.studies import paper
 from uncertainty_distill.studies.spec import Figure
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.spec import Table
 
 REPORT = 'study.md'
+_MORE = (
+    '[Every system](report.md): what the columns and the bold type mean, more'
+    ' figures and pictures, and how all of it was made.'
+)
+_ERRORS = (
+    'The relative error of the nearest BatchEnsemble of each rank, layer by'
+    ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
+    " that of the Hadamard quotients of pairs of members' weights."
+)
+_ALIGNED = (
+    ' *Aligned* is the same after the neurons of each member were put into the'
+    " order in which its weights are most like the first one's."
+)
 
 
 def write_study_report(
     study: Study, directory: str, systems: Sequence[workflow.System]
 ) -> dict[str, list[str]]:
-  """Writes `study.md` and its pictures.
+  """Writes `study.md` and its pictures, and adds them to `report.html`.
 
   Args:
     study: Its tables and figures are written, with the rows and lines that
@@ -45,13 +56,16 @@ def write_study_report(
       for section in _figure(study, figure, results, systems, directory)
   ]
   if any(tables.values()) or drawn:
-    more = '[report.md](report.md) says more of every system, and how all of it'
     sections = [
-        f'# {study.title}', f'{more} was made.',
+        f'# {evaluation.escaped(study.title)}', _MORE,
         *itertools.chain(*tables.values()), *drawn,
     ]
     files.write_text(
         os.path.join(directory, REPORT), '\n\n'.join(sections) + '\n'
+    )
+    evaluation.write_page(
+        directory, evaluation.REPORT_PAGE,
+        {REPORT: '', 'report.md': 'Every system'},
     )
   return tables
 
@@ -65,19 +79,13 @@ def _table(
     return []
   rows = evaluation.aggregate_models(own)
   sections = [
-      f'## {table.title}',
+      f'## {evaluation.escaped(table.title)}',
       evaluation.table(rows, marked=evaluation.best(own)),
   ]
   published = {}
   for name in table.paper:
-    published |= paper.paper_rows(*_split(name))
-  if published:
-    found = comparison.orderings(rows, published)
-    sections += [
-        comparison.compare(rows, published),
-        comparison.describe_orderings(found),
-    ]
-  return [section for section in sections if section]
+    published |= evaluation.paper_rows(*_split(name))
+  return sections + evaluation.beside_paper(rows, published)
 
 
 def _split(name: str) -> tuple[str, list[str]]:
@@ -101,7 +109,8 @@ def _figure(
   paths = {label: folders for label, folders in paths.items() if folders}
   if not paths:
     return []
-  heading = f'## {figure.title}'
+  title = evaluation.escaped(figure.title)
+  heading = f'## {title}'
   if figure.kind == 'reconstruction':
     return [heading, *_reconstructions(figure, paths, directory)]
   drawn = (
@@ -113,7 +122,7 @@ def _figure(
     return []
   file = f'plots/{figure.name}.png'
   plots.save(drawn, os.path.join(directory, file))
-  return [heading, f'![{figure.title}]({file})']
+  return [heading, f'![{title}]({file})']
 
 
 def _ensemble_sizes(
@@ -136,13 +145,12 @@ def _reconstructions(
     figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
 ) -> list[str]:
   """Returns how near to each teacher a BatchEnsemble comes."""
-  sections = []
+  sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
   for label, paths in teachers.items():
     folder = os.path.join('reconstruction', label)
     table = workflow.reconstruct(
         paths, os.path.join(directory, folder), figure.ranks, figure.aligned
     )
-    sections += [
-        table, f'![{figure.title}]({folder}/plots/reconstruction.png)'
-    ]
+    title = evaluation.escaped(figure.title)
+    sections += [table, f'![{title}]({folder}/plots/reconstruction.png)']
   return sections

@@ -67,9 +67,12 @@ def run_study(
   systems = trained_systems(whole or study, directory, teachers)
   if not systems:
     raise DivergedError('nothing is left to evaluate: all training diverged')
+  tables = (whole or study).tables.values()
   table = workflow.assess(
       systems, train_lib.resolve(study.config), strategy, directory,
-      study.title,
+      study.title, student=(whole or study).export,
+      # The study's own tables have the paper's beside them.
+      beside_paper=not any(table.paper for table in tables),
   )
   saved_model = ''
   run = run_path(directory, study.export, study.seeds[0])

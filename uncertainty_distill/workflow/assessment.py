@@ -11,7 +11,6 @@ import sys
 import tensorflow as tf
 from uncertainty_distill import checksums
 from uncertainty_distill import configs
-from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import files
 from uncertainty_distill import runs
@@ -19,6 +18,7 @@ from uncertainty_distill import teachers
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
+from uncertainty_distill.workflow import exhibits
 from uncertainty_distill.workflow import provenance
 from uncertainty_distill.workflow import stored_predictions
 from uncertainty_distill.workflow import summaries
@@ -28,6 +28,14 @@ RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
 SYSTEMS_FILE = 'systems.json'
 
+# Results, sizes by label, and the images that one of the systems is least sure
+# of, if it was evaluated.
+_Evaluated = tuple[
+    list[evaluation.Result],
+    dict[str, evaluation.ModelSize],
+    evaluation.least_sure.LeastSure | None,
+]
+
 
 def assess(
     systems: Sequence[System],
@@ -35,6 +43,8 @@ def assess(
     strategy: tf.distribute.Strategy,
     directory: str,
     title: str,
+    student: str = '',
+    beside_paper: bool = True,
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
@@ -45,8 +55,14 @@ def assess(
     systems: What to evaluate, on the same clean and corrupted images.
     config: Resolved; its test set, batch and corruptions count.
     strategy: The devices; of several workers the chief writes.
-    directory: Where the report goes: `report.md`, CSV, JSON and `plots/`.
+    directory: Where the report goes: `report.html`, `report.md`, CSV, JSON and
+      pictures.
     title: Of the report.
+    student: The label of the system to show the least sure images of; where
+      there is none of it, they are those of the last system. Of several seeds
+      it is the first.
+    beside_paper: Whether to show the paper's figures where the dataset is one
+      of the paper's.
 
   Returns:
     A Markdown table.
@@ -58,27 +74,34 @@ def assess(
   if is_chief:
     runs.make_writable(directory, '--output_dir')
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
-  kept, known = _read_kept(directory, made_from)
+  shown = exhibits.choose_student(systems, student)
+  images = exhibits.read_least_sure(directory, shown, made_from)
+  # Without its images, the system is evaluated to find them.
+  lacking = shown.key if shown and not images else None
+  kept, known = _read_kept(
+      directory, {k: v for k, v in made_from.items() if k != lacking}
+  )
   # All workers have read before the chief writes.
   if len(workers.gather(strategy, len(known))) > 1:
     raise InputError(
         '--output_dir', directory, 'a folder that all workers share'
     )
   pending = [system for system in systems if system.key not in known]
-  fresh, sizes = (
-      _evaluate(pending, config, strategy) if pending else ([], {})
+  fresh, sizes, found = (
+      _evaluate(pending, config, strategy, shown) if pending else ([], {}, None)
   )
   kept_sizes = {s.label: known[s.key] for s in systems if s.key in known}
   sizes = {**kept_sizes, **sizes}
-  order = [(system.label, system.seed) for system in systems]
-  results = sorted(
-      kept + fresh, key=lambda r: (order.index((r.model, r.seed)), r.shift)
-  )
+  results = _in_order(systems, kept + fresh)
   rows = evaluation.aggregate_models(results)
   if is_chief:
+    exhibits.write_least_sure(directory, shown, made_from, found)
     evaluation.write_report(
         directory, title, rows, results,
-        provenance.provenance(config, strategy, results), sizes,
+        provenance.provenance(systems, config, strategy, results), sizes,
+        _published(config) if beside_paper else {},
+        (exhibits.name_of(shown), found or images) if shown else None,
+        exhibits.corrupted_image(directory, config),
     )
     summaries.write_summaries(
         [
@@ -89,6 +112,15 @@ def assess(
     # At last: what it lists has all that is made of it.
     _write_systems(directory, systems, made_from, sizes)
   return evaluation.table(rows, sizes)
+
+
+def _in_order(
+    systems: Sequence[System], results: Sequence[evaluation.Result]
+) -> list[evaluation.Result]:
+  order = [(system.label, system.seed) for system in systems]
+  return sorted(
+      results, key=lambda r: (order.index((r.model, r.seed)), r.shift)
+  )
 
 
 def _write_systems(
@@ -147,15 +179,13 @@ def _evaluate(
     systems: Sequence[System],
     config: configs.ExperimentConfig,
     strategy: tf.distribute.Strategy,
-) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
-  """Returns the systems' results, and their sizes by label."""
-  train_data = config.task.train_data
-  dataset = data.load_dataset(
-      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
-  ).take(config.task.validation_data.num_examples)
+    shown: System | None,
+) -> _Evaluated:
+  """Evaluates systems, and finds the images that one is least sure of."""
+  dataset = checks.test_set(config)
   stored = [s for s in systems if teachers.are_predictions(s.paths, '--run')]
   results, sizes = stored_predictions.evaluate(stored, config)
-  candidates = []
+  candidates, found = [], None
   with strategy.scope():
     for system in (s for s in systems if s not in stored):
       ensemble = teachers.load_ensemble(
@@ -172,13 +202,26 @@ def _evaluate(
           ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
       )
   if candidates:
-    results += evaluation.evaluate(
-        candidates,
+    evaluator = evaluation.Evaluator(
+        candidates, config.task.validation_data.global_batch_size, strategy
+    )
+    results += evaluator.run(
         dataset,
         checks.parse_shifts(config.evaluation),
-        config.task.validation_data.global_batch_size,
-        strategy,
         source=checks.open_source(config, dataset),
         foreign=checks.load_foreign(config),
     )
-  return results, sizes
+    found = exhibits.least_sure(shown, candidates, evaluator, dataset, config)
+  return results, sizes, found
+
+
+def _published(
+    config: configs.ExperimentConfig,
+) -> Mapping[str, evaluation.Aggregate]:
+  """Returns what the paper reports of the experiment's dataset."""
+  train_data = config.task.train_data
+  if train_data.classes or train_data.name not in (
+      evaluation.load_paper_tables()
+  ):
+    return {}
+  return evaluation.paper_rows(train_data.name)

@@ -56,6 +56,18 @@ def check(
   load_foreign(resolved)
 
 
+def test_set(config: configs.ExperimentConfig) -> data.ImageDataset:
+  """Returns the clean examples to evaluate on.
+
+  Raises:
+    InputError: If they are not there.
+  """
+  train_data = config.task.train_data
+  return data.load_dataset(
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+  ).take(config.task.validation_data.num_examples)
+
+
 def open_source(
     config: configs.ExperimentConfig, dataset: data.ImageDataset
 ) -> corrupted_sets.CorruptedSet:

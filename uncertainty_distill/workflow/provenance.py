@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 import os
 import platform
+import subprocess
 import sys
 
 import tensorflow as tf
+import uncertainty_distill
 from uncertainty_distill import configs
 from uncertainty_distill import evaluation
 from uncertainty_distill import files
+from uncertainty_distill import plots
 from uncertainty_distill import runs
 from uncertainty_distill import teachers
 from uncertainty_distill import train_lib
 from uncertainty_distill.workflow import checks
+from uncertainty_distill.workflow.systems import System
 
 
 def fingerprint(
@@ -55,23 +60,68 @@ def weight_marks(paths: Sequence[str]) -> list[str]:
 
 
 def provenance(
+    systems: Sequence[System],
     config: configs.ExperimentConfig,
     strategy: tf.distribute.Strategy,
     results: Sequence[evaluation.Result],
 ) -> Mapping[str, str | list[str]]:
-  """Says how results were made, for a report."""
+  """Says how systems and their results were made, for a report."""
   corrupted = len(checks.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
       'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
       'Experiment': config.experiment,
+      'Seeds': _seeds(systems),
       'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
       'Out of distribution': _out_of_distribution(config),
       'Machine': f'{train_lib.describe(strategy, config)}; '
       f'{os.cpu_count()} cores; {platform.platform()}',
       'Versions': f'Python {platform.python_version()}, '
-      f'TensorFlow {tf.__version__}',
+      f'TensorFlow {tf.__version__}, {_code()}',
   }
+
+
+def _seeds(systems: Sequence[System]) -> str:
+  """Says which seeds the runs of the systems were trained with."""
+  seeds: dict[str, list[str]] = {}
+  for system in systems:
+    seeds.setdefault(plots.display_name(system.label), []).extend(
+        str(runs.open_run(path, '--run').config.task.seed)
+        for path in system.paths if runs.is_run(path)
+    )
+  names: dict[str, list[str]] = {}
+  for name, of_name in seeds.items():
+    names.setdefault(', '.join(of_name) or 'not known', []).append(name)
+  return '; '.join(f'{of} ({", ".join(x)})' for of, x in names.items())
+
+
+def _code() -> str:
+  """Names the version of this package and, in a checkout, the commit."""
+  try:
+    version = metadata.version('uncertainty_distill')
+  except metadata.PackageNotFoundError:
+    version = 'not installed'
+  try:
+    # Installed, the package may lie in a checkout of something else.
+    _git('ls-files', '--error-unmatch', 'errors.py')
+    commit = _git('rev-parse', '--short=12', 'HEAD')
+    changed = _git('status', '--porcelain', '--untracked-files=no')
+  except (OSError, subprocess.SubprocessError):
+    return f'uncertainty_distill {version}'
+  return (
+      f'uncertainty_distill {version}, commit {commit}'
+      f'{" with changes" if changed else ""}'
+  )
+
+
+def _git(*words: str) -> str:
+  """Returns what git says of the folder of this package."""
+  folder = os.path.dirname(uncertainty_distill.__file__)
+  done = subprocess.run(
+      ['git', '-C', folder, *words], capture_output=True, text=True, check=True,
+      timeout=10,
+  )
+  return done.stdout.strip()
 
 
 def _out_of_distribution(config: configs.ExperimentConfig) -> str:

@@ -26,7 +26,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
 from uncertainty_distill.workflow import provenance
 
-_FILE = 'reconstruction.json'
+_FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
 # Up to which weights are the same; trained ones are rounded to 6e-8.
 _TOLERANCE = 1e-5
 
@@ -63,7 +63,7 @@ def reconstruct(
   Args:
     paths: Complete run folders of two or more plain networks of one
       architecture.
-    directory: Gets `reconstruction.md`, `reconstruction.json` and
+    directory: Gets `reconstruction.html`, `.md` and `.json`, and
       `plots/reconstruction.png`.
     ranks: Of the perturbations.
     aligned: Whether to do the same again after the members' neurons were
@@ -238,9 +238,8 @@ def _write(directory, paths, comparison, table, made_from) -> None:
     sections += [f'{name.capitalize()}:'] if name else []
     sections.append(_findings(of))
   sections.append('## Members\n\n' + '\n'.join(f'- `{m}`' for m in members))
-  files.write_text(
-      os.path.join(directory, 'reconstruction.md'),
-      '\n\n'.join(sections) + '\n',
-  )
+  text_path = os.path.join(directory, _REPORT)
+  files.write_text(text_path, '\n\n'.join(sections) + '\n')
+  evaluation.write_page(directory, 'reconstruction.html', {_REPORT: ''})
   # Last: it says that all the others are there.
   files.write_text(os.path.join(directory, _FILE), f'{text}\n')

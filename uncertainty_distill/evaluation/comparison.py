@@ -8,10 +8,11 @@ import itertools
 import math
 import textwrap
 
-from uncertainty_distill import evaluation
 from uncertainty_distill import plots
+from uncertainty_distill.evaluation import summaries
+from uncertainty_distill.evaluation import tables
 
-_Rows = Mapping[str, evaluation.Aggregate]
+_Rows = Mapping[str, summaries.Aggregate]
 _Cell = tuple[float, float | None]
 
 _ENSEMBLE = 'deep_ensemble'
@@ -49,18 +50,18 @@ def compare(rows: _Rows, paper_rows: _Rows) -> str:
   """
   lines = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
-  for name in evaluation.COLUMNS:
-    heading = evaluation.COLUMNS[name]
+  for name in tables.COLUMNS:
+    heading = tables.COLUMNS[name]
     for label, ours, theirs in _common(rows, paper_rows, name):
       lines.append([
-          heading, plots.display_name(label), evaluation.figure_cell(*ours),
-          evaluation.figure_cell(*theirs), _difference(ours, theirs),
+          heading, plots.display_name(label), tables.figure_cell(*ours),
+          tables.figure_cell(*theirs), _difference(ours, theirs),
       ])
       heading = ''
   if not lines:
     return ''
   header = ['Metric', 'Model', 'Measured', 'Paper', 'Difference']
-  table = evaluation.markdown_table(header, lines, text_columns=2)
+  table = tables.markdown_table(header, lines, text_columns=2)
   return '\n\n'.join([table, '\n'.join(map(_wrapped, _COMPARISON))])
 
 
@@ -95,10 +96,10 @@ def _common(
 def _difference(ours: _Cell, theirs: _Cell) -> str:
   """Returns a difference in standard deviations; see `compare`."""
   if ours[1] is None or theirs[1] is None:
-    return evaluation.MISSING
+    return tables.MISSING
   spread = math.hypot(ours[1], theirs[1])
   if not spread or not math.isfinite(ours[0]) or not math.isfinite(spread):
-    return evaluation.MISSING
+    return tables.MISSING
   return f'{(ours[0] - theirs[0]) / spread:+.1f}'
 
 
@@ -136,8 +137,8 @@ def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
   """
   found = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
-  for name in evaluation.COLUMNS:
-    sign = 1 if evaluation.higher_is_better(name) else -1
+  for name in tables.COLUMNS:
+    sign = 1 if tables.higher_is_better(name) else -1
     for one, other in itertools.combinations(
         _common(rows, paper_rows, name), 2
     ):
@@ -179,7 +180,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   metrics = list(dict.fromkeys(pair.metric for pair in found))
   verdicts = AGREES, DISAGREES, UNDECIDED
   counts = [
-      [evaluation.COLUMNS[metric]] + [
+      [tables.COLUMNS[metric]] + [
           str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
           for verdict in verdicts
       ]
@@ -194,7 +195,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
           ' that have one seed each. *A over B* says that A is the better one'
           ' in the paper.'
       ),
-      evaluation.markdown_table(header, counts),
+      tables.markdown_table(header, counts),
   ]
   for metric in metrics:
     lists = [
@@ -205,7 +206,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
         if any((p.metric, p.verdict) == (metric, verdict) for p in found)
     ]
     sections += [
-        f'**{evaluation.COLUMNS[metric]}**', '\n'.join(map(_wrapped, lists))
+        f'**{tables.COLUMNS[metric]}**', '\n'.join(map(_wrapped, lists))
     ]
   return '\n\n'.join(sections)
 

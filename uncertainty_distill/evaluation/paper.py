@@ -8,8 +8,9 @@ import functools
 from importlib import resources
 import json
 
-from uncertainty_distill import evaluation
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import comparison
+from uncertainty_distill.evaluation import summaries
 
 _FILE = 'paper_tables.json'
 
@@ -26,7 +27,7 @@ class PaperTable:
   """
 
   title: str
-  rows: Mapping[str, evaluation.Aggregate]
+  rows: Mapping[str, summaries.Aggregate]
 
 
 @functools.lru_cache(maxsize=None)
@@ -42,7 +43,7 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
     From `cifar10` (`table_1`, `table_3`) and `cifar100` (`table_2`, `table_4`,
     `table_5`) to the tables.
   """
-  file = resources.files('uncertainty_distill.studies') / _FILE
+  file = resources.files('uncertainty_distill.evaluation') / _FILE
   content = json.loads(file.read_text(encoding='utf-8'))
   return {
       dataset: {
@@ -58,7 +59,7 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
 
 def paper_rows(
     dataset: str, names: Iterable[str] = ()
-) -> dict[str, evaluation.Aggregate]:
+) -> dict[str, summaries.Aggregate]:
   """Returns the rows of several tables of one dataset as one table's.
 
   Args:
@@ -80,3 +81,29 @@ def paper_rows(
       )
     rows |= tables[dataset][name].rows
   return rows
+
+
+def beside_paper(
+    rows: Mapping[str, summaries.Aggregate],
+    published: Mapping[str, summaries.Aggregate],
+) -> list[str]:
+  """Returns the sections that hold measured figures against the paper's.
+
+  Args:
+    rows: From systems' labels to what was measured.
+    published: From labels to what the paper reports.
+
+  Returns:
+    What `compare` says and, where several seeds were measured, without which
+    nothing is decided, what `describe_orderings` says; empty without a common
+    system.
+  """
+  spreads = [spread for row in rows.values() for _, spread in row.values()]
+  found = []
+  if any(spread is not None for spread in spreads):
+    found = comparison.orderings(rows, published)
+  sections = [
+      comparison.compare(rows, published),
+      comparison.describe_orderings(found),
+  ]
+  return [section for section in sections if section]

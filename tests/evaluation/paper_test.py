@@ -5,13 +5,13 @@ import math
 import pytest
 
 from uncertainty_distill import errors
-from uncertainty_distill import studies
+from uncertainty_distill import evaluation
 
 _FIGURES = {'accuracy', 'ece', 'nll', 'c_accuracy', 'c_ece', 'c_nll'}
 
 
 def test_every_row_of_the_five_tables_is_there():
-  tables = studies.load_paper_tables()
+  tables = evaluation.load_paper_tables()
   assert {
       dataset: {name: len(table.rows) for name, table in of.items()}
       for dataset, of in tables.items()
@@ -28,7 +28,7 @@ def test_every_row_of_the_five_tables_is_there():
 
 
 def test_rows_of_one_dataset():
-  rows = studies.paper_rows('cifar10')
+  rows = evaluation.paper_rows('cifar10')
   assert list(rows) == [
       'deep_ensemble', 'batch_ensemble', 'lone_student',
       'initialized_batch_ensemble', 'initialized_knowledge_student',
@@ -39,7 +39,7 @@ def test_rows_of_one_dataset():
   assert rows['initialized_knowledge_student']['nll'] == (0.844, 0.422)
   assert rows['head_student']['c_nll'] == (0.911, 0.044)
   assert rows['deep_ensemble']['nll'] == (0.155, None)
-  rows = studies.paper_rows('cifar100', ['table_5'])
+  rows = evaluation.paper_rows('cifar100', ['table_5'])
   assert list(rows) == [
       f'tied_{kind}_{strength}' for strength in ('0_01', '0_1', '1')
       for kind in ('head', 'knowledge')
@@ -50,7 +50,7 @@ def test_rows_of_one_dataset():
 @pytest.mark.parametrize('names', [('svhn',), ('cifar10', ['table_2'])])
 def test_other_tables_are_refused(names):
   with pytest.raises(errors.InputError, match='one of'):
-    studies.paper_rows(*names)
+    evaluation.paper_rows(*names)
 
 
 _PAPER = {
@@ -62,7 +62,7 @@ _PAPER = {
 
 
 def test_comparison():
-  text = studies.compare(
+  text = evaluation.compare(
       {
           'only_here': {'nll': (0.1, 0.1)},
           'a': {'nll': (0.5, 0.03), 'ece': (0.02, None), 'brier': (0.1, 0.1)},
@@ -96,15 +96,15 @@ def test_comparison():
 
 
 def test_nothing_to_compare():
-  assert studies.compare({'other': {'nll': (0.1, None)}}, _PAPER) == ''
-  assert studies.orderings({'a': {'nll': (0.1, None)}}, _PAPER) == []
-  assert studies.describe_orderings([]) == ''
+  assert evaluation.compare({'other': {'nll': (0.1, None)}}, _PAPER) == ''
+  assert evaluation.orderings({'a': {'nll': (0.1, None)}}, _PAPER) == []
+  assert evaluation.describe_orderings([]) == ''
 
 
 def _verdicts(measured, paper=None):
   return {
       (pair.metric, pair.better, pair.worse): pair.verdict
-      for pair in studies.orderings(measured, paper or _PAPER)
+      for pair in evaluation.orderings(measured, paper or _PAPER)
   }
 
 
@@ -150,14 +150,14 @@ def test_paper_figures_as_far_apart_as_their_deviation_do_not_differ():
 
 
 def test_orderings_in_markdown():
-  rows = studies.paper_rows('cifar10', ['table_1'])
-  found = studies.orderings(rows, rows)
+  rows = evaluation.paper_rows('cifar10', ['table_1'])
+  found = evaluation.orderings(rows, rows)
   assert {pair.verdict for pair in found} == {'agrees'}
   ece = [(p.better, p.worse) for p in found if p.metric == 'ece']
   assert ('head_student', 'lone_student') in ece
   # 0.016 and 0.017, each ± 0.001.
   assert ('head_student', 'knowledge_student') not in ece
-  text = studies.describe_orderings(found)
+  text = evaluation.describe_orderings(found)
   assert f'| ECE ↓            | {len(ece):6} |         0 |         0 |' in text
   lists = text.split('**ECE ↓**\n\n')[1].split('\n\n')[0]
   assert lists.replace('\n ', '').startswith(

@@ -1,0 +1,39 @@
+"""One image under a corruption, severity by severity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill.plots import style
+
+_WIDTH, _TITLE = 3.5, 0.36  # Inches: of the picture, and above the images.
+
+
+def severity_strip(
+    name: str, severities: Sequence[int], images: np.ndarray
+) -> figure.Figure:
+  """Draws images side by side, their severities above them.
+
+  Args:
+    name: Of the corruption.
+    severities: Of the S images, 0 for the clean one.
+    images: uint8 [S, H, W, 3].
+
+  Returns:
+    A small figure, to be shown beside others.
+  """
+  size = _WIDTH, _TITLE + _WIDTH / max(len(images), 4)
+  fig = figure.Figure(figsize=size, layout='constrained')
+  fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02)
+  fig.suptitle(style.display_name(name), fontsize=10)
+  # As many places as make no image larger than a fourth of the picture.
+  panels = fig.subplots(1, max(len(images), 4), squeeze=False)[0]
+  for ax in panels:
+    ax.set_axis_off()
+  for ax, severity, image in zip(panels, severities, images):
+    ax.imshow(image, interpolation='nearest')
+    ax.set_title(severity or 'clean', fontsize=8, pad=2)
+  return fig

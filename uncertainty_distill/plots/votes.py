@@ -1,0 +1,109 @@
+"""One image, and how likely each member of an ensemble finds which class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib import axes
+from matplotlib import figure
+import numpy as np
+
+from uncertainty_distill.plots import style
+
+_SIZE = (3.5, 2.0)  # Inches.
+# Left, bottom, width and height, as shares of it. All are alike, so that many
+# of these pictures are read as one.
+_IMAGE, _BARS = (0.02, 0.16, 0.38, 0.68), (0.68, 0.16, 0.29, 0.68)
+_LONGEST = 13  # Letters of a class's name.
+_LIKELIEST = 3
+_GROUP = 0.8  # Of the height between two classes.
+_PALE = 0.3
+
+
+def member_votes(
+    image: np.ndarray,
+    probs: np.ndarray,
+    label: int,
+    class_names: Sequence[str],
+    entropy: float,
+    mutual_information: float,
+) -> figure.Figure:
+  """Draws an image beside its members' probabilities.
+
+  The classes are the three likeliest by the mean of the members, and the label
+  if it is none of them.
+
+  Args:
+    image: uint8 [H, W, 3].
+    probs: [E, K].
+    label: The right class.
+    class_names: K names.
+    entropy: That of the mean, in nats.
+    mutual_information: Of the members, in nats; shown of two or more.
+
+  Returns:
+    A small figure, to be shown beside others.
+  """
+  fig = figure.Figure(figsize=_SIZE)
+  left, right = (fig.add_axes(place) for place in (_IMAGE, _BARS))
+  mean = probs.mean(0)
+  best = int(mean.argmax())
+  names = [_shortened(str(name)) for name in class_names]
+  left.imshow(image, interpolation='nearest')
+  left.set_axis_off()
+  # Beside long names of classes there is room on the right alone.
+  left.set_title(
+      f'label: {names[label]}', fontsize=9, loc='left', parse_math=False
+  )
+  left.text(
+      0, -0.05, f'says: {names[best]}, {mean[best]:.2f}', fontsize=9,
+      color='black' if best == label else style.VERMILLION, va='top',
+      transform=left.transAxes, parse_math=False,
+  )
+  shown = np.argsort(-mean, kind='stable')[:_LIKELIEST].tolist()
+  shown += [label] if label not in shown else []
+  _draw_bars(right, probs[:, shown], probs.argmax(-1), shown)
+  right.set_yticks(
+      range(len(shown)), [names[k] for k in shown], fontsize=8,
+      parse_math=False,
+  )
+  right.get_yticklabels()[shown.index(label)].set_fontweight('bold')
+  title = f'entropy {entropy:.2f}'
+  if len(probs) > 1:
+    title += f', MI {mutual_information:.2f}'
+  right.set_title(title, fontsize=9, loc='right')
+  return fig
+
+
+def _draw_bars(
+    ax: axes.Axes, probs: np.ndarray, voted: np.ndarray, classes: Sequence[int]
+) -> None:
+  """Draws a group of bars for each class, the members from above downwards."""
+  members = len(probs)
+  height = _GROUP / members
+  places = np.arange(len(classes))
+  for member, of_member in enumerate(probs):
+    colour = style.COLOURS[member % len(style.COLOURS)]
+    bars = ax.barh(
+        places + height * (member - (members - 1) / 2), of_member,
+        0.9 * height, color=colour, alpha=_PALE,
+    )
+    for bar, k in zip(bars, classes):
+      if k == voted[member]:
+        bar.set_alpha(1)
+  if members > 1:
+    ax.vlines(
+        probs.mean(0), places - _GROUP / 2, places + _GROUP / 2, color='black',
+        linewidth=1.2,
+    )
+  ax.set_xlim(0, 1)
+  ax.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])
+  ax.set_ylim(len(classes) - 0.5, -0.5)
+  style.plain(ax)
+  ax.grid(visible=False, axis='y')
+  ax.grid(axis='x', color='0.9', linewidth=0.7)
+  ax.tick_params(axis='y', length=0)
+
+
+def _shortened(name: str) -> str:
+  return name if len(name) <= _LONGEST else f'{name[: _LONGEST - 1]}…'
