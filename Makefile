@@ -2,6 +2,7 @@
 # make test        runs the tests
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
 # make audit       looks for known vulnerabilities of the pinned dependencies
+# make tour        executes docs/tour.ipynb and keeps what it shows
 # make clean       removes .venv and caches; the runs stay
 #
 # Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
@@ -17,7 +18,7 @@ INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test benchmark audit clean
+.PHONY: quickstart test benchmark audit tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -34,6 +35,9 @@ audit: $(INSTALLED)
 	$(VENV)/bin/python -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
 	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
+
+tour: $(INSTALLED)
+	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
 
 # An interrupted pip may leave what looks complete to the next one, so that such
 # an environment is made anew. pip itself is brought to the tested version first:

@@ -26,6 +26,32 @@ RESULTS_FILE = 'results.json'
 SYSTEMS_FILE = 'systems.json'
 
 
+def described_by(
+    paths: Sequence[str], argument: str
+) -> configs.ExperimentConfig | None:
+  """Returns the experiment of the first run folder, on the devices there are.
+
+  Args:
+    paths: Run folders or SavedModels.
+    argument: What they were given as, for the message of an error.
+
+  Returns:
+    None if there are SavedModels alone.
+
+  Raises:
+    InputError: If a folder is neither.
+  """
+  described = [
+      runs.open_run(path, argument).config
+      for path in paths
+      if not teachers.is_saved_model(path)
+  ]
+  for config in described:
+    # Where a run was trained says nothing of where it is evaluated.
+    config.runtime = configs.ExperimentConfig().runtime
+  return described[0] if described else None
+
+
 def assess(
     systems: Sequence[System],
     config: configs.ExperimentConfig,
@@ -63,7 +89,7 @@ def assess(
     )
   pending = [system for system in systems if system.key not in known]
   fresh, sizes = (
-      _evaluate(pending, config, strategy) if pending else ([], {})
+      score(pending, config, strategy) if pending else ([], {})
   )
   kept_sizes = {s.label: known[s.key] for s in systems if s.key in known}
   sizes = {**kept_sizes, **sizes}
@@ -123,12 +149,24 @@ def _read_kept(
   ], known
 
 
-def _evaluate(
+def score(
     systems: Sequence[System],
     config: configs.ExperimentConfig,
     strategy: tf.distribute.Strategy,
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
-  """Returns the systems' results, and their sizes by label."""
+  """Evaluates systems, and writes nothing.
+
+  Args:
+    systems: As for `assess`.
+    config: As for `assess`.
+    strategy: The devices.
+
+  Returns:
+    The systems' results, and their sizes by label.
+
+  Raises:
+    InputError: If a system cannot be loaded or takes other images.
+  """
   train_data = config.task.train_data
   dataset = data.load_dataset(
       train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
