@@ -29,7 +29,7 @@ def test_a_dataset_has_two_splits():
 
 
 @pytest.mark.parametrize('corruption, severity, message', [
-    ('gausian_noise', 3, 'did you mean gaussian_noise'),
+    ('gausian_noise', 3, "did you mean 'gaussian_noise'"),
     ('fog', 6, 'severity: got 6, wants an integer from 1 to 5 for fog'),
     ('fog', 2.5, 'severity: got 2.5'),
     ('fog', True, 'severity: got True'),
