@@ -4,6 +4,7 @@
 # make audit       looks for known vulnerabilities of the pinned dependencies
 # make chaos       kills training, studies and the rest at random moments, and
 #                  holds what they come to against undisturbed runs
+# make tour        executes docs/tour.ipynb and keeps what it shows
 # make clean       removes .venv and caches; the runs stay
 #
 # Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
@@ -19,7 +20,7 @@ INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test benchmark audit chaos clean
+.PHONY: quickstart test benchmark audit chaos tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -39,6 +40,9 @@ audit: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/chaos.py
+
+tour: $(INSTALLED)
+	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
 
 # An interrupted pip may leave what looks complete to the next one, so that such
 # an environment is made anew. pip itself is brought to the tested version first:

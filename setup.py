@@ -46,7 +46,11 @@ _EXTRAS = {
     # ones need a later libtpu than the extra `tpu` can take.
     'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
     'gpu': ['tensorflow[and-cuda]==2.20.*'],
-    'test': ['hypothesis>=6.100,<7', 'pytest>=8,<10'],
+    # The last three execute docs/tour.ipynb, as Jupyter does.
+    'test': [
+        'hypothesis>=6.100,<7', 'pytest>=8,<10', 'ipykernel>=6.29,<8',
+        'nbclient>=0.10,<1', 'nbformat>=5.10,<6',
+    ],
     # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
     # there, so it must be installed once more, by itself (see the README).
     'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
@@ -67,7 +71,10 @@ setuptools.setup(
         'uncertainty_distill.baselines': 'baselines',
         'uncertainty_distill.baselines.cifar': 'baselines/cifar',
     },
-    package_data={'uncertainty_distill.evaluation': ['paper_tables.json']},
+    package_data={
+        'uncertainty_distill': ['__init__.pyi', 'py.typed'],
+        'uncertainty_distill.evaluation': ['paper_tables.json'],
+    },
     install_requires=_REQUIRES,
     extras_require=_EXTRAS,
 )

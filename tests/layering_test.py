@@ -38,6 +38,10 @@ MAY_IMPORT = {
         'configs', 'data', 'evaluation', 'metrics', 'modeling', 'plots', 'runs',
         'serving', 'teachers', 'train_lib',
     ),
+    'api': (
+        'configs', 'data', 'evaluation', 'runs', 'serving', 'teachers',
+        'train_lib', 'workflow',
+    ),
     'studies': (
         'configs', 'data', 'evaluation', 'modeling', 'plots', 'runs',
         'train_lib', 'workflow',
@@ -87,7 +91,18 @@ def _part(path):
   return 'base' if names[1] in BASE_MODULES else names[1]
 
 
+def _public_names():
+  """The names that the package itself offers, from its parts."""
+  tree = ast.parse((ROOT / PACKAGE / '__init__.py').read_text())
+  (modules,) = (
+      node.value for node in tree.body
+      if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_MODULES'
+  )
+  return set(ast.literal_eval(modules))
+
+
 PACKAGE_FILES = _files(PACKAGE) + _files('baselines')
+PUBLIC = _public_names()
 
 
 def _imports(path):
@@ -106,10 +121,17 @@ def _imported_parts(path):
   """The parts of the package that a file imports."""
   names = (name.split('.') for name in _imports(path))
   return {
-      name[1] if name[1:] and name[1] in MAY_IMPORT else 'base'
+      _part_of_name(name[1]) if name[1:] else 'base'
       for name in names
       if name[0] == PACKAGE
   }
+
+
+def _part_of_name(name):
+  """The part of the package to which what is imported from it belongs."""
+  if name in PUBLIC:
+    return 'api'
+  return name if name in MAY_IMPORT else 'base'
 
 
 def test_every_part_is_in_the_table():

@@ -1,4 +1,23 @@
-"""Distils deep ensembles into BatchEnsembles of one network's size."""
+"""Distils deep ensembles into BatchEnsembles of one network's size.
+
+What a program or a notebook needs is here; what else the package holds may
+change at any time.
+
+  import uncertainty_distill as ud
+
+  student = ud.load('runs/student/saved_model')
+  predictions = student.predict(images)          # uint8 [B, H, W, 3]
+  print(predictions.class_name, predictions.predictive_entropy)
+
+  load, Predictor, Predictions       trained models, and what they say of images
+  load_dataset, corrupt, measure     images, corrupted ones, figures of merit
+  experiment, train, distill         from a configuration to a trained run
+  evaluate, export                   a run's figures, and its SavedModel
+  InputError                         what is raised for a mistake of the user's
+
+docs/tour.ipynb shows them at work. Letters in shapes: E or M members, B or N
+examples, K classes, H, W and C an image's height, width and channels.
+"""
 
 import os
 import sys
@@ -12,3 +31,31 @@ if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
       'variable TF_USE_LEGACY_KERAS=1.'
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
+
+# pylint: disable=g-import-not-at-top,wrong-import-position
+from uncertainty_distill import deferred
+# pylint: enable=g-import-not-at-top,wrong-import-position
+
+# TensorFlow takes seconds to import: each name brings what it needs when it is
+# asked for. `__init__.pyi` tells type checkers the same.
+_MODULES = {
+    'InputError': 'errors',
+    'Predictions': 'api.predicting',
+    'Predictor': 'api.predicting',
+    'corrupt': 'api.images',
+    'distill': 'api.training',
+    'evaluate': 'api.scoring',
+    'experiment': 'api.training',
+    'export': 'api.training',
+    'load': 'api.predicting',
+    'load_dataset': 'api.images',
+    'measure': 'api.scoring',
+    'train': 'api.training',
+}
+
+__all__ = list(_MODULES)
+__getattr__ = deferred.attributes(__name__, _MODULES)
+
+
+def __dir__() -> list[str]:
+  return sorted({*globals(), *_MODULES})

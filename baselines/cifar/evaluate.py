@@ -13,8 +13,6 @@ from absl import flags
 from uncertainty_distill.baselines.cifar import launch
 from uncertainty_distill.baselines.cifar import endings
 from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
 from uncertainty_distill import workers
 from uncertainty_distill import workflow
 
@@ -38,8 +36,6 @@ flags.adopt_module_key_flags(launch)
 def main():
   paths = launch.required('run', 'run folders or SavedModels')
   config = _test_set(paths)
-  # Where a run was trained says nothing of where it is evaluated.
-  config.runtime = configs.ExperimentConfig().runtime
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
   config.task.train_data.data_dir = (
       flags.FLAGS.data_dir or config.task.train_data.data_dir
@@ -57,13 +53,9 @@ def main():
 
 def _test_set(paths):
   """Returns the configuration that says what to evaluate on."""
-  described = [
-      runs.open_run(path, '--run')
-      for path in paths
-      if not teachers.is_saved_model(path)
-  ]
+  described = workflow.described_by(paths, '--run')
   if described and not _EXPERIMENT.value:
-    return described[0].config
+    return described
   return configs.load_config(
       launch.required('experiment', 'the experiment whose test set to take')
   )

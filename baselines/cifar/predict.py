@@ -31,7 +31,7 @@ def main(arguments):
   if not arguments:
     raise InputError('IMAGE', '', 'at least one image file, folder or pattern')
   paths = serving.find_images(arguments)
-  answers = serving.Predictor(directory, '--model').predict(paths)
+  answers = serving.FilePredictor(directory, '--model').predict(paths)
   rows, num_unreadable = [], 0
   for answer in answers:
     if isinstance(answer, serving.Unreadable):

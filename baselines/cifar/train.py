@@ -24,11 +24,7 @@ def main():
   label = 'batch_ensemble'
   if config.task.model.ensemble_size == 1:
     label = 'single_network'
-    given = config.task
-    config = configs.member_config(config)
-    config.task.seed, config.task.block_l2 = given.seed, given.block_l2
-    for name in 'views', 'augmentation_seed':
-      setattr(config.task.train_data, name, getattr(given.train_data, name))
+  config = configs.without_teacher(config)
   strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
   if mode == 'eval':

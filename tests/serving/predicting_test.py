@@ -42,7 +42,7 @@ def test_predicts_what_can_be_read_in_batches(served, images):
   model, directory = served
   folder, pixels = images
   paths = serving.find_images([str(folder)])
-  found = list(serving.Predictor(directory, '--model').predict(paths))
+  found = list(serving.FilePredictor(directory, '--model').predict(paths))
   assert [answer.image for answer in found] == [
       str(folder / f'{index:02d}.png') for index in range(70)
   ]
@@ -85,4 +85,4 @@ def test_finds_files_folders_and_patterns(images):
 
 def test_refuses_what_is_no_model_of_this_package(tmp_path):
   with pytest.raises(InputError, match='that export.py wrote'):
-    serving.Predictor(str(tmp_path), '--model')
+    serving.FilePredictor(str(tmp_path), '--model')

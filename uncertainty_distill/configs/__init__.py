@@ -26,6 +26,7 @@ from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import batches_per_epoch
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.configs.resolution import resolve
+from uncertainty_distill.configs.resolution import without_teacher
 from uncertainty_distill.configs.search import default_run
 from uncertainty_distill.configs.search import search_run
 from uncertainty_distill.configs.teacher import SearchConfig

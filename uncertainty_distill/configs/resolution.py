@@ -192,3 +192,19 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
   member.trainer.epochs = teacher.epochs
   member.trainer.decay_fractions = teacher.decay_fractions
   return member
+
+
+def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
+  """Returns the experiment that train.py trains.
+
+  Args:
+    config: As parsed. A single network gets the hyper-parameters of a teacher's
+      member, but keeps its own seed, L2 of blocks and augmentation.
+  """
+  if config.task.model.ensemble_size > 1:
+    return config
+  given, lone = config.task, member_config(config)
+  lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
+  for name in 'views', 'augmentation_seed':
+    setattr(lone.task.train_data, name, getattr(given.train_data, name))
+  return lone

@@ -9,8 +9,8 @@ from uncertainty_distill.serving.class_names import class_names
 from uncertainty_distill.serving.export import CLASS_NAMES_FILE
 from uncertainty_distill.serving.export import export_saved_model
 from uncertainty_distill.serving.export import EXTRA
+from uncertainty_distill.serving.predicting import FilePredictor
 from uncertainty_distill.serving.predicting import find_images
-from uncertainty_distill.serving.predicting import Predictor
 from uncertainty_distill.serving.predicting import Unreadable
 from uncertainty_distill.serving.temperature import Calibration
 from uncertainty_distill.serving.temperature import fit_temperature

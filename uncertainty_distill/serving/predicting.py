@@ -57,7 +57,7 @@ class Unreadable:
   reason: str
 
 
-class Predictor:
+class FilePredictor:
   """A SavedModel of this package, for image files."""
 
   def __init__(self, directory: str, argument: str):

@@ -10,6 +10,7 @@ from uncertainty_distill.teachers.loading import load_ensemble
 from uncertainty_distill.teachers.predictions import are_predictions
 from uncertainty_distill.teachers.predictions import is_predictions
 from uncertainty_distill.teachers.predictions import load_predictions
+from uncertainty_distill.teachers.predictions import probs_as_logits
 from uncertainty_distill.teachers.predictions import StoredLogits
 from uncertainty_distill.teachers.predictions import StoredPredictions
 from uncertainty_distill.teachers.weights import check_weights

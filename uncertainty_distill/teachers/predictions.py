@@ -118,12 +118,35 @@ def load_predictions(
         arrays[name], f'{name} of {path}', (len(labels), num_classes)
     )
     if are_probs:
-      _check_probs(values, f'{name} of {path}')
+      _check_probs(values, f'{name} of {path}', 'name logits so')
     _check_labels(arrays, path, split, labels, values)
     values = values.astype(np.float32)
     # As `ServedModel` has it, which keeps every divergence finite.
     members.append(np.log(values + 1e-30) if are_probs else values)
   return np.concatenate(members)
+
+
+def probs_as_logits(
+    probs: np.ndarray, name: str, num_examples: int, num_classes: int
+) -> np.ndarray:
+  """Returns probabilities as logits.
+
+  Args:
+    probs: Floats [M, N, K], or [N, K] of one member.
+    name: What they were given as, for the message of an error.
+    num_examples: N.
+    num_classes: K.
+
+  Returns:
+    Log-probabilities, float32 [M, N, K], all of them finite.
+
+  Raises:
+    InputError: If they are of another shape, or no probabilities.
+  """
+  members = _members(probs, name, (num_examples, num_classes))
+  _check_probs(members, name, '')
+  # As `ServedModel` has it, which keeps every divergence finite.
+  return np.log(members.astype(np.float32) + 1e-30)
 
 
 def _read(path: str, argument: str) -> dict[str, np.ndarray]:
@@ -165,7 +188,7 @@ def _members(
   return whole
 
 
-def _check_probs(values: np.ndarray, name: str) -> None:
+def _check_probs(values: np.ndarray, name: str, todo: str) -> None:
   """Raises an InputError unless [M, N, K] are probabilities."""
   error = abs(values.sum(-1, dtype=np.float64) - 1).max()
   if values.min() < 0 or error > _TOLERANCE:
@@ -173,7 +196,7 @@ def _check_probs(values: np.ndarray, name: str) -> None:
         name, f'values from {values.min():.3g}, whose sums over the classes '
         f'differ from 1 by up to {error:.3g}',
         f'probabilities, whose sums differ by at most {_TOLERANCE}',
-        'name logits so',
+        todo,
     )
 
 

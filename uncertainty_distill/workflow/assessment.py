@@ -14,27 +14,17 @@ from uncertainty_distill import configs
 from uncertainty_distill import evaluation
 from uncertainty_distill import files
 from uncertainty_distill import runs
-from uncertainty_distill import teachers
 from uncertainty_distill import workers
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.workflow import checks
+from uncertainty_distill.workflow import evaluating
 from uncertainty_distill.workflow import exhibits
 from uncertainty_distill.workflow import provenance
-from uncertainty_distill.workflow import stored_predictions
 from uncertainty_distill.workflow import summaries
 from uncertainty_distill.workflow.systems import System
 
 RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
 SYSTEMS_FILE = 'systems.json'
-
-# Results, sizes by label, and the images that one of the systems is least sure
-# of, if it was evaluated.
-_Evaluated = tuple[
-    list[evaluation.Result],
-    dict[str, evaluation.ModelSize],
-    evaluation.least_sure.LeastSure | None,
-]
 
 
 def assess(
@@ -88,7 +78,8 @@ def assess(
     )
   pending = [system for system in systems if system.key not in known]
   fresh, sizes, found = (
-      _evaluate(pending, config, strategy, shown) if pending else ([], {}, None)
+      evaluating.score(pending, config, strategy, shown)
+      if pending else ([], {}, None)
   )
   kept_sizes = {s.label: known[s.key] for s in systems if s.key in known}
   sizes = {**kept_sizes, **sizes}
@@ -173,46 +164,6 @@ def _read_kept(
   return [
       r for r in results if System(r.model, r.seed, ()).key in known
   ], known
-
-
-def _evaluate(
-    systems: Sequence[System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    shown: System | None,
-) -> _Evaluated:
-  """Evaluates systems, and finds the images that one is least sure of."""
-  dataset = checks.test_set(config)
-  stored = [s for s in systems if teachers.are_predictions(s.paths, '--run')]
-  results, sizes = stored_predictions.evaluate(stored, config)
-  candidates, found = [], None
-  with strategy.scope():
-    for system in (s for s in systems if s not in stored):
-      ensemble = teachers.load_ensemble(
-          system.paths,
-          '--run',
-          dataset.spec.image_shape,
-          dataset.spec.num_classes,
-          lambda: dataset.images,
-      )
-      candidates.append(
-          evaluation.Candidate(system.label, system.seed, ensemble.model)
-      )
-      sizes[system.label] = evaluation.ModelSize(
-          ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
-      )
-  if candidates:
-    evaluator = evaluation.Evaluator(
-        candidates, config.task.validation_data.global_batch_size, strategy
-    )
-    results += evaluator.run(
-        dataset,
-        checks.parse_shifts(config.evaluation),
-        source=checks.open_source(config, dataset),
-        foreign=checks.load_foreign(config),
-    )
-    found = exhibits.least_sure(shown, candidates, evaluator, dataset, config)
-  return results, sizes, found
 
 
 def _published(

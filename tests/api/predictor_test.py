@@ -1,0 +1,92 @@
+"""Tests of predictions by the public API."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import uncertainty_distill as ud
+from uncertainty_distill import load
+from uncertainty_distill import modeling
+from uncertainty_distill import serving
+
+_NAMES = ('cat', 'dog', 'eel', 'fox')
+
+
+@pytest.fixture(name='served', scope='module')
+def fixture_served(tmp_path_factory):
+  """A model, its SavedModel of temperature 2, and images."""
+  model = modeling.build_model(
+      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
+      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
+  )
+  folder = str(tmp_path_factory.mktemp('api') / 'model')
+  serving.export_saved_model(
+      model, (16, 16, 3), folder, class_names=_NAMES, temperature=2.0
+  )
+  generator = np.random.default_rng(0)
+  images = generator.integers(0, 256, (150, 16, 16, 3), dtype=np.uint8)
+  return model, folder, images
+
+
+def test_predictions_are_the_saved_models(served):
+  _, folder, images = served
+  predictor = load(folder)
+  assert (predictor.image_shape, predictor.ensemble_size) == ((16, 16, 3), 3)
+  assert predictor.class_names == _NAMES
+  got = predictor.predict(images)
+  loaded = tf.saved_model.load(folder)
+  want = loaded.signatures['serving_default'](images=tf.constant(images))
+  assert set(want) == set(vars(got))
+  for name, value in want.items():
+    value, found = value.numpy(), getattr(got, name)
+    assert found.shape == value.shape
+    if name == 'class_name':
+      assert found.tolist() == [each.decode() for each in value]
+    else:
+      assert found.dtype == value.dtype
+      np.testing.assert_allclose(found, value, atol=1e-5, err_msg=name)
+  assert len(got) == 150 and repr(got) == '<Predictions: B=150, E=3, K=4>'
+
+
+def test_the_order_of_images_does_not_matter(served):
+  _, folder, images = served
+  predictor = load(folder)
+  whole = predictor.predict(images)
+  turned = predictor.predict(images[::-1])
+  np.testing.assert_allclose(
+      turned.member_probabilities[::-1], whole.member_probabilities, atol=1e-5
+  )
+  none = predictor.predict(images[:0])
+  assert none.member_probabilities.shape == (0, 3, 4)
+  assert none.class_name.shape == (0,) and len(none) == 0
+
+
+def test_several_models_are_one_ensemble(served, tmp_path):
+  model, folder, images = served
+  other = str(tmp_path / 'other')
+  serving.export_saved_model(model, (16, 16, 3), other, class_names=_NAMES)
+  both = load([folder, tmp_path / 'other']).predict(images[:5])
+  parts = [load(path).predict(images[:5]) for path in (folder, other)]
+  np.testing.assert_allclose(
+      both.probabilities, np.mean([p.probabilities for p in parts], 0),
+      atol=1e-6,
+  )
+  assert both.member_probabilities.shape == (5, 6, 4)
+
+
+def test_refuses_other_images(served):
+  _, folder, images = served
+  predictor = load(folder)
+  for wrong, message in (
+      (images / 255, r"'float64 \[150, 16, 16, 3\]', wants uint8 \[B, 16, 16"),
+      (images[:, :8], r'uint8 \[150, 8, 16, 3\]'),
+      (images[0], r'write images\[None\] for one image'),
+  ):
+    with pytest.raises(ud.InputError, match=message):
+      predictor.predict(wrong)
+
+
+def test_refuses_what_is_no_model(tmp_path):
+  for path in tmp_path, tmp_path / 'gone':
+    with pytest.raises(ud.InputError, match='a SavedModel or a run folder'):
+      load(path)

@@ -1,0 +1,109 @@
+"""Tests of the public names: which they are, what they say, what they cost."""
+
+import ast
+import importlib
+import inspect
+import json
+import pathlib
+import pydoc
+import subprocess
+import sys
+import typing
+
+import pytest
+
+import uncertainty_distill as ud
+from uncertainty_distill.api import predicting
+
+_STUB = pathlib.Path(ud.__file__).with_suffix('.pyi')
+_FUNCTIONS = sorted(
+    name for name in ud.__all__ if inspect.isfunction(getattr(ud, name))
+)
+_METHODS = [predicting.Predictor.__init__, predicting.Predictor.predict]
+
+
+def _imported_after(code):
+  """Returns the modules that a new process has imported after some code."""
+  code = f'import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))'
+  done = subprocess.run(
+      [sys.executable, '-c', code], capture_output=True, text=True, check=True,
+      timeout=120,
+  )
+  return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_type_checkers_see_the_same_names():
+  stub = {}
+  for node in ast.parse(_STUB.read_text()).body[1:]:
+    (alias,) = node.names
+    # Without `as` it would not be offered.
+    assert alias.asname == alias.name
+    stub[alias.name] = node.module
+  assert stub.keys() == set(ud.__all__)
+  for name, module in stub.items():
+    found = getattr(ud, name)
+    assert found is getattr(importlib.import_module(module), name)
+    assert found.__module__ == module
+  assert _STUB.with_name('py.typed').is_file()
+
+
+def test_a_star_brings_all_of_them():
+  names = {}
+  exec('from uncertainty_distill import *', names)  # pylint: disable=exec-used
+  assert set(ud.__all__) <= names.keys() and set(ud.__all__) <= set(dir(ud))
+  with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
+    ud.evalute  # pylint: disable=pointless-statement
+
+
+@pytest.mark.parametrize(
+    'function', [getattr(ud, name) for name in _FUNCTIONS] + _METHODS
+)
+def test_help_tells_of_every_argument(function):
+  told = inspect.getdoc(function)
+  parameters = [p for p in inspect.signature(function).parameters if p != 'self']
+  for section in ['Args:', *parameters]:
+    assert f'{section.rstrip(":")}:' in told, section
+  if function is not predicting.Predictor.__init__:
+    assert 'Returns:' in told and 'Raises:' in told
+  hints = typing.get_type_hints(function)
+  assert {*parameters, 'return'} <= {*hints, 'return'}
+  assert function in _METHODS or 'return' in hints
+
+
+def test_help_tells_of_every_attribute():
+  for described in ud.Predictions, ud.Predictor, ud.InputError:
+    told = inspect.getdoc(described)
+    assert 'Attributes:' in told
+    for name in typing.get_type_hints(described):
+      assert f'{name}:' in told
+  page = pydoc.render_doc(ud, renderer=pydoc.plaintext)
+  for name in ud.__all__:
+    # Once in the overview, and once with all that is said of it.
+    assert page.count(name) > 1
+  assert 'docs/tour.ipynb' in page
+
+
+@pytest.mark.parametrize('code, without', [
+    (
+        'import uncertainty_distill',
+        {'tensorflow', 'numpy', 'official', 'uncertainty_distill.api'},
+    ),
+    ('from uncertainty_distill import InputError', {'tensorflow', 'numpy'}),
+    (
+        'import uncertainty_distill as ud\n'
+        'ud.corrupt(ud.load_dataset("digits").images[:2], "frost", 1)',
+        {'tensorflow', 'official', 'tensorflow_datasets'},
+    ),
+])
+def test_nothing_is_imported_before_it_is_needed(code, without):
+  assert not without & _imported_after(code)
+
+
+def test_tensorflow_comes_with_keras_2():
+  code = (
+      'from uncertainty_distill import load\n'
+      'import tensorflow as tf\n'
+      'import tf_keras\n'
+      'assert tf.keras.Model is tf_keras.Model'
+  )
+  assert 'tensorflow' in _imported_after(code)

@@ -1,0 +1,134 @@
+"""Tests of training, evaluation and export by the public API."""
+
+import copy
+
+import numpy as np
+import pytest
+import running
+
+import uncertainty_distill as ud
+from uncertainty_distill import evaluation
+from uncertainty_distill import runs
+from uncertainty_distill import train
+
+_OVERRIDES = {
+    'trainer': {'epochs': 0.3},
+    'teacher.epochs': 0.3,
+    'teacher.ensemble_size': 2,
+    'task.model.ensemble_size': 2,
+    'task.validation_data': {'num_examples': 70, 'global_batch_size': 32},
+    'evaluation.corruptions': ['contrast'],
+    'evaluation.severities': [5],
+}
+
+
+def _experiment(**overrides):
+  return ud.experiment('digits_wrn10_1', {**_OVERRIDES, **overrides})
+
+
+def test_a_run_is_that_of_the_command(tmp_path):
+  running.succeed(
+      'train', '--experiment=digits_wrn10_1', '--ensemble_size=1', '--seed=3',
+      f'--params_override={running.SHORT}', f'--model_dir={tmp_path / "theirs"}',
+  )
+  theirs = runs.open_run(str(tmp_path / 'theirs'), 'path')
+  config = _experiment(**{'task.model.ensemble_size': 1, 'task.seed': 3})
+  given = copy.deepcopy(config)
+  ours = train(config, tmp_path / 'ours')
+  assert config == given
+  assert ours.config.as_dict() == theirs.config.as_dict()
+  for one, other in zip(
+      ours.load_model().get_weights(), theirs.load_model().get_weights(),
+      strict=True,
+  ):
+    np.testing.assert_allclose(one, other, atol=1e-4)
+  results, _ = evaluation.read_json(f'{theirs.path}/results.json')
+  figures = ud.evaluate(theirs.path)
+  assert figures == pytest.approx(evaluation.summary(results), rel=1e-5)
+  assert {'accuracy', 'c_nll'} <= figures.keys()
+  assert train(config, tmp_path / 'ours').step == ours.step
+
+
+@pytest.fixture(name='student', scope='module')
+def fixture_student(tmp_path_factory):
+  """A student of stored predictions, and their path."""
+  folder = tmp_path_factory.mktemp('students')
+  labels = ud.load_dataset('digits', 'train').labels
+  probs = np.full([2, 797, 10], 0.02) + 0.8 * np.eye(10)[labels]
+  np.savez(folder / 'teacher.npz', train_probs=probs, train_labels=labels)
+  config = _experiment(**{'task.train_data.crop_padding': 0})
+  run = ud.distill(config, folder / 'student', folder / 'teacher.npz')
+  assert not config.task.objective.teacher
+  return run, str(folder / 'teacher.npz')
+
+
+def test_a_student_learns_from_stored_predictions(student, tmp_path):
+  run, teacher = student
+  objective = run.config.task.objective
+  assert (objective.kind, objective.teacher) == ('knowledge', (teacher,))
+  assert run.is_complete
+  images = ud.load_dataset('digits').images[:40]
+  predictor = ud.load(run.path)
+  assert predictor.class_names == tuple('0123456789')
+  predicted = predictor.predict(images)
+  np.testing.assert_allclose(
+      np.log(predicted.member_probabilities.swapaxes(0, 1)),
+      np.log(np.asarray(_softmax(run.load_model()(images)))), atol=1e-4,
+  )
+  assert ud.export(run.path, tmp_path / 'served') is None
+  served = ud.load(tmp_path / 'served').predict(images)
+  for name, value in vars(predicted).items():
+    if name != 'class_name':
+      np.testing.assert_allclose(getattr(served, name), value, atol=1e-5)
+  assert served.class_name.tolist() == predicted.class_name.tolist()
+
+
+def _softmax(logits):
+  exps = np.exp(logits - np.max(logits, -1, keepdims=True))
+  return exps / exps.sum(-1, keepdims=True)
+
+
+def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
+  run, _ = student
+  before = set(tmp_path.iterdir())
+  figures = ud.evaluate(run.path)
+  assert set(tmp_path.iterdir()) == before
+  again = ud.evaluate(run.path, output_dir=tmp_path / 'report')
+  assert (tmp_path / 'report' / 'report.md').is_file()
+  assert again == pytest.approx(figures)
+  assert ud.evaluate(run.path, output_dir=tmp_path / 'report') == again
+  # Of 70 images, as `measure` has it.
+  digits = ud.load_dataset('digits').take(70)
+  measured = ud.measure(
+      ud.load(run.path).predict(digits.images), digits.labels
+  )
+  for name, value in measured.items():
+    assert figures[name] == pytest.approx(value, abs=1e-5), name
+
+
+def test_saved_models_alone_need_an_experiment(student, tmp_path):
+  run, _ = student
+  ud.export(run.path, tmp_path / 'served')
+  with pytest.raises(ud.InputError, match='config: got None'):
+    ud.evaluate(tmp_path / 'served')
+  figures = ud.evaluate(tmp_path / 'served', _experiment())
+  assert figures == pytest.approx(ud.evaluate(run.path), abs=1e-4)
+
+
+def test_overrides_are_those_of_the_commands():
+  config = ud.experiment('digits_wrn10_1', {
+      'task.model': {'width': 2, 'depth': 16}, 'task': {'seed': 7},
+      'task.model.width': 3, 'evaluation.corruptions': ['fog'],
+  })
+  assert (config.task.model.width, config.task.model.depth) == (3, 16)
+  assert (config.task.seed, config.evaluation.corruptions) == (7, ('fog',))
+  assert ud.experiment('digits_wrn10_1').task.seed == 0
+  for overrides, message in (
+      ({'task.modle.width': 1}, 'task.modle in overrides.*did you mean'),
+      ({'trainer.epochs': 'many'}, 'trainer.epochs in overrides'),
+      ({'task.seed.x': 1}, 'task.seed in overrides'),
+  ):
+    with pytest.raises(ud.InputError, match=message):
+      ud.experiment('digits_wrn10_1', overrides)
+  with pytest.raises(ud.InputError, match='digits_wrn10_1'):
+    ud.experiment('digits_wrn10')

@@ -1,0 +1,63 @@
+"""Executes docs/tour.ipynb in a kernel, and checks what it shows."""
+
+import pathlib
+import re
+import socket
+
+import nbformat
+import notebooks
+import pytest
+
+_TOUR = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'tour.ipynb'
+
+# What the text of the notebook says of its figures.
+_CHECKS = """
+for name, values in drawn['Predictive entropy (nats)'].items():
+  assert values[0] < 0.8 * max(values), name
+assert right[entropy <= np.quantile(entropy, 0.5)].mean() > right.mean() + 0.05
+assert compared['their student']['accuracy'] > 0.8
+assert same.mean() > 0.8
+assert figures['c_nll'] > figures['nll']
+import os
+assert sorted(os.listdir(FOLDER)) == ['networks.npz', 'own', 'student']
+"""
+
+
+def _kinds(notebook):
+  """What each cell of code puts out: names of streams, types of data."""
+  return [
+      [
+          output.get('name') or ' '.join(sorted(output.get('data', output)))
+          for output in cell.outputs
+      ]
+      for cell in notebook.cells if cell.cell_type == 'code'
+  ]
+
+
+@pytest.fixture(name='committed', scope='module')
+def _committed():
+  return nbformat.read(_TOUR, as_version=4)
+
+
+def test_the_outputs_are_small_and_of_no_machine(committed):
+  nbformat.validate(committed)
+  assert _TOUR.stat().st_size < 200_000
+  machine = re.escape(socket.gethostname())
+  codes = [cell for cell in committed.cells if cell.cell_type == 'code']
+  assert [c.execution_count for c in codes] == [*range(1, len(codes) + 1)]
+  for cell in codes:
+    assert max(map(len, cell.source.splitlines())) <= 80
+    for output in cell.outputs:
+      assert output.output_type != 'error' and output.get('name') != 'stderr'
+      said = output.get('text', output.get('data', {}).get('text/plain', ''))
+      assert not re.search(rf'(?<![\w.])/\w+/|\b{machine}\b', said), said
+
+
+def test_it_runs_and_shows_what_is_committed(committed, tmp_path, monkeypatch):
+  # Nothing is left in the home folder, and nothing is read there.
+  for name in 'IPYTHONDIR', 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR':
+    monkeypatch.setenv(name, str(tmp_path / name))
+  folder = tmp_path / 'work'
+  folder.mkdir()
+  executed = notebooks.execute(_TOUR, folder, _CHECKS)
+  assert _kinds(executed)[:-1] == _kinds(committed)

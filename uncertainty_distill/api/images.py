@@ -1,0 +1,73 @@
+"""Public: images and labels, and images that are corrupted."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from uncertainty_distill import data
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.errors import InputError
+
+_SPLITS = ('train', 'test')
+
+
+def load_dataset(
+    name: str, split: str = 'test', data_dir: str = ''
+) -> data.ImageDataset:
+  """Reads the training or the test examples of a dataset.
+
+  Args:
+    name: `digits`, which needs no download (16x16 pixels), `cifar10` or
+      `cifar100`, or the path of an `.npz` file with the arrays `train_images`,
+      `train_labels`, `test_images` and `test_labels`: images uint8
+      [N, H, W, 3], labels integers [N] from 0 to K - 1.
+    split: `train` or `test`.
+    data_dir: Where TFDS keeps CIFAR; empty for TFDS's own choice, which is the
+      environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
+
+  Returns:
+    The examples, in the order in which a teacher's stored predictions have to
+    be: `images`, uint8 [N, H, W, C], and `labels`, int32 [N], neither of them
+    to be written to; and `spec`, which describes the dataset.
+
+  Raises:
+    InputError: If there is no such dataset or split, or if it is not there and
+      cannot be downloaded.
+  """
+  if split not in _SPLITS:
+    raise InputError('split', split, 'one of ' + ', '.join(_SPLITS))
+  return data.load_dataset(name, split, data_dir)
+
+
+def corrupt(
+    images: npt.NDArray[np.uint8],
+    corruption: str,
+    severity: int,
+    seed: int = 0,
+) -> npt.NDArray[np.uint8]:
+  """Corrupts images by a formula of CIFAR-10-C.
+
+  An image's result depends on the image, its place among the images, and the
+  other arguments alone. Evaluation corrupts a test set in this way, with seed
+  0; docs/corruptions.md shows what comes out.
+
+  Args:
+    images: uint8 [B, H, W, 3], sides of 12 to 512 pixels.
+    corruption: `gaussian_noise`, `shot_noise`, `impulse_noise`,
+      `defocus_blur`, `glass_blur`, `motion_blur`, `zoom_blur`, `snow`, `frost`,
+      `fog`, `brightness`, `contrast`, `elastic_transform`, `pixelate`,
+      `jpeg_compression`; or of the extra ones, `speckle_noise`,
+      `gaussian_blur`, `spatter`, `saturate`.
+    severity: 1 (least) to 5 (most).
+    seed: Of the random draws; at least 0, below 2^64.
+
+  Returns:
+    New images, uint8 [B, H, W, 3].
+
+  Raises:
+    InputError: If an argument is not as above.
+  """
+  if isinstance(severity, np.integer):
+    severity = int(severity)
+  shift = corruptions.Shift(corruptions.Corruption.parse(corruption), severity)
+  return corruptions.corrupt(images, shift, seed)

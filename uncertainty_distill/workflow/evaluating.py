@@ -1,0 +1,99 @@
+"""Evaluation of trained systems, with nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+from uncertainty_distill import configs
+from uncertainty_distill import evaluation
+from uncertainty_distill import runs
+from uncertainty_distill import teachers
+from uncertainty_distill.workflow import checks
+from uncertainty_distill.workflow import exhibits
+from uncertainty_distill.workflow import stored_predictions
+from uncertainty_distill.workflow.systems import System
+
+
+def described_by(
+    paths: Sequence[str], argument: str
+) -> configs.ExperimentConfig | None:
+  """Returns the experiment of the first run folder, on the devices there are.
+
+  Args:
+    paths: Run folders or SavedModels.
+    argument: What they were given as, for the message of an error.
+
+  Returns:
+    None if there are SavedModels alone.
+
+  Raises:
+    InputError: If a folder is neither.
+  """
+  described = [
+      runs.open_run(path, argument).config
+      for path in paths
+      if not teachers.is_saved_model(path)
+  ]
+  for config in described:
+    # Where a run was trained says nothing of where it is evaluated.
+    config.runtime = configs.ExperimentConfig().runtime
+  return described[0] if described else None
+
+
+def score(
+    systems: Sequence[System],
+    config: configs.ExperimentConfig,
+    strategy: tf.distribute.Strategy,
+    shown: System | None = None,
+) -> tuple[
+    list[evaluation.Result],
+    dict[str, evaluation.ModelSize],
+    evaluation.least_sure.LeastSure | None,
+]:
+  """Evaluates systems, and finds the images that one is least sure of.
+
+  Args:
+    systems: What to evaluate, on the same clean and corrupted images.
+    config: Resolved; its test set, batch and corruptions count.
+    strategy: The devices.
+    shown: That one of the systems; None for no images.
+
+  Returns:
+    The systems' results, their sizes by label, and the images, if `shown` is
+    among the systems.
+
+  Raises:
+    InputError: If a system cannot be loaded or takes other images.
+  """
+  dataset = checks.test_set(config)
+  stored = [s for s in systems if teachers.are_predictions(s.paths, '--run')]
+  results, sizes = stored_predictions.evaluate(stored, config)
+  candidates, found = [], None
+  with strategy.scope():
+    for system in (s for s in systems if s not in stored):
+      ensemble = teachers.load_ensemble(
+          system.paths,
+          '--run',
+          dataset.spec.image_shape,
+          dataset.spec.num_classes,
+          lambda: dataset.images,
+      )
+      candidates.append(
+          evaluation.Candidate(system.label, system.seed, ensemble.model)
+      )
+      sizes[system.label] = evaluation.ModelSize(
+          ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
+      )
+  if candidates:
+    evaluator = evaluation.Evaluator(
+        candidates, config.task.validation_data.global_batch_size, strategy
+    )
+    results += evaluator.run(
+        dataset,
+        checks.parse_shifts(config.evaluation),
+        source=checks.open_source(config, dataset),
+        foreign=checks.load_foreign(config),
+    )
+    found = exhibits.least_sure(shown, candidates, evaluator, dataset, config)
+  return results, sizes, found
