@@ -78,7 +78,7 @@ def train(
   """
   run = runs.match_run(model_dir, config)
   # Before the workers meet: after that the chief may write.
-  is_complete, evaluation_due = run.is_complete, run.evaluation_due
+  is_complete = run.is_complete
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
@@ -92,18 +92,19 @@ def train(
   with locks.hold(model_dir, '--model_dir', workers.is_chief(strategy)):
     recovery.train(
         run, config.trainer, strategy, lambda rate_factor: _attempt(
-            config, run, strategy, stored_logits, evaluation_due, evaluate,
-            label, rate_factor,
+            config, run, strategy, stored_logits, evaluate, label, rate_factor
         ),
     )
   return run
 
 
 def _attempt(
-    config, run, strategy, stored_logits, evaluation_due, evaluate, label,
-    rate_factor,
+    config, run, strategy, stored_logits, evaluate, label, rate_factor
 ) -> None:
   """Trains from the newest checkpoint to the end, if all goes well."""
+  evaluation_due = run.evaluation_due
+  # The chief writes it once all have read it.
+  workers.wait(strategy)
   trainer = _build_trainer(
       config, strategy, stored_logits, evaluate, rate_factor
   )
