@@ -155,7 +155,8 @@ def _run(config, run, strategy, trainer, evaluate, bar, scratch) -> None:
       else:
         controller.train(config.trainer.train_steps)
   except KeyboardInterrupt:
-    if workers.count(strategy) == 1 and trainer.has_finite_weights():
+    alone = workers.count(strategy) == 1
+    if alone and controller.trainer.has_finite_weights():
       controller.save_checkpoint()
     raise
 
