@@ -151,7 +151,8 @@ def _damage(
   if file not in names:
     return Damage(step, file, 'it is missing')
   try:
-    reader = tf.train.load_checkpoint(_prefix(folder, step))
+    # `load_checkpoint` may take a prefix for a folder in other file systems.
+    reader = tf.compat.v1.train.NewCheckpointReader(_prefix(folder, step))
     tensors = set(reader.get_variable_to_shape_map())
     if _GRAPH not in tensors:
       return Damage(step, file, 'it does not list all tensors')

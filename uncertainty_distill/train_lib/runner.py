@@ -160,9 +160,8 @@ def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
           workers.is_chief(strategy),
       )
   except KeyboardInterrupt:
-    if workers.count(strategy) == 1 and (
-        controller.trainer.has_finite_weights()
-    ):
+    alone = workers.count(strategy) == 1
+    if alone and controller.trainer.has_finite_weights():
       controller.save_checkpoint()
     raise
 
