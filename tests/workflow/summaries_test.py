@@ -57,7 +57,9 @@ def _study(tmp_path_factory):
   student = 'task.objective.kind=knowledge,task.objective.teacher=[x]'
   single = 'task.objective.kind=cross_entropy,task.model.ensemble_size=1'
   systems = [workflow.System('deep_ensemble', None, tuple(
-      _claim(folder / 'deep_ensemble' / f'member_{i}', f'{single},task.seed={i}')
+      _claim(
+          folder / 'deep_ensemble' / f'member_{i}', f'{single},task.seed={i}'
+      )
       for i in range(2)
   ))] + [
       workflow.System('student', seed, (
