@@ -51,6 +51,8 @@ def _resumed_from(kill: chaos_campaign.Kill) -> str:
 
 def main(argv: Sequence[str]) -> None:
   del argv
+  # For the commands, which inherit it.
+  os.environ['TF_DETERMINISTIC_OPS'] = '1'
   rows, failed = [], False
   print('| job | killed after | resumed from |\n|---|---|---|', flush=True)
   with tempfile.TemporaryDirectory() as temporary:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import os
 import pathlib
 import random
 import shutil
@@ -39,7 +38,6 @@ def start(words: Sequence[str], folder: pathlib.Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, _COMMANDS / words[0], *words[1:]], cwd=folder,
         stdout=said, stderr=said,
-        env={**os.environ, 'TF_DETERMINISTIC_OPS': '1'},
     )
 
 
