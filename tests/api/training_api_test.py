@@ -29,7 +29,8 @@ def _experiment(**overrides):
 def test_a_run_is_that_of_the_command(tmp_path):
   running.succeed(
       'train', '--experiment=digits_wrn10_1', '--ensemble_size=1', '--seed=3',
-      f'--params_override={running.SHORT}', f'--model_dir={tmp_path / "theirs"}',
+      f'--params_override={running.SHORT}',
+      f'--model_dir={tmp_path / "theirs"}',
   )
   theirs = runs.open_run(str(tmp_path / 'theirs'), 'path')
   config = _experiment(**{'task.model.ensemble_size': 1, 'task.seed': 3})
