@@ -133,3 +133,11 @@ def test_overrides_are_those_of_the_commands():
       ud.experiment('digits_wrn10_1', overrides)
   with pytest.raises(ud.InputError, match='digits_wrn10_1'):
     ud.experiment('digits_wrn10')
+
+
+def test_a_wrong_value_leaves_no_folder(tmp_path):
+  config = _experiment(**{'task.model.ensemble_size': 0})
+  for function in train, ud.distill:
+    with pytest.raises(ud.InputError, match='ensemble_size: got 0, wants at'):
+      function(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()

@@ -201,7 +201,7 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
     config: As parsed. A single network gets the hyper-parameters of a teacher's
       member, but keeps its own seed, L2 of blocks and augmentation.
   """
-  if config.task.model.ensemble_size > 1:
+  if config.task.model.ensemble_size != 1:
     return config
   given, lone = config.task, member_config(config)
   lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
