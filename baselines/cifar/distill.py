@@ -13,8 +13,8 @@ from uncertainty_distill import runs
 from uncertainty_distill import workflow
 
 _TEACHER = flags.DEFINE_list(
-    'teacher', [], 'A trained teacher, its members side by side: run folders or '
-    'SavedModels; or .npz files of stored predictions (docs/teachers.md).'
+    'teacher', [], 'A trained teacher, its members side by side: run folders '
+    'or SavedModels; or .npz files of stored predictions (docs/teachers.md).'
 )
 _TEACHER_CACHE = flags.DEFINE_string(
     'teacher_cache', '', 'A folder for what the teacher says of augmented '

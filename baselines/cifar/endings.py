@@ -36,7 +36,8 @@ def say_where(
   """Says what to type next, and last of all where the results are."""
   lines = {'TensorBoard': f'tensorboard --logdir {directory}'}
   if saved_model:
-    here = os.path.relpath(os.path.join(os.path.dirname(__file__), 'predict.py'))
+    folder = os.path.relpath(os.path.dirname(__file__))
+    here = os.path.join(folder, 'predict.py')
     lines['Predict'] = f'python {here} --model={saved_model} IMAGE...'
     lines['SavedModel'] = saved_model
   if report_file:

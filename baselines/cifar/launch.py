@@ -71,8 +71,8 @@ def define_device_flags() -> None:
   flags.DEFINE_flag(
       _TpuFlag(
           help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
-          'this machine, --tpu=NAME for another. Without it: all GPUs, else the '
-          'CPU.'
+          'this machine, --tpu=NAME for another. Without it: all GPUs, else '
+          'the CPU.'
       )
   )
   flags.DEFINE_string(

@@ -17,8 +17,8 @@ from uncertainty_distill import workflow
 from uncertainty_distill.errors import InputError
 
 _TEACHER = flags.DEFINE_list(
-    'teacher', [], 'Run folders of the members: plain networks of one depth and '
-    'width.'
+    'teacher', [], 'Run folders of the members: plain networks of one depth '
+    'and width.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Where to write the table and the plot.'
@@ -45,7 +45,8 @@ def _ranks():
   try:
     return tuple(map(int, _RANKS.value))
   except ValueError as error:
-    raise InputError('--ranks', ','.join(_RANKS.value), 'as in 1,2,4') from error
+    got = ','.join(_RANKS.value)
+    raise InputError('--ranks', got, 'as in 1,2,4') from error
 
 
 if __name__ == '__main__':

@@ -19,7 +19,8 @@ _FLAGS = {
         "Unknown command line flag 'outptu_dir'",
         'evaluate --run={old} --outptu_dir={new}'),
     'unknown mode': (
-        'train_and_eval|train|eval', 'train {digits} --model_dir={new} --mode=x'),
+        'train_and_eval|train|eval',
+        'train {digits} --model_dir={new} --mode=x'),
     'ensemble size in words': (
         '--ensemble_size=two', 'train {digits} --model_dir={new} '
         '--ensemble_size=two'),

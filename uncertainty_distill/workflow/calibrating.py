@@ -85,7 +85,9 @@ def _read(file, ensemble):
     arrays = archives.read_arrays(file)
     images, labels = arrays['images'], arrays['labels']
   except KeyError as error:
-    raise InputError('--calibration', file, wants, f'it lacks {error}') from error
+    raise InputError(
+        '--calibration', file, wants, f'it lacks {error}'
+    ) from error
   except (OSError, ValueError) as error:
     raise InputError(
         '--calibration', file, wants, archives.why(error)

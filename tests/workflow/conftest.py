@@ -1,0 +1,63 @@
+"""Runs to evaluate, and an evaluator that only notes what it is given."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_runs
+
+from uncertainty_distill import evaluation
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  """A folder with runs of two single networks and a BatchEnsemble."""
+  folder = tmp_path_factory.mktemp('trained')
+  single = tiny_runs.config('task.model.ensemble_size=1')
+  tiny_runs.save(str(folder / 'member_0'), single, seed=1)
+  tiny_runs.save(str(folder / 'member_1'), single, seed=2)
+  pair = tiny_runs.config('task.model.ensemble_size=2')
+  tiny_runs.save(str(folder / 'student'), pair)
+  return folder
+
+
+@pytest.fixture(name='paths')
+def _paths(trained, tmp_path):
+  """The three runs, for one test alone."""
+  shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+  return [str(tmp_path / n) for n in ('member_0', 'member_1', 'student')]
+
+
+@pytest.fixture(name='evaluated')
+def _evaluated(monkeypatch):
+  """Replaces the evaluator; returns the models that each call was given."""
+  calls = []
+
+  class Evaluator:
+    """Gives a figure that follows the weights."""
+
+    def __init__(self, candidates, batch, strategy):
+      del batch, strategy
+      self._candidates = candidates
+      self.entropies = []
+
+    def run(self, dataset, shifts, source, foreign):
+      assert source.description == 'made on the fly by formula, seed 0'
+      assert foreign is None
+      calls.append([candidate.label for candidate in self._candidates])
+      self.entropies = [np.arange(len(dataset.labels)) for _ in calls[-1]]
+      mean = lambda model: float(tf.reduce_mean(model.trainable_weights[0]))
+      figures = dict.fromkeys(
+          ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
+      )
+      return [
+          evaluation.Result(
+              c.label, c.seed, shift, len(dataset.labels),
+              {**figures, 'nll': 100 * mean(c.model)}, [1.0], [1.0], [1.0]
+          )
+          for shift in shifts for c in self._candidates
+      ]
+
+  monkeypatch.setattr(evaluation, 'Evaluator', Evaluator)
+  return calls
