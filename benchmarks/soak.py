@@ -1,9 +1,9 @@
 r"""Trains for long, and serves from many threads, to see what grows or differs.
 
-A student trains with evaluations beside it, while the process is looked at:
-its memory, open files and threads, and the size of TensorBoard's files. Then
-it is stopped, exported, and asked from several threads at once; each answer
-must be the one it gives a single thread, bit by bit.
+A BatchEnsemble trains with evaluations beside it, while the process is looked
+at: its memory, open files and threads, and the size of TensorBoard's files.
+Then a SavedModel is asked from several threads at once; each answer must be the
+one it gives a single thread, bit by bit.
 
   python benchmarks/soak.py --minutes=60 --predictions=10000
 """
@@ -90,13 +90,14 @@ def _print_slopes(seen: list[list[float]]) -> None:
 
 def _differences(folder: pathlib.Path) -> int:
   """Returns how many answers depend on who else is asking."""
-  saved_model = folder / 'saved_model'
   subprocess.run(
-      [sys.executable, _COMMANDS / 'export.py', f'--run={folder}',
-       f'--output_dir={saved_model}'], check=True,
+      [sys.executable, _COMMANDS / 'train.py', '--mode=train',
+       f'--experiment={_EXPERIMENT.value}', f'--model_dir={folder}',
+       '--params_override=trainer.epochs=1'],
+      check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
   )
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
-  loaded = tf.saved_model.load(str(saved_model))
+  loaded = tf.saved_model.load(str(folder / 'saved_model'))
   serve = loaded.signatures['serving_default']
   shape = serve.structured_input_signature[1]['images'].shape[1:]
   generator = np.random.default_rng(0)
@@ -125,8 +126,8 @@ def _differences(folder: pathlib.Path) -> int:
 def main(argv):
   del argv
   with tempfile.TemporaryDirectory() as scratch:
-    folder = pathlib.Path(scratch) / 'run'
-    seen = _train(folder)
+    folder = pathlib.Path(scratch)
+    seen = _train(folder / 'long')
     every = max(1, len(seen) // 12)
     turns.print_table(
         list(_COLUMNS),
@@ -134,7 +135,7 @@ def main(argv):
           f'{row[4]:.2f}', f'{row[5]:.0f}'] for row in seen[::every]],
     )
     _print_slopes(seen)
-    sys.exit(1 if _differences(folder) else 0)
+    sys.exit(1 if _differences(folder / 'short') else 0)
 
 
 if __name__ == '__main__':

@@ -122,11 +122,12 @@ def _datasets(tmp):
 
 def _calls(student, places):
   """Returns what must be said of each unfit file, and the calls."""
-  tmp, new = places['tmp'], f'--output_dir={places["new"]}'
+  # Commands run side by side, and each holds its folder.
+  tmp, new = places['tmp'], f'--output_dir={places["new"]}_'
   wanted, calls = {}, {}
   for name, words in _runs(student, tmp).items():
     wanted[name] = words
-    calls[name] = ['evaluate', f'--run={tmp / name}', new]
+    calls[name] = ['evaluate', f'--run={tmp / name}', new + name]
   for name in _saved_models(student, tmp):
     wanted[name] = wanted[f'{name} as a teacher'] = str(tmp / name)
     calls[name] = ['predict', f'--model={tmp / name}', 'a.png']
@@ -137,14 +138,14 @@ def _calls(student, places):
   for name, words in _corrupted_folders(tmp).items():
     wanted[name] = words
     calls[name] = [
-        'evaluate', f'--run={student}', new,
+        'evaluate', f'--run={student}', new + name,
         '--params_override=evaluation.corruptions=[contrast],'
         f'evaluation.source={tmp / name},'
         'task.validation_data.num_examples=1000',
     ]
   for name in _datasets(tmp):
     wanted[name] = f'{name}.npz'
-    calls[name] = ['make_corrupted', f'--dataset={tmp / name}.npz', new]
+    calls[name] = ['make_corrupted', f'--dataset={tmp / name}.npz', new + name]
   wanted['strangers'] = 'was not made by this command'
   calls['strangers'] = [
       'make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'
@@ -159,7 +160,8 @@ def _calls(student, places):
 def _distil(places, teacher, *more):
   return [
       'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
-      f'--model_dir={places["new"]}', '--objective=knowledge', '--mode=train',
+      f'--model_dir={places["new"]}_student', '--objective=knowledge',
+      '--mode=train',
       # Without augmentation, of which stored predictions could say nothing.
       f'--params_override={places["short"]},task.train_data.crop_padding=0,'
       'task.train_data.horizontal_flip=false', *more,
@@ -181,7 +183,7 @@ def test_each_unfit_file_is_named_in_one_line(said):
 
 def test_nothing_is_written(said, places):
   del said
-  assert not places['new'].exists()
+  assert not list(places['tmp'].glob('new*'))
 
 
 def test_what_was_not_at_fault_is_as_it_was(said, student):

@@ -152,8 +152,12 @@ def wanted_and_said(places):
   wanted, calls = {}, {}
   for name, (words, call) in _FLAGS.items():
     wanted[name] = words
-    calls[name] = call.format(digits=_DIGITS, **places).split()
-  train = f'train {_DIGITS} --model_dir={places["new"]}'.split()
+    # Commands run side by side, and each holds its folder.
+    new = f'{places["new"]}_{call.split()[0]}'
+    calls[name] = call.format(
+        digits=_DIGITS, **{**places, 'new': new}
+    ).split()
+  train = f'train {_DIGITS} --model_dir={places["new"]}_train'.split()
   for text, words in _OVERRIDES.items():
     wanted[text] = words
     calls[text] = [*train, f'--params_override={text}']
@@ -168,7 +172,8 @@ def wanted_and_said(places):
     path.write_text(content)
     wanted[path.name] = words
     calls[path.name] = [
-        'reproduce', f'--study={path}', f'--output_dir={places["new"]}'
+        'reproduce', f'--study={path}',
+        f'--output_dir={places["new"]}_reproduce',
     ]
   said = forking.answers(calls)
   return {name: (words, said[name]) for name, words in wanted.items()}
@@ -181,4 +186,4 @@ def test_each_mistake_is_one_line_that_names_it(wanted_and_said):
 
 def test_nothing_is_written(wanted_and_said, places):
   del wanted_and_said
-  assert not places['new'].exists()
+  assert not list(places['tmp'].glob('new*'))
