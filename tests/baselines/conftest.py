@@ -17,7 +17,7 @@ def student(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def places(student, tmp_path_factory):
-  """Paths that the calls of commands name; nothing that begins with `new` is there."""
+  """Paths for calls of commands; nothing that begins with `new` is there."""
   folder, _ = student
   members = [str(folder / 'teacher' / f'member_{i}') for i in range(2)]
   tmp = tmp_path_factory.mktemp('places')
