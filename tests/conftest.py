@@ -3,6 +3,7 @@
 # Imported first: it selects Keras 2, which must precede TensorFlow's import.
 import uncertainty_distill  # pylint: disable=unused-import
 
+import os
 import subprocess
 
 import pytest
@@ -42,3 +43,9 @@ def small_disk(tmp_path):
   yield folder
   # Files that TensorFlow has not closed would keep it busy.
   subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+def pytest_runtest_setup():
+  """Leaves the commands that tests call the log level that a user's have."""
+  # JAX, where it is installed, sets it when it is imported.
+  os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)

@@ -48,5 +48,5 @@ def test_a_mistake_is_one_line(tmp_path):
   assert done.returncode == 2 and not os.listdir(tmp_path)
   last_line = done.stderr.strip().splitlines()[-1]
   assert last_line.startswith('error: corruption: got')
-  assert last_line.endswith('did you mean frost?')
+  assert last_line.endswith("did you mean 'frost'?")
   assert 'Traceback' not in done.stderr
