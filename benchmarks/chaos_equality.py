@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import archives
 from uncertainty_distill import evaluation
 
 # They differ in their times, or are pieces of what is compared otherwise.
@@ -50,6 +51,8 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
       same = _same_tensors(str(one / prefix), str(two / prefix))
     elif _NOT_BY_BYTES.fullmatch(base):
       continue
+    elif name.endswith('.npz'):
+      same = _same_arrays(one / name, two / name)
     else:
       same = (one / name).read_bytes() == (two / name).read_bytes()
     if not same:
@@ -57,8 +60,21 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
   return found + _different_curves(one, two)
 
 
+def _same_arrays(one: pathlib.Path, two: pathlib.Path) -> bool:
+  """Compares but for what the arrays were made from, and when."""
+  ours, theirs = archives.read_arrays(one), archives.read_arrays(two)
+  for arrays in ours, theirs:
+    arrays.pop('made_from', None)
+  return _same_values(ours, theirs)
+
+
 def _same_tensors(one: str, two: str) -> bool:
-  ours, theirs = _tensors(one), _tensors(two)
+  return _same_values(_tensors(one), _tensors(two))
+
+
+def _same_values(
+    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
+) -> bool:
   return ours.keys() == theirs.keys() and all(
       value.dtype == theirs[name].dtype
       and value.tobytes() == theirs[name].tobytes()
@@ -87,8 +103,10 @@ def _different_curves(one: pathlib.Path, two: pathlib.Path) -> list[str]:
     curves = []
     for folder in one, two:
       scalars = evaluation.read_scalars(str(folder / name))
-      scalars.pop('steps_per_second', None)
-      curves.append(scalars)
+      curves.append({
+          tag: points for tag, points in scalars.items()
+          if not tag.endswith('_per_second')
+      })
     if curves[0] != curves[1]:
       found.append(f'{name}: the curves differ')
   return found

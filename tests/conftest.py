@@ -4,6 +4,7 @@
 import uncertainty_distill  # pylint: disable=unused-import
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -12,6 +13,8 @@ import tensorflow as tf
 
 def pytest_configure() -> None:
   """Splits the CPU into two logical devices, so that replicas can be tested."""
+  # A shell has what it runs in the background ignore Ctrl-C, and tests send it.
+  signal.signal(signal.SIGINT, signal.default_int_handler)
   tf.config.set_logical_device_configuration(
       tf.config.list_physical_devices('CPU')[0],
       [tf.config.LogicalDeviceConfiguration()] * 2,
