@@ -46,7 +46,7 @@ def test_a_given_teacher_is_taken_and_checked(done, tmp_path, monkeypatch):
   monkeypatch.setattr(
       workflow, 'distill', lambda config, *_, **__: taken.append(config)
   )
-  monkeypatch.setattr(workflow, 'assess', lambda *_: '')
+  monkeypatch.setattr(workflow, 'assess', lambda *_, **__: '')
   for teacher in members, members[:1]:
     override = {'task': {
         'objective': {'teacher': teacher}, 'model': {'ensemble_size': 2}
