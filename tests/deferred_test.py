@@ -1,25 +1,9 @@
 """Tests of what a command imports before it has something to do."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+import running
 
-_PREPARE = """
-import json, sys
-from uncertainty_distill.baselines.cifar import launch
-"""
-
-
-def _imported_after(code):
-  """Returns the modules that a new process has imported after some code."""
-  code = f'{_PREPARE}{code}\nprint(json.dumps(sorted(sys.modules)))'
-  done = subprocess.run(
-      [sys.executable, '-c', code], capture_output=True, text=True, check=True,
-      timeout=120,
-  )
-  return set(json.loads(done.stdout.splitlines()[-1]))
+_PREPARE = 'from uncertainty_distill.baselines.cifar import launch\n'
 
 
 # From the module at whose import another is put off, to the use that ends it.
@@ -49,5 +33,5 @@ def _imported_after(code):
     ),
 ])
 def test_what_is_put_off_comes_when_it_is_used(module, use):
-  assert module not in _imported_after('')
-  assert module in _imported_after(use)
+  assert module not in running.imported_after(_PREPARE)
+  assert module in running.imported_after(_PREPARE + use)

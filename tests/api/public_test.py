@@ -3,14 +3,12 @@
 import ast
 import importlib
 import inspect
-import json
 import pathlib
 import pydoc
-import subprocess
-import sys
 import typing
 
 import pytest
+import running
 
 import uncertainty_distill as ud
 from uncertainty_distill.api import predicting
@@ -20,16 +18,6 @@ _FUNCTIONS = sorted(
     name for name in ud.__all__ if inspect.isfunction(getattr(ud, name))
 )
 _METHODS = [predicting.Predictor.__init__, predicting.Predictor.predict]
-
-
-def _imported_after(code):
-  """Returns the modules that a new process has imported after some code."""
-  code = f'import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))'
-  done = subprocess.run(
-      [sys.executable, '-c', code], capture_output=True, text=True, check=True,
-      timeout=120,
-  )
-  return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_type_checkers_see_the_same_names():
@@ -98,7 +86,7 @@ def test_help_tells_of_every_attribute():
     ),
 ])
 def test_nothing_is_imported_before_it_is_needed(code, without):
-  assert not without & _imported_after(code)
+  assert not without & running.imported_after(code)
 
 
 def test_tensorflow_comes_with_keras_2():
@@ -108,4 +96,4 @@ def test_tensorflow_comes_with_keras_2():
       'import tf_keras\n'
       'assert tf.keras.Model is tf_keras.Model'
   )
-  assert 'tensorflow' in _imported_after(code)
+  assert 'tensorflow' in running.imported_after(code)

@@ -1,5 +1,6 @@
 """Runs the public commands as a user runs them."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -36,3 +37,13 @@ def succeed(name, *flags):
   done = run(name, *flags)
   assert done.returncode == 0, done.stderr
   return done
+
+
+def imported_after(code):
+  """Returns the modules that a new process has imported after some code."""
+  code = f'import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))'
+  done = subprocess.run(
+      [sys.executable, '-c', code], capture_output=True, text=True, check=True,
+      timeout=120,
+  )
+  return set(json.loads(done.stdout.splitlines()[-1]))

@@ -41,7 +41,9 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, capsys):
       f'{path}/deep_ensemble/member_0', 'head_student, seed 4',
       f'{path}/wild_network/seed_4',
   ]
-  assert ': l2' in said[0] or 'training_loss' in said[0]
+  assert (
+      ': l2' in said[0] or ': gradient_norm, training_loss' in said[0]
+  )
   # Of what is left there are results, and what was to be exported is not left.
   results, _ = evaluation.read_json(os.path.join(path, 'results.json'))
   assert {(r.model, r.seed) for r in results} == {('single_network', 4)}
