@@ -72,7 +72,7 @@ def test_shifts_of_a_configuration():
 
 
 @pytest.mark.parametrize('text, message', [
-    ('evaluation.corruptions=[contrasts]', 'corruption: .*did you mean contra'),
+    ('evaluation.corruptions=[contrasts]', 'corruption: .*you mean .contrast'),
     ('task.train_data.global_batch_size=33',
      'task.train_data.global_batch_size: got 33, wants a multiple of the 2'),
     ('task.validation_data.global_batch_size=33',

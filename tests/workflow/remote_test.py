@@ -95,7 +95,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   assert [r['num_examples'] for r in results['results']] == [40, 40]
   assert len(files.names(f'{run.path}/plots')) == 8
   assert files.names(f'{run.path}/corrupted')
-  monkeypatch.setattr(workflow.assessment, '_evaluate', None)
+  monkeypatch.setattr(workflow.evaluating, 'score', None)
   assert table == workflow.assess(
       _systems(run), resolved, strategy, run.path, 'Remote'
   )
