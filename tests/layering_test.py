@@ -14,18 +14,13 @@ PACKAGE = 'uncertainty_distill'
 # part imports only parts named before it. `base`, free for all, is what
 # BASE_MODULES names.
 MAY_IMPORT = {
-    'base': (),
-    '_edward2': (),
-    'plots': (),
-    'losses': (),
-    'metrics': (),
-    'data': (),
+    **dict.fromkeys(
+        ['base', '_edward2', 'plots', 'losses', 'metrics', 'data'], ()),
     'modeling': ('_edward2',),
-    'configs': (),
-    'checkpoints': (),
+    **dict.fromkeys(['configs', 'checkpoints'], ()),
     'runs': ('checkpoints', 'configs', 'modeling'),
     'teachers': ('configs', 'modeling', 'runs'),
-    'serving': ('configs', 'modeling', 'runs'),
+    'serving': ('configs', 'metrics', 'modeling', 'runs'),
     'evaluation': (
         'configs', 'data', 'metrics', 'modeling', 'plots', 'runs', 'teachers',
     ),
@@ -47,8 +42,8 @@ MAY_IMPORT = {
         'train_lib', 'workflow',
     ),
     'baselines': (
-        'configs', 'data', 'evaluation', 'runs', 'serving', 'studies', 'teachers',
-        'train_lib', 'workflow',
+        'configs', 'data', 'evaluation', 'runs', 'serving', 'studies',
+        'teachers', 'train_lib', 'workflow',
     ),
 }
 BASE_MODULES = (
@@ -96,7 +91,8 @@ def _public_names():
   tree = ast.parse((ROOT / PACKAGE / '__init__.py').read_text())
   (modules,) = (
       node.value for node in tree.body
-      if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_MODULES'
+      if isinstance(node, ast.Assign)
+      and ast.unparse(node.targets[0]) == '_MODULES'
   )
   return set(ast.literal_eval(modules))
 

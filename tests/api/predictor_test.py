@@ -3,36 +3,27 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_served
 
 import uncertainty_distill as ud
 from uncertainty_distill import load
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
-
-_NAMES = ('cat', 'dog', 'eel', 'fox')
 
 
 @pytest.fixture(name='served', scope='module')
 def fixture_served(tmp_path_factory):
   """A model, its SavedModel of temperature 2, and images."""
-  model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
-  )
-  folder = str(tmp_path_factory.mktemp('api') / 'model')
-  serving.export_saved_model(
-      model, (16, 16, 3), folder, class_names=_NAMES, temperature=2.0
-  )
+  folder = tmp_path_factory.mktemp('api') / 'model'
+  model, directory = tiny_served.make(folder, temperature=2.0)
   generator = np.random.default_rng(0)
   images = generator.integers(0, 256, (150, 16, 16, 3), dtype=np.uint8)
-  return model, folder, images
+  return model, directory, images
 
 
 def test_predictions_are_the_saved_models(served):
   _, folder, images = served
   predictor = load(folder)
   assert (predictor.image_shape, predictor.ensemble_size) == ((16, 16, 3), 3)
-  assert predictor.class_names == _NAMES
+  assert predictor.class_names == tiny_served.CLASS_NAMES
   got = predictor.predict(images)
   loaded = tf.saved_model.load(folder)
   want = loaded.signatures['serving_default'](images=tf.constant(images))
@@ -62,9 +53,8 @@ def test_the_order_of_images_does_not_matter(served):
 
 
 def test_several_models_are_one_ensemble(served, tmp_path):
-  model, folder, images = served
-  other = str(tmp_path / 'other')
-  serving.export_saved_model(model, (16, 16, 3), other, class_names=_NAMES)
+  _, folder, images = served
+  _, other = tiny_served.make(tmp_path / 'other')
   both = load([folder, tmp_path / 'other']).predict(images[:5])
   parts = [load(path).predict(images[:5]) for path in (folder, other)]
   np.testing.assert_allclose(

@@ -7,9 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
+import tiny_served
 
 _OUTPUTS = (
     'probabilities', 'member_probabilities', 'confidence', 'predictive_entropy',
@@ -21,13 +19,7 @@ _OUTPUTS = (
 def fixture_served(tmp_path_factory):
   """A SavedModel's folder, images as a file, and the answers to them."""
   folder = tmp_path_factory.mktemp('clients')
-  model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
-  )
-  directory = serving.export_saved_model(
-      model, (16, 16, 3), str(folder / 'model'), class_names=list('abcd')
-  )
+  _, directory = tiny_served.make(folder / 'model')
   images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
   np.save(folder / 'images.npy', images)
   loaded = tf.saved_model.load(directory)
@@ -153,7 +145,7 @@ def array(value):
   return np.frombuffer(data, np.float32).reshape(size)
 
 for wrong, code in (
-    (images[0], 4), (images[:, 0], 4),
+    (images[0], 4), (images[:, 0], 4), (images[:, :7], 4), (images[..., :1], 4),
     (images.astype(np.float32), 1), (images.astype(np.int32), 3),
 ):
   ask(wrong, code)

@@ -5,23 +5,15 @@ import os
 import numpy as np
 from PIL import Image
 import pytest
+import tiny_served
 
-from uncertainty_distill import modeling
 from uncertainty_distill import serving
 from uncertainty_distill.errors import InputError
 
 
 @pytest.fixture(name='served', scope='module')
 def fixture_served(tmp_path_factory):
-  model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
-  )
-  folder = str(tmp_path_factory.mktemp('predicting') / 'model')
-  serving.export_saved_model(
-      model, (16, 16, 3), folder, class_names=['cat', 'dog', 'eel', 'fox']
-  )
-  return model, folder
+  return tiny_served.make(tmp_path_factory.mktemp('predicting') / 'model')
 
 
 @pytest.fixture(name='images')

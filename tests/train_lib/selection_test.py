@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from uncertainty_distill import metrics
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import selection
 
@@ -44,7 +45,7 @@ def test_a_repeated_pick_makes_room_for_another():
       picked.nlls, [0.60672, 0.60672, 0.57068], atol=1e-5
   )
   # The members are weighed equally again.
-  assert selection.mean_nll(log_probs, labels) == pytest.approx(
+  assert metrics.ensemble_nll(log_probs, labels) == pytest.approx(
       0.64656, abs=1e-5
   )
 
@@ -92,6 +93,5 @@ def test_labels_and_classes_are_looked_up():
     assert picked.nlls[length - 1] == pytest.approx(min(nlls))
   members = list(picked.counts)
   mean = probs[members].mean(0)[np.arange(20), labels]
-  assert selection.mean_nll(np.log(probs[members]), labels) == pytest.approx(
-      -np.mean(np.log(mean))
-  )
+  nll = metrics.ensemble_nll(np.log(probs[members]), labels)
+  assert nll == pytest.approx(-np.mean(np.log(mean)))

@@ -81,8 +81,13 @@ def test_one_command_goes_on_from_wherever_it_stopped(tmp_path, monkeypatch):
   assert sorted(os.listdir(f'{path}/teacher')) == [
       'run_000', 'run_000.npz', 'run_001', 'run_001.npz', 'search.json'
   ]
-  # What the search wrote of itself is made again from its runs.
+  # What the search wrote of itself is made again from its runs if it is gone,
+  # or not as it was written: it must not name a folder elsewhere.
   os.remove(f'{path}/teacher/search.json')
+  assert _distill(path).is_complete
+  changed = json.dumps(record).replace('"run_001"', '"../../elsewhere"')
+  with open(f'{path}/teacher/search.json', 'w', encoding='utf-8') as file:
+    file.write(changed)
   run = _distill(path)
   assert run.is_complete and _params(path) == before
   with open(f'{path}/teacher/search.json', encoding='utf-8') as file:

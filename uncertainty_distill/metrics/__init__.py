@@ -6,6 +6,7 @@ What adds up over batches is kept as sums; `ranking` takes every example.
 from uncertainty_distill.metrics import diversity
 from uncertainty_distill.metrics import ranking
 from uncertainty_distill.metrics.examples import example_scores
+from uncertainty_distill.metrics.likelihood import ensemble_nll
 from uncertainty_distill.metrics.statistics import ClassificationStatistics
 from uncertainty_distill.metrics.statistics import figures
 from uncertainty_distill.metrics.statistics import sufficient_statistics
@@ -15,6 +16,7 @@ __all__ = [
     'ClassificationStatistics',
     'WatchedMean',
     'diversity',
+    'ensemble_nll',
     'example_scores',
     'figures',
     'ranking',

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
+
+
+def ensemble_nll(member_log_probs: np.ndarray, labels: np.ndarray) -> float:
+  """Mean NLL of the members' mean probabilities, in float64 and at once.
+
+  For thousands of held-out examples; batches go through the functions below.
+
+  Args:
+    member_log_probs: [E,N,K].
+    labels: Integers [N], classes in [0, K).
+
+  Returns:
+    In nats an example; NaN if one of the log-probabilities in use is.
+  """
+  of_labels = member_log_probs[:, np.arange(len(labels)), labels]
+  total = np.logaddexp.reduce(of_labels.astype(np.float64))
+  return float(np.log(len(of_labels)) - np.mean(total))
 
 
 def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:

@@ -54,6 +54,9 @@ def export_saved_model(
   names = list(class_names) or [str(label) for label in range(num_classes)]
 
   def answer(images):
+    # A session does not hold what it is fed against the signature, and the
+    # network would take images of any size, even grey ones.
+    images = tf.ensure_shape(images, [None, *image_shape])
     member_logits = _of_any_number(logits, images)
     found = answers.predictions(member_logits, temperature)
     return answers.with_class_names(found, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from uncertainty_distill import metrics
 
 # Beyond these, no network worth serving is found.
 _RANGE = (0.05, 20.0)
@@ -45,13 +46,15 @@ def fit_temperature(
   Returns:
     The temperature, within 0.05 to 20.
   """
-  # It takes long to import, and few processes fit a temperature.
+  # They take long to import, and few processes fit a temperature.
   from scipy import optimize  # pylint: disable=g-import-not-at-top
+  from scipy import special  # pylint: disable=g-import-not-at-top
 
   logits = np.asarray(logits, np.float64)
 
   def nll(log_temperature):
-    return mean_nll(logits / np.exp(log_temperature), labels)
+    log_probs = special.log_softmax(logits / np.exp(log_temperature), -1)
+    return metrics.ensemble_nll(log_probs, labels)
 
   found = optimize.minimize_scalar(
       nll, bounds=tuple(np.log(_RANGE)), method='bounded',
@@ -60,17 +63,3 @@ def fit_temperature(
   return Calibration(
       float(np.exp(found.x)), nll(0.0), float(found.fun), len(labels), source
   )
-
-
-def mean_nll(logits: np.ndarray, labels: np.ndarray) -> float:
-  """NLL of the members' mean probabilities, in nats an example.
-
-  Args:
-    logits: [E, N, K].
-    labels: Integers [N].
-  """
-  from scipy import special  # pylint: disable=g-import-not-at-top
-
-  chosen = special.log_softmax(logits, -1)[:, np.arange(len(labels)), labels]
-  log_probs = special.logsumexp(chosen, 0) - np.log(len(logits))
-  return float(-log_probs.mean())

@@ -19,6 +19,8 @@ Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
                often it was picked
   nll          of the mean of the members' probabilities, which weighs them
                equally as every teacher's members are
+  sha256       the checksum of the others (see `checksums`); older files have
+               none
 """
 
 from __future__ import annotations
@@ -31,9 +33,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from uncertainty_distill import checksums
 from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import files
+from uncertainty_distill import metrics
 from uncertainty_distill import runs
 from uncertainty_distill import tasks
 from uncertainty_distill import workers
@@ -59,16 +63,19 @@ def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
     directory: Likewise.
 
   Returns:
-    None of them if there is no account of this very search.
+    None of them if there is no account of this very search, or a damaged one.
   """
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
+    checksums.check(content, required=False)
     if content['settings'] != _plain(_settings(config)):
       return []
-    return [
-        os.path.join(directory, member['folder'])
-        for member in content['members']
-    ]
+    # By its name, so that no other folder can be one of its runs.
+    paths = {
+        os.path.basename(path): path
+        for path in run_paths(directory, config.teacher.search.num_runs)
+    }
+    return [paths[member['folder']] for member in content['members']]
   except (OSError, ValueError, KeyError, TypeError):
     return []
 
@@ -116,14 +123,14 @@ def search(
       np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
   )
   if workers.is_chief(strategy):
-    content = {
+    content = checksums.sealed({
         'format': _FORMAT,
         'settings': _settings(config),
         'examples': {
             'training': len(training.labels), 'held_out': len(held_out.labels)
         },
         **_account(experiments, log_probs, held_out.labels, selected),
-    }
+    })
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(os.path.join(directory, _FILE), f'{text}\n')
     _say(content)
@@ -205,7 +212,7 @@ def _account(
         'l2': None if task.block_l2 else task.l2,
         'block_l2': list(task.block_l2),
         'label_smoothing': task.objective.label_smoothing,
-        'nll': None if diverged else selection.mean_nll(its[None], labels),
+        'nll': None if diverged else metrics.ensemble_nll(its[None], labels),
         'accuracy': (
             None if diverged else float(np.mean(its.argmax(-1) == labels))
         ),
@@ -221,7 +228,7 @@ def _account(
           {'folder': names[index], 'picks': count}
           for index, count in selected.counts.items()
       ],
-      'nll': selection.mean_nll(chosen, labels),
+      'nll': metrics.ensemble_nll(chosen, labels),
   }
 
 

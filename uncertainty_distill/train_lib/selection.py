@@ -30,17 +30,6 @@ class Selection:
     return dict(collections.Counter(self.picks))
 
 
-def mean_nll(log_probs: np.ndarray, labels: np.ndarray) -> float:
-  """Returns the NLL of networks' mean probabilities, in nats.
-
-  Args:
-    log_probs: [M, N, K].
-    labels: Integers [N].
-  """
-  total = np.logaddexp.reduce(_of_labels(log_probs, labels))
-  return float(np.log(len(log_probs)) - np.mean(total))
-
-
 def select(
     log_probs: np.ndarray, labels: np.ndarray, num_members: int
 ) -> Selection:
@@ -76,7 +65,8 @@ def select(
         'ones', f'at least {num_members}, as many as the members',
         'search more runs, or narrow teacher.search.l2_range',
     )
-  single = _of_labels(log_probs, labels)
+  # The log-probability of each example's label, by each network.
+  single = log_probs[:, np.arange(len(labels)), labels].astype(np.float64)
   picks, nlls = [], []
   while len(set(picks)) < num_members:
     mixed, allowed = picks, finite.copy()
@@ -92,8 +82,3 @@ def select(
     picks.append(int(np.argmin(scores)))
     nlls.append(float(scores[picks[-1]]))
   return Selection(tuple(picks), tuple(nlls))
-
-
-def _of_labels(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Returns the log-probability of each example's label, float64 [M, N]."""
-  return log_probs[:, np.arange(len(labels)), labels].astype(np.float64)

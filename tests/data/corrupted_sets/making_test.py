@@ -65,7 +65,10 @@ def test_whole_files_are_kept_and_others_made_again(made):
   with open(broken, 'rb') as file:
     content = file.read()
   os.truncate(broken, 10_000)
+  # Killed processes leave such files.
+  open(os.path.join(directory, '.fog.partial'), 'wb').close()
   corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
+  assert not any(name.endswith('.partial') for name in os.listdir(directory))
   assert os.stat(kept).st_mtime_ns == before
   with open(broken, 'rb') as file:
     assert file.read() == content
@@ -87,7 +90,9 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
 def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
   np.save(tmp_path / 'fog.npy', np.zeros(3))
   with pytest.raises(errors.InputError, match='fog.npy was not made'):
-    corrupted_sets.write_corrupted_set(tiny_dataset.make(), str(tmp_path), CONTRAST)
+    corrupted_sets.write_corrupted_set(
+        tiny_dataset.make(), str(tmp_path), CONTRAST
+    )
   assert os.listdir(tmp_path) == ['fog.npy']
 
 

@@ -128,7 +128,10 @@ def _is_complete(
 
 def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
-  partial = {k: os.path.join(directory, f'.{k.value}.partial') for k in missing}
+  partial = {
+      kind: os.path.join(directory, f'.{kind.value}.partial')
+      for kind in corruptions.Corruption
+  }
   shape = folders.images_shape(dataset)
   header = _header(shape)
   # Not `fork`: the libraries of this process may have threads, whose locks a
@@ -140,8 +143,8 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
       (dataset.images, seed),
   )
   try:
-    for path in partial.values():
-      _write(path, b'')
+    for kind in missing:
+      _write(partial[kind], b'')
     # It is the first process that answers signals, by ending the others; these
     # are started by the first task.
     with interrupts.blocked():
@@ -163,6 +166,7 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
         _finish(partial[kind], folders.images_path(directory, kind), header)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
+    # Those, too, that a killed process has left of other corruptions.
     for path in partial.values():
       with contextlib.suppress(OSError):
         os.remove(path)

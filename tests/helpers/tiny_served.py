@@ -1,0 +1,21 @@
+"""A small BatchEnsemble as a SavedModel."""
+
+from uncertainty_distill import modeling
+from uncertainty_distill import serving
+
+CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
+
+
+def make(folder, temperature=1.0):
+  """Returns a model of three members, untrained, and its SavedModel's folder.
+
+  It takes uint8 images [B, 16, 16, 3].
+  """
+  model = modeling.build_model(
+      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
+      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
+  )
+  return model, serving.export_saved_model(
+      model, (16, 16, 3), str(folder), class_names=CLASS_NAMES,
+      temperature=temperature,
+  )
