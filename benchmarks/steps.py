@@ -34,7 +34,9 @@ _SYSTEMS = flags.DEFINE_list(
 _BASELINE = flags.DEFINE_string(
     'baseline', 'plain', 'The system that ratios are relative to.'
 )
-_STEPS = flags.DEFINE_list('steps', list(systems.STEPS), 'Which of train, evaluation.')
+_STEPS = flags.DEFINE_list(
+    'steps', list(systems.STEPS), 'Which of train, evaluation.'
+)
 _RANK = flags.DEFINE_integer('rank', 1, "Of the members' perturbations.")
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each BatchEnsemble.')
 _ROUNDS = flags.DEFINE_integer('rounds', 15, 'Turns that each one takes.')

@@ -1,7 +1,7 @@
 """The systems that benchmarks compare, each with the steps of its trainer.
 
-A step is what Model Garden's trainer runs on one device: the task's own with its
-model, optimizer and metrics, on a batch of static shape.
+A step is what Model Garden's trainer runs on one device: the task's own with
+its model, optimizer and metrics, on a batch of static shape.
 """
 
 from __future__ import annotations

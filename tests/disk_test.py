@@ -28,7 +28,8 @@ def test_python_names_the_file_not_the_temporary_one(small_disk):
 
 def test_tensorflow_names_the_file_too(small_disk):
   checkpoint = tf.train.Checkpoint(weights=tf.Variable(tf.zeros([500_000])))
-  with pytest.raises(InputError, match=r'/full/ckpt.*: No space left') as refused:
+  message = '/full/ckpt.*: No space left'
+  with pytest.raises(InputError, match=message) as refused:
     with disk.errors('--model_dir', str(small_disk)):
       checkpoint.write(str(small_disk / 'full' / 'ckpt'))
   assert '\n' not in str(refused.value)

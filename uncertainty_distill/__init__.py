@@ -27,8 +27,8 @@ import sys
 if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
   raise ImportError(
       'uncertainty_distill needs Keras 2, but TensorFlow was imported before '
-      'it with Keras 3: import uncertainty_distill first, or set the environment '
-      'variable TF_USE_LEGACY_KERAS=1.'
+      'it with Keras 3: import uncertainty_distill first, or set the '
+      'environment variable TF_USE_LEGACY_KERAS=1.'
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 

@@ -85,7 +85,8 @@ def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
         7 * per_pipeline, seed=3, views=2, teacher_logits=_stored,
         start_step=start_step, context=context,
     )
-    epochs = np.repeat(np.arange(start_step, start_step + 7) // 3, 4 // pipelines)
+    steps = np.arange(start_step, start_step + 7)
+    epochs = np.repeat(steps // 3, 4 // pipelines)
     want = 100 * (epochs % 2) + taken['labels']
     assert taken['teacher_logits'].shape == (len(want), 2, 3)
     assert (taken['teacher_logits'] == want[:, None, None]).all()

@@ -174,9 +174,8 @@ def test_picture_of_diversity_leaves_single_networks_out():
     np.testing.assert_allclose(line.get_ydata(), [0.9] * 3)
     # As in the pictures where both are drawn.
     assert line.get_color() == drawn['severity'].axes[0].lines[1].get_color()
-  assert 'diversity' not in {
-      p.name for p in pictures.available_pictures(_without(results, *_DIVERSITY))
-  }
+  others = pictures.available_pictures(_without(results, *_DIVERSITY))
+  assert 'diversity' not in {picture.name for picture in others}
 
 
 def test_report_of_results_without_the_ranking_figures(tmp_path):

@@ -1,4 +1,4 @@
-"""Tests of the measures of diversity: by hand, by loops over pairs, extremes."""
+"""Tests of the measures of diversity: by hand, by loops, extremes."""
 
 import itertools
 import math

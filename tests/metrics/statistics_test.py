@@ -131,7 +131,8 @@ def test_statistics_of_parts_add_up():
   whole = metrics.sufficient_statistics(logits, labels)
   left = metrics.sufficient_statistics(logits[:, :20], labels[:20])
   right = metrics.sufficient_statistics(logits[:, 20:], labels[20:])
-  random_logits.assert_equal({key: left[key] + right[key] for key in whole}, whole)
+  sums = {key: left[key] + right[key] for key in whole}
+  random_logits.assert_equal(sums, whole)
 
 
 @pytest.mark.parametrize('jit', [False, True])

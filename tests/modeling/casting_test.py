@@ -11,7 +11,9 @@ from uncertainty_distill import modeling
     ('float32', 4), ('mixed_bfloat16', 2)
 ])
 @pytest.mark.parametrize('ensemble_size', [1, 4])
-def test_logits_are_the_same_and_weights_smaller(policy, item_size, ensemble_size):
+def test_logits_are_the_same_and_weights_smaller(
+    policy, item_size, ensemble_size
+):
   tf_keras.utils.set_random_seed(0)
   tf_keras.mixed_precision.set_global_policy(policy)
   try:

@@ -243,8 +243,7 @@ def test_step_compiles_with_static_shapes(teacher):
     step = tf.function(training.step, jit_compile=jit_compile, autograph=False)
     losses.append(step(batch))
     weights.append(training.weights())
-    statistics = training.metrics[0].statistics()
-    assert float(statistics['count']) == _BATCH
+    assert float(training.metrics[0].statistics()['count']) == _BATCH
   for name, value in losses[0].items():
     np.testing.assert_allclose(losses[1][name], value, rtol=1e-4, err_msg=name)
   for eager, compiled in zip(*weights):

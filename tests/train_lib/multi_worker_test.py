@@ -36,7 +36,7 @@ _TEXT = (
 
 
 def _run_workers(*folders):
-  """Runs distill.py in as many workers; returns each's code and what it said."""
+  """Runs distill.py in several workers; returns their codes and output."""
   with contextlib.ExitStack() as sockets:
     ports = []
     for _ in folders:

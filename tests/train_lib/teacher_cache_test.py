@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -42,16 +43,16 @@ def _cached(student, tmp_path_factory):
 @pytest.fixture(name='trained', scope='module')
 def _trained(cached, one_device, tmp_path_factory):
   """A run of it, which has made the cache."""
-  return train_lib.train(cached, str(tmp_path_factory.mktemp('run')), one_device)
+  path = str(tmp_path_factory.mktemp('run'))
+  return train_lib.train(cached, path, one_device)
 
 
 def _files(config):
   """Returns the view files of a cache and when they were written."""
   root = config.task.objective.teacher_cache
   return {
-      os.path.join(folder, name): os.stat(os.path.join(folder, name)).st_mtime_ns
-      for folder, _, names in os.walk(root)
-      for name in names if name.endswith('.npy')
+      str(path): path.stat().st_mtime_ns
+      for path in pathlib.Path(root).rglob('*.npy')
   }
 
 
@@ -175,7 +176,8 @@ def test_other_views_are_other_caches(
   assert os.path.basename(other.path) != os.path.basename(ours.path)
   # 13 of the 128 examples are held out.
   sizes = {'num_examples=127': 127, 'held_out_fraction=0.1': 115}
-  assert other.shape == (sizes.get(text.removeprefix('task.train_data.'), 128), 1, 10)
+  size = sizes.get(text.removeprefix('task.train_data.'), 128)
+  assert other.shape == (size, 1, 10)
 
 
 def test_replicas_make_and_read_their_own_rows(

@@ -17,7 +17,7 @@ from uncertainty_distill.configs.teacher import TeacherConfig
 
 OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
 PERTURBED = ('auto', 'weights', 'activations')
-# In `initialize_from`, instead of folders; a folder of this name is `./teacher`.
+# In `initialize_from`, instead of folders; a folder so called is `./teacher`.
 FROM_TEACHER = ('teacher',)
 
 

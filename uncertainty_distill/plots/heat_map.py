@@ -101,7 +101,7 @@ def _style_panel(ax, label: str, letters: int) -> None:
 def _grid(
     cells: Cells, rows: Sequence[str], severities: Sequence[int]
 ) -> np.ndarray:
-  """Returns the values as float64 [rows, severities], NaN where there is none."""
+  """Returns the values, float64 [rows, severities], NaN where there is none."""
   values = np.array(
       [[cells.get(r, {}).get(s, np.nan) for s in severities] for r in rows],
       np.float64,

@@ -90,7 +90,8 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   # the size: reports are kept, and sent.
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()
-  whole.quantize(256, Image.Quantize.MEDIANCUT).save(image, 'png', optimize=True)
+  palette = whole.quantize(256, Image.Quantize.MEDIANCUT)
+  palette.save(image, 'png', optimize=True)
   files.write_bytes(path, image.getvalue())
 
 

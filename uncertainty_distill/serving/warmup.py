@@ -1,8 +1,8 @@
 """Requests that TensorFlow Serving answers before it takes others.
 
 The first request to a model pays for what is done once. TensorFlow Serving
-reads `assets.extra/tf_serving_warmup_requests` when it loads a model: a TFRecord
-file of `PredictionLog` messages (tensorflow_serving/apis/prediction_log.proto).
+reads `assets.extra/tf_serving_warmup_requests` when it loads a model: TFRecords
+of `PredictionLog` messages (tensorflow_serving/apis/prediction_log.proto).
 """
 
 from __future__ import annotations

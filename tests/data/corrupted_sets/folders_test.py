@@ -120,6 +120,8 @@ def test_a_bad_folder_is_refused(tmp_path, how):
 
 def test_no_folder_at_all_is_refused(tmp_path):
   with pytest.raises(errors.InputError, match='make_corrupted.py makes one'):
-    corrupted_sets.open_corrupted_set(tiny_dataset.make(), [], str(tmp_path / 'x'))
+    corrupted_sets.open_corrupted_set(
+        tiny_dataset.make(), [], str(tmp_path / 'x')
+    )
   with pytest.raises(errors.InputError, match='from 12 to 512'):
     corrupted_sets.open_corrupted_set(tiny_dataset.make(size=8), [])

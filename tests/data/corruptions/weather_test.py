@@ -145,7 +145,7 @@ def test_mud_covers_what_is_under_it(severity):
   images = np.zeros((2, 32, 32, 3), np.uint8)
   images[1] = 255
   black, white = spatter.spatter(images, severity, [Layer(layer)] * 2)
-  for image in (black, white):  # In the middle of the drop nothing else is left.
+  for image in (black, white):  # Within the drop nothing else is left.
     assert np.abs(image[12:16, 12:16] - np.array([63, 42, 20])).max() <= 1
   assert not black[:6].any() and np.all(white[:6] == 255)
 
