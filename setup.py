@@ -48,8 +48,8 @@ _EXTRAS = {
     'gpu': ['tensorflow[and-cuda]==2.20.*'],
     # The last three execute docs/tour.ipynb, as Jupyter does.
     'test': [
-        'hypothesis>=6.100,<7', 'pytest>=8,<10', 'ipykernel>=6.29,<8',
-        'nbclient>=0.10,<1', 'nbformat>=5.10,<6',
+        'hypothesis>=6.100,<7', 'pytest>=8,<10', 'pytest-xdist>=3.6,<4',
+        'ipykernel>=6.29,<8', 'nbclient>=0.10,<1', 'nbformat>=5.10,<6',
     ],
     # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
     # there, so it must be installed once more, by itself (see the README).

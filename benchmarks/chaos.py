@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import os
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -62,7 +63,9 @@ def main(argv: Sequence[str]) -> None:
           name, chaos_jobs.JOBS[name], root, _KILLS.value, _SEED.value
       )
       for kill in kills:
-        print(f'| {name} | {kill.where} | {_resumed_from(kill)} |', flush=True)
+        # What the log says has the bars that part a table's columns.
+        where = re.sub(r'[ |]+', ' ', kill.where)
+        print(f'| {name} | {where} | {_resumed_from(kill)} |', flush=True)
       end = '<br>'.join(wrong) or 'equal, nothing done twice'
       rows.append(f'| {name} | {len(kills)} | {end} |')
       failed |= bool(wrong)
