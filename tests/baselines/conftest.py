@@ -1,5 +1,7 @@
 """A student that several tests of the commands share."""
 
+import shutil
+
 import pytest
 import running
 
@@ -12,7 +14,14 @@ def student(tmp_path_factory):
       'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
       '--objective=head', f'--params_override={running.SHORT}',
   )
+  shutil.copytree(folder, folder.with_name('untouched'))
   return folder, done.stdout
+
+
+@pytest.fixture(scope='session')
+def untouched(student):
+  """The student's folder as it was made; tests evaluate the other one again."""
+  return student[0].with_name('untouched')
 
 
 @pytest.fixture(scope='module')

@@ -76,7 +76,7 @@ def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
         for path in run_paths(directory, config.teacher.search.num_runs)
     }
     return [paths[member['folder']] for member in content['members']]
-  except (OSError, ValueError, KeyError, TypeError):
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
     return []
 
 
