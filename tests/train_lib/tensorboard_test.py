@@ -1,5 +1,6 @@
 """Tests of what TensorBoard shows of a run."""
 
+import copy
 import os
 
 import numpy as np
@@ -7,9 +8,12 @@ from official.modeling import optimization
 import pytest
 import tensorflow as tf
 
+from uncertainty_distill import configs
 from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import metrics
+from uncertainty_distill import train_lib
+from uncertainty_distill.train_lib import summaries
 
 
 def test_loss_and_its_terms(student, undisturbed, read_scalars):
@@ -56,6 +60,37 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
   picture = tf.io.decode_png(png).numpy()
   assert picture.shape[:2] == (int(height), int(width))
   assert picture.std() > 10
+
+
+def test_of_many_evaluations_some_are_shown(
+    student, one_device, tmp_path, monkeypatch, read_events, read_scalars
+):
+  monkeypatch.setattr(summaries, '_MAX_FIGURES', 3)
+  monkeypatch.setattr(summaries, '_MAX_PICTURES', 2)
+  config = copy.deepcopy(student)
+  config.trainer.validation_interval = 1
+  run = train_lib.train(config, str(tmp_path / 'run'), one_device)
+  assert list(read_scalars(run, 'clean')['nll']) == [3, 6, 7]
+  events = read_events(run, 'clean')
+  for tag in 'calibration/reliability', 'confidence/all_predictions':
+    assert [event.step for event in events.Tensors(tag)] == [4, 7]
+
+
+@pytest.mark.parametrize('interval', (1, 3, 600))
+@pytest.mark.parametrize('last', (1, 99, 100, 101, 1000, 4321))
+def test_evaluations_shown_are_so_many_and_equally_far_apart(interval, last):
+  step = tf.Variable(0)
+  trainer = configs.TrainerConfig(
+      train_steps=last, validation_interval=interval
+  )
+  manager = summaries.EvaluationSummaries(None, trainer, step)
+  evaluated = [*range(interval, last, interval), last]
+  shown = []
+  for number in evaluated:
+    step.assign(number)
+    shown += [number] * manager.has_turn(100)
+  assert min(len(evaluated), 51) <= len(shown) <= 100 and shown[-1] == last
+  assert len(set(np.diff([0, *shown[:-1]]))) <= 1
 
 
 def test_confidence(undisturbed, read_events):

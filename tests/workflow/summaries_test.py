@@ -201,6 +201,18 @@ def test_pictures_and_histograms_are_of_their_test_sets(study):
       )
 
 
+def test_only_the_last_evaluation_is_shown(tmp_path):
+  path = _claim(tmp_path / 'run', 'task.seed=0')
+  system = workflow.System('student', 0, (path,))
+  for nll in 1.0, 3.0, 2.0:
+    summaries.write_summaries([system], _results('student', 0, nll), path)
+  for folder in 'results', 'corrupted':
+    (name,) = os.listdir(tmp_path / 'run' / folder)
+    assert 'tfevents' in name
+  (event,) = _read(path, 'results').Tensors('results/c_nll')
+  assert tf.make_ndarray(event.tensor_proto) == 2.0
+
+
 def test_a_folder_that_cannot_be_written_costs_its_summaries_alone(
     tmp_path, capsys
 ):

@@ -171,12 +171,12 @@ def _controller(
 ) -> orbit.Controller:
   """Hands the trainer to Orbit, with what happens beside its steps."""
   is_chief = workers.is_chief(strategy)
-  training_summaries, evaluation_summaries = (
-      summaries.manager(
-          os.path.join(run.path, name) if is_chief else None,
-          trainer.global_step,
-      )
+  training_folder, evaluation_folder = (
+      os.path.join(run.path, name) if is_chief else None
       for name in ('train', config.trainer.validation_summary_subdir)
+  )
+  evaluation_summaries = summaries.EvaluationSummaries(
+      evaluation_folder, config.trainer, trainer.global_step
   )
 
   def show(output: dict[str, Any]):
@@ -203,7 +203,7 @@ def _controller(
       eval_actions=[
           summaries.CalibrationSummaries(trainer, evaluation_summaries)
       ],
-      summary_manager=training_summaries,
+      summary_manager=summaries.manager(training_folder, trainer.global_step),
       eval_summary_manager=evaluation_summaries,
       scratch=scratch,
       checkpoint=run.checkpoint,

@@ -13,9 +13,13 @@ import numpy as np
 import orbit
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 import tensorflow as tf
+from uncertainty_distill import configs
 from uncertainty_distill import files
 from uncertainty_distill import plots
 from uncertainty_distill import workers
+
+# However often a run is evaluated, its event files stay within a bound.
+_MAX_FIGURES, _MAX_PICTURES = 1000, 100
 
 _SECTIONS = {
     'calibration': (
@@ -140,15 +144,55 @@ def manager(
   return orbit.utils.SummaryManager(directory, write_scalar, step)
 
 
+class EvaluationSummaries(orbit.utils.SummaryManager):
+  """What Orbit writes the figures of evaluations with, of so many at most."""
+
+  def __init__(
+      self,
+      directory: str | None,
+      trainer: configs.TrainerConfig,
+      step: tf.Variable,
+  ):
+    """Initializes the manager.
+
+    Args:
+      directory: Of the event files; None to write nothing.
+      trainer: Resolved: when it evaluates.
+      step: The global step.
+    """
+    super().__init__(directory, write_scalar, step)
+    self._trainer, self._step = trainer, step
+
+  def has_turn(self, most: int) -> bool:
+    """Tells whether the evaluation at this step is one of those to show.
+
+    Args:
+      most: How many are shown of a whole run: the last one, and others at
+        equal distances. They depend on the step alone, so that a run that is
+        stopped and goes on shows the same ones.
+    """
+    interval = self._trainer.validation_interval
+    last = -(-self._trainer.train_steps // interval)
+    number = -(-int(self._step.numpy()) // interval)
+    return number == last or number % -(-last // most) == 0
+
+  def write_summaries(self, summary_dict: dict[str, Any]) -> None:
+    """Writes figures, unless it is another evaluation's turn."""
+    if self.has_turn(_MAX_FIGURES):
+      super().write_summaries(summary_dict)
+
+
 class CalibrationSummaries:
   """An Orbit action that shows after an evaluation how calibrated it is."""
 
-  def __init__(self, trainer, controller_summaries: orbit.utils.SummaryManager):
+  def __init__(self, trainer, evaluation_summaries: EvaluationSummaries):
     self._trainer = trainer
-    self._summaries = controller_summaries
+    self._summaries = evaluation_summaries
 
   def __call__(self, output: dict[str, Any]):
     del output
+    if not self._summaries.has_turn(_MAX_PICTURES):
+      return
     # Read by all workers, or by none.
     statistics = self._trainer.validation_metrics[0].statistics()
     if not workers.is_chief(self._trainer.strategy):

@@ -8,12 +8,15 @@ Beside what a run has written as it was trained, there are
   corrupted/  figures and pictures of the corrupted test sets
 
 in the folder of a system's only run; what several runs are together, as a deep
-ensemble, has a folder of its label in that of the report.
+ensemble, has a folder of its label in that of the report. They are of the last
+evaluation: what an earlier one has written goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import os
 import sys
 from typing import Any
@@ -67,7 +70,7 @@ def write_summaries(
     try:
       _write_results(os.path.join(folder, _RESULTS), own, members)
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
-    except tf.errors.OpError as error:
+    except (OSError, tf.errors.OpError) as error:
       print(
           f'TensorBoard will not show the results of {system.label}: '
           f'{folder} cannot be written ({type(error).__name__}).',
@@ -82,14 +85,26 @@ def _folder(system: System, directory: str) -> str:
   return os.path.join(directory, system.label)
 
 
+@contextlib.contextmanager
+def _event_file(folder: str, step: int) -> Iterator[None]:
+  """Takes summaries for a folder, in place of an earlier evaluation's."""
+  earlier = files.names(folder) if files.is_folder(folder) else []
+  writer = tf.summary.create_file_writer(folder)
+  with writer.as_default(step=step):
+    yield
+  writer.close()
+  for name in earlier:
+    if 'tfevents' in name:
+      files.remove(os.path.join(folder, name))
+
+
 def _write_results(
     folder: str,
     results: Sequence[evaluation.Result],
     members: Sequence[runs.RunFolder],
 ) -> None:
   """Writes a system's hyper-parameters and its figures in the tables."""
-  writer = tf.summary.create_file_writer(folder)
-  with writer.as_default(step=members[0].step):
+  with _event_file(folder, members[0].step):
     # Without a name of its own a trial has that of its folder. What can be
     # chosen from, TensorBoard gathers from the trials that it finds.
     hparams.hparams(
@@ -116,7 +131,7 @@ def _write_corrupted(
   corrupted = [r for r in results if r.shift.severity]
   if not corrupted:
     return
-  with tf.summary.create_file_writer(folder).as_default(step=step):
+  with _event_file(folder, step):
     for name, value in evaluation.summary(corrupted).items():
       train_lib.write_scalar(name.removeprefix('c_'), value)
     _write_calibration(corrupted)
