@@ -1,6 +1,7 @@
 """Tests of PNG and JPEG files as a model's images."""
 
 import io
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -68,6 +69,22 @@ def test_sixteen_bits_become_eight():
   np.testing.assert_array_equal(got[..., 0], deep >> 8)
 
 
+@pytest.mark.parametrize('form', ['PNG', 'JPEG'])
+def test_so_many_pixels_and_no_more(form, monkeypatch):
+  monkeypatch.setattr(images_lib, 'MAX_PIXELS', 50 * 30)
+  images_lib.decode_image(_encoded(_picture(50, 30), form), (4, 4))
+  with pytest.raises(tf.errors.InvalidArgumentError, match='more than'):
+    images_lib.decode_image(_encoded(_picture(79, 19), form), (4, 4))
+
+
+def _huge_png():
+  """A hundred bytes that claim to be an image of 14 GB."""
+  small = _encoded(_picture(2, 2))
+  header = b'IHDR' + 2 * (60000).to_bytes(4, 'big') + small[24:29]
+  checksum = zlib.crc32(header).to_bytes(4, 'big')
+  return small[:12] + header + checksum + small[33:]
+
+
 def test_signature_takes_files_of_any_size(tmp_path):
   model = modeling.build_model(
       image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
@@ -85,7 +102,9 @@ def test_signature_takes_files_of_any_size(tmp_path):
     assert set(got) == set(want)
     for key in set(want) - {'class_name'}:
       np.testing.assert_allclose(got[key], want[key][:count], atol=1e-5)
-  broken = [b'no image', b'', *(each[:len(each) // 2] for each in pictures)]
+  other = _encoded(_picture(9, 9), 'BMP')
+  cut_short = [each[:len(each) // 2] for each in pictures]
+  broken = [b'no image', b'', other, _huge_png(), *cut_short]
   for each in broken:
     with pytest.raises(tf.errors.InvalidArgumentError):
       encoded(image_bytes=tf.constant([pictures[0], each]))

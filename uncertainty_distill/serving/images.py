@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+# A small file can hold a huge image, and fill a server's memory.
+MAX_PIXELS = 2**26
+TOO_LARGE = f'an image of more than 2^26 = {MAX_PIXELS} pixels'
+_PNG = b'\x89PNG\r\n\x1a\n'
 _WHITE = 255.0
 
 
@@ -26,13 +30,22 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     uint8 [H, W, 3].
 
   Raises:
-    tf.errors.InvalidArgumentError: If it is neither, or damaged.
+    tf.errors.InvalidArgumentError: If it is neither, damaged, or an image of
+      more than `MAX_PIXELS`, which is not decoded.
   """
-  image = tf.cond(
-      tf.io.is_jpeg(encoded),
-      lambda: _decode_jpeg(encoded),
-      lambda: _decode_png(encoded),
+  is_jpeg = tf.io.is_jpeg(encoded)
+  sides = tf.cond(
+      is_jpeg,
+      lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
+      lambda: _png_sides(encoded),
   )
+  small = tf.debugging.Assert(
+      tf.reduce_prod(sides) <= MAX_PIXELS, [TOO_LARGE]
+  )
+  with tf.control_dependencies([small]):
+    image = tf.cond(
+        is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_png(encoded)
+    )
   image = tf.image.resize(image, size, antialias=True)
   return tf.saturate_cast(tf.round(image), tf.uint8)
 
@@ -43,6 +56,19 @@ def decode_images(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
       lambda one: decode_image(one, size),
       encoded,
       fn_output_signature=tf.TensorSpec([*size, 3], tf.uint8),
+  )
+
+
+def _png_sides(encoded: tf.Tensor) -> tf.Tensor:
+  """Returns what a PNG file begins with, its width and height: int64 [2]."""
+  # TensorFlow would decode other formats, too.
+  is_png = tf.debugging.Assert(
+      tf.strings.substr(encoded, 0, len(_PNG)) == _PNG, ['neither PNG nor JPEG']
+  )
+  with tf.control_dependencies([is_png]):
+    sides = tf.strings.substr(encoded, 16, 8)
+  return tf.cast(
+      tf.io.decode_raw(sides, tf.int32, little_endian=False), tf.int64
   )
 
 

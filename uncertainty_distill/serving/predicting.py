@@ -105,9 +105,11 @@ class FilePredictor:
     try:
       encoded = _as_png_or_jpeg(files.read_bytes(path))
       return images_lib.decode_image(encoded, self._size).numpy()
-    except Image.DecompressionBombError as error:
-      return Unreadable(path, str(error))
-    except (tf.errors.OpError, SyntaxError, ValueError):
+    except Image.DecompressionBombError:
+      return Unreadable(path, images_lib.TOO_LARGE)
+    except (tf.errors.OpError, SyntaxError, ValueError) as error:
+      if images_lib.TOO_LARGE in str(error):
+        return Unreadable(path, images_lib.TOO_LARGE)
       return Unreadable(path, 'not an image, or damaged')
     except OSError as error:
       return Unreadable(path, error.strerror or 'not an image, or damaged')
