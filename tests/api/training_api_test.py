@@ -131,8 +131,28 @@ def test_overrides_are_those_of_the_commands():
   ):
     with pytest.raises(ud.InputError, match=message):
       ud.experiment('digits_wrn10_1', overrides)
-  with pytest.raises(ud.InputError, match='digits_wrn10_1'):
-    ud.experiment('digits_wrn10')
+
+
+def test_errors_name_parameters_and_no_flags(student, tmp_path):
+  run, _ = student
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine' / 'thesis.txt').write_text('years')
+  nowhere, new = tmp_path / 'nowhere', tmp_path / 'new'
+  for argument, function, *given in (
+      ('name', ud.experiment, 'digits_wrn10'),
+      ('model_dir', train, _experiment(), run.path),
+      ('teacher', ud.distill, _experiment(), new, nowhere),
+      ('path', ud.evaluate, nowhere),
+      ('path', ud.export, nowhere, new),
+      ('directory', ud.export, run.path, tmp_path / 'mine'),
+      ('fit_temperature', ud.export, run.path, new, True),
+      ('calibration_file', ud.export, run.path, new, True, nowhere),
+  ):
+    with pytest.raises(ud.InputError, match=f'^{argument}: got ') as caught:
+      function(*given)
+    assert caught.value.argument == argument
+    assert '--' not in str(caught.value)
+  assert not new.exists()
 
 
 def test_a_wrong_value_leaves_no_folder(tmp_path):

@@ -60,6 +60,7 @@ def measure(
   )
 
 
+@arguments.without_flags()
 def evaluate(
     path: arguments.Paths,
     config: configs.ExperimentConfig | None = None,

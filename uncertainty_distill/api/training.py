@@ -14,6 +14,7 @@ from uncertainty_distill import workflow
 from uncertainty_distill.api import arguments
 
 
+@arguments.without_flags()
 def experiment(
     name: str, overrides: Mapping[str, Any] | None = None
 ) -> configs.ExperimentConfig:
@@ -42,6 +43,7 @@ def experiment(
   return config
 
 
+@arguments.without_flags()
 def train(
     config: configs.ExperimentConfig, model_dir: arguments.Path
 ) -> runs.RunFolder:
@@ -69,6 +71,7 @@ def train(
   )
 
 
+@arguments.without_flags()
 def distill(
     config: configs.ExperimentConfig,
     model_dir: arguments.Path,
@@ -106,6 +109,7 @@ def distill(
   )
 
 
+@arguments.without_flags(output_dir='directory')
 def export(
     path: arguments.Paths,
     directory: arguments.Path,
