@@ -72,15 +72,12 @@ def training_batches(
       num_examples, global_batch_size, context, drop_remainder=True
   )
   steps = num_examples // global_batch_size
-  if augmentation_seed is None:
-    augmentation_seed = seed
+  view_seed = seed if augmentation_seed is None else augmentation_seed
 
   def parts_of_epoch(epoch):
     rows = tf.gather(_permutation(num_examples, seed, epoch), places)
     view = epoch % views if views else epoch
-    table = augmentation_table(
-        num_examples, augmentation_seed, view, padding, flip
-    )
+    table = augmentation_table(num_examples, view_seed, view, padding, flip)
     parts = {'rows': rows, 'table': tf.gather(table, rows)}
     if teacher_logits:
       # A view's logits are small beside the images, which are in memory: read

@@ -75,18 +75,7 @@ def write_report(
   """
   directory = os.fspath(directory)
   files.make_folder(os.path.join(directory, 'plots'))
-  metadata = {
-      'title': title,
-      'corrupted_images': sorted({r.images for r in results if r.images}),
-      'how_it_was_made': dict(how_it_was_made),
-  }
-  json_path, csv_path, summary_path, path = (
-      os.path.join(directory, name)
-      for name in ('results.json', 'results.csv', 'summary.json', 'report.md')
-  )
-  results_lib.write_json(results, json_path, metadata)
-  results_lib.write_csv(results, csv_path)
-  files.write_text(summary_path, _summary_json(rows))
+  _write_figures(directory, title, rows, results, how_it_was_made)
   models = summaries.by_model(results)
   best = significance.best(results)
   sections = [
@@ -103,9 +92,25 @@ def write_report(
       *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
   # Last, so that what they show is there whenever they are.
+  path = os.path.join(directory, 'report.md')
   files.write_text(path, '\n\n'.join(sections) + '\n')
   page.write_page(directory, page.REPORT_PAGE, {os.path.basename(path): ''})
   return path
+
+
+def _write_figures(directory, title, rows, results, how_it_was_made) -> None:
+  """Writes what programs read."""
+  json_path, csv_path, summary_path = (
+      os.path.join(directory, name)
+      for name in ('results.json', 'results.csv', 'summary.json')
+  )
+  results_lib.write_json(results, json_path, {
+      'title': title,
+      'corrupted_images': sorted({r.images for r in results if r.images}),
+      'how_it_was_made': dict(how_it_was_made),
+  })
+  results_lib.write_csv(results, csv_path)
+  files.write_text(summary_path, _summary_json(rows))
 
 
 def _summary_json(rows: Mapping[str, summaries.Aggregate]) -> str:

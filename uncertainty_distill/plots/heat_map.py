@@ -52,12 +52,7 @@ def heat_maps(
   Raises:
     InputError: There is no cell.
   """
-  rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
-  severities = sorted(
-      {s for cells in models.values() for row in cells.values() for s in row}
-  )
-  if not severities:
-    raise errors.InputError('models', models, 'the cells of at least one model')
+  rows, severities = _axes(models)
   grids = {
       label: _grid(cells, rows, severities) for label, cells in models.items()
   }
@@ -89,6 +84,17 @@ def heat_maps(
   bar = fig.colorbar(picture, ax=panels, fraction=0.02, pad=0.01, aspect=30)
   _style_scale(bar, name)
   return fig
+
+
+def _axes(models: Mapping[str, Cells]) -> tuple[list[str], list[int]]:
+  """Returns all corruptions, as they come, and all severities, sorted."""
+  rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
+  severities = sorted(
+      {s for cells in models.values() for row in cells.values() for s in row}
+  )
+  if not severities:
+    raise errors.InputError('models', models, 'the cells of at least one model')
+  return rows, severities
 
 
 def _style_panel(ax, label: str, letters: int) -> None:

@@ -53,19 +53,24 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     )
   except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]
-    if cluster is not None:
-      raise InputError(
-          'TF_CONFIG', str(cluster), 'workers that can be reached', reason
-      ) from error
-    if kind != 'tpu':
-      raise InputError(
-          'runtime.distribution_strategy', runtime.distribution_strategy,
-          'a strategy that this machine can run', reason,
-      ) from error
-    raise InputError(
-        '--tpu', runtime.tpu, 'a TPU that can be reached',
-        f'leave --tpu out to use GPUs or the CPU ({reason})',
-    ) from error
+    raise _unreachable(kind, runtime, cluster, reason) from error
+
+
+def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
+  """Returns what to say of devices that TensorFlow cannot have."""
+  if cluster is not None:
+    return InputError(
+        'TF_CONFIG', str(cluster), 'workers that can be reached', reason
+    )
+  if kind != 'tpu':
+    return InputError(
+        'runtime.distribution_strategy', runtime.distribution_strategy,
+        'a strategy that this machine can run', reason,
+    )
+  return InputError(
+      '--tpu', runtime.tpu, 'a TPU that can be reached',
+      f'leave --tpu out to use GPUs or the CPU ({reason})',
+  )
 
 
 def describe(

@@ -65,33 +65,16 @@ def assess(
     runs.make_writable(directory, '--output_dir')
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   shown = exhibits.choose_student(systems, student)
-  images = exhibits.read_least_sure(directory, shown, made_from)
-  # Without its images, the system is evaluated to find them.
-  lacking = shown.key if shown and not images else None
-  kept, known = _read_kept(
-      directory, {k: v for k, v in made_from.items() if k != lacking}
+  results, sizes, images, pending = _evaluate_changed(
+      systems, config, strategy, directory, made_from, shown
   )
-  # All workers have read before the chief writes.
-  if len(workers.gather(strategy, len(known))) > 1:
-    raise InputError(
-        '--output_dir', directory, 'a folder that all workers share'
-    )
-  pending = [system for system in systems if system.key not in known]
-  fresh, sizes, found = (
-      evaluating.score(pending, config, strategy, shown)
-      if pending else ([], {}, None)
-  )
-  kept_sizes = {s.label: known[s.key] for s in systems if s.key in known}
-  sizes = {**kept_sizes, **sizes}
-  results = _in_order(systems, kept + fresh)
   rows = evaluation.aggregate_models(results)
   if is_chief:
-    exhibits.write_least_sure(directory, shown, made_from, found)
     evaluation.write_report(
         directory, title, rows, results,
         provenance.provenance(systems, config, strategy, results), sizes,
         _published(config) if beside_paper else {},
-        (exhibits.name_of(shown), found or images) if shown else None,
+        (exhibits.name_of(shown), images) if shown else None,
         exhibits.corrupted_image(directory, config),
     )
     summaries.write_summaries(
@@ -103,6 +86,37 @@ def assess(
     # At last: what it lists has all that is made of it.
     _write_systems(directory, systems, made_from, sizes)
   return evaluation.table(rows, sizes)
+
+
+def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
+  """Evaluates what is not as it was when the directory's results were made.
+
+  Returns:
+    All results in the systems' order, all sizes by label, the images that the
+    system to show is least sure of, and the systems that were evaluated.
+  """
+  images = exhibits.read_least_sure(directory, shown, made_from)
+  # Without its images, the system is evaluated to find them.
+  lacking = shown.key if shown and not images else None
+  results, known = _read_kept(
+      directory, {k: v for k, v in made_from.items() if k != lacking}
+  )
+  # All workers have read before the chief writes.
+  if len(workers.gather(strategy, len(known))) > 1:
+    raise InputError(
+        '--output_dir', directory, 'a folder that all workers share'
+    )
+  sizes = {s.label: known[s.key] for s in systems if s.key in known}
+  pending = [system for system in systems if system.key not in known]
+  if pending:
+    fresh, fresh_sizes, found = evaluating.score(
+        pending, config, strategy, shown
+    )
+    results, sizes = results + fresh, sizes | fresh_sizes
+    images = found or images
+    if workers.is_chief(strategy):
+      exhibits.write_least_sure(directory, shown, made_from, found)
+  return _in_order(systems, results), sizes, images, pending
 
 
 def _in_order(

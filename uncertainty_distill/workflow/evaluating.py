@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 from uncertainty_distill import configs
+from uncertainty_distill import data
 from uncertainty_distill import evaluation
 from uncertainty_distill import runs
 from uncertainty_distill import teachers
@@ -69,22 +70,12 @@ def score(
   dataset = checks.test_set(config)
   stored = [s for s in systems if teachers.are_predictions(s.paths, '--run')]
   results, sizes = stored_predictions.evaluate(stored, config)
-  candidates, found = [], None
   with strategy.scope():
-    for system in (s for s in systems if s not in stored):
-      ensemble = teachers.load_ensemble(
-          system.paths,
-          '--run',
-          dataset.spec.image_shape,
-          dataset.spec.num_classes,
-          lambda: dataset.images,
-      )
-      candidates.append(
-          evaluation.Candidate(system.label, system.seed, ensemble.model)
-      )
-      sizes[system.label] = evaluation.ModelSize(
-          ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
-      )
+    candidates, loaded_sizes = _load(
+        [s for s in systems if s not in stored], dataset
+    )
+  sizes |= loaded_sizes
+  found = None
   if candidates:
     evaluator = evaluation.Evaluator(
         candidates, config.task.validation_data.global_batch_size, strategy
@@ -97,3 +88,23 @@ def score(
     )
     found = exhibits.least_sure(shown, candidates, evaluator, dataset, config)
   return results, sizes, found
+
+
+def _load(systems: Sequence[System], dataset: data.ImageDataset):
+  """Returns systems as candidates, and their sizes by label."""
+  candidates, sizes = [], {}
+  for system in systems:
+    ensemble = teachers.load_ensemble(
+        system.paths,
+        '--run',
+        dataset.spec.image_shape,
+        dataset.spec.num_classes,
+        lambda: dataset.images,
+    )
+    candidates.append(
+        evaluation.Candidate(system.label, system.seed, ensemble.model)
+    )
+    sizes[system.label] = evaluation.ModelSize(
+        ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
+    )
+  return candidates, sizes

@@ -95,14 +95,18 @@ def reconstruct_network(
     )
     layers.append(LayerReconstruction(places[0].name, closest, bias))
     after_layer()
-  norms = tuple(
+  return NetworkReconstruction(tuple(layers), _mean_norms(members, values))
+
+
+def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
+  """Returns the members' mean variables of each normalisation."""
+  return tuple(
       tuple(
           np.mean([values[v.ref()] for v in same], axis=0)
           for same in zip(*map(_norm_variables, places))
       )
       for places in zip(*map(_norms, members), strict=True)
   )
-  return NetworkReconstruction(tuple(layers), norms)
 
 
 def check_rank(network: tf_keras.Model, rank: int) -> None:

@@ -23,6 +23,7 @@ and gamma of a mean square of 1, adding c ||W0||^2 to what is minimised puts
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 
@@ -136,15 +137,8 @@ def reconstruct(
   members = factors_lib.as_matrices(kernels, rank)
   gram = GramMatrices(members)
   values, vectors = gram.top()
-  generator = np.random.default_rng(seed)
   starts, runs = [], []
-  for index in range(restarts):
-    signs = vectors[0] if index == 1 else vectors.sum(axis=0)
-    if index > 1:
-      signs = np.einsum('eco,eco->co', vectors, factors_lib.outer_products(
-          *(generator.normal(size=(len(members), n)) for n in signs.shape)
-      ))
-    toward = np.where(signs < 0, -vectors, vectors)
+  for toward in _signed(vectors, restarts, seed):
     starts.append(factors_lib.low_rank(toward, rank))
     runs.append(_descend(gram, *starts[-1], sweeps, tolerance, target**2))
   best = min(range(restarts), key=lambda index: runs[index][2][-1])
@@ -164,6 +158,20 @@ def reconstruct(
       converged,
       tuple(run[2][-1] for run in runs),
   )
+
+
+def _signed(
+    vectors: np.ndarray, restarts: int, seed: int
+) -> Iterator[np.ndarray]:
+  """Yields for each start the vectors, with the signs that it begins from."""
+  generator = np.random.default_rng(seed)
+  for index in range(restarts):
+    signs = vectors[0] if index == 1 else vectors.sum(axis=0)
+    if index > 1:
+      signs = np.einsum('eco,eco->co', vectors, factors_lib.outer_products(
+          *(generator.normal(size=(len(vectors), n)) for n in signs.shape)
+      ))
+    yield np.where(signs < 0, -vectors, vectors)
 
 
 def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
