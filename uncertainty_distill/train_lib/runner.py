@@ -148,6 +148,8 @@ def _build_trainer(
     optimizer = recovery.build_optimizer(
         config.trainer.optimizer_config, rate_factor
     )
+    # A step that makes variables is traced twice, which takes seconds.
+    optimizer._create_all_weights(model.trainable_variables)  # pylint: disable=protected-access
     return Trainer(config, task, model, optimizer, evaluate)
 
 

@@ -169,8 +169,12 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
 def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
   """Returns logits [E, N, K] of images uint8 [N, H, W, C], batch by batch."""
   infer = tf.function(lambda batch: model(batch, training=False))
+  size = min(_BATCH, len(images))
+  # A last batch of another size would be compiled for it.
+  count = -(-len(images) // size) * size
+  padded = np.resize(images, (count, *images.shape[1:]))
   parts = [
-      infer(tf.constant(images[start : start + _BATCH])).numpy()
-      for start in range(0, len(images), _BATCH)
+      infer(tf.constant(padded[start : start + size])).numpy()
+      for start in range(0, count, size)
   ]
-  return np.concatenate(parts, 1)
+  return np.concatenate(parts, 1)[:, : len(images)]
