@@ -62,18 +62,23 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
   assert picture.std() > 10
 
 
-def test_of_many_evaluations_some_are_shown(
+def test_of_many_loops_and_evaluations_some_are_shown(
     student, one_device, tmp_path, monkeypatch, read_events, read_scalars
 ):
-  monkeypatch.setattr(summaries, '_MAX_FIGURES', 3)
-  monkeypatch.setattr(summaries, '_MAX_PICTURES', 2)
+  monkeypatch.setattr(summaries, '_MAX_FIGURES', 2)
+  monkeypatch.setattr(summaries, '_MAX_PICTURES', 1)
   config = copy.deepcopy(student)
-  config.trainer.validation_interval = 1
+  config.trainer.steps_per_loop = 2
+  config.trainer.summary_interval = 4
+  config.trainer.validation_interval = 3
   run = train_lib.train(config, str(tmp_path / 'run'), one_device)
-  assert list(read_scalars(run, 'clean')['nll']) == [3, 6, 7]
+  # Loops end at 2, 3, 5, 6 and 7; the third is the first one behind step 4.
+  assert list(read_scalars(run, 'train')['training_loss']) == [5, 7]
+  # Of the evaluations at 3, 6 and 7.
+  assert list(read_scalars(run, 'clean')['nll']) == [6, 7]
   events = read_events(run, 'clean')
   for tag in 'calibration/reliability', 'confidence/all_predictions':
-    assert [event.step for event in events.Tensors(tag)] == [4, 7]
+    assert [event.step for event in events.Tensors(tag)] == [7]
 
 
 @pytest.mark.parametrize('interval', (1, 3, 600))

@@ -205,7 +205,7 @@ def _controller(
       eval_actions=[
           summaries.CalibrationSummaries(trainer, evaluation_summaries)
       ],
-      summary_manager=summaries.manager(training_folder, trainer.global_step),
+      summary_manager=summaries.TrainingSummaries(training_folder, trainer),
       eval_summary_manager=evaluation_summaries,
       scratch=scratch,
       checkpoint=run.checkpoint,

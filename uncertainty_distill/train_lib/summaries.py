@@ -56,7 +56,7 @@ _DESCRIPTIONS = {
     'l2': 'Sum of the squares of the weights that it is taken of.',
     'gradient_norm': (
         "L2 norm of the loss's gradient by all trained weights, of the batch of"
-        ' all replicas together; the mean over the steps since the last point.'
+        ' all replicas together; the mean over the steps of a loop.'
     ),
     'learning_rate': 'Of the next step.',
     'examples_per_second': (
@@ -132,16 +132,31 @@ def write_config(run_dir: str) -> None:
     tf.summary.text('config', markdown)
 
 
-def manager(
-    directory: str | None, step: tf.Variable
-) -> orbit.utils.SummaryManager:
-  """Returns what Orbit writes figures with, under their tags.
+class TrainingSummaries(orbit.utils.SummaryManager):
+  """What Orbit writes the figures of training with, once in an interval.
 
-  Args:
-    directory: Of the event files; None to write nothing.
-    step: The global step.
+  By itself Orbit writes them after every loop, however many there are.
   """
-  return orbit.utils.SummaryManager(directory, write_scalar, step)
+
+  def __init__(self, directory: str | None, trainer):
+    """Initializes the manager.
+
+    Args:
+      directory: Of the event files; None to write nothing.
+      trainer: The `trainer.Trainer` whose figures these are.
+    """
+    super().__init__(directory, write_scalar, trainer.global_step)
+    self._trainer = trainer
+
+  def write_summaries(self, summary_dict: dict[str, Any]) -> None:
+    """Writes the figures of a loop that is the last or ends an interval."""
+    config = self._trainer.config.trainer
+    begin = self._trainer.loop_begin
+    step = int(self._trainer.global_step.numpy())
+    interval = config.summary_interval
+    # Evaluations cut loops short, so none need end where an interval does.
+    if step == config.train_steps or begin // interval < step // interval:
+      super().write_summaries(summary_dict)
 
 
 class EvaluationSummaries(orbit.utils.SummaryManager):

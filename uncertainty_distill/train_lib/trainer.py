@@ -16,7 +16,11 @@ from uncertainty_distill.train_lib import finite
 
 
 class Trainer(base_trainer.Trainer):
-  """Trains from any step on as if it had never stopped."""
+  """Trains from any step on as if it had never stopped.
+
+  Attributes:
+    loop_begin: The global step at which the last loop began.
+  """
 
   def __init__(self, config, task, model, optimizer, evaluate: bool = True):
     """Builds the trainer; see `base_trainer.Trainer`.
@@ -32,6 +36,7 @@ class Trainer(base_trainer.Trainer):
         evaluate=evaluate,
         train_dataset=tf.data.Dataset.range(0),
     )
+    self.loop_begin = 0
     self._train_loss = metrics.WatchedMean('training_loss')
     self._check_weights = tf.function(self._finite_weights, autograph=False)
 
@@ -64,7 +69,8 @@ class Trainer(base_trainer.Trainer):
               start_step=int(self.global_step.numpy()),
           )
       )
-    self._loop_began = time.monotonic(), int(self.global_step.numpy())
+    self.loop_begin = int(self.global_step.numpy())
+    self._loop_began = time.monotonic()
 
   def train_loop_end(self):
     places = {
@@ -73,12 +79,13 @@ class Trainer(base_trainer.Trainer):
         if isinstance(metric, metrics.WatchedMean)
     }
     logs = _flat(super().train_loop_end())
-    began, first = self._loop_began
     # Read first: a device that works by itself has then come to the end.
     step = int(self.global_step.numpy())
-    examples = (step - first) * self.config.task.train_data.global_batch_size
-    logs['examples_per_second'] = examples / (time.monotonic() - began)
-    self._check(logs, places, first, step)
+    steps = step - self.loop_begin
+    examples = steps * self.config.task.train_data.global_batch_size
+    seconds = time.monotonic() - self._loop_began
+    logs['examples_per_second'] = examples / seconds
+    self._check(logs, places, self.loop_begin, step)
     return logs
 
   def eval_end(self, aggregated_logs=None):
