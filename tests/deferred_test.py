@@ -1,9 +1,17 @@
 """Tests of what a command imports before it has something to do."""
 
+import functools
+
 import pytest
 import running
 
 _PREPARE = 'from uncertainty_distill.baselines.cifar import launch\n'
+
+
+@functools.cache
+def _prepared():
+  """Returns what is imported before anything is used."""
+  return running.imported_after(_PREPARE)
 
 
 # From the module at whose import another is put off, to the use that ends it.
@@ -33,5 +41,5 @@ _PREPARE = 'from uncertainty_distill.baselines.cifar import launch\n'
     ),
 ])
 def test_what_is_put_off_comes_when_it_is_used(module, use):
-  assert module not in running.imported_after(_PREPARE)
+  assert module not in _prepared()
   assert module in running.imported_after(_PREPARE + use)

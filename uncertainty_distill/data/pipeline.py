@@ -18,6 +18,8 @@ from uncertainty_distill.errors import InputError
 
 # Batches that are ready before they are asked for.
 _AHEAD = 4
+# Nothing here needs AutoGraph, which would delay the first step.
+_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
@@ -88,7 +90,7 @@ def training_batches(
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
   return _read(
       # Indices are cheap to skip; images are read behind this.
-      epochs.flat_map(parts_of_epoch).skip(
+      epochs.flat_map(_as_it_is(parts_of_epoch)).skip(
           (start_step % steps) * (len(places) // steps)
       ),
       _reader(dataset, padding, flip),
@@ -160,7 +162,7 @@ def view_batches(
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
   return _read(
-      numbers.flat_map(parts_of_view), _reader(dataset, padding, flip)
+      numbers.flat_map(_as_it_is(parts_of_view)), _reader(dataset, padding, flip)
   )
 
 
@@ -203,7 +205,11 @@ def evaluation_batches(
 def _read(parts: tf.data.Dataset, read: Callable) -> tf.data.Dataset:
   """Makes batches of what says which examples they are of."""
   return (
-      parts.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+      parts.map(
+          _as_it_is(read),
+          num_parallel_calls=tf.data.AUTOTUNE,
+          deterministic=True,
+      )
       .prefetch(_AHEAD)
       .with_options(replicas_lib.options())
   )

@@ -146,6 +146,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
         for key, variable in self._sums.items()
     }
 
+  @tf.autograph.experimental.do_not_convert
   def result(self) -> dict[str, tf.Tensor]:
     """The scalar `figures` of all batches since the last reset."""
     return figures(self.statistics())

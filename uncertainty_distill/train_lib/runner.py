@@ -149,7 +149,8 @@ def _build_trainer(
         config.trainer.optimizer_config, rate_factor
     )
     # A step that makes variables is traced twice, which takes seconds.
-    optimizer._create_all_weights(model.trainable_variables)  # pylint: disable=protected-access
+    # pylint: disable-next=protected-access
+    optimizer._create_all_weights(model.trainable_variables)
     return Trainer(config, task, model, optimizer, evaluate)
 
 

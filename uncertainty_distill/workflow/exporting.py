@@ -168,7 +168,9 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
 
 def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
   """Returns logits [E, N, K] of images uint8 [N, H, W, C], batch by batch."""
-  infer = tf.function(lambda batch: model(batch, training=False))
+  infer = tf.function(
+      lambda batch: model(batch, training=False), autograph=False
+  )
   size = min(_BATCH, len(images))
   # A last batch of another size would be compiled for it.
   count = -(-len(images) // size) * size
