@@ -67,6 +67,7 @@ def _begin_training(clock: _Clock) -> None:
   from uncertainty_distill import tasks
   from uncertainty_distill import train_lib
   from uncertainty_distill import workflow
+  from uncertainty_distill.train_lib import recovery
   from uncertainty_distill.train_lib import trainer as trainer_lib
 
   clock.note('import the package')
@@ -81,8 +82,8 @@ def _begin_training(clock: _Clock) -> None:
   with strategy.scope():
     task = tasks.ClassificationTask(config.task)
     model = task.build_model()
-    optimizer = task.create_optimizer(
-        config.trainer.optimizer_config, config.runtime
+    optimizer = recovery.build_optimizer(
+        config.trainer.optimizer_config, 1.0, model.trainable_variables
     )
     trainer = trainer_lib.Trainer(config, task, model, optimizer)
     clock.note('model')

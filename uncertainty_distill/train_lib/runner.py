@@ -146,11 +146,8 @@ def _build_trainer(
     task = ClassificationTask(config.task, stored_logits)
     model = task.build_model()
     optimizer = recovery.build_optimizer(
-        config.trainer.optimizer_config, rate_factor
+        config.trainer.optimizer_config, rate_factor, model.trainable_variables
     )
-    # A step that makes variables is traced twice, which takes seconds.
-    # pylint: disable-next=protected-access
-    optimizer._create_all_weights(model.trainable_variables)
     return Trainer(config, task, model, optimizer, evaluate)
 
 
