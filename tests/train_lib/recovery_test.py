@@ -19,6 +19,7 @@ from uncertainty_distill import runs
 from uncertainty_distill import train_lib
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import recovery
 
 _TEXT = (
     'task.objective.kind=cross_entropy,task.model.ensemble_size=1,'
@@ -64,6 +65,29 @@ def _assert_same_bits(ours, theirs):
 def _rollbacks(run):
   with open(os.path.join(run.path, 'rollbacks.json'), encoding='utf-8') as file:
     return json.load(file)
+
+
+@pytest.mark.parametrize('kind', [
+    'sgd', 'adam', 'adamw', 'lamb', 'lars', 'rmsprop', 'adagrad',
+    'sgd_experimental', 'adam_experimental', 'adamw_experimental',
+    'adafactor_keras',
+])
+def test_a_step_makes_no_variables(kind):
+  config = optimization.OptimizationConfig({
+      'optimizer': {'type': kind},
+      'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 2.0}},
+  })
+  weight = tf.Variable([1.0, 2.0])
+  optimizer = recovery.build_optimizer(config, 0.0, [weight])
+
+  @tf.function
+  def step():
+    optimizer.apply_gradients([(tf.constant([1.0, 1.0]), weight)])
+
+  step()
+  # Twice where the first time makes variables.
+  assert step.experimental_get_tracing_count() == 1
+  np.testing.assert_array_equal(weight, [1.0, 2.0])  # The rate's factor is 0.
 
 
 @pytest.fixture(scope='module', name='recovered')

@@ -89,7 +89,10 @@ def build_optimizer(
   optimizer = factory.build_optimizer(
       rate if factor == 1 else _Scaled(rate, factor)
   )
-  optimizer._create_all_weights(weights)  # pylint: disable=protected-access
+  if isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer):
+    optimizer._create_all_weights(weights)  # pylint: disable=protected-access
+  else:
+    optimizer.build(weights)
   return optimizer
 
 
