@@ -26,9 +26,9 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
 	  --study=configs/studies/$(STUDY).yaml
 
-# Files take turns in two processes: much of a test is the start of a command.
+# In two processes, since much of a test is the start of a command.
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -q -n 2 --dist=loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope --no-loadscope-reorder
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py

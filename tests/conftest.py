@@ -4,6 +4,7 @@
 import uncertainty_distill  # pylint: disable=unused-import
 
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -19,6 +20,22 @@ def pytest_configure() -> None:
       tf.config.list_physical_devices('CPU')[0],
       [tf.config.LogicalDeviceConfiguration()] * 2,
   )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  """Has one process run the files that have a folder's fixtures in common."""
+  # pylint: disable-next=g-import-not-at-top
+  from xdist.scheduler import LoadScopeScheduling
+
+  class ByFixtures(LoadScopeScheduling):
+
+    def _split_scope(self, nodeid):
+      file = pathlib.PurePath(nodeid.partition('::')[0])
+      shared = (config.rootpath / file.parent / 'conftest.py').is_file()
+      return str(file.parent if shared and len(file.parts) > 2 else file)
+
+  return ByFixtures(config, log)
 
 
 @pytest.fixture(scope='session')
