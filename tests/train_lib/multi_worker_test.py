@@ -19,7 +19,7 @@ from uncertainty_distill import train_lib
 from uncertainty_distill import workflow
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_LIMIT_SECONDS = 150
+_LIMIT_SECONDS = 600
 # A teacher of one member and a student of two. Of 75 images in batches of 50,
 # the second worker gets nothing but padding in the last batch.
 _TEXT = (
