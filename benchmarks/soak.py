@@ -56,8 +56,12 @@ def _look(process: psutil.Process, folder: pathlib.Path) -> list[float]:
           process.num_threads(), events / 1e6, evaluations]
 
 
-def _train(folder: pathlib.Path) -> list[list[float]]:
-  """Trains until time is up; returns what was seen every minute."""
+def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
+  """Trains until time is up.
+
+  Returns:
+    What was seen every minute, and whether SIGTERM ended it as it should.
+  """
   command = [
       sys.executable, _COMMANDS / 'train.py',
       f'--experiment={_EXPERIMENT.value}', f'--model_dir={folder}',
@@ -66,7 +70,10 @@ def _train(folder: pathlib.Path) -> list[list[float]]:
       f'trainer.validation_interval={_EVALUATION_INTERVAL.value}',
   ]
   seen, begin = [], time.monotonic()
-  with subprocess.Popen(command, stderr=subprocess.DEVNULL) as training:
+  said = folder.with_suffix('.err')
+  with said.open('w') as errors, subprocess.Popen(
+      command, stderr=errors
+  ) as training:
     process = psutil.Process(training.pid)
     while training.poll() is None:
       minute = (time.monotonic() - begin) / 60
@@ -75,8 +82,12 @@ def _train(folder: pathlib.Path) -> list[list[float]]:
         break
       seen.append([minute, *_look(process, folder)])
       time.sleep(min(60, _MINUTES.value * 6))
-    print(f'Training ended with exit code {training.wait()}.\n')
-  return seen
+    code = training.wait()
+  minutes = (time.monotonic() - begin) / 60
+  last = ' '.join(said.read_text().split('\n')[-2:]).strip()
+  print(f'Training ended after {minutes:.1f} minutes with exit code {code}: '
+        f'{last}\n')
+  return seen, code == 128 + signal.SIGTERM
 
 
 def _print_slopes(seen: list[list[float]]) -> None:
@@ -127,7 +138,7 @@ def main(argv):
   del argv
   with tempfile.TemporaryDirectory() as scratch:
     folder = pathlib.Path(scratch)
-    seen = _train(folder / 'long')
+    seen, ended_well = _train(folder / 'long')
     every = max(1, len(seen) // 12)
     turns.print_table(
         list(_COLUMNS),
@@ -135,7 +146,8 @@ def main(argv):
           f'{row[4]:.2f}', f'{row[5]:.0f}'] for row in seen[::every]],
     )
     _print_slopes(seen)
-    sys.exit(1 if _differences(folder / 'short') else 0)
+    different = _differences(folder / 'short')
+    sys.exit(0 if ended_well and not different else 1)
 
 
 if __name__ == '__main__':
