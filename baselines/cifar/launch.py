@@ -27,10 +27,11 @@ os.environ.setdefault(
 from uncertainty_distill import interrupts
 
 # Importing TensorFlow takes seconds, in which Ctrl-C may come, too. Whoever
-# imports this module for another end keeps what answers signals there.
+# imports this module for another end keeps what answers signals there. The
+# command may be that of a clone, and this module the installed one.
 _MAIN = getattr(sys.modules['__main__'], '__file__', None) or ''
-if os.path.dirname(os.path.realpath(_MAIN)) == os.path.dirname(
-    os.path.realpath(__file__)
+if os.path.dirname(os.path.realpath(_MAIN)).endswith(
+    os.path.join('baselines', 'cifar')
 ):
   interrupts.install()
 
@@ -201,6 +202,7 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         raise
       sys.exit(_fail(*found))
 
+  interrupts.install()
   with interrupts.begun():
     app.run(guarded, flags_parser=_parse_flags)
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -18,10 +20,11 @@ def _start():
   """A function that starts a command; it is killed at the end of the test."""
   processes = []
 
-  def start(*words):
+  def start(*words, script=None):
+    python, here, *flags = running.command(*words)
     processes.append(subprocess.Popen(
-        running.command(*words), cwd=running.ROOT, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
+        [python, script or here, *flags], cwd=running.ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ))
     return processes[-1]
 
@@ -39,6 +42,18 @@ def _wait(process, condition):
     time.sleep(0.01)
 
 
+def _wait_for_tensorflow(process):
+  """Waits until TensorFlow is being imported."""
+  maps = pathlib.Path(f'/proc/{process.pid}/maps')
+  _wait(process, lambda: b'libtensorflow_cc' in maps.read_bytes())
+
+
+def _copy(name, folder):
+  """Copies a command into a new folder; returns its path there."""
+  folder.mkdir(parents=True)
+  return shutil.copy(running.ROOT / f'baselines/cifar/{name}.py', folder)
+
+
 def _end(process, number):
   """Sends a signal; returns the exit code and the last line said."""
   process.send_signal(number)
@@ -52,8 +67,7 @@ def _end(process, number):
 ])
 def test_while_tensorflow_starts(number, code, word, start, tmp_path):
   process = start('train', _EXPERIMENT, f'--model_dir={tmp_path / "new"}')
-  maps = f'/proc/{process.pid}/maps'
-  _wait(process, lambda: 'libtensorflow_cc' in open(maps, 'rb').read().decode())
+  _wait_for_tensorflow(process)
   assert _end(process, number) == (code, f'{word} before anything had begun')
   assert not (tmp_path / 'new').exists()
 
@@ -80,6 +94,24 @@ def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
   assert not (tmp_path / '.lock').exists()
   due = (tmp_path / 'evaluation_due').read_text()
   assert int(due) in (step, (step // 50 + 1) * 50)
+
+
+def test_a_command_of_another_clone(start, tmp_path):
+  copy = _copy('train', tmp_path / 'clone' / 'baselines' / 'cifar')
+  process = start('train', _EXPERIMENT, '--model_dir=none', script=copy)
+  _wait_for_tensorflow(process)
+  expected = (143, 'terminated before anything had begun')
+  assert _end(process, signal.SIGTERM) == expected
+
+
+def test_a_command_from_anywhere(start, tmp_path):
+  run = tmp_path / 'run'
+  copy = _copy('train', tmp_path / 'scripts')
+  process = start('train', _EXPERIMENT, f'--model_dir={run}', script=copy)
+  _wait(process, lambda: (run / 'train.log').is_file()
+        and 'step:' in (run / 'train.log').read_text())
+  assert _end(process, signal.SIGTERM) == (143, f'terminated: {_GOES_ON}')
+  assert list(run.glob('ckpt-*.index'))
 
 
 def test_while_a_saved_model_is_written(start, student, tmp_path):
