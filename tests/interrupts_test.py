@@ -73,17 +73,48 @@ def test_what_is_held_comes_to_its_end():
   assert code == 1  # Of an exception that nobody caught.
 
 
-def test_a_lost_signal_is_found():
-  _, said, error = _run("""
+@pytest.mark.parametrize('collect', [
+    """
+    class Destructor:
+
+      def __del__(self):
+        send()
+
+    Destructor()
+    """,
+    """
+    import gc
+
+    def callback(phase, info):
+      send()
+      gc.callbacks.remove(callback)
+
+    gc.callbacks.append(callback)
+    gc.collect()
+    """,
+])
+def test_while_garbage_is_collected(collect):
+  code, said, error = _run(f"""
       begun = interrupts.begun()
       begun.__enter__()
+      try:
+        exec({textwrap.dedent(collect)!r})
+        time.sleep(10)
+      except KeyboardInterrupt as stopped:
+        print(stopped.code)
+  """)
+  assert (code, said, error) == (0, ['143'], '')
 
-      class Destructor:
 
-        def __del__(self):
-          send()
+def test_a_lost_signal_is_found():
+  _, said, error = _run("""
+      import weakref
 
-      Destructor()
+      begun = interrupts.begun()
+      begun.__enter__()
+      gone = type('Gone', (), {})()
+      reference = weakref.ref(gone, lambda _: send())
+      del gone
       print('lost')
       try:
         interrupts.check()

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import gc
 import os
 import signal
 import threading
+import types
 
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
+# Seconds after which a signal comes again that found Python collecting garbage.
+_SOON = 0.01
 
 
 class Stopped(KeyboardInterrupt):
@@ -78,8 +82,8 @@ def begun() -> Iterator[None]:
 def check() -> None:
   """Raises `Stopped` if a signal came, and was lost.
 
-  An exception in a destructor or a callback is printed and forgotten; so loops
-  that are long ask now and then.
+  An exception in a callback of some library's is printed and forgotten; so
+  loops that are long ask now and then.
   """
   if _state.received and not _state.held:
     raise Stopped(_state.received)
@@ -123,19 +127,31 @@ def blocked() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _receive(number: int, frame: object) -> None:
+def _receive(number: int, frame: types.FrameType | None) -> None:
   """Handles a signal."""
-  del frame
   if not _state.begun:
     _leave(number, 'before anything had begun')
   if _state.received:
     _leave(number, 'twice, so at once: the same command goes on from the last '
            'checkpoint')
+  if not _state.held and _would_be_lost(frame):
+    threading.Timer(_SOON, os.kill, [os.getpid(), number]).start()
+    return
   _state.received = number
   if _state.held:
     _state.waiting = True
   else:
     raise Stopped(number)
+
+
+def _would_be_lost(frame: types.FrameType | None) -> bool:
+  """Tells whether Python would print an exception raised here, and go on."""
+  collecting = {getattr(call, '__code__', None) for call in gc.callbacks}
+  while frame:
+    if frame.f_code.co_name == '__del__' or frame.f_code in collecting:
+      return True
+    frame = frame.f_back
+  return False
 
 
 def _leave(number: int, how: str) -> None:
