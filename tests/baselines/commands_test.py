@@ -99,7 +99,7 @@ def _check_predictions(model, folder):
   assert int(label) in range(10) and path == str(folder / 'a.png')
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
   # What TensorFlow says of itself is there for who asks for it.
-  told = running.run(
+  told = running.run_anew(
       'predict', f'--model={model}', folder / 'a.png', '--verbosity=0'
   )
   assert told.stdout == done.stdout

@@ -1,7 +1,7 @@
 """What the commands say of mistakes in flags, overrides and YAML files."""
 
-import forking
 import pytest
+import running
 
 _DIGITS = '--experiment=digits_wrn10_1'
 
@@ -149,39 +149,32 @@ _STUDIES = {
 @pytest.fixture(scope='module')
 def wanted_and_said(places):
   """From each mistake to what must be said of it, and what was."""
-  wanted, calls = {}, {}
-  for name, (words, call) in _FLAGS.items():
-    wanted[name] = words
-    # Commands run side by side, and each holds its folder.
-    new = f'{places["new"]}_{call.split()[0]}'
-    calls[name] = call.format(
-        digits=_DIGITS, **{**places, 'new': new}
-    ).split()
-  train = f'train {_DIGITS} --model_dir={places["new"]}_train'.split()
+  calls = {
+      name: (words, call.format(digits=_DIGITS, **places).split())
+      for name, (words, call) in _FLAGS.items()
+  }
+  train = f'train {_DIGITS} --model_dir={places["new"]}'.split()
   for text, words in _OVERRIDES.items():
-    wanted[text] = words
-    calls[text] = [*train, f'--params_override={text}']
+    calls[text] = words, [*train, f'--params_override={text}']
   for number, (content, words) in enumerate(_YAML.items()):
     path = places['tmp'] / f'{number}.yaml'
     if content is not None:
       path.write_bytes(content)
-    wanted[path.name] = words
-    calls[path.name] = [*train, f'--config_file={path}']
+    calls[path.name] = words, [*train, f'--config_file={path}']
+  study = ['reproduce', f'--output_dir={places["new"]}']
   for number, (content, words) in enumerate(_STUDIES.items()):
     path = places['tmp'] / f'study_{number}.yaml'
     path.write_text(content)
-    wanted[path.name] = words
-    calls[path.name] = [
-        'reproduce', f'--study={path}',
-        f'--output_dir={places["new"]}_reproduce',
-    ]
-  said = forking.answers(calls)
-  return {name: (words, said[name]) for name, words in wanted.items()}
+    calls[path.name] = words, [*study, f'--study={path}']
+  return {
+      name: (words, running.run(*call))
+      for name, (words, call) in calls.items()
+  }
 
 
 def test_each_mistake_is_one_line_that_names_it(wanted_and_said):
   assert len(wanted_and_said) > 60
-  forking.check_mistakes(wanted_and_said)
+  running.check_mistakes(wanted_and_said)
 
 
 def test_nothing_is_written(wanted_and_said, places):

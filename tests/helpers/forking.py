@@ -1,121 +1,58 @@
-"""Calls commands many times, each in a fork of a process that imported it.
+"""Runs commands in forks of a process that has imported TensorFlow.
 
-Importing TensorFlow takes longer than most mistakes take to be found.
+That import takes longer than most of what a test asks of a command. Each line
+of standard input is a command, as JSON; each line said is its exit code.
 """
 
-import concurrent.futures
-import dataclasses
+import gc
 import json
 import os
-import subprocess
+import runpy
+import signal
 import sys
-import tempfile
 import traceback
 
-import running
+# What hangs ends by SIGALRM.
+_SECONDS = 300
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-  """What one call said, and its exit code."""
-
-  returncode: int
-  stdout: str
-  stderr: str
-
-
-def answers(calls):
-  """Calls commands, two of them at a time.
-
-  Args:
-    calls: From any key to a command's name and its arguments.
-
-  Returns:
-    From each key to its Answer.
-  """
-  by_command = {}
-  for key, (name, *arguments) in calls.items():
-    by_command.setdefault(name, {})[key] = [str(a) for a in arguments]
-  found = {}
-  with concurrent.futures.ThreadPoolExecutor(2) as pool:
-    for of_command in pool.map(_answers, by_command, by_command.values()):
-      found.update(of_command)
-  return {key: found[key] for key in calls}
-
-
-def check_mistakes(wanted_and_said):
-  """Asserts that calls failed as a user's mistakes do.
-
-  Args:
-    wanted_and_said: From any key to the words that must be said, and an Answer.
-  """
-  wrong = {
-      key: (wanted, answer)
-      for key, (wanted, answer) in wanted_and_said.items()
-      if answer.returncode != 2
-      or wanted not in answer.stderr
-      or len(answer.stderr.strip().splitlines()) != 1
-      or len(answer.stderr) > 1500
-  }
-  assert not wrong, '\n'.join(map(repr, wrong.items()))
-
-
-def _answers(name, calls):
-  """Calls one command; a process of its own forks for each."""
-  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
-  with tempfile.TemporaryDirectory() as folder:
-    subprocess.run(
-        [sys.executable, __file__, name, folder], check=True, text=True,
-        input=json.dumps(list(calls.values())), cwd=running.ROOT,
-        timeout=600, env=environment,
-    )
-    with open(os.path.join(folder, 'answers.json'), encoding='utf-8') as file:
-      return {
-          key: Answer(**answer) for key, answer in zip(calls, json.load(file))
-      }
-
-
-def _end(call):
-  """Ends this process as a call does, but for the tidying up of memory."""
+def _run(words, environment, streams):
+  """Goes on as a new process would that is given a script's words."""
+  for number, path in enumerate([os.devnull, *streams]):
+    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+  os.environ.clear()
+  os.environ.update(environment)
+  signal.alarm(_SECONDS)
+  sys.argv = words
+  sys.path[0] = os.path.dirname(words[0])
   code = 1
   try:
-    call()
+    runpy.run_path(words[0], run_name='__main__')
+    code = 0
   except SystemExit as error:
-    code = error.code
+    code = error.code or 0
   except BaseException:  # pylint: disable=broad-exception-caught
     traceback.print_exc()
   sys.stdout.flush()
   sys.stderr.flush()
-  os._exit(code or 0)
+  # Tidying up what was imported would copy all of its memory.
+  os._exit(code)
 
 
-def _serve(name, folder):
-  """Forks for each list of arguments on standard input."""
-  import importlib  # pylint: disable=g-import-not-at-top
-  package = 'uncertainty_distill.baselines.cifar'
-  launch = importlib.import_module(f'{package}.launch')
-  module = importlib.import_module(f'{package}.{name}')
-  module.launch = launch  # One command imports it when it is run.
-  said = []
-  for arguments in json.load(sys.stdin):
-    paths = [os.path.join(folder, stream) for stream in ('out', 'err')]
+def _serve():
+  # pylint: disable=g-import-not-at-top,unused-import
+  # First, for the log level that it sets.
+  from uncertainty_distill.baselines.cifar import launch
+  from uncertainty_distill import workflow
+  # pylint: enable=g-import-not-at-top,unused-import
+  gc.freeze()
+  for line in sys.stdin:
     process = os.fork()
     if not process:
-      for number, path in enumerate(paths, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-      sys.argv = [f'{name}.py', *arguments]
-      _end(lambda: launch.run(module.main, takes_arguments=name == 'predict'))
+      _run(**json.loads(line))
     _, status = os.waitpid(process, 0)
-    said.append({'returncode': os.waitstatus_to_exitcode(status)})
-    for stream, path in zip(('stdout', 'stderr'), paths):
-      with open(path, encoding='utf-8') as file:
-        said[-1][stream] = file.read()
-  with open(
-      os.path.join(folder, 'answers.json'), 'w', encoding='utf-8'
-  ) as file:
-    json.dump(said, file)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == '__main__':
-  _serve(*sys.argv[1:])
+  _serve()

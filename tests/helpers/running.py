@@ -1,10 +1,12 @@
 """Runs the public commands as a user runs them."""
 
+import functools
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
 # A student of two members and its teacher, in seconds.
@@ -22,14 +24,46 @@ def command(name, *flags):
 
 
 def run(name, *flags):
-  """Runs a command to its end; returns what it said and its code."""
-  # As a user's shell is: JAX, where it is installed, sets the variable here.
-  environment = {**os.environ}
-  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+  """Runs a command to its end; returns what it said and its code.
+
+  It is forked from a process that has imported TensorFlow (see `forking`).
+  """
+  words = command(name, *flags)
+  with tempfile.TemporaryDirectory() as folder:
+    streams = [os.path.join(folder, stream) for stream in ('out', 'err')]
+    forks = _forks()
+    request = {
+        'words': words[1:], 'environment': _environment(), 'streams': streams
+    }
+    print(json.dumps(request), file=forks.stdin, flush=True)
+    code = int(forks.stdout.readline())
+    said = [pathlib.Path(stream).read_text() for stream in streams]
+  return subprocess.CompletedProcess(words, code, *said)
+
+
+def run_anew(name, *flags):
+  """Runs a command to its end in a new process."""
   return subprocess.run(
       command(name, *flags), cwd=ROOT, capture_output=True, text=True,
-      check=False, timeout=300, env=environment,
+      check=False, timeout=300, env=_environment(),
   )
+
+
+@functools.cache
+def _forks():
+  """Starts the process that commands are forked from; it ends with this one."""
+  return subprocess.Popen(
+      [sys.executable, pathlib.Path(__file__).with_name('forking.py')],
+      cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+      env=_environment(),
+  )
+
+
+def _environment():
+  """Returns that of a user's shell: JAX, where it is, sets a variable here."""
+  environment = {**os.environ}
+  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+  return environment
 
 
 def succeed(name, *flags):
@@ -47,3 +81,21 @@ def imported_after(code):
       timeout=120,
   )
   return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def check_mistakes(wanted_and_said):
+  """Asserts that commands failed as they do for a user's mistakes.
+
+  Args:
+    wanted_and_said: From any key to the words that must be said, and what `run`
+      returned.
+  """
+  wrong = {
+      key: (wanted, done)
+      for key, (wanted, done) in wanted_and_said.items()
+      if done.returncode != 2
+      or wanted not in done.stderr
+      or len(done.stderr.strip().splitlines()) != 1
+      or len(done.stderr) > 1500
+  }
+  assert not wrong, '\n'.join(map(repr, wrong.items()))
