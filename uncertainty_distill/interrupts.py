@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
-import gc
 import os
 import signal
+import sys
 import threading
-import types
 
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
-# Seconds after which a signal comes again that found Python collecting garbage.
+# Seconds after which a signal is sent again whose exception was not raised.
 _SOON = 0.01
 
 
@@ -61,6 +60,9 @@ def install() -> None:
   """
   if threading.current_thread() is not threading.main_thread():
     return
+  # In a destructor or a callback of the garbage collector's, an exception would
+  # be printed and forgotten.
+  sys.unraisablehook = _unraisable
   for number in _WORDS:
     # A shell has what it runs in the background ignore Ctrl-C.
     if signal.getsignal(number) is not signal.SIG_IGN:
@@ -82,8 +84,8 @@ def begun() -> Iterator[None]:
 def check() -> None:
   """Raises `Stopped` if a signal came, and was lost.
 
-  An exception in a callback of some library's is printed and forgotten; so
-  loops that are long ask now and then.
+  Some library may have caught the exception; so loops that are long ask now and
+  then.
   """
   if _state.received and not _state.held:
     raise Stopped(_state.received)
@@ -127,16 +129,14 @@ def blocked() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _receive(number: int, frame: types.FrameType | None) -> None:
+def _receive(number: int, frame: object) -> None:
   """Handles a signal."""
+  del frame
   if not _state.begun:
     _leave(number, 'before anything had begun')
   if _state.received:
     _leave(number, 'twice, so at once: the same command goes on from the last '
            'checkpoint')
-  if not _state.held and _would_be_lost(frame):
-    threading.Timer(_SOON, os.kill, [os.getpid(), number]).start()
-    return
   _state.received = number
   if _state.held:
     _state.waiting = True
@@ -144,14 +144,19 @@ def _receive(number: int, frame: types.FrameType | None) -> None:
     raise Stopped(number)
 
 
-def _would_be_lost(frame: types.FrameType | None) -> bool:
-  """Tells whether Python would print an exception raised here, and go on."""
-  collecting = {getattr(call, '__code__', None) for call in gc.callbacks}
-  while frame:
-    if frame.f_code.co_name == '__del__' or frame.f_code in collecting:
-      return True
-    frame = frame.f_back
-  return False
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+  """Hears of an exception that Python cannot raise where it is."""
+  if not issubclass(found.exc_type, Stopped):
+    sys.__unraisablehook__(found)
+    return
+  number, _state.received = _state.received, 0
+  threading.Timer(_SOON, _send_again, [number]).start()
+
+
+def _send_again(number: int) -> None:
+  """Sends a signal to this process, unless it has another or has ended."""
+  if not _state.received and signal.getsignal(number) is _receive:
+    os.kill(os.getpid(), number)
 
 
 def _leave(number: int, how: str) -> None:
