@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import math
 
@@ -125,7 +126,7 @@ class Evaluator:
     sets = [image_sets.under_shift(source, shift) for shift in shifts]
     if foreign is not None:
       sets.insert(0, image_sets.foreign_to(dataset, foreign))
-    scored = self._scored(sets, dataset.images.shape[1:])
+    scored = self._scored(sets)
     strangers = next(scored)[1] if foreign is not None else None
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
@@ -149,16 +150,15 @@ class Evaluator:
     return results
 
   def _scored(
-      self, sets: Sequence[image_sets.ImageSet], image_shape: Sequence[int]
+      self, sets: Sequence[image_sets.ImageSet],
   ) -> Iterator[tuple[list[_Sums], list[_Scores]]]:
     """Yields each set: every model's sums, and its scores of the examples."""
-    batches = image_sets.distributed_batches(
-        sets, image_shape, self._global_batch_size, self._strategy
-    )
     total = sum(map(len, sets))
     with progress.progress_bar(
         total, 'evaluating', 'image', shown=workers.is_chief(self._strategy)
-    ) as bar:
+    ) as bar, contextlib.closing(image_sets.distributed_batches(
+        sets, self._global_batch_size, self._strategy
+    )) as batches:
       for images in sets:
         bar.set_postfix_str(images.label, refresh=False)
         sums, scores = [], []

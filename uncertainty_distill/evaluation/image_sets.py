@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import collections
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data import ImageDataset
-from uncertainty_distill.data import replicas as data_replicas
 from uncertainty_distill.data.corrupted_sets import CorruptedSet
 from uncertainty_distill.errors import InputError
+
+# Batches that are ready before they are asked for.
+_AHEAD = 4
+_TYPES = {'images': tf.uint8, 'labels': tf.int32, 'mask': tf.bool}
+_Place, _Made = TypeVar('_Place'), TypeVar('_Made')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +74,6 @@ def foreign_to(dataset: ImageDataset, foreign: ImageDataset) -> ImageSet:
 
 def distributed_batches(
     sets: Sequence[ImageSet],
-    image_shape: Sequence[int],
     global_batch_size: int,
     strategy: tf.distribute.Strategy,
 ) -> Iterator[Any]:
@@ -82,7 +87,6 @@ def distributed_batches(
 
   Args:
     sets: Images of one shape.
-    image_shape: H, W, C.
     global_batch_size: Over all replicas, which divide it.
     strategy: The devices.
 
@@ -92,32 +96,55 @@ def distributed_batches(
   replicas = _local_replicas(strategy)
   size = global_batch_size // strategy.num_replicas_in_sync
 
-  def generate() -> Iterator[tuple[dict[str, np.ndarray], ...]]:
-    for images in sets:
-      for start in range(0, len(images), global_batch_size):
-        # A worker's replicas are neighbours: their rows are read at once.
-        rows = _rows(images, start + replicas[0] * size, len(replicas) * size)
-        yield tuple(
-            {name: value[i * size : (i + 1) * size]
-             for name, value in rows.items()}
-            for i in range(len(replicas))
-        )
+  def make(place: tuple[ImageSet, int]) -> dict[str, np.ndarray]:
+    images, start = place
+    # A worker's replicas are neighbours: their rows are read at once.
+    return _rows(images, start + replicas[0] * size, len(replicas) * size)
 
-  signature = {
-      'images': tf.TensorSpec([size, *image_shape], tf.uint8),
-      'labels': tf.TensorSpec([size], tf.int32),
-      'mask': tf.TensorSpec([size], tf.bool),
-  }
-  batches = tf.data.Dataset.from_generator(
-      generate, output_signature=(signature,) * len(replicas)
-  ).prefetch(4).with_options(data_replicas.options())
-
-  for batch in batches:
-    parts = iter(batch)
+  places = (
+      (images, start) for images in sets
+      for start in range(0, len(images), global_batch_size)
+  )
+  for rows in _made_ahead(make, places):
+    parts = iter([
+        _part(rows, number * size, size) for number in range(len(replicas))
+    ])
     yield strategy.experimental_distribute_values_from_function(
         # It is called for one local replica after the other, here and now.
         lambda _: next(parts)  # pylint: disable=cell-var-from-loop
     )
+
+
+def _made_ahead(
+    make: Callable[[_Place], _Made], places: Iterable[_Place]
+) -> Iterator[_Made]:
+  """Maps places in order, in a thread that is some of them ahead.
+
+  A `tf.data.Dataset` of Python code would do, too, but for signals: an iterator
+  that goes with the process waits for its thread, and that for Python.
+  """
+  pool = futures.ThreadPoolExecutor(1)
+  waiting = collections.deque()
+  try:
+    for place in places:
+      waiting.append(pool.submit(make, place))
+      if len(waiting) > _AHEAD:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _part(
+    rows: Mapping[str, np.ndarray], start: int, size: int
+) -> dict[str, tf.Tensor]:
+  """Returns one replica's rows, in the memory of its host."""
+  with tf.device('CPU'):
+    return {
+        name: tf.constant(rows[name][start : start + size], dtype)
+        for name, dtype in _TYPES.items()
+    }
 
 
 def _local_replicas(strategy: tf.distribute.Strategy) -> list[int]:
