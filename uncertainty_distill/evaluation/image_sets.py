@@ -96,19 +96,20 @@ def distributed_batches(
   replicas = _local_replicas(strategy)
   size = global_batch_size // strategy.num_replicas_in_sync
 
-  def make(place: tuple[ImageSet, int]) -> dict[str, np.ndarray]:
+  def make(place: tuple[ImageSet, int]) -> list[dict[str, tf.Tensor]]:
     images, start = place
     # A worker's replicas are neighbours: their rows are read at once.
-    return _rows(images, start + replicas[0] * size, len(replicas) * size)
+    rows = _rows(images, start + replicas[0] * size, len(replicas) * size)
+    return [
+        _part(rows, number * size, size) for number in range(len(replicas))
+    ]
 
   places = (
       (images, start) for images in sets
       for start in range(0, len(images), global_batch_size)
   )
-  for rows in _made_ahead(make, places):
-    parts = iter([
-        _part(rows, number * size, size) for number in range(len(replicas))
-    ])
+  for batch in _made_ahead(make, places):
+    parts = iter(batch)
     yield strategy.experimental_distribute_values_from_function(
         # It is called for one local replica after the other, here and now.
         lambda _: next(parts)  # pylint: disable=cell-var-from-loop
