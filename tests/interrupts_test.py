@@ -14,6 +14,7 @@ def send(number=signal.SIGTERM):
   os.kill(os.getpid(), number)
   time.sleep(0)
 
+begin = interrupts.begun().__enter__
 interrupts.install()
 """
 _STOPPED = 'terminated: the same command goes on where this stopped'
@@ -37,8 +38,7 @@ def test_at_the_start_there_is_nothing_to_save(name, code, word):
 
 def test_the_first_signal_is_an_exception_the_second_the_end():
   code, said, error = _run("""
-      begun = interrupts.begun()
-      begun.__enter__()
+      begin()
       try:
         send()
       except KeyboardInterrupt as stopped:
@@ -52,8 +52,7 @@ def test_the_first_signal_is_an_exception_the_second_the_end():
 
 def test_what_is_held_comes_to_its_end():
   code, said, _ = _run("""
-      begun = interrupts.begun()
-      begun.__enter__()
+      begin()
       try:
         with interrupts.held():
           with interrupts.held():
@@ -102,8 +101,7 @@ def test_what_is_held_comes_to_its_end():
 ])
 def test_where_an_exception_cannot_be_raised(collect):
   ended = _run(f"""
-      begun = interrupts.begun()
-      begun.__enter__()
+      begin()
       try:
         exec({textwrap.dedent(collect)!r})
         time.sleep(10)
@@ -127,8 +125,7 @@ def test_other_exceptions_there_are_printed():
 
 def test_a_lost_signal_is_found():
   _, said, error = _run("""
-      begun = interrupts.begun()
-      begun.__enter__()
+      begin()
       try:
         send()
       except BaseException:
@@ -163,8 +160,7 @@ def test_a_signal_that_the_shell_has_ignored_stays_ignored():
 def test_processes_that_are_started_blocked_get_no_signals():
   _, said, _ = _run("""
       import subprocess
-      begun = interrupts.begun()
-      begun.__enter__()
+      begin()
       child = (
           'import os, signal; os.kill(os.getpid(), signal.SIGTERM);'
           'os.kill(os.getpid(), signal.SIGINT); print("child lives")'

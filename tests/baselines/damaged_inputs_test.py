@@ -121,46 +121,40 @@ def _datasets(tmp):
 
 
 def _calls(student, places):
-  """Returns what must be said of each unfit file, and the calls."""
-  # Commands run side by side, and each holds its folder.
-  tmp, new = places['tmp'], f'--output_dir={places["new"]}_'
-  wanted, calls = {}, {}
+  """Returns what must be said of each unfit file, and the call."""
+  tmp, new, calls = places['tmp'], f'--output_dir={places["new"]}', {}
   for name, words in _runs(student, tmp).items():
-    wanted[name] = words
-    calls[name] = ['evaluate', f'--run={tmp / name}', new + name]
+    calls[name] = words, ['evaluate', f'--run={tmp / name}', new]
   for name in _saved_models(student, tmp):
-    wanted[name] = wanted[f'{name} as a teacher'] = str(tmp / name)
-    calls[name] = ['predict', f'--model={tmp / name}', 'a.png']
-    calls[f'{name} as a teacher'] = _distil(places, tmp / name)
+    path = str(tmp / name)
+    calls[name] = path, ['predict', f'--model={path}', 'a.png']
+    calls[f'{name} as a teacher'] = path, _distil(places, path)
   for name in _predictions(tmp):
-    wanted[name] = f'{name}.npz'
-    calls[name] = _distil(places, tmp / f'{name}.npz')
+    file = f'{name}.npz'
+    calls[name] = file, _distil(places, tmp / file)
   for name, words in _corrupted_folders(tmp).items():
-    wanted[name] = words
-    calls[name] = [
-        'evaluate', f'--run={student}', new + name,
+    calls[name] = words, [
+        'evaluate', f'--run={student}', new,
         '--params_override=evaluation.corruptions=[contrast],'
         f'evaluation.source={tmp / name},'
         'task.validation_data.num_examples=1000',
     ]
   for name in _datasets(tmp):
-    wanted[name] = f'{name}.npz'
-    calls[name] = ['make_corrupted', f'--dataset={tmp / name}.npz', new + name]
-  wanted['strangers'] = 'was not made by this command'
-  calls['strangers'] = [
+    file = f'{name}.npz'
+    calls[name] = file, ['make_corrupted', f'--dataset={tmp / file}', new]
+  calls['strangers'] = 'was not made by this command', [
       'make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'
   ]
-  wanted['cache'] = 'report.md'
-  calls['cache'] = _distil(
+  calls['cache'] = 'report.md', _distil(
       places, places['members'], f'--teacher_cache={student / "report.md"}'
   )
-  return wanted, calls
+  return calls
 
 
 def _distil(places, teacher, *more):
   return [
       'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
-      f'--model_dir={places["new"]}_student', '--objective=knowledge',
+      f'--model_dir={places["new"]}', '--objective=knowledge',
       '--mode=train',
       # Without augmentation, of which stored predictions could say nothing.
       f'--params_override={places["short"]},task.train_data.crop_padding=0,'
@@ -171,10 +165,7 @@ def _distil(places, teacher, *more):
 @pytest.fixture(scope='module')
 def said(student, places):
   """From each unfit file to what must be said of it, and what was."""
-  wanted, calls = _calls(student[0], places)
-  return {
-      name: (words, running.run(*calls[name])) for name, words in wanted.items()
-  }
+  return running.run_mistakes(_calls(student[0], places))
 
 
 def test_each_unfit_file_is_named_in_one_line(said):

@@ -166,10 +166,7 @@ def wanted_and_said(places):
     path = places['tmp'] / f'study_{number}.yaml'
     path.write_text(content)
     calls[path.name] = words, [*study, f'--study={path}']
-  return {
-      name: (words, running.run(*call))
-      for name, (words, call) in calls.items()
-  }
+  return running.run_mistakes(calls)
 
 
 def test_each_mistake_is_one_line_that_names_it(wanted_and_said):

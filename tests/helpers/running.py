@@ -83,12 +83,23 @@ def imported_after(code):
   return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+def run_mistakes(calls):
+  """Runs commands that are to fail.
+
+  Args:
+    calls: From any key to the words that must be said, and the words of `run`.
+
+  Returns:
+    From each key to the words that must be said, and what `run` returned.
+  """
+  return {key: (wanted, run(*words)) for key, (wanted, words) in calls.items()}
+
+
 def check_mistakes(wanted_and_said):
   """Asserts that commands failed as they do for a user's mistakes.
 
   Args:
-    wanted_and_said: From any key to the words that must be said, and what `run`
-      returned.
+    wanted_and_said: What `run_mistakes` returned.
   """
   wrong = {
       key: (wanted, done)
