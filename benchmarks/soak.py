@@ -84,7 +84,7 @@ def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
       time.sleep(min(60, _MINUTES.value * 6))
     code = training.wait()
   minutes = (time.monotonic() - begin) / 60
-  last = ' '.join(said.read_text().split('\n')[-2:]).strip()
+  last = ''.join(said.read_text().splitlines()[-1:])
   print(f'Training ended after {minutes:.1f} minutes with exit code {code}: '
         f'{last}\n')
   return seen, code == 128 + signal.SIGTERM
