@@ -1,5 +1,7 @@
 # make quickstart  trains, distils, evaluates, reports and exports on digits
 # make test        runs the tests
+# make lint        checks the format and the style of the code (ruff)
+# make format      brings the code into that format
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
 # make audit       looks for known vulnerabilities of the pinned dependencies
 # make chaos       kills training, studies and the rest at random moments, and
@@ -20,7 +22,7 @@ INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test benchmark audit chaos tour clean
+.PHONY: quickstart test lint format benchmark audit chaos tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -29,6 +31,14 @@ quickstart: $(INSTALLED)
 # In two processes, since much of a test is the start of a command.
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope --no-loadscope-reorder
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py

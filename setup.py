@@ -7,74 +7,83 @@ versions that it was tested with.
 import setuptools
 
 _REQUIRES = [
-    'absl-py>=1.4,<3',
-    'edward2==0.0.2',
-    # TensorFlow Datasets 4.9.10 imports it without declaring it.
-    'importlib_resources>=6',
-    'markdown-it-py>=3,<5',
-    'matplotlib>=3.8,<4',
-    'numpy>=1.26,<3',
-    'opencv-python-headless>=4.9',
-    'pillow>=10',
-    'PyYAML>=6,<7',
-    'scikit-learn>=1.4,<2',
-    'scipy>=1.12,<2',
-    # TensorBoard 2.20 and TensorFlow Hub 0.16 import pkg_resources, which
-    # setuptools 82 no longer has, and TensorFlow Probability 0.25 distutils,
-    # which Python 3.12 has from setuptools alone. 70.1 first builds wheels.
-    'setuptools>=70.1,<82',
-    'tensorboard==2.20.*',
-    'tensorflow==2.20.*',
-    'tensorflow-datasets>=4.9.10,<5',
-    # Or Python 3.10 may get one of 2019, the last without a limit on protobuf.
-    'tensorflow-metadata>=1.17',
-    'tensorflow-probability==0.25.*',
-    'tf-keras==2.20.*',
-    'tf-models-official==2.20.*',
-    'tqdm>=4.66,<5',
+  'absl-py>=1.4,<3',
+  'edward2==0.0.2',
+  'etils[epath]>=1.13,<2',
+  'filelock>=3.16,<5',
+  # TensorFlow Datasets 4.9.10 imports it without declaring it.
+  'importlib_resources>=6',
+  'jinja2>=3.1,<4',
+  'lazy_loader>=0.4,<1',
+  'markdown-it-py>=3,<5',
+  'matplotlib>=3.8,<4',
+  'numpy>=1.26,<3',
+  'opencv-python-headless>=4.9',
+  'pillow>=10',
+  'PyYAML>=6,<7',
+  'scikit-learn>=1.4,<2',
+  'scipy>=1.12,<2',
+  # TensorBoard 2.20 and TensorFlow Hub 0.16 import pkg_resources, which
+  # setuptools 82 no longer has, and TensorFlow Probability 0.25 distutils,
+  # which Python 3.12 has from setuptools alone. 70.1 first builds wheels.
+  'setuptools>=70.1,<82',
+  'tensorboard==2.20.*',
+  'tensorflow==2.20.*',
+  'tensorflow-datasets>=4.9.10,<5',
+  # Or Python 3.10 may get one of 2019, the last without a limit on protobuf.
+  'tensorflow-metadata>=1.17',
+  'tensorflow-probability==0.25.*',
+  'tf-keras==2.20.*',
+  'tf-models-official==2.20.*',
+  'tqdm>=4.66,<5',
 ]
 
 # Later ones lack functions that TensorFlow 2.20 compiles for TPUs with. There
 # are wheels for Linux on x86-64 alone.
 _LIBTPU = (
-    'libtpu>=0.0.14,<0.0.21; '
-    'sys_platform == "linux" and platform_machine == "x86_64"'
+  'libtpu>=0.0.14,<0.0.21; '
+  'sys_platform == "linux" and platform_machine == "x86_64"'
 )
 
 _EXTRAS = {
-    # Compiles for TPUs where there is none. JAX 0.7 needs Python 3.11; later
-    # ones need a later libtpu than the extra `tpu` can take.
-    'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
-    'gpu': ['tensorflow[and-cuda]==2.20.*'],
-    # The last three execute docs/tour.ipynb, as Jupyter does.
-    'test': [
-        'hypothesis>=6.100,<7', 'pytest>=8,<10', 'pytest-xdist>=3.6,<4',
-        'ipykernel>=6.29,<8', 'nbclient>=0.10,<1', 'nbformat>=5.10,<6',
-    ],
-    # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
-    # there, so it must be installed once more, by itself (see the README).
-    'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
+  # Compiles for TPUs where there is none. JAX 0.7 needs Python 3.11; later
+  # ones need a later libtpu than the extra `tpu` can take.
+  'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
+  'gpu': ['tensorflow[and-cuda]==2.20.*'],
+  # ipykernel, nbclient and nbformat execute docs/tour.ipynb, as Jupyter does.
+  'test': [
+    'hypothesis>=6.100,<7',
+    'pytest>=8,<10',
+    'pytest-xdist>=3.6,<4',
+    'ipykernel>=6.29,<8',
+    'nbclient>=0.10,<1',
+    'nbformat>=5.10,<6',
+    'ruff==0.17.*',
+  ],
+  # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
+  # there, so it must be installed once more, by itself (see the README).
+  'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 
 setuptools.setup(
-    name='uncertainty_distill',
-    version='0.1.0',
-    description='Distils deep ensembles into BatchEnsembles, with uncertainty',
-    license='Apache-2.0',
-    python_requires='>=3.10,<3.13',
-    packages=[
-        *setuptools.find_packages(include=['uncertainty_distill*']),
-        'uncertainty_distill.baselines',
-        'uncertainty_distill.baselines.cifar',
-    ],
-    package_dir={
-        'uncertainty_distill.baselines': 'baselines',
-        'uncertainty_distill.baselines.cifar': 'baselines/cifar',
-    },
-    package_data={
-        'uncertainty_distill': ['__init__.pyi', 'py.typed'],
-        'uncertainty_distill.evaluation': ['paper_tables.json'],
-    },
-    install_requires=_REQUIRES,
-    extras_require=_EXTRAS,
+  name='uncertainty_distill',
+  version='0.1.0',
+  description='Distils deep ensembles into BatchEnsembles, with uncertainty',
+  license='Apache-2.0',
+  python_requires='>=3.10,<3.13',
+  packages=[
+    *setuptools.find_packages(include=['uncertainty_distill*']),
+    'uncertainty_distill.baselines',
+    'uncertainty_distill.baselines.cifar',
+  ],
+  package_dir={
+    'uncertainty_distill.baselines': 'baselines',
+    'uncertainty_distill.baselines.cifar': 'baselines/cifar',
+  },
+  package_data={
+    'uncertainty_distill': ['__init__.pyi', 'py.typed'],
+    'uncertainty_distill.evaluation': ['paper_tables.json'],
+  },
+  install_requires=_REQUIRES,
+  extras_require=_EXTRAS,
 )

@@ -14,36 +14,33 @@ Prints Markdown; exits with 1 if something differs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
 import pathlib
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
 import chaos_campaign
 import chaos_jobs
-# pylint: enable=g-import-not-at-top
+from absl import app, flags
 
 _JOBS = flags.DEFINE_list('jobs', list(chaos_jobs.JOBS), 'Which of them.')
 _KILLS = flags.DEFINE_integer('kills', 10, 'Of each job.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
 _FOLDER = flags.DEFINE_string(
-    'folder', None, 'A new folder to keep. By default a temporary one.'
+  'folder', None, 'A new folder to keep. By default a temporary one.'
 )
 
 
 def _resumed_from(kill: chaos_campaign.Kill) -> str:
   """Says what a command found when it was started again."""
   found = [
-      f'{os.path.basename(run) or "run"} at step {step}'
-      for run, step in kill.finished.checkpoints.items()
+    f'{os.path.basename(run) or "run"} at step {step}'
+    for run, step in kill.finished.checkpoints.items()
   ]
   if kill.finished.num_arrays:
     found.append(f'{kill.finished.num_arrays} arrays')
@@ -60,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     root = pathlib.Path(_FOLDER.value or temporary).resolve()
     for name in _JOBS.value:
       kills, wrong = chaos_campaign.campaign(
-          name, chaos_jobs.JOBS[name], root, _KILLS.value, _SEED.value
+        name, chaos_jobs.JOBS[name], root, _KILLS.value, _SEED.value
       )
       for kill in kills:
         # What the log says has the bars that part a table's columns.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import pathlib
 import random
@@ -11,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import chaos_equality
 import chaos_jobs
@@ -36,8 +36,10 @@ def start(words: Sequence[str], folder: pathlib.Path) -> subprocess.Popen:
   """Starts a command in a folder; what it says goes to `said.txt` there."""
   with open(folder / 'said.txt', 'ab') as said:
     return subprocess.Popen(
-        [sys.executable, _COMMANDS / words[0], *words[1:]], cwd=folder,
-        stdout=said, stderr=said,
+      [sys.executable, _COMMANDS / words[0], *words[1:]],
+      cwd=folder,
+      stdout=said,
+      stderr=said,
     )
 
 
@@ -53,9 +55,9 @@ def _check(code: int, words: Sequence[str], folder: pathlib.Path) -> None:
 
 
 def disturb(
-    job: chaos_jobs.Job,
-    folder: pathlib.Path,
-    moments: Sequence[tuple[int, float]],
+  job: chaos_jobs.Job,
+  folder: pathlib.Path,
+  moments: Sequence[tuple[int, float]],
 ) -> list[Kill]:
   """Runs a job and kills it at each of the moments, then lets it end.
 
@@ -90,7 +92,7 @@ def disturb(
 
 
 def moments(
-    rng: random.Random, number: int, kills: int
+  rng: random.Random, number: int, kills: int
 ) -> list[tuple[int, float]]:
   """Draws when to kill a job.
 
@@ -102,12 +104,12 @@ def moments(
   progress = sorted(rng.randrange(number) for _ in range(kills))
   # The first is for the start, which takes some seconds.
   return [(0, rng.uniform(0, 8))] + [
-      (marks, rng.uniform(0, 1)) for marks in progress[1:]
+    (marks, rng.uniform(0, 1)) for marks in progress[1:]
   ]
 
 
 def campaign(
-    name: str, job: chaos_jobs.Job, root: pathlib.Path, kills: int, seed: int
+  name: str, job: chaos_jobs.Job, root: pathlib.Path, kills: int, seed: int
 ) -> tuple[list[Kill], list[str]]:
   """Runs a job undisturbed and disturbed.
 

@@ -6,15 +6,15 @@ import os
 import pathlib
 import re
 
+from uncertainty_distill import archives, evaluation
+
 import numpy as np
 import tensorflow as tf
-from uncertainty_distill import archives
-from uncertainty_distill import evaluation
 
 # They differ in their times, or are pieces of what is compared otherwise.
 _NOT_BY_BYTES = re.compile(
-    r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
-    r'|fingerprint\.pb|variables\..*|\.lock'
+  r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
+  r'|fingerprint\.pb|variables\..*|\.lock'
 )
 _TRAINED = re.compile(r'train \| step: +(\d+) \| steps')
 
@@ -22,9 +22,9 @@ _TRAINED = re.compile(r'train \| step: +(\d+) \| steps')
 def files_of(folder: pathlib.Path) -> list[str]:
   """Returns the files below a folder, but for TensorBoard's event files."""
   return sorted(
-      path.relative_to(folder).as_posix()
-      for path in folder.rglob('*')
-      if path.is_file() and 'tfevents' not in path.name
+    path.relative_to(folder).as_posix()
+    for path in folder.rglob('*')
+    if path.is_file() and 'tfevents' not in path.name
   )
 
 
@@ -73,12 +73,12 @@ def _same_tensors(one: str, two: str) -> bool:
 
 
 def _same_values(
-    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
+  ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
 ) -> bool:
   return ours.keys() == theirs.keys() and all(
-      value.dtype == theirs[name].dtype
-      and value.tobytes() == theirs[name].tobytes()
-      for name, value in ours.items()
+    value.dtype == theirs[name].dtype
+    and value.tobytes() == theirs[name].tobytes()
+    for name, value in ours.items()
   )
 
 
@@ -86,9 +86,9 @@ def _tensors(prefix: str) -> dict[str, np.ndarray]:
   """Returns all that a checkpoint holds, but the count of checkpoints."""
   reader = tf.train.load_checkpoint(prefix)
   return {
-      name: np.asarray(reader.get_tensor(name))
-      for name in reader.get_variable_to_shape_map()
-      if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
   }
 
 
@@ -96,17 +96,21 @@ def _different_curves(one: pathlib.Path, two: pathlib.Path) -> list[str]:
   """Compares the scalars that TensorBoard shows."""
   found = []
   folders = {
-      path.parent.relative_to(folder).as_posix()
-      for folder in (one, two) for path in folder.rglob('*tfevents*')
+    path.parent.relative_to(folder).as_posix()
+    for folder in (one, two)
+    for path in folder.rglob('*tfevents*')
   }
   for name in sorted(folders):
     curves = []
     for folder in one, two:
       scalars = evaluation.read_scalars(str(folder / name))
-      curves.append({
-          tag: points for tag, points in scalars.items()
+      curves.append(
+        {
+          tag: points
+          for tag, points in scalars.items()
           if not tag.endswith('_per_second')
-      })
+        }
+      )
     if curves[0] != curves[1]:
       found.append(f'{name}: the curves differ')
   return found
@@ -129,8 +133,9 @@ class Finished:
     for name in files_of(folder):
       path = folder / name
       if path.name == 'checkpoint':
-        match = re.search(r'^model_checkpoint_path: "ckpt-(\d+)"',
-                          path.read_text(), re.M)
+        match = re.search(
+          r'^model_checkpoint_path: "ckpt-(\d+)"', path.read_text(), re.M
+        )
         self.checkpoints[os.path.dirname(name)] = int(match.group(1))
       elif path.name == 'train.log':
         self._logged[name] = path.stat().st_size
@@ -151,7 +156,7 @@ class Finished:
         found.append(f'{name} was written twice')
     for run, step in self.checkpoints.items():
       name = os.path.join(run, 'train.log')
-      log = (self._folder / name).read_bytes()[self._logged.get(name, 0):]
+      log = (self._folder / name).read_bytes()[self._logged.get(name, 0) :]
       steps = map(int, _TRAINED.findall(log.decode()))
       repeated = [number for number in steps if number <= step]
       if repeated:

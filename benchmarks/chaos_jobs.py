@@ -33,18 +33,18 @@ export: head_student
 """
 _DIGITS = '--experiment=digits_wrn10_1'
 _SHORT = {
-    'trainer.epochs': 2,
-    'teacher.epochs': 4,
-    'teacher.ensemble_size': 2,
-    'task.model.ensemble_size': 2,
-    'task.train_data.num_examples': 256,
-    'trainer.steps_per_loop': 2,
-    'trainer.checkpoint_interval': 4,
-    'trainer.validation_interval': 5,
-    'task.validation_data.num_examples': 70,
-    'task.validation_data.global_batch_size': 35,
-    'evaluation.corruptions': '[contrast]',
-    'evaluation.severities': '[5]',
+  'trainer.epochs': 2,
+  'teacher.epochs': 4,
+  'teacher.ensemble_size': 2,
+  'task.model.ensemble_size': 2,
+  'task.train_data.num_examples': 256,
+  'trainer.steps_per_loop': 2,
+  'trainer.checkpoint_interval': 4,
+  'trainer.validation_interval': 5,
+  'task.validation_data.num_examples': 70,
+  'task.validation_data.global_batch_size': 35,
+  'evaluation.corruptions': '[contrast]',
+  'evaluation.severities': '[5]',
 }
 _LOGGED = re.compile(r'(?:train|eval) \| step: +\d+')
 
@@ -69,32 +69,64 @@ def _short(**changes: float) -> str:
   """Returns the flag that makes an experiment short; `__` stands for a dot."""
   changed = {key.replace('__', '.'): value for key, value in changes.items()}
   return '--params_override=' + ','.join(
-      f'{key}={value}' for key, value in {**_SHORT, **changed}.items()
+    f'{key}={value}' for key, value in {**_SHORT, **changed}.items()
   )
 
 
 JOBS = {
-    'trainer': Job((
-        'train.py', _DIGITS, '--model_dir=out', '--ensemble_size=1',
-        _short(teacher__epochs=10),
-    )),
-    'teacher': Job((
-        'distill.py', _DIGITS, '--model_dir=out', '--objective=head', _short(),
-    ), killed_in='teacher/'),
-    'teacher_cache': Job((
-        'distill.py', _DIGITS, '--model_dir=out', '--teacher=before',
-        '--teacher_cache=out/cache', '--mode=train',
-        _short(trainer__epochs=16, task__validation_data__global_batch_size=7),
-    ), killed_in='cache/', before=(
-        'train.py', _DIGITS, '--model_dir=before', '--ensemble_size=2',
-        '--mode=train', _short(trainer__epochs=1),
-    )),
-    'make_corrupted': Job((
-        'make_corrupted.py', '--dataset=digits', '--output_dir=out',
-    )),
-    'reproduce': Job((
-        'reproduce.py', '--study=study.yaml', '--output_dir=out',
-    )),
+  'trainer': Job(
+    (
+      'train.py',
+      _DIGITS,
+      '--model_dir=out',
+      '--ensemble_size=1',
+      _short(teacher__epochs=10),
+    )
+  ),
+  'teacher': Job(
+    (
+      'distill.py',
+      _DIGITS,
+      '--model_dir=out',
+      '--objective=head',
+      _short(),
+    ),
+    killed_in='teacher/',
+  ),
+  'teacher_cache': Job(
+    (
+      'distill.py',
+      _DIGITS,
+      '--model_dir=out',
+      '--teacher=before',
+      '--teacher_cache=out/cache',
+      '--mode=train',
+      _short(trainer__epochs=16, task__validation_data__global_batch_size=7),
+    ),
+    killed_in='cache/',
+    before=(
+      'train.py',
+      _DIGITS,
+      '--model_dir=before',
+      '--ensemble_size=2',
+      '--mode=train',
+      _short(trainer__epochs=1),
+    ),
+  ),
+  'make_corrupted': Job(
+    (
+      'make_corrupted.py',
+      '--dataset=digits',
+      '--output_dir=out',
+    )
+  ),
+  'reproduce': Job(
+    (
+      'reproduce.py',
+      '--study=study.yaml',
+      '--output_dir=out',
+    )
+  ),
 }
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import time
 
+from uncertainty_distill.data import corruptions
+
 import cv2
 import numpy as np
-from uncertainty_distill.data import corruptions
 
 _TEST_SET = 10_000
 
@@ -35,15 +36,17 @@ def main() -> None:
   # Smooth, as photographs are: JPEG takes longer for noise.
   rng = np.random.default_rng(0)
   coarse = rng.integers(0, 256, (arguments.images, 8, 8, 3), dtype=np.uint8)
-  images = np.stack([
+  images = np.stack(
+    [
       cv2.resize(image, (32, 32), interpolation=cv2.INTER_CUBIC)
       for image in coarse
-  ])
+    ]
+  )
   print(f'{"corruption":20s} images/s, severities 1 to 5           all')
   total = 0.0
   for kind in corruptions.Corruption:
     seconds = [
-        seconds_per_image(images, shift) for shift in corruptions.shifts([kind])
+      seconds_per_image(images, shift) for shift in corruptions.shifts([kind])
     ]
     rates = ' '.join(f'{1 / s:7.0f}' for s in seconds)
     print(f'{kind.value:20s} {rates} {1 / np.mean(seconds):7.0f}', flush=True)

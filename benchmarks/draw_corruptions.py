@@ -1,18 +1,17 @@
 """Draws a CIFAR-10 test image under all corruptions and severities.
 
-  python benchmarks/draw_corruptions.py --output=docs/corruptions.png
+python benchmarks/draw_corruptions.py --output=docs/corruptions.png
 """
 
 from __future__ import annotations
 
 import argparse
 
-import numpy as np
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFont
 from uncertainty_distill import data
 from uncertainty_distill.data import corruptions
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 _SCALE = 2
 _GAP = 2
@@ -33,7 +32,7 @@ def draw(image: np.ndarray, example: int) -> Image.Image:
   rows = -(-len(kinds) // _COLUMNS)
   block = _LABEL_WIDTH + width * len(corruptions.SEVERITIES)
   canvas = Image.new(
-      'RGB', (_COLUMNS * block, _HEADER_HEIGHT + rows * height), 'white'
+    'RGB', (_COLUMNS * block, _HEADER_HEIGHT + rows * height), 'white'
   )
   pen = ImageDraw.Draw(canvas)
   font = ImageFont.load_default(size=14)
@@ -46,10 +45,10 @@ def draw(image: np.ndarray, example: int) -> Image.Image:
     shifts = corruptions.shifts([kind]) if kind else [corruptions.CLEAN]
     for column, shift in enumerate(shifts):
       result = corruptions.corrupt(
-          image[np.newaxis], shift, indices=np.array([example])
+        image[np.newaxis], shift, indices=np.array([example])
       )
       tile = Image.fromarray(result[0]).resize(
-          (width - _GAP, height - _GAP), Image.Resampling.NEAREST
+        (width - _GAP, height - _GAP), Image.Resampling.NEAREST
       )
       canvas.paste(tile, (left + column * width, top))
   for start in range(0, _COLUMNS * block, block):
@@ -70,7 +69,7 @@ def main() -> None:
   picture = draw(dataset.images[arguments.example], arguments.example)
   # 256 colours are enough for one image, and a third of the bytes.
   picture.quantize(256, dither=Image.Dither.NONE).save(
-      arguments.output, optimize=True
+    arguments.output, optimize=True
   )
 
 

@@ -8,23 +8,18 @@ in memory already; nothing is scored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
+from uncertainty_distill import data, evaluation, modeling
+from uncertainty_distill.data import corrupted_sets, corruptions
+
 import numpy as np
-import turns
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import modeling
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
 import tensorflow as tf
-# pylint: enable=g-import-not-at-top
+import turns
+from absl import app, flags
 
 _MODELS = flags.DEFINE_integer('models', 4, 'Models to evaluate together.')
 _DEPTH = flags.DEFINE_integer('depth', 10, 'Of each Wide ResNet.')
@@ -34,7 +29,7 @@ _SIZE = flags.DEFINE_integer('size', 32, 'Side of the images in pixels.')
 _EXAMPLES = flags.DEFINE_integer('examples', 2000, 'In each set of images.')
 _BATCH = flags.DEFINE_integer('batch', 500, 'Examples in a step.')
 _CORRUPTIONS = flags.DEFINE_list(
-    'corruptions', ['contrast', 'brightness'], 'Their names, or all.'
+  'corruptions', ['contrast', 'brightness'], 'Their names, or all.'
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns that each contestant takes.')
 
@@ -45,9 +40,9 @@ class _Stored(corrupted_sets.CorruptedSet):
   """Corrupted images that are in memory."""
 
   def __init__(
-      self,
-      dataset: data.ImageDataset,
-      images: dict[corruptions.Shift, np.ndarray],
+    self,
+    dataset: data.ImageDataset,
+    images: dict[corruptions.Shift, np.ndarray],
   ):
     super().__init__(dataset, 'in memory')
     self._images = images
@@ -62,23 +57,28 @@ def _dataset() -> data.ImageDataset:
   shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
   images = np.cumsum(rng.integers(-9, 10, shape), axis=1) + 128
   return data.ImageDataset(
-      data.dataset_spec('cifar10'),
-      np.clip(images, 0, 255).astype(np.uint8),
-      rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
+    data.dataset_spec('cifar10'),
+    np.clip(images, 0, 255).astype(np.uint8),
+    rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
   )
 
 
 def _candidates() -> list[evaluation.Candidate]:
   return [
-      evaluation.Candidate(
-          f'model {index}', index,
-          modeling.build_model(
-              image_shape=[_SIZE.value, _SIZE.value, 3], num_classes=10,
-              depth=_DEPTH.value, width=_WIDTH.value, mean=[0.5], stddev=[0.25],
-              ensemble_size=_MEMBERS.value,
-          ),
-      )
-      for index in range(_MODELS.value)
+    evaluation.Candidate(
+      f'model {index}',
+      index,
+      modeling.build_model(
+        image_shape=[_SIZE.value, _SIZE.value, 3],
+        num_classes=10,
+        depth=_DEPTH.value,
+        width=_WIDTH.value,
+        mean=[0.5],
+        stddev=[0.25],
+        ensemble_size=_MEMBERS.value,
+      ),
+    )
+    for index in range(_MODELS.value)
   ]
 
 
@@ -93,7 +93,7 @@ def _forward(candidates, batches) -> Callable[[], None]:
     for images in batches:
       logits = step(images)
     # One read at the end: a device may be behind its caller.
-    [x.numpy() for x in logits]  # pylint: disable=expression-not-assigned
+    [x.numpy() for x in logits]
 
   return run
 
@@ -102,27 +102,28 @@ def _contestants() -> dict[str, Callable[[], None]]:
   """Returns what takes turns."""
   dataset, candidates = _dataset(), _candidates()
   kinds = (
-      list(corruptions.Corruption) if _CORRUPTIONS.value == ['all']
-      else [corruptions.Corruption.parse(name) for name in _CORRUPTIONS.value]
+    list(corruptions.Corruption)
+    if _CORRUPTIONS.value == ['all']
+    else [corruptions.Corruption.parse(name) for name in _CORRUPTIONS.value]
   )
   shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
   images = {
-      shift: corruptions.corrupt(dataset.images, shift) for shift in shifts
+    shift: corruptions.corrupt(dataset.images, shift) for shift in shifts
   }
   batches = [
-      tf.constant(array[start : start + _BATCH.value])
-      for array in images.values()
-      for start in range(0, _EXAMPLES.value, _BATCH.value)
+    tf.constant(array[start : start + _BATCH.value])
+    for array in images.values()
+    for start in range(0, _EXAMPLES.value, _BATCH.value)
   ]
   evaluator = evaluation.Evaluator(candidates, _BATCH.value)
   return {
-      _FORWARD: _forward(candidates, batches),
-      'evaluation, images in memory': lambda: evaluator.run(
-          dataset, shifts, _Stored(dataset, images)
-      ),
-      'evaluation, images made on the fly': lambda: evaluator.run(
-          dataset, shifts
-      ),
+    _FORWARD: _forward(candidates, batches),
+    'evaluation, images in memory': lambda: evaluator.run(
+      dataset, shifts, _Stored(dataset, images)
+    ),
+    'evaluation, images made on the fly': lambda: evaluator.run(
+      dataset, shifts
+    ),
   }
 
 
@@ -131,8 +132,8 @@ def main(argv):
   contestants = _contestants()
   times = turns.take_turns(contestants, _ROUNDS.value)
   turns.print_table(
-      ['', 'ms', 'ratio'],
-      [[name, *turns.cells(times, name, _FORWARD)] for name in contestants],
+    ['', 'ms', 'ratio'],
+    [[name, *turns.cells(times, name, _FORWARD)] for name in contestants],
   )
 
 

@@ -7,22 +7,19 @@ The alternative is the common one: a map over single images, then a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 import functools
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
+from uncertainty_distill import data, teachers
+
 import numpy as np
-import turns
-from uncertainty_distill import data
-from uncertainty_distill import teachers
 import tensorflow as tf
-# pylint: enable=g-import-not-at-top
+import turns
+from absl import app, flags
 
 _EXAMPLES = flags.DEFINE_integer('examples', 50000, 'In the training set.')
 _SIZE = flags.DEFINE_integer('size', 32, 'Side of the images in pixels.')
@@ -40,9 +37,9 @@ def _dataset() -> data.ImageDataset:
   rng = np.random.default_rng(0)
   shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
   return data.ImageDataset(
-      data.dataset_spec('cifar10'),
-      rng.integers(0, 256, shape, dtype=np.uint8),
-      rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
+    data.dataset_spec('cifar10'),
+    rng.integers(0, 256, shape, dtype=np.uint8),
+    rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
   )
 
 
@@ -56,12 +53,12 @@ def _one_at_a_time(dataset: data.ImageDataset) -> tf.data.Dataset:
     return tf.image.random_flip_left_right(image), label
 
   return (
-      tf.data.Dataset.from_tensor_slices((dataset.images, dataset.labels))
-      .shuffle(_EXAMPLES.value)
-      .repeat()
-      .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
-      .batch(_BATCH.value, drop_remainder=True)
-      .prefetch(tf.data.AUTOTUNE)
+    tf.data.Dataset.from_tensor_slices((dataset.images, dataset.labels))
+    .shuffle(_EXAMPLES.value)
+    .repeat()
+    .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+    .batch(_BATCH.value, drop_remainder=True)
+    .prefetch(tf.data.AUTOTUNE)
   )
 
 
@@ -86,13 +83,17 @@ def _stored_logits(folder: str) -> teachers.LogitsCache:
 def _contestants(folder: str) -> dict[str, Callable[[], None]]:
   dataset, cache = _dataset(), _stored_logits(folder)
   ours = functools.partial(
-      data.training_batches, dataset, _BATCH.value, seed=0, padding=_PADDING,
-      flip=True,
+    data.training_batches,
+    dataset,
+    _BATCH.value,
+    seed=0,
+    padding=_PADDING,
+    flip=True,
   )
   batches = {
-      _EACH: _one_at_a_time(dataset),
-      _OURS: ours(),
-      _CACHED: ours(views=1, teacher_logits=cache.read),
+    _EACH: _one_at_a_time(dataset),
+    _OURS: ours(),
+    _CACHED: ours(views=1, teacher_logits=cache.read),
   }
   return {name: _taking(iter(each)) for name, each in batches.items()}
 
@@ -103,12 +104,15 @@ def main(argv):
     times = turns.take_turns(_contestants(folder), _ROUNDS.value)
   images = _STEPS.value * _BATCH.value
   turns.print_table(
-      ['Augmentation', 'images/s', 'ratio of times'],
+    ['Augmentation', 'images/s', 'ratio of times'],
+    [
       [
-          [name, turns.spread([images / s for s in times[name]], 0),
-           turns.spread(turns.ratios(times, name, _EACH), 3)]
-          for name in times
-      ],
+        name,
+        turns.spread([images / s for s in times[name]], 0),
+        turns.spread(turns.ratios(times, name, _EACH), 3),
+      ]
+      for name in times
+    ],
   )
 
 

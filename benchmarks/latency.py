@@ -9,22 +9,20 @@ other, and as one graph, which can run two of them at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
-import turns
 from uncertainty_distill import modeling
+
 import tensorflow as tf
 import tf_keras
-# pylint: enable=g-import-not-at-top
+import turns
+from absl import app, flags
 
 _NETWORKS = flags.DEFINE_list(
-    'networks', ['10-1', '16-4'], 'Depth and width of each.'
+  'networks', ['10-1', '16-4'], 'Depth and width of each.'
 )
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each ensemble.')
 _BATCHES = flags.DEFINE_list('batches', ['1', '8', '128'], 'Images at a time.')
@@ -37,8 +35,13 @@ _BATCH_ENSEMBLE = 'BatchEnsemble'
 
 def _build(depth: int, width: int, members: int) -> tf_keras.Model:
   return modeling.build_model(
-      image_shape=[32, 32, 3], num_classes=10, depth=depth, width=width,
-      mean=[0.5], stddev=[0.25], ensemble_size=members,
+    image_shape=[32, 32, 3],
+    num_classes=10,
+    depth=depth,
+    width=width,
+    mean=[0.5],
+    stddev=[0.25],
+    ensemble_size=members,
   )
 
 
@@ -46,8 +49,8 @@ def _served(model: tf_keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns a compiled function to probabilities, for any batch."""
 
   @tf.function(
-      input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.uint8)],
-      autograph=False,
+    input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.uint8)],
+    autograph=False,
   )
   def probs(images):
     return tf.reduce_mean(tf.nn.softmax(model(images, training=False)), 0)
@@ -61,13 +64,13 @@ def _megabytes(*models: tf_keras.Model) -> float:
 
 
 def _measure(
-    functions: dict[str, Callable[[tf.Tensor], tf.Tensor]], batch: int
+  functions: dict[str, Callable[[tf.Tensor], tf.Tensor]], batch: int
 ) -> turns.Times:
   """Times answers to one batch, for about as long as the flag says."""
   images = tf.zeros([batch, 32, 32, 3], tf.uint8)
   contestants = {
-      name: lambda f=function: f(images).numpy()
-      for name, function in functions.items()
+    name: lambda f=function: f(images).numpy()
+    for name, function in functions.items()
   }
   one = turns.take_turns(contestants, 3)
   seconds = sum(min(times) for times in one.values())
@@ -84,32 +87,44 @@ def main(argv):
     singles = [_build(depth, width, 1) for _ in range(_MEMBERS.value)]
     parts = [_served(single) for single in singles]
     functions = {
-        _SEPARATE: lambda images, parts=parts: tf.add_n(
-            [part(images) for part in parts]
-        ) / len(parts),
-        _DEEP: _served(modeling.DeepEnsemble(singles)),
-        _BATCH_ENSEMBLE: _served(students),
+      _SEPARATE: lambda images, parts=parts: (
+        tf.add_n([part(images) for part in parts]) / len(parts)
+      ),
+      _DEEP: _served(modeling.DeepEnsemble(singles)),
+      _BATCH_ENSEMBLE: _served(students),
     }
     for batch in map(int, _BATCHES.value):
       times = _measure(functions, batch)
       for name in functions:
         rate = batch / sorted(times[name])[len(times[name]) // 2]
-        latencies.append([
-            f'WRN-{network}', str(batch), name,
-            *turns.cells(times, name, _SEPARATE), f'{rate:.0f}',
-        ])
+        latencies.append(
+          [
+            f'WRN-{network}',
+            str(batch),
+            name,
+            *turns.cells(times, name, _SEPARATE),
+            f'{rate:.0f}',
+          ]
+        )
     small, large = _megabytes(students), _megabytes(*singles)
-    memory.append([
-        f'WRN-{network}', f'{large:.2f}', f'{small:.2f}', f'{small / large:.3f}'
-    ])
+    memory.append(
+      [f'WRN-{network}', f'{large:.2f}', f'{small:.2f}', f'{small / large:.3f}']
+    )
   turns.print_table(
-      ['Network', 'images', f'ensemble of {_MEMBERS.value}', 'ms', 'ratio',
-       'images/s'], latencies,
+    [
+      'Network',
+      'images',
+      f'ensemble of {_MEMBERS.value}',
+      'ms',
+      'ratio',
+      'images/s',
+    ],
+    latencies,
   )
   print()
   turns.print_table(
-      ['Network', 'deep ensemble, MB of weights', 'BatchEnsemble, MB', 'ratio'],
-      memory,
+    ['Network', 'deep ensemble, MB of weights', 'BatchEnsemble, MB', 'ratio'],
+    memory,
   )
 
 

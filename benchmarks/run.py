@@ -15,39 +15,38 @@ import re
 import subprocess
 import sys
 
-from absl import app
-from absl import flags
+from absl import app, flags
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PAGE = os.path.join(_HERE, os.pardir, 'docs', 'performance.md')
 
 _COMMANDS = {
-    'training': 'steps.py --steps=train',
-    'evaluation': 'steps.py --steps=evaluation --networks=10-1x128,16-4x64',
-    'rank': 'steps.py --steps=train --networks=10-1x64 --rank=2',
-    'distillation': (
-        'steps.py --steps=train --networks=10-1x64,16-4x32 '
-        '--baseline=batch_ensemble '
-        '--systems=cached_teacher,online_teacher,weight_tying'
-    ),
-    'latency': 'latency.py',
-    'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
-    'input': 'input.py',
-    'startup': 'startup.py',
-    'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',
+  'training': 'steps.py --steps=train',
+  'evaluation': 'steps.py --steps=evaluation --networks=10-1x128,16-4x64',
+  'rank': 'steps.py --steps=train --networks=10-1x64 --rank=2',
+  'distillation': (
+    'steps.py --steps=train --networks=10-1x64,16-4x32 '
+    '--baseline=batch_ensemble '
+    '--systems=cached_teacher,online_teacher,weight_tying'
+  ),
+  'latency': 'latency.py',
+  'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
+  'input': 'input.py',
+  'startup': 'startup.py',
+  'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',
 }
 
-_ONLY = flags.DEFINE_list(
-    'only', [], 'Some of: ' + ', '.join(_COMMANDS) + '.'
-)
+_ONLY = flags.DEFINE_list('only', [], 'Some of: ' + ', '.join(_COMMANDS) + '.')
 
 
 def _measure(command: str) -> str:
   """Runs a benchmark and returns the Markdown that it prints."""
   script, *arguments = command.split()
   done = subprocess.run(
-      [sys.executable, os.path.join(_HERE, script), *arguments],
-      stdout=subprocess.PIPE, text=True, check=True,
+    [sys.executable, os.path.join(_HERE, script), *arguments],
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
   )
   return done.stdout.strip()
 
@@ -65,8 +64,10 @@ def main(argv):
   del argv
   unknown = set(_ONLY.value) - set(_COMMANDS)
   if unknown:
-    sys.exit(f'error: --only: got {", ".join(sorted(unknown))}, wants some of '
-             f'{", ".join(_COMMANDS)}')
+    sys.exit(
+      f'error: --only: got {", ".join(sorted(unknown))}, wants some of '
+      f'{", ".join(_COMMANDS)}'
+    )
   for name in _ONLY.value or _COMMANDS:
     command = _COMMANDS[name]
     print(f'{name}: python benchmarks/{command}', flush=True)

@@ -21,39 +21,47 @@ import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
 import numpy as np
 import psutil
-from scipy import stats
 import turns
-# pylint: enable=g-import-not-at-top
+from absl import app, flags
+from scipy import stats
 
 _MINUTES = flags.DEFINE_float('minutes', 60, 'How long to train.')
 _EXPERIMENT = flags.DEFINE_string(
-    'experiment', 'digits_wrn10_1', 'The registered experiment to train.'
+  'experiment', 'digits_wrn10_1', 'The registered experiment to train.'
 )
 _EVALUATION_INTERVAL = flags.DEFINE_integer(
-    'evaluation_interval', 900, 'Steps between two evaluations: a minute or so.'
+  'evaluation_interval', 900, 'Steps between two evaluations: a minute or so.'
 )
 _PREDICTIONS = flags.DEFINE_integer('predictions', 10000, 'Images to ask of.')
 _THREADS = flags.DEFINE_integer('threads', 8, 'That ask at the same time.')
 
 _COMMANDS = pathlib.Path(__file__).parents[1] / 'baselines' / 'cifar'
-_COLUMNS = ('minute', 'memory, MB', 'open files', 'threads', 'events, MB',
-            'evaluations')
+_COLUMNS = (
+  'minute',
+  'memory, MB',
+  'open files',
+  'threads',
+  'events, MB',
+  'evaluations',
+)
 
 
 def _look(process: psutil.Process, folder: pathlib.Path) -> list[float]:
   """Returns what is seen of a run now, without the minute."""
   events = sum(
-      path.stat().st_size for path in folder.glob('**/events.out.tfevents.*')
+    path.stat().st_size for path in folder.glob('**/events.out.tfevents.*')
   )
   log = folder / 'train.log'
   evaluations = log.read_text().count('eval time:') if log.is_file() else 0
-  return [process.memory_info().rss / 1e6, process.num_fds(),
-          process.num_threads(), events / 1e6, evaluations]
+  return [
+    process.memory_info().rss / 1e6,
+    process.num_fds(),
+    process.num_threads(),
+    events / 1e6,
+    evaluations,
+  ]
 
 
 def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
@@ -63,17 +71,20 @@ def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
     What was seen every minute, and whether SIGTERM ended it as it should.
   """
   command = [
-      sys.executable, _COMMANDS / 'train.py',
-      f'--experiment={_EXPERIMENT.value}', f'--model_dir={folder}',
-      # Longer than anybody waits, so that no decay is reached.
-      '--params_override=trainer.epochs=100000,'
-      f'trainer.validation_interval={_EVALUATION_INTERVAL.value}',
+    sys.executable,
+    _COMMANDS / 'train.py',
+    f'--experiment={_EXPERIMENT.value}',
+    f'--model_dir={folder}',
+    # Longer than anybody waits, so that no decay is reached.
+    '--params_override=trainer.epochs=100000,'
+    f'trainer.validation_interval={_EVALUATION_INTERVAL.value}',
   ]
   seen, begin = [], time.monotonic()
   said = folder.with_suffix('.err')
-  with said.open('w') as errors, subprocess.Popen(
-      command, stderr=errors
-  ) as training:
+  with (
+    said.open('w') as errors,
+    subprocess.Popen(command, stderr=errors) as training,
+  ):
     process = psutil.Process(training.pid)
     while training.poll() is None:
       minute = (time.monotonic() - begin) / 60
@@ -85,14 +96,16 @@ def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
     code = training.wait()
   minutes = (time.monotonic() - begin) / 60
   last = ''.join(said.read_text().splitlines()[-1:])
-  print(f'Training ended after {minutes:.1f} minutes with exit code {code}: '
-        f'{last}\n')
+  print(
+    f'Training ended after {minutes:.1f} minutes with exit code {code}: '
+    f'{last}\n'
+  )
   return seen, code == 128 + signal.SIGTERM
 
 
 def _print_slopes(seen: list[list[float]]) -> None:
   """Says what grows an hour, once what is made at first is there."""
-  settled = np.array(seen[len(seen) // 4:])
+  settled = np.array(seen[len(seen) // 4 :])
   print()
   for name, column in zip(_COLUMNS[1:5], settled.T[1:5]):
     line = stats.linregress(settled[:, 0] / 60, column)
@@ -102,12 +115,20 @@ def _print_slopes(seen: list[list[float]]) -> None:
 def _differences(folder: pathlib.Path) -> int:
   """Returns how many answers depend on who else is asking."""
   subprocess.run(
-      [sys.executable, _COMMANDS / 'train.py', '--mode=train',
-       f'--experiment={_EXPERIMENT.value}', f'--model_dir={folder}',
-       '--params_override=trainer.epochs=1'],
-      check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    [
+      sys.executable,
+      _COMMANDS / 'train.py',
+      '--mode=train',
+      f'--experiment={_EXPERIMENT.value}',
+      f'--model_dir={folder}',
+      '--params_override=trainer.epochs=1',
+    ],
+    check=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
   )
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
   loaded = tf.saved_model.load(str(folder / 'saved_model'))
   serve = loaded.signatures['serving_default']
   shape = serve.structured_input_signature[1]['images'].shape[1:]
@@ -124,13 +145,17 @@ def _differences(folder: pathlib.Path) -> int:
   with concurrent.futures.ThreadPoolExecutor(_THREADS.value) as pool:
     answers = pool.map(answer, range(_PREDICTIONS.value))
     different = sum(
-        any(not np.array_equal(value, alone[number % len(images)][name])
-            for name, value in found.items())
-        for number, found in enumerate(answers)
+      any(
+        not np.array_equal(value, alone[number % len(images)][name])
+        for name, value in found.items()
+      )
+      for number, found in enumerate(answers)
     )
   rate = _PREDICTIONS.value / (time.monotonic() - begin)
-  print(f'{_PREDICTIONS.value} predictions from {_THREADS.value} threads, '
-        f'{rate:.0f} a second: {different} differ from those of one thread.')
+  print(
+    f'{_PREDICTIONS.value} predictions from {_THREADS.value} threads, '
+    f'{rate:.0f} a second: {different} differ from those of one thread.'
+  )
   return different
 
 
@@ -141,9 +166,18 @@ def main(argv):
     seen, ended_well = _train(folder / 'long')
     every = max(1, len(seen) // 12)
     turns.print_table(
-        list(_COLUMNS),
-        [[f'{row[0]:.0f}', f'{row[1]:.0f}', f'{row[2]:.0f}', f'{row[3]:.0f}',
-          f'{row[4]:.2f}', f'{row[5]:.0f}'] for row in seen[::every]],
+      list(_COLUMNS),
+      [
+        [
+          f'{row[0]:.0f}',
+          f'{row[1]:.0f}',
+          f'{row[2]:.0f}',
+          f'{row[3]:.0f}',
+          f'{row[4]:.2f}',
+          f'{row[5]:.0f}',
+        ]
+        for row in seen[::every]
+      ],
     )
     _print_slopes(seen)
     different = _differences(folder / 'short')

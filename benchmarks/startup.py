@@ -18,19 +18,17 @@ import time
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
+from absl import app, flags
 
 _EXPERIMENT = flags.DEFINE_string(
-    'experiment', 'digits_wrn10_1', 'The registered experiment to begin.'
+  'experiment', 'digits_wrn10_1', 'The registered experiment to begin.'
 )
 _PARAMS_OVERRIDE = flags.DEFINE_string(
-    'params_override', '', 'Overrides of it, as of train.py.'
+  'params_override', '', 'Overrides of it, as of train.py.'
 )
 _REPETITIONS = flags.DEFINE_integer('repetitions', 5, 'Processes to measure.')
 _STARTED = flags.DEFINE_float(
-    'started', None, 'Set by this command for the processes that it starts.'
+  'started', None, 'Set by this command for the processes that it starts.'
 )
 
 _FURTHER = 'one further step'
@@ -58,21 +56,17 @@ def _begin_training(clock: _Clock) -> None:
   """Does what train.py does for its first step, phase by phase."""
   clock.note('Python')
   import tensorflow as tf
-  import tf_keras  # pylint: disable=unused-import
+  import tf_keras  # noqa: F401
 
   clock.note('import TensorFlow and Keras')
-  # pylint: disable-next=unused-import
-  from uncertainty_distill.baselines.cifar import launch
-  from uncertainty_distill import configs
-  from uncertainty_distill import tasks
-  from uncertainty_distill import train_lib
-  from uncertainty_distill import workflow
+  from uncertainty_distill import configs, tasks, train_lib, workflow
+  from uncertainty_distill.baselines.cifar import launch  # noqa: F401
   from uncertainty_distill.train_lib import recovery
   from uncertainty_distill.train_lib import trainer as trainer_lib
 
   clock.note('import the package')
   config = configs.load_config(
-      _EXPERIMENT.value, params_override=_PARAMS_OVERRIDE.value
+    _EXPERIMENT.value, params_override=_PARAMS_OVERRIDE.value
   )
   config.task.objective.kind = 'cross_entropy'
   strategy = train_lib.make_strategy(config.runtime)
@@ -83,12 +77,12 @@ def _begin_training(clock: _Clock) -> None:
     task = tasks.ClassificationTask(config.task)
     model = task.build_model()
     optimizer = recovery.build_optimizer(
-        config.trainer.optimizer_config, 1.0, model.trainable_variables
+      config.trainer.optimizer_config, 1.0, model.trainable_variables
     )
     trainer = trainer_lib.Trainer(config, task, model, optimizer)
     clock.note('model')
     batches = iter(
-        trainer.distribute_dataset(task.build_inputs, config.task.train_data)
+      trainer.distribute_dataset(task.build_inputs, config.task.train_data)
     )
     clock.note('input pipeline')
     loop, steps = trainer.create_train_loop_fn(), tf.constant(1)
@@ -104,8 +98,10 @@ def _measured() -> dict[str, float]:
   """Returns the phases of a new process, in seconds."""
   arguments = [*sys.argv, f'--started={time.time()!r}']
   done = subprocess.run(
-      [sys.executable, *arguments], stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE, text=True, check=False,
+    [sys.executable, *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
   )
   if done.returncode:
     sys.exit(done.stderr)
@@ -130,8 +126,8 @@ def main(argv):
   for phase in runs[0]:
     seconds = [run[phase] for run in runs]
     print(
-        f'| {phase} | {statistics.median(seconds):.2f} | {min(seconds):.2f} | '
-        f'{max(seconds):.2f} |'
+      f'| {phase} | {statistics.median(seconds):.2f} | {min(seconds):.2f} | '
+      f'{max(seconds):.2f} |'
     )
 
 

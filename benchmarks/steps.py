@@ -8,34 +8,33 @@ the task's own, with its optimizer, L2 and metrics, on images in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
+from uncertainty_distill import configs, train_lib
+
 import systems
-import turns
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
 import tensorflow as tf
-# pylint: enable=g-import-not-at-top
+import turns
+from absl import app, flags
 
 _NETWORKS = flags.DEFINE_list(
-    'networks', ['10-1x64', '10-2x64', '16-4x32'],
-    'Depth, width and distinct images in a batch of each Wide ResNet.'
+  'networks',
+  ['10-1x64', '10-2x64', '16-4x32'],
+  'Depth, width and distinct images in a batch of each Wide ResNet.',
 )
 _SYSTEMS = flags.DEFINE_list(
-    'systems', ['batch_ensemble', 'edward2'],
-    'What to measure beside the baseline: ' + ', '.join(systems.SYSTEMS) + '.'
+  'systems',
+  ['batch_ensemble', 'edward2'],
+  'What to measure beside the baseline: ' + ', '.join(systems.SYSTEMS) + '.',
 )
 _BASELINE = flags.DEFINE_string(
-    'baseline', 'plain', 'The system that ratios are relative to.'
+  'baseline', 'plain', 'The system that ratios are relative to.'
 )
 _STEPS = flags.DEFINE_list(
-    'steps', list(systems.STEPS), 'Which of train, evaluation.'
+  'steps', list(systems.STEPS), 'Which of train, evaluation.'
 )
 _RANK = flags.DEFINE_integer('rank', 1, "Of the members' perturbations.")
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each BatchEnsemble.')
@@ -55,7 +54,7 @@ def _config(depth: int, width: int, batch: int) -> configs.ExperimentConfig:
 
 
 def _contestant(
-    config: configs.ExperimentConfig, name: str, step: str
+  config: configs.ExperimentConfig, name: str, step: str
 ) -> Callable[[], None]:
   """Returns a function that takes one step of a system."""
   examples = config.task.train_data.global_batch_size
@@ -84,14 +83,15 @@ def main(argv):
       contestants = {name: _contestant(config, name, step) for name in names}
       times = turns.take_turns(contestants, _ROUNDS.value)
       rows += [
-          [f'WRN-{shape}, {batch} x {_MEMBERS.value}', step,
-           systems.SYSTEMS[name].about,
-           *turns.cells(times, name, _BASELINE.value)]
-          for name in names
+        [
+          f'WRN-{shape}, {batch} x {_MEMBERS.value}',
+          step,
+          systems.SYSTEMS[name].about,
+          *turns.cells(times, name, _BASELINE.value),
+        ]
+        for name in names
       ]
-  turns.print_table(
-      ['Network', 'step', 'system', 'ms', 'ratio'], rows
-  )
+  turns.print_table(['Network', 'step', 'system', 'ms', 'ratio'], rows)
 
 
 if __name__ == '__main__':

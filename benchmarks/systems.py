@@ -11,21 +11,16 @@ import functools
 import tempfile
 from typing import NamedTuple
 
-from uncertainty_distill import _edward2
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill.modeling import ensembles
-from uncertainty_distill.modeling import members
-from uncertainty_distill.modeling import wide_resnet
+from uncertainty_distill import _edward2, configs, modeling, runs, teachers
+from uncertainty_distill.modeling import ensembles, members, wide_resnet
 from uncertainty_distill.tasks import ClassificationTask
+
+import tensorflow as tf
+import tf_keras
 
 # After the package, which selects Keras 2 for TensorFlow.
 from official.core import base_trainer
 from official.modeling import performance
-import tensorflow as tf
-import tf_keras
 
 STEPS = ('train', 'evaluation')
 
@@ -51,16 +46,14 @@ class System(NamedTuple):
 
 
 SYSTEMS = {
-    'plain': System('single network', single=True),
-    'batch_ensemble': System('BatchEnsemble'),
-    'edward2': System("BatchEnsemble of Edward2's layers", peer=True),
-    'online_teacher': System('student, online teacher', 'knowledge'),
-    'cached_teacher': System(
-        'student, cached teacher', 'knowledge', cached=True
-    ),
-    'weight_tying': System(
-        'student, online teacher, tied weights', 'knowledge', weight_tie=1e-4
-    ),
+  'plain': System('single network', single=True),
+  'batch_ensemble': System('BatchEnsemble'),
+  'edward2': System("BatchEnsemble of Edward2's layers", peer=True),
+  'online_teacher': System('student, online teacher', 'knowledge'),
+  'cached_teacher': System('student, cached teacher', 'knowledge', cached=True),
+  'weight_tying': System(
+    'student, online teacher, tied weights', 'knowledge', weight_tie=1e-4
+  ),
 }
 
 
@@ -68,10 +61,10 @@ class _Task(ClassificationTask):
   """The task, with Edward2's layers in the student if they are asked for."""
 
   def __init__(
-      self,
-      config: configs.TaskConfig,
-      stored_logits: teachers.LogitsCache | None,
-      peer: bool,
+    self,
+    config: configs.TaskConfig,
+    stored_logits: teachers.LogitsCache | None,
+    peer: bool,
   ):
     super().__init__(config, stored_logits)
     self._peer = peer
@@ -92,7 +85,7 @@ def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
 
 
 def _build_task(
-    config: configs.ExperimentConfig, system: System
+  config: configs.ExperimentConfig, system: System
 ) -> tuple[_Task, tf_keras.Model]:
   """Builds the task, its model and its teacher, whose weights are no matter."""
   objective, stored_logits = config.task.objective, None
@@ -108,7 +101,7 @@ def _build_task(
 
 
 def _teacher_shape(
-    config: configs.ExperimentConfig, examples: int = 0
+  config: configs.ExperimentConfig, examples: int = 0
 ) -> tuple[int, int, int]:
   """Returns the shape [B, M, K] of stored logits."""
   return examples, config.teacher.ensemble_size, config.task.model.num_classes
@@ -119,19 +112,24 @@ def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
 
   def options():
     fast = functools.partial(
-        tf_keras.initializers.RandomNormal, 1.0, config.fast_weight_stddev
+      tf_keras.initializers.RandomNormal, 1.0, config.fast_weight_stddev
     )
     return {
-        'ensemble_size': config.ensemble_size,
-        'rank': config.rank,
-        'alpha_initializer': fast(),
-        'gamma_initializer': fast(),
+      'ensemble_size': config.ensemble_size,
+      'rank': config.rank,
+      'alpha_initializer': fast(),
+      'gamma_initializer': fast(),
     }
 
   def conv(filters, kernel_size, strides, name):
     return _edward2.Conv2DBatchEnsemble(
-        filters, kernel_size, strides=strides, padding='same', use_bias=False,
-        name=name, **options(),
+      filters,
+      kernel_size,
+      strides=strides,
+      padding='same',
+      use_bias=False,
+      name=name,
+      **options(),
     )
 
   def dense(units, name):
@@ -141,21 +139,25 @@ def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
   x = ensembles.Standardize(config.mean, config.stddev)(images)
   x = members.TileMembers(config.ensemble_size)(x)
   logits = wide_resnet.wide_resnet(
-      x, depth=config.depth, width=config.width,
-      num_classes=config.num_classes, conv=conv, dense=dense,
-      norm=functools.partial(
-          tf_keras.layers.BatchNormalization,
-          momentum=config.batch_norm_momentum,
-          epsilon=config.batch_norm_epsilon,
-      ),
+    x,
+    depth=config.depth,
+    width=config.width,
+    num_classes=config.num_classes,
+    conv=conv,
+    dense=dense,
+    norm=functools.partial(
+      tf_keras.layers.BatchNormalization,
+      momentum=config.batch_norm_momentum,
+      epsilon=config.batch_norm_epsilon,
+    ),
   )
   return tf_keras.Model(
-      images, members.SplitMembers(config.ensemble_size)(logits)
+    images, members.SplitMembers(config.ensemble_size)(logits)
   )
 
 
 def build_trainer(
-    config: configs.ExperimentConfig, system: System
+  config: configs.ExperimentConfig, system: System
 ) -> base_trainer.Trainer:
   """Returns the trainer of a system, as `train_lib.train` builds it."""
   config = copy.deepcopy(config)
@@ -166,27 +168,31 @@ def build_trainer(
     model.ensemble_size = 1
   tf_keras.backend.clear_session()
   performance.set_mixed_precision_policy(
-      config.runtime.mixed_precision_dtype or 'float32'
+    config.runtime.mixed_precision_dtype or 'float32'
   )
   task, network = _build_task(config, system)
   optimizer = task.create_optimizer(
-      config.trainer.optimizer_config, config.runtime
+    config.trainer.optimizer_config, config.runtime
   )
   none = tf.data.Dataset.range(0)
   return base_trainer.Trainer(
-      config, task, network, optimizer,
-      train_dataset=none, validation_dataset=none,
+    config,
+    task,
+    network,
+    optimizer,
+    train_dataset=none,
+    validation_dataset=none,
   )
 
 
 def batch(
-    config: configs.ExperimentConfig, system: System, step: str, examples: int
+  config: configs.ExperimentConfig, system: System, step: str, examples: int
 ) -> dict[str, tf.Tensor]:
   """Returns a batch of distinct examples, all zero."""
   image_shape = config.task.model.image_shape
   inputs = {
-      'images': tf.zeros([examples, *image_shape], tf.uint8),
-      'labels': tf.zeros([examples], tf.int32),
+    'images': tf.zeros([examples, *image_shape], tf.uint8),
+    'labels': tf.zeros([examples], tf.int32),
   }
   if step == 'evaluation':
     inputs['mask'] = tf.zeros([examples], tf.bool)

@@ -25,48 +25,47 @@ from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# pylint: disable=g-import-not-at-top
-from absl import app
-from absl import flags
+from uncertainty_distill import configs, train_lib
+
 import systems
 import tpu_compiler
 import tpu_hlo
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
-# pylint: enable=g-import-not-at-top
+from absl import app, flags
 
 _EXPERIMENT = flags.DEFINE_string(
-    'experiment', 'cifar10_wrn28_10', 'A registered experiment.'
+  'experiment', 'cifar10_wrn28_10', 'A registered experiment.'
 )
 _OVERRIDE = flags.DEFINE_string(
-    'params_override', '', 'Changes to it, as for the commands.'
+  'params_override', '', 'Changes to it, as for the commands.'
 )
 _TPU = flags.DEFINE_enum(
-    'tpu', 'v5e', list(tpu_compiler.TPUS), 'What to compile for.'
+  'tpu', 'v5e', list(tpu_compiler.TPUS), 'What to compile for.'
 )
 _EXAMPLES = flags.DEFINE_integer('examples', 16, 'Distinct ones a core.')
 _DTYPE = flags.DEFINE_enum(
-    'dtype', 'bfloat16', ['float32', 'bfloat16'], 'What it computes in.'
+  'dtype', 'bfloat16', ['float32', 'bfloat16'], 'What it computes in.'
 )
 _SYSTEMS = flags.DEFINE_list(
-    'systems', list(systems.SYSTEMS),
-    'Which of ' + ', '.join(systems.SYSTEMS) + '.',
+  'systems',
+  list(systems.SYSTEMS),
+  'Which of ' + ', '.join(systems.SYSTEMS) + '.',
 )
 _STEPS = flags.DEFINE_list(
-    'steps', list(systems.STEPS), 'Which of train, evaluation.'
+  'steps', list(systems.STEPS), 'Which of train, evaluation.'
 )
 _LARGEST = flags.DEFINE_bool(
-    'largest', False,
-    'Find the largest batch, a power of two, whose training step a core holds.',
+  'largest',
+  False,
+  'Find the largest batch, a power of two, whose training step a core holds.',
 )
 _OUTPUT = flags.DEFINE_string(
-    'output', '', 'A JSON file of results, which are not compiled again.'
+  'output', '', 'A JSON file of results, which are not compiled again.'
 )
 _PROGRAMS = flags.DEFINE_string(
-    'programs', '', "A folder for the compiled programs' text."
+  'programs', '', "A folder for the compiled programs' text."
 )
 _TRAFFIC = flags.DEFINE_bool(
-    'traffic', False, 'Print what kinds of operation move the bytes.'
+  'traffic', False, 'Print what kinds of operation move the bytes.'
 )
 
 
@@ -82,9 +81,7 @@ class Results:
 
   def find(self, key: dict[str, Any]) -> dict[str, Any] | None:
     """Returns the row that agrees with the key in all that the key holds."""
-    return next(
-        (row for row in self._rows if key.items() <= row.items()), None
-    )
+    return next((row for row in self._rows if key.items() <= row.items()), None)
 
   def add(self, row: dict[str, Any]) -> None:
     """Adds a row; a reader of the file sees the old one or the new one."""
@@ -107,8 +104,10 @@ def _compile(hlo: bytes, name: str) -> dict[str, Any]:
       path = os.path.join(_PROGRAMS.value, f'{name}.txt')
       command.append(f'--program={path}')
     process = subprocess.run(
-        [*command, f'--tpu={_TPU.value}'], capture_output=True, check=False,
-        text=True,
+      [*command, f'--tpu={_TPU.value}'],
+      capture_output=True,
+      check=False,
+      text=True,
     )
   if process.returncode:
     sys.exit(f'error: {name} does not compile:\n{process.stderr[-3000:]}')
@@ -116,25 +115,31 @@ def _compile(hlo: bytes, name: str) -> dict[str, Any]:
 
 
 def _measure(
-    steps: tpu_hlo.Steps,
-    system: str,
-    step: str,
-    examples: int,
-    results: Results,
+  steps: tpu_hlo.Steps,
+  system: str,
+  step: str,
+  examples: int,
+  results: Results,
 ) -> dict[str, Any]:
   """Returns the figures of a step, from the results where they are there."""
   hlo = steps.lower(step, examples)
   key = {
-      'fingerprint': tpu_hlo.fingerprint(hlo), 'tpu': _TPU.value,
-      **tpu_compiler.versions(),
+    'fingerprint': tpu_hlo.fingerprint(hlo),
+    'tpu': _TPU.value,
+    **tpu_compiler.versions(),
   }
   row = results.find(key)
   if row is None:
     name = f'{system}_{step}_{examples}_{_DTYPE.value}_{_TPU.value}'
     row = {
-        'experiment': _EXPERIMENT.value, 'override': _OVERRIDE.value,
-        'system': system, 'step': step, 'examples': examples,
-        'dtype': _DTYPE.value, **key, **_compile(hlo, name),
+      'experiment': _EXPERIMENT.value,
+      'override': _OVERRIDE.value,
+      'system': system,
+      'step': step,
+      'examples': examples,
+      'dtype': _DTYPE.value,
+      **key,
+      **_compile(hlo, name),
     }
     results.add(row)
   return row
@@ -150,7 +155,7 @@ def _largest(measure, first: dict[str, Any]) -> int:
   second = measure(2 * examples)
   if 'error' not in first and 'error' not in second:
     growth = max(second['memory'] - first['memory'], 1) / (
-        second['examples'] - first['examples']
+      second['examples'] - first['examples']
     )
     free = tpu_compiler.TPUS[_TPU.value].hbm - first['memory']
     examples = 2 ** (int(first['examples'] + free / growth).bit_length() - 1)
@@ -165,13 +170,13 @@ def _print_header() -> None:
   tpu = tpu_compiler.TPUS[_TPU.value]
   versions = ', '.join(' '.join(v) for v in tpu_compiler.versions().items())
   print(
-      f'{_EXPERIMENT.value} {_OVERRIDE.value}: {_EXAMPLES.value} examples a '
-      f'core, {_DTYPE.value}, {_TPU.value} ({tpu.flops / 1e12:.0f} TFLOP/s, '
-      f'{tpu.bandwidth / 1e9:.0f} GB/s, {tpu.hbm / 1e9:.0f} GB); {versions}\n\n'
-      '| System | Step | HBM used, GB | TFLOP | Moved, GB | an example '
-      '| of it HBM, GB | Roofline, ms | Mcycles | Largest batch |\n'
-      '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
-      flush=True,
+    f'{_EXPERIMENT.value} {_OVERRIDE.value}: {_EXAMPLES.value} examples a '
+    f'core, {_DTYPE.value}, {_TPU.value} ({tpu.flops / 1e12:.0f} TFLOP/s, '
+    f'{tpu.bandwidth / 1e9:.0f} GB/s, {tpu.hbm / 1e9:.0f} GB); {versions}\n\n'
+    '| System | Step | HBM used, GB | TFLOP | Moved, GB | an example '
+    '| of it HBM, GB | Roofline, ms | Mcycles | Largest batch |\n'
+    '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    flush=True,
   )
 
 
@@ -185,12 +190,12 @@ def _print_row(row: dict[str, Any], largest: int | None) -> None:
   memory = row['hbm'] / tpu.bandwidth
   bound = 'compute' if compute > memory else 'memory'
   print(
-      f'| {about} | {row["step"]} | {row["memory"] / 1e9:.3g} '
-      f'| {row["flops"] / 1e12:.4g} | {row["moved"] / 1e9:.4g} '
-      f'| {row["moved"] / 1e9 / row["examples"]:.3g} | {row["hbm"] / 1e9:.3g} '
-      f'| {1e3 * max(compute, memory):.3g} ({bound}) '
-      f'| {row["cycles"] / 1e6:.3g} | {largest or ""} |',
-      flush=True,
+    f'| {about} | {row["step"]} | {row["memory"] / 1e9:.3g} '
+    f'| {row["flops"] / 1e12:.4g} | {row["moved"] / 1e9:.4g} '
+    f'| {row["moved"] / 1e9 / row["examples"]:.3g} | {row["hbm"] / 1e9:.3g} '
+    f'| {1e3 * max(compute, memory):.3g} ({bound}) '
+    f'| {row["cycles"] / 1e6:.3g} | {largest or ""} |',
+    flush=True,
   )
   if _TRAFFIC.value:
     kinds = sorted(row['by_kind'].items(), key=lambda kind: -sum(kind[1]))
@@ -209,7 +214,7 @@ def main(argv):
     steps = tpu_hlo.Steps(config, system)
     for step in _STEPS.value:
       measure = functools.partial(
-          _measure, steps, system, step, results=results
+        _measure, steps, system, step, results=results
       )
       row = measure(_EXAMPLES.value)
       largest = None

@@ -42,9 +42,9 @@ class Tpu(NamedTuple):
 # A v4 chip has two cores that are programmed as one ("megacore"), so that a
 # device is a chip everywhere.
 TPUS = {
-    'v4': Tpu('v4:2x2x1', 275e12, 1228e9, 32e9),
-    'v5e': Tpu('v5e:2x2', 197e12, 819e9, 16e9),
-    'v6e': Tpu('v6e:2x2', 918e12, 1640e9, 32e9),
+  'v4': Tpu('v4:2x2x1', 275e12, 1228e9, 32e9),
+  'v5e': Tpu('v5e:2x2', 197e12, 819e9, 16e9),
+  'v6e': Tpu('v6e:2x2', 918e12, 1640e9, 32e9),
 }
 
 
@@ -56,26 +56,23 @@ def versions() -> dict[str, str]:
 
 def _compile(hlo: bytes, tpu: Tpu) -> Any:
   """Returns JAX's executable of a serialized HloModuleProto."""
-  # pylint: disable=g-import-not-at-top
-  from jax.experimental import topologies
-  from jaxlib import _jax
-  from jaxlib import xla_client
   import numpy as np
-  # pylint: enable=g-import-not-at-top
+  from jax.experimental import topologies
+  from jaxlib import _jax, xla_client
 
   device = topologies.get_topology_desc(
-      platform='tpu', topology_name=tpu.topology
+    platform='tpu', topology_name=tpu.topology
   ).devices[0]
   options = xla_client.CompileOptions()
   options.num_replicas = 1
   options.num_partitions = 1
   options.device_assignment = xla_client.DeviceAssignment.create(
-      np.array([[device.id]])
+    np.array([[device.id]])
   )
   return device.client.compile(
-      _jax.mlir.hlo_to_stablehlo(hlo),
-      executable_devices=xla_client.DeviceList((device,)),
-      compile_options=options,
+    _jax.mlir.hlo_to_stablehlo(hlo),
+    executable_devices=xla_client.DeviceList((device,)),
+    compile_options=options,
   )
 
 
@@ -95,8 +92,8 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
     HBM), `cycles` (the compiler's estimate), and `by_kind`: bytes in HBM and in
     VMEM by kind of operation.
   """
-  from jax.errors import JaxRuntimeError  # pylint: disable=g-import-not-at-top
-  import tpu_traffic  # pylint: disable=g-import-not-at-top
+  import tpu_traffic
+  from jax.errors import JaxRuntimeError
 
   try:
     executable = _compile(hlo, TPUS[tpu])
@@ -116,15 +113,16 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
     cycles += movement.cycles
   results = memory.output_size_in_bytes - memory.alias_size_in_bytes
   return {
-      'memory': memory.argument_size_in_bytes + results
-                + memory.temp_size_in_bytes,
-      'arguments': memory.argument_size_in_bytes,
-      'temporaries': memory.temp_size_in_bytes,
-      'flops': cost['flops'],
-      'moved': cost['bytes accessed'],
-      'hbm': sum(moved.hbm for moved in by_kind.values()),
-      'cycles': cycles,
-      'by_kind': by_kind,
+    'memory': memory.argument_size_in_bytes
+    + results
+    + memory.temp_size_in_bytes,
+    'arguments': memory.argument_size_in_bytes,
+    'temporaries': memory.temp_size_in_bytes,
+    'flops': cost['flops'],
+    'moved': cost['bytes accessed'],
+    'hbm': sum(moved.hbm for moved in by_kind.values()),
+    'cycles': cycles,
+    'by_kind': by_kind,
   }
 
 

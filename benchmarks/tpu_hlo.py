@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import copy
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
-import systems
 from uncertainty_distill import configs
+
+import systems
 
 # After the package, which selects Keras 2 for TensorFlow.
 import tensorflow as tf
@@ -18,7 +19,7 @@ from tensorflow.compiler.xla.service import hlo_pb2
 def _is_dynamic(shape: Any) -> bool:
   """Tells whether a ShapeProto has a size that is known at run time only."""
   return any(shape.is_dynamic_dimension) or any(
-      map(_is_dynamic, shape.tuple_shapes)
+    map(_is_dynamic, shape.tuple_shapes)
   )
 
 
@@ -28,12 +29,14 @@ def dynamic_operations(hlo: bytes) -> list[str]:
   A TPU computes with the largest size that they may have.
   """
   module = hlo_pb2.HloModuleProto.FromString(hlo)
-  return sorted({
+  return sorted(
+    {
       instruction.metadata.op_name or instruction.name
       for computation in module.computations
       for instruction in computation.instructions
       if _is_dynamic(instruction.shape)
-  })
+    }
+  )
 
 
 def fingerprint(hlo: bytes) -> str:
@@ -80,7 +83,7 @@ class Steps:
       ValueError: If a size in it is known at run time only.
     """
     run: Callable = (
-        self._trainer.train_step if step == 'train' else self._trainer.eval_step
+      self._trainer.train_step if step == 'train' else self._trainer.eval_step
     )
 
     @tf.function(jit_compile=True, autograph=False)

@@ -7,27 +7,48 @@ every tensor in which of them it lies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import math
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _ITEM_SIZES = {
-    'pred': 1, 's8': 1, 'u8': 1, 's16': 2, 'u16': 2, 'bf16': 2, 'f16': 2,
-    's32': 4, 'u32': 4, 'f32': 4, 's64': 8, 'u64': 8, 'f64': 8,
+  'pred': 1,
+  's8': 1,
+  'u8': 1,
+  's16': 2,
+  'u16': 2,
+  'bf16': 2,
+  'f16': 2,
+  's32': 4,
+  'u32': 4,
+  'f32': 4,
+  's64': 8,
+  'u64': 8,
+  'f64': 8,
 }
 _TENSOR = re.compile(r'(\w+)\[([\d,]*)\](?:\{([^}]*)\})?')
 _INSTRUCTION = re.compile(
-    r'^\s*(?:ROOT )?%(?P<name>\S+) = (?P<type>\(.*?\)|\S+) (?P<op>[\w-]+)\('
-    r'(?P<arguments>.*)$'
+  r'^\s*(?:ROOT )?%(?P<name>\S+) = (?P<type>\(.*?\)|\S+) (?P<op>[\w-]+)\('
+  r'(?P<arguments>.*)$'
 )
 _NAME = re.compile(r'%([\w.-]+)')
 # These give a name to bytes that lie there already, or wait for a copy that was
 # counted where it started.
-_FREE = frozenset((
-    'after-all', 'bitcast', 'constant', 'copy-done', 'get-tuple-element',
-    'parameter', 'partition-id', 'replica-id', 'slice-done', 'tuple',
-))
+_FREE = frozenset(
+  (
+    'after-all',
+    'bitcast',
+    'constant',
+    'copy-done',
+    'get-tuple-element',
+    'parameter',
+    'partition-id',
+    'replica-id',
+    'slice-done',
+    'tuple',
+  )
+)
 
 
 class Bytes(NamedTuple):
@@ -106,8 +127,8 @@ def _started_copy(tensors: list[Bytes]) -> Bytes:
   source, target = tensors[:2]
   size = min(sum(source), sum(target))
   return Bytes(
-      size * (bool(source.hbm) + bool(target.hbm)),
-      size * (bool(source.vmem) + bool(target.vmem)),
+    size * (bool(source.hbm) + bool(target.hbm)),
+    size * (bool(source.vmem) + bool(target.vmem)),
   )
 
 
@@ -121,9 +142,9 @@ def movements(text: str) -> Iterator[Movement]:
   """
   computations = _computations(text)
   convolving = {
-      name
-      for name, lines in computations.items()
-      if any(' convolution(' in line for line in lines)
+    name
+    for name, lines in computations.items()
+    if any(' convolution(' in line for line in lines)
   }
   types = {}
   for line in computations['ENTRY']:
@@ -145,6 +166,9 @@ def movements(text: str) -> Iterator[Movement]:
     cycles = re.search(r'"estimated_cycles":"(\d+)"', line)
     source = re.search(r'op_name="([^"]*)"', line)
     yield Movement(
-        op, name, moved, int(cycles[1]) if cycles else 0,
-        source[1] if source else '',
+      op,
+      name,
+      moved,
+      int(cycles[1]) if cycles else 0,
+      source[1] if source else '',
     )

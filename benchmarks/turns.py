@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 import operator
 import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ Times = Mapping[str, Sequence[float]]
 
 
 def take_turns(
-    contestants: Mapping[str, Callable[[], object]], rounds: int
+  contestants: Mapping[str, Callable[[], object]], rounds: int
 ) -> Times:
   """Runs contestants one after the other, so many rounds.
 

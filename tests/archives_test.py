@@ -1,9 +1,9 @@
 """Arrays are read, Python objects are not, and it is said what is wrong."""
 
+from uncertainty_distill import archives
+
 import numpy as np
 import pytest
-
-from uncertainty_distill import archives
 
 
 def test_reads_arrays_by_name(tmp_path):

@@ -4,19 +4,19 @@ import os
 import random
 import shutil
 
+from uncertainty_distill import checkpoints
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import checkpoints
 
 
 def _tensors(prefix):
   """Returns everything in a checkpoint, by name."""
   reader = tf.train.load_checkpoint(prefix)
   return {
-      name: np.asarray(reader.get_tensor(name))
-      for name in reader.get_variable_to_shape_map()
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
   }
 
 
@@ -73,7 +73,7 @@ def test_a_folder_without_checkpoints(tmp_path):
 @pytest.mark.parametrize('kind', ['index', 'data'])
 @pytest.mark.parametrize('damage', [_truncate, _empty, os.remove])
 def test_a_damaged_file_is_named_and_the_one_before_is_taken(
-    kind, damage, folder, capsys
+  kind, damage, folder, capsys
 ):
   path = _file(folder, 12, kind)
   checkpoints.find(str(folder))  # What was known of it no longer holds.
@@ -131,12 +131,12 @@ def test_a_manager_goes_on_from_what_is_whole(folder):
   checkpoints.settle(str(folder))
   weights = tf.Variable(tf.zeros([40, 3]))
   manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(weights=weights), str(folder), max_to_keep=2
+    tf.train.Checkpoint(weights=weights), str(folder), max_to_keep=2
   )
   manager.restore_or_initialize()
   np.testing.assert_array_equal(
-      weights, _tensors(str(folder / 'ckpt-8'))[
-          'weights/.ATTRIBUTES/VARIABLE_VALUE']
+    weights,
+    _tensors(str(folder / 'ckpt-8'))['weights/.ATTRIBUTES/VARIABLE_VALUE'],
   )
   manager.save(checkpoint_number=12)
   # The damaged one is replaced, and the oldest has made room.
@@ -163,7 +163,7 @@ def test_an_index_of_many_blocks_that_ends_early(tmp_path):
   folder = str(tmp_path)
   values = [tf.Variable(0.0) for _ in range(6000)]
   manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(values=values), folder, max_to_keep=1
+    tf.train.Checkpoint(values=values), folder, max_to_keep=1
   )
   manager.save(checkpoint_number=3)
   path = _file(folder, 3, 'index')

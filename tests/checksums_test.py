@@ -2,9 +2,9 @@
 
 import json
 
-import pytest
-
 from uncertainty_distill import checksums
+
+import pytest
 
 _CONTENT = {'b': [1, 0.1, 1e-300], 'a': {'c': 'é', 'd': None}, 'e': (1, 2)}
 
@@ -16,9 +16,15 @@ def test_what_was_sealed_is_whole_however_it_is_laid_out():
     checksums.check(json.loads(json.dumps(sealed, **options)))
 
 
-@pytest.mark.parametrize('changes', [
-    {'b': [1, 0.1, 2e-300]}, {'a': {}}, {'f': 0}, {'sha256': ''},
-])
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'b': [1, 0.1, 2e-300]},
+    {'a': {}},
+    {'f': 0},
+    {'sha256': ''},
+  ],
+)
 def test_a_change_is_found(changes):
   with pytest.raises(ValueError, match='SHA-256'):
     checksums.check(checksums.sealed(_CONTENT) | changes)

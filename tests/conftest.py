@@ -1,12 +1,12 @@
 """Sets TensorFlow up for every test, before anything else imports it."""
 
 # Imported first: it selects Keras 2, which must precede TensorFlow's import.
-import uncertainty_distill  # pylint: disable=unused-import
-
 import os
 import pathlib
 import signal
 import subprocess
+
+import uncertainty_distill  # noqa: F401
 
 import pytest
 import tensorflow as tf
@@ -17,8 +17,8 @@ def pytest_configure() -> None:
   # A shell has what it runs in the background ignore Ctrl-C, and tests send it.
   signal.signal(signal.SIGINT, signal.default_int_handler)
   tf.config.set_logical_device_configuration(
-      tf.config.list_physical_devices('CPU')[0],
-      [tf.config.LogicalDeviceConfiguration()] * 2,
+    tf.config.list_physical_devices('CPU')[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
   )
 
 
@@ -36,11 +36,9 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
   """Has one process run the files that have a folder's fixtures in common."""
-  # pylint: disable-next=g-import-not-at-top
   from xdist.scheduler import LoadScopeScheduling
 
   class ByFixtures(LoadScopeScheduling):
-
     def _split_scope(self, nodeid):
       file = config.rootpath / nodeid.partition('::')[0]
       return str(file.parent if _has_fixtures(file.parent) else file)

@@ -4,12 +4,11 @@ import errno
 import os
 import subprocess
 
+from uncertainty_distill import disk, files
+from uncertainty_distill.errors import InputError
+
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import disk
-from uncertainty_distill import files
-from uncertainty_distill.errors import InputError
 
 
 def test_python_names_the_file_not_the_temporary_one(small_disk):
@@ -19,9 +18,9 @@ def test_python_names_the_file_not_the_temporary_one(small_disk):
     with disk.errors('--model_dir', str(small_disk), '2 MB'):
       files.write_bytes(path, bytes(2_000_000))
   assert str(refused.value) == (
-      f"--model_dir: got '{small_disk}', wants a folder that can be written, on"
-      f' a disk that has room for 2 MB; {path}: No space left on device; what '
-      'is complete is kept, and the same command goes on from there'
+    f"--model_dir: got '{small_disk}', wants a folder that can be written, on"
+    f' a disk that has room for 2 MB; {path}: No space left on device; what '
+    'is complete is kept, and the same command goes on from there'
   )
   assert path.read_text() == 'as it was' and os.listdir(small_disk) == ['file']
 
@@ -49,10 +48,15 @@ def test_a_disk_that_is_read_only(small_disk):
   remount = ['mount', '-o', 'remount,ro', str(small_disk)]
   subprocess.run(remount, check=True)
   path = str(small_disk / 'ckpt')
-  writer = lambda: tf.summary.create_file_writer(str(small_disk / 'train'))
+
+  def writer():
+    return tf.summary.create_file_writer(str(small_disk / 'train'))
+
   for write in (
-      lambda: files.write_text(path, ''), lambda: checkpoint.write(path),
-      lambda: writer().init(), lambda: tf.saved_model.save(tf.Module(), path),
+    lambda: files.write_text(path, ''),
+    lambda: checkpoint.write(path),
+    lambda: writer().init(),
+    lambda: tf.saved_model.save(tf.Module(), path),
   ):
     with pytest.raises(InputError, match='Read-only file system; what'):
       with disk.errors('--model_dir', str(small_disk)):
@@ -62,9 +66,10 @@ def test_a_disk_that_is_read_only(small_disk):
 def test_other_errors_and_other_places_pass(tmp_path):
   elsewhere = OSError(errno.ENOSPC, 'No space left on device', '/elsewhere')
   for error in (
-      elsewhere, FileNotFoundError(errno.ENOENT, 'gone', str(tmp_path)),
-      tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'),
-      ValueError(str(tmp_path)),
+    elsewhere,
+    FileNotFoundError(errno.ENOENT, 'gone', str(tmp_path)),
+    tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'),
+    ValueError(str(tmp_path)),
   ):
     with pytest.raises(type(error)) as caught:
       with disk.errors('--model_dir', str(tmp_path)):
@@ -73,6 +78,6 @@ def test_other_errors_and_other_places_pass(tmp_path):
   assert disk.refusal(elsewhere) == ('/elsewhere', 'No space left on device')
   # Of a bucket's permissions, for example.
   denied = tf.errors.PermissionDeniedError(
-      None, None, '{{node Save}} gs://bucket/a b/ckpt; Permission denied [Op:]'
+    None, None, '{{node Save}} gs://bucket/a b/ckpt; Permission denied [Op:]'
   )
   assert disk.refusal(denied) == ('gs://bucket/a b/ckpt', 'Permission denied')

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from uncertainty_distill import files
+
+import pytest
 
 _REMOTE = 'ram://files_test'
 
@@ -22,18 +22,23 @@ def folder(request, tmp_path):
     files.remove(_REMOTE)
 
 
-@pytest.mark.parametrize('path, start, wanted', [
+@pytest.mark.parametrize(
+  'path, start, wanted',
+  [
     ('gs://b/run/../teacher/', '', 'gs://b/teacher'),
     ('../teacher/m', 'gs://b/run', 'gs://b/teacher/m'),
     ('gs://b/teacher', '/disk/run', 'gs://b/teacher'),
     ('/disk/teacher', 'gs://b/run', '/disk/teacher'),
     ('../teacher', '/disk/run', '/disk/teacher'),
-])
+  ],
+)
 def test_absolute(path, start, wanted):
   assert files.absolute(path, start) == wanted
 
 
-@pytest.mark.parametrize('path, start, wanted', [
+@pytest.mark.parametrize(
+  'path, start, wanted',
+  [
     ('gs://b/a/teacher', 'gs://b/a/run', '../teacher'),
     ('gs://b/run/teacher/m', 'gs://b/run', 'teacher/m'),
     ('gs://c/a/teacher', 'gs://b/a/run', 'gs://c/a/teacher'),
@@ -41,7 +46,8 @@ def test_absolute(path, start, wanted):
     ('/disk/teacher', 'gs://b/run', '/disk/teacher'),
     ('gs://b/teacher', '/disk/run', 'gs://b/teacher'),
     ('/disk/teacher', '/disk/run', '../teacher'),
-])
+  ],
+)
 def test_relative_leads_back(path, start, wanted):
   assert files.relative(path, start) == wanted
   assert files.absolute(wanted, start) == path
@@ -109,8 +115,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_local_files_need_no_tensorflow(tmp_path):
   code = (
-      'import sys; from uncertainty_distill import files; '
-      f'files.write_text({str(tmp_path / "file")!r}, "text"); '
-      'assert "tensorflow" not in sys.modules'
+    'import sys; from uncertainty_distill import files; '
+    f'files.write_text({str(tmp_path / "file")!r}, "text"); '
+    'assert "tensorflow" not in sys.modules'
   )
   subprocess.run([sys.executable, '-c', code], check=True, timeout=60)

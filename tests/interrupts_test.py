@@ -22,15 +22,22 @@ _STOPPED = 'terminated: the same command goes on where this stopped'
 
 def _run(code):
   done = subprocess.run(
-      [sys.executable, '-c', _BEGIN + textwrap.dedent(code)], check=False,
-      capture_output=True, text=True, timeout=60,
+    [sys.executable, '-c', _BEGIN + textwrap.dedent(code)],
+    check=False,
+    capture_output=True,
+    text=True,
+    timeout=60,
   )
   return done.returncode, done.stdout.split('\n')[:-1], done.stderr.strip()
 
 
-@pytest.mark.parametrize('name, code, word', [
-    ('SIGTERM', 143, 'terminated'), ('SIGINT', 130, 'interrupted'),
-])
+@pytest.mark.parametrize(
+  'name, code, word',
+  [
+    ('SIGTERM', 143, 'terminated'),
+    ('SIGINT', 130, 'interrupted'),
+  ],
+)
 def test_at_the_start_there_is_nothing_to_save(name, code, word):
   ended = _run(f"send(signal.{name}); print('still here')")
   assert ended == (code, [], f'{word} before anything had begun')
@@ -72,7 +79,9 @@ def test_what_is_held_comes_to_its_end():
   assert code == 1  # Of an exception that nobody caught.
 
 
-@pytest.mark.parametrize('collect', [
+@pytest.mark.parametrize(
+  'collect',
+  [
     """
     class Destructor:
 
@@ -98,7 +107,8 @@ def test_what_is_held_comes_to_its_end():
     reference = weakref.ref(gone, lambda _: send())
     del gone
     """,
-])
+  ],
+)
 def test_where_an_exception_cannot_be_raised(collect):
   ended = _run(f"""
       begin()

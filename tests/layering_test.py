@@ -14,51 +14,100 @@ PACKAGE = 'uncertainty_distill'
 # part imports only parts named before it. `base`, free for all, is what
 # BASE_MODULES names.
 MAY_IMPORT = {
-    **dict.fromkeys(
-        ['base', '_edward2', 'plots', 'losses', 'metrics', 'data'], ()),
-    'modeling': ('_edward2',),
-    **dict.fromkeys(['configs', 'checkpoints'], ()),
-    'runs': ('checkpoints', 'configs', 'modeling'),
-    'teachers': ('configs', 'modeling', 'runs'),
-    'serving': ('configs', 'metrics', 'modeling', 'runs'),
-    'evaluation': (
-        'configs', 'data', 'metrics', 'modeling', 'plots', 'runs', 'teachers',
-    ),
-    'tasks': ('configs', 'data', 'losses', 'metrics', 'modeling', 'teachers'),
-    'train_lib': (
-        'checkpoints', 'configs', 'data', 'metrics', 'plots', 'runs', 'tasks',
-        'teachers',
-    ),
-    'workflow': (
-        'configs', 'data', 'evaluation', 'metrics', 'modeling', 'plots', 'runs',
-        'serving', 'teachers', 'train_lib',
-    ),
-    'api': (
-        'configs', 'data', 'evaluation', 'runs', 'serving', 'teachers',
-        'train_lib', 'workflow',
-    ),
-    'studies': (
-        'configs', 'data', 'evaluation', 'modeling', 'plots', 'runs',
-        'train_lib', 'workflow',
-    ),
-    'baselines': (
-        'configs', 'data', 'evaluation', 'runs', 'serving', 'studies',
-        'teachers', 'train_lib', 'workflow',
-    ),
+  **dict.fromkeys(
+    ['base', '_edward2', 'plots', 'losses', 'metrics', 'data'], ()
+  ),
+  'modeling': ('_edward2',),
+  **dict.fromkeys(['configs', 'checkpoints'], ()),
+  'runs': ('checkpoints', 'configs', 'modeling'),
+  'teachers': ('configs', 'modeling', 'runs'),
+  'serving': ('configs', 'metrics', 'modeling', 'runs'),
+  'evaluation': (
+    'configs',
+    'data',
+    'metrics',
+    'modeling',
+    'plots',
+    'runs',
+    'teachers',
+  ),
+  'tasks': ('configs', 'data', 'losses', 'metrics', 'modeling', 'teachers'),
+  'train_lib': (
+    'checkpoints',
+    'configs',
+    'data',
+    'metrics',
+    'plots',
+    'runs',
+    'tasks',
+    'teachers',
+  ),
+  'workflow': (
+    'configs',
+    'data',
+    'evaluation',
+    'metrics',
+    'modeling',
+    'plots',
+    'runs',
+    'serving',
+    'teachers',
+    'train_lib',
+  ),
+  'api': (
+    'configs',
+    'data',
+    'evaluation',
+    'runs',
+    'serving',
+    'teachers',
+    'train_lib',
+    'workflow',
+  ),
+  'studies': (
+    'configs',
+    'data',
+    'evaluation',
+    'modeling',
+    'plots',
+    'runs',
+    'train_lib',
+    'workflow',
+  ),
+  'baselines': (
+    'configs',
+    'data',
+    'evaluation',
+    'runs',
+    'serving',
+    'studies',
+    'teachers',
+    'train_lib',
+    'workflow',
+  ),
 }
 BASE_MODULES = (
-    '__init__', 'archives', 'checksums', 'deferred', 'disk', 'errors', 'files',
-    'interrupts', 'locks', 'progress', 'workers',
+  '__init__',
+  'archives',
+  'checksums',
+  'deferred',
+  'disk',
+  'errors',
+  'files',
+  'interrupts',
+  'locks',
+  'progress',
+  'workers',
 )
 
 # Who alone may import what from outside the package.
 ONLY_IN = {
-    'absl.flags': ('baselines',),
-    'edward2': ('_edward2',),
-    'markdown_it': ('evaluation',),
-    'matplotlib': ('plots',),
-    'official': ('configs', 'tasks', 'train_lib', 'serving', 'baselines'),
-    'orbit': ('tasks', 'train_lib'),
+  'absl.flags': ('baselines',),
+  'edward2': ('_edward2',),
+  'markdown_it': ('evaluation',),
+  'matplotlib': ('plots',),
+  'official': ('configs', 'tasks', 'train_lib', 'serving', 'baselines'),
+  'orbit': ('tasks', 'train_lib'),
 }
 PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 
@@ -90,9 +139,10 @@ def _public_names():
   """The names that the package itself offers, from its parts."""
   tree = ast.parse((ROOT / PACKAGE / '__init__.py').read_text())
   (modules,) = (
-      node.value for node in tree.body
-      if isinstance(node, ast.Assign)
-      and ast.unparse(node.targets[0]) == '_MODULES'
+    node.value
+    for node in tree.body
+    if isinstance(node, ast.Assign)
+    and ast.unparse(node.targets[0]) == '_MODULES'
   )
   return set(ast.literal_eval(modules))
 
@@ -117,9 +167,9 @@ def _imported_parts(path):
   """The parts of the package that a file imports."""
   names = (name.split('.') for name in _imports(path))
   return {
-      _part_of_name(name[1]) if name[1:] else 'base'
-      for name in names
-      if name[0] == PACKAGE
+    _part_of_name(name[1]) if name[1:] else 'base'
+    for name in names
+    if name[0] == PACKAGE
   }
 
 
@@ -150,9 +200,9 @@ def test_imports_of_the_package(path):
 @pytest.mark.parametrize('name, parts', ONLY_IN.items())
 def test_imports_from_outside(name, parts):
   users = {
-      path
-      for path in PACKAGE_FILES
-      if any(f'{found}.'.startswith(f'{name}.') for found in _imports(path))
+    path
+    for path in PACKAGE_FILES
+    if any(f'{found}.'.startswith(f'{name}.') for found in _imports(path))
   }
   assert users, f'nothing imports {name}: take it out of the table'
   strangers = [path for path in users if _part(path) not in parts]
@@ -161,9 +211,10 @@ def test_imports_from_outside(name, parts):
 
 def test_plots_need_little():
   roots = {
-      name.split('.')[0]
-      for path in PACKAGE_FILES if _part(path) == 'plots'
-      for name in _imports(path)
+    name.split('.')[0]
+    for path in PACKAGE_FILES
+    if _part(path) == 'plots'
+    for name in _imports(path)
   }
   assert roots - {PACKAGE, *sys.stdlib_module_names} == PLOTS_NEED
 
@@ -188,9 +239,9 @@ def _rules_of_the_tree():
   rules = {}
   for part in MAY_IMPORT:
     sources = [
-        path
-        for path in PACKAGE_FILES
-        if _part(path) == part and path not in commands
+      path
+      for path in PACKAGE_FILES
+      if _part(path) == part and path not in commands
     ]
     data = [path for path in _files(PACKAGE, '*.json') if _part(path) == part]
     rules[part] = _rule('py_library', sources, part, data=data)
@@ -219,8 +270,8 @@ def _rules_of_build():
       values = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
       assert values['name'] not in rules, f'twice: {values["name"]}'
       rules[values['name']] = Rule(
-          call.func.id,
-          *(tuple(values.get(key, ())) for key in ('srcs', 'data', 'deps')),
+        call.func.id,
+        *(tuple(values.get(key, ())) for key in ('srcs', 'data', 'deps')),
       )
   return rules
 
@@ -241,9 +292,9 @@ def _text(name, rule):
 def test_build_lists_the_tree():
   wanted, found = _rules_of_the_tree(), _rules_of_build()
   differing = [
-      _text(name, rule)
-      for name, rule in wanted.items()
-      if found.get(name) != rule
+    _text(name, rule)
+    for name, rule in wanted.items()
+    if found.get(name) != rule
   ]
   stale = sorted(set(found) - set(wanted))
   assert not differing, 'BUILD should say\n\n' + '\n'.join(differing)

@@ -7,11 +7,10 @@ import socket
 import subprocess
 import sys
 
-import pytest
-
-from uncertainty_distill import files
-from uncertainty_distill import locks
+from uncertainty_distill import files, locks
 from uncertainty_distill.errors import InputError
+
+import pytest
 
 _HOLD = """
 import os, sys, time
@@ -27,8 +26,10 @@ with locks.hold(sys.argv[1], '--model_dir'):
 def _other(tmp_path):
   """Another process that holds the folder."""
   process = subprocess.Popen(
-      [sys.executable, '-c', _HOLD, str(tmp_path)], stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE, text=True,
+    [sys.executable, '-c', _HOLD, str(tmp_path)],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
   )
   assert process.stdout.readline() == 'held\n'
   yield process
@@ -46,9 +47,7 @@ def _refusal(folder):
   return str(refused.value)
 
 
-def test_a_second_process_is_refused_until_the_first_has_ended(
-    other, tmp_path
-):
+def test_a_second_process_is_refused_until_the_first_has_ended(other, tmp_path):
   said = _refusal(tmp_path)
   assert said.startswith(f"--model_dir: got '{tmp_path}', wants a folder that ")
   assert f'process {other.pid} on {socket.gethostname()} does since 2' in said
@@ -71,7 +70,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(other, tmp_path, capsys):
     # What it has left half-written is gone, and nothing else.
     assert locks.content(str(tmp_path)) == ['.other.1.tmp', 'ckpt-3.index']
   assert capsys.readouterr().err == (
-      f'{tmp_path}: taken over from process {other.pid}, which is gone.\n'
+    f'{tmp_path}: taken over from process {other.pid}, which is gone.\n'
   )
   assert not (tmp_path / '.lock').exists()
 
@@ -83,10 +82,15 @@ def _write(folder, **changes):
   (folder / '.lock').write_text(json.dumps({**lock, **changes}))
 
 
-@pytest.mark.parametrize('changes', [
+@pytest.mark.parametrize(
+  'changes',
+  [
     # The number is another process's now, or nobody's.
-    {'started': 'long ago'}, {'pid': 1}, {'pid': 2 ** 30},
-])
+    {'started': 'long ago'},
+    {'pid': 1},
+    {'pid': 2**30},
+  ],
+)
 def test_a_stale_lock_is_recognised(changes, tmp_path, capsys):
   _write(tmp_path, **changes)
   with _hold(tmp_path):
@@ -94,9 +98,9 @@ def test_a_stale_lock_is_recognised(changes, tmp_path, capsys):
 
 
 def test_nobody_knows_of_processes_elsewhere(tmp_path):
-  _write(tmp_path, host='elsewhere', pid=2 ** 30)
+  _write(tmp_path, host='elsewhere', pid=2**30)
   said = _refusal(tmp_path)
-  assert f'process {2 ** 30} on elsewhere' in said
+  assert f'process {2**30} on elsewhere' in said
   assert said.endswith(f'if that process is gone, remove {tmp_path}/.lock')
   for damaged in '', '{}', '[1]', '{"host": 1, "pid": 1}', '"text"':
     (tmp_path / '.lock').write_text(damaged)

@@ -19,14 +19,14 @@ SOURCES = ('setup.py', 'pyproject.toml', 'uncertainty_distill', 'baselines')
 
 # Which distribution has a module, where that is not its name.
 DISTRIBUTIONS = {
-    'PIL': 'pillow',
-    'absl': 'absl-py',
-    'cv2': 'opencv-python-headless',
-    'markdown_it': 'markdown-it-py',
-    'official': 'tf-models-official',
-    'orbit': 'tf-models-official',
-    'sklearn': 'scikit-learn',
-    'yaml': 'PyYAML',
+  'PIL': 'pillow',
+  'absl': 'absl-py',
+  'cv2': 'opencv-python-headless',
+  'markdown_it': 'markdown-it-py',
+  'official': 'tf-models-official',
+  'orbit': 'tf-models-official',
+  'sklearn': 'scikit-learn',
+  'yaml': 'PyYAML',
 }
 
 PROBE = """
@@ -44,11 +44,11 @@ print(json.dumps([distill.__file__, configs.__file__,
 
 def _run(*command, cwd):
   process = subprocess.run(
-      [str(word) for word in command],
-      cwd=cwd,
-      capture_output=True,
-      check=False,
-      text=True,
+    [str(word) for word in command],
+    cwd=cwd,
+    capture_output=True,
+    check=False,
+    text=True,
   )
   assert process.returncode == 0, process.stdout + process.stderr
   return process.stdout
@@ -72,11 +72,11 @@ def _wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_module_and_table_and_nothing_else(wheel):
   wanted = {
-      'uncertainty_distill/' * (top == 'baselines')
-      + path.relative_to(ROOT).as_posix()
-      for top in ('uncertainty_distill', 'baselines')
-      for suffix in ('*.py', '*.pyi', '*.json', 'py.typed')
-      for path in (ROOT / top).rglob(suffix)
+    'uncertainty_distill/' * (top == 'baselines')
+    + path.relative_to(ROOT).as_posix()
+    for top in ('uncertainty_distill', 'baselines')
+    for suffix in ('*.py', '*.pyi', '*.json', 'py.typed')
+    for path in (ROOT / top).rglob(suffix)
   }
   names = set(zipfile.ZipFile(wheel).namelist())
   assert {name for name in names if '.dist-info/' not in name} == wanted
@@ -94,14 +94,24 @@ def test_an_installed_wheel_has_the_commands_and_experiments(wheel, tmp_path):
   (site / 'dependencies.pth').write_text(str(dependencies))
   shutil.copy(dependencies / 'distutils-precedence.pth', site)
   _run(
-      sys.executable, '-m', 'pip', '--python', python, 'install', '--no-index',
-      '--no-deps', '--quiet', '--ignore-installed', wheel, cwd=tmp_path,
+    sys.executable,
+    '-m',
+    'pip',
+    '--python',
+    python,
+    'install',
+    '--no-index',
+    '--no-deps',
+    '--quiet',
+    '--ignore-installed',
+    wheel,
+    cwd=tmp_path,
   )
   lines = _run(python, '-c', PROBE, cwd=tmp_path).splitlines()
   *files, experiments = json.loads(lines[-1])
   assert all(pathlib.Path(file).is_relative_to(site) for file in files)
   assert {'digits_wrn10_1', 'cifar10_wrn28_10', 'cifar100_wrn28_10'} <= set(
-      experiments
+    experiments
   )
 
 
@@ -119,7 +129,7 @@ def test_every_import_is_declared(wheel):
         text = archive.read(name).decode()
   declared = set(re.findall(r'^Requires-Dist: ([\w.-]+)', text, re.M))
   needed = {
-      DISTRIBUTIONS.get(name, name.replace('_', '-'))
-      for name in imported - {'uncertainty_distill', *sys.stdlib_module_names}
+    DISTRIBUTIONS.get(name, name.replace('_', '-'))
+    for name in imported - {'uncertainty_distill', *sys.stdlib_module_names}
   }
   assert needed <= declared, f'setup.py lacks {sorted(needed - declared)}'

@@ -3,14 +3,14 @@
 import io
 import sys
 
+from uncertainty_distill import progress
+
+import pytest
 from absl import logging
 from absl.testing import flagsaver
-import pytest
-from uncertainty_distill import progress
 
 
 class _Terminal(io.StringIO):
-
   def isatty(self):
     return True
 

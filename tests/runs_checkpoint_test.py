@@ -2,15 +2,11 @@
 
 import os
 
+from uncertainty_distill import configs, data, errors, modeling, runs
+from uncertainty_distill.teachers import loading
+
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import errors
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill.teachers import loading
 
 
 def _run(path, **model):
@@ -56,9 +52,12 @@ def test_a_damaged_checkpoint_is_named_and_no_older_one_is_taken(tmp_path):
   os.truncate(tmp_path / f'ckpt-{steps}.data-00000-of-00001', 1000)
   assert run.step == steps - 5 and not run.is_complete
   for load in run.load_model, lambda: loading.open_trained(run.path, '--run'):
-    with pytest.raises(errors.InputError, match=(
+    with pytest.raises(
+      errors.InputError,
+      match=(
         rf'checkpoint {steps} is damaged \(ckpt-{steps}.data-00000-of-00001: '
         rf'.*\); it is at step {steps - 5} of {steps}; run its command again'
-    )) as e:
+      ),
+    ) as e:
       load()
     assert str(tmp_path) in str(e.value) and '\n' not in str(e.value)

@@ -2,29 +2,24 @@
 
 import os
 
+from uncertainty_distill import configs, data, modeling, runs
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill.errors import InputError
-
 
 def _config(text='', name='digits_wrn10_1'):
   config = configs.load_config(name, params_override=text)
-  return configs.resolve(
-      config, data.dataset_spec(config.task.train_data.name)
-  )
+  return configs.resolve(config, data.dataset_spec(config.task.train_data.name))
 
 
 def _save(run, step):
   """Writes a checkpoint as training does; returns its model."""
   model = modeling.build_model(**run.config.task.model.as_dict())
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), run.path, max_to_keep=2
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=2
   ).save(checkpoint_number=step)
   return model
 
@@ -39,16 +34,25 @@ def test_a_run_can_be_claimed_again(tmp_path):
   assert runs.claim_run(path, _config()).path == path
 
 
-@pytest.mark.parametrize('text', [
-    'runtime.num_gpus=1', 'runtime.mixed_precision_dtype=bfloat16',
-    'evaluation.corruptions=[contrast]', 'teacher.epochs=1',
-    'task.validation_data.global_batch_size=100', 'trainer.max_to_keep=5',
-    'task.train_data.data_dir=elsewhere', 'trainer.steps_per_loop=3',
-    'trainer.validation_interval=7', 'trainer.checkpoint_interval=7',
-    'trainer.recovery_max_trials=3', 'trainer.loss_upper_bound=7',
+@pytest.mark.parametrize(
+  'text',
+  [
+    'runtime.num_gpus=1',
+    'runtime.mixed_precision_dtype=bfloat16',
+    'evaluation.corruptions=[contrast]',
+    'teacher.epochs=1',
+    'task.validation_data.global_batch_size=100',
+    'trainer.max_to_keep=5',
+    'task.train_data.data_dir=elsewhere',
+    'trainer.steps_per_loop=3',
+    'trainer.validation_interval=7',
+    'trainer.checkpoint_interval=7',
+    'trainer.recovery_max_trials=3',
+    'trainer.loss_upper_bound=7',
     'trainer.recovery_learning_rate_factor=0.1',
     'trainer.recovery_begin_steps=7',
-])
+  ],
+)
 def test_what_does_not_change_the_weights_may_change(text, tmp_path):
   runs.claim_run(str(tmp_path), _config())
   changed = _config(text)
@@ -57,21 +61,25 @@ def test_what_does_not_change_the_weights_may_change(text, tmp_path):
   assert runs.open_run(str(tmp_path), '--run').config == changed
 
 
-@pytest.mark.parametrize('text, difference', [
+@pytest.mark.parametrize(
+  'text, difference',
+  [
     ('task.seed=1', 'task.seed=0, not 1'),
     ('task.model.width=2', 'task.model.width=1, not 2'),
     ('task.model.ensemble_size=2', 'task.model.ensemble_size=4, not 2'),
-    ('task.objective.kind=head',
-     "task.objective.kind='knowledge', not 'head'"),
+    ('task.objective.kind=head', "task.objective.kind='knowledge', not 'head'"),
     ('task.objective.weight=0.5', 'task.objective.weight=0.9, not 0.5'),
     ('task.l2=0', 'task.l2=0.0003, not 0'),
     ('trainer.epochs=5', 'trainer.epochs=60.0, not 5'),
-    ('trainer.decay_fractions=[]',
-     r'trainer.decay_fractions=\[0.4, 0.8, 0.9\], not \[\]'),
+    (
+      'trainer.decay_fractions=[]',
+      r'trainer.decay_fractions=\[0.4, 0.8, 0.9\], not \[\]',
+    ),
     ('task.train_data.num_examples=90', 'num_examples=0, not 90'),
     ('task.train_data.views=3', 'task.train_data.views=0, not 3'),
     ('task.train_data.augmentation_seed=3', 'augmentation_seed=-1, not 3'),
-])
+  ],
+)
 def test_another_experiment_is_refused_by_name(text, difference, tmp_path):
   runs.claim_run(str(tmp_path), _config())
   before = (tmp_path / runs.PARAMS_FILE).read_bytes()
@@ -112,20 +120,23 @@ def test_folders_that_are_no_runs_are_told_apart(tmp_path):
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'file').write_text('')
   for name, problem in (
-      ('gone', 'a missing folder'),
-      ('empty', 'an empty folder'),
-      ('other', 'not a run folder'),
+    ('gone', 'a missing folder'),
+    ('empty', 'an empty folder'),
+    ('other', 'not a run folder'),
   ):
     with pytest.raises(InputError, match=f'this is {problem}') as caught:
       runs.open_run(str(tmp_path / name), '--teacher')
     assert str(caught.value).startswith('--teacher: ')
 
 
-@pytest.mark.parametrize('content, message', [
+@pytest.mark.parametrize(
+  'content, message',
+  [
     ('task: [', 'a readable YAML file'),
     ('task: {model: {width: wide}}', "task.model.width in .*'wide', wants int"),
     ('model: resnet', 'model in .*, wants a known name'),
-])
+  ],
+)
 def test_a_description_that_is_not_ours_is_refused(content, message, tmp_path):
   (tmp_path / runs.PARAMS_FILE).write_text(content)
   with pytest.raises(InputError, match=message) as caught:
@@ -149,7 +160,7 @@ def test_step_and_completion_follow_the_newest_checkpoint(tmp_path):
 
 
 def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
-    tmp_path, monkeypatch
+  tmp_path, monkeypatch
 ):
   old, new = tmp_path / 'old', tmp_path / 'new'
   monkeypatch.chdir(tmp_path)
@@ -159,35 +170,41 @@ def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
   assert teacher.teacher == (str(old / 'teacher' / 'member_0'),)
   # The same teacher by another path.
   monkeypatch.chdir(old)
-  runs.claim_run('student', _config(
-      'task.objective.teacher=[teacher/member_0]'))
+  runs.claim_run(
+    'student', _config('task.objective.teacher=[teacher/member_0]')
+  )
   old.rename(new)
   teacher = runs.open_run(str(new / 'student'), '--run').config.task.objective
   assert teacher.teacher == (str(new / 'teacher' / 'member_0'),)
   with pytest.raises(InputError, match='task.objective.teacher='):
-    runs.claim_run(str(new / 'student'), _config(
-        f'task.objective.teacher=[{new}/teacher/member_1]'))
+    runs.claim_run(
+      str(new / 'student'),
+      _config(f'task.objective.teacher=[{new}/teacher/member_1]'),
+    )
 
 
 def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
-    tmp_path, monkeypatch
+  tmp_path, monkeypatch
 ):
   monkeypatch.chdir(tmp_path)
   text = (
-      'task.objective.kind=cross_entropy,task.model.ensemble_size=2,'
-      'task.initialize_from=[{}/a,{}/b]'
+    'task.objective.kind=cross_entropy,task.model.ensemble_size=2,'
+    'task.initialize_from=[{}/a,{}/b]'
   )
   runs.claim_run('old/student', _config(text.format('old', 'old')))
   (tmp_path / 'old').rename(tmp_path / 'new')
   opened = runs.open_run('new/student', '--run').config.task
   assert opened.initialize_from == tuple(
-      str(tmp_path / 'new' / name) for name in 'ab')
+    str(tmp_path / 'new' / name) for name in 'ab'
+  )
   runs.match_run('new/student', _config(text.format('new', 'new')))
   with pytest.raises(InputError, match='task.initialize_from='):
     runs.match_run('new/student', _config(text.format('new', 'old')))
   with pytest.raises(InputError, match='task.initialize_aligned=False, not'):
-    runs.match_run('new/student', _config(
-        text.format('new', 'new') + ',task.initialize_aligned=true'))
+    runs.match_run(
+      'new/student',
+      _config(text.format('new', 'new') + ',task.initialize_aligned=true'),
+    )
 
 
 def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
@@ -197,8 +214,10 @@ def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
   assert opened.task.objective.teacher_cache == str(tmp_path / 'old' / 'cache')
   # Elsewhere, or online on the same views.
   runs.match_run('old/run', _config('task.objective.teacher_cache=b'))
-  runs.match_run('old/run', _config(
-      'task.train_data.views=60,task.train_data.augmentation_seed=0'))
+  runs.match_run(
+    'old/run',
+    _config('task.train_data.views=60,task.train_data.augmentation_seed=0'),
+  )
   with pytest.raises(InputError, match='task.train_data.views=60, not 0'):
     runs.match_run('old/run', _config())
 

@@ -26,11 +26,12 @@ assert sorted(os.listdir(FOLDER)) == ['networks.npz', 'own', 'student']
 def _kinds(notebook):
   """What each cell of code puts out: names of streams, types of data."""
   return [
-      [
-          output.get('name') or ' '.join(sorted(output.get('data', output)))
-          for output in cell.outputs
-      ]
-      for cell in notebook.cells if cell.cell_type == 'code'
+    [
+      output.get('name') or ' '.join(sorted(output.get('data', output)))
+      for output in cell.outputs
+    ]
+    for cell in notebook.cells
+    if cell.cell_type == 'code'
   ]
 
 

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 
-import numpy as np
-
 from uncertainty_distill import workers
+
+import numpy as np
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _PROGRAM = """
@@ -41,11 +41,16 @@ def test_all_workers_get_what_the_chief_brought():
     for index in range(2):
       task = {'type': 'worker', 'index': index}
       cluster = {'cluster': {'worker': hosts}, 'task': task}
-      processes.append(subprocess.Popen(
-          [sys.executable, '-c', _PROGRAM], cwd=_ROOT, text=True,
+      processes.append(
+        subprocess.Popen(
+          [sys.executable, '-c', _PROGRAM],
+          cwd=_ROOT,
+          text=True,
           env={**os.environ, 'TF_CONFIG': json.dumps(cluster)},
-          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-      ))
+          stdout=subprocess.PIPE,
+          stderr=subprocess.PIPE,
+        )
+      )
     said = [p.communicate(timeout=120) for p in processes]
   finally:
     for process in processes:

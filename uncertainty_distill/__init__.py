@@ -26,31 +26,29 @@ import sys
 # when it is first imported, so it must be set before any import of TensorFlow.
 if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
   raise ImportError(
-      'uncertainty_distill needs Keras 2, but TensorFlow was imported before '
-      'it with Keras 3: import uncertainty_distill first, or set the '
-      'environment variable TF_USE_LEGACY_KERAS=1.'
+    'uncertainty_distill needs Keras 2, but TensorFlow was imported before '
+    'it with Keras 3: import uncertainty_distill first, or set the '
+    'environment variable TF_USE_LEGACY_KERAS=1.'
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 
-# pylint: disable=g-import-not-at-top,wrong-import-position
 from uncertainty_distill import deferred
-# pylint: enable=g-import-not-at-top,wrong-import-position
 
 # TensorFlow takes seconds to import: each name brings what it needs when it is
 # asked for. `__init__.pyi` tells type checkers the same.
 _MODULES = {
-    'InputError': 'errors',
-    'Predictions': 'api.predicting',
-    'Predictor': 'api.predicting',
-    'corrupt': 'api.images',
-    'distill': 'api.training',
-    'evaluate': 'api.scoring',
-    'experiment': 'api.training',
-    'export': 'api.training',
-    'load': 'api.predicting',
-    'load_dataset': 'api.images',
-    'measure': 'api.scoring',
-    'train': 'api.training',
+  'InputError': 'errors',
+  'Predictions': 'api.predicting',
+  'Predictor': 'api.predicting',
+  'corrupt': 'api.images',
+  'distill': 'api.training',
+  'evaluate': 'api.scoring',
+  'experiment': 'api.training',
+  'export': 'api.training',
+  'load': 'api.predicting',
+  'load_dataset': 'api.images',
+  'measure': 'api.scoring',
+  'train': 'api.training',
 }
 
 __all__ = list(_MODULES)

@@ -8,16 +8,17 @@ submodules cannot be had for less, because the package imports all of them.
 import sys
 import warnings
 
+from uncertainty_distill import deferred
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import deferred
 
 _NUMPY_BACKEND = 'edward2.numpy'
 
 if tf.keras.layers.Layer is not tf_keras.layers.Layer:
   raise ImportError(
-      'Edward2 needs Keras 2, but TensorFlow runs Keras 3: set the environment '
-      'variable TF_USE_LEGACY_KERAS=1 before TensorFlow is imported.'
+    'Edward2 needs Keras 2, but TensorFlow runs Keras 3: set the environment '
+    'variable TF_USE_LEGACY_KERAS=1 before TensorFlow is imported.'
   )
 
 _guarded = _NUMPY_BACKEND not in sys.modules
@@ -28,20 +29,19 @@ if _guarded:
 try:
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='NumPy backend for Edward2')
-    # pylint: disable=g-import-not-at-top
     # Edward2 would hide why this import failed.
-    import tensorflow_probability  # pylint: disable=unused-import
+    import tensorflow_probability  # noqa: F401
+
     # What Edward2 has of SciPy's is for permutation layers, unused here.
     with deferred.deferred_functions(
-        'scipy.optimize', ['linear_sum_assignment']
+      'scipy.optimize', ['linear_sum_assignment']
     ):
       from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
       from edward2.tensorflow.layers.dense import DenseBatchEnsemble
-    # pylint: enable=g-import-not-at-top
 except ImportError as error:
   raise ImportError(
-      f"Edward2's BatchEnsemble layers cannot be imported ({error}): "
-      'pip install edward2==0.0.2 tensorflow-probability==0.25.*'
+    f"Edward2's BatchEnsemble layers cannot be imported ({error}): "
+    'pip install edward2==0.0.2 tensorflow-probability==0.25.*'
   ) from error
 finally:
   if _guarded:

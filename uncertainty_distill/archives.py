@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zipfile
 
-import numpy as np
 from uncertainty_distill import files
+
+import numpy as np
 
 
 def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
@@ -30,7 +31,7 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
       if 'allow_pickle' in str(error):
         raise ValueError('it holds Python objects, not arrays') from error
       raise ValueError(
-          f'it is damaged: {" ".join(str(error).split())[:200]}'
+        f'it is damaged: {" ".join(str(error).split())[:200]}'
       ) from error
 
 

@@ -13,9 +13,10 @@ import os
 import re
 import sys
 
+from uncertainty_distill import files
+
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
-from uncertainty_distill import files
 
 # TensorFlow's list of the checkpoints that it is to keep.
 _STATE = 'checkpoint'
@@ -97,8 +98,9 @@ def settle(folder: str) -> None:
   found = find(folder)
   if found.damages:
     print(
-        f'{folder}: {found.damages[0]}: going on from {found.step}, '
-        f'{found.lost_steps} steps are repeated', file=sys.stderr,
+      f'{folder}: {found.damages[0]}: going on from {found.step}, '
+      f'{found.lost_steps} steps are repeated',
+      file=sys.stderr,
     )
   path = os.path.join(folder, _STATE)
   kept = [step for step in steps(folder) if step <= found.step]
@@ -136,14 +138,15 @@ def _named(folder: str, there: list[str]) -> list[int]:
   content = files.read_bytes(os.path.join(folder, _STATE))
   pattern = rb'^%smodel_checkpoint_paths?: "(?:.*/)?ckpt-(\d+)"$'
   return [
-      int(number) for kind in (rb'all_', rb'')
-      for number in re.findall(pattern % kind, content, re.MULTILINE)
+    int(number)
+    for kind in (rb'all_', rb'')
+    for number in re.findall(pattern % kind, content, re.MULTILINE)
   ]
 
 
 @functools.lru_cache(maxsize=4096)
 def _damage(
-    folder: str, step: int, stamp: tuple[tuple[str, int], ...]
+  folder: str, step: int, stamp: tuple[tuple[str, int], ...]
 ) -> Damage | None:
   """Returns what is wrong with a checkpoint of these files, if anything."""
   names = [name for name, _ in stamp]
@@ -162,7 +165,7 @@ def _damage(
     for tensor in tensors:
       reader.get_tensor(tensor)
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-        reader.get_tensor(_GRAPH)
+      reader.get_tensor(_GRAPH)
     )
   except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
     text = str(getattr(error, 'message', error)).replace(f'{folder}/', '')
@@ -179,6 +182,6 @@ def _data_file(step: int, names: list[str]) -> str:
   shards = [re.search(r'\.data-\d+-of-(\d+)$', name) for name in names]
   count = next((match.group(1) for match in shards if match), '00001')
   wanted = [
-      f'ckpt-{step}.data-{shard:05}-of-{count}' for shard in range(int(count))
+    f'ckpt-{step}.data-{shard:05}-of-{count}' for shard in range(int(count))
   ]
   return next((name for name in wanted if name not in names), wanted[0])

@@ -6,13 +6,13 @@ import than all of this package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import functools
 import importlib
 import importlib.util
 import sys
 import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -28,7 +28,7 @@ class _Deferred(types.ModuleType):
 
 
 def attributes(
-    package: str, modules: Mapping[str, str]
+  package: str, modules: Mapping[str, str]
 ) -> Callable[[str], Any]:
   """Returns a package's `__getattr__`, which imports what is asked for.
 

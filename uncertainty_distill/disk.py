@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import errno
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 
 _NUMBERS = (
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
-    errno.EFBIG, errno.EIO,
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EROFS,
+  errno.EACCES,
+  errno.EPERM,
+  errno.EFBIG,
+  errno.EIO,
 )
 # TensorFlow's errors hold `PATH; REASON`, whatever their class is.
 _IN_A_MESSAGE = re.compile(
-    r'(?P<path>(?:\w+:/)?/[^;{}]*); .*?(?P<reason>'
-    + '|'.join(re.escape(os.strerror(number)) for number in _NUMBERS) + ')'
+  r'(?P<path>(?:\w+:/)?/[^;{}]*); .*?(?P<reason>'
+  + '|'.join(re.escape(os.strerror(number)) for number in _NUMBERS)
+  + ')'
 )
 
 
@@ -43,10 +49,11 @@ def errors(argument: str, folder: str, needs: str = 'it') -> Iterator[None]:
     if not found or not path.startswith(files.absolute(folder)):
       raise
     raise InputError(
-        argument, folder,
-        f'a folder that can be written, on a disk that has room for {needs}',
-        f'{path}: {found[1]}; what is complete is kept, and the same command '
-        'goes on from there',
+      argument,
+      folder,
+      f'a folder that can be written, on a disk that has room for {needs}',
+      f'{path}: {found[1]}; what is complete is kept, and the same command '
+      'goes on from there',
     ) from error
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import difflib
 import reprlib
+from collections.abc import Sequence
 
 # A value may be a whole file, or one that YAML's aliases make endless.
 _SHORT = reprlib.Repr()

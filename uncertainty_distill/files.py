@@ -7,13 +7,13 @@ are left to Python. Both raise OSError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import errno
 import io
 import os
 import posixpath
 import shutil
+from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
 Path = str | os.PathLike[str]
@@ -210,7 +210,7 @@ def write_text(path: Path, text: str) -> None:
 def _gfile(path: Path) -> Iterator[Any]:
   """Gives TensorFlow's file functions; their errors become OSErrors."""
   # Not every process that has files to read needs TensorFlow.
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
 
   try:
     yield tf.io.gfile
@@ -218,5 +218,5 @@ def _gfile(path: Path) -> Iterator[Any]:
     missing = isinstance(error, tf.errors.NotFoundError)
     reason = error.message.strip().splitlines()[:1] or [type(error).__name__]
     raise OSError(
-        errno.ENOENT if missing else errno.EIO, reason[0], os.fspath(path)
+      errno.ENOENT if missing else errno.EIO, reason[0], os.fspath(path)
     ) from error

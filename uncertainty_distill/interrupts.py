@@ -8,12 +8,12 @@ a notebook Ctrl-C is Python's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
 # Seconds after which a signal is sent again whose exception was not raised.
@@ -29,7 +29,7 @@ class Stopped(KeyboardInterrupt):
 
   def __init__(self, number: int = signal.SIGINT):
     super().__init__(
-        f'{_WORDS[number]}: the same command goes on where this stopped'
+      f'{_WORDS[number]}: the same command goes on where this stopped'
     )
     self.code = 128 + number
 
@@ -135,8 +135,10 @@ def _receive(number: int, frame: object) -> None:
   if not _state.begun:
     _leave(number, 'before anything had begun')
   if _state.received:
-    _leave(number, 'twice, so at once: the same command goes on from the last '
-           'checkpoint')
+    _leave(
+      number,
+      'twice, so at once: the same command goes on from the last checkpoint',
+    )
   _state.received = number
   if _state.held:
     _state.waiting = True

@@ -15,7 +15,6 @@ and the folder taken over; from elsewhere nobody can tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import datetime
 import fcntl
@@ -24,10 +23,10 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from uncertainty_distill import disk
-from uncertainty_distill import files
+from uncertainty_distill import disk, files
 from uncertainty_distill.errors import InputError
 
 _FILE = '.lock'
@@ -38,7 +37,7 @@ _CHECKPOINT_PARTS = re.compile(r'ckpt-\d+_temp')
 
 @contextlib.contextmanager
 def hold(
-    folder: str, argument: str, really: bool = True, needs: str = 'it'
+  folder: str, argument: str, really: bool = True, needs: str = 'it'
 ) -> Iterator[None]:
   """Within it, no other process writes to a folder.
 
@@ -92,32 +91,30 @@ def _acquire(folder: str, argument: str, missing: list[str]) -> bool:
   except OSError as error:
     _remove_empty(missing)
     raise InputError(
-        argument, folder, 'a folder that can be written', error.strerror or ''
+      argument, folder, 'a folder that can be written', error.strerror or ''
     ) from error
   if holder is not None:
     print(
-        f'{folder}: taken over from process {holder["pid"]}, which is gone.',
-        file=sys.stderr,
+      f'{folder}: taken over from process {holder["pid"]}, which is gone.',
+      file=sys.stderr,
     )
     _sweep(folder, holder['pid'])
   return True
 
 
-def _refused(
-    folder: str, argument: str, holder: dict[str, Any]
-) -> InputError:
+def _refused(folder: str, argument: str, holder: dict[str, Any]) -> InputError:
   """Returns the error that says who writes to a folder."""
   path = os.path.join(folder, _FILE)
   todo = f'if no process does, remove {path}, which cannot be read'
   if holder:
     todo = (
-        f'process {holder["pid"]} on {holder["host"]} does since '
-        f'{holder["since"]}: let it end, or take another folder'
+      f'process {holder["pid"]} on {holder["host"]} does since '
+      f'{holder["since"]}: let it end, or take another folder'
     )
     if holder['host'] != socket.gethostname():
       todo += f'; if that process is gone, remove {path}'
   return InputError(
-      argument, folder, 'a folder that no other process writes to', todo
+    argument, folder, 'a folder that no other process writes to', todo
   )
 
 
@@ -143,10 +140,10 @@ def _deciding(folder: str) -> Iterator[None]:
 def _identity() -> dict[str, Any]:
   """Returns what the lock says of this process."""
   return {
-      'host': socket.gethostname(),
-      'pid': os.getpid(),
-      'started': _started(os.getpid()),
-      'since': datetime.datetime.now().isoformat(' ', 'seconds'),
+    'host': socket.gethostname(),
+    'pid': os.getpid(),
+    'started': _started(os.getpid()),
+    'since': datetime.datetime.now().isoformat(' ', 'seconds'),
   }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from absl import logging
 import tqdm
+from absl import logging
 
 _LINE = (
-    '{desc}: {percentage:.0f}%, {n_fmt}/{total_fmt} '
-    '[{elapsed}<{remaining}, {rate_fmt}{postfix}]'
+  '{desc}: {percentage:.0f}%, {n_fmt}/{total_fmt} '
+  '[{elapsed}<{remaining}, {rate_fmt}{postfix}]'
 )
 
 
@@ -29,11 +29,11 @@ class _Lines:
 
 
 def progress_bar(
-    total: int,
-    description: str,
-    unit: str,
-    initial: int = 0,
-    shown: bool = True,
+  total: int,
+  description: str,
+  unit: str,
+  initial: int = 0,
+  shown: bool = True,
 ) -> tqdm.tqdm:
   """Returns a tqdm bar on standard error.
 
@@ -45,18 +45,22 @@ def progress_bar(
     shown: Whether to show it at all; with --verbosity=-3 none is shown.
   """
   terminal = sys.stderr.isatty()
-  style = {'dynamic_ncols': True} if terminal else {
+  style = (
+    {'dynamic_ncols': True}
+    if terminal
+    else {
       'file': _Lines(sys.stderr),
       'bar_format': _LINE,
       # A log file wants a line now and then, not ten a second.
       'mininterval': 15.0,
       'maxinterval': 60.0,
-  }
+    }
+  )
   return tqdm.tqdm(
-      total=total,
-      desc=description,
-      unit=unit,
-      initial=initial,
-      disable=not shown or logging.get_verbosity() <= logging.FATAL,
-      **style,
+    total=total,
+    desc=description,
+    unit=unit,
+    initial=initial,
+    disable=not shown or logging.get_verbosity() <= logging.FATAL,
+    **style,
   )

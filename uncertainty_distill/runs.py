@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import os
 
+from uncertainty_distill import checkpoints, configs, files, locks, modeling
+from uncertainty_distill.errors import InputError
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import checkpoints
-from uncertainty_distill import configs
-from uncertainty_distill import files
-from uncertainty_distill import locks
-from uncertainty_distill import modeling
-from uncertainty_distill.errors import InputError
 import yaml
 
 PARAMS_FILE = 'params.yaml'
@@ -63,8 +60,7 @@ class RunFolder:
   def is_complete(self) -> bool:
     """Whether training has come to its end, and its last evaluation, too."""
     return (
-        self.step >= self.config.trainer.train_steps
-        and not self.evaluation_due
+      self.step >= self.config.trainer.train_steps and not self.evaluation_due
     )
 
   @property
@@ -84,12 +80,14 @@ class RunFolder:
     """
     if checkpoints.find(self.path).damages and not self.is_complete:
       raise InputError(
-          'run folder', self.path, 'one whose newest checkpoint can be read',
-          self.state,
+        'run folder',
+        self.path,
+        'one whose newest checkpoint can be read',
+        self.state,
       )
     if self.checkpoint is None:
       raise InputError(
-          'run folder', self.path, 'one with a checkpoint', 'train it first'
+        'run folder', self.path, 'one with a checkpoint', 'train it first'
       )
     model = modeling.build_model(**self.config.task.model.as_dict())
     try:
@@ -98,8 +96,9 @@ class RunFolder:
       restored.expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
       raise InputError(
-          'run folder', self.path,
-          f'a checkpoint of the model that its {PARAMS_FILE} describes',
+        'run folder',
+        self.path,
+        f'a checkpoint of the model that its {PARAMS_FILE} describes',
       ) from error
     return model
 
@@ -126,13 +125,13 @@ def open_run(path: str, argument: str) -> RunFolder:
     elif files.is_file(path):
       problem = 'a file'
     raise InputError(
-        argument, path, f'a run folder with {PARAMS_FILE}', f'this is {problem}'
+      argument, path, f'a run folder with {PARAMS_FILE}', f'this is {problem}'
     )
   config = configs.ExperimentConfig()
   file = os.path.join(path, PARAMS_FILE)
   configs.override(config, configs.read_yaml(file, argument), file)
   return RunFolder(
-      path, configs.with_paths(config, lambda p: files.absolute(p, path))
+    path, configs.with_paths(config, lambda p: files.absolute(p, path))
   )
 
 
@@ -158,14 +157,19 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     if difference:
       name, old, new = difference
       raise InputError(
-          '--model_dir', path, f'a new folder: this one belongs to a run with '
-          f'{name}={old!r}, not {new!r}', 'choose another folder, or remove it'
+        '--model_dir',
+        path,
+        f'a new folder: this one belongs to a run with '
+        f'{name}={old!r}, not {new!r}',
+        'choose another folder, or remove it',
       )
   elif checkpoints.steps(path):
     # Training would go on from weights of who knows what.
     raise InputError(
-        '--model_dir', path, f'a new folder: this one has checkpoints but no '
-        f'{PARAMS_FILE}', 'choose another folder, or remove it'
+      '--model_dir',
+      path,
+      f'a new folder: this one has checkpoints but no {PARAMS_FILE}',
+      'choose another folder, or remove it',
     )
   return RunFolder(path, config)
 
@@ -202,5 +206,5 @@ def make_writable(path: str, argument: str) -> None:
     files.remove(probe)
   except OSError as error:
     raise InputError(
-        argument, path, 'a folder that can be written', error.strerror or ''
+      argument, path, 'a folder that can be written', error.strerror or ''
     ) from error

@@ -48,7 +48,7 @@ def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
 
 
 def from_chief(
-    strategy: tf.distribute.Strategy, values: Sequence[np.ndarray]
+  strategy: tf.distribute.Strategy, values: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
   """Waits for all workers; returns the arrays that the chief brought.
 

@@ -6,25 +6,33 @@ Without --teacher, the teacher's members are trained first, into model_dir.
       --model_dir=runs/student --objective=head
 """
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+
+# isort: split
+from uncertainty_distill import runs, workflow
 from uncertainty_distill.baselines.cifar import endings
-from uncertainty_distill import runs
-from uncertainty_distill import workflow
+
+from absl import flags
 
 _TEACHER = flags.DEFINE_list(
-    'teacher', [], 'A trained teacher, its members side by side: run folders '
-    'or SavedModels; or .npz files of stored predictions (docs/teachers.md).'
+  'teacher',
+  [],
+  'A trained teacher, its members side by side: run folders '
+  'or SavedModels; or .npz files of stored predictions (docs/teachers.md).',
 )
 _TEACHER_CACHE = flags.DEFINE_string(
-    'teacher_cache', '', 'A folder for what the teacher says of augmented '
-    'images: made once, then read by every student, whatever its seed and '
-    'objective, instead of running the teacher.'
+  'teacher_cache',
+  '',
+  'A folder for what the teacher says of augmented '
+  'images: made once, then read by every student, whatever its seed and '
+  'objective, instead of running the teacher.',
 )
 _OBJECTIVE = flags.DEFINE_enum(
-    'objective', None, ['knowledge', 'head'],
-    'knowledge: every member learns the mean of the teacher; head: member i '
-    "learns the teacher's member i. By default what the experiment says."
+  'objective',
+  None,
+  ['knowledge', 'head'],
+  'knowledge: every member learns the mean of the teacher; head: member i '
+  "learns the teacher's member i. By default what the experiment says.",
 )
 launch.define_training_flags()
 flags.adopt_module_key_flags(launch)
@@ -46,8 +54,8 @@ def main():
       run = workflow.distill(config, model_dir, strategy, mode != 'train')
     taught = run.config.task.objective
     systems = [
-        workflow.System('deep_ensemble', None, taught.teacher),
-        workflow.System(f'{taught.kind}_student', None, (model_dir,)),
+      workflow.System('deep_ensemble', None, taught.teacher),
+      workflow.System(f'{taught.kind}_student', None, (model_dir,)),
     ]
     endings.conclude(systems, config, strategy, model_dir, 'Distillation')
 

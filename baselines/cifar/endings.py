@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
+from collections.abc import Sequence
 
-from absl import flags
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workers
-from uncertainty_distill import workflow
+from uncertainty_distill import configs, train_lib, workers, workflow
+
 import tensorflow as tf
+from absl import flags
 
 REPORT = 'report.html'
 
 
 def report(
-    systems: Sequence[workflow.System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    directory: str,
-    title: str,
+  systems: Sequence[workflow.System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  directory: str,
+  title: str,
 ) -> None:
   """Evaluates systems, writes the report and prints its table."""
   table = workflow.assess(
-      systems, train_lib.resolve(config), strategy, directory, title
+    systems, train_lib.resolve(config), strategy, directory, title
   )
   if workers.is_chief(strategy):
     print(f'\n{table}\n')
 
 
 def say_where(
-    directory: str, saved_model: str = '', report_file: str = REPORT
+  directory: str, saved_model: str = '', report_file: str = REPORT
 ) -> None:
   """Says what to type next, and last of all where the results are."""
   lines = {'TensorBoard': f'tensorboard --logdir {directory}'}
@@ -47,11 +45,11 @@ def say_where(
 
 
 def conclude(
-    systems: Sequence[workflow.System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    model_dir: str,
-    title: str,
+  systems: Sequence[workflow.System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  model_dir: str,
+  title: str,
 ) -> None:
   """Does what --mode asks for once a run is trained: reports, exports."""
   evaluates, exports = flags.FLAGS.mode != 'train', flags.FLAGS.mode != 'eval'
@@ -62,7 +60,7 @@ def conclude(
     if exports:
       workflow.export([model_dir], saved_model)
     say_where(
-        model_dir, saved_model if exports else '', REPORT if evaluates else ''
+      model_dir, saved_model if exports else '', REPORT if evaluates else ''
     )
   # Whoever starts the workers sees them end together, or fail together.
   workers.wait(strategy)

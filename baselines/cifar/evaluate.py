@@ -9,25 +9,27 @@ test set.
 
 import os
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+
+# isort: split
+from uncertainty_distill import configs, workers, workflow
 from uncertainty_distill.baselines.cifar import endings
-from uncertainty_distill import configs
-from uncertainty_distill import workers
-from uncertainty_distill import workflow
+
+from absl import flags
 
 _RUN = flags.DEFINE_list(
-    'run', [], 'Run folders or SavedModels; many are one deep ensemble.'
+  'run', [], 'Run folders or SavedModels; many are one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'Where to write the report. By default the first run.'
+  'output_dir', None, 'Where to write the report. By default the first run.'
 )
 _EXPERIMENT = flags.DEFINE_string(
-    'experiment', None, 'Whose test set to take. By default that of the first '
-    'run folder.'
+  'experiment',
+  None,
+  'Whose test set to take. By default that of the first run folder.',
 )
 _PARAMS_OVERRIDE = flags.DEFINE_string(
-    'params_override', '', 'Overrides of it: evaluation.corruptions=[contrast].'
+  'params_override', '', 'Overrides of it: evaluation.corruptions=[contrast].'
 )
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
@@ -38,7 +40,7 @@ def main():
   config = _test_set(paths)
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
   config.task.train_data.data_dir = (
-      flags.FLAGS.data_dir or config.task.train_data.data_dir
+    flags.FLAGS.data_dir or config.task.train_data.data_dir
   )
   config.runtime.tpu = flags.FLAGS.tpu
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
@@ -57,7 +59,7 @@ def _test_set(paths):
   if described and not _EXPERIMENT.value:
     return described
   return configs.load_config(
-      launch.required('experiment', 'the experiment whose test set to take')
+    launch.required('experiment', 'the experiment whose test set to take')
   )
 
 

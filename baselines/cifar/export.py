@@ -1,30 +1,39 @@
 r"""Writes a SavedModel that serves predictions with their uncertainty.
 
-  python baselines/cifar/export.py --run=runs/student --output_dir=served/1
+python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 """
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
-from uncertainty_distill.errors import InputError
+
+# isort: split
 from uncertainty_distill import workflow
+from uncertainty_distill.errors import InputError
+
+from absl import flags
 
 _RUN = flags.DEFINE_list(
-    'run', [], 'The run folder; several are exported as one deep ensemble.'
+  'run', [], 'The run folder; several are exported as one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'The folder of the SavedModel.'
+  'output_dir', None, 'The folder of the SavedModel.'
 )
 _TEMPERATURE = flags.DEFINE_enum(
-    'temperature', None, ['fit'], 'fit: divide the logits by the temperature '
-    'of the least NLL on examples held out of training.'
+  'temperature',
+  None,
+  ['fit'],
+  'fit: divide the logits by the temperature '
+  'of the least NLL on examples held out of training.',
 )
 _CALIBRATION = flags.DEFINE_string(
-    'calibration', '', 'An .npz with images and labels of neither the training '
-    'nor the test set. By default what the runs held out.'
+  'calibration',
+  '',
+  'An .npz with images and labels of neither the training '
+  'nor the test set. By default what the runs held out.',
 )
 _TFLITE = flags.DEFINE_string(
-    'tflite', '', 'Also write a TensorFlow Lite file, and compare the two on '
-    'test images.'
+  'tflite',
+  '',
+  'Also write a TensorFlow Lite file, and compare the two on test images.',
 )
 
 
@@ -33,16 +42,16 @@ def main():
   paths = launch.required('run', 'a run folder')
   if _CALIBRATION.value and not _TEMPERATURE.value:
     raise InputError(
-        '--calibration', _CALIBRATION.value, 'a use for it: --temperature=fit'
+      '--calibration', _CALIBRATION.value, 'a use for it: --temperature=fit'
     )
   fitted = workflow.export(
-      paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
+    paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
   )
   if fitted:
     print(
-        f'Temperature: {fitted.temperature:.3f}, NLL {fitted.nll_before:.4f} '
-        f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
-        f'examples: {fitted.source}'
+      f'Temperature: {fitted.temperature:.3f}, NLL {fitted.nll_before:.4f} '
+      f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
+      f'examples: {fitted.source}'
     )
   if _TFLITE.value:
     print(workflow.export_tflite(paths, directory, _TFLITE.value, fitted))

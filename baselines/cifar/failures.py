@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-import tensorflow as tf
-from uncertainty_distill import disk
-from uncertainty_distill import files
-from uncertainty_distill import interrupts
+from uncertainty_distill import disk, files, interrupts
 from uncertainty_distill.errors import DivergedError
+
+import tensorflow as tf
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
@@ -28,7 +27,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
   lost = tf.errors.UnavailableError, tf.errors.AbortedError
   if isinstance(error, lost) and 'TF_CONFIG' in os.environ:
     return (
-        'error: another worker is gone: what it wrote says why; the same '
-        'command on all workers goes on from the last checkpoint', 1
+      'error: another worker is gone: what it wrote says why; the same '
+      'command on all workers goes on from the last checkpoint',
+      1,
     )
   return None

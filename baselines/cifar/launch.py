@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 
 
 def _tensorflow_log_level(arguments: Sequence[str]) -> str:
@@ -20,10 +20,9 @@ def _tensorflow_log_level(arguments: Sequence[str]) -> str:
 # TensorFlow's chatter is of no use to whoever trains a model. The commands
 # import this module first, because TensorFlow reads the variable when imported.
 os.environ.setdefault(
-    'TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level(sys.argv[1:])
+  'TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level(sys.argv[1:])
 )
 
-# pylint: disable=g-import-not-at-top
 from uncertainty_distill import interrupts
 
 # Importing TensorFlow takes seconds, in which Ctrl-C may come, too. Whoever
@@ -31,21 +30,16 @@ from uncertainty_distill import interrupts
 # command may be that of a clone, and this module the installed one.
 _MAIN = getattr(sys.modules['__main__'], '__file__', None) or ''
 if os.path.dirname(os.path.realpath(_MAIN)).endswith(
-    os.path.join('baselines', 'cifar')
+  os.path.join('baselines', 'cifar')
 ):
   interrupts.install()
 
-from absl import app
-from absl import flags
-from absl import logging
-from uncertainty_distill import configs
-from uncertainty_distill import locks
-from uncertainty_distill import train_lib
-from uncertainty_distill import workers
+from uncertainty_distill import configs, locks, train_lib, workers
 from uncertainty_distill.baselines.cifar import failures
 from uncertainty_distill.errors import InputError
+
 import tensorflow as tf
-# pylint: enable=g-import-not-at-top
+from absl import app, flags, logging
 
 _FLAGS = flags.FLAGS
 _MODES = ('train_and_eval', 'train', 'eval')
@@ -56,8 +50,7 @@ class _TpuFlag(flags.Flag):
 
   def __init__(self, **kwargs):
     super().__init__(
-        flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None,
-        **kwargs
+      flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None, **kwargs
     )
     self.boolean = True  # absl then takes the flag without a value, too.
 
@@ -70,47 +63,55 @@ class _TpuFlag(flags.Flag):
 def define_device_flags() -> None:
   """Defines --tpu and --data_dir."""
   flags.DEFINE_flag(
-      _TpuFlag(
-          help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
-          'this machine, --tpu=NAME for another. Without it: all GPUs, else '
-          'the CPU.'
-      )
+    _TpuFlag(
+      help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
+      'this machine, --tpu=NAME for another. Without it: all GPUs, else '
+      'the CPU.'
+    )
   )
   flags.DEFINE_string(
-      'data_dir', '', 'Where TFDS keeps its datasets. By default what '
-      'TFDS_DATA_DIR says, or ~/tensorflow_datasets.'
+    'data_dir',
+    '',
+    'Where TFDS keeps its datasets. By default what '
+    'TFDS_DATA_DIR says, or ~/tensorflow_datasets.',
   )
 
 
 def define_training_flags() -> None:
   """Defines the flags of the commands that train one experiment."""
   flags.DEFINE_string(
-      'experiment', None,
-      'The registered experiment: ' + ', '.join(configs.experiment_names()) +
-      '.'
+    'experiment',
+    None,
+    'The registered experiment: ' + ', '.join(configs.experiment_names()) + '.',
   )
   flags.DEFINE_multi_string(
-      'config_file', [],
-      'A YAML file that overrides values of the experiment.'
+    'config_file', [], 'A YAML file that overrides values of the experiment.'
   )
   flags.DEFINE_string(
-      'params_override', '', 'More overrides, as key=value pairs: '
-      'trainer.epochs=5,task.model.width=2 .'
+    'params_override',
+    '',
+    'More overrides, as key=value pairs: trainer.epochs=5,task.model.width=2 .',
   )
   flags.DEFINE_string(
-      'model_dir', None, 'The run folder: checkpoints, TensorBoard, report, '
-      'SavedModel. The same command goes on where it was stopped.'
+    'model_dir',
+    None,
+    'The run folder: checkpoints, TensorBoard, report, '
+    'SavedModel. The same command goes on where it was stopped.',
   )
   flags.DEFINE_enum(
-      'mode', _MODES[0], _MODES, 'train: no evaluation. train_and_eval: also '
-      'evaluate on clean and corrupted images. eval: only evaluate.'
+    'mode',
+    _MODES[0],
+    _MODES,
+    'train: no evaluation. train_and_eval: also '
+    'evaluate on clean and corrupted images. eval: only evaluate.',
   )
   flags.DEFINE_integer(
-      'ensemble_size', None, 'Members of the BatchEnsemble; 1 is a single '
-      'network.'
+    'ensemble_size',
+    None,
+    'Members of the BatchEnsemble; 1 is a single network.',
   )
   flags.DEFINE_integer(
-      'seed', None, 'Of initial weights, order of examples and augmentation.'
+    'seed', None, 'Of initial weights, order of examples and augmentation.'
   )
   define_device_flags()
 
@@ -135,9 +136,9 @@ def experiment_config() -> configs.ExperimentConfig:
   """
   names = ', '.join(configs.experiment_names())
   config = configs.load_config(
-      required('experiment', f'one of {names}'),
-      _FLAGS.config_file,
-      _FLAGS.params_override,
+    required('experiment', f'one of {names}'),
+    _FLAGS.config_file,
+    _FLAGS.params_override,
   )
   if _FLAGS.ensemble_size is not None:
     config.task.model.ensemble_size = _FLAGS.ensemble_size
@@ -165,7 +166,7 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
 
 
 def holding(
-    directory: str, argument: str, strategy: tf.distribute.Strategy
+  directory: str, argument: str, strategy: tf.distribute.Strategy
 ) -> contextlib.AbstractContextManager[None]:
   """Within it, no other process writes to a folder; see `locks.hold`."""
   return locks.hold(directory, argument, workers.is_chief(strategy))
@@ -187,7 +188,7 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main(argv[1:])
       elif len(argv) > 1:
         raise InputError(
-            'arguments', ' '.join(argv[1:]), 'flags only', 'write --name=value'
+          'arguments', ' '.join(argv[1:]), 'flags only', 'write --name=value'
         )
       else:
         main()

@@ -10,31 +10,34 @@ if __name__ == '__main__':
   # Before the imports that take a second.
   interrupts.install()
 
-# pylint: disable=g-import-not-at-top
-from absl import flags
 from uncertainty_distill import data
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-# pylint: enable=g-import-not-at-top
+from uncertainty_distill.data import corrupted_sets, corruptions
+
+from absl import flags
 
 _DATASET = flags.DEFINE_string(
-    'dataset', None, 'cifar10, cifar100, digits or the path of an .npz file.'
+  'dataset', None, 'cifar10, cifar100, digits or the path of an .npz file.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'Where to put the files. The same command goes on '
-    'where it was stopped.'
+  'output_dir',
+  None,
+  'Where to put the files. The same command goes on where it was stopped.',
 )
 _CORRUPTIONS = flags.DEFINE_list(
-    'corruptions', ['standard'], 'Names of corruptions; standard for the 15 '
-    'usual ones, extra for the other 4, all for both.'
+  'corruptions',
+  ['standard'],
+  'Names of corruptions; standard for the 15 '
+  'usual ones, extra for the other 4, all for both.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the random draws.')
 _PROCESSES = flags.DEFINE_integer(
-    'processes', 0, 'How many work at once. By default one a core.'
+  'processes', 0, 'How many work at once. By default one a core.'
 )
 _DATA_DIR = flags.DEFINE_string(
-    'data_dir', '', 'Where TFDS keeps its datasets. By default what '
-    'TFDS_DATA_DIR says, or ~/tensorflow_datasets.'
+  'data_dir',
+  '',
+  'Where TFDS keeps its datasets. By default what '
+  'TFDS_DATA_DIR says, or ~/tensorflow_datasets.',
 )
 
 
@@ -42,11 +45,11 @@ def main():
   name = launch.required('dataset', 'cifar10, cifar100, digits or an .npz file')
   directory = launch.required('output_dir', 'a folder for the files')
   corrupted_sets.write_corrupted_set(
-      data.load_dataset(name, 'test', _DATA_DIR.value),
-      directory,
-      corruptions.parse_corruptions(_CORRUPTIONS.value),
-      _SEED.value,
-      _PROCESSES.value,
+    data.load_dataset(name, 'test', _DATA_DIR.value),
+    directory,
+    corruptions.parse_corruptions(_CORRUPTIONS.value),
+    _SEED.value,
+    _PROCESSES.value,
   )
   print(f'Corrupted images: {directory}')
 

@@ -10,19 +10,29 @@ import dataclasses
 import json
 import sys
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+
+# isort: split
 from uncertainty_distill import serving
 from uncertainty_distill.errors import InputError
 
+from absl import flags
+
 _MODEL = flags.DEFINE_string('model', None, 'The folder of the SavedModel.')
 _JSON = flags.DEFINE_bool(
-    'json', False, 'Print one JSON object an image, a line each, with all '
-    'probabilities. Entropies are in nats.'
+  'json',
+  False,
+  'Print one JSON object an image, a line each, with all '
+  'probabilities. Entropies are in nats.',
 )
 
 _HEADER = (
-    'class', 'confidence', 'entropy', 'mutual information', 'votes', 'image'
+  'class',
+  'confidence',
+  'entropy',
+  'mutual information',
+  'votes',
+  'image',
 )
 
 
@@ -44,8 +54,10 @@ def main(arguments):
   if rows:
     _print_table([_HEADER, *rows])
   if num_unreadable:
-    print(f'error: {num_unreadable} of {len(paths)} images could not be read',
-          file=sys.stderr)
+    print(
+      f'error: {num_unreadable} of {len(paths)} images could not be read',
+      file=sys.stderr,
+    )
     sys.exit(1)
 
 
@@ -54,9 +66,12 @@ def _row(answer):
   label = str(answer.label)
   name = answer.class_name
   return (
-      label if name == label else f'{label} {name}', f'{answer.confidence:.3f}',
-      f'{answer.predictive_entropy:.3f}', f'{answer.mutual_information:.3f}',
-      votes, answer.image,
+    label if name == label else f'{label} {name}',
+    f'{answer.confidence:.3f}',
+    f'{answer.predictive_entropy:.3f}',
+    f'{answer.mutual_information:.3f}',
+    votes,
+    answer.image,
   )
 
 

@@ -10,23 +10,28 @@ relative error of the nearest BatchEnsemble of each rank.
 
 import os
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
-from uncertainty_distill import locks
-from uncertainty_distill import workflow
+
+# isort: split
+from uncertainty_distill import locks, workflow
 from uncertainty_distill.errors import InputError
 
+from absl import flags
+
 _TEACHER = flags.DEFINE_list(
-    'teacher', [], 'Run folders of the members: plain networks of one depth '
-    'and width.'
+  'teacher',
+  [],
+  'Run folders of the members: plain networks of one depth and width.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'Where to write the table and the plot.'
+  'output_dir', None, 'Where to write the table and the plot.'
 )
 _RANKS = flags.DEFINE_list('ranks', ['1'], "Of the members' perturbations.")
 _ALIGNED = flags.DEFINE_bool(
-    'aligned', False, "Also after putting each member's neurons into the order "
-    "in which its weights are most like the first one's."
+  'aligned',
+  False,
+  "Also after putting each member's neurons into the order "
+  "in which its weights are most like the first one's.",
 )
 
 

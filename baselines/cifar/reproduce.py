@@ -8,33 +8,41 @@ What is complete is skipped, so the same command goes on where it was stopped.
 
 import os
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+
+# isort: split
+from uncertainty_distill import studies, workers
 from uncertainty_distill.baselines.cifar import endings
-from uncertainty_distill import studies
-from uncertainty_distill import workers
 from uncertainty_distill.errors import DivergedError
+
+from absl import flags
 
 _STUDY = flags.DEFINE_string('study', None, 'The YAML file of the study.')
 _OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'Where to put runs and report. By default '
-    'runs/NAME_OF_THE_STUDY.'
+  'output_dir',
+  None,
+  'Where to put runs and report. By default runs/NAME_OF_THE_STUDY.',
 )
 _ONLY = flags.DEFINE_list(
-    'only', [], 'Names of tables, figures, systems and teachers of the study: '
-    'run what these need, and no more.'
+  'only',
+  [],
+  'Names of tables, figures, systems and teachers of the study: '
+  'run what these need, and no more.',
 )
 _DRY_RUN = flags.DEFINE_bool(
-    'dry_run', False, 'Say what is still to be run and what it costs, by a '
-    'measurement of a few steps on these devices; train and write nothing.'
+  'dry_run',
+  False,
+  'Say what is still to be run and what it costs, by a '
+  'measurement of a few steps on these devices; train and write nothing.',
 )
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
 
 
 def main():
-  path = launch.required('study', 'a YAML file such as '
-                         'configs/studies/quickstart.yaml')
+  path = launch.required(
+    'study', 'a YAML file such as configs/studies/quickstart.yaml'
+  )
   study = studies.read_study(path, flags.FLAGS.data_dir, flags.FLAGS.tpu)
   name = os.path.splitext(os.path.basename(path))[0]
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
@@ -51,8 +59,8 @@ def main():
   workers.wait(strategy)
   if outcome.lacking:
     raise DivergedError(
-        f'the tables are without {"; ".join(outcome.lacking)}: its training '
-        'diverged, as said above'
+      f'the tables are without {"; ".join(outcome.lacking)}: its training '
+      'diverged, as said above'
     )
 
 

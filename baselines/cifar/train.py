@@ -7,12 +7,13 @@ teacher's members, else a BatchEnsemble with those of the student.
       --model_dir=runs/single --ensemble_size=1
 """
 
-from absl import flags
 from uncertainty_distill.baselines.cifar import launch
+
+# isort: split
+from uncertainty_distill import configs, runs, workflow
 from uncertainty_distill.baselines.cifar import endings
-from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill import workflow
+
+from absl import flags
 
 launch.define_training_flags()
 flags.adopt_module_key_flags(launch)

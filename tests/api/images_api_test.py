@@ -1,12 +1,11 @@
 """Tests of public datasets and corrupted images."""
 
-import numpy as np
-import pytest
-
 import uncertainty_distill as ud
 from uncertainty_distill import corrupt
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
+from uncertainty_distill.data import corrupted_sets, corruptions
+
+import numpy as np
+import pytest
 
 
 def test_corrupted_images_are_those_of_the_evaluation():
@@ -28,12 +27,15 @@ def test_a_dataset_has_two_splits():
     ud.load_dataset('digits', 'valid')
 
 
-@pytest.mark.parametrize('corruption, severity, message', [
+@pytest.mark.parametrize(
+  'corruption, severity, message',
+  [
     ('gausian_noise', 3, "did you mean 'gaussian_noise'"),
     ('fog', 6, 'severity: got 6, wants an integer from 1 to 5 for fog'),
     ('fog', 2.5, 'severity: got 2.5'),
     ('fog', True, 'severity: got True'),
-])
+  ],
+)
 def test_refuses_other_corruptions(corruption, severity, message):
   images = np.zeros([1, 16, 16, 3], np.uint8)
   with pytest.raises(ud.InputError, match=message):

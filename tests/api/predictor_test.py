@@ -1,12 +1,12 @@
 """Tests of predictions by the public API."""
 
+import uncertainty_distill as ud
+from uncertainty_distill import load
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_served
-
-import uncertainty_distill as ud
-from uncertainty_distill import load
 
 
 @pytest.fixture(name='served', scope='module')
@@ -45,7 +45,7 @@ def test_the_order_of_images_does_not_matter(served):
   whole = predictor.predict(images)
   turned = predictor.predict(images[::-1])
   np.testing.assert_allclose(
-      turned.member_probabilities[::-1], whole.member_probabilities, atol=1e-5
+    turned.member_probabilities[::-1], whole.member_probabilities, atol=1e-5
   )
   none = predictor.predict(images[:0])
   assert none.member_probabilities.shape == (0, 3, 4)
@@ -58,8 +58,9 @@ def test_several_models_are_one_ensemble(served, tmp_path):
   both = load([folder, tmp_path / 'other']).predict(images[:5])
   parts = [load(path).predict(images[:5]) for path in (folder, other)]
   np.testing.assert_allclose(
-      both.probabilities, np.mean([p.probabilities for p in parts], 0),
-      atol=1e-6,
+    both.probabilities,
+    np.mean([p.probabilities for p in parts], 0),
+    atol=1e-6,
   )
   assert both.member_probabilities.shape == (5, 6, 4)
 
@@ -68,9 +69,9 @@ def test_refuses_other_images(served):
   _, folder, images = served
   predictor = load(folder)
   for wrong, message in (
-      (images / 255, r"'float64 \[150, 16, 16, 3\]', wants uint8 \[B, 16, 16"),
-      (images[:, :8], r'uint8 \[150, 8, 16, 3\]'),
-      (images[0], r'write images\[None\] for one image'),
+    (images / 255, r"'float64 \[150, 16, 16, 3\]', wants uint8 \[B, 16, 16"),
+    (images[:, :8], r'uint8 \[150, 8, 16, 3\]'),
+    (images[0], r'write images\[None\] for one image'),
   ):
     with pytest.raises(ud.InputError, match=message):
       predictor.predict(wrong)

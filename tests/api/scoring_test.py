@@ -1,11 +1,11 @@
 """Tests of figures of merit of probabilities of any origin."""
 
+import uncertainty_distill as ud
+from uncertainty_distill import measure
+
 import numpy as np
 import pytest
 from sklearn import metrics
-
-import uncertainty_distill as ud
-from uncertainty_distill import measure
 
 _LABELS = np.random.default_rng(0).integers(0, 3, 200)
 
@@ -25,12 +25,12 @@ def test_figures_are_those_of_another_library():
   assert all(type(value) is float for value in got.values())
   correct = mean.argmax(-1) == _LABELS
   want = {
-      'accuracy': metrics.accuracy_score(_LABELS, mean.argmax(-1)),
-      'nll': metrics.log_loss(_LABELS, mean),
-      'gibbs_nll': np.mean([metrics.log_loss(_LABELS, p) for p in probs]),
-      'brier': ((mean - np.eye(3)[_LABELS]) ** 2).sum(-1).mean(),
-      'auroc_misclassification': metrics.roc_auc_score(correct, mean.max(-1)),
-      'member_accuracy': (probs.argmax(-1) == _LABELS).mean(),
+    'accuracy': metrics.accuracy_score(_LABELS, mean.argmax(-1)),
+    'nll': metrics.log_loss(_LABELS, mean),
+    'gibbs_nll': np.mean([metrics.log_loss(_LABELS, p) for p in probs]),
+    'brier': ((mean - np.eye(3)[_LABELS]) ** 2).sum(-1).mean(),
+    'auroc_misclassification': metrics.roc_auc_score(correct, mean.max(-1)),
+    'member_accuracy': (probs.argmax(-1) == _LABELS).mean(),
   }
   for name, value in want.items():
     assert got[name] == pytest.approx(value, rel=1e-4), name
@@ -47,17 +47,21 @@ def test_a_single_model_has_no_diversity():
 def test_predictions_are_measured_by_their_members():
   probs = _probs().astype(np.float32)
   rest = {
-      name: np.zeros(200) for name in ud.Predictions.__dataclass_fields__
-      if not name.endswith('probabilities')
+    name: np.zeros(200)
+    for name in ud.Predictions.__dataclass_fields__
+    if not name.endswith('probabilities')
   }
   predictions = ud.Predictions(
-      probabilities=probs.mean(0),
-      member_probabilities=probs.swapaxes(0, 1), **rest,
+    probabilities=probs.mean(0),
+    member_probabilities=probs.swapaxes(0, 1),
+    **rest,
   )
   assert measure(predictions, _LABELS) == measure(probs, _LABELS)
 
 
-@pytest.mark.parametrize('probs, labels, message', [
+@pytest.mark.parametrize(
+  'probs, labels, message',
+  [
     (_probs().swapaxes(0, 1), _LABELS, 'swap its first two axes'),
     (_probs()[:, :50], _LABELS, r'probs: got .*wants floats \[M, 200, 3\]'),
     (np.log(_probs()), _LABELS, 'wants probabilities'),
@@ -65,7 +69,8 @@ def test_predictions_are_measured_by_their_members():
     (_probs(), _LABELS / 1, 'labels: .*float64'),
     (_probs()[:, :0], _LABELS[:0], 'at least one'),
     (0.5, _LABELS, 'labels'),
-])
+  ],
+)
 def test_refuses_what_is_no_probability(probs, labels, message):
   with pytest.raises(ud.InputError, match=message):
     measure(probs, labels)

@@ -2,23 +2,21 @@
 
 import copy
 
+import uncertainty_distill as ud
+from uncertainty_distill import evaluation, runs, train
+
 import numpy as np
 import pytest
 import running
 
-import uncertainty_distill as ud
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import train
-
 _OVERRIDES = {
-    'trainer': {'epochs': 0.3},
-    'teacher.epochs': 0.3,
-    'teacher.ensemble_size': 2,
-    'task.model.ensemble_size': 2,
-    'task.validation_data': {'num_examples': 70, 'global_batch_size': 32},
-    'evaluation.corruptions': ['contrast'],
-    'evaluation.severities': [5],
+  'trainer': {'epochs': 0.3},
+  'teacher.epochs': 0.3,
+  'teacher.ensemble_size': 2,
+  'task.model.ensemble_size': 2,
+  'task.validation_data': {'num_examples': 70, 'global_batch_size': 32},
+  'evaluation.corruptions': ['contrast'],
+  'evaluation.severities': [5],
 }
 
 
@@ -28,9 +26,12 @@ def _experiment(**overrides):
 
 def test_a_run_is_that_of_the_command(tmp_path):
   running.succeed(
-      'train', '--experiment=digits_wrn10_1', '--ensemble_size=1', '--seed=3',
-      f'--params_override={running.SHORT}',
-      f'--model_dir={tmp_path / "theirs"}',
+    'train',
+    '--experiment=digits_wrn10_1',
+    '--ensemble_size=1',
+    '--seed=3',
+    f'--params_override={running.SHORT}',
+    f'--model_dir={tmp_path / "theirs"}',
   )
   theirs = runs.open_run(str(tmp_path / 'theirs'), 'path')
   config = _experiment(**{'task.model.ensemble_size': 1, 'task.seed': 3})
@@ -39,8 +40,9 @@ def test_a_run_is_that_of_the_command(tmp_path):
   assert config == given
   assert ours.config.as_dict() == theirs.config.as_dict()
   for one, other in zip(
-      ours.load_model().get_weights(), theirs.load_model().get_weights(),
-      strict=True,
+    ours.load_model().get_weights(),
+    theirs.load_model().get_weights(),
+    strict=True,
   ):
     np.testing.assert_allclose(one, other, atol=1e-4)
   results, _ = evaluation.read_json(f'{theirs.path}/results.json')
@@ -73,8 +75,9 @@ def test_a_student_learns_from_stored_predictions(student, tmp_path):
   assert predictor.class_names == tuple('0123456789')
   predicted = predictor.predict(images)
   np.testing.assert_allclose(
-      np.log(predicted.member_probabilities.swapaxes(0, 1)),
-      np.log(np.asarray(_softmax(run.load_model()(images)))), atol=1e-4,
+    np.log(predicted.member_probabilities.swapaxes(0, 1)),
+    np.log(np.asarray(_softmax(run.load_model()(images)))),
+    atol=1e-4,
   )
   assert ud.export(run.path, tmp_path / 'served') is None
   served = ud.load(tmp_path / 'served').predict(images)
@@ -100,9 +103,7 @@ def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
   assert ud.evaluate(run.path, output_dir=tmp_path / 'report') == again
   # Of 70 images, as `measure` has it.
   digits = ud.load_dataset('digits').take(70)
-  measured = ud.measure(
-      ud.load(run.path).predict(digits.images), digits.labels
-  )
+  measured = ud.measure(ud.load(run.path).predict(digits.images), digits.labels)
   for name, value in measured.items():
     assert figures[name] == pytest.approx(value, abs=1e-5), name
 
@@ -117,17 +118,22 @@ def test_saved_models_alone_need_an_experiment(student, tmp_path):
 
 
 def test_overrides_are_those_of_the_commands():
-  config = ud.experiment('digits_wrn10_1', {
-      'task.model': {'width': 2, 'depth': 16}, 'task': {'seed': 7},
-      'task.model.width': 3, 'evaluation.corruptions': ['fog'],
-  })
+  config = ud.experiment(
+    'digits_wrn10_1',
+    {
+      'task.model': {'width': 2, 'depth': 16},
+      'task': {'seed': 7},
+      'task.model.width': 3,
+      'evaluation.corruptions': ['fog'],
+    },
+  )
   assert (config.task.model.width, config.task.model.depth) == (3, 16)
   assert (config.task.seed, config.evaluation.corruptions) == (7, ('fog',))
   assert ud.experiment('digits_wrn10_1').task.seed == 0
   for overrides, message in (
-      ({'task.modle.width': 1}, 'task.modle in overrides.*did you mean'),
-      ({'trainer.epochs': 'many'}, 'trainer.epochs in overrides'),
-      ({'task.seed.x': 1}, 'task.seed in overrides'),
+    ({'task.modle.width': 1}, 'task.modle in overrides.*did you mean'),
+    ({'trainer.epochs': 'many'}, 'trainer.epochs in overrides'),
+    ({'task.seed.x': 1}, 'task.seed in overrides'),
   ):
     with pytest.raises(ud.InputError, match=message):
       ud.experiment('digits_wrn10_1', overrides)
@@ -139,14 +145,14 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
   (tmp_path / 'mine' / 'thesis.txt').write_text('years')
   nowhere, new = tmp_path / 'nowhere', tmp_path / 'new'
   for argument, function, *given in (
-      ('name', ud.experiment, 'digits_wrn10'),
-      ('model_dir', train, _experiment(), run.path),
-      ('teacher', ud.distill, _experiment(), new, nowhere),
-      ('path', ud.evaluate, nowhere),
-      ('path', ud.export, nowhere, new),
-      ('directory', ud.export, run.path, tmp_path / 'mine'),
-      ('fit_temperature', ud.export, run.path, new, True),
-      ('calibration_file', ud.export, run.path, new, True, nowhere),
+    ('name', ud.experiment, 'digits_wrn10'),
+    ('model_dir', train, _experiment(), run.path),
+    ('teacher', ud.distill, _experiment(), new, nowhere),
+    ('path', ud.evaluate, nowhere),
+    ('path', ud.export, nowhere, new),
+    ('directory', ud.export, run.path, tmp_path / 'mine'),
+    ('fit_temperature', ud.export, run.path, new, True),
+    ('calibration_file', ud.export, run.path, new, True, nowhere),
   ):
     with pytest.raises(ud.InputError, match=f'^{argument}: got ') as caught:
       function(*given)

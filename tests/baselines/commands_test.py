@@ -6,13 +6,13 @@ import signal
 import subprocess
 import time
 
+from uncertainty_distill.data import digits
+
 import numpy as np
-from PIL import Image
 import pytest
 import running
 import tensorflow as tf
-
-from uncertainty_distill.data import digits
+from PIL import Image
 
 
 def test_distill_leaves_a_report_and_a_saved_model(student):
@@ -20,21 +20,25 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
   assert '1 x CPU' in said and '64 examples a step, 64 a replica' in said
   assert 'Deep ensemble' in said and 'Head student' in said
   assert said.splitlines()[-4:] == [
-      f'TensorBoard: tensorboard --logdir {folder}',
-      f'Predict: python baselines/cifar/predict.py '
-      f'--model={folder}/saved_model IMAGE...',
-      f'SavedModel: {folder}/saved_model',
-      f'Report: {folder}/report.html',
+    f'TensorBoard: tensorboard --logdir {folder}',
+    f'Predict: python baselines/cifar/predict.py '
+    f'--model={folder}/saved_model IMAGE...',
+    f'SavedModel: {folder}/saved_model',
+    f'Report: {folder}/report.html',
   ]
   for name in (
-      'report.html', 'report.md', 'results.csv', 'saved_model/saved_model.pb'
+    'report.html',
+    'report.md',
+    'results.csv',
+    'saved_model/saved_model.pb',
   ):
     assert (folder / name).is_file()
   results = json.loads((folder / 'results.json').read_text())['results']
   # Two models on the clean set and on one corrupted one, each example once.
   assert [r['num_examples'] for r in results] == [70] * 4
   assert [r['images'] for r in results] == [
-      '', 'made on the fly by formula, seed 0'
+    '',
+    'made on the fly by formula, seed 0',
   ] * 2
 
 
@@ -42,13 +46,16 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
   folder, _ = student
   (events,) = (folder / 'corrupted').iterdir()
   tags = {
-      value.tag
-      for event in tf.compat.v1.train.summary_iterator(str(events))
-      for value in event.summary.value
+    value.tag
+    for event in tf.compat.v1.train.summary_iterator(str(events))
+    for value in event.summary.value
   }
   assert {
-      'quality/accuracy', 'calibration/adaptive_ece', 'uncertainty/aurc',
-      'diversity/disagreement', 'corruption/heat_map_nll',
+    'quality/accuracy',
+    'calibration/adaptive_ece',
+    'uncertainty/aurc',
+    'diversity/disagreement',
+    'corruption/heat_map_nll',
   } <= tags
   pictures = {path.stem for path in (folder / 'plots').iterdir()}
   # That of clean images is among the results.
@@ -61,9 +68,11 @@ def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):
   figures = []
   for path in folder, folder / 'saved_model':
     done = running.run(
-        'evaluate', f'--run={path}', f'--output_dir={tmp_path / path.name}',
-        '--experiment=digits_wrn10_1',
-        '--params_override=evaluation.corruptions=[]',
+      'evaluate',
+      f'--run={path}',
+      f'--output_dir={tmp_path / path.name}',
+      '--experiment=digits_wrn10_1',
+      '--params_override=evaluation.corruptions=[]',
     )
     assert done.returncode == 0, done.stderr
     file = tmp_path / path.name / 'results.json'
@@ -74,7 +83,7 @@ def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):
 
 
 def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
-    student, tmp_path
+  student, tmp_path
 ):
   folder, _ = student
   runs = ','.join(str(folder / 'teacher' / f'member_{i}') for i in range(2))
@@ -100,19 +109,20 @@ def _check_predictions(model, folder):
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
   # What TensorFlow says of itself is there for who asks for it.
   told = running.run_anew(
-      'predict', f'--model={model}', folder / 'a.png', '--verbosity=0'
+    'predict', f'--model={model}', folder / 'a.png', '--verbosity=0'
   )
   assert told.stdout == done.stdout
   assert not done.stderr and 'tensorflow/core' in told.stderr
   done = running.run('predict', f'--model={model}', '--json', folder)
   assert done.returncode == 1
   assert [line.split(': ')[:2] for line in done.stderr.splitlines()] == [
-      ['error', str(folder / 'c.png')],
-      ['error', '1 of 3 images could not be read'],
+    ['error', str(folder / 'c.png')],
+    ['error', '1 of 3 images could not be read'],
   ]
   answers = [json.loads(line) for line in done.stdout.splitlines()]
   assert [answer['image'] for answer in answers] == [
-      str(folder / 'a.png'), str(folder / 'b.png')
+    str(folder / 'a.png'),
+    str(folder / 'b.png'),
   ]
   assert answers[0]['label'] == int(label)
   assert sum(answers[0]['votes'].values()) == 2
@@ -125,15 +135,18 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   np.savez(tmp_path / 'held.npz', images=np.roll(images, 1, 2), labels=labels)
   np.savez(tmp_path / 'test.npz', images=images[:9], labels=labels[:9])
   export = [
-      'export', f'--run={folder}', f'--output_dir={tmp_path / "served"}',
-      '--temperature=fit',
+    'export',
+    f'--run={folder}',
+    f'--output_dir={tmp_path / "served"}',
+    '--temperature=fit',
   ]
   refused = running.run(*export, f'--calibration={tmp_path / "test.npz"}')
   assert refused.returncode == 2 and 'no images of the test' in refused.stderr
   assert not (tmp_path / 'served').exists()
   done = running.run(
-      *export, f'--calibration={tmp_path / "held.npz"}',
-      f'--tflite={tmp_path / "m.tflite"}',
+    *export,
+    f'--calibration={tmp_path / "held.npz"}',
+    f'--tflite={tmp_path / "m.tflite"}',
   )
   assert done.returncode == 0, done.stderr
   assert done.stderr == ''
@@ -155,8 +168,12 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
   short = running.SHORT.replace('trainer.epochs=0.3', 'trainer.epochs=1.2')
   distill = [
-      'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
-      f'--teacher_cache={cache}', '--mode=train', f'--params_override={short}',
+    'distill',
+    '--experiment=digits_wrn10_1',
+    f'--teacher={teacher}',
+    f'--teacher_cache={cache}',
+    '--mode=train',
+    f'--params_override={short}',
   ]
   knowledge = [*distill, '--objective=knowledge']
   done = running.run(*knowledge, f'--model_dir={tmp_path / "a"}')
@@ -166,7 +183,10 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   views = sorted(cache.glob('*/view_*.npy'))
   assert [np.load(path).shape for path in views] == [(797, 2, 10)] * 2
   head = [
-      *distill, '--objective=head', '--seed=1', f'--model_dir={tmp_path / "b"}'
+    *distill,
+    '--objective=head',
+    '--seed=1',
+    f'--model_dir={tmp_path / "b"}',
   ]
   written = [path.stat().st_mtime_ns for path in views]
   done = running.run(*head)
@@ -186,8 +206,11 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   folder, _ = student
   teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
   done = running.run(
-      'reconstruct', f'--teacher={teacher}', f'--output_dir={tmp_path / "r"}',
-      '--ranks=1,2', '--aligned',
+    'reconstruct',
+    f'--teacher={teacher}',
+    f'--output_dir={tmp_path / "r"}',
+    '--ranks=1,2',
+    '--aligned',
   )
   assert done.returncode == 0, done.stderr
   lines = done.stdout.strip().splitlines()
@@ -195,9 +218,12 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   assert lines[0].startswith('| Layer ') and 'All layers' in lines[-3]
   assert '20/20' in done.stderr
   done = running.run(
-      'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path / "b"}',
-      '--mode=train', f'--params_override={running.SHORT},'
-      f'task.initialize_from=[{teacher}],task.initialize_aligned=true',
+    'train',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={tmp_path / "b"}',
+    '--mode=train',
+    f'--params_override={running.SHORT},'
+    f'task.initialize_from=[{teacher}],task.initialize_aligned=true',
   )
   assert done.returncode == 0, done.stderr
   assert 'initial weights' in done.stderr and '10/10' in done.stderr
@@ -206,13 +232,19 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
 
 def test_interrupted_and_called_again_goes_on(tmp_path):
   train = [
-      'train', '--experiment=digits_wrn10_1', f'--model_dir={tmp_path}',
-      '--ensemble_size=1', '--mode=train',
-      '--params_override=teacher.epochs=40',
+    'train',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={tmp_path}',
+    '--ensemble_size=1',
+    '--mode=train',
+    '--params_override=teacher.epochs=40',
   ]
   process = subprocess.Popen(
-      running.command(*train), cwd=running.ROOT, stdout=subprocess.DEVNULL,
-      stderr=subprocess.PIPE, text=True,
+    running.command(*train),
+    cwd=running.ROOT,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
   )
   log = tmp_path / 'train.log'
   deadline = time.monotonic() + 120
@@ -224,7 +256,7 @@ def test_interrupted_and_called_again_goes_on(tmp_path):
   _, stderr = process.communicate(timeout=60)
   assert process.returncode == 130 and 'goes on where' in stderr
   stopped_at = max(
-      int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
+    int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   )
   assert 0 < stopped_at < 480
   done = running.run(*train)

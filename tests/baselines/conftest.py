@@ -11,8 +11,11 @@ def student(tmp_path_factory):
   """The folder of a head student of two members, and what distill.py said."""
   folder = tmp_path_factory.mktemp('runs') / 'student'
   done = running.succeed(
-      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-      '--objective=head', f'--params_override={running.SHORT}',
+    'distill',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={folder}',
+    '--objective=head',
+    f'--params_override={running.SHORT}',
   )
   shutil.copytree(folder, folder.with_name('untouched'))
   return folder, done.stdout
@@ -31,6 +34,10 @@ def places(student, tmp_path_factory):
   members = [str(folder / 'teacher' / f'member_{i}') for i in range(2)]
   tmp = tmp_path_factory.mktemp('places')
   return {
-      'old': folder, 'new': tmp / 'new', 'tmp': tmp, 'short': running.SHORT,
-      'member': members[0], 'members': ','.join(members),
+    'old': folder,
+    'new': tmp / 'new',
+    'tmp': tmp,
+    'short': running.SHORT,
+    'member': members[0],
+    'members': ','.join(members),
   }

@@ -4,12 +4,12 @@ import json
 import pathlib
 import shutil
 
+from uncertainty_distill.data import digits
+
 import numpy as np
 import pytest
 import running
 import yaml
-
-from uncertainty_distill.data import digits
 
 
 def _copy_run(student, target):
@@ -25,7 +25,7 @@ def _copy_run(student, target):
 
 def _cut(path):
   content = path.read_bytes()
-  path.write_bytes(content[:len(content) // 2])
+  path.write_bytes(content[: len(content) // 2])
 
 
 def _runs(student, tmp):
@@ -45,13 +45,13 @@ def _runs(student, tmp):
   (wide / 'params.yaml').write_text(yaml.safe_dump(values))
   (tmp / 'run_empty').mkdir()
   return {
-      'run_cut': 'run_cut',
-      'run_no_index': 'run_no_index',
-      'run_cut_params': 'a readable YAML file',
-      'run_typo': "did you mean 'width'?",
-      'run_wide': 'a checkpoint of the model',
-      'run_empty': 'this is an empty folder',
-      'run_none': 'this is a missing folder',
+    'run_cut': 'run_cut',
+    'run_no_index': 'run_no_index',
+    'run_cut_params': 'a readable YAML file',
+    'run_typo': "did you mean 'width'?",
+    'run_wide': 'a checkpoint of the model',
+    'run_empty': 'this is an empty folder',
+    'run_none': 'this is a missing folder',
   }
 
 
@@ -74,14 +74,14 @@ def _predictions(tmp):
   bad[3, 2] = np.nan
   (tmp / 'text.npz').write_text('no archive')
   arrays = {
-      'unnamed': {'arr_0': logits},
-      'pickled': {'train_logits': np.array([{'a': 1}], dtype=object)},
-      'few': {'train_logits': logits[:9]},
-      'classes': {'train_logits': logits[:, :9]},
-      'nan': {'train_logits': bad},
-      'order': {'train_logits': logits, 'train_labels': labels[::-1]},
-      'sums': {'train_probs': probs * 0.9},
-      'words': {'train_logits': logits.astype(str)},
+    'unnamed': {'arr_0': logits},
+    'pickled': {'train_logits': np.array([{'a': 1}], dtype=object)},
+    'few': {'train_logits': logits[:9]},
+    'classes': {'train_logits': logits[:, :9]},
+    'nan': {'train_logits': bad},
+    'order': {'train_logits': logits, 'train_labels': labels[::-1]},
+    'sums': {'train_probs': probs * 0.9},
+    'words': {'train_logits': logits.astype(str)},
   }
   for name, of_file in arrays.items():
     np.savez(tmp / f'{name}.npz', **of_file)
@@ -104,9 +104,13 @@ def _corrupted_folders(tmp):
   with open(tmp / 'c_pickle' / 'contrast.npy', 'wb') as file:
     np.save(file, np.array([{}], dtype=object), allow_pickle=True)
   return {
-      'c_none': 'contrast.npy', 'c_few': 'contrast.npy',
-      'c_cut': 'contrast.npy', 'c_float': 'contrast.npy',
-      'c_labels': 'labels', 'c_pickle': 'contrast.npy', 'c_missing': 'folder',
+    'c_none': 'contrast.npy',
+    'c_few': 'contrast.npy',
+    'c_cut': 'contrast.npy',
+    'c_float': 'contrast.npy',
+    'c_labels': 'labels',
+    'c_pickle': 'contrast.npy',
+    'c_missing': 'folder',
   }
 
 
@@ -133,32 +137,45 @@ def _calls(student, places):
     file = f'{name}.npz'
     calls[name] = file, _distil(places, tmp / file)
   for name, words in _corrupted_folders(tmp).items():
-    calls[name] = words, [
-        'evaluate', f'--run={student}', new,
+    calls[name] = (
+      words,
+      [
+        'evaluate',
+        f'--run={student}',
+        new,
         '--params_override=evaluation.corruptions=[contrast],'
         f'evaluation.source={tmp / name},'
         'task.validation_data.num_examples=1000',
-    ]
+      ],
+    )
   for name in _datasets(tmp):
     file = f'{name}.npz'
     calls[name] = file, ['make_corrupted', f'--dataset={tmp / file}', new]
-  calls['strangers'] = 'was not made by this command', [
-      'make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'
-  ]
-  calls['cache'] = 'report.md', _distil(
+  calls['strangers'] = (
+    'was not made by this command',
+    ['make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'],
+  )
+  calls['cache'] = (
+    'report.md',
+    _distil(
       places, places['members'], f'--teacher_cache={student / "report.md"}'
+    ),
   )
   return calls
 
 
 def _distil(places, teacher, *more):
   return [
-      'distill', '--experiment=digits_wrn10_1', f'--teacher={teacher}',
-      f'--model_dir={places["new"]}', '--objective=knowledge',
-      '--mode=train',
-      # Without augmentation, of which stored predictions could say nothing.
-      f'--params_override={places["short"]},task.train_data.crop_padding=0,'
-      'task.train_data.horizontal_flip=false', *more,
+    'distill',
+    '--experiment=digits_wrn10_1',
+    f'--teacher={teacher}',
+    f'--model_dir={places["new"]}',
+    '--objective=knowledge',
+    '--mode=train',
+    # Without augmentation, of which stored predictions could say nothing.
+    f'--params_override={places["short"]},task.train_data.crop_padding=0,'
+    'task.train_data.horizontal_flip=false',
+    *more,
   ]
 
 

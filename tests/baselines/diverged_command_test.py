@@ -7,26 +7,29 @@ import running
 import tensorflow as tf
 
 _TEXT = (
-    'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
-    'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
-    'trainer.checkpoint_interval=2,task.train_data.num_examples=128,'
-    'task.validation_data.num_examples=40,evaluation.corruptions=[],'
+  'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
+  'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
+  'trainer.checkpoint_interval=2,task.train_data.num_examples=128,'
+  'task.validation_data.num_examples=40,evaluation.corruptions=[],'
 )
 
 
 def _train(path, text=''):
   return running.run(
-      'train', '--experiment=digits_wrn10_1', f'--model_dir={path}',
-      '--ensemble_size=1', f'--params_override={_TEXT}{text}',
+    'train',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={path}',
+    '--ensemble_size=1',
+    f'--params_override={_TEXT}{text}',
   )
 
 
 def _tensors(path):
   reader = tf.train.load_checkpoint(str(path / 'ckpt-4'))
   return {
-      name: np.asarray(reader.get_tensor(name))
-      for name in reader.get_variable_to_shape_map()
-      if not name.startswith('_CHECKPOINTABLE')
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if not name.startswith('_CHECKPOINTABLE')
   }
 
 
@@ -34,7 +37,7 @@ def test_training_that_diverges_ends_in_one_line(tmp_path):
   done = _train(tmp_path / 'run', 'trainer.base_learning_rate=1e38')
   assert done.returncode == 1
   assert 'Traceback' not in done.stderr
-  (line,) = [l for l in done.stderr.splitlines() if 'not finite' in l]
+  (line,) = [s for s in done.stderr.splitlines() if 'not finite' in s]
   assert line == done.stderr.splitlines()[-1]
   assert line.startswith(f'error: {tmp_path}/run: ')
   assert ' at step ' in line and 'initial state is kept' in line
@@ -54,7 +57,7 @@ def test_a_damaged_checkpoint_costs_its_steps_alone(tmp_path):
   assert line.endswith('it is at step 2 of 4; run its command again')
   mended = _train(path)
   assert mended.returncode == 0
-  (line,) = [l for l in mended.stderr.splitlines() if 'damaged' in l]
+  (line,) = [s for s in mended.stderr.splitlines() if 'damaged' in s]
   assert line.startswith(f'{path}: checkpoint 4 is damaged ({data.name}: ')
   assert line.endswith('): going on from 2, 2 steps are repeated')
   again = _tensors(path)

@@ -9,9 +9,13 @@ import tensorflow as tf
 def test_a_full_disk_costs_nothing_that_was_complete(small_disk):
   # One checkpoint has room there, a second one has not.
   train = [
-      'train', '--experiment=digits_wrn10_1', f'--model_dir={small_disk}',
-      '--ensemble_size=1', '--mode=train', f'--params_override={running.SHORT},'
-      'trainer.steps_per_loop=1,trainer.checkpoint_interval=1',
+    'train',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={small_disk}',
+    '--ensemble_size=1',
+    '--mode=train',
+    f'--params_override={running.SHORT},'
+    'trainer.steps_per_loop=1,trainer.checkpoint_interval=1',
   ]
   done = running.run(*train)
   assert done.returncode == 2 and 'Traceback' not in done.stderr
@@ -22,9 +26,12 @@ def test_a_full_disk_costs_nothing_that_was_complete(small_disk):
   assert names == ['ckpt-1.data-00000-of-00001', 'ckpt-1.index']
   assert not (small_disk / '.lock').exists()
   latest = tf.train.latest_checkpoint(str(small_disk))
-  assert tf.train.load_checkpoint(latest).get_tensor(
+  assert (
+    tf.train.load_checkpoint(latest).get_tensor(
       'global_step/.ATTRIBUTES/VARIABLE_VALUE'
-  ) == 1
+    )
+    == 1
+  )
   room = ['mount', '-o', 'remount,size=16m', str(small_disk)]
   subprocess.run(room, check=True)
   running.succeed(*train)

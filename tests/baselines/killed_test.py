@@ -17,16 +17,21 @@ def _load(monkeypatch):
 
 def test_distillation_killed_twice(load, untouched, tmp_path):
   chaos = load('chaos_campaign')
-  job = load('chaos_jobs').Job((
-      'distill.py', '--experiment=digits_wrn10_1', '--model_dir=out',
-      '--objective=head', f'--params_override={running.SHORT}',
-  ))
+  job = load('chaos_jobs').Job(
+    (
+      'distill.py',
+      '--experiment=digits_wrn10_1',
+      '--model_dir=out',
+      '--objective=head',
+      f'--params_override={running.SHORT}',
+    )
+  )
   whole = tmp_path / 'whole'
   whole.mkdir()
   (whole / 'out').symlink_to(untouched)
   number = len(load('chaos_jobs').marks(job, whole))
   kills = chaos.disturb(
-      job, tmp_path, [(number // 3, 0.0), (2 * number // 3, 0.0)]
+    job, tmp_path, [(number // 3, 0.0), (2 * number // 3, 0.0)]
   )
   assert len(kills) == 2
   # There was something finished that could have been done twice.
@@ -34,24 +39,28 @@ def test_distillation_killed_twice(load, untouched, tmp_path):
   found = load('chaos_equality').differences(untouched, tmp_path / 'out')
   # They say by which command they were made, and it was in another folder.
   assert set(found) <= {
-      f'{name} differs'
-      for name in ('report.html', 'report.md', 'results.json')
+    f'{name} differs' for name in ('report.html', 'report.md', 'results.json')
   }
   one, two = (
-      json.loads((folder / 'results.json').read_text())['results']
-      for folder in (untouched, tmp_path / 'out')
+    json.loads((folder / 'results.json').read_text())['results']
+    for folder in (untouched, tmp_path / 'out')
   )
   assert one == two
   assert not [line for kill in kills for line in kill.finished.done_twice()]
 
 
 def test_corrupting_killed_at_random(load, tmp_path):
-  job = load('chaos_jobs').Job((
-      'make_corrupted.py', '--dataset=digits', '--output_dir=out',
-      '--corruptions=contrast,brightness,saturate', '--processes=1',
-  ))
+  job = load('chaos_jobs').Job(
+    (
+      'make_corrupted.py',
+      '--dataset=digits',
+      '--output_dir=out',
+      '--corruptions=contrast,brightness,saturate',
+      '--processes=1',
+    )
+  )
   kills, wrong = load('chaos_campaign').campaign(
-      'make_corrupted', job, tmp_path, 2, 0
+    'make_corrupted', job, tmp_path, 2, 0
   )
   assert len(kills) == 2 and not wrong
 
@@ -70,11 +79,13 @@ def test_the_comparison_sees_a_difference(load, student, tmp_path):
   (copy / 'report.md').write_text('')
   (copy / 'more').write_text('')
   assert sorted(equality.differences(student[0], copy)) == [
-      'clean: the curves differ', 'more is in one only', 'report.md differs',
-      'teacher/member_0/ckpt-4.index differs',
+    'clean: the curves differ',
+    'more is in one only',
+    'report.md differs',
+    'teacher/member_0/ckpt-4.index differs',
   ]
   assert finished.done_twice() == [
-      'teacher/member_0/ckpt-4.index was written twice'
+    'teacher/member_0/ckpt-4.index was written twice'
   ]
   with open(member / 'train.log', 'a', encoding='utf-8') as log:
     log.write('train | step:      4 | steps/sec:    1.0 |\n')

@@ -5,10 +5,10 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
-
 from uncertainty_distill import data
 from uncertainty_distill.data import corruptions
+
+import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -16,19 +16,22 @@ ROOT = pathlib.Path(__file__).parents[2]
 def make(*flags):
   command = ROOT / 'baselines' / 'cifar' / 'make_corrupted.py'
   return subprocess.run(
-      [sys.executable, str(command), *flags],
-      check=False,
-      capture_output=True,
-      text=True,
-      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    [sys.executable, str(command), *flags],
+    check=False,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
   )
 
 
 def test_command_makes_what_is_asked_for(tmp_path):
   directory = tmp_path / 'digits_c'
   done = make(
-      '--dataset=digits', f'--output_dir={directory}', '--processes=1',
-      '--corruptions=contrast,contrast', '--seed=3',
+    '--dataset=digits',
+    f'--output_dir={directory}',
+    '--processes=1',
+    '--corruptions=contrast,contrast',
+    '--seed=3',
   )
   assert done.returncode == 0, done.stderr
   assert done.stdout == f'Corrupted images: {directory}\n'
@@ -37,13 +40,13 @@ def test_command_makes_what_is_asked_for(tmp_path):
   shift = corruptions.Shift(corruptions.Corruption.CONTRAST, 5)
   clean = data.load_dataset('digits', 'test').images
   np.testing.assert_array_equal(
-      images[4000:], corruptions.corrupt(clean, shift)
+    images[4000:], corruptions.corrupt(clean, shift)
   )
 
 
 def test_a_mistake_is_one_line(tmp_path):
   done = make(
-      '--dataset=digits', f'--output_dir={tmp_path}', '--corruptions=frots'
+    '--dataset=digits', f'--output_dir={tmp_path}', '--corruptions=frots'
   )
   assert done.returncode == 2 and not os.listdir(tmp_path)
   last_line = done.stderr.strip().splitlines()[-1]

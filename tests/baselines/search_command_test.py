@@ -5,18 +5,21 @@ import json
 import running
 
 _SHORT = (
-    'trainer.train_steps=4,teacher.search.num_runs=3,teacher.ensemble_size=2,'
-    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
-    'task.validation_data.global_batch_size=35,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'trainer.train_steps=4,teacher.search.num_runs=3,teacher.ensemble_size=2,'
+  'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+  'task.validation_data.global_batch_size=35,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
 
 
 def test_distill_searches_and_teaches(tmp_path):
   folder = tmp_path / 'student'
   done = running.succeed(
-      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-      '--objective=head', f'--params_override={_SHORT}',
+    'distill',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={folder}',
+    '--objective=head',
+    f'--params_override={_SHORT}',
   )
   for index in 1, 2, 3:
     assert f'search run {index} of 3: 100%' in done.stderr

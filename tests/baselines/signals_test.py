@@ -22,10 +22,15 @@ def _start():
 
   def start(*words, script=None):
     python, here, *flags = running.command(*words)
-    processes.append(subprocess.Popen(
-        [python, script or here, *flags], cwd=running.ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ))
+    processes.append(
+      subprocess.Popen(
+        [python, script or here, *flags],
+        cwd=running.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+    )
     return processes[-1]
 
   yield start
@@ -62,9 +67,13 @@ def _end(process, number):
   return process.returncode, said.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize('number, code, word', [
-    (signal.SIGTERM, 143, 'terminated'), (signal.SIGINT, 130, 'interrupted'),
-])
+@pytest.mark.parametrize(
+  'number, code, word',
+  [
+    (signal.SIGTERM, 143, 'terminated'),
+    (signal.SIGINT, 130, 'interrupted'),
+  ],
+)
 def test_while_tensorflow_starts(number, code, word, start, tmp_path):
   process = start('train', _EXPERIMENT, f'--model_dir={tmp_path / "new"}')
   _wait_for_tensorflow(process)
@@ -74,9 +83,12 @@ def test_while_tensorflow_starts(number, code, word, start, tmp_path):
 
 def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
   train = (
-      'train', _EXPERIMENT, f'--model_dir={tmp_path}', '--ensemble_size=1',
-      '--params_override=teacher.epochs=40,trainer.checkpoint_interval=1000,'
-      'trainer.validation_interval=50',
+    'train',
+    _EXPERIMENT,
+    f'--model_dir={tmp_path}',
+    '--ensemble_size=1',
+    '--params_override=teacher.epochs=40,trainer.checkpoint_interval=1000,'
+    'trainer.validation_interval=50',
   )
   process = start(*train)
   log = tmp_path / 'train.log'
@@ -88,7 +100,7 @@ def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
   _wait(process, lambda: 'eval | step:     50' in log.read_text())
   assert _end(process, signal.SIGTERM) == (143, f'terminated: {_GOES_ON}')
   (step,) = {
-      int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
+    int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   } - {10}
   assert 50 <= step < 480
   assert not (tmp_path / '.lock').exists()
@@ -108,8 +120,13 @@ def test_a_command_from_anywhere(start, tmp_path):
   run = tmp_path / 'run'
   copy = _copy('train', tmp_path / 'scripts')
   process = start('train', _EXPERIMENT, f'--model_dir={run}', script=copy)
-  _wait(process, lambda: (run / 'train.log').is_file()
-        and 'step:' in (run / 'train.log').read_text())
+  _wait(
+    process,
+    lambda: (
+      (run / 'train.log').is_file()
+      and 'step:' in (run / 'train.log').read_text()
+    ),
+  )
   assert _end(process, signal.SIGTERM) == (143, f'terminated: {_GOES_ON}')
   assert list(run.glob('ckpt-*.index'))
 
@@ -124,8 +141,10 @@ def test_while_a_saved_model_is_written(start, student, tmp_path):
 
 def test_while_it_is_evaluated(start, student, tmp_path):
   process = start(
-      'evaluate', f'--run={student[0]}', f'--output_dir={tmp_path}',
-      '--params_override=evaluation.corruptions=[all]',
+    'evaluate',
+    f'--run={student[0]}',
+    f'--output_dir={tmp_path}',
+    '--params_override=evaluation.corruptions=[all]',
   )
   said = process.stderr.read(10)
   assert said.startswith('evaluat'), said + process.stderr.read()
@@ -135,8 +154,11 @@ def test_while_it_is_evaluated(start, student, tmp_path):
 
 def test_a_second_signal_stops_at_once(start, tmp_path):
   process = start(
-      'make_corrupted', '--dataset=digits', f'--output_dir={tmp_path}',
-      '--processes=1', '--corruptions=elastic_transform,glass_blur',
+    'make_corrupted',
+    '--dataset=digits',
+    f'--output_dir={tmp_path}',
+    '--processes=1',
+    '--corruptions=elastic_transform,glass_blur',
   )
   _wait(process, lambda: any(tmp_path.glob('.elastic*')))
   process.send_signal(signal.SIGTERM)

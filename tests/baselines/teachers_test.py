@@ -3,37 +3,38 @@
 import json
 import os
 
+from uncertainty_distill import data, runs
+
 import numpy as np
 import pytest
 import running
 import tensorflow as tf
 
-from uncertainty_distill import data
-from uncertainty_distill import runs
-
 _SHORT = (
-    'trainer.train_steps=4,trainer.checkpoint_interval=2,'
-    'trainer.steps_per_loop=2,task.train_data.global_batch_size=16,'
-    'task.train_data.crop_padding=0,'
-    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
-    'task.validation_data.global_batch_size=35,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'trainer.train_steps=4,trainer.checkpoint_interval=2,'
+  'trainer.steps_per_loop=2,task.train_data.global_batch_size=16,'
+  'task.train_data.crop_padding=0,'
+  'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+  'task.validation_data.global_batch_size=35,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
 
 
 def _distill(folder, teacher, more='', mode='train_and_eval'):
   return running.succeed(
-      'distill', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-      f'--teacher={teacher}', '--objective=knowledge',
-      f'--mode={mode}', f'--params_override={_SHORT}{more}',
+    'distill',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={folder}',
+    f'--teacher={teacher}',
+    '--objective=knowledge',
+    f'--mode={mode}',
+    f'--params_override={_SHORT}{more}',
   )
 
 
 def _figures(folder):
   results = json.loads((folder / 'results.json').read_text())['results']
-  return {
-      (r['model'], r['corruption']): r['figures'] for r in results
-  }
+  return {(r['model'], r['corruption']): r['figures'] for r in results}
 
 
 @pytest.fixture(scope='module')
@@ -41,9 +42,12 @@ def teacher(tmp_path_factory):
   """The run folder of a WRN-10-1 that saw a few images."""
   folder = tmp_path_factory.mktemp('teacher') / 'run'
   running.succeed(
-      'train', '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-      '--ensemble_size=1', '--mode=train',
-      '--params_override=trainer.train_steps=2',
+    'train',
+    '--experiment=digits_wrn10_1',
+    f'--model_dir={folder}',
+    '--ensemble_size=1',
+    '--mode=train',
+    '--params_override=trainer.train_steps=2',
   )
   return folder
 
@@ -60,7 +64,7 @@ def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
   for path in folder.glob('ckpt-4.*'):
     os.remove(path)
   tf.compat.v1.train.update_checkpoint_state(
-      str(folder), str(folder / 'ckpt-2')
+    str(folder), str(folder / 'ckpt-2')
   )
   # It goes on from step 2 as if it had never stopped.
   assert '2/4' in _distill(folder, teacher, other).stderr
@@ -71,9 +75,9 @@ def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
   loaded = tf.saved_model.load(str(folder / 'saved_model'))
   served = loaded.signatures['serving_default'](images=tf.constant(images))
   np.testing.assert_allclose(
-      served['member_probabilities'],
-      tf.transpose(tf.nn.softmax(run.load_model()(images)), [1, 0, 2]),
-      atol=1e-5,
+    served['member_probabilities'],
+    tf.transpose(tf.nn.softmax(run.load_model()(images)), [1, 0, 2]),
+    atol=1e-5,
   )
   evaluated = f'--output_dir={tmp_path / "evaluated"}'
   running.succeed('evaluate', f'--run={folder}', evaluated)
@@ -81,7 +85,7 @@ def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
   theirs = _figures(folder)
   for corruption in None, 'contrast':
     assert ours['model', corruption] == pytest.approx(
-        theirs['knowledge_student', corruption], rel=1e-5
+      theirs['knowledge_student', corruption], rel=1e-5
     )
 
 
@@ -89,21 +93,22 @@ def test_a_foreign_saved_model_and_its_stored_predictions(tmp_path):
   module = tf.Module()
   generator = np.random.default_rng(0)
   module.kernel = tf.Variable(
-      generator.normal(size=(768, 10)) / 2000, dtype=tf.float32
+    generator.normal(size=(768, 10)) / 2000, dtype=tf.float32
   )
   module.serve = tf.function(
-      lambda x: {'top': tf.reshape(x, [-1, 768]) @ module.kernel},
-      [tf.TensorSpec([None, None, None, 3], tf.float32, name='x')],
+    lambda x: {'top': tf.reshape(x, [-1, 768]) @ module.kernel},
+    [tf.TensorSpec([None, None, None, 3], tf.float32, name='x')],
   )
   tf.saved_model.save(
-      module, str(tmp_path / 'served'),
-      signatures={'serving_default': module.serve},
+    module,
+    str(tmp_path / 'served'),
+    signatures={'serving_default': module.serve},
   )
   arrays = {}
   for split in 'train', 'test':
     dataset = data.load_dataset('digits', split)
     arrays[f'{split}_logits'] = module.serve(
-        tf.cast(dataset.images, tf.float32)
+      tf.cast(dataset.images, tf.float32)
     )['top']
     arrays[f'{split}_labels'] = dataset.labels
   np.savez(tmp_path / 'predictions.npz', **arrays)

@@ -9,11 +9,17 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 def test_phases_add_up():
   done = subprocess.run(
-      [
-          sys.executable, 'benchmarks/startup.py', '--repetitions=1',
-          '--params_override=task.model.ensemble_size=1',
-      ],
-      cwd=_ROOT, capture_output=True, text=True, check=True, timeout=300,
+    [
+      sys.executable,
+      'benchmarks/startup.py',
+      '--repetitions=1',
+      '--params_override=task.model.ensemble_size=1',
+    ],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=300,
   )
   header, _, *lines = done.stdout.splitlines()
   assert header == '| seconds | median | least | most |'

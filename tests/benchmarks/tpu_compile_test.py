@@ -17,15 +17,18 @@ MEMBERS = 4
 EXAMPLES = 16
 
 pytestmark = pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ('jax', 'libtpu')),
-    reason="needs JAX and libtpu: pip install -c constraints.txt -e '.[aot]'",
+  not all(importlib.util.find_spec(name) for name in ('jax', 'libtpu')),
+  reason="needs JAX and libtpu: pip install -c constraints.txt -e '.[aot]'",
 )
 
 
 def _run(*arguments):
   process = subprocess.run(
-      [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True,
-      check=False, text=True,
+    [sys.executable, *map(str, arguments)],
+    cwd=ROOT,
+    capture_output=True,
+    check=False,
+    text=True,
   )
   assert process.returncode == 0, process.stdout + process.stderr
   return process.stdout
@@ -37,9 +40,11 @@ def _rows(tmp_path_factory):
   path = tmp_path_factory.mktemp('compiled') / 'results.json'
   # The student's training step has a BatchEnsemble's and its teacher's in it.
   _run(
-      'benchmarks/tpu_compile.py', '--experiment=digits_wrn10_1',
-      '--systems=plain,online_teacher', f'--examples={EXAMPLES}',
-      f'--output={path}',
+    'benchmarks/tpu_compile.py',
+    '--experiment=digits_wrn10_1',
+    '--systems=plain,online_teacher',
+    f'--examples={EXAMPLES}',
+    f'--output={path}',
   )
   rows = json.loads(path.read_text())
   return {(row['system'], row['step']): row for row in rows}
@@ -50,9 +55,9 @@ def _taps(size, kernel, stride):
   outputs = -(-size // stride)
   before = max((outputs - 1) * stride + kernel - size, 0) // 2
   return sum(
-      0 <= output * stride + tap - before < size
-      for output in range(outputs)
-      for tap in range(kernel)
+    0 <= output * stride + tap - before < size
+    for output in range(outputs)
+    for tap in range(kernel)
   )
 
 
@@ -65,15 +70,15 @@ STEM = _flops(16, 3, 16)
 # WRN-10-1 on 16x16 pixels: a block of two convolutions in each of three groups,
 # a shortcut where the shape changes, and the logits of ten classes.
 FORWARD = (
-    STEM
-    + 2 * _flops(16, 16, 16)
-    + _flops(16, 16, 32, stride=2)
-    + _flops(16, 16, 32, kernel=1, stride=2)
-    + _flops(8, 32, 32)
-    + _flops(8, 32, 64, stride=2)
-    + _flops(8, 32, 64, kernel=1, stride=2)
-    + _flops(4, 64, 64)
-    + 2 * 64 * 10
+  STEM
+  + 2 * _flops(16, 16, 16)
+  + _flops(16, 16, 32, stride=2)
+  + _flops(16, 16, 32, kernel=1, stride=2)
+  + _flops(8, 32, 32)
+  + _flops(8, 32, 64, stride=2)
+  + _flops(8, 32, 64, kernel=1, stride=2)
+  + _flops(4, 64, 64)
+  + 2 * 64 * 10
 )
 
 
@@ -83,13 +88,13 @@ TRAINING = 3 * FORWARD - STEM
 
 
 @pytest.mark.parametrize(
-    'system, step, flops',
-    [
-        ('plain', 'evaluation', FORWARD),
-        ('plain', 'train', TRAINING),
-        ('online_teacher', 'evaluation', MEMBERS * FORWARD),
-        ('online_teacher', 'train', MEMBERS * (TRAINING + FORWARD)),
-    ],
+  'system, step, flops',
+  [
+    ('plain', 'evaluation', FORWARD),
+    ('plain', 'train', TRAINING),
+    ('online_teacher', 'evaluation', MEMBERS * FORWARD),
+    ('online_teacher', 'train', MEMBERS * (TRAINING + FORWARD)),
+  ],
 )
 def test_the_arithmetic_is_that_of_the_convolutions(rows, system, step, flops):
   # What is no convolution comes on top; in so narrow a network it counts.

@@ -58,7 +58,7 @@ def test_bytes_of_a_program(benchmarks):
 def _lowered(function, *arguments):
   compiled = tf.function(function, jit_compile=True)
   return compiled.experimental_get_compiler_ir(*arguments)(
-      stage='hlo_serialized'
+    stage='hlo_serialized'
   )
 
 
@@ -67,8 +67,8 @@ def test_dynamic_sizes_are_found(benchmarks):
   values = tf.range(8.0)
   assert not find(_lowered(lambda x: x[: tf.shape(x)[0] // 2], values))
   assert any(
-      'boolean_mask' in name
-      for name in find(_lowered(lambda x: tf.boolean_mask(x, x > 2), values))
+    'boolean_mask' in name
+    for name in find(_lowered(lambda x: tf.boolean_mask(x, x > 2), values))
   )
 
 
@@ -76,7 +76,7 @@ def test_fingerprints_tell_programs_apart(benchmarks):
   fingerprint = benchmarks('tpu_hlo').fingerprint
   values = tf.range(8.0)
   one, again, other = (
-      fingerprint(_lowered(function, values))
-      for function in (lambda x: x + 1.0, lambda y: y + 1.0, lambda x: x + 2.0)
+    fingerprint(_lowered(function, values))
+    for function in (lambda x: x + 1.0, lambda y: y + 1.0, lambda x: x + 2.0)
   )
   assert one == again != other

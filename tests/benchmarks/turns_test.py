@@ -23,7 +23,8 @@ def test_ratios_are_of_the_same_turn(load):
   times = {'plain': [0.1, 0.1, 0.3], 'ours': [0.11, 0.12, 0.36]}
   assert turns.ratios(times, 'ours', 'plain') == pytest.approx([1.1, 1.2, 1.2])
   assert turns.cells(times, 'ours', 'plain') == [
-      '120.0 (115.0–240.0)', '1.200 (1.150–1.200)'
+    '120.0 (115.0–240.0)',
+    '1.200 (1.150–1.200)',
   ]
 
 
@@ -35,17 +36,25 @@ def test_turns_alternate(load):
   assert [len(seconds) for seconds in times.values()] == [2, 2]
 
 
-@pytest.mark.parametrize('arguments, rows', [
-    ('steps.py --networks=10-1x2 --rounds=1 --members=2 --rank=2 '
-     '--systems=batch_ensemble,edward2,cached_teacher', 8),
+@pytest.mark.parametrize(
+  'arguments, rows',
+  [
+    (
+      'steps.py --networks=10-1x2 --rounds=1 --members=2 --rank=2 '
+      '--systems=batch_ensemble,edward2,cached_teacher',
+      8,
+    ),
     ('latency.py --networks=10-1 --batches=1,9 --seconds=0.1', 7),
     ('input.py --examples=300 --batch=20 --steps=2 --rounds=1', 3),
-])
+  ],
+)
 def test_prints_a_table(arguments, rows):
   script, *flags = arguments.split()
   done = subprocess.run(
-      [sys.executable, BENCHMARKS / script, *flags], capture_output=True,
-      check=False, text=True,
+    [sys.executable, BENCHMARKS / script, *flags],
+    capture_output=True,
+    check=False,
+    text=True,
   )
   assert done.returncode == 0, done.stderr
   table = [line for line in done.stdout.splitlines() if line[:1] == '|']

@@ -2,10 +2,10 @@
 
 import pathlib
 
-import pytest
-
 from uncertainty_distill import configs
 from uncertainty_distill.errors import InputError
+
+import pytest
 
 _NAME = 'digits_wrn10_1'
 
@@ -14,11 +14,14 @@ def _overridden(text):
   return configs.load_config(_NAME, params_override=text)
 
 
-@pytest.mark.parametrize('name, hint', [
+@pytest.mark.parametrize(
+  'name, hint',
+  [
     ('digits_wrn10_2', "did you mean 'digits_wrn10_1'"),
     ('cifar10_wrn28-10', "did you mean 'cifar10_wrn28_10'"),
     ('zzz', 'one of cifar100_wrn28_10, '),
-])
+  ],
+)
 def test_unknown_experiment(name, hint):
   with pytest.raises(InputError, match=hint):
     configs.load_config(name)
@@ -27,11 +30,11 @@ def test_unknown_experiment(name, hint):
 def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
   first, second = tmp_path / 'first.yaml', tmp_path / 'second.yaml'
   first.write_text(
-      'task: {l2: 1e-3, seed: 1, model: {width: 2}}\ntrainer: {epochs: 3}\n'
+    'task: {l2: 1e-3, seed: 1, model: {width: 2}}\ntrainer: {epochs: 3}\n'
   )
   second.write_text('task: {seed: 2, model: {width: 3}}\n')
   config = configs.load_config(
-      _NAME, [str(first), str(second)], 'task.model.width=4'
+    _NAME, [str(first), str(second)], 'task.model.width=4'
   )
   assert config.task.l2 == 1e-3
   assert config.task.seed == 2
@@ -44,27 +47,42 @@ def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
   assert configs.load_config(_NAME).task.model.width == 1
 
 
-@pytest.mark.parametrize('text, path, value', [
+@pytest.mark.parametrize(
+  'text, path, value',
+  [
     ('task.l2=1e-4', 'task.l2', 1e-4),
     ('trainer.epochs=1e1', 'trainer.epochs', 10.0),
     ('trainer.epochs=2', 'trainer.epochs', 2),
     ('task.model.sync_batch_norm=true', 'task.model.sync_batch_norm', True),
-    ('task.train_data.horizontal_flip=False',
-     'task.train_data.horizontal_flip', False),
-    ('trainer.decay_fractions=[0.5,8e-1]', 'trainer.decay_fractions',
-     (0.5, 0.8)),
+    (
+      'task.train_data.horizontal_flip=False',
+      'task.train_data.horizontal_flip',
+      False,
+    ),
+    (
+      'trainer.decay_fractions=[0.5,8e-1]',
+      'trainer.decay_fractions',
+      (0.5, 0.8),
+    ),
     ('trainer.decay_fractions=[]', 'trainer.decay_fractions', ()),
-    ('evaluation.corruptions=[contrast,shot_noise],task.seed=5',
-     'evaluation.corruptions', ('contrast', 'shot_noise')),
+    (
+      'evaluation.corruptions=[contrast,shot_noise],task.seed=5',
+      'evaluation.corruptions',
+      ('contrast', 'shot_noise'),
+    ),
     ('task.objective.teacher=[a/b]', 'task.objective.teacher', ('a/b',)),
     ('runtime.tpu=local', 'runtime.tpu', 'local'),
     ('runtime.tpu=null', 'runtime.tpu', None),
     ('{task: {seed: 3}}', 'task.seed', 3),
     ('task.seed=1,task.seed=2', 'task.seed', 2),
-    ('trainer.optimizer_config.optimizer.sgd.momentum=5e-1',
-     'trainer.optimizer_config.optimizer.sgd.momentum', 0.5),
+    (
+      'trainer.optimizer_config.optimizer.sgd.momentum=5e-1',
+      'trainer.optimizer_config.optimizer.sgd.momentum',
+      0.5,
+    ),
     ('', 'task.seed', 0),
-])
+  ],
+)
 def test_values_are_of_the_type_of_their_fields(text, path, value):
   found = _overridden(text)
   for name in path.split('.'):
@@ -73,7 +91,9 @@ def test_values_are_of_the_type_of_their_fields(text, path, value):
   assert type(found) is type(value)
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('task.model.width=abc', "task.model.width .*'abc', wants int"),
     ('task.model.width=1.5', 'task.model.width .*1.5, wants int'),
     ('task.model.width=true', 'task.model.width .*True, wants int'),
@@ -97,7 +117,8 @@ def test_values_are_of_the_type_of_their_fields(text, path, value):
     ('{a: [}', 'wants key=value pairs'),
     ('[1, 2]', 'wants key=value pairs'),
     ('=', 'wants key=value pairs'),
-])
+  ],
+)
 def test_mistakes_in_overrides_are_named(text, message):
   with pytest.raises(InputError, match=message) as caught:
     _overridden(text)
@@ -112,7 +133,9 @@ def test_mistakes_in_files_are_named(tmp_path):
     configs.load_config(_NAME, [str(path)])
 
 
-@pytest.mark.parametrize('content, message', [
+@pytest.mark.parametrize(
+  'content, message',
+  [
     (b'- 1\n- 2\n', 'a YAML mapping, not list'),
     (b'', 'a YAML mapping, not NoneType'),
     (b'just words', 'a YAML mapping, not str'),
@@ -120,7 +143,8 @@ def test_mistakes_in_files_are_named(tmp_path):
     (b'task: {seed: 1', 'a readable YAML file'),
     (b'a: 1\n\tb: 2', 'a readable YAML file'),
     (None, 'a readable YAML file.*No such file'),
-])
+  ],
+)
 def test_unreadable_files_are_named(content, message, tmp_path):
   path = tmp_path / 'file.yaml'
   if content is not None:

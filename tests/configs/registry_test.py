@@ -1,19 +1,15 @@
 """Tests of the registered experiments against the published values."""
 
-from official.modeling import optimization
-import pytest
+from uncertainty_distill import configs, data, runs
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import runs
+import pytest
+from official.modeling import optimization
 
 _PUBLISHED = ['cifar10_wrn28_10', 'cifar100_wrn28_10']
 
 
 def _resolved(config):
-  return configs.resolve(
-      config, data.dataset_spec(config.task.train_data.name)
-  )
+  return configs.resolve(config, data.dataset_spec(config.task.train_data.name))
 
 
 def _learning_rates(config, steps):
@@ -25,8 +21,11 @@ def _learning_rates(config, steps):
 
 def test_there_are_the_promised_experiments():
   assert configs.experiment_names() == [
-      'cifar100_wrn28_10', 'cifar10_wrn10_1', 'cifar10_wrn16_4',
-      'cifar10_wrn28_10', 'digits_wrn10_1',
+    'cifar100_wrn28_10',
+    'cifar10_wrn10_1',
+    'cifar10_wrn16_4',
+    'cifar10_wrn28_10',
+    'digits_wrn10_1',
   ]
 
 
@@ -36,8 +35,8 @@ def test_experiment_resolves_and_its_run_folder_gives_it_back(name, tmp_path):
   dataset, depth, width = name.replace('wrn', '').split('_')
   assert (config.experiment, config.task.train_data.name) == (name, dataset)
   assert config.task.objective.kind == 'knowledge'
-  for index, config in enumerate([config, configs.member_config(config, 3)]):
-    resolved = _resolved(config)
+  for index, given in enumerate([config, configs.member_config(config, 3)]):
+    resolved = _resolved(given)
     model = resolved.task.model
     assert (model.depth, model.width) == (int(depth), int(width))
     # Resolving again changes nothing.
@@ -48,15 +47,20 @@ def test_experiment_resolves_and_its_run_folder_gives_it_back(name, tmp_path):
 
 
 def test_run_folder_gives_back_what_was_overridden(tmp_path):
-  resolved = _resolved(configs.load_config('digits_wrn10_1', params_override=(
-      'runtime.mixed_precision_dtype=bfloat16,task.l2=1e-5,'
-      'trainer.decay_fractions=[],evaluation.corruptions=[],'
-      'trainer.optimizer_config.optimizer.type=adam,'
-      'trainer.optimizer_config.learning_rate.type=cosine,'
-      'trainer.optimizer_config.learning_rate.cosine.decay_steps=7,'
-      'task.fast_weight_learning_rate_multiplier=1,'
-      f'task.objective.teacher=[{tmp_path}/a,{tmp_path}/b]'
-  )))
+  resolved = _resolved(
+    configs.load_config(
+      'digits_wrn10_1',
+      params_override=(
+        'runtime.mixed_precision_dtype=bfloat16,task.l2=1e-5,'
+        'trainer.decay_fractions=[],evaluation.corruptions=[],'
+        'trainer.optimizer_config.optimizer.type=adam,'
+        'trainer.optimizer_config.learning_rate.type=cosine,'
+        'trainer.optimizer_config.learning_rate.cosine.decay_steps=7,'
+        'task.fast_weight_learning_rate_multiplier=1,'
+        f'task.objective.teacher=[{tmp_path}/a,{tmp_path}/b]'
+      ),
+    )
+  )
   folder = str(tmp_path / 'run')
   runs.claim_run(folder, resolved)
   read = runs.open_run(folder, '--run').config
@@ -72,7 +76,9 @@ def test_published_student(name):
   task, trainer = config.task, config.trainer
   assert task.train_data.global_batch_size == 128
   assert (task.train_data.crop_padding, task.train_data.horizontal_flip) == (
-      2, True)
+    2,
+    True,
+  )
   assert task.model.num_classes == int(name[5:].split('_')[0])
   assert task.model.mean == (0.4914, 0.4822, 0.4465)
   assert task.model.stddev == (0.2470, 0.2435, 0.2616)
@@ -80,7 +86,9 @@ def test_published_student(name):
   assert task.model.fast_weight_stddev == 0.5
   assert task.fast_weight_learning_rate_multiplier == 0.5
   assert (task.model.batch_norm_epsilon, task.model.batch_norm_momentum) == (
-      1e-5, 0.9)
+    1e-5,
+    0.9,
+  )
   assert not task.model.sync_batch_norm
   assert task.l2 == 3e-4
   assert (task.objective.weight, task.objective.temperature) == (0.9, 1.0)
@@ -89,14 +97,25 @@ def test_published_student(name):
   sgd = trainer.optimizer_config.optimizer
   assert (sgd.type, sgd.sgd.momentum, sgd.sgd.nesterov) == ('sgd', 0.9, True)
   assert trainer.optimizer_config.learning_rate.stepwise.boundaries == (
-      100 * 390, 200 * 390, 225 * 390)
+    100 * 390,
+    200 * 390,
+    225 * 390,
+  )
   expected = {
-      0: 0.0, 39: 0.01, 195: 0.05, 390: 0.1, 38_999: 0.1,
-      39_001: 0.02, 77_999: 0.02, 78_001: 0.004, 87_749: 0.004,
-      87_751: 0.0008, 97_499: 0.0008,
+    0: 0.0,
+    39: 0.01,
+    195: 0.05,
+    390: 0.1,
+    38_999: 0.1,
+    39_001: 0.02,
+    77_999: 0.02,
+    78_001: 0.004,
+    87_749: 0.004,
+    87_751: 0.0008,
+    97_499: 0.0008,
   }
   assert _learning_rates(config, expected) == pytest.approx(
-      list(expected.values())
+    list(expected.values())
   )
 
 
@@ -107,18 +126,28 @@ def test_published_member_of_the_teacher(name):
   task, trainer = member.task, member.trainer
   assert student.teacher.ensemble_size == 4
   assert (task.model.ensemble_size, task.model.depth, task.model.width) == (
-      1, 28, 10)
+    1,
+    28,
+    10,
+  )
   assert task.objective.kind == 'cross_entropy'
   assert task.train_data.global_batch_size == 512
   assert task.l2 == 2e-4
   # 97 batches of 512 in 50,000 examples; the rate is 0.1 for 128 of them.
   assert trainer.train_steps == 200 * 97
   expected = {
-      0: 0.0, 97: 0.4, 5_819: 0.4, 5_821: 0.08, 11_639: 0.08, 11_641: 0.016,
-      15_519: 0.016, 15_521: 0.0032, 19_399: 0.0032,
+    0: 0.0,
+    97: 0.4,
+    5_819: 0.4,
+    5_821: 0.08,
+    11_639: 0.08,
+    11_641: 0.016,
+    15_519: 0.016,
+    15_521: 0.0032,
+    19_399: 0.0032,
   }
   assert _learning_rates(member, expected) == pytest.approx(
-      list(expected.values())
+    list(expected.values())
   )
   assert trainer.optimizer_config.optimizer.sgd.nesterov
 

@@ -1,11 +1,10 @@
 """Tests of ranges and of what is derived from a configuration."""
 
-from official.modeling import optimization
-import pytest
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
+from uncertainty_distill import configs, data
 from uncertainty_distill.errors import InputError
+
+import pytest
+from official.modeling import optimization
 
 _DIGITS = data.dataset_spec('digits')
 
@@ -15,7 +14,9 @@ def _resolved(text, steps_per_loop=100):
   return configs.resolve(config, _DIGITS, steps_per_loop)
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('task.model.depth=12', 'task.model.depth: got 12, wants 6 n'),
     ('task.model.depth=4', 'task.model.depth: got 4, wants 6 n'),
     ('task.model.width=0', 'task.model.width: got 0, wants at least 1'),
@@ -31,14 +32,20 @@ def _resolved(text, steps_per_loop=100):
     ('task.objective.temperature=0', 'temperature: got 0, wants more than'),
     ('task.objective.label_smoothing=1', 'label_smoothing: got 1, wants'),
     ('task.objective.weight_tie=-1', 'weight_tie: got -1, wants at least'),
-    ('task.objective.weight_tie=1,task.objective.kind=cross_entropy',
-     'weight_tie: got 1, wants 0 where there is no teacher'),
-    ('task.objective.weight_tie=1,task.model.ensemble_size=1',
-     'weight_tie: got 1, wants 0 where .*no BatchEnsemble'),
+    (
+      'task.objective.weight_tie=1,task.objective.kind=cross_entropy',
+      'weight_tie: got 1, wants 0 where there is no teacher',
+    ),
+    (
+      'task.objective.weight_tie=1,task.model.ensemble_size=1',
+      'weight_tie: got 1, wants 0 where .*no BatchEnsemble',
+    ),
     ('task.model.rank=65', 'task.model.rank: got 65, wants 1 to 64, the most'),
     ('task.initialize_from=[a,b]', 'wants 4 folders, .* or .teacher.'),
-    ('task.initialize_from=[teacher],task.model.ensemble_size=1',
-     r'task.initialize_from: .*, wants \[\] where there is no BatchEnsemble'),
+    (
+      'task.initialize_from=[teacher],task.model.ensemble_size=1',
+      r'task.initialize_from: .*, wants \[\] where there is no BatchEnsemble',
+    ),
     ('task.initialize_aligned=true', 'wants false where .* names no networks'),
     ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
     ('task.block_l2=[1,2,3,4,5]', 'block_l2: .* wants six values of at least'),
@@ -49,10 +56,14 @@ def _resolved(text, steps_per_loop=100):
     ('task.train_data.global_batch_size=798', 'at most the 797 training'),
     ('task.train_data.num_examples=50', 'at most the 50 training examples'),
     ('task.train_data.held_out_fraction=1', 'fraction: got 1, .*less than 1'),
-    ('task.train_data.held_out_fraction=1e-4',
-     'held_out_fraction: got 0.0001, wants a share of the 797 training'),
-    ('task.train_data.num_examples=64,task.train_data.held_out_fraction=0.999',
-     'held_out_fraction: got 0.999, wants a share of the 64 training'),
+    (
+      'task.train_data.held_out_fraction=1e-4',
+      'held_out_fraction: got 0.0001, wants a share of the 797 training',
+    ),
+    (
+      'task.train_data.num_examples=64,task.train_data.held_out_fraction=0.999',
+      'held_out_fraction: got 0.999, wants a share of the 64 training',
+    ),
     ('task.train_data.held_out_fraction=0.95', 'at most the 40 training'),
     ('task.train_data.views=-1', 'views: got -1, wants at least 0'),
     ('task.train_data.augmentation_seed=-2', 'seed: got -2, wants at least -1'),
@@ -80,8 +91,10 @@ def _resolved(text, steps_per_loop=100):
     ('teacher.search.num_runs=1001', 'num_runs: got 1001, wants 0 to 1000'),
     ('teacher.search.num_runs=3', "got 3, wants 0, .* teacher's 4 members"),
     ('teacher.search.held_out_fraction=0', 'got 0, wants more than 0'),
-    ('teacher.search.num_runs=9,task.train_data.held_out_fraction=0.1',
-     "held_out_fraction: got 0.05, wants at least the student's own 0.1"),
+    (
+      'teacher.search.num_runs=9,task.train_data.held_out_fraction=0.1',
+      "held_out_fraction: got 0.05, wants at least the student's own 0.1",
+    ),
     ('teacher.search.l2_range=[0,1]', r'l2_range: got \(0, 1\), wants a least'),
     ('teacher.search.l2_range=[2,1]', r'l2_range: got \(2, 1\), wants a least'),
     ('teacher.search.l2_range=[1]', r'l2_range: got \(1,\), wants a least'),
@@ -89,19 +102,23 @@ def _resolved(text, steps_per_loop=100):
     ('evaluation.severities=[0]', 'wants distinct severities of 1 to 5'),
     ('evaluation.severities=[2,2]', 'wants distinct severities of 1 to 5'),
     ('evaluation.corruptions=[contrast,contrast]', 'wants distinct names'),
-])
+  ],
+)
 def test_values_out_of_range_are_named(text, message):
   with pytest.raises(InputError, match=message) as caught:
     _resolved(text)
   assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('optimizer.type=adam', 'Learning rate type must be specified'),
     ('learning_rate.type=cosine', 'Optimizer type must be specified'),
     ('optimizer.type=bogus', "'bogus' is not a valid key"),
     ('optimizer.sgd.momentum=0.5', 'Optimizer type must be specified'),
-])
+  ],
+)
 def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
   with pytest.raises(InputError, match=f'both for `optimizer`.*{message}'):
     _resolved(f'trainer.optimizer_config.{text}')
@@ -109,9 +126,9 @@ def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
 
 def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   text = (
-      'trainer.optimizer_config.optimizer.type=adam,'
-      'trainer.optimizer_config.learning_rate.type=constant,'
-      'trainer.optimizer_config.learning_rate.constant.learning_rate=3e-3'
+    'trainer.optimizer_config.optimizer.type=adam,'
+    'trainer.optimizer_config.learning_rate.type=constant,'
+    'trainer.optimizer_config.learning_rate.constant.learning_rate=3e-3'
   )
   with pytest.raises(InputError, match='1 with the optimizer adam'):
     _resolved(text)
@@ -147,12 +164,15 @@ def test_lengths_follow_from_epochs():
   assert (trainer.train_steps, trainer.steps_per_loop) == (7, 2)
 
 
-@pytest.mark.parametrize('text, views', [
+@pytest.mark.parametrize(
+  'text, views',
+  [
     ('trainer.epochs=2.5', 3),
     ('trainer.epochs=1', 1),
     ('trainer.train_steps=13', 2),  # Of 12 steps in an epoch.
     ('trainer.epochs=5,task.train_data.views=2', 2),
-])
+  ],
+)
 def test_views_follow_from_a_teacher_cache(text, views):
   train_data = _resolved(text).task.train_data
   assert train_data.augmentation_seed == -1
@@ -199,7 +219,9 @@ def test_resolve_leaves_its_argument_alone():
 
 
 def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'teacher.depth=16,teacher.width=2,teacher.global_batch_size=32,'
       'teacher.epochs=4,teacher.l2=0.5,teacher.decay_fractions=[0.5],'
       'task.objective.teacher=[a],task.train_data.num_examples=90,'
@@ -208,7 +230,8 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
       'task.objective.weight_tie=0.1,task.block_l2=[1,2,3,4,5,6],'
       'task.objective.label_smoothing=0.1,task.initialize_from=[teacher],'
       'task.initialize_aligned=true'
-  ))
+    ),
+  )
   member = configs.member_config(config, 1)
   model = member.task.model
   assert (model.ensemble_size, model.depth, model.width) == (1, 16, 2)
@@ -230,10 +253,13 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert member.task.seed not in (config.task.seed, 0, 1)
 
 
-@pytest.mark.parametrize('text, want', [
+@pytest.mark.parametrize(
+  'text, want',
+  [
     ('', None),
     ('runtime.tpu=local', 'bfloat16'),
     ('runtime.tpu=local,runtime.mixed_precision_dtype=float32', 'float32'),
-])
+  ],
+)
 def test_a_tpu_computes_in_bfloat16_unless_told(text, want):
   assert _resolved(text).runtime.mixed_precision_dtype == want

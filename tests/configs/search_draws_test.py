@@ -2,17 +2,16 @@
 
 import math
 
+from uncertainty_distill import configs, data
+
 import numpy as np
 import pytest
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-
 
 def _default(text='', experiment='digits_wrn10_1'):
-  config = configs.load_config(experiment, params_override=(
-      f'teacher.search.num_runs=300,{text}'
-  ))
+  config = configs.load_config(
+    experiment, params_override=(f'teacher.search.num_runs=300,{text}')
+  )
   run = configs.default_run(config)
   return configs.resolve(run, data.dataset_spec(config.task.train_data.name))
 
@@ -22,10 +21,13 @@ def _runs(default, count, num_examples=757):
 
 
 def test_run_0_has_the_teachers_ordinary_values():
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'task.block_l2=[1,2,3,4,5,6],task.objective.label_smoothing=0.03,'
       'task.seed=4,task.train_data.held_out_fraction=0.01'
-  ))
+    ),
+  )
   run = configs.search_run(configs.default_run(config), 0, 757)
   member = configs.member_config(config)
   assert run.task.train_data.held_out_fraction == 0.05
@@ -37,11 +39,15 @@ def test_run_0_has_the_teachers_ordinary_values():
 
 def test_draws_are_log_uniform_and_independent():
   runs = _runs(_default(), 300)[1:]
-  draws = np.array([
-      [*(757 * l2 for l2 in run.task.block_l2),
-       run.task.objective.label_smoothing]
+  draws = np.array(
+    [
+      [
+        *(757 * l2 for l2 in run.task.block_l2),
+        run.task.objective.label_smoothing,
+      ]
       for run in runs
-  ])
+    ]
+  )
   bounds = np.log([[1e-2, 1e2]] * 6 + [[1e-5, 0.2]])
   places = (np.log(draws) - bounds[:, 0]) / (bounds[:, 1] - bounds[:, 0])
   assert places.shape == (299, 7)
@@ -58,9 +64,7 @@ def test_draws_are_log_uniform_and_independent():
 
 
 def test_a_longer_search_begins_with_the_shorter_one():
-  short, long = (
-      _default(f'teacher.search.num_runs={n}') for n in (50, 100)
-  )
+  short, long = (_default(f'teacher.search.num_runs={n}') for n in (50, 100))
   for ours, theirs in zip(_runs(short, 50), _runs(long, 50), strict=True):
     assert ours.task == theirs.task
   seeds = {run.task.seed for run in _runs(long, 100)}
@@ -76,14 +80,15 @@ def test_l2_is_divided_by_the_examples_in_use():
   default = _default()
   few, many = (configs.search_run(default, 7, n).task for n in (100, 47500))
   np.testing.assert_allclose(
-      np.array(few.block_l2) * 100, np.array(many.block_l2) * 47500, rtol=1e-5
+    np.array(few.block_l2) * 100, np.array(many.block_l2) * 47500, rtol=1e-5
   )
   assert few.objective == many.objective
 
 
-@pytest.mark.parametrize('experiment, largest', [
-    ('cifar10_wrn28_10', 0.2), ('cifar100_wrn28_10', 2e-5)
-])
+@pytest.mark.parametrize(
+  'experiment, largest',
+  [('cifar10_wrn28_10', 0.2), ('cifar100_wrn28_10', 2e-5)],
+)
 def test_published_ranges(experiment, largest):
   default = _default(experiment=experiment)
   search = default.teacher.search

@@ -1,11 +1,11 @@
 """Tests of crops and flips: by hand, by a slow reference, by counting."""
 
+from uncertainty_distill import data
+
 import numpy as np
 import pytest
-from scipy import stats
 import tensorflow as tf
-
-from uncertainty_distill import data
+from scipy import stats
 
 
 def _slow(images, table, padding):
@@ -20,17 +20,17 @@ def _slow(images, table, padding):
 
 
 @pytest.mark.parametrize(
-    'row, column, flipped, want',
-    [
-        (1, 1, 0, [[1, 2, 3], [4, 5, 6]]),
-        (1, 1, 1, [[3, 2, 1], [6, 5, 4]]),
-        (0, 0, 0, [[0, 0, 0], [0, 1, 2]]),
-        (2, 0, 0, [[0, 4, 5], [0, 0, 0]]),
-        (0, 2, 0, [[0, 0, 0], [2, 3, 0]]),
-        # Cropped before it is flipped.
-        (1, 2, 1, [[0, 3, 2], [0, 6, 5]]),
-        (2, 0, 1, [[5, 4, 0], [0, 0, 0]]),
-    ],
+  'row, column, flipped, want',
+  [
+    (1, 1, 0, [[1, 2, 3], [4, 5, 6]]),
+    (1, 1, 1, [[3, 2, 1], [6, 5, 4]]),
+    (0, 0, 0, [[0, 0, 0], [0, 1, 2]]),
+    (2, 0, 0, [[0, 4, 5], [0, 0, 0]]),
+    (0, 2, 0, [[0, 0, 0], [2, 3, 0]]),
+    # Cropped before it is flipped.
+    (1, 2, 1, [[0, 3, 2], [0, 6, 5]]),
+    (2, 0, 1, [[5, 4, 0], [0, 0, 0]]),
+  ],
 )
 def test_by_hand(row, column, flipped, want):
   image = tf.constant([[[[1], [2], [3]], [[4], [5], [6]]]], tf.uint8)
@@ -47,13 +47,13 @@ def test_equals_a_slow_reference(padding, flip, jit):
   table = data.augmentation_table(50, 7, 3, padding, flip)
   augment = tf.function(data.augment, jit_compile=jit)
   np.testing.assert_array_equal(
-      augment(images, table, padding), _slow(images, table.numpy(), padding)
+    augment(images, table, padding), _slow(images, table.numpy(), padding)
   )
 
 
 def _table(num_examples=1000, seed=1, view=2, padding=2, flip=True):
   return data.augmentation_table(
-      num_examples, seed, view, padding, flip
+    num_examples, seed, view, padding, flip
   ).numpy()
 
 
@@ -68,7 +68,7 @@ def test_table_is_a_pure_function():
 
 
 @pytest.mark.parametrize(
-    'other', [{'seed': 2}, {'view': 3}, {'seed': 2, 'view': 1}, {'seed': -1}]
+  'other', [{'seed': 2}, {'view': 3}, {'seed': 2, 'view': 1}, {'seed': -1}]
 )
 def test_another_seed_or_view_is_independent(other):
   first, second = _table(), _table(**other)

@@ -2,11 +2,10 @@
 
 import os
 
+from uncertainty_distill import data, errors
+
 import numpy as np
 import pytest
-
-from uncertainty_distill import data
-from uncertainty_distill import errors
 
 
 def test_chosen_classes_are_numbered_anew():
@@ -15,14 +14,14 @@ def test_chosen_classes_are_numbered_anew():
   rows = np.flatnonzero(np.isin(whole.labels, [7, 2, 5]))
   np.testing.assert_array_equal(chosen.images, whole.images[rows])
   np.testing.assert_array_equal(
-      np.array([7, 2, 5])[chosen.labels], whole.labels[rows]
+    np.array([7, 2, 5])[chosen.labels], whole.labels[rows]
   )
   assert chosen.labels.dtype == np.int32
   spec = data.dataset_spec('digits', (7, 2, 5))
   assert chosen.spec == spec and spec.num_classes == 3
   assert spec.num_test == len(rows)
   assert spec.num_train == len(
-      data.load_dataset('digits', 'train', classes=(7, 2, 5)).labels
+    data.load_dataset('digits', 'train', classes=(7, 2, 5)).labels
   )
 
 
@@ -53,8 +52,11 @@ def test_foreign_images_of_a_file(tmp_path):
   images = np.zeros([4, 8, 8, 3], np.uint8)
   path = str(tmp_path / 'a.npz')
   np.savez(
-      path, train_images=images, train_labels=[0, 1, 0, 1],
-      test_images=images[:3] + 9, test_labels=[1, 0, 1],
+    path,
+    train_images=images,
+    train_labels=[0, 1, 0, 1],
+    test_images=images[:3] + 9,
+    test_labels=[1, 0, 1],
   )
   foreign = data.load_foreign(path)
   assert foreign.images.shape == (3, 8, 8, 3) and foreign.images.min() == 9

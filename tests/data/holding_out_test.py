@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import numpy as np
-
 from uncertainty_distill import data
+
+import numpy as np
 
 
 def test_parts_are_those_of_the_permutation_in_order():
@@ -22,9 +22,7 @@ def test_parts_are_those_of_the_permutation_in_order():
 def test_fewer_are_a_part_of_more():
   dataset = data.load_dataset('digits', 'train')
   numbered = dataclasses.replace(dataset, labels=np.arange(797))
-  few, many = (
-      set(data.hold_out(numbered, n)[1].labels) for n in (40, 80)
-  )
+  few, many = (set(data.hold_out(numbered, n)[1].labels) for n in (40, 80))
   assert (len(few), len(many)) == (40, 80) and few < many
   # A class is not held out as a whole: the digits are about as frequent.
   counts = np.bincount(data.hold_out(dataset, 80)[1].labels, minlength=10)

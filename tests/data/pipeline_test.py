@@ -2,22 +2,20 @@
 
 import os
 
+from uncertainty_distill import data, errors
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import data
-from uncertainty_distill import errors
 
 
 def _dataset(num_examples):
   """Returns examples whose label is their index; no two images are alike."""
   spec = data.DatasetSpec(
-      'numbers', (4, 4, 3), num_examples, num_examples, 0, (0.5,) * 3,
-      (0.25,) * 3
+    'numbers', (4, 4, 3), num_examples, num_examples, 0, (0.5,) * 3, (0.25,) * 3
   )
   images = np.random.default_rng(0).integers(
-      0, 256, (num_examples, 4, 4, 3), dtype=np.uint8
+    0, 256, (num_examples, 4, 4, 3), dtype=np.uint8
   )
   return data.ImageDataset(spec, images, np.arange(num_examples, dtype='int32'))
 
@@ -31,8 +29,8 @@ def _take(batches, count):
   """Returns the images and labels of the next batches, joined."""
   taken = list(batches.take(count).as_numpy_iterator())
   return tuple(
-      np.concatenate([batch[key] for batch in taken])
-      for key in ('images', 'labels')
+    np.concatenate([batch[key] for batch in taken])
+    for key in ('images', 'labels')
   )
 
 
@@ -43,22 +41,22 @@ def _assert_same(one, other):
 
 def _contexts(pipelines, replicas):
   return [
-      tf.distribute.InputContext(pipelines, pipeline, replicas)
-      for pipeline in range(pipelines)
+    tf.distribute.InputContext(pipelines, pipeline, replicas)
+    for pipeline in range(pipelines)
   ]
 
 
 def _join(pipelines, steps, per_pipeline):
   """Puts the replicas of all pipelines side by side, step by step."""
   taken = [
-      list(batches.take(steps * per_pipeline).as_numpy_iterator())
-      for batches in pipelines
+    list(batches.take(steps * per_pipeline).as_numpy_iterator())
+    for batches in pipelines
   ]
   ordered = [
-      batches[step * per_pipeline + replica]
-      for step in range(steps)
-      for batches in taken
-      for replica in range(per_pipeline)
+    batches[step * per_pipeline + replica]
+    for step in range(steps)
+    for batches in taken
+    for replica in range(per_pipeline)
   ]
   keys = ordered[0].keys()
   return {key: np.concatenate([b[key] for b in ordered]) for key in keys}
@@ -87,10 +85,12 @@ def test_images_are_the_views_of_their_examples():
   for padding, flip in (1, True), (2, False), (0, True), (0, False):
     images, labels = _take(_train(dataset, 5, padding=padding, flip=flip), 4)
     tables = [data.augmentation_table(10, 3, n, padding, flip) for n in (0, 1)]
-    want = np.concatenate([
+    want = np.concatenate(
+      [
         data.augment(dataset.images[rows], tf.gather(table, rows), padding)
         for rows, table in zip(np.split(labels, 2), tables)
-    ])
+      ]
+    )
     np.testing.assert_array_equal(images, want)
     plain = (images == dataset.images[labels]).all((1, 2, 3))
     assert plain.all() == (not padding and not flip)
@@ -126,12 +126,12 @@ def test_start_step_skips_batches(start_step, pipelines, replicas):
 def test_replicas_share_out_a_batch(pipelines, replicas):
   dataset, start_step = _dataset(17), 1
   joined = _join(
-      [
-          _train(dataset, 8, context=context, start_step=start_step)
-          for context in _contexts(pipelines, replicas)
-      ],
-      steps=5,
-      per_pipeline=replicas // pipelines,
+    [
+      _train(dataset, 8, context=context, start_step=start_step)
+      for context in _contexts(pipelines, replicas)
+    ],
+    steps=5,
+    per_pipeline=replicas // pipelines,
   )
   whole = _take(_train(dataset, 8, start_step=start_step), 5)
   _assert_same((joined['images'], joined['labels']), whole)
@@ -170,19 +170,28 @@ def test_shapes_are_static(training):
 
 
 @pytest.mark.parametrize(
-    'batch, pipelines, replicas',
-    [
-        (1, 1, 1), (4, 1, 1), (5, 1, 1), (10, 1, 1), (16, 1, 1),
-        (2, 1, 2), (4, 1, 2), (10, 2, 2), (24, 2, 2),
-        (3, 1, 3), (9, 3, 3), (15, 3, 3),
-    ],
+  'batch, pipelines, replicas',
+  [
+    (1, 1, 1),
+    (4, 1, 1),
+    (5, 1, 1),
+    (10, 1, 1),
+    (16, 1, 1),
+    (2, 1, 2),
+    (4, 1, 2),
+    (10, 2, 2),
+    (24, 2, 2),
+    (3, 1, 3),
+    (9, 3, 3),
+    (15, 3, 3),
+  ],
 )
 def test_evaluation_scores_each_example_once(batch, pipelines, replicas):
   dataset = _dataset(10)
   steps = -(-10 // batch)
   datasets = [
-      data.evaluation_batches(dataset, batch, context)
-      for context in _contexts(pipelines, replicas)
+    data.evaluation_batches(dataset, batch, context)
+    for context in _contexts(pipelines, replicas)
   ]
   per_pipeline = replicas // pipelines
   for batches in datasets:
@@ -210,13 +219,16 @@ def test_ten_thousand_test_examples_of_cifar10(batch, replicas):
 
 
 @pytest.mark.parametrize(
-    'batch, replicas', [(0, 1), (-2, 1), (3, 2), (4, 3), (0, 2)]
+  'batch, replicas', [(0, 1), (-2, 1), (3, 2), (4, 3), (0, 2)]
 )
 def test_refuses_a_batch_that_the_replicas_do_not_divide(batch, replicas):
   context = tf.distribute.InputContext(1, 0, replicas)
   for make in _train, data.evaluation_batches:
-    with pytest.raises(errors.InputError, match=f'batch_size: got {batch}, '
-                       f'wants a positive multiple of the {replicas} replicas'):
+    with pytest.raises(
+      errors.InputError,
+      match=f'batch_size: got {batch}, '
+      f'wants a positive multiple of the {replicas} replicas',
+    ):
       make(_dataset(10), batch, context=context)
 
 

@@ -4,19 +4,18 @@ import os
 import socket
 import time
 
+from uncertainty_distill import data, errors
+
 import numpy as np
 import pytest
-from sklearn import datasets
 import tensorflow as tf
-
-from uncertainty_distill import data
-from uncertainty_distill import errors
+from sklearn import datasets
 
 _TFDS = os.environ.get('TFDS_DATA_DIR', '')
 
 needs_cifar10 = pytest.mark.skipif(
-    not os.path.isdir(os.path.join(_TFDS, 'cifar10')),
-    reason='TFDS_DATA_DIR holds no cifar10',
+  not os.path.isdir(os.path.join(_TFDS, 'cifar10')),
+  reason='TFDS_DATA_DIR holds no cifar10',
 )
 
 
@@ -63,9 +62,7 @@ def test_digits_keep_their_labels():
   test = data.load_dataset('digits', 'test')
   grey = test.images[:100, ..., 0].reshape(-1, 8, 2, 8, 2).mean((2, 4))
   distances = ((grey.reshape(100, 1, 64) * 16 / 255 - images) ** 2).sum(-1)
-  np.testing.assert_array_equal(
-      targets[distances.argmin(1)], test.labels[:100]
-  )
+  np.testing.assert_array_equal(targets[distances.argmin(1)], test.labels[:100])
 
 
 def test_datasets_are_read_once_and_the_same_each_time():
@@ -94,10 +91,10 @@ def test_take():
 def _arrays():
   generator = np.random.default_rng(0)
   return {
-      'train_images': generator.integers(0, 200, (7, 4, 5, 3), dtype=np.uint8),
-      'train_labels': np.array([0, 1, 2, 0, 1, 2, 0]),
-      'test_images': generator.integers(0, 200, (3, 4, 5, 3), dtype=np.uint8),
-      'test_labels': np.array([0, 3, 1], np.uint8),
+    'train_images': generator.integers(0, 200, (7, 4, 5, 3), dtype=np.uint8),
+    'train_labels': np.array([0, 1, 2, 0, 1, 2, 0]),
+    'test_images': generator.integers(0, 200, (3, 4, 5, 3), dtype=np.uint8),
+    'test_labels': np.array([0, 3, 1], np.uint8),
   }
 
 
@@ -124,24 +121,24 @@ def test_constant_images_can_be_standardized(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'change, message',
-    [
-        ({'train_images': np.zeros((7, 4, 5, 3))}, 'train_images.*float64'),
-        ({'train_images': np.zeros((7, 4, 5), np.uint8)}, r'train_images.*\[7'),
-        ({'train_images': np.uint8(0)}, r'train_images.*uint8 \[\]'),
-        ({'train_images': np.zeros((7, 4, 5, 1), np.uint8)}, r'train_im.*5, 1'),
-        ({'train_images': np.zeros((0, 4, 5, 3), np.uint8)}, r'train_im.*\[0'),
-        ({'test_images': np.zeros((0, 4, 5, 3), np.uint8)}, r'test_im.*\[0, '),
-        ({'test_images': np.zeros((3, 4, 4, 3), np.uint8)}, r'test_im.*one si'),
-        ({'train_labels': np.zeros(6, int)}, r'train_labels.*\[6\].*\[7\]'),
-        ({'train_labels': np.zeros((7, 1), int)}, r'train_labels.*\[7, 1\]'),
-        ({'train_labels': np.zeros(7)}, 'train_labels.*float64'),
-        ({'train_labels': np.zeros(7, bool)}, 'train_labels.*bool'),
-        ({'test_labels': np.array([0, 1, -1])}, 'test_labels.*from 0 on'),
-        ({'test_labels': np.array(0)}, r'test_labels.*\[\]'),
-        ({'test_labels': np.array([0, 1, None])}, 'train_images, train_labels'),
-        ({'test_labels': None}, 'train_images, train_labels'),
-    ],
+  'change, message',
+  [
+    ({'train_images': np.zeros((7, 4, 5, 3))}, 'train_images.*float64'),
+    ({'train_images': np.zeros((7, 4, 5), np.uint8)}, r'train_images.*\[7'),
+    ({'train_images': np.uint8(0)}, r'train_images.*uint8 \[\]'),
+    ({'train_images': np.zeros((7, 4, 5, 1), np.uint8)}, r'train_im.*5, 1'),
+    ({'train_images': np.zeros((0, 4, 5, 3), np.uint8)}, r'train_im.*\[0'),
+    ({'test_images': np.zeros((0, 4, 5, 3), np.uint8)}, r'test_im.*\[0, '),
+    ({'test_images': np.zeros((3, 4, 4, 3), np.uint8)}, r'test_im.*one si'),
+    ({'train_labels': np.zeros(6, int)}, r'train_labels.*\[6\].*\[7\]'),
+    ({'train_labels': np.zeros((7, 1), int)}, r'train_labels.*\[7, 1\]'),
+    ({'train_labels': np.zeros(7)}, 'train_labels.*float64'),
+    ({'train_labels': np.zeros(7, bool)}, 'train_labels.*bool'),
+    ({'test_labels': np.array([0, 1, -1])}, 'test_labels.*from 0 on'),
+    ({'test_labels': np.array(0)}, r'test_labels.*\[\]'),
+    ({'test_labels': np.array([0, 1, None])}, 'train_images, train_labels'),
+    ({'test_labels': None}, 'train_images, train_labels'),
+  ],
 )
 def test_refuses_other_arrays(tmp_path, change, message):
   path = str(tmp_path / 'own.npz')
@@ -181,8 +178,8 @@ def _save_damaged(path):
 
 
 @pytest.mark.parametrize(
-    'save',
-    [_save_nothing, _save_text, _save_array, _save_half, _save_damaged],
+  'save',
+  [_save_nothing, _save_text, _save_array, _save_half, _save_damaged],
 )
 def test_refuses_files_of_another_kind(tmp_path, save):
   path = str(tmp_path / 'own.npz')
@@ -200,7 +197,7 @@ def test_refuses_unknown_names(tmp_path, monkeypatch, name):
 
 
 def test_missing_dataset_without_a_network_is_reported_at_once(
-    tmp_path, monkeypatch
+  tmp_path, monkeypatch
 ):
   def resolve(*_, **__):
     raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
@@ -228,7 +225,7 @@ def test_cifar10_test_split_is_in_the_order_of_its_file():
     example = tf.io.parse_single_example(record, features)
     assert dataset.labels[index] == example['label']
     np.testing.assert_array_equal(
-        dataset.images[index], tf.io.decode_png(example['image'])
+      dataset.images[index], tf.io.decode_png(example['image'])
     )
   assert dataset.labels[:10].tolist() == [2, 9, 4, 6, 9, 3, 0, 5, 8, 1]
 

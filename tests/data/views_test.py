@@ -1,13 +1,13 @@
 """Tests of views that cycle, and of a teacher's logits beside the images."""
 
+from uncertainty_distill import data
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import data
-
 _SPEC = data.DatasetSpec(
-    'numbers', (4, 4, 3), 13, 13, 0, (0.5,) * 3, (0.25,) * 3
+  'numbers', (4, 4, 3), 13, 13, 0, (0.5,) * 3, (0.25,) * 3
 )
 _OPTIONS = {'padding': 1, 'flip': True}
 
@@ -16,18 +16,20 @@ def _dataset():
   """Returns 13 examples whose label is their index."""
   images = np.random.default_rng(0).integers(0, 256, (13, 4, 4, 3))
   return data.ImageDataset(
-      _SPEC, images.astype(np.uint8), np.arange(13, dtype=np.int32)
+    _SPEC, images.astype(np.uint8), np.arange(13, dtype=np.int32)
   )
 
 
 def _views(dataset, count, seed):
   """Returns whole views, uint8 [count, N, H, W, C]."""
-  return np.stack([
+  return np.stack(
+    [
       data.augment(
-          dataset.images, data.augmentation_table(13, seed, n, 1, True), 1
+        dataset.images, data.augmentation_table(13, seed, n, 1, True), 1
       )
       for n in range(count)
-  ])
+    ]
+  )
 
 
 def _stored(view):
@@ -82,8 +84,12 @@ def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
     context = tf.distribute.InputContext(pipelines, pipeline, replicas)
     # Seven steps, over the ends of two epochs at least.
     taken = _take(
-        7 * per_pipeline, seed=3, views=2, teacher_logits=_stored,
-        start_step=start_step, context=context,
+      7 * per_pipeline,
+      seed=3,
+      views=2,
+      teacher_logits=_stored,
+      start_step=start_step,
+      context=context,
     )
     steps = np.arange(start_step, start_step + 7)
     epochs = np.repeat(steps // 3, 4 // pipelines)
@@ -94,24 +100,39 @@ def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
 
 def test_logits_have_static_shapes():
   batches = data.training_batches(
-      _dataset(), 6, seed=0, **_OPTIONS, teacher_logits=_stored,
-      context=tf.distribute.InputContext(1, 0, 2),
+    _dataset(),
+    6,
+    seed=0,
+    **_OPTIONS,
+    teacher_logits=_stored,
+    context=tf.distribute.InputContext(1, 0, 2),
   )
   spec = batches.element_spec['teacher_logits']
   assert (spec.shape, spec.dtype) == ((3, 2, 3), tf.float16)
 
 
-@pytest.mark.parametrize('batch, pipelines, replicas', [
-    (5, 1, 1), (13, 1, 1), (26, 1, 1), (6, 1, 2), (8, 2, 4),
-])
+@pytest.mark.parametrize(
+  'batch, pipelines, replicas',
+  [
+    (5, 1, 1),
+    (13, 1, 1),
+    (26, 1, 1),
+    (6, 1, 2),
+    (8, 2, 4),
+  ],
+)
 def test_whole_views_in_order(batch, pipelines, replicas):
   dataset, per_pipeline = _dataset(), replicas // pipelines
   steps = -(-13 // batch)
   taken = []
   for pipeline in range(pipelines):
     batches = data.view_batches(
-        dataset, [2, 0], batch, seed=8, **_OPTIONS,
-        context=tf.distribute.InputContext(pipelines, pipeline, replicas),
+      dataset,
+      [2, 0],
+      batch,
+      seed=8,
+      **_OPTIONS,
+      context=tf.distribute.InputContext(pipelines, pipeline, replicas),
     )
     images = np.stack([b['images'] for b in batches.as_numpy_iterator()])
     taken.append(images.reshape(2, steps, -1, 4, 4, 3))

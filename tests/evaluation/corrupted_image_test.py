@@ -1,13 +1,11 @@
 """Tests of the pictures of a corrupted test image."""
 
+from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.evaluation import corrupted_image, page
+
 import html_page
 import numpy as np
 import tiny_dataset
-
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import corrupted_image
-from uncertainty_distill.evaluation import page
 
 _TYPES = corruptions.Corruption.CONTRAST, corruptions.Corruption.FOG
 
@@ -16,7 +14,7 @@ def _find(severities=(1, 5)):
   dataset = tiny_dataset.make()
   shifts = corruptions.shifts(_TYPES, severities)
   return dataset, corrupted_image.find(
-      corrupted_sets.FormulaSet(dataset, seed=3), shifts
+    corrupted_sets.FormulaSet(dataset, seed=3), shifts
   )
 
 
@@ -25,16 +23,20 @@ def test_it_is_the_first_image_under_every_shift():
   first, place = dataset.images[:1], np.zeros(1, int)
   np.testing.assert_array_equal(found.images[:1], first)
   for index, (kind, severity) in enumerate(
-      zip(found.types[1:], found.severities[1:])
+    zip(found.types[1:], found.severities[1:])
   ):
     shift = corruptions.Shift(corruptions.Corruption(kind), int(severity))
     np.testing.assert_array_equal(
-        found.images[index + 1 : index + 2],
-        corruptions.corrupt(first, shift, 3, place),
+      found.images[index + 1 : index + 2],
+      corruptions.corrupt(first, shift, 3, place),
     )
   pairs = set(zip(found.types.tolist(), found.severities.tolist()))
   assert pairs == {
-      ('', 0), ('contrast', 1), ('contrast', 5), ('fog', 1), ('fog', 5)
+    ('', 0),
+    ('contrast', 1),
+    ('contrast', 5),
+    ('fog', 1),
+    ('fog', 5),
   }
 
 
@@ -47,7 +49,8 @@ def test_pictures_name_types_and_severities(tmp_path):
   (tmp_path / 'a.md').write_text('# A\n\n' + '\n\n'.join(sections))
   got = html_page.read(page.write_page(tmp_path, 'a.html', {'a.md': ''}))
   assert list(got.pictures) == [
-      'Contrast of severity 1, 5', 'Fog of severity 1, 5'
+    'Contrast of severity 1, 5',
+    'Fog of severity 1, 5',
   ]
   for picture in got.pictures.values():
     assert picture.std() > 10

@@ -2,6 +2,10 @@
 
 import itertools
 
+from uncertainty_distill import data, evaluation, metrics
+from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import scipy.special
@@ -9,13 +13,6 @@ import scipy.stats
 import sklearn.metrics
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import metrics
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.errors import InputError
 
 _NOISE = corruptions.Shift(corruptions.Corruption.GAUSSIAN_NOISE, 5)
 _CONTRAST = corruptions.Shift(corruptions.Corruption.CONTRAST, 3)
@@ -30,10 +27,11 @@ class _Linear(tf_keras.Model):
     generator = np.random.default_rng(seed)
     self.traces = 0
     self._kernel = self.add_weight(
-        'kernel', [members, 16 * 16 * 3, 10],
-        initializer=tf_keras.initializers.Constant(
-            generator.normal(size=[members, 16 * 16 * 3, 10]) * 0.1
-        ),
+      'kernel',
+      [members, 16 * 16 * 3, 10],
+      initializer=tf_keras.initializers.Constant(
+        generator.normal(size=[members, 16 * 16 * 3, 10]) * 0.1
+      ),
     )
 
   def call(self, images, training=None):
@@ -57,25 +55,24 @@ def _expected(model, shift, dataset, seed=0):
   bins = np.ceil(confidence * 15)
   ranked = confidence, right.astype(np.float64)
   return {
-      **(_diversity(members, labels) if len(members) > 1 else {}),
-      'auroc_misclassification': sklearn.metrics.roc_auc_score(
-          right, confidence
-      ),
-      'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
-      'aurc': metrics.ranking.aurc(*ranked),
-      'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
-      'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
-      'gibbs_nll': np.mean([
-          sklearn.metrics.log_loss(labels, p, labels=classes) for p in members
-      ]),
-      'member_accuracy': np.mean([
-          sklearn.metrics.accuracy_score(labels, p.argmax(-1)) for p in members
-      ]),
-      'brier': np.mean(np.sum((probs - np.eye(10)[labels]) ** 2, -1)),
-      'ece': sum(
-          abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
-          for b in set(bins)
-      ) / len(labels),
+    **(_diversity(members, labels) if len(members) > 1 else {}),
+    'auroc_misclassification': sklearn.metrics.roc_auc_score(right, confidence),
+    'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
+    'aurc': metrics.ranking.aurc(*ranked),
+    'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
+    'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
+    'gibbs_nll': np.mean(
+      [sklearn.metrics.log_loss(labels, p, labels=classes) for p in members]
+    ),
+    'member_accuracy': np.mean(
+      [sklearn.metrics.accuracy_score(labels, p.argmax(-1)) for p in members]
+    ),
+    'brier': np.mean(np.sum((probs - np.eye(10)[labels]) ** 2, -1)),
+    'ece': sum(
+      abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
+      for b in set(bins)
+    )
+    / len(labels),
   }
 
 
@@ -84,29 +81,27 @@ def _diversity(members, labels):
   pairs = list(itertools.permutations(members, 2))
   of_label = members[:, np.arange(len(labels)), labels]
   return {
-      'disagreement': np.mean([p.argmax(-1) != q.argmax(-1) for p, q in pairs]),
-      'pairwise_kl': np.mean([
-          scipy.stats.entropy(p, q, axis=-1) for p, q in pairs
-      ]),
-      'mutual_information': np.mean(
-          scipy.stats.entropy(members.mean(0), axis=-1)
-          - scipy.stats.entropy(members, axis=-1).mean(0)
-      ),
-      'masegosa_variance': np.mean(
-          of_label.var(0) / of_label.max(0) ** 2 / 2
-      ),
+    'disagreement': np.mean([p.argmax(-1) != q.argmax(-1) for p, q in pairs]),
+    'pairwise_kl': np.mean(
+      [scipy.stats.entropy(p, q, axis=-1) for p, q in pairs]
+    ),
+    'mutual_information': np.mean(
+      scipy.stats.entropy(members.mean(0), axis=-1)
+      - scipy.stats.entropy(members, axis=-1).mean(0)
+    ),
+    'masegosa_variance': np.mean(of_label.var(0) / of_label.max(0) ** 2 / 2),
   }
 
 
 def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
   candidates = [
-      evaluation.Candidate(f'model_{i}', i, model)
-      for i, model in enumerate(models)
+    evaluation.Candidate(f'model_{i}', i, model)
+    for i, model in enumerate(models)
   ]
   dataset = dataset or _dataset()
   source = corrupted_sets.FormulaSet(dataset, seed)
   return evaluation.evaluate(
-      candidates, dataset, shifts, batch, strategy, source
+    candidates, dataset, shifts, batch, strategy, source
   )
 
 
@@ -129,12 +124,14 @@ def test_models_together_equal_each_alone():
   models = [_Linear(1, seed=1), _Linear(4, seed=2)]
   together = _evaluate(models, _SHIFTS, 50)
   assert [(r.model, r.shift) for r in together] == [
-      (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
+    (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
   ]
   for index, model in enumerate(models):
     alone = evaluation.evaluate(
-        [evaluation.Candidate(f'model_{index}', index, model)], _dataset(),
-        _SHIFTS, 50,
+      [evaluation.Candidate(f'model_{index}', index, model)],
+      _dataset(),
+      _SHIFTS,
+      50,
     )
     assert alone == together[index::2]
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 import threading
 
+from uncertainty_distill.evaluation import image_sets
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill.evaluation import image_sets
 
 _STOPS_HALFWAY = """
 import time
@@ -42,14 +42,22 @@ def _images(start, stop):
 
 def test_sets_follow_each_other_and_are_padded():
   sets = [_set(_images, 3), _set(_images, 5)]
-  batches = list(image_sets.distributed_batches(
-      sets, 2, tf.distribute.get_strategy()
-  ))
+  batches = list(
+    image_sets.distributed_batches(sets, 2, tf.distribute.get_strategy())
+  )
   assert [batch['labels'].numpy().tolist() for batch in batches] == [
-      [0, 1], [2, 0], [0, 1], [2, 3], [4, 0]
+    [0, 1],
+    [2, 0],
+    [0, 1],
+    [2, 3],
+    [4, 0],
   ]
   assert [batch['mask'].numpy().tolist() for batch in batches] == [
-      [True, True], [True, False], [True, True], [True, True], [True, False]
+    [True, True],
+    [True, False],
+    [True, True],
+    [True, True],
+    [True, False],
   ]
   assert {batch['images'].dtype for batch in batches} == {tf.uint8}
   assert batches[1]['images'].numpy()[:, 0, 0, 0].tolist() == [2, 0]
@@ -65,7 +73,7 @@ def test_an_error_comes_as_it_is_and_ends_what_is_made():
     return _images(start, stop)
 
   batches = image_sets.distributed_batches(
-      [_set(read, 100)], 1, tf.distribute.get_strategy()
+    [_set(read, 100)], 1, tf.distribute.get_strategy()
   )
   before = set(threading.enumerate())
   assert next(batches)['labels'] == 0 and next(batches)['labels'] == 1
@@ -80,7 +88,10 @@ def test_an_error_comes_as_it_is_and_ends_what_is_made():
 
 def test_a_process_ends_while_a_batch_is_made():
   done = subprocess.run(
-      [sys.executable, '-c', _STOPS_HALFWAY], capture_output=True, text=True,
-      check=True, timeout=60,
+    [sys.executable, '-c', _STOPS_HALFWAY],
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=60,
   )
   assert done.stdout == '[0]\n' and 'Exception' not in done.stderr

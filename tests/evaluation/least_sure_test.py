@@ -2,6 +2,10 @@
 
 import os
 
+from uncertainty_distill import evaluation
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import least_sure, page
+
 import html_page
 import numpy as np
 import pytest
@@ -9,23 +13,19 @@ import tensorflow as tf
 import tf_keras
 import tiny_dataset
 
-from uncertainty_distill import evaluation
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import least_sure
-from uncertainty_distill.evaluation import page
-
 _NAMES = ['cat', '<b>dog</b>', '$x$', *'defghij']
 
 
 def _candidate(members=3):
   images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
   logits = [
-      tf_keras.layers.Dense(
-          10, kernel_initializer=tf_keras.initializers.RandomNormal(
-              stddev=3e-3, seed=seed
-          )
-      )(tf_keras.layers.Flatten()(tf.cast(images, tf.float32)))
-      for seed in range(members)
+    tf_keras.layers.Dense(
+      10,
+      kernel_initializer=tf_keras.initializers.RandomNormal(
+        stddev=3e-3, seed=seed
+      ),
+    )(tf_keras.layers.Flatten()(tf.cast(images, tf.float32)))
+    for seed in range(members)
   ]
   return evaluation.Candidate('a', 0, tf_keras.Model(images, tf.stack(logits)))
 
@@ -53,7 +53,7 @@ def test_they_are_those_of_the_highest_entropy(found):
   np.testing.assert_array_equal(found.images, dataset.images[places])
   np.testing.assert_array_equal(found.labels, dataset.labels[places])
   np.testing.assert_allclose(
-      np.exp(found.log_probs), probs[:, places], rtol=1e-4
+    np.exp(found.log_probs), probs[:, places], rtol=1e-4
   )
 
 
@@ -94,7 +94,8 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
   (tmp_path / 'a.md').write_text('# A\n\n' + '\n\n'.join(sections))
   got = html_page.read(page.write_page(tmp_path, 'a.html', {'a.md': ''}))
   assert got.headings[1] == (
-      2, 'The images that The <i>student</i> is least sure of'
+    2,
+    'The images that The <i>student</i> is least sure of',
   )
   texts = []
   for place in np.argsort(-entropies)[:4]:
@@ -102,9 +103,9 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
     votes = ', '.join(_NAMES[vote] for vote in of_image.argmax(-1))
     best = of_image.mean(0).argmax()
     texts.append(
-        f'Test image {place}, labelled {_NAMES[place % 3]}; predicted '
-        f'{_NAMES[best]} with {of_image.mean(0)[best]:.2f}; the members vote '
-        f'{votes}'
+      f'Test image {place}, labelled {_NAMES[place % 3]}; predicted '
+      f'{_NAMES[best]} with {of_image.mean(0)[best]:.2f}; the members vote '
+      f'{votes}'
     )
   assert list(got.pictures) == texts
   for picture in got.pictures.values():
@@ -114,9 +115,7 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
 
 def test_a_single_network_has_no_votes(tmp_path):
   dataset = tiny_dataset.make()
-  found = least_sure.find(
-      _candidate(1), dataset, np.arange(30.0), _NAMES, 2
-  )
+  found = least_sure.find(_candidate(1), dataset, np.arange(30.0), _NAMES, 2)
   text = '\n'.join(least_sure.sections('A', found, str(tmp_path)))
   assert text.count('Test image ') == 2 and 'vote' not in text
   assert 'MI' not in text

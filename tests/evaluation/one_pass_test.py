@@ -1,16 +1,12 @@
 """Tests of the one pass over all sets: sources, foreign images, rankings."""
 
+from uncertainty_distill import data, errors, evaluation, metrics
+from uncertainty_distill.data import corrupted_sets, corruptions
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import data
-from uncertainty_distill import errors
-from uncertainty_distill import evaluation
-from uncertainty_distill import metrics
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
 
 _CONTRAST = corruptions.Corruption.CONTRAST
 _SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
@@ -33,18 +29,18 @@ def _model(members, seed):
   images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
   initializer = tf_keras.initializers.RandomNormal(stddev=2e-3, seed=seed)
   logits = [
-      tf_keras.layers.Dense(10, kernel_initializer=initializer)(
-          tf_keras.layers.Flatten()(tf.cast(images, tf.float32))
-      )
-      for _ in range(members)
+    tf_keras.layers.Dense(10, kernel_initializer=initializer)(
+      tf_keras.layers.Flatten()(tf.cast(images, tf.float32))
+    )
+    for _ in range(members)
   ]
   return tf_keras.Model(images, tf.stack(logits))
 
 
 def _candidates():
   return [
-      evaluation.Candidate('one', 0, _model(1, 1)),
-      evaluation.Candidate('three', None, _model(3, 2)),
+    evaluation.Candidate('one', 0, _model(1, 1)),
+    evaluation.Candidate('three', None, _model(3, 2)),
   ]
 
 
@@ -55,10 +51,10 @@ def _want(candidate, images, labels):
   scores = metrics.example_scores(logits, labels)
   ranked = scores['confidence'].numpy(), scores['correct'].numpy()
   return {
-      **{name: float(value) for name, value in figures.items()},
-      'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
-      'aurc': metrics.ranking.aurc(*ranked),
-      'auroc_misclassification': metrics.ranking.auroc(*ranked),
+    **{name: float(value) for name, value in figures.items()},
+    'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
+    'aurc': metrics.ranking.aurc(*ranked),
+    'auroc_misclassification': metrics.ranking.auroc(*ranked),
   }, scores['entropy'].numpy()
 
 
@@ -68,16 +64,16 @@ def test_every_example_counts_once(batch, replicas):
   dataset = data.load_dataset('digits', 'test').take(100)
   foreign = data.load_dataset('digits', 'train').take(70)
   strategy = tf.distribute.MirroredStrategy(
-      [f'CPU:{i}' for i in range(replicas)]
+    [f'CPU:{i}' for i in range(replicas)]
   )
   source = _Stored(dataset)
   with strategy.scope():
     candidates = _candidates()
   results = evaluation.evaluate(
-      candidates, dataset, _SHIFTS, batch, strategy, source, foreign
+    candidates, dataset, _SHIFTS, batch, strategy, source, foreign
   )
   assert [(r.shift, r.model, r.seed) for r in results] == [
-      (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
+    (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
   ]
   for result, candidate in zip(results, candidates * 3):
     images = dataset.images // (1 + result.shift.severity)
@@ -111,7 +107,7 @@ def test_a_model_without_errors_has_no_auroc():
   labels = np.zeros(20, np.int32)
   dataset = data.ImageDataset(dataset.spec, dataset.images, labels)
   (result,) = evaluation.evaluate(
-      [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
+    [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
   )
   assert result.figures['accuracy'] == 1.0 and result.figures['aurc'] == 0.0
   assert 'auroc_misclassification' not in result.figures
@@ -120,7 +116,7 @@ def test_a_model_without_errors_has_no_auroc():
 def test_refuses_foreign_images_of_another_shape():
   dataset = data.load_dataset('digits', 'test').take(20)
   small = data.ImageDataset(
-      dataset.spec, dataset.images[:, :8, :8], dataset.labels
+    dataset.spec, dataset.images[:, :8, :8], dataset.labels
   )
   with pytest.raises(errors.InputError, match='as the test set has'):
     evaluation.evaluate(_candidates(), dataset, _SHIFTS, 16, foreign=small)

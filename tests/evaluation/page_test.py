@@ -1,12 +1,11 @@
 """Tests of the one file that is mailed: complete, and safe to open."""
 
+from uncertainty_distill.evaluation import markup, page
+
 import html_page
 import numpy as np
-from PIL import Image
 import pytest
-
-from uncertainty_distill.evaluation import markup
-from uncertainty_distill.evaluation import page
+from PIL import Image
 
 
 def _write(folder, *texts):
@@ -25,7 +24,9 @@ def _folder(tmp_path):
   (folder / 'plots').mkdir(parents=True)
   pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
   for path in (
-      folder / 'plots' / 'a b.png', folder / 'b.png', tmp_path / 'c.png'
+    folder / 'plots' / 'a b.png',
+    folder / 'b.png',
+    tmp_path / 'c.png',
   ):
     Image.fromarray(pixels).save(path)
   (folder / 'plots' / 'no.png').write_text('<svg onload="alert(1)">')
@@ -59,30 +60,36 @@ train.py --x='<b>'
 def test_a_page_says_what_the_documents_say(folder):
   got = _write(folder, _FIRST, '# Own\n\n## Sub\n\nText.\n')
   assert got.headings == [
-      (1, 'Digits & <letters>'), (2, 'Second'), (3, 'Third'), (2, 'Part 1'),
-      (3, 'Sub'),
+    (1, 'Digits & <letters>'),
+    (2, 'Second'),
+    (3, 'Third'),
+    (2, 'Part 1'),
+    (3, 'Sub'),
   ]
   assert got.tables == [[['Model', 'NLL ↓'], ['A', '0.1']]]
   assert got.bold == ['0.1']
   assert list(got.pictures) == ['A b', 'One', 'Two & "three"']
   np.testing.assert_array_equal(
-      got.pictures['A b'].ravel(), np.arange(24, dtype=np.uint8)
+    got.pictures['A b'].ravel(), np.arange(24, dtype=np.uint8)
   )
   assert "train.py --x='<b>'" in got.text and 'Own' not in got.text
   assert 'One picture, elsewhere, here:' in got.text
   assert got.links == {
-      'Second': '#part_0-1', 'Part 1': '#part_1', 'Sub': '#part_1-1',
-      'picture': '#part_1',
+    'Second': '#part_0-1',
+    'Part 1': '#part_1',
+    'Sub': '#part_1-1',
+    'picture': '#part_1',
   }
 
 
 def test_how_a_page_is_laid_out(folder):
   tags = _write(folder, _FIRST).tags
   assert ('html', {'lang': 'en'}) in tags
-  assert ('meta', {
-      'name': 'viewport', 'content': 'width=device-width, initial-scale=1'
-  }) in tags
-  policy, = (a['content'] for t, a in tags if 'http-equiv' in a)
+  assert (
+    'meta',
+    {'name': 'viewport', 'content': 'width=device-width, initial-scale=1'},
+  ) in tags
+  (policy,) = (a['content'] for t, a in tags if 'http-equiv' in a)
   assert policy.startswith("default-src 'none'; img-src data:;")
   names = [tag for tag, _ in tags]
   # Wide tables scroll in boxes of their own; several pictures share a grid.
@@ -91,12 +98,22 @@ def test_how_a_page_is_laid_out(folder):
   assert classes == ['picture', 'pictures']
 
 
-@pytest.mark.parametrize('source', [
-    'plots/none.png', 'plots/no.png', 'https://example.org/a.png', '../c.png',
-    '//example.org/a.png', 'plots/../../c.png', 'file:///etc/hosts',
-    'data:image/svg+xml;base64,PHN2Zz4=', 'plots', 'plots/%2e%2e/%2e%2e/c.png',
+@pytest.mark.parametrize(
+  'source',
+  [
+    'plots/none.png',
+    'plots/no.png',
+    'https://example.org/a.png',
+    '../c.png',
+    '//example.org/a.png',
+    'plots/../../c.png',
+    'file:///etc/hosts',
+    'data:image/svg+xml;base64,PHN2Zz4=',
+    'plots',
+    'plots/%2e%2e/%2e%2e/c.png',
     'ABOVE/c.png',
-])
+  ],
+)
 def test_only_pictures_of_the_folder_are_shown(folder, source):
   source = source.replace('ABOVE', str(folder.parent))
   got = _write(folder, f'# T\n\n![Said of it]({source})\n')
@@ -111,16 +128,29 @@ def test_raw_html_is_shown_as_text(folder):
   assert not got.links
 
 
-@pytest.mark.parametrize('text', [
-    'a | b', '**a** _b_ `c` ~~d~~', '![x](b.png)', '[x](part_0.md)', r'a\b\|c',
-    '<b>&amp;</b>', '&copy; </title><script>', 'a_b_c/my_file.npz', '$x$ #1 {}',
-    '``` x', '*', '__init__',
-])
+@pytest.mark.parametrize(
+  'text',
+  [
+    'a | b',
+    '**a** _b_ `c` ~~d~~',
+    '![x](b.png)',
+    '[x](part_0.md)',
+    r'a\b\|c',
+    '<b>&amp;</b>',
+    '&copy; </title><script>',
+    'a_b_c/my_file.npz',
+    '$x$ #1 {}',
+    '``` x',
+    '*',
+    '__init__',
+  ],
+)
 def test_escaped_text_is_shown_as_it_is(folder, text):
   escaped = markup.escaped(text)
   got = _write(
-      folder, f'# {escaped}\n\n| A | B |\n|---|---|\n| {escaped} | 1 |\n\n'
-      f'**A**: {escaped}\n\n![{escaped}](b.png)\n'
+    folder,
+    f'# {escaped}\n\n| A | B |\n|---|---|\n| {escaped} | 1 |\n\n'
+    f'**A**: {escaped}\n\n![{escaped}](b.png)\n',
   )
   assert got.headings == [(1, text)]
   assert got.tables == [[['A', 'B'], [text, '1']]]

@@ -5,17 +5,14 @@ import json
 import pathlib
 import re
 
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import pictures, report, summaries, tables
+from uncertainty_distill.evaluation import results as results_lib
+
 import html_page
-from matplotlib import image as mpl_image
 import numpy as np
 import pytest
-
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import pictures
-from uncertainty_distill.evaluation import report
-from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation import summaries
-from uncertainty_distill.evaluation import tables
+from matplotlib import image as mpl_image
 
 _NOISE = corruptions.Corruption.SHOT_NOISE
 
@@ -25,23 +22,36 @@ def _result(model, seed, nll, severity=0):
   figures = dict.fromkeys(results_lib.FIGURES, 0.9) | {'nll': nll}
   shift = corruptions.Shift(_NOISE if severity else None, severity)
   return results_lib.Result(
-      model, seed, shift, 10, figures,
-      bin_count=[0.0, 10.0], bin_confidence=[0.0, 8.0], bin_correct=[0.0, 9.0],
-      images='stored' if severity else '',
+    model,
+    seed,
+    shift,
+    10,
+    figures,
+    bin_count=[0.0, 10.0],
+    bin_confidence=[0.0, 8.0],
+    bin_correct=[0.0, 9.0],
+    images='stored' if severity else '',
   )
 
 
 _CLEAN = [_result('deep_ensemble', None, 0.25), _result('student', 0, 0.5)]
 _CORRUPTED = [
-    _result(model, seed, nll, severity)
-    for model, seed in (('deep_ensemble', None), ('student', 0))
-    for severity, nll in ((1, 0.5), (5, 1.5))
+  _result(model, seed, nll, severity)
+  for model, seed in (('deep_ensemble', None), ('student', 0))
+  for severity, nll in ((1, 0.5), (5, 1.5))
 ]
 _PICTURES = [
-    f'plots/{name}.png' for name in (
-        'reliability', 'reliability_severity_5', 'severity_boxes', 'severity',
-        'diversity', 'heat_map_accuracy', 'heat_map_ece', 'heat_map_nll',
-    )
+  f'plots/{name}.png'
+  for name in (
+    'reliability',
+    'reliability_severity_5',
+    'severity_boxes',
+    'severity',
+    'diversity',
+    'heat_map_accuracy',
+    'heat_map_ece',
+    'heat_map_nll',
+  )
 ]
 _MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
 
@@ -54,8 +64,9 @@ def _write(folder, results):
 
 def test_report_sets_the_best_in_bold(tmp_path):
   results = _CLEAN[:1] + [
-      _result(model, seed, nll + seed / 1000)
-      for model, nll in (('student', 0.5), ('other', 0.7)) for seed in range(3)
+    _result(model, seed, nll + seed / 1000)
+    for model, nll in (('student', 0.5), ('other', 0.7))
+    for seed in range(3)
   ]
   text = _write(tmp_path, results).read_text(encoding='utf-8')
   assert '**0.501 ± 0.001**' in text and ' 0.701 ± 0.001   |' in text
@@ -71,8 +82,12 @@ def test_report_is_complete_and_written_again_the_same(tmp_path):
   folder = path.parent
   files = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
   assert {str(p.relative_to(folder)) for p in files} == {
-      'report.html', 'report.md', 'results.csv', 'results.json',
-      'summary.json', *_PICTURES,
+    'report.html',
+    'report.md',
+    'results.csv',
+    'results.json',
+    'summary.json',
+    *_PICTURES,
   }
   text = path.read_text(encoding='utf-8')
   assert text.startswith('# Digits\n\n| Model ')
@@ -86,8 +101,9 @@ def test_report_is_complete_and_written_again_the_same(tmp_path):
   read, metadata = results_lib.read_json(folder / 'results.json')
   assert read == results
   assert metadata == {
-      'title': 'Digits', 'corrupted_images': ['stored'],
-      'how_it_was_made': _MADE,
+    'title': 'Digits',
+    'corrupted_images': ['stored'],
+    'how_it_was_made': _MADE,
   }
   summary = json.loads((folder / 'summary.json').read_text())
   assert summary['student']['c_nll'] == {'mean': 1.0, 'std': None}
@@ -115,8 +131,7 @@ def test_more_figures_stand_below_the_table(tmp_path):
   table = text.split('## More figures')[1].split('##')[0]
   heading, _, row = table.strip().split('\n')[:3]
   headings, values = (
-      [cell.strip() for cell in line.split('|')[1:-1]]
-      for line in (heading, row)
+    [cell.strip() for cell in line.split('|')[1:-1]] for line in (heading, row)
   )
   cells = dict(zip(headings, values, strict=True))
   assert cells['Adaptive ECE ↓'] == '0.900'
@@ -128,14 +143,18 @@ def test_more_figures_stand_below_the_table(tmp_path):
 def _without(results, *prefixes, of_model=None):
   """Returns the results, some of them without figures so named."""
   return [
-      result if of_model not in (None, result.model) else dataclasses.replace(
-          result, images='',
-          figures={
-              name: value for name, value in result.figures.items()
-              if not name.startswith(prefixes)
-          },
-      )
-      for result in results
+    result
+    if of_model not in (None, result.model)
+    else dataclasses.replace(
+      result,
+      images='',
+      figures={
+        name: value
+        for name, value in result.figures.items()
+        if not name.startswith(prefixes)
+      },
+    )
+    for result in results
   ]
 
 
@@ -148,16 +167,16 @@ def test_diversity_is_of_ensembles(tmp_path):
   section = text.split('\n## Diversity\n')[1].split('\n##')[0]
   heading, _, *rows = section.strip().split('\n\n')[0].split('\n')
   headings, values = (
-      [cell.strip() for cell in line.split('|')[1:-1]]
-      for line in (heading, *rows)
+    [cell.strip() for cell in line.split('|')[1:-1]]
+    for line in (heading, *rows)
   )
   cells = dict(zip(headings, values, strict=True))
   assert cells == {
-      'Model': 'Deep ensemble',
-      **dict.fromkeys(('Disagreement', 'c-Disagreement'), '0.900'),
-      **dict.fromkeys(('Mutual information', 'c-Mutual information'), '0.900'),
-      **dict.fromkeys(('Pairwise KL', 'c-Pairwise KL'), '0.900'),
-      **dict.fromkeys(('Variance × 10³', 'c-Variance × 10³'), '900.000'),
+    'Model': 'Deep ensemble',
+    **dict.fromkeys(('Disagreement', 'c-Disagreement'), '0.900'),
+    **dict.fromkeys(('Mutual information', 'c-Mutual information'), '0.900'),
+    **dict.fromkeys(('Pairwise KL', 'c-Pairwise KL'), '0.900'),
+    **dict.fromkeys(('Variance × 10³', 'c-Variance × 10³'), '900.000'),
   }
   explained = re.findall(r'- \*\*(.*)\*\*:', section)
   assert explained == [*headings[1:5], 'c-']
@@ -191,9 +210,11 @@ _HOSTILE = '</title><script>alert(1)</script> | ![x](https://example.org/x.png)'
 
 
 def test_page_has_the_figures_of_the_summary_and_every_picture(tmp_path):
-  results = _CLEAN[:1] + _CORRUPTED + [
-      _result('student', seed, nll) for seed, nll in ((0, 0.5), (1, 0.7))
-  ]
+  results = (
+    _CLEAN[:1]
+    + _CORRUPTED
+    + [_result('student', seed, nll) for seed, nll in ((0, 0.5), (1, 0.7))]
+  )
   path = _write(tmp_path, results)
   got = html_page.read(path.with_name('report.html'))
   summary = json.loads((tmp_path / 'summary.json').read_text())
@@ -232,11 +253,9 @@ def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
 def test_what_the_paper_reports_stands_beside(tmp_path):
   rows = summaries.aggregate_models(_CLEAN)
   published = {'student': {'nll': (0.25, 0.125)}, 'other': {'nll': (1, 1)}}
-  report.write_report(
-      tmp_path, 'A', rows, _CLEAN, _MADE, published=published
-  )
+  report.write_report(tmp_path, 'A', rows, _CLEAN, _MADE, published=published)
   got = html_page.read(tmp_path / 'report.html')
   assert (2, 'Beside the paper') in got.headings
   assert got.tables[1][1:] == [
-      ['NLL ↓', 'Student', '0.500', '0.250 ± 0.125', '-']
+    ['NLL ↓', 'Student', '0.500', '0.250 ± 0.125', '-']
   ]

@@ -5,13 +5,13 @@ import dataclasses
 import json
 import math
 
-import numpy as np
-import pytest
-
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation import summaries
+
+import numpy as np
+import pytest
 
 _NOISE = corruptions.Corruption.GAUSSIAN_NOISE
 _BLUR = corruptions.Corruption.GAUSSIAN_BLUR
@@ -26,12 +26,14 @@ def _result(nll=0.0, corruption=None, severity=0, model='a', seed=0):
 
 
 def test_summary_averages_types_then_severities():
-  averages = summaries.summary([
+  averages = summaries.summary(
+    [
       _result(0.5),
       _result(1.0, _NOISE, 1),
       _result(3.0, _BLUR, 1),
       _result(8.0, _NOISE, 5),
-  ])
+    ]
+  )
   assert averages['nll'] == 0.5
   # ((1 + 3) / 2 + 8) / 2: severities first, or all at once, would give
   # ((1 + 8) / 2 + 3) / 2 = 3.75 and (1 + 3 + 8) / 3 = 4.
@@ -48,7 +50,7 @@ def test_summary_leaves_out_what_was_not_measured():
 
 
 @pytest.mark.parametrize(
-    'other', [{'model': 'b'}, {'seed': 1}, {'seed': None}, {}]
+  'other', [{'model': 'b'}, {'seed': 1}, {'seed': None}, {}]
 )
 def test_summary_refuses_mixtures(other):
   with pytest.raises(errors.InputError):
@@ -56,13 +58,15 @@ def test_summary_refuses_mixtures(other):
 
 
 def test_aggregate_models_over_seeds():
-  rows = summaries.aggregate_models([
+  rows = summaries.aggregate_models(
+    [
       _result(4.0, model='teacher', seed=None),
       _result(1.0),
       _result(9.0, _BLUR, 1),
       _result(2.0, seed=1),
       _result(6.0, seed=2),
-  ])
+    ]
+  )
   assert list(rows) == ['teacher', 'a']
   assert rows['teacher']['nll'] == (4.0, None)
   # Mean 3, squares 4 + 1 + 9 over 3 - 1.
@@ -73,14 +77,14 @@ def test_aggregate_models_over_seeds():
 
 def test_by_severity_averages_seeds():
   curves = summaries.by_severity(
-      [
-          _result(8.0, _NOISE, 5),
-          _result(1.0),
-          _result(4.0, _BLUR, 5),
-          _result(10.0, _NOISE, 5, seed=1),
-          _result(2.0, seed=1),
-      ],
-      'nll',
+    [
+      _result(8.0, _NOISE, 5),
+      _result(1.0),
+      _result(4.0, _BLUR, 5),
+      _result(10.0, _NOISE, 5, seed=1),
+      _result(2.0, seed=1),
+    ],
+    'nll',
   )
   assert list(curves.items()) == [(0, (1.5,)), (5, (9.0, 4.0))]
 
@@ -88,8 +92,8 @@ def test_by_severity_averages_seeds():
 def test_json_round_trip(tmp_path):
   path = tmp_path / 'results.json'
   results = [
-      _result(np.float32(0.1), seed=None),
-      _result(float('inf'), _BLUR, 3),
+    _result(np.float32(0.1), seed=None),
+    _result(float('inf'), _BLUR, 3),
   ]
   results_lib.write_json(results, path, {'versions': ['1.0']})
   assert results_lib.read_json(path) == (results, {'versions': ['1.0']})
@@ -106,21 +110,31 @@ def test_json_keeps_nan(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'damage',
-    [
-        lambda text: None,
-        lambda text: text[:-20],
-        lambda text: '[1, 2]',
-        lambda text: '{}',
-        lambda text: text.replace('results.v1', 'results.v9'),
-        lambda text: text.replace('"gaussian_blur"', '"rain"'),
-        lambda text: text.replace('"severity": 2', '"severity": 0'),
-        lambda text: text.replace('"nll": ', '"nil": '),
-        lambda text: text.replace('"bin_count": [1.0, ', '"bin_count": ['),
-        lambda text: text.replace('"bin_count": [1.0', '"bin_count": ["x"'),
-    ],
-    ids=['missing', 'cut short', 'list', 'empty', 'format', 'corruption',
-         'severity', 'figure', 'bins', 'text for a number'],
+  'damage',
+  [
+    lambda text: None,
+    lambda text: text[:-20],
+    lambda text: '[1, 2]',
+    lambda text: '{}',
+    lambda text: text.replace('results.v1', 'results.v9'),
+    lambda text: text.replace('"gaussian_blur"', '"rain"'),
+    lambda text: text.replace('"severity": 2', '"severity": 0'),
+    lambda text: text.replace('"nll": ', '"nil": '),
+    lambda text: text.replace('"bin_count": [1.0, ', '"bin_count": ['),
+    lambda text: text.replace('"bin_count": [1.0', '"bin_count": ["x"'),
+  ],
+  ids=[
+    'missing',
+    'cut short',
+    'list',
+    'empty',
+    'format',
+    'corruption',
+    'severity',
+    'figure',
+    'bins',
+    'text for a number',
+  ],
 )
 def test_reading_a_wrong_file_says_which(tmp_path, damage):
   path = tmp_path / 'results.json'
@@ -138,12 +152,14 @@ def test_reading_a_wrong_file_says_which(tmp_path, damage):
 def test_csv_has_a_line_for_each_result(tmp_path):
   path = tmp_path / 'results.csv'
   results_lib.write_csv(
-      [_result(0.1, seed=None), _result(2.0, _BLUR, 3, model='b,c')], path
+    [_result(0.1, seed=None), _result(2.0, _BLUR, 3, model='b,c')], path
   )
   with path.open(newline='') as lines:
     clean, blurred = csv.DictReader(lines)
   assert (clean['model'], clean['seed'], clean['corruption']) == (
-      'a', '', 'clean'
+    'a',
+    '',
+    'clean',
   )
   assert float(clean['nll']) == 0.1
   assert (blurred['model'], blurred['seed']) == ('b,c', '0')
@@ -166,7 +182,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'change', [{'figures': {'nll': 1.0}}, {'bin_count': (1.0,)}]
+  'change', [{'figures': {'nll': 1.0}}, {'bin_count': (1.0,)}]
 )
 def test_records_are_whole(change):
   with pytest.raises(errors.InputError):

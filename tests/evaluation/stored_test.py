@@ -1,11 +1,11 @@
 """Tests of figures that follow from stored predictions alone."""
 
+from uncertainty_distill import evaluation
+from uncertainty_distill.data import corruptions
+
 import numpy as np
 import pytest
 from scipy import special
-
-from uncertainty_distill import evaluation
-from uncertainty_distill.data import corruptions
 
 
 def test_figures_of_stored_predictions():
@@ -20,10 +20,10 @@ def test_figures_of_stored_predictions():
   hits = probs.mean(0).argmax(-1) == labels
   assert result.figures['accuracy'] == pytest.approx(hits.mean())
   assert result.figures['nll'] == pytest.approx(
-      -np.log(of_label.mean(0)).mean(), rel=1e-5
+    -np.log(of_label.mean(0)).mean(), rel=1e-5
   )
   assert result.figures['gibbs_nll'] == pytest.approx(
-      -np.log(of_label).mean(), rel=1e-5
+    -np.log(of_label).mean(), rel=1e-5
   )
   assert sum(result.bin_correct) == hits.sum() and sum(result.bin_count) == 50
   # Wherever there is no need of foreign images.

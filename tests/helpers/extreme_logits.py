@@ -4,20 +4,20 @@ For property-based tests: hypothesis draws the same examples in every run.
 """
 
 import hypothesis
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 import numpy as np
 import tensorflow as tf
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 few_examples = hypothesis.settings(
-    max_examples=60, derandomize=True, deadline=None, database=None
+  max_examples=60, derandomize=True, deadline=None, database=None
 )
 
 # Ordinary logits, and what overflows, underflows or ties when exponentiated;
 # 65504 is the largest number of float16.
 VALUES = st.one_of(
-    st.floats(-20, 20, width=16),
-    st.sampled_from([0.0, 88.75, -103.0, 1e4, -1e4, 65504.0, -65504.0]),
+  st.floats(-20, 20, width=16),
+  st.sampled_from([0.0, 88.75, -103.0, 1e4, -1e4, 65504.0, -65504.0]),
 )
 TYPES = st.sampled_from([tf.float32, tf.float16, tf.bfloat16])
 

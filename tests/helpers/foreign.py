@@ -1,9 +1,9 @@
 """SavedModels as another program might write them."""
 
+from uncertainty_distill import teachers
+
 import numpy as np
 import tensorflow as tf
-
-from uncertainty_distill import teachers
 
 SIZES = (None, None, None, 3)
 CLASSES = 4
@@ -37,10 +37,10 @@ class Linear(tf.Module):
 def save(path, module, function, shape=SIZES, dtype=tf.uint8):
   """Writes a SavedModel of a function of images."""
   module.function = tf.function(
-      function, [tf.TensorSpec(shape, dtype, name='pixels')]
+    function, [tf.TensorSpec(shape, dtype, name='pixels')]
   )
   tf.saved_model.save(
-      module, str(path), signatures={'serving_default': module.function}
+    module, str(path), signatures={'serving_default': module.function}
   )
   return str(path)
 
@@ -52,6 +52,4 @@ def sample():
 
 def load(path, images=sample):
   """Loads a SavedModel as a teacher."""
-  return teachers.load_ensemble(
-      [path], '--teacher', (6, 6, 3), CLASSES, images
-  )
+  return teachers.load_ensemble([path], '--teacher', (6, 6, 3), CLASSES, images)

@@ -31,7 +31,7 @@ def _run(words, environment, streams):
     code = 0
   except SystemExit as error:
     code = error.code or 0
-  except BaseException:  # pylint: disable=broad-exception-caught
+  except BaseException:
     traceback.print_exc()
   sys.stdout.flush()
   sys.stderr.flush()
@@ -40,11 +40,10 @@ def _run(words, environment, streams):
 
 
 def _serve():
-  # pylint: disable=g-import-not-at-top,unused-import
   # First, for the log level that it sets.
-  from uncertainty_distill.baselines.cifar import launch
-  from uncertainty_distill import workflow
-  # pylint: enable=g-import-not-at-top,unused-import
+  from uncertainty_distill.baselines.cifar import launch  # noqa: F401, I001
+  from uncertainty_distill import workflow  # noqa: F401
+
   gc.freeze()
   for line in sys.stdin:
     process = os.fork()

@@ -1,8 +1,8 @@
 """Reads an HTML page as a browser would, with Python's own parser."""
 
 import base64
-from html import parser
 import io
+from html import parser
 
 import numpy as np
 from PIL import Image
@@ -47,7 +47,8 @@ class Page(parser.HTMLParser):
       content = base64.b64decode(attributes['src'].split(',')[1], validate=True)
       picture = np.array(Image.open(io.BytesIO(content)).convert('RGB'))
       assert picture.shape[:2] == (
-          int(attributes['height']), int(attributes['width'])
+        int(attributes['height']),
+        int(attributes['width']),
       )
       self.pictures[attributes['alt']] = picture
     if tag == 'table':

@@ -13,10 +13,12 @@ import nbformat
 
 # Of whatever machine and version executes it.
 _METADATA = {
-    'kernelspec': {
-        'display_name': 'Python 3', 'language': 'python', 'name': 'python3'
-    },
-    'language_info': {'name': 'python'},
+  'kernelspec': {
+    'display_name': 'Python 3',
+    'language': 'python',
+    'name': 'python3',
+  },
+  'language_info': {'name': 'python'},
 }
 
 
@@ -33,9 +35,12 @@ def execute(path, folder, checks=''):
     notebook.cells.append(nbformat.v4.new_code_cell(checks))
   # It raises what a cell raises.
   nbclient.NotebookClient(
-      notebook, timeout=600, kernel_name='python3', record_timing=False,
-      coalesce_streams=True,
-      resources={'metadata': {'path': str(folder)}},
+    notebook,
+    timeout=600,
+    kernel_name='python3',
+    record_timing=False,
+    coalesce_streams=True,
+    resources={'metadata': {'path': str(folder)}},
   ).execute()
   for cell in notebook.cells:
     if cell.cell_type == 'code':

@@ -17,5 +17,5 @@ def assert_equal(got, want, rtol=1e-5):
   assert got.keys() == want.keys()
   for key in want:
     np.testing.assert_allclose(
-        got[key], want[key], rtol=rtol, atol=1e-6, err_msg=key
+      got[key], want[key], rtol=rtol, atol=1e-6, err_msg=key
     )

@@ -11,10 +11,10 @@ import tempfile
 ROOT = pathlib.Path(__file__).parents[2]
 # A student of two members and its teacher, in seconds.
 SHORT = (
-    'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
-    'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
-    'task.validation_data.global_batch_size=32,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
+  'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
+  'task.validation_data.global_batch_size=32,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
 
 
@@ -33,7 +33,9 @@ def run(name, *flags):
     streams = [os.path.join(folder, stream) for stream in ('out', 'err')]
     forks = _forks()
     request = {
-        'words': words[1:], 'environment': _environment(), 'streams': streams
+      'words': words[1:],
+      'environment': _environment(),
+      'streams': streams,
     }
     print(json.dumps(request), file=forks.stdin, flush=True)
     code = int(forks.stdout.readline())
@@ -44,8 +46,13 @@ def run(name, *flags):
 def run_anew(name, *flags):
   """Runs a command to its end in a new process."""
   return subprocess.run(
-      command(name, *flags), cwd=ROOT, capture_output=True, text=True,
-      check=False, timeout=300, env=_environment(),
+    command(name, *flags),
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=300,
+    env=_environment(),
   )
 
 
@@ -53,9 +60,12 @@ def run_anew(name, *flags):
 def _forks():
   """Starts the process that commands are forked from; it ends with this one."""
   return subprocess.Popen(
-      [sys.executable, pathlib.Path(__file__).with_name('forking.py')],
-      cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-      env=_environment(),
+    [sys.executable, pathlib.Path(__file__).with_name('forking.py')],
+    cwd=ROOT,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+    env=_environment(),
   )
 
 
@@ -77,8 +87,11 @@ def imported_after(code):
   """Returns the modules that a new process has imported after some code."""
   code = f'import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))'
   done = subprocess.run(
-      [sys.executable, '-c', code], capture_output=True, text=True, check=True,
-      timeout=120,
+    [sys.executable, '-c', code],
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=120,
   )
   return set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -102,11 +115,11 @@ def check_mistakes(wanted_and_said):
     wanted_and_said: What `run_mistakes` returned.
   """
   wrong = {
-      key: (wanted, done)
-      for key, (wanted, done) in wanted_and_said.items()
-      if done.returncode != 2
-      or wanted not in done.stderr
-      or len(done.stderr.strip().splitlines()) != 1
-      or len(done.stderr) > 1500
+    key: (wanted, done)
+    for key, (wanted, done) in wanted_and_said.items()
+    if done.returncode != 2
+    or wanted not in done.stderr
+    or len(done.stderr.strip().splitlines()) != 1
+    or len(done.stderr) > 1500
   }
   assert not wrong, '\n'.join(map(repr, wrong.items()))

@@ -1,23 +1,21 @@
 """Run folders of tiny models that nobody has trained."""
 
+from uncertainty_distill import configs, modeling, runs, train_lib
+
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
 
 
 def config(text=''):
   """A tiny experiment on digits, with overrides."""
   overridden = configs.load_config(
-      'digits_wrn10_1', params_override=(
-          'trainer.train_steps=5,task.objective.kind=cross_entropy,'
-          'task.validation_data.num_examples=70,'
-          'task.validation_data.global_batch_size=32,'
-          'evaluation.corruptions=[contrast],evaluation.severities=[1]'
-      )
+    'digits_wrn10_1',
+    params_override=(
+      'trainer.train_steps=5,task.objective.kind=cross_entropy,'
+      'task.validation_data.num_examples=70,'
+      'task.validation_data.global_batch_size=32,'
+      'evaluation.corruptions=[contrast],evaluation.severities=[1]'
+    ),
   )
   configs.override_by_text(overridden, text)
   return train_lib.resolve(overridden)
@@ -29,6 +27,6 @@ def save(path, config, step=5, seed=0):
   tf_keras.utils.set_random_seed(seed)
   model = modeling.build_model(**config.task.model.as_dict())
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), run.path, max_to_keep=1
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=step)
   return run.path

@@ -1,7 +1,6 @@
 """A small BatchEnsemble as a SavedModel."""
 
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
+from uncertainty_distill import modeling, serving
 
 CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
@@ -12,10 +11,18 @@ def make(folder, temperature=1.0):
   It takes uint8 images [B, 16, 16, 3].
   """
   model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=3,
+    image_shape=(16, 16, 3),
+    num_classes=4,
+    depth=10,
+    width=1,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=3,
   )
   return model, serving.export_saved_model(
-      model, (16, 16, 3), str(folder), class_names=CLASS_NAMES,
-      temperature=temperature,
+    model,
+    (16, 16, 3),
+    str(folder),
+    class_names=CLASS_NAMES,
+    temperature=temperature,
   )

@@ -1,43 +1,48 @@
 """A study of two systems and two seeds that trains in seconds."""
 
+from uncertainty_distill import studies, train_lib
+from uncertainty_distill.train_lib import runner
+
 import tensorflow as tf
 import yaml
 
-from uncertainty_distill import studies
-from uncertainty_distill import train_lib
-from uncertainty_distill.train_lib import runner
-
 STUDY = {
-    'title': 'Tiny',
-    'experiment': 'digits_wrn10_1',
-    'params_override': {
-        # Eagerly: three steps take less time than their compilation.
-        'trainer': {
-            'train_steps': 3, 'train_tf_function': False,
-            'train_tf_while_loop': False,
-        },
-        'teacher': {'ensemble_size': 2},
-        'task': {
-            'model': {'ensemble_size': 2},
-            'train_data': {'num_examples': 128},
-            'validation_data': {'num_examples': 70, 'global_batch_size': 32},
-        },
-        'evaluation': {'corruptions': ['contrast'], 'severities': [1, 5]},
+  'title': 'Tiny',
+  'experiment': 'digits_wrn10_1',
+  'params_override': {
+    # Eagerly: three steps take less time than their compilation.
+    'trainer': {
+      'train_steps': 3,
+      'train_tf_function': False,
+      'train_tf_while_loop': False,
     },
-    'seeds': [0, 4],
-    'systems': {
-        'single_network': {'task': {
-            'model': {'ensemble_size': 1},
-            'objective': {'kind': 'cross_entropy'},
-        }},
-        'head_student': {'task': {'objective': {'kind': 'head'}}},
+    'teacher': {'ensemble_size': 2},
+    'task': {
+      'model': {'ensemble_size': 2},
+      'train_data': {'num_examples': 128},
+      'validation_data': {'num_examples': 70, 'global_batch_size': 32},
     },
-    'export': 'head_student',
+    'evaluation': {'corruptions': ['contrast'], 'severities': [1, 5]},
+  },
+  'seeds': [0, 4],
+  'systems': {
+    'single_network': {
+      'task': {
+        'model': {'ensemble_size': 1},
+        'objective': {'kind': 'cross_entropy'},
+      }
+    },
+    'head_student': {'task': {'objective': {'kind': 'head'}}},
+  },
+  'export': 'head_student',
 }
 RUNS = [
-    'deep_ensemble/member_0', 'deep_ensemble/member_1',
-    'single_network/seed_0', 'single_network/seed_4',
-    'head_student/seed_0', 'head_student/seed_4',
+  'deep_ensemble/member_0',
+  'deep_ensemble/member_1',
+  'single_network/seed_0',
+  'single_network/seed_4',
+  'head_student/seed_0',
+  'head_student/seed_4',
 ]
 
 

@@ -2,12 +2,11 @@
 
 import math
 
+from uncertainty_distill import errors, losses
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import errors
-from uncertainty_distill import losses
 
 DISTILLATIONS = [losses.knowledge_distillation, losses.head_distillation]
 
@@ -15,7 +14,7 @@ DISTILLATIONS = [losses.knowledge_distillation, losses.head_distillation]
 def _extremes():
   """Logits [1,4,3] that overflow, tie and underflow when exponentiated."""
   return tf.constant(
-      [[[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [7.0, 7.0, 7.0], [0.0, 1e4, 90.0]]]
+    [[[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [7.0, 7.0, 7.0], [0.0, 1e4, 90.0]]]
   )
 
 
@@ -47,7 +46,7 @@ def test_extreme_logits_in_cross_entropy(smoothing, jit):
     with tf.GradientTape() as tape:
       tape.watch(logits)
       loss = losses.member_cross_entropy(
-          logits, tf.constant([1, 2, 0, 1]), smoothing
+        logits, tf.constant([1, 2, 0, 1]), smoothing
       )
     return loss, tape.gradient(loss, logits)
 
@@ -57,7 +56,7 @@ def test_extreme_logits_in_cross_entropy(smoothing, jit):
   sharp = np.array([2e4, math.log(2), math.log(3), 0.0])
   flat = np.array([1e4, 2e4 / 3 + math.log(2), math.log(3), 19910 / 3])
   np.testing.assert_allclose(
-      loss, (1 - smoothing) * sharp + smoothing * flat, rtol=1e-6
+    loss, (1 - smoothing) * sharp + smoothing * flat, rtol=1e-6
   )
   assert np.all(np.isfinite(gradient))
 
@@ -72,17 +71,17 @@ def test_impossible_classes(distil):
 
 
 @pytest.mark.parametrize(
-    'distil, student, teacher, temperature, message',
-    [
-        (losses.head_distillation, (4, 2, 3), (2, 2, 3), 1.0, 'members'),
-        (losses.head_distillation, (4, 2, 3), (1, 2, 3), 1.0, 'members'),
-        (losses.knowledge_distillation, (4, 2, 3), (4, 2, 1), 1.0, 'classes'),
-        (losses.knowledge_distillation, (4, 2, 3), (4, 1, 3), 1.0, 'classes'),
-        (losses.knowledge_distillation, (4, 2, 3), (2, 3), 1.0, 'teacher_l'),
-        (losses.knowledge_distillation, (2, 3), (4, 2, 3), 1.0, 'student_l'),
-        (losses.head_distillation, (4, 2, 3), (4, 2, 3), 0.0, 'temperature'),
-        (losses.head_distillation, (4, 2, 3), (4, 2, 3), math.nan, 'temper'),
-    ],
+  'distil, student, teacher, temperature, message',
+  [
+    (losses.head_distillation, (4, 2, 3), (2, 2, 3), 1.0, 'members'),
+    (losses.head_distillation, (4, 2, 3), (1, 2, 3), 1.0, 'members'),
+    (losses.knowledge_distillation, (4, 2, 3), (4, 2, 1), 1.0, 'classes'),
+    (losses.knowledge_distillation, (4, 2, 3), (4, 1, 3), 1.0, 'classes'),
+    (losses.knowledge_distillation, (4, 2, 3), (2, 3), 1.0, 'teacher_l'),
+    (losses.knowledge_distillation, (2, 3), (4, 2, 3), 1.0, 'student_l'),
+    (losses.head_distillation, (4, 2, 3), (4, 2, 3), 0.0, 'temperature'),
+    (losses.head_distillation, (4, 2, 3), (4, 2, 3), math.nan, 'temper'),
+  ],
 )
 def test_distillation_refuses(distil, student, teacher, temperature, message):
   with pytest.raises(errors.InputError, match=message):
@@ -100,19 +99,19 @@ def test_head_distillation_refuses_an_unknown_teacher_size():
 
 
 @pytest.mark.parametrize(
-    'logits, labels, smoothing, message',
-    [
-        ((2, 3), [0, 1], 0.0, 'logits'),
-        ((4, 2, 3), [0, 1, 2], 0.0, 'labels'),
-        ((2, 2, 3), [[0], [1]], 0.0, 'labels'),
-        ((4, 2, 3), [0, 1], 1.0, 'label_smoothing'),
-        ((4, 2, 3), [0, 1], -0.1, 'label_smoothing'),
-    ],
+  'logits, labels, smoothing, message',
+  [
+    ((2, 3), [0, 1], 0.0, 'logits'),
+    ((4, 2, 3), [0, 1, 2], 0.0, 'labels'),
+    ((2, 2, 3), [[0], [1]], 0.0, 'labels'),
+    ((4, 2, 3), [0, 1], 1.0, 'label_smoothing'),
+    ((4, 2, 3), [0, 1], -0.1, 'label_smoothing'),
+  ],
 )
 def test_cross_entropy_refuses(logits, labels, smoothing, message):
   with pytest.raises(errors.InputError, match=message):
     losses.member_cross_entropy(
-        tf.zeros(logits), tf.constant(labels), smoothing
+      tf.zeros(logits), tf.constant(labels), smoothing
     )
 
 

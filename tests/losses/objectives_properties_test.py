@@ -1,13 +1,13 @@
 """Properties of the objectives over extreme logits, against float64."""
 
+from uncertainty_distill import losses
+
 import extreme_logits
 import hypothesis
-from hypothesis import strategies as st
 import numpy as np
 import scipy.special
 import tensorflow as tf
-
-from uncertainty_distill import losses
+from hypothesis import strategies as st
 
 TEMPERATURES = st.sampled_from([1.0, 0.25, 3.0, 20.0])
 
@@ -21,9 +21,7 @@ def _value_and_gradient(loss, logits, *args):
 
 
 @extreme_logits.few_examples
-@hypothesis.given(
-    extreme_logits.ensembles(), st.sampled_from([0.0, 0.1, 0.9])
-)
+@hypothesis.given(extreme_logits.ensembles(), st.sampled_from([0.0, 0.1, 0.9]))
 def test_cross_entropy(drawn, smoothing):
   logits, labels = drawn
   exact = extreme_logits.in_float64(logits)
@@ -32,24 +30,25 @@ def test_cross_entropy(drawn, smoothing):
   targets = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
   want = -np.sum(targets * log_probs, axis=-1).mean(0)
   value, gradient = _value_and_gradient(
-      losses.member_cross_entropy, logits, labels, smoothing
+    losses.member_cross_entropy, logits, labels, smoothing
   )
   extreme_logits.assert_near(value, want)
   extreme_logits.assert_near(
-      gradient, (np.exp(log_probs) - targets) / len(exact)
+    gradient, (np.exp(log_probs) - targets) / len(exact)
   )
   # Of its own type, too.
   extreme_logits.assert_near(
-      losses.member_cross_entropy(logits, labels, smoothing), want
+    losses.member_cross_entropy(logits, labels, smoothing), want
   )
 
 
 def _check_distillation(distil, target, drawn, temperature):
   logits, _, teacher_logits = drawn
   student, teacher = (
-      scipy.special.log_softmax(
-          extreme_logits.in_float64(values) / temperature, axis=-1
-      ) for values in (logits, teacher_logits)
+    scipy.special.log_softmax(
+      extreme_logits.in_float64(values) / temperature, axis=-1
+    )
+    for values in (logits, teacher_logits)
   )
   teacher = target(teacher)
   probs = np.exp(teacher)
@@ -57,28 +56,35 @@ def _check_distillation(distil, target, drawn, temperature):
   size = np.sum(np.abs(probs * teacher) + np.abs(probs * student), -1).mean(0)
   want = temperature**2 * terms.sum(-1).mean(0)
   value, gradient = _value_and_gradient(
-      distil, logits, teacher_logits, temperature
+    distil, logits, teacher_logits, temperature
   )
   extreme_logits.assert_near(value, want, temperature**2 * (1 + size))
   extreme_logits.assert_near(
-      gradient, temperature * (np.exp(student) - probs) / len(student),
-      temperature,
+    gradient,
+    temperature * (np.exp(student) - probs) / len(student),
+    temperature,
   )
 
 
 # Large logits that differ by little: two large quotients, too.
-@hypothesis.example((
-    tf.constant([[[10000.5, 10000.0, 9999.0]]]), [0],
+@hypothesis.example(
+  (
+    tf.constant([[[10000.5, 10000.0, 9999.0]]]),
+    [0],
     tf.constant([[[0.0, 0.5, 1.0]]]),
-), 7.0)
+  ),
+  7.0,
+)
 @extreme_logits.few_examples
 @hypothesis.given(extreme_logits.ensembles(teacher=True), TEMPERATURES)
 def test_knowledge_distillation(drawn, temperature):
   _check_distillation(
-      losses.knowledge_distillation,
-      lambda log_probs: scipy.special.logsumexp(log_probs, axis=0)
-      - np.log(len(log_probs)),
-      drawn, temperature,
+    losses.knowledge_distillation,
+    lambda log_probs: (
+      scipy.special.logsumexp(log_probs, axis=0) - np.log(len(log_probs))
+    ),
+    drawn,
+    temperature,
   )
 
 
@@ -88,30 +94,37 @@ def test_head_distillation(drawn, temperature):
   logits, labels, teacher_logits = drawn
   members = min(len(logits), len(teacher_logits))
   _check_distillation(
-      losses.head_distillation, lambda log_probs: log_probs,
-      (logits[:members], labels, teacher_logits[:members]), temperature,
+    losses.head_distillation,
+    lambda log_probs: log_probs,
+    (logits[:members], labels, teacher_logits[:members]),
+    temperature,
   )
 
 
 @extreme_logits.few_examples
 @hypothesis.given(
-    st.integers(1, 4), st.integers(0, 2**32 - 1),
-    st.sampled_from([0.0, 1e-6, 1.0, 1e4]), st.sampled_from([1e-4, 1.0, 1e4]),
+  st.integers(1, 4),
+  st.integers(0, 2**32 - 1),
+  st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
+  st.sampled_from([1e-4, 1.0, 1e4]),
 )
 def test_weight_tie(members, seed, distance, scale):
   random = np.random.default_rng(seed)
   kernel = scale * random.normal(size=[3, 4, 5])
   alpha, gamma = (random.normal(1, 0.5, [members, n]) for n in (4, 5))
   kernel, alpha, gamma = (
-      a.astype(np.float32).astype(np.float64) for a in (kernel, alpha, gamma)
+    a.astype(np.float32).astype(np.float64) for a in (kernel, alpha, gamma)
   )
   own = kernel * alpha[:, None, :, None] * gamma[:, None, None, :]
   targets = (own + distance * scale * random.normal(size=own.shape)).astype(
-      np.float32
+    np.float32
   )
-  value = losses.weight_tie([tuple(
-      tf.constant(a, tf.float32) for a in (kernel, alpha, gamma)
-  ) + (list(tf.unstack(targets)),)])
+  value = losses.weight_tie(
+    [
+      tuple(tf.constant(a, tf.float32) for a in (kernel, alpha, gamma))
+      + (list(tf.unstack(targets)),)
+    ]
+  )
   want = np.sum((own - targets) ** 2)
   norm = np.sum(targets.astype(np.float64) ** 2)
   # Near the teacher it is the rounding of the weights that is left.

@@ -2,12 +2,12 @@
 
 import math
 
+from uncertainty_distill import losses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-
-from uncertainty_distill import losses
 
 DISTILLATIONS = [losses.knowledge_distillation, losses.head_distillation]
 
@@ -22,16 +22,16 @@ def _logits_of(probs):
 
 
 @pytest.mark.parametrize(
-    'smoothing, example_0, example_1',
-    [
-        (0.0, -math.log(0.5 * 0.25) / 2, -math.log(0.2 * 0.5) / 2),
-        # Targets (.8, .2) and (.2, .8).
-        (
-            0.4,
-            (-math.log(0.5) - 0.8 * math.log(0.25) - 0.2 * math.log(0.75)) / 2,
-            (-0.2 * math.log(0.8) - 0.8 * math.log(0.2) - math.log(0.5)) / 2,
-        ),
-    ],
+  'smoothing, example_0, example_1',
+  [
+    (0.0, -math.log(0.5 * 0.25) / 2, -math.log(0.2 * 0.5) / 2),
+    # Targets (.8, .2) and (.2, .8).
+    (
+      0.4,
+      (-math.log(0.5) - 0.8 * math.log(0.25) - 0.2 * math.log(0.75)) / 2,
+      (-0.2 * math.log(0.8) - 0.8 * math.log(0.2) - math.log(0.5)) / 2,
+    ),
+  ],
 )
 def test_cross_entropy_by_hand(smoothing, example_0, example_1):
   logits = _logits_of([[[0.5, 0.5], [0.8, 0.2]], [[0.25, 0.75], [0.5, 0.5]]])
@@ -62,21 +62,21 @@ def test_distillation_equals_tfp(temperature):
 
   def divergence(target):
     return temperature**2 * tfp.distributions.kl_divergence(
-        target, tfp.distributions.Categorical(logits=student / temperature)
+      target, tfp.distributions.Categorical(logits=student / temperature)
     )
 
   # Tempered before averaging: tempering the average gives other numbers.
   heads = tf.nn.softmax(teacher / temperature)
   mean = tfp.distributions.Categorical(probs=tf.reduce_mean(heads, axis=0))
   np.testing.assert_allclose(
-      losses.knowledge_distillation(student, teacher, temperature),
-      np.mean(divergence(mean), axis=0),
-      rtol=1e-4,
+    losses.knowledge_distillation(student, teacher, temperature),
+    np.mean(divergence(mean), axis=0),
+    rtol=1e-4,
   )
   np.testing.assert_allclose(
-      losses.head_distillation(student, teacher, temperature),
-      np.mean(divergence(tfp.distributions.Categorical(probs=heads)), axis=0),
-      rtol=1e-4,
+    losses.head_distillation(student, teacher, temperature),
+    np.mean(divergence(tfp.distributions.Categorical(probs=heads)), axis=0),
+    rtol=1e-4,
   )
 
 
@@ -85,9 +85,9 @@ def test_identical_members_make_the_distillations_equal(temperature):
   student = _normal(4, 6, 3)
   teacher = tf.tile(_normal(1, 6, 3, seed=1), [4, 1, 1])
   np.testing.assert_allclose(
-      losses.knowledge_distillation(student, teacher, temperature),
-      losses.head_distillation(student, teacher, temperature),
-      rtol=1e-4,
+    losses.knowledge_distillation(student, teacher, temperature),
+    losses.head_distillation(student, teacher, temperature),
+    rtol=1e-4,
   )
 
 
@@ -99,7 +99,7 @@ def test_a_perfect_student_has_no_loss_and_no_gradient(distil):
     loss = distil(student, teacher, 2.0)
   np.testing.assert_allclose(loss, np.zeros(6), atol=1e-5)
   np.testing.assert_allclose(
-      tape.gradient(loss, student), np.zeros([2, 6, 3]), atol=1e-6
+    tape.gradient(loss, student), np.zeros([2, 6, 3]), atol=1e-6
   )
 
 
@@ -112,14 +112,14 @@ def test_gradients_of_distillation():
     knowledge = losses.knowledge_distillation(student, teacher, temperature)
     head = losses.head_distillation(student, teacher, temperature)
   np.testing.assert_allclose(
-      tape.gradient(knowledge, student),
-      [[[-0.3, 0.3]], [[0.1, -0.1]]],
-      atol=1e-6,
+    tape.gradient(knowledge, student),
+    [[[-0.3, 0.3]], [[0.1, -0.1]]],
+    atol=1e-6,
   )
   np.testing.assert_allclose(
-      tape.gradient(head, student),
-      [[[-0.55, 0.55]], [[0.35, -0.35]]],
-      atol=1e-6,
+    tape.gradient(head, student),
+    [[[-0.55, 0.55]], [[0.35, -0.35]]],
+    atol=1e-6,
   )
   assert tape.gradient(knowledge, teacher) is None
   assert tape.gradient(head, teacher) is None
@@ -131,9 +131,9 @@ def test_gradient_of_cross_entropy():
     loss = losses.member_cross_entropy(logits, tf.constant([1]), 0.5)
   # (q_e - t) / E with the smoothed target t = (.25, .75).
   np.testing.assert_allclose(
-      tape.gradient(loss, logits),
-      [[[-0.025, 0.025]], [[0.175, -0.175]]],
-      atol=1e-6,
+    tape.gradient(loss, logits),
+    [[[-0.025, 0.025]], [[0.175, -0.175]]],
+    atol=1e-6,
   )
 
 
@@ -143,9 +143,9 @@ def test_high_temperature_matches_logits():
   gap = tf.reduce_mean(teacher, axis=0) - student[0]
   gap -= tf.reduce_mean(gap, axis=-1, keepdims=True)
   np.testing.assert_allclose(
-      losses.knowledge_distillation(student, teacher, 200.0),
-      tf.reduce_sum(gap**2, axis=-1) / 10,
-      rtol=0.05,
+    losses.knowledge_distillation(student, teacher, 200.0),
+    tf.reduce_sum(gap**2, axis=-1) / 10,
+    rtol=0.05,
   )
 
 
@@ -169,16 +169,16 @@ def test_computes_in_float32(distil, dtype):
   student, teacher = tf.cast(student, tf.float32), tf.cast(teacher, tf.float32)
   np.testing.assert_array_equal(loss, distil(student, teacher, 3.0))
   np.testing.assert_array_equal(
-      cross_entropy, losses.member_cross_entropy(student, labels)
+    cross_entropy, losses.member_cross_entropy(student, labels)
   )
 
 
 def test_compiled_equals_eager():
   def objectives(student, teacher, labels):
     return (
-        losses.member_cross_entropy(student, labels, 0.1),
-        losses.knowledge_distillation(student, teacher, 2.0),
-        losses.head_distillation(student, teacher, 2.0),
+      losses.member_cross_entropy(student, labels, 0.1),
+      losses.knowledge_distillation(student, teacher, 2.0),
+      losses.head_distillation(student, teacher, 2.0),
     )
 
   arguments = _normal(3, 5, 4), _normal(3, 5, 4, seed=1), tf.range(5) % 4

@@ -1,11 +1,10 @@
 """Tests of the tie of weights against the plain formula in float64."""
 
+from uncertainty_distill import errors, losses
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import errors
-from uncertainty_distill import losses
 
 _E = 3
 
@@ -40,8 +39,8 @@ def _plain(kernel, alpha, gamma, targets):
   total = 0.0
   for e, target in enumerate(targets):
     r = sum(
-        a[e][:, None] * g[e][None, :]
-        for a, g in zip(tf.unstack(alpha), tf.unstack(gamma))
+      a[e][:, None] * g[e][None, :]
+      for a, g in zip(tf.unstack(alpha), tf.unstack(gamma))
     )
     total += tf.reduce_sum((kernel * r - target) ** 2)
   return total
@@ -50,8 +49,8 @@ def _plain(kernel, alpha, gamma, targets):
 def _tensors(layer, dtype=tf.float32):
   kernel, alpha, gamma, targets = layer
   return (
-      *(tf.Variable(v, dtype=dtype) for v in (kernel, alpha, gamma)),
-      [tf.Variable(w, dtype=dtype) for w in targets],
+    *(tf.Variable(v, dtype=dtype) for v in (kernel, alpha, gamma)),
+    [tf.Variable(w, dtype=dtype) for w in targets],
   )
 
 
@@ -75,10 +74,10 @@ def test_value_and_gradient_of_the_plain_formula(shape, rank, noise):
   exact = [_tensors(layer, tf.float64) for layer in layers]
   with tf.GradientTape() as tape:
     value = losses.weight_tie(tied)
-  gradients = tape.gradient(value, [l[:3] for l in tied])
+  gradients = tape.gradient(value, [layer[:3] for layer in tied])
   with tf.GradientTape() as tape:
     wanted_value = sum(_plain(*layer) for layer in exact)
-  wanted = tape.gradient(wanted_value, [l[:3] for l in exact])
+  wanted = tape.gradient(wanted_value, [layer[:3] for layer in exact])
   np.testing.assert_allclose(value, wanted_value, rtol=3e-6)
   for got, want in zip(tf.nest.flatten(gradients), tf.nest.flatten(wanted)):
     # A gradient is a difference of terms of the weights' size.
@@ -96,9 +95,9 @@ def test_no_gradient_flows_into_the_teacher():
 def test_value_close_to_the_optimum(noise):
   # At 1e-4 the expanded square alone would be all rounding: 1e-8 of its terms.
   layer = _tensors(_layer((3, 3, 64, 64), 1, noise=noise))
-  exact = _plain(*tf.nest.map_structure(
-      lambda v: tf.constant(v.numpy(), tf.float64), layer
-  ))
+  exact = _plain(
+    *tf.nest.map_structure(lambda v: tf.constant(v.numpy(), tf.float64), layer)
+  )
   np.testing.assert_allclose(losses.weight_tie([layer]), exact, rtol=1e-5)
 
 
@@ -132,10 +131,13 @@ def test_compiles_with_static_shapes():
       np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('spoil, message', [
+@pytest.mark.parametrize(
+  'spoil, message',
+  [
     (lambda ws: ws[:-1], '2 teacher kernels.*each of the 3 members'),
     (lambda ws: [w[:, :1] for w in ws], r'of \[4, 1\].* shape, \[4, 6\]'),
-])
+  ],
+)
 def test_refuses(spoil, message):
   *layer, targets = _layer((4, 6), 1)
   layer = [tf.constant(v, tf.float32) for v in layer]

@@ -1,12 +1,11 @@
 """Tests of the metric that accumulates the sums of batches."""
 
+from uncertainty_distill import errors, metrics
+
 import numpy as np
 import pytest
 import random_logits
 import tensorflow as tf
-
-from uncertainty_distill import errors
-from uncertainty_distill import metrics
 
 
 def test_metric_accumulates_and_resets():
@@ -54,13 +53,13 @@ def test_metric_sums_over_replicas(replicas):
 
   def halves(values):
     return strategy.experimental_distribute_values_from_function(
-        lambda context: values[context.replica_id_in_sync_group]
+      lambda context: values[context.replica_id_in_sync_group]
     )
 
   batch = (
-      halves([tf.constant(x) for x in np.split(logits, 2, axis=1)]),
-      halves([tf.constant(x) for x in np.split(labels, 2)]),
-      halves([tf.constant(x) for x in np.split(mask, 2)]),
+    halves([tf.constant(x) for x in np.split(logits, 2, axis=1)]),
+    halves([tf.constant(x) for x in np.split(labels, 2)]),
+    halves([tf.constant(x) for x in np.split(mask, 2)]),
   )
 
   @tf.function

@@ -1,19 +1,19 @@
 """Tests of the calibration bins by hand, at their edges and against TFP."""
 
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import calibration
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from uncertainty_distill import errors
-from uncertainty_distill.metrics import calibration
-
 
 def _bins(confidence, correct, weights=None, num_bins=15):
   weights = np.ones_like(confidence) if weights is None else weights
   return calibration.calibration_bins(
-      *(tf.constant(x, tf.float32) for x in (confidence, correct, weights)),
-      num_bins,
+    *(tf.constant(x, tf.float32) for x in (confidence, correct, weights)),
+    num_bins,
   )
 
 
@@ -28,16 +28,16 @@ def test_bins_and_error_by_hand():
 
 
 @pytest.mark.parametrize(
-    'confidence, bin_index',
-    [
-        (0.0, 0),
-        (np.nextafter(np.float32(0.2), np.float32(0)), 2),
-        (0.2, 3),
-        (np.nextafter(np.float32(1), np.float32(0)), 14),
-        (1.0, 14),
-        # Rounding can lift a sum of probabilities above 1.
-        (1.0000001, 14),
-    ],
+  'confidence, bin_index',
+  [
+    (0.0, 0),
+    (np.nextafter(np.float32(0.2), np.float32(0)), 2),
+    (0.2, 3),
+    (np.nextafter(np.float32(1), np.float32(0)), 14),
+    (1.0, 14),
+    # Rounding can lift a sum of probabilities above 1.
+    (1.0000001, 14),
+  ],
 )
 def test_edges_of_bins(confidence, bin_index):
   count, _, _ = _bins([confidence], [1.0])
@@ -70,11 +70,11 @@ def test_equals_tfp(num_bins):
   confidence = np.max(tf.nn.softmax(logits), axis=-1)
   sums = _bins(confidence, logits.argmax(-1) == labels, num_bins=num_bins)
   np.testing.assert_allclose(
-      calibration.expected_calibration_error(*sums),
-      tfp.stats.expected_calibration_error(
-          num_bins, tf.constant(logits), tf.constant(labels)
-      ),
-      rtol=1e-5,
+    calibration.expected_calibration_error(*sums),
+    tfp.stats.expected_calibration_error(
+      num_bins, tf.constant(logits), tf.constant(labels)
+    ),
+    rtol=1e-5,
   )
 
 

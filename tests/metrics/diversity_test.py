@@ -3,15 +3,14 @@
 import itertools
 import math
 
+from uncertainty_distill import metrics
+from uncertainty_distill.metrics import diversity, likelihood
+
 import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
 import tensorflow as tf
-
-from uncertainty_distill import metrics
-from uncertainty_distill.metrics import diversity
-from uncertainty_distill.metrics import likelihood
 
 _LOG2 = math.log(2)
 
@@ -33,12 +32,14 @@ def _by_pairs(logits, labels):
     mean = probs.mean(axis=0)
     entropies = [scipy.stats.entropy(p) for p in probs]
     right = probs[:, label]
-    want.append((
+    want.append(
+      (
         np.mean([probs[i].argmax() != probs[j].argmax() for i, j in pairs]),
         np.mean([scipy.stats.entropy(probs[i], probs[j]) for i, j in pairs]),
         scipy.stats.entropy(mean) - np.mean(entropies),
         np.mean((right - mean[label]) ** 2) / (2 * right.max() ** 2),
-    ))
+      )
+    )
   return dict(zip(diversity.NAMES, np.transpose(want), strict=True))
 
 
@@ -46,7 +47,7 @@ def _assert_close(got, want, rtol=1e-5, atol=1e-7):
   assert tuple(got) == tuple(want) == diversity.NAMES
   for name in want:
     np.testing.assert_allclose(
-        got[name], want[name], rtol=rtol, atol=atol, err_msg=name
+      got[name], want[name], rtol=rtol, atol=atol, err_msg=name
     )
 
 
@@ -56,23 +57,23 @@ def test_two_members_by_hand():
   got = diversity.example_diversity(logits, tf.constant([0]))
   mean_entropy = 2 * 3 / 8 * math.log(8 / 3) + 1 / 4 * math.log(4)
   want = {
-      'disagreement': [1.0],
-      # Both divergences are log(2)/2 - log(2)/4.
-      'pairwise_kl': [_LOG2 / 4],
-      # Each member has the entropy 3/2 log 2.
-      'mutual_information': [mean_entropy - 1.5 * _LOG2],
-      # 1/2 and 1/4 around 3/8, relative to 1/2.
-      'masegosa_variance': [(1 / 8) ** 2 / (2 * (1 / 2) ** 2)],
+    'disagreement': [1.0],
+    # Both divergences are log(2)/2 - log(2)/4.
+    'pairwise_kl': [_LOG2 / 4],
+    # Each member has the entropy 3/2 log 2.
+    'mutual_information': [mean_entropy - 1.5 * _LOG2],
+    # 1/2 and 1/4 around 3/8, relative to 1/2.
+    'masegosa_variance': [(1 / 8) ** 2 / (2 * (1 / 2) ** 2)],
   }
   _assert_close(got, want, rtol=1e-6)
   np.testing.assert_allclose(
-      diversity.expected_entropy(logits), [1.5 * _LOG2], rtol=1e-6
+    diversity.expected_entropy(logits), [1.5 * _LOG2], rtol=1e-6
   )
 
 
 @pytest.mark.parametrize(
-    'votes, share',
-    [([0, 0, 0], 0), ([0, 0, 1], 2 / 3), ([0, 1, 2], 1), ([0, 0, 1, 1], 4 / 6)],
+  'votes, share',
+  [([0, 0, 0], 0), ([0, 0, 1], 2 / 3), ([0, 1, 2], 1), ([0, 0, 1, 1], 4 / 6)],
 )
 def test_disagreement_counts_pairs(votes, share):
   logits = np.eye(3)[votes][:, np.newaxis]
@@ -127,13 +128,13 @@ def test_extreme_logits(jit):
   measure = tf.function(diversity.example_diversity, jit_compile=jit)
   for label in 0, 1:
     _assert_close(
-        measure(logits, tf.constant([label])),
-        {
-            'disagreement': [1.0],
-            'pairwise_kl': [2e4],
-            'mutual_information': [_LOG2],
-            'masegosa_variance': [1 / 8],
-        },
+      measure(logits, tf.constant([label])),
+      {
+        'disagreement': [1.0],
+        'pairwise_kl': [2e4],
+        'mutual_information': [_LOG2],
+        'masegosa_variance': [1 / 8],
+      },
     )
   np.testing.assert_array_equal(diversity.expected_entropy(logits), [0.0])
 
@@ -150,7 +151,7 @@ def test_classes_without_probability():
   inf = math.inf
   # In the first example both members exclude class 0, in the second only one.
   logits = tf.constant(
-      [[[-inf, 0, 0], [0, 0, 0]], [[-inf, 0, _LOG2], [-inf, 0, 0]]]
+    [[[-inf, 0, 0], [0, 0, 0]], [[-inf, 0, _LOG2], [-inf, 0, 0]]]
   )
   got = diversity.example_diversity(logits, tf.constant([0, 0]))
   two = diversity.example_diversity(logits[:, :1, 1:], tf.constant([0]))
@@ -175,13 +176,14 @@ def test_what_the_theory_says():
   got = diversity.example_diversity(logits, labels)
   scores = metrics.example_scores(logits, labels)
   np.testing.assert_allclose(
-      got['mutual_information'] + diversity.expected_entropy(logits),
-      scores['entropy'], rtol=1e-5,
+    got['mutual_information'] + diversity.expected_entropy(logits),
+    scores['entropy'],
+    rtol=1e-5,
   )
   assert np.all(got['mutual_information'] <= got['pairwise_kl'])
   log_probs = tf.nn.log_softmax(logits)
   nll = likelihood.negative_log_likelihood(
-      likelihood.mean_log_probs(log_probs), labels
+    likelihood.mean_log_probs(log_probs), labels
   )
   gibbs = likelihood.gibbs_negative_log_likelihood(log_probs, labels)
   # Masegosa's second-order Jensen inequality, example by example.

@@ -1,24 +1,26 @@
 """Tests of examples' scores by hand, and against the sums of them."""
 
+from uncertainty_distill import metrics
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import metrics
-
 
 def test_scores_by_hand():
-  probs = np.array([
+  probs = np.array(
+    [
       [[0.8, 0.2], [0.5, 0.5], [1.0, 0.0]],
       [[0.4, 0.6], [0.5, 0.5], [1.0, 0.0]],
-  ])
+    ]
+  )
   with np.errstate(divide='ignore'):
     scores = metrics.example_scores(np.log(probs), [1, 0, 1])
   # The mean predictions are (.6, .4), (.5, .5) and (1, 0).
   np.testing.assert_allclose(scores['confidence'], [0.6, 0.5, 1.0], rtol=1e-6)
   np.testing.assert_array_equal(scores['correct'], [0.0, 1.0, 0.0])
   np.testing.assert_allclose(
-      scores['entropy'], [0.673012, np.log(2), 0.0], rtol=1e-5
+    scores['entropy'], [0.673012, np.log(2), 0.0], rtol=1e-5
   )
 
 
@@ -31,7 +33,8 @@ def test_scores_add_up_to_the_statistics(dtype):
   sums = metrics.sufficient_statistics(logits, labels)
   np.testing.assert_allclose(tf.reduce_sum(scores['correct']), sums['correct'])
   np.testing.assert_allclose(
-      tf.reduce_sum(scores['confidence']),
-      tf.reduce_sum(sums['bin_confidence']), rtol=1e-6,
+    tf.reduce_sum(scores['confidence']),
+    tf.reduce_sum(sums['bin_confidence']),
+    rtol=1e-6,
   )
   assert {value.dtype for value in scores.values()} == {tf.float32}

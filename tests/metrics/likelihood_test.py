@@ -2,13 +2,13 @@
 
 import math
 
+from uncertainty_distill.metrics import likelihood
+
 import numpy as np
 import pytest
 import scipy.special
 import sklearn.metrics
 import tensorflow as tf
-
-from uncertainty_distill.metrics import likelihood
 
 
 def _log(probs):
@@ -28,15 +28,15 @@ def test_by_hand():
   mean = likelihood.mean_log_probs(members)
   np.testing.assert_allclose(tf.exp(mean), [[0.4, 0.6]], rtol=1e-6)
   np.testing.assert_allclose(
-      likelihood.negative_log_likelihood(mean, labels), [-math.log(0.6)]
+    likelihood.negative_log_likelihood(mean, labels), [-math.log(0.6)]
   )
   np.testing.assert_allclose(
-      likelihood.gibbs_negative_log_likelihood(members, labels),
-      [-0.5 * math.log(0.8 * 0.4)],
-      rtol=1e-6,
+    likelihood.gibbs_negative_log_likelihood(members, labels),
+    [-0.5 * math.log(0.8 * 0.4)],
+    rtol=1e-6,
   )
   np.testing.assert_allclose(
-      likelihood.brier_score(tf.exp(mean), labels), [0.4**2 + 0.4**2], rtol=1e-6
+    likelihood.brier_score(tf.exp(mean), labels), [0.4**2 + 0.4**2], rtol=1e-6
   )
 
 
@@ -47,39 +47,40 @@ def test_equals_sklearn():
   classes = range(5)
   mean = likelihood.mean_log_probs(tf.constant(members, tf.float32))
   np.testing.assert_allclose(
-      np.mean(likelihood.negative_log_likelihood(mean, labels)),
-      sklearn.metrics.log_loss(labels, probs, labels=classes),
-      rtol=1e-5,
+    np.mean(likelihood.negative_log_likelihood(mean, labels)),
+    sklearn.metrics.log_loss(labels, probs, labels=classes),
+    rtol=1e-5,
   )
   gibbs = likelihood.gibbs_negative_log_likelihood(
-      tf.constant(members, tf.float32), labels
+    tf.constant(members, tf.float32), labels
   )
   np.testing.assert_allclose(
-      np.mean(gibbs),
-      np.mean([
-          sklearn.metrics.log_loss(labels, np.exp(member), labels=classes)
-          for member in members
-      ]),
-      rtol=1e-5,
+    np.mean(gibbs),
+    np.mean(
+      [
+        sklearn.metrics.log_loss(labels, np.exp(member), labels=classes)
+        for member in members
+      ]
+    ),
+    rtol=1e-5,
   )
   # The score of many classes is the sum of each one's against the rest.
   one_against_rest = [
-      sklearn.metrics.brier_score_loss(labels == k, probs[:, k])
-      for k in classes
+    sklearn.metrics.brier_score_loss(labels == k, probs[:, k]) for k in classes
   ]
   np.testing.assert_allclose(
-      np.mean(likelihood.brier_score(tf.exp(mean), labels)),
-      np.sum(one_against_rest),
-      rtol=1e-5,
+    np.mean(likelihood.brier_score(tf.exp(mean), labels)),
+    np.sum(one_against_rest),
+    rtol=1e-5,
   )
 
 
 def test_mean_of_probabilities_that_underflow():
   members = tf.constant([[[0.0, -300.0, -1e4]], [[0.0, -200.0, -2e4]]])
   np.testing.assert_allclose(
-      likelihood.mean_log_probs(members),
-      [[0.0, -200.0 - math.log(2), -1e4 - math.log(2)]],
-      rtol=1e-6,
+    likelihood.mean_log_probs(members),
+    [[0.0, -200.0 - math.log(2), -1e4 - math.log(2)]],
+    rtol=1e-6,
   )
 
 

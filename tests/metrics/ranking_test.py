@@ -1,12 +1,12 @@
 """Tests of the ranking figures by hand and against scikit-learn."""
 
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import ranking
+
 import numpy as np
 import pytest
 from sklearn import calibration
 from sklearn import metrics as sklearn_metrics
-
-from uncertainty_distill import errors
-from uncertainty_distill.metrics import ranking
 
 
 def _random(num_examples, levels, seed=0):
@@ -24,7 +24,7 @@ def test_auroc_against_scikit_learn(levels):
   wrong = ranking.misclassification_auroc(scores, positive)
   assert wrong == pytest.approx(want)
   assert ranking.ood_auroc(
-      scores[~positive], scores[positive]
+    scores[~positive], scores[positive]
   ) == pytest.approx(want)
 
 
@@ -38,7 +38,7 @@ def test_auroc_by_hand():
 def test_adaptive_ece_against_scikit_learn():
   confidence, correct = _random(600, 10**9)
   accuracy, mean = calibration.calibration_curve(
-      correct, confidence, n_bins=15, strategy='quantile'
+    correct, confidence, n_bins=15, strategy='quantile'
   )
   want = np.abs(accuracy - mean).mean()
   assert ranking.adaptive_ece(confidence, correct) == pytest.approx(want)
@@ -49,7 +49,7 @@ def test_order_does_not_matter_where_scores_tie(figure):
   confidence, correct = _random(600, 3)
   order = np.random.default_rng(1).permutation(600)
   assert figure(confidence[order], correct[order]) == pytest.approx(
-      figure(confidence, correct), abs=1e-12
+    figure(confidence, correct), abs=1e-12
   )
 
 
@@ -78,12 +78,12 @@ def test_aurc_of_ties_is_the_mean_over_orders():
     areas.append(ranking.aurc(nudged, correct))
   error = np.std(areas) / np.sqrt(len(areas))
   assert ranking.aurc(confidence, correct) == pytest.approx(
-      np.mean(areas), abs=4 * error
+    np.mean(areas), abs=4 * error
   )
 
 
 @pytest.mark.parametrize(
-    'figure', [ranking.adaptive_ece, ranking.auroc, ranking.aurc]
+  'figure', [ranking.adaptive_ece, ranking.auroc, ranking.aurc]
 )
 def test_what_cannot_be_said_is_nan(figure):
   assert np.isnan(figure([], []))

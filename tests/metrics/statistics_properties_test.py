@@ -2,15 +2,15 @@
 
 import itertools
 
+from uncertainty_distill import metrics
+from uncertainty_distill.metrics import ranking
+
 import extreme_logits
 import hypothesis
-from hypothesis import strategies as st
 import numpy as np
 import scipy.special
 import scipy.stats
-
-from uncertainty_distill import metrics
-from uncertainty_distill.metrics import ranking
+from hypothesis import strategies as st
 
 _BINS = 15
 
@@ -18,7 +18,7 @@ _BINS = 15
 def _reference(logits, labels):
   """Each figure of each example, by its definition; float64 [B]."""
   log_probs = scipy.special.log_softmax(
-      extreme_logits.in_float64(logits), axis=-1
+    extreme_logits.in_float64(logits), axis=-1
   )
   probs = np.exp(log_probs)
   members, examples, classes = probs.shape
@@ -34,21 +34,25 @@ def _reference(logits, labels):
     # Of logarithms, since the probabilities of float64 underflow, too.
     return np.sum(np.exp(log_p) * (log_p - log_q), -1)
 
-  return {
+  return (
+    {
       'nll': -log_mean[rows, labels],
       'gibbs_nll': -of_label.mean(0),
       'brier': np.sum((mean - np.eye(classes)[labels]) ** 2, -1),
       'disagreement': np.mean(
-          [votes[i] != votes[j] for i, j in pairs] or [0 * rows], 0
+        [votes[i] != votes[j] for i, j in pairs] or [0 * rows], 0
       ),
       'pairwise_kl': np.mean(
-          [kl(log_probs[i], log_probs[j]) for i, j in pairs] or [0.0 * rows], 0
+        [kl(log_probs[i], log_probs[j]) for i, j in pairs] or [0.0 * rows], 0
       ),
       'mutual_information': np.mean(
-          [kl(log_probs[i], log_mean) for i in range(members)], 0
+        [kl(log_probs[i], log_mean) for i in range(members)], 0
       ),
       'masegosa_variance': np.var(ratios, 0) / 2,
-  }, mean, votes
+    },
+    mean,
+    votes,
+  )
 
 
 def _is_clear(probs):
@@ -65,9 +69,9 @@ def test_sums_and_figures(drawn):
   sums = metrics.sufficient_statistics(logits, labels)
   figures = metrics.figures(sums)
   assert all(np.isfinite(value) for value in figures.values())
-  clear_votes = _is_clear(scipy.special.softmax(
-      extreme_logits.in_float64(logits), axis=-1
-  ))
+  clear_votes = _is_clear(
+    scipy.special.softmax(extreme_logits.in_float64(logits), axis=-1)
+  )
   for name, values in want.items():
     if name == 'disagreement' and not clear_votes.all():
       continue
@@ -78,11 +82,11 @@ def test_sums_and_figures(drawn):
   assert float(sums['count']) == len(labels)
   confidence, hit = mean.max(-1), mean.argmax(-1) == labels
   extreme_logits.assert_near(
-      np.sum(sums['bin_confidence']), confidence.sum(), len(labels)
+    np.sum(sums['bin_confidence']), confidence.sum(), len(labels)
   )
   if clear_votes.all():
     np.testing.assert_array_equal(
-        sums['member_correct'], np.sum(votes == labels, -1)
+      sums['member_correct'], np.sum(votes == labels, -1)
     )
   if not _is_clear(mean).all():
     return
@@ -101,11 +105,11 @@ def test_scores_of_examples(drawn):
   scores = metrics.example_scores(logits, labels)
   extreme_logits.assert_near(scores['confidence'], mean.max(-1))
   extreme_logits.assert_near(
-      scores['entropy'], scipy.stats.entropy(mean, axis=-1)
+    scores['entropy'], scipy.stats.entropy(mean, axis=-1)
   )
   clear = _is_clear(mean)
   np.testing.assert_array_equal(
-      scores['correct'].numpy()[clear], (mean.argmax(-1) == labels)[clear]
+    scores['correct'].numpy()[clear], (mean.argmax(-1) == labels)[clear]
   )
 
 
@@ -117,22 +121,25 @@ def _all_orders(confidence):
 
 
 @extreme_logits.few_examples
-@hypothesis.given(st.lists(
+@hypothesis.given(
+  st.lists(
     st.tuples(st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 1.0]), st.booleans()),
-    min_size=1, max_size=5,
-), st.integers(1, 4))
+    min_size=1,
+    max_size=5,
+  ),
+  st.integers(1, 4),
+)
 def test_rankings(examples, bins):
   confidence, correct = (np.array(values) for values in zip(*examples))
   risks = [
-      np.mean(np.cumsum(~correct[order]) / np.arange(1, len(order) + 1))
-      for order in _all_orders(confidence)
+    np.mean(np.cumsum(~correct[order]) / np.arange(1, len(order) + 1))
+    for order in _all_orders(confidence)
   ]
-  extreme_logits.assert_near(
-      ranking.aurc(confidence, correct), np.mean(risks)
-  )
+  extreme_logits.assert_near(ranking.aurc(confidence, correct), np.mean(risks))
   wins = [
-      (a > b) + (a == b) / 2
-      for a in confidence[correct] for b in confidence[~correct]
+    (a > b) + (a == b) / 2
+    for a in confidence[correct]
+    for b in confidence[~correct]
   ]
   area = ranking.misclassification_auroc(confidence, correct)
   if wins:
@@ -142,10 +149,10 @@ def test_rankings(examples, bins):
   if len(set(confidence)) == len(confidence):
     order = np.argsort(confidence)
     gaps = [
-        abs(np.sum(part)) for part in
-        np.array_split((correct - confidence)[order], bins)
+      abs(np.sum(part))
+      for part in np.array_split((correct - confidence)[order], bins)
     ]
     extreme_logits.assert_near(
-        ranking.adaptive_ece(confidence, correct, bins),
-        np.sum(gaps) / len(order),
+      ranking.adaptive_ece(confidence, correct, bins),
+      np.sum(gaps) / len(order),
     )

@@ -2,6 +2,8 @@
 
 import math
 
+from uncertainty_distill import errors, metrics
+
 import numpy as np
 import pytest
 import random_logits
@@ -9,9 +11,6 @@ import scipy.special
 import sklearn.metrics
 import tensorflow as tf
 import tensorflow_probability as tfp
-
-from uncertainty_distill import errors
-from uncertainty_distill import metrics
 
 _DIVERSITY = metrics.diversity.NAMES
 
@@ -25,38 +24,40 @@ def test_statistics_by_hand():
   # Means (.4, .6) and (.9, .1), the latter by a member that is sure but wrong.
   probs = [[[0.2, 0.8], [0.8, 0.2]], [[0.6, 0.4], [1.0, math.exp(-20)]]]
   statistics = metrics.sufficient_statistics(
-      tf.math.log(probs), tf.constant([1, 1]), num_bins=4
+    tf.math.log(probs), tf.constant([1, 1]), num_bins=4
   )
   want = {
-      'count': 2.0,
-      'correct': 1.0,
-      'nll': -math.log(0.6) - math.log(0.1),
-      'gibbs_nll': 0.5 * (-math.log(0.8 * 0.4 * 0.2) + 20.0),
-      'brier': 2 * 0.4**2 + 2 * 0.9**2,
-      'disagreement': 1.0,
-      'pairwise_kl': 0.2 * math.log(6) + 0.1 * (20 + math.log(0.2 / 0.8)),
-      'mutual_information': (
-          _entropy(0.4) - (_entropy(0.2) + _entropy(0.4)) / 2
-          + _entropy(0.1) - _entropy(0.2) / 2
-      ),
-      # Ratios to the largest (1, 1/2) and (1, 0).
-      'masegosa_variance': 0.25**2 / 2 + 0.5**2 / 2,
-      'member_correct': [1.0, 0.0],
-      'bin_count': [0, 0, 1, 1],
-      'bin_confidence': [0, 0, 0.6, 0.9],
-      'bin_correct': [0, 0, 1, 0],
+    'count': 2.0,
+    'correct': 1.0,
+    'nll': -math.log(0.6) - math.log(0.1),
+    'gibbs_nll': 0.5 * (-math.log(0.8 * 0.4 * 0.2) + 20.0),
+    'brier': 2 * 0.4**2 + 2 * 0.9**2,
+    'disagreement': 1.0,
+    'pairwise_kl': 0.2 * math.log(6) + 0.1 * (20 + math.log(0.2 / 0.8)),
+    'mutual_information': (
+      _entropy(0.4)
+      - (_entropy(0.2) + _entropy(0.4)) / 2
+      + _entropy(0.1)
+      - _entropy(0.2) / 2
+    ),
+    # Ratios to the largest (1, 1/2) and (1, 0).
+    'masegosa_variance': 0.25**2 / 2 + 0.5**2 / 2,
+    'member_correct': [1.0, 0.0],
+    'bin_count': [0, 0, 1, 1],
+    'bin_confidence': [0, 0, 0.6, 0.9],
+    'bin_correct': [0, 0, 1, 0],
   }
   random_logits.assert_equal(statistics, want)
   random_logits.assert_equal(
-      metrics.figures(statistics),
-      {
-          'accuracy': 0.5,
-          'ece': (0.4 + 0.9) / 2,
-          'nll': want['nll'] / 2,
-          'gibbs_nll': want['gibbs_nll'] / 2,
-          **{name: want[name] / 2 for name in ('brier', *_DIVERSITY)},
-          'member_accuracy': 0.25,
-      },
+    metrics.figures(statistics),
+    {
+      'accuracy': 0.5,
+      'ece': (0.4 + 0.9) / 2,
+      'nll': want['nll'] / 2,
+      'gibbs_nll': want['gibbs_nll'] / 2,
+      **{name: want[name] / 2 for name in ('brier', *_DIVERSITY)},
+      'member_accuracy': 0.25,
+    },
   )
 
 
@@ -68,19 +69,19 @@ def test_figures_equal_sklearn_and_tfp(ensemble_size):
   classes = range(5)
   got = metrics.figures(metrics.sufficient_statistics(logits, labels))
   want = {
-      'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
-      'ece': tfp.stats.expected_calibration_error(
-          15, tf.constant(np.log(probs), tf.float32), tf.constant(labels)
-      ),
-      'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
-      'gibbs_nll': np.mean(
-          [sklearn.metrics.log_loss(labels, p, labels=classes) for p in members]
-      ),
-      'brier': np.mean(np.sum((probs - np.eye(5)[labels]) ** 2, axis=-1)),
-      'member_accuracy': np.mean(members.argmax(-1) == labels),
+    'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
+    'ece': tfp.stats.expected_calibration_error(
+      15, tf.constant(np.log(probs), tf.float32), tf.constant(labels)
+    ),
+    'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
+    'gibbs_nll': np.mean(
+      [sklearn.metrics.log_loss(labels, p, labels=classes) for p in members]
+    ),
+    'brier': np.mean(np.sum((probs - np.eye(5)[labels]) ** 2, axis=-1)),
+    'member_accuracy': np.mean(members.argmax(-1) == labels),
   }
   assert got.keys() - want.keys() == (
-      set() if ensemble_size == 1 else set(_DIVERSITY)
+    set() if ensemble_size == 1 else set(_DIVERSITY)
   )
   random_logits.assert_equal({name: got[name] for name in want}, want)
   if ensemble_size == 1:
@@ -99,7 +100,7 @@ def test_ties_go_to_the_first_class():
 def test_extreme_logits():
   logits = tf.constant([[[1e4, -1e4], [-1e4, 1e4]]])
   figures = metrics.figures(
-      metrics.sufficient_statistics(logits, tf.constant([0, 0]))
+    metrics.sufficient_statistics(logits, tf.constant([0, 0]))
   )
   # Confidence 1 twice, right once.
   want = dict(accuracy=0.5, ece=0.5, nll=1e4, gibbs_nll=1e4, brier=1.0)
@@ -143,7 +144,7 @@ def test_compiled_equals_eager(jit):
 
   arguments = *random_logits.draw(), np.arange(64) % 3 > 0
   random_logits.assert_equal(
-      tf.function(compute, jit_compile=jit)(*arguments), compute(*arguments)
+    tf.function(compute, jit_compile=jit)(*arguments), compute(*arguments)
   )
 
 
@@ -172,17 +173,17 @@ def test_no_example_gives_nan():
 
 
 @pytest.mark.parametrize(
-    'logits, labels, mask, num_bins, message',
-    [
-        ((2, 3), (2,), (2,), 15, 'logits'),
-        ((4, 2, 3), (4,), (2,), 15, 'labels'),
-        ((4, 2, 3), (2, 1), (2,), 15, 'labels'),
-        ((4, 2, 3), (2,), (3,), 15, 'mask'),
-        ((4, 2, 3), (2,), (2,), 0, 'num_bins'),
-    ],
+  'logits, labels, mask, num_bins, message',
+  [
+    ((2, 3), (2,), (2,), 15, 'logits'),
+    ((4, 2, 3), (4,), (2,), 15, 'labels'),
+    ((4, 2, 3), (2, 1), (2,), 15, 'labels'),
+    ((4, 2, 3), (2,), (3,), 15, 'mask'),
+    ((4, 2, 3), (2,), (2,), 0, 'num_bins'),
+  ],
 )
 def test_refuses(logits, labels, mask, num_bins, message):
   with pytest.raises(errors.InputError, match=message):
     metrics.sufficient_statistics(
-        tf.zeros(logits), tf.zeros(labels, tf.int32), tf.ones(mask), num_bins
+      tf.zeros(logits), tf.zeros(labels, tf.int32), tf.ones(mask), num_bins
     )

@@ -1,10 +1,10 @@
 """Tests of the mean that notes its first value that is not finite."""
 
+from uncertainty_distill import metrics
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import metrics
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])

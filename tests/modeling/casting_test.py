@@ -1,25 +1,31 @@
 """A model whose weights are cast beforehand gives the same logits."""
 
+from uncertainty_distill import modeling
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import modeling
 
 
-@pytest.mark.parametrize('policy, item_size', [
-    ('float32', 4), ('mixed_bfloat16', 2)
-])
+@pytest.mark.parametrize(
+  'policy, item_size', [('float32', 4), ('mixed_bfloat16', 2)]
+)
 @pytest.mark.parametrize('ensemble_size', [1, 4])
 def test_logits_are_the_same_and_weights_smaller(
-    policy, item_size, ensemble_size
+  policy, item_size, ensemble_size
 ):
   tf_keras.utils.set_random_seed(0)
   tf_keras.mixed_precision.set_global_policy(policy)
   try:
     model = modeling.build_model(
-        image_shape=(16, 16, 3), num_classes=5, depth=10, width=1,
-        mean=(0.5,), stddev=(0.25,), ensemble_size=ensemble_size,
+      image_shape=(16, 16, 3),
+      num_classes=5,
+      depth=10,
+      width=1,
+      mean=(0.5,),
+      stddev=(0.25,),
+      ensemble_size=ensemble_size,
     )
     images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
     model(images, training=True)  # Moves the means and variances.

@@ -2,17 +2,20 @@
 
 import itertools
 
+from uncertainty_distill import errors, modeling
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import errors
-from uncertainty_distill import modeling
-
 _OPTIONS = {
-    'image_shape': (16, 16, 3), 'num_classes': 5, 'depth': 10, 'width': 1,
-    'mean': (0.3, 0.5, 0.7), 'stddev': (0.2, 0.25, 0.3),
+  'image_shape': (16, 16, 3),
+  'num_classes': 5,
+  'depth': 10,
+  'width': 1,
+  'mean': (0.3, 0.5, 0.7),
+  'stddev': (0.2, 0.25, 0.3),
 }
 
 
@@ -39,8 +42,8 @@ def _become_member(single, model, e, rank):
     other = model.get_layer(layer.name)
     if hasattr(layer, 'kernel'):
       alpha, gamma = (
-          np.reshape(v, [rank, model.output_shape[0], -1])[:, e]
-          for v in (other.alpha, other.gamma)
+        np.reshape(v, [rank, model.output_shape[0], -1])[:, e]
+        for v in (other.alpha, other.gamma)
       )
       layer.kernel.assign(other.kernel * np.einsum('rc,rf->cf', alpha, gamma))
       if layer.use_bias:
@@ -56,7 +59,7 @@ def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
   model = _model(ensemble_size=ensemble_size, rank=rank, perturb=perturb)
   _randomize_norms_and_biases(model)
   served = tf.function(
-      model, input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8)]
+    model, input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8)]
   )
   # On a CPU few images go through all members at once, many through each.
   images = {count: _images(count) for count in (2, 9)}
@@ -83,9 +86,7 @@ def test_sides_train_alike(rank):
     gradients.append(tape.gradient(loss, model.trainable_variables))
   for weights, activations in zip(*gradients, strict=True):
     scale = np.abs(activations).max()
-    np.testing.assert_allclose(
-        weights / scale, activations / scale, atol=2e-4
-    )
+    np.testing.assert_allclose(weights / scale, activations / scale, atol=2e-4)
 
 
 def test_equal_members_train_as_one_network():
@@ -105,8 +106,10 @@ def test_equal_members_train_as_one_network():
   np.testing.assert_allclose(logits, [want] * 3, rtol=1e-3, atol=1e-3)
   for name in 'group1_block0_a_norm', 'final_norm':
     np.testing.assert_allclose(
-        model.get_layer(name).moving_mean,
-        single.get_layer(name).moving_mean, rtol=1e-3, atol=1e-4,
+      model.get_layer(name).moving_mean,
+      single.get_layer(name).moving_mean,
+      rtol=1e-3,
+      atol=1e-4,
     )
   # The moving mean began at 0, the mean of the stem's channels is not.
   first = single.get_layer('group0_block0_a_norm')
@@ -127,8 +130,12 @@ def test_deep_ensemble_stacks_in_order():
   images = _images()
   ensemble = modeling.DeepEnsemble(models)
   logits = ensemble(images)
-  want = [model(images)[e] for model, e in zip(
-      [models[0], models[1], models[1], models[2]], [0, 0, 1, 0])]
+  want = [
+    model(images)[e]
+    for model, e in zip(
+      [models[0], models[1], models[1], models[2]], [0, 0, 1, 0]
+    )
+  ]
   np.testing.assert_array_equal(logits, want)
   assert len(ensemble.weights) == sum(len(model.weights) for model in models)
   # In training mode BatchNorm takes the batch's statistics.
@@ -146,7 +153,7 @@ def test_standardizes_inside(dtype):
   model = _model(ensemble_size=2)
   images = _images().astype(dtype)
   standardize = tf_keras.Model(
-      model.input, model.get_layer('standardize').output
+    model.input, model.get_layer('standardize').output
   )
   mean, stddev = np.array(_OPTIONS['mean']), np.array(_OPTIONS['stddev'])
   want = (images / 255.0 - mean) / stddev
@@ -171,9 +178,9 @@ def test_fast_weights_are_drawn_for_each_layer(rank):
 
 def test_fast_weights_deviate_by_a_half_unless_told():
   tf_keras.utils.set_random_seed(0)
-  values = np.concatenate([
-      np.ravel(v) for v in modeling.fast_weights(_model(ensemble_size=8))
-  ])
+  values = np.concatenate(
+    [np.ravel(v) for v in modeling.fast_weights(_model(ensemble_size=8))]
+  )
   assert values.mean() == pytest.approx(1.0, abs=0.03)
   assert values.std() == pytest.approx(0.5, abs=0.02)
 
@@ -182,8 +189,11 @@ def test_fast_weights_deviate_by_a_half_unless_told():
 def test_kernels_are_he_normal(ensemble_size):
   tf_keras.utils.set_random_seed(0)
   model = _model(width=2, ensemble_size=ensemble_size)
-  kernels = [v.numpy() for v in sum(modeling.regularized_blocks(model), [])
-             if 'kernel' in v.name]
+  kernels = [
+    v.numpy()
+    for v in sum(modeling.regularized_blocks(model), [])
+    if 'kernel' in v.name
+  ]
   assert len(kernels) == 11
   for kernel in kernels:
     fan_in = np.prod(kernel.shape[:-1])
@@ -196,7 +206,7 @@ def test_seed_decides_the_weights():
   def weights(seed):
     tf_keras.utils.set_random_seed(seed)
     return np.concatenate(
-        [np.ravel(v) for v in _model(ensemble_size=2).trainable_variables]
+      [np.ravel(v) for v in _model(ensemble_size=2).trainable_variables]
     )
 
   first = weights(1)
@@ -210,23 +220,24 @@ def test_compiles(ensemble_size):
   _randomize_norms_and_biases(model)
   images = tf.constant(_images())
   compiled = tf.function(
-      lambda images: model(images, training=False), jit_compile=True
+    lambda images: model(images, training=False), jit_compile=True
   )
   want = model(images, training=False)
   np.testing.assert_allclose(
-      compiled(images), want, rtol=1e-4, atol=1e-4 * np.abs(want).max()
+    compiled(images), want, rtol=1e-4, atol=1e-4 * np.abs(want).max()
   )
 
 
 @pytest.mark.parametrize('synchronized', [False, True])
 def test_norms_are_as_configured(synchronized):
   model = _model(
-      batch_norm_momentum=0.8, batch_norm_epsilon=1e-3,
-      sync_batch_norm=synchronized,
+    batch_norm_momentum=0.8,
+    batch_norm_epsilon=1e-3,
+    sync_batch_norm=synchronized,
   )
   kind = tf_keras.layers.BatchNormalization
   norms = [layer for layer in model.layers if isinstance(layer, kind)]
   assert len(norms) == 7
   assert {(n.momentum, n.epsilon, n.synchronized) for n in norms} == {
-      (0.8, 1e-3, synchronized)
+    (0.8, 1e-3, synchronized)
   }

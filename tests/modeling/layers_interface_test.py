@@ -3,13 +3,12 @@
 import functools
 import json
 
+from uncertainty_distill import errors, modeling
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import errors
-from uncertainty_distill import modeling
 
 RANKS = pytest.mark.parametrize('rank', [1, 2, 3])
 
@@ -28,19 +27,19 @@ def _unusual(kind, rank):
   """Returns a layer none of whose arguments has its default value."""
   initializers = tf_keras.initializers
   options = {
-      'rank': rank,
-      'ensemble_size': 2,
-      'alpha_initializer': initializers.RandomNormal(1.0, 0.5),
-      'gamma_initializer': initializers.Constant(3.0),
-      'kernel_initializer': initializers.HeNormal(),
-      'bias_initializer': initializers.Constant(0.25),
-      'kernel_regularizer': tf_keras.regularizers.L2(0.5),
-      'bias_regularizer': tf_keras.regularizers.L1(0.25),
-      'kernel_constraint': tf_keras.constraints.MaxNorm(2.0),
-      'bias_constraint': tf_keras.constraints.NonNeg(),
-      'activation': 'tanh',
-      'name': 'unusual',
-      'trainable': False,
+    'rank': rank,
+    'ensemble_size': 2,
+    'alpha_initializer': initializers.RandomNormal(1.0, 0.5),
+    'gamma_initializer': initializers.Constant(3.0),
+    'kernel_initializer': initializers.HeNormal(),
+    'bias_initializer': initializers.Constant(0.25),
+    'kernel_regularizer': tf_keras.regularizers.L2(0.5),
+    'bias_regularizer': tf_keras.regularizers.L1(0.25),
+    'kernel_constraint': tf_keras.constraints.MaxNorm(2.0),
+    'bias_constraint': tf_keras.constraints.NonNeg(),
+    'activation': 'tanh',
+    'name': 'unusual',
+    'trainable': False,
   }
   if kind is modeling.DenseBatchEnsemble:
     return kind(5, **options)
@@ -54,14 +53,14 @@ def _through_json(layer):
 
 @pytest.mark.parametrize('rank', [1, 2])
 @pytest.mark.parametrize(
-    'kind, shape',
-    [
-        (modeling.Conv2DBatchEnsemble, (4, 6, 5, 3)),
-        (modeling.DenseBatchEnsemble, (4, 3)),
-    ],
+  'kind, shape',
+  [
+    (modeling.Conv2DBatchEnsemble, (4, 6, 5, 3)),
+    (modeling.DenseBatchEnsemble, (4, 3)),
+  ],
 )
 @pytest.mark.parametrize(
-    'copy', [lambda layer: layer.from_config(layer.get_config()), _through_json]
+  'copy', [lambda layer: layer.from_config(layer.get_config()), _through_json]
 )
 def test_configuration_is_read_back(copy, kind, shape, rank):
   layer = _unusual(kind, rank)
@@ -90,7 +89,7 @@ def test_output_shape_is_a_convolutions(strides, padding, rank):
   options = {'strides': strides, 'padding': padding}
   plain = tf_keras.layers.Conv2D(7, (3, 2), **options)
   layer = modeling.Conv2DBatchEnsemble(
-      7, (3, 2), rank=rank, ensemble_size=2, **options
+    7, (3, 2), rank=rank, ensemble_size=2, **options
   )
   for shape in [(4, 9, 8, 3), (None, 9, 8, 3), (None, None, 8, 3)]:
     want = plain.compute_output_shape(shape)
@@ -98,7 +97,7 @@ def test_output_shape_is_a_convolutions(strides, padding, rank):
   value = layer(_inputs(4, 9, 8, 3))
   assert value.shape == plain.compute_output_shape((4, 9, 8, 3))
   assert layer(tf_keras.Input((9, 8, 3))).shape == plain.compute_output_shape(
-      (None, 9, 8, 3)
+    (None, 9, 8, 3)
   )
 
 
@@ -112,15 +111,15 @@ def test_output_shape_counts_dilation():
 
 
 @pytest.mark.parametrize(
-    'kind, shape',
-    [
-        (modeling.Conv2DBatchEnsemble, (5, 6, 5, 3)),
-        (modeling.DenseBatchEnsemble, (5, 3)),
-    ],
+  'kind, shape',
+  [
+    (modeling.Conv2DBatchEnsemble, (5, 6, 5, 3)),
+    (modeling.DenseBatchEnsemble, (5, 3)),
+  ],
 )
 # AutoGraph would report the error as one of its own.
 @pytest.mark.parametrize(
-    'wrap', [lambda f: f, functools.partial(tf.function, autograph=False)]
+  'wrap', [lambda f: f, functools.partial(tf.function, autograph=False)]
 )
 def test_members_must_divide_the_batch(wrap, kind, shape):
   arguments = (7, 3) if len(shape) == 4 else (7,)
@@ -132,11 +131,11 @@ def test_members_must_divide_the_batch(wrap, kind, shape):
 @pytest.mark.parametrize('argument', ['rank', 'ensemble_size'])
 @pytest.mark.parametrize('value', [0, -1, 2.0, '2', None])
 @pytest.mark.parametrize(
-    'make',
-    [
-        functools.partial(modeling.Conv2DBatchEnsemble, 7, 3),
-        functools.partial(modeling.DenseBatchEnsemble, 7),
-    ],
+  'make',
+  [
+    functools.partial(modeling.Conv2DBatchEnsemble, 7, 3),
+    functools.partial(modeling.DenseBatchEnsemble, 7),
+  ],
 )
 def test_refuses_sizes_that_are_no_positive_integers(make, value, argument):
   with pytest.raises(errors.InputError, match=f'^{argument}: got'):

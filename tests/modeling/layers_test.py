@@ -2,12 +2,11 @@
 
 import functools
 
+from uncertainty_distill import _edward2, modeling
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import _edward2
-from uncertainty_distill import modeling
 
 RANKS = pytest.mark.parametrize('rank', [1, 2, 3])
 SIDES = pytest.mark.parametrize('perturb', ['weights', 'activations'])
@@ -66,16 +65,16 @@ def _member_kernels(layer):
 @pytest.mark.parametrize('rank', [1, 2])
 def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
   options = {
-      'strides': strides,
-      'rank': rank,
-      'ensemble_size': 2,
-      'padding': 'same',
-      # Edward2 puts the bias on the wrong axes where the rank is above 1.
-      'use_bias': rank == 1,
+    'strides': strides,
+    'rank': rank,
+    'ensemble_size': 2,
+    'padding': 'same',
+    # Edward2 puts the bias on the wrong axes where the rank is above 1.
+    'use_bias': rank == 1,
   }
   inputs = _inputs(4, 6, 5, 3)
   ours = modeling.Conv2DBatchEnsemble(
-      7, kernel_size, perturb=perturb, **options
+    7, kernel_size, perturb=perturb, **options
   )
   ours(inputs)
   theirs = _edward2.Conv2DBatchEnsemble(7, kernel_size, **options)
@@ -87,9 +86,7 @@ def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
 def test_dense_layer_is_edward2s(rank, perturb):
   options = {'rank': rank, 'ensemble_size': 3, 'activation': 'tanh'}
   inputs = _inputs(6, 4)
-  ours = _layer(
-      modeling.DenseBatchEnsemble, inputs, perturb=perturb, **options
-  )
+  ours = _layer(modeling.DenseBatchEnsemble, inputs, perturb=perturb, **options)
   _assert_same(ours, _edward2.DenseBatchEnsemble(5, **options), inputs)
 
 
@@ -97,25 +94,29 @@ def test_dense_layer_is_edward2s(rank, perturb):
 @RANKS
 @pytest.mark.parametrize('use_bias', [False, True])
 @pytest.mark.parametrize('padding, strides', [('same', 2), ('valid', 1)])
-def test_convolution_is_its_members(
-    rank, use_bias, padding, strides, perturb
-):
+def test_convolution_is_its_members(rank, use_bias, padding, strides, perturb):
   # As many filters as rows: a bias along the wrong axis would fit, too.
   inputs = _inputs(6, 5, 5, 3)
   layer = _layer(
-      modeling.Conv2DBatchEnsemble, inputs, rank=rank, ensemble_size=3,
-      use_bias=use_bias, padding=padding, strides=strides, activation='tanh',
-      perturb=perturb,
+    modeling.Conv2DBatchEnsemble,
+    inputs,
+    rank=rank,
+    ensemble_size=3,
+    use_bias=use_bias,
+    padding=padding,
+    strides=strides,
+    activation='tanh',
+    perturb=perturb,
   )
   members = []
   for e, kernel in enumerate(_member_kernels(layer)):
     convolved = tf.nn.conv2d(
-        inputs[2 * e : 2 * e + 2], kernel, strides, padding.upper()
+      inputs[2 * e : 2 * e + 2], kernel, strides, padding.upper()
     )
     bias = layer.ensemble_bias[e] if use_bias else 0.0
     members.append(tf.tanh(convolved + bias))
   np.testing.assert_allclose(
-      layer(inputs), tf.concat(members, 0), rtol=1e-4, atol=1e-5
+    layer(inputs), tf.concat(members, 0), rtol=1e-4, atol=1e-5
   )
   for e, member in enumerate(members):
     value = layer(inputs[2 * e : 2 * e + 2], member=e)
@@ -128,18 +129,23 @@ def test_convolution_is_its_members(
 def test_dense_layer_is_its_members(rank, use_bias, perturb):
   inputs = _inputs(6, 4)
   layer = _layer(
-      modeling.DenseBatchEnsemble, inputs, rank=rank, ensemble_size=3,
-      use_bias=use_bias, activation='tanh', perturb=perturb,
+    modeling.DenseBatchEnsemble,
+    inputs,
+    rank=rank,
+    ensemble_size=3,
+    use_bias=use_bias,
+    activation='tanh',
+    perturb=perturb,
   )
   members = [
-      np.tanh(
-          inputs[2 * e : 2 * e + 2] @ kernel
-          + (layer.ensemble_bias[e] if use_bias else 0.0)
-      )
-      for e, kernel in enumerate(_member_kernels(layer))
+    np.tanh(
+      inputs[2 * e : 2 * e + 2] @ kernel
+      + (layer.ensemble_bias[e] if use_bias else 0.0)
+    )
+    for e, kernel in enumerate(_member_kernels(layer))
   ]
   np.testing.assert_allclose(
-      layer(inputs), np.concatenate(members), rtol=1e-4, atol=1e-5
+    layer(inputs), np.concatenate(members), rtol=1e-4, atol=1e-5
   )
 
 
@@ -149,8 +155,14 @@ def test_channels_may_come_first(rank, perturb):
   # Compiled, because TensorFlow's own kernels of the CPU have no such layout.
   inputs = _inputs(4, 6, 5, 3)
   kind = functools.partial(
-      modeling.Conv2DBatchEnsemble, 7, 3, rank=rank, ensemble_size=2,
-      padding='same', strides=2, perturb=perturb,
+    modeling.Conv2DBatchEnsemble,
+    7,
+    3,
+    rank=rank,
+    ensemble_size=2,
+    padding='same',
+    strides=2,
+    perturb=perturb,
   )
   last = kind()
   last(inputs)
@@ -161,17 +173,17 @@ def test_channels_may_come_first(rank, perturb):
   value = tf.function(first, jit_compile=True)(turned)
   assert value.shape == first.compute_output_shape(turned.shape)
   np.testing.assert_allclose(
-      tf.transpose(value, [0, 2, 3, 1]), last(inputs), rtol=1e-4, atol=1e-4
+    tf.transpose(value, [0, 2, 3, 1]), last(inputs), rtol=1e-4, atol=1e-4
   )
 
 
 @pytest.mark.parametrize('rank', [1, 2])
 @pytest.mark.parametrize(
-    'kind, shape',
-    [
-        (modeling.Conv2DBatchEnsemble, (None, 6, 5, 3)),
-        (modeling.DenseBatchEnsemble, (None, 3)),
-    ],
+  'kind, shape',
+  [
+    (modeling.Conv2DBatchEnsemble, (None, 6, 5, 3)),
+    (modeling.DenseBatchEnsemble, (None, 3)),
+  ],
 )
 def test_batch_may_be_unknown(kind, shape, rank):
   inputs = _inputs(4, *shape[1:])
@@ -187,18 +199,20 @@ def test_batch_may_be_unknown(kind, shape, rank):
 def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
   inputs = tf.cast(_inputs(8, 6, 5, 3), tf.bfloat16)
   options = {
-      'rank': rank, 'ensemble_size': 2, 'use_bias': False,
-      'dtype': 'mixed_bfloat16',
+    'rank': rank,
+    'ensemble_size': 2,
+    'use_bias': False,
+    'dtype': 'mixed_bfloat16',
   }
   ours = _layer(
-      modeling.Conv2DBatchEnsemble, inputs, perturb=perturb, **options
+    modeling.Conv2DBatchEnsemble, inputs, perturb=perturb, **options
   )
   theirs = _layer(_edward2.Conv2DBatchEnsemble, inputs, **options)
   assert {w.dtype for w in ours.weights} == {tf.float32}
   # The same weights: both drew theirs in the same order from the same seed.
   (value, gradients), (want, wanted) = (
-      _value_and_gradients(layer, inputs, lambda value: value * value[:1])
-      for layer in (ours, theirs)
+    _value_and_gradients(layer, inputs, lambda value: value * value[:1])
+    for layer in (ours, theirs)
   )
   assert value.dtype == tf.bfloat16
   for ours, theirs in zip([value, *gradients], [want, *wanted], strict=True):
@@ -217,18 +231,18 @@ def _convolutions(layer, rows, size=8):
 
 @RANKS
 @pytest.mark.parametrize(
-    'perturb, rows, weights',
-    [
-        ('weights', 4, True),
-        ('activations', 400, False),
-        # 2 kernels of 3 * 3 * 4 * 5 against rows of 8 * 8 * 4 and 6 * 6 * 5.
-        ('auto', 2, True),
-        ('auto', None, False),
-    ],
+  'perturb, rows, weights',
+  [
+    ('weights', 4, True),
+    ('activations', 400, False),
+    # 2 kernels of 3 * 3 * 4 * 5 against rows of 8 * 8 * 4 and 6 * 6 * 5.
+    ('auto', 2, True),
+    ('auto', None, False),
+  ],
 )
 def test_applies_a_kernel_a_member_or_a_rank(rank, perturb, rows, weights):
   layer = modeling.Conv2DBatchEnsemble(
-      5, 3, ensemble_size=2, rank=rank, perturb=perturb
+    5, 3, ensemble_size=2, rank=rank, perturb=perturb
   )
   assert _convolutions(layer, rows) == (2 if weights else rank)
 

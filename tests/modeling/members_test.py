@@ -1,11 +1,11 @@
 """Tests of tiling a batch for the members and splitting it again."""
 
+from uncertainty_distill import modeling
+from uncertainty_distill.modeling import members
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import modeling
-from uncertainty_distill.modeling import members
 
 
 @pytest.mark.parametrize('ensemble_size', [1, 3])

@@ -1,11 +1,11 @@
 """Tests of what stays in float32 where a network computes in bfloat16."""
 
+from uncertainty_distill import modeling
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import modeling
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +17,13 @@ def fixture_mixed_precision():
 
 def _model():
   return modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=5, depth=10, width=1, mean=(0.5,),
-      stddev=(0.25,), ensemble_size=2,
+    image_shape=(16, 16, 3),
+    num_classes=5,
+    depth=10,
+    width=1,
+    mean=(0.5,),
+    stddev=(0.25,),
+    ensemble_size=2,
   )
 
 
@@ -31,7 +36,7 @@ def test_logits_and_weights_are_float32(count):
   exact = _model()
   exact.set_weights(model.get_weights())
   images = np.random.default_rng(0).integers(
-      0, 256, (count, 16, 16, 3), dtype=np.uint8
+    0, 256, (count, 16, 16, 3), dtype=np.uint8
   )
   logits, want = (m(images, training=False) for m in (model, exact))
   assert logits.dtype == tf.float32

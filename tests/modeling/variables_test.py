@@ -1,18 +1,23 @@
 """Tests of which variables are fast weights and which are regularised."""
 
+from uncertainty_distill import modeling
+from uncertainty_distill.modeling import wide_resnet
+
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import modeling
-from uncertainty_distill.modeling import wide_resnet
-
 
 def _model(depth, width, ensemble_size, rank=1):
   return modeling.build_model(
-      image_shape=(8, 8, 3), num_classes=5, depth=depth, width=width,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=ensemble_size,
-      rank=rank,
+    image_shape=(8, 8, 3),
+    num_classes=5,
+    depth=depth,
+    width=width,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=ensemble_size,
+    rank=rank,
   )
 
 
@@ -31,8 +36,8 @@ def _references(variables):
 
 
 @pytest.mark.parametrize(
-    'depth, width, ensemble_size, rank',
-    [(10, 1, 1, 1), (10, 1, 4, 1), (16, 2, 3, 2), (16, 2, 1, 1)],
+  'depth, width, ensemble_size, rank',
+  [(10, 1, 1, 1), (10, 1, 4, 1), (16, 2, 3, 2), (16, 2, 1, 1)],
 )
 def test_selects_by_layer(depth, width, ensemble_size, rank):
   model = _model(depth, width, ensemble_size, rank)
@@ -68,7 +73,7 @@ def test_selects_what_is_meant():
 
 
 @pytest.mark.parametrize(
-    'depth, width, ensemble_size', [(10, 1, 4), (16, 2, 1), (22, 2, 2)]
+  'depth, width, ensemble_size', [(10, 1, 4), (16, 2, 1), (22, 2, 2)]
 )
 def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
   model = _model(depth, width, ensemble_size)
@@ -82,8 +87,12 @@ def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
         found.setdefault(number, set()).add(layer.name.split('_')[0])
   # The names are the definition's own; the selection does not know them.
   assert found == {
-      0: {'stem'}, 1: {'group0'}, 2: {'group1'}, 3: {'group2'},
-      4: {'final', 'logits'}, 5: {'logits'},
+    0: {'stem'},
+    1: {'group0'},
+    2: {'group1'},
+    3: {'group2'},
+    4: {'final', 'logits'},
+    5: {'logits'},
   }
   n = (depth - 4) // 6
   # Two convolutions and two BatchNorms a block, and a shortcut in a group.
@@ -101,29 +110,38 @@ def test_does_not_depend_on_names():
 
   def misnamed(factory):
     return lambda *args, name, **kwargs: factory(
-        *args, name=f'{next(names)}_{next(counts)}', **kwargs
+      *args, name=f'{next(names)}_{next(counts)}', **kwargs
     )
 
   logits = wide_resnet.wide_resnet(
-      images, depth=10, width=1, num_classes=2,
-      conv=misnamed(lambda filters, size, strides, name: (
-          modeling.Conv2DBatchEnsemble(
-              filters, size, strides=strides, padding='same', use_bias=False,
-              ensemble_size=2, name=name,
-          ))),
-      dense=misnamed(tf_keras.layers.Dense),
-      norm=misnamed(tf_keras.layers.BatchNormalization),
+    images,
+    depth=10,
+    width=1,
+    num_classes=2,
+    conv=misnamed(
+      lambda filters, size, strides, name: modeling.Conv2DBatchEnsemble(
+        filters,
+        size,
+        strides=strides,
+        padding='same',
+        use_bias=False,
+        ensemble_size=2,
+        name=name,
+      )
+    ),
+    dense=misnamed(tf_keras.layers.Dense),
+    norm=misnamed(tf_keras.layers.BatchNormalization),
   )
   model = tf_keras.Model(images, logits)
-  convolutions = [l for l in model.layers if hasattr(l, 'alpha')]
+  convolutions = [x for x in model.layers if hasattr(x, 'alpha')]
   assert _references(modeling.fast_weights(model)) == _references(
-      [v for layer in convolutions for v in (layer.alpha, layer.gamma)]
+    [v for layer in convolutions for v in (layer.alpha, layer.gamma)]
   )
   blocks = modeling.regularized_blocks(model)
   *_, norm, dense = (layer for layer in model.layers if layer.weights)
   assert _references(blocks[0]) == _references([convolutions[0].kernel])
   assert _references(blocks[4]) == _references(
-      [norm.gamma, norm.beta, dense.kernel]
+    [norm.gamma, norm.beta, dense.kernel]
   )
   assert _references(blocks[5]) == _references([dense.bias])
 

@@ -1,20 +1,24 @@
 """Tests of the Wide ResNet: its size, and its formula step by step."""
 
+from uncertainty_distill import errors, modeling
+from uncertainty_distill.modeling import wide_resnet
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import errors
-from uncertainty_distill import modeling
-from uncertainty_distill.modeling import wide_resnet
-
 
 def _model(depth=10, width=1, **kwargs):
   return modeling.build_model(
-      **{
-          'image_shape': (8, 8, 3), 'num_classes': 10, 'depth': depth,
-          'width': width, 'mean': (0.5,) * 3, 'stddev': (0.25,) * 3, **kwargs,
-      }
+    **{
+      'image_shape': (8, 8, 3),
+      'num_classes': 10,
+      'depth': depth,
+      'width': width,
+      'mean': (0.5,) * 3,
+      'stddev': (0.25,) * 3,
+      **kwargs,
+    }
   )
 
 
@@ -50,21 +54,22 @@ def _parameters(depth, width, members, rank, classes):
 
 
 @pytest.mark.parametrize(
-    'depth, width, members, rank, classes',
-    [(10, 1, 1, 1, 10), (10, 1, 4, 1, 10), (22, 3, 3, 2, 7)],
+  'depth, width, members, rank, classes',
+  [(10, 1, 1, 1, 10), (10, 1, 4, 1, 10), (22, 3, 3, 2, 7)],
 )
 def test_number_of_parameters(depth, width, members, rank, classes):
   model = _model(
-      depth, width, ensemble_size=members, rank=rank, num_classes=classes
+    depth, width, ensemble_size=members, rank=rank, num_classes=classes
   )
   counts = (
-      _count(model.trainable_variables), _count(model.non_trainable_variables)
+    _count(model.trainable_variables),
+    _count(model.non_trainable_variables),
   )
   assert counts == _parameters(depth, width, members, rank, classes)
 
 
 @pytest.mark.parametrize(
-    'members, exact, published', [(1, 36_479_194, 36.5), (4, 36_557_548, 36.6)]
+  'members, exact, published', [(1, 36_479_194, 36.5), (4, 36_557_548, 36.6)]
 )
 def test_wide_resnet_28_10_has_the_published_size(members, exact, published):
   model = _model(28, 10, image_shape=(32, 32, 3), ensemble_size=members)

@@ -2,11 +2,10 @@
 
 import math
 
+from uncertainty_distill import errors, plots
+
 import numpy as np
 import pytest
-
-from uncertainty_distill import errors
-from uncertainty_distill import plots
 
 
 def _legend(fig):
@@ -15,11 +14,12 @@ def _legend(fig):
 
 def test_ensemble_sizes():
   fig = plots.ensemble_sizes(
-      {
-          'ECE': {'a_b': {3: [0.1, 0.2, 0.6], 8: [0.4, math.nan], 5: []}},
-          'NLL': {'a_b': {3: [1.0]}, 'tied_0_1': {4: [2.0, 2.0]}},
-      },
-      {'ECE': 0.5}, teacher_size=4,
+    {
+      'ECE': {'a_b': {3: [0.1, 0.2, 0.6], 8: [0.4, math.nan], 5: []}},
+      'NLL': {'a_b': {3: [1.0]}, 'tied_0_1': {4: [2.0, 2.0]}},
+    },
+    {'ECE': 0.5},
+    teacher_size=4,
   )
   ece, nll = fig.axes
   (bars,) = ece.containers
@@ -30,7 +30,7 @@ def test_ensemble_sizes():
   deviation = math.sqrt(0.07)
   ends = [segment[:, 1] for segment in spread.get_segments()]
   np.testing.assert_allclose(
-      ends, [[0.3 - deviation, 0.3 + deviation], [0.4, 0.4]]
+    ends, [[0.3 - deviation, 0.3 + deviation], [0.4, 0.4]]
   )
   assert len(caps) == 2
   across, star = [line for line in ece.lines if line.get_color() != '#0072B2']
@@ -45,13 +45,13 @@ def test_ensemble_sizes():
 
 
 @pytest.mark.parametrize(
-    'panels, grid', [(1, (1, 1)), (4, (2, 2)), (6, (2, 3))]
+  'panels, grid', [(1, (1, 1)), (4, (2, 2)), (6, (2, 3))]
 )
 def test_panels_are_spread_evenly(panels, grid):
   names = [str(i) for i in range(panels)]
   for fig in (
-      plots.ensemble_sizes({name: {'a': {4: [1.0]}} for name in names}, {}, 4),
-      plots.learning_curves({name: {'a': [{1.0: 1.0}]} for name in names}),
+    plots.ensemble_sizes({name: {'a': {4: [1.0]}} for name in names}, {}, 4),
+    plots.learning_curves({name: {'a': [{1.0: 1.0}]} for name in names}),
   ):
     spec = fig.axes[0].get_gridspec()
     assert (spec.nrows, spec.ncols) == grid
@@ -60,25 +60,25 @@ def test_panels_are_spread_evenly(panels, grid):
 
 def test_learning_curves_are_means_and_bands_the_range():
   fig = plots.learning_curves(
-      {
-          'Loss': {
-              # The second seed was stopped, the third at other epochs too.
-              'a': [
-                  {1.0: 1.0, 2.0: 10.0, 3.0: 100.0},
-                  {1.0: 2.0, 2.0: 30.0},
-                  {1.0: 6.0, 1.5: 7.0, 2.0: 20.0},
-              ],
-              'b_c': [{0.5: 4.0, 1.0: math.nan, 1.5: 5.0}],
-          },
-          'Accuracy': {'b_c': [{0.5: 0.1}], 'a': []},
+    {
+      'Loss': {
+        # The second seed was stopped, the third at other epochs too.
+        'a': [
+          {1.0: 1.0, 2.0: 10.0, 3.0: 100.0},
+          {1.0: 2.0, 2.0: 30.0},
+          {1.0: 6.0, 1.5: 7.0, 2.0: 20.0},
+        ],
+        'b_c': [{0.5: 4.0, 1.0: math.nan, 1.5: 5.0}],
       },
-      log_scale=['Loss'],
+      'Accuracy': {'b_c': [{0.5: 0.1}], 'a': []},
+    },
+    log_scale=['Loss'],
   )
   loss, accuracy = fig.axes
   line, single = loss.lines
   np.testing.assert_allclose(line.get_xydata(), [[1, 3], [2, 20]])
   np.testing.assert_allclose(
-      single.get_xydata(), [[0.5, 4], [1, np.nan], [1.5, 5]]
+    single.get_xydata(), [[0.5, 4], [1, np.nan], [1.5, 5]]
   )
   (band,) = loss.collections
   corners = {tuple(point) for point in band.get_paths()[0].vertices}
@@ -89,12 +89,15 @@ def test_learning_curves_are_means_and_bands_the_range():
   assert _legend(fig) == ['A', 'B c']
 
 
-@pytest.mark.parametrize('draw', [
+@pytest.mark.parametrize(
+  'draw',
+  [
     lambda: plots.ensemble_sizes({}, {}, 4),
     lambda: plots.ensemble_sizes({'ECE': {'a': {3: []}}}, {'ECE': 0.1}, 4),
     lambda: plots.learning_curves({}),
     lambda: plots.learning_curves({'Loss': {'a': [{}]}}),
-])
+  ],
+)
 def test_refuses_what_cannot_be_drawn(draw):
   with pytest.raises(errors.InputError):
     draw()

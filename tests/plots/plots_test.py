@@ -1,12 +1,11 @@
 """Tests of the pictures: what is drawn and written, and what is refused."""
 
+from uncertainty_distill import errors, plots
+
 import matplotlib
-from matplotlib import image as mpl_image
 import numpy as np
 import pytest
-
-from uncertainty_distill import errors
-from uncertainty_distill import plots
+from matplotlib import image as mpl_image
 
 # Two examples of confidence 0.25, one right; six of 0.75, all right.
 _BINS = ((2.0, 6.0), (0.5, 4.5), (1.0, 6.0))
@@ -15,8 +14,8 @@ _BINS = ((2.0, 6.0), (0.5, 4.5), (1.0, 6.0))
 def _bars(ax):
   """Returns the (left, bottom, height) of the bars that are drawn."""
   return [
-      pytest.approx((bar.get_x(), bar.get_y(), bar.get_height()))
-      for bar in ax.patches
+    pytest.approx((bar.get_x(), bar.get_y(), bar.get_height()))
+    for bar in ax.patches
   ]
 
 
@@ -41,10 +40,12 @@ def test_reliability_panels_are_spread_evenly(count, columns):
 
 
 def test_severity_lines_are_means_and_bars_are_quartiles():
-  fig = plots.severity_curves({
+  fig = plots.severity_curves(
+    {
       'ECE': {'a': {0: [0.1], 5: [0.2, 0.4, 0.6, 0.8, 1.5]}},
       'NLL': {'a': {5: [1.0, 2.0]}, 'b_c': {0: [3.0]}},
-  })
+    }
+  )
   ece, nll = fig.axes
   np.testing.assert_allclose(ece.lines[0].get_ydata(), [0.1, 0.7])
   spans = [segment[:, 1] for segment in ece.collections[0].get_segments()]
@@ -58,14 +59,14 @@ def test_severity_lines_are_means_and_bars_are_quartiles():
 
 def test_boxes_span_quartiles_and_whiskers_the_range():
   fig = plots.severity_boxes(
-      {
-          'ECE': {'a': {0: [0.1], 5: [0.2, 0.4, 0.6, 0.8, 1.5]}},
-          'NLL': {
-              'a': {5: [1.0, 2.0, float('inf')]},
-              'b_c': {0: [3.0], 1: [float('nan')]},
-          },
+    {
+      'ECE': {'a': {0: [0.1], 5: [0.2, 0.4, 0.6, 0.8, 1.5]}},
+      'NLL': {
+        'a': {5: [1.0, 2.0, float('inf')]},
+        'b_c': {0: [3.0], 1: [float('nan')]},
       },
-      log_scale=['NLL'],
+    },
+    log_scale=['NLL'],
   )
   ece, nll = fig.axes
   dot, *lines = [line for line in ece.lines if line.get_color() != '0.85']
@@ -87,16 +88,16 @@ def test_boxes_span_quartiles_and_whiskers_the_range():
 
 def test_heat_maps_share_a_scale_and_say_their_values():
   fig = plots.heat_maps(
-      'Accuracy',
-      {
-          'a': {'fog': {1: 0.9, 5: 0.4}, 'snow': {1: 0.75}},
-          'b_c': {'fog': {1: 1.0, 5: float('nan')}},
-      },
-      higher_is_better=True,
+    'Accuracy',
+    {
+      'a': {'fog': {1: 0.9, 5: 0.4}, 'snow': {1: 0.75}},
+      'b_c': {'fog': {1: 1.0, 5: float('nan')}},
+    },
+    higher_is_better=True,
   )
   first, second, bar = fig.axes
   np.testing.assert_array_equal(
-      first.images[0].get_array().filled(np.nan), [[0.9, 0.4], [0.75, np.nan]]
+    first.images[0].get_array().filled(np.nan), [[0.9, 0.4], [0.75, np.nan]]
   )
   assert [t.get_text() for t in first.texts] == ['0.90', '0.40', '0.75']
   assert [t.get_text() for t in second.texts] == ['1.00']
@@ -110,20 +111,20 @@ def test_heat_maps_share_a_scale_and_say_their_values():
 def test_reconstruction_lines_are_of_ranks_and_groups():
   layers = [f'group{i}' for i in range(3)]
   fig = plots.reconstruction_errors(
-      layers,
-      {
-          '': {1: [0.8, 0.7, 0.6], 4: [0.5, 0.4, 0.3]},
-          'aligned': {1: [0.7, 0.6, 0.5], 4: [0.4, 0.3, 0.2]},
-      },
-      {'': [0.2, 0.0, 0.1], 'aligned': [0.1, 0.0, 0.1]},
+    layers,
+    {
+      '': {1: [0.8, 0.7, 0.6], 4: [0.5, 0.4, 0.3]},
+      'aligned': {1: [0.7, 0.6, 0.5], 4: [0.4, 0.3, 0.2]},
+    },
+    {'': [0.2, 0.0, 0.1], 'aligned': [0.1, 0.0, 0.1]},
   )
   (ax,) = fig.axes
   drawn = {line.get_label(): line for line in ax.lines}
   np.testing.assert_array_equal(
-      drawn['rank 4, aligned'].get_ydata(), [0.4, 0.3, 0.2]
+    drawn['rank 4, aligned'].get_ydata(), [0.4, 0.3, 0.2]
   )
   one, four, aligned = (
-      drawn[name] for name in ('rank 1', 'rank 4', 'rank 1, aligned')
+    drawn[name] for name in ('rank 1', 'rank 4', 'rank 1, aligned')
   )
   assert one.get_color() == aligned.get_color() != four.get_color()
   assert one.get_linestyle() != aligned.get_linestyle()
@@ -132,7 +133,9 @@ def test_reconstruction_lines_are_of_ranks_and_groups():
   bounds = [segment[0, 1] for segment in ax.collections[0].get_segments()]
   assert bounds == [0.2, 0.0, 0.1]
   assert [t.get_text() for t in ax.get_xticklabels()] == [
-      'Group0', 'Group1', 'Group2'
+    'Group0',
+    'Group1',
+    'Group2',
   ]
   assert len(fig.legends[0].get_texts()) == 6
 
@@ -140,8 +143,9 @@ def test_reconstruction_lines_are_of_ranks_and_groups():
 @pytest.mark.parametrize('count', [13, 29])
 def test_names_of_layers_do_not_overlap(count):
   fig = plots.reconstruction_errors(
-      [f'group{i}_block0_shortcut' for i in range(count)],
-      {'': {1: [0.5] * count}}, {'': [0.1] * count},
+    [f'group{i}_block0_shortcut' for i in range(count)],
+    {'': {1: [0.5] * count}},
+    {'': [0.1] * count},
   )
   plots.figure_to_array(fig)
   boxes = [t.get_window_extent() for t in fig.axes[0].get_xticklabels()]
@@ -179,18 +183,25 @@ def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'draw',
-    [
-        lambda: plots.reliability_diagram({}),
-        lambda: plots.reliability_diagram({'a': ([1.0], [1.0], [1.0, 0.0])}),
-        lambda: plots.reliability_diagram({'a': ([0.0], [0.0], [0.0])}),
-        lambda: plots.severity_curves({}),
-        lambda: plots.severity_boxes({}),
-        lambda: plots.heat_maps('ECE', {'a': {}}),
-        lambda: plots.reconstruction_errors(['a'], {'': {}}, {'': [0.0]}),
-    ],
-    ids=['no model', 'unequal lengths', 'no example', 'no line', 'no box',
-         'no cell', 'no rank'],
+  'draw',
+  [
+    lambda: plots.reliability_diagram({}),
+    lambda: plots.reliability_diagram({'a': ([1.0], [1.0], [1.0, 0.0])}),
+    lambda: plots.reliability_diagram({'a': ([0.0], [0.0], [0.0])}),
+    lambda: plots.severity_curves({}),
+    lambda: plots.severity_boxes({}),
+    lambda: plots.heat_maps('ECE', {'a': {}}),
+    lambda: plots.reconstruction_errors(['a'], {'': {}}, {'': [0.0]}),
+  ],
+  ids=[
+    'no model',
+    'unequal lengths',
+    'no example',
+    'no line',
+    'no box',
+    'no cell',
+    'no rank',
+  ],
 )
 def test_refuses_what_cannot_be_drawn(draw):
   with pytest.raises(errors.InputError):
@@ -205,7 +216,7 @@ def _bar_lengths(fig):
   for bar in ax.patches:
     middle = bar.get_y() + bar.get_height() / 2
     found[names[round(middle)]].append(
-        (round(bar.get_width(), 6), bar.get_alpha() == 1)
+      (round(bar.get_width(), 6), bar.get_alpha() == 1)
     )
   return found
 
@@ -217,8 +228,10 @@ def test_votes_show_every_member_and_the_label():
   fig = plots.member_votes(image, probs, 4, names, 1.25, 0.5)
   # By the means 0.15, 0.4, 0.35, 0.1, 0; the label comes last.
   assert _bar_lengths(fig) == {
-      'b': [(0.6, True), (0.2, False)], 'c': [(0.2, False), (0.5, True)],
-      'a': [(0.1, False), (0.2, False)], '$e$': [(0.0, False)] * 2,
+    'b': [(0.6, True), (0.2, False)],
+    'c': [(0.2, False), (0.5, True)],
+    'a': [(0.1, False), (0.2, False)],
+    '$e$': [(0.0, False)] * 2,
   }
   left, right = fig.axes
   assert left.get_title('left') == 'label: $e$'

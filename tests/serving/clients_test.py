@@ -10,8 +10,12 @@ import tensorflow as tf
 import tiny_served
 
 _OUTPUTS = (
-    'probabilities', 'member_probabilities', 'confidence', 'predictive_entropy',
-    'expected_entropy', 'mutual_information',
+  'probabilities',
+  'member_probabilities',
+  'confidence',
+  'predictive_entropy',
+  'expected_entropy',
+  'mutual_information',
 )
 
 
@@ -32,8 +36,13 @@ def _run(folder, *command):
   environment = {k: v for k, v in os.environ.items() if 'KERAS' not in k}
   environment.pop('PYTHONPATH', None)
   done = subprocess.run(
-      list(map(str, command)), cwd=folder, env=environment, text=True,
-      capture_output=True, check=False, timeout=120,
+    list(map(str, command)),
+    cwd=folder,
+    env=environment,
+    text=True,
+    capture_output=True,
+    check=False,
+    timeout=120,
   )
   assert done.returncode == 0, done.stderr[-2000:]
 
@@ -73,10 +82,17 @@ def test_needs_nothing_but_tensorflow(served):
 def test_saved_model_cli(served):
   folder, want = served
   _run(
-      folder, sys.executable, '-I', '-m',
-      'tensorflow.python.tools.saved_model_cli', 'run', '--dir=model',
-      '--tag_set=serve', '--signature_def=serving_default',
-      '--inputs=images=images.npy', '--outdir=answers',
+    folder,
+    sys.executable,
+    '-I',
+    '-m',
+    'tensorflow.python.tools.saved_model_cli',
+    'run',
+    '--dir=model',
+    '--tag_set=serve',
+    '--signature_def=serving_default',
+    '--inputs=images=images.npy',
+    '--outdir=answers',
   )
   for key in _OUTPUTS + ('label',):
     got = np.load(folder / 'answers' / f'{key}.npy')
@@ -176,6 +192,6 @@ def _signature(directory):
   """Returns the SignatureDef of `serving_default`."""
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     meta_graph = tf.compat.v1.saved_model.load(
-        session, ['serve'], str(directory)
+      session, ['serve'], str(directory)
     )
   return meta_graph.signature_def['serving_default']

@@ -1,12 +1,12 @@
 """Tests of what accompanies a served model: temperature, table, card, names."""
 
+from uncertainty_distill import serving
+from uncertainty_distill.serving import abstention
+
 import numpy as np
 import pytest
 from scipy import special
 from sklearn import metrics as sklearn_metrics
-
-from uncertainty_distill import serving
-from uncertainty_distill.serving import abstention
 
 
 def test_temperature_finds_the_scale_of_the_logits():
@@ -20,7 +20,8 @@ def test_temperature_finds_the_scale_of_the_logits():
   assert fitted.temperature == pytest.approx(3, rel=0.03)
   assert fitted.nll_after < fitted.nll_before
   for got, scale, tolerance in (
-      (fitted.nll_before, 3, 1e-6), (fitted.nll_after, 1, 1e-3)
+    (fitted.nll_before, 3, 1e-6),
+    (fitted.nll_after, 1, 1e-3),
   ):
     probs = special.softmax(scale * logits[0], -1)
     want = sklearn_metrics.log_loss(labels, probs)
@@ -40,9 +41,9 @@ def test_abstention_by_hand():
   rows = serving.abstentions(entropy, correct, [1.0, 0.75, 0.6, 0.5])
   # Three quarters are the least that is at least 60%.
   assert rows == [
-      abstention.Abstention(0.4, 1.0, 0.5, 2),
-      abstention.Abstention(0.3, 0.75, pytest.approx(2 / 3), 1),
-      abstention.Abstention(0.2, 0.5, 1.0, 0),
+    abstention.Abstention(0.4, 1.0, 0.5, 2),
+    abstention.Abstention(0.3, 0.75, pytest.approx(2 / 3), 1),
+    abstention.Abstention(0.2, 0.5, 1.0, 0),
   ]
   assert '| 0.300 | 75.0% | 66.7% | 1 |' in abstention.as_table(rows)
 
@@ -55,19 +56,27 @@ def test_thresholds_answer_what_is_said_as_they_are_printed():
 
 def test_card_tells_what_is_known_and_what_is_not():
   facts = serving.Facts(
-      sections={'Model': 'A network.'}, class_names=['cat', 'dog'],
-      figures={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
-      images='On 70 test images.',
-      calibration=serving.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
-      abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
-      abstention_images='the first 70 clean test images',
+    sections={'Model': 'A network.'},
+    class_names=['cat', 'dog'],
+    figures={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
+    images='On 70 test images.',
+    calibration=serving.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
+    abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
+    abstention_images='the first 70 clean test images',
   )
   card = serving.model_card(facts)
   for text in (
-      '## Model\n\nA network.', 'cat, dog', '| Accuracy | 0.9000 | 0.5000 |',
-      '| NLL | 0.2500 |  |', 'On 70 test images.', '1.500',
-      '500 examples: held.npz', '0.4000 nats before and 0.3000 after',
-      '| 0.200 | 50.0% | 100.0% | 0 |', 'the first 70 clean', 'Limits of use',
+    '## Model\n\nA network.',
+    'cat, dog',
+    '| Accuracy | 0.9000 | 0.5000 |',
+    '| NLL | 0.2500 |  |',
+    'On 70 test images.',
+    '1.500',
+    '500 examples: held.npz',
+    '0.4000 nats before and 0.3000 after',
+    '| 0.200 | 50.0% | 100.0% | 0 |',
+    'the first 70 clean',
+    'Limits of use',
   ):
     assert text in card
   assert 'ECE' not in card

@@ -2,17 +2,14 @@
 
 import os
 
+from uncertainty_distill import modeling, serving
+from uncertainty_distill.serving import answers, freezing
+
 import numpy as np
 import pytest
-from scipy import special
-from scipy import stats
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
-from uncertainty_distill.serving import freezing
-from uncertainty_distill.serving import answers
+from scipy import special, stats
 
 _SHAPE = (16, 16, 3)
 
@@ -20,8 +17,13 @@ _SHAPE = (16, 16, 3)
 def _model(ensemble_size=1, seed=0):
   tf_keras.utils.set_random_seed(seed)
   return modeling.build_model(
-      image_shape=_SHAPE, num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=ensemble_size,
+    image_shape=_SHAPE,
+    num_classes=4,
+    depth=10,
+    width=1,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=ensemble_size,
   )
 
 
@@ -31,7 +33,7 @@ def _images(count):
 
 
 @pytest.fixture(
-    name='exported', scope='module', params=['single', 'batch', 'deep']
+  name='exported', scope='module', params=['single', 'batch', 'deep']
 )
 def fixture_exported(request, tmp_path_factory):
   """A model and the signature of its SavedModel."""
@@ -65,11 +67,19 @@ def test_signature(exported):
   assert spec.shape.as_list() == [None, *_SHAPE]
   served = serve.structured_outputs
   assert {key: spec.shape.as_list() for key, spec in served.items()} == {
-      'probabilities': [None, 4],
-      'member_probabilities': [None, members, 4],
-      **dict.fromkeys(
-          ('label', 'class_name', 'confidence', 'predictive_entropy',
-           'expected_entropy', 'mutual_information'), [None]),
+    'probabilities': [None, 4],
+    'member_probabilities': [None, members, 4],
+    **dict.fromkeys(
+      (
+        'label',
+        'class_name',
+        'confidence',
+        'predictive_entropy',
+        'expected_entropy',
+        'mutual_information',
+      ),
+      [None],
+    ),
   }
   types = {key: spec.dtype for key, spec in served.items()}
   assert types.pop('label') == tf.int32
@@ -86,19 +96,21 @@ def test_serves_what_the_model_predicts(exported, count):
   probs = member_probs.mean(0)
   assert served['probabilities'].shape == (count, 4)
   np.testing.assert_allclose(
-      served['member_probabilities'], np.swapaxes(member_probs, 0, 1), atol=1e-5
+    served['member_probabilities'], np.swapaxes(member_probs, 0, 1), atol=1e-5
   )
   np.testing.assert_allclose(served['probabilities'], probs, atol=1e-5)
   entropy = stats.entropy(probs, axis=-1)
   expected = stats.entropy(member_probs, axis=-1).mean(0)
   for key, want in {
-      'predictive_entropy': entropy, 'expected_entropy': expected,
-      'mutual_information': entropy - expected, 'confidence': probs.max(-1),
+    'predictive_entropy': entropy,
+    'expected_entropy': expected,
+    'mutual_information': entropy - expected,
+    'confidence': probs.max(-1),
   }.items():
     np.testing.assert_allclose(served[key], want, atol=1e-4)
   assert served['label'].tolist() == probs.argmax(-1).tolist()
   assert [name.decode() for name in served['class_name']] == [
-      str(label) for label in probs.argmax(-1)
+    str(label) for label in probs.argmax(-1)
   ]
   # The statistics are the moving ones: an example does not see the others.
   first = _serve(serve, images[:1])
@@ -138,21 +150,23 @@ def test_too_large_a_graph_keeps_variables(tmp_path, monkeypatch):
 
 def test_uncertainty_by_hand():
   # Members that are certain of two different classes; of the same; unsure.
-  logits = tf.constant([
+  logits = tf.constant(
+    [
       [[1e4, 0.0], [0.0, 1e4], [0.0, 0.0]],
       [[0.0, 1e4], [0.0, 1e4], [0.0, 0.0]],
-  ])
+    ]
+  )
   served = answers.predictions(logits)
   two = np.log(2)
   np.testing.assert_allclose(served['predictive_entropy'], [two, 0, two])
   np.testing.assert_allclose(served['expected_entropy'], [0, 0, two])
   np.testing.assert_allclose(served['mutual_information'], [two, 0, 0])
   np.testing.assert_allclose(
-      served['probabilities'], [[0.5, 0.5], [0, 1], [0.5, 0.5]]
+    served['probabilities'], [[0.5, 0.5], [0, 1], [0.5, 0.5]]
   )
   np.testing.assert_allclose(
-      served['member_probabilities'],
-      [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]],
+    served['member_probabilities'],
+    [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]],
   )
   named = answers.with_class_names(served, ['cat', 'dog'])
   assert named['class_name'].numpy().tolist() == [b'cat', b'dog', b'cat']
@@ -164,7 +178,7 @@ def test_temperature_is_the_members():
   logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
   served = answers.predictions(logits, temperature=2.0)
   np.testing.assert_allclose(
-      served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
+    served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
   )
   np.testing.assert_allclose(served['probabilities'], [[0.5, 0.5]], rtol=1e-6)
 
@@ -180,8 +194,11 @@ def test_replaces_a_whole_folder(tmp_path):
   for seed, directory in (1, f'{folder}'), (2, f'{folder}/'):
     serving.export_saved_model(_model(seed=seed), _SHAPE, directory)
     assert sorted(os.listdir(folder)) == [
-        'assets', 'assets.extra', 'fingerprint.pb', 'saved_model.pb',
-        'variables',
+      'assets',
+      'assets.extra',
+      'fingerprint.pb',
+      'saved_model.pb',
+      'variables',
     ]
     assert os.listdir(tmp_path / 'served') == ['1']
     served.append(_serve(str(folder), images)['probabilities'])

@@ -2,13 +2,13 @@
 
 import os
 
-import numpy as np
-from PIL import Image
-import pytest
-import tiny_served
-
 from uncertainty_distill import serving
 from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tiny_served
+from PIL import Image
 
 
 @pytest.fixture(name='served', scope='module')
@@ -36,28 +36,29 @@ def test_predicts_what_can_be_read_in_batches(served, images):
   paths = serving.find_images([str(folder)])
   found = list(serving.FilePredictor(directory, '--model').predict(paths))
   assert [answer.image for answer in found] == [
-      str(folder / f'{index:02d}.png') for index in range(70)
+    str(folder / f'{index:02d}.png') for index in range(70)
   ]
   assert [
-      index for index, answer in enumerate(found)
-      if isinstance(answer, serving.Unreadable)
+    index
+    for index, answer in enumerate(found)
+    if isinstance(answer, serving.Unreadable)
   ] == [5]
   logits = model(pixels, training=False)
   want = serving.predictions(logits)
   for index in 0, 3, 69:  # 69 is in the second batch.
     answer = found[index]
     np.testing.assert_allclose(
-        answer.probabilities, want['probabilities'][index], atol=1e-5
+      answer.probabilities, want['probabilities'][index], atol=1e-5
     )
     assert answer.mutual_information == pytest.approx(
-        float(want['mutual_information'][index]), abs=1e-5
+      float(want['mutual_information'][index]), abs=1e-5
     )
     assert answer.class_name == ['cat', 'dog', 'eel', 'fox'][answer.label]
     labels = logits[:, index].numpy().argmax(-1)
     assert answer.votes == {
-        name: count
-        for place, name in enumerate(['cat', 'dog', 'eel', 'fox'])
-        if (count := int((labels == place).sum()))
+      name: count
+      for place, name in enumerate(['cat', 'dog', 'eel', 'fox'])
+      if (count := int((labels == place).sum()))
     }
     assert list(answer.votes.values()) == sorted(answer.votes.values())[::-1]
 
@@ -67,7 +68,7 @@ def test_finds_files_folders_and_patterns(images):
   one, text = str(folder / '07.png'), str(folder / 'notes.txt')
   assert serving.find_images([text, one]) == [text, one]
   assert serving.find_images([f'{folder}/1*.png']) == [
-      str(folder / f'1{digit}.png') for digit in range(10)
+    str(folder / f'1{digit}.png') for digit in range(10)
   ]
   os.mkdir(folder / 'empty')
   for argument in f'{folder}/empty', f'{folder}/*.gif':

@@ -3,14 +3,13 @@
 import io
 import zlib
 
+from uncertainty_distill import modeling, serving
+from uncertainty_distill.serving import images as images_lib
+
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
-from uncertainty_distill.serving import images as images_lib
+from PIL import Image
 
 
 def _encoded(image, form='PNG', **options):
@@ -22,10 +21,14 @@ def _encoded(image, form='PNG', **options):
 def _picture(height, width, mode='RGB'):
   """Smooth stripes, which JPEG keeps."""
   rows, columns = np.mgrid[:height, :width]
-  colour = np.stack([
-      127 + 120 * np.sin(rows / 9), 127 + 120 * np.cos(columns / 11),
+  colour = np.stack(
+    [
+      127 + 120 * np.sin(rows / 9),
+      127 + 120 * np.cos(columns / 11),
       127 + 120 * np.sin((rows + columns) / 13),
-  ], -1)
+    ],
+    -1,
+  )
   return Image.fromarray(colour.astype(np.uint8)).convert(mode)
 
 
@@ -40,8 +43,16 @@ def test_resizes_as_pillow_does(shape):
 
 
 @pytest.mark.parametrize(
-    'mode, form', [('L', 'PNG'), ('P', 'PNG'), ('RGBA', 'PNG'), ('LA', 'PNG'),
-                   ('L', 'JPEG'), ('RGB', 'JPEG'), ('CMYK', 'JPEG')]
+  'mode, form',
+  [
+    ('L', 'PNG'),
+    ('P', 'PNG'),
+    ('RGBA', 'PNG'),
+    ('LA', 'PNG'),
+    ('L', 'JPEG'),
+    ('RGB', 'JPEG'),
+    ('CMYK', 'JPEG'),
+  ],
 )
 def test_any_kind_of_pixel(mode, form):
   picture = _picture(20, 20, mode)
@@ -57,7 +68,7 @@ def test_what_is_transparent_is_laid_on_white():
   pixels[:2] = [200, 100, 0, 255]
   pixels[2:] = [200, 100, 0, 51]  # One fifth.
   got = images_lib.decode_image(
-      _encoded(Image.fromarray(pixels, 'RGBA')), (4, 4)
+    _encoded(Image.fromarray(pixels, 'RGBA')), (4, 4)
   )
   np.testing.assert_array_equal(got[:2], np.full([2, 4, 3], [200, 100, 0]))
   np.testing.assert_array_equal(got[2:], np.full([2, 4, 3], [244, 224, 204]))
@@ -87,8 +98,13 @@ def _huge_png():
 
 def test_signature_takes_files_of_any_size(tmp_path):
   model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=1,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=2,
+    image_shape=(16, 16, 3),
+    num_classes=4,
+    depth=10,
+    width=1,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=2,
   )
   folder = serving.export_saved_model(model, (16, 16, 3), str(tmp_path / 'm'))
   loaded = tf.saved_model.load(folder)
@@ -103,7 +119,7 @@ def test_signature_takes_files_of_any_size(tmp_path):
     for key in set(want) - {'class_name'}:
       np.testing.assert_allclose(got[key], want[key][:count], atol=1e-5)
   other = _encoded(_picture(9, 9), 'BMP')
-  cut_short = [each[:len(each) // 2] for each in pictures]
+  cut_short = [each[: len(each) // 2] for each in pictures]
   broken = [b'no image', b'', other, _huge_png(), *cut_short]
   for each in broken:
     with pytest.raises(tf.errors.InvalidArgumentError):

@@ -1,15 +1,19 @@
 """Tests of the TensorFlow Lite file."""
 
-import numpy as np
+from uncertainty_distill import modeling, serving
 
-from uncertainty_distill import modeling
-from uncertainty_distill import serving
+import numpy as np
 
 
 def test_answers_as_the_model_in_the_size_of_one_network():
   model = modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=4, depth=10, width=2,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=4,
+    image_shape=(16, 16, 3),
+    num_classes=4,
+    depth=10,
+    width=2,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=4,
   )
   content = serving.convert_to_tflite(model, (16, 16, 3), temperature=2.0)
   weights = sum(v.shape.num_elements() * 4 for v in model.weights)
@@ -25,5 +29,6 @@ def test_answers_as_the_model_in_the_size_of_one_network():
     assert set(got) == set(want)
     for key in want:
       np.testing.assert_allclose(got[key], want[key], atol=1e-5)
-  assert {layer.perturb for layer in model.layers
-          if hasattr(layer, 'perturb')} == {'auto'}
+  assert {
+    layer.perturb for layer in model.layers if hasattr(layer, 'perturb')
+  } == {'auto'}

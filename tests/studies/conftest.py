@@ -1,9 +1,9 @@
 """The study that several tests look at."""
 
+from uncertainty_distill import studies
+
 import pytest
 import tiny_study
-
-from uncertainty_distill import studies
 
 
 @pytest.fixture(name='done', scope='session')

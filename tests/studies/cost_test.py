@@ -1,23 +1,29 @@
 """Tests of what a study is said to cost."""
 
-import tiny_study
-
-from uncertainty_distill import modeling
-from uncertainty_distill import studies
+from uncertainty_distill import modeling, studies
 from uncertainty_distill.studies import cost
+
+import tiny_study
 
 
 def test_estimate_counts_what_is_left(done, tmp_path):
   study, outcome, _ = done
   rows = {c.label: c for c in cost.costs(study, outcome.directory)}
   assert {k: (c.runs, c.complete, c.flops_left) for k, c in rows.items()} == {
-      'deep_ensemble': (2, 2, 0), 'single_network': (2, 2, 0),
-      'head_student': (2, 2, 0),
+    'deep_ensemble': (2, 2, 0),
+    'single_network': (2, 2, 0),
+    'head_student': (2, 2, 0),
   }
-  image = modeling.forward_flops(modeling.build_model(
-      image_shape=(16, 16, 3), num_classes=10, depth=10, width=1, mean=(0.5,),
+  image = modeling.forward_flops(
+    modeling.build_model(
+      image_shape=(16, 16, 3),
+      num_classes=10,
+      depth=10,
+      width=1,
+      mean=(0.5,),
       stddev=(0.5,),
-  ))
+    )
+  )
   # Three steps of 64 images: forwards, and backwards at twice the price.
   member = 3 * 64 * 3 * image
   new = {c.label: c for c in cost.costs(study, str(tmp_path / 'none'))}

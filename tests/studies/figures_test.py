@@ -2,15 +2,11 @@
 
 import os
 
+from uncertainty_distill import configs, evaluation, runs, studies, train_lib
+from uncertainty_distill.data import corruptions
+
 import numpy as np
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import studies
-from uncertainty_distill import train_lib
-from uncertainty_distill.data import corruptions
 
 
 def _result(model, seed, value, severity=0):
@@ -22,20 +18,26 @@ def _result(model, seed, value, severity=0):
 
 def test_ensemble_sizes():
   results = [
-      _result('deep_ensemble', None, 0.7),
-      _result('knowledge_student', 0, 0.2),
-      _result('knowledge_student', 1, 0.4),
-      _result('knowledge_student', 0, 0.6, 5),
-      _result('knowledge_student_of_8', 0, 0.5),
+    _result('deep_ensemble', None, 0.7),
+    _result('knowledge_student', 0, 0.2),
+    _result('knowledge_student', 1, 0.4),
+    _result('knowledge_student', 0, 0.6, 5),
+    _result('knowledge_student_of_8', 0, 0.5),
   ]
   sizes = {
-      3: 'knowledge_student_of_3', 4: 'knowledge_student',
-      8: 'knowledge_student_of_8',
+    3: 'knowledge_student_of_3',
+    4: 'knowledge_student',
+    8: 'knowledge_student_of_8',
   }
   fig = studies.draw_ensemble_sizes(results, {'knowledge_student': sizes}, 4)
   titles = [ax.get_title() for ax in fig.axes]
   assert titles == [
-      'Accuracy ↑', 'ECE ↓', 'NLL ↓', 'c-Accuracy ↑', 'c-ECE ↓', 'c-NLL ↓'
+    'Accuracy ↑',
+    'ECE ↓',
+    'NLL ↓',
+    'c-Accuracy ↑',
+    'c-ECE ↓',
+    'c-NLL ↓',
   ]
   nll, c_nll = fig.axes[2], fig.axes[5]
   (bars,) = nll.containers
@@ -50,10 +52,13 @@ def test_ensemble_sizes():
 
 def _run(path, scalars):
   """Writes a run folder whose epochs are of 4 steps."""
-  config = train_lib.resolve(configs.load_config(
-      'digits_wrn10_1', params_override='trainer.train_steps=8,'
+  config = train_lib.resolve(
+    configs.load_config(
+      'digits_wrn10_1',
+      params_override='trainer.train_steps=8,'
       'task.train_data.num_examples=130,task.train_data.global_batch_size=32',
-  ))
+    )
+  )
   run = runs.claim_run(str(path), config)
   for (folder, tag), values in scalars.items():
     directory = os.path.join(run.path, folder)

@@ -2,35 +2,35 @@
 
 import pathlib
 
+from uncertainty_distill import configs, data, studies
+from uncertainty_distill.errors import InputError
+
 import pytest
 import yaml
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import studies
-from uncertainty_distill.errors import InputError
-
 _STUDIES = sorted(
-    (pathlib.Path(__file__).parents[2] / 'configs' / 'studies').glob('*.yaml')
+  (pathlib.Path(__file__).parents[2] / 'configs' / 'studies').glob('*.yaml')
 )
 
 
 def _write(path, **changes):
   """Writes a study; None leaves a field out."""
   values = {
-      'title': 'Small',
-      'experiment': 'digits_wrn10_1',
-      'params_override': {'task': {'l2': 0.5, 'model': {'ensemble_size': 2}}},
-      'seeds': [3, 1],
-      'systems': {
-          'lone': {'task': {'model': {'ensemble_size': 1}}},
-          'head_2': {'task': {'objective': {'kind': 'head'}}},
-      },
-      'export': 'head_2',
+    'title': 'Small',
+    'experiment': 'digits_wrn10_1',
+    'params_override': {'task': {'l2': 0.5, 'model': {'ensemble_size': 2}}},
+    'seeds': [3, 1],
+    'systems': {
+      'lone': {'task': {'model': {'ensemble_size': 1}}},
+      'head_2': {'task': {'objective': {'kind': 'head'}}},
+    },
+    'export': 'head_2',
   } | changes
-  path.write_text(yaml.safe_dump(
+  path.write_text(
+    yaml.safe_dump(
       {k: v for k, v in values.items() if v is not None}, sort_keys=False
-  ))
+    )
+  )
   return str(path)
 
 
@@ -50,17 +50,29 @@ def test_a_study_is_read(tmp_path):
 
 
 def test_what_may_be_left_out(tmp_path):
-  study = studies.read_study(_write(
-      tmp_path / 'study.yaml', title=None, params_override=None, seeds=None,
+  study = studies.read_study(
+    _write(
+      tmp_path / 'study.yaml',
+      title=None,
+      params_override=None,
+      seeds=None,
       export=None,
-  ), data_dir='there', tpu='local')
+    ),
+    data_dir='there',
+    tpu='local',
+  )
   assert (study.title, study.seeds, study.export) == (
-      'digits_wrn10_1', (0,), '')
+    'digits_wrn10_1',
+    (0,),
+    '',
+  )
   assert study.config.task.train_data.data_dir == 'there'
   assert study.config.runtime.tpu == 'local'
 
 
-@pytest.mark.parametrize('changes, message', [
+@pytest.mark.parametrize(
+  'changes, message',
+  [
     ({'titel': 'x'}, 'titel in .*wants one of title, experiment'),
     ({'title': 5}, 'title in .*got 5, wants str'),
     ({'params_override': 'task.l2=1'}, 'params_override in .*wants dict'),
@@ -86,10 +98,14 @@ def test_what_may_be_left_out(tmp_path):
     ({'systems': {'a': None}}, 'systems.a in .*got None, wants a mapping'),
     ({'systems': {'a': {'tusk': {}}}}, "tusk in systems.a.*mean 'task'"),
     ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a'),
-    ({'systems': {'a': {'teacher': {'width': 3}}}},
-     'systems.a in .*wants teacher as for the other systems'),
-    ({'systems': {'a': {'task': {'train_data': {'name': 'cifar10'}}}}},
-     'wants task.train_data.name as for the other systems'),
+    (
+      {'systems': {'a': {'teacher': {'width': 3}}}},
+      'systems.a in .*wants teacher as for the other systems',
+    ),
+    (
+      {'systems': {'a': {'task': {'train_data': {'name': 'cifar10'}}}}},
+      'wants task.train_data.name as for the other systems',
+    ),
     ({'export': 'heads'}, "export in .*'heads', wants one of lone, head_2"),
     ({'teachers': {'t': 3}}, 'teachers.t in .*got 3, wants a mapping'),
     ({'teachers': {'lone': {}}}, "systems in .*got 'lone', wants labels"),
@@ -98,17 +114,33 @@ def test_what_may_be_left_out(tmp_path):
     ({'tables': {'t': {'rows': ['b']}}}, "tables.t.rows in .*got 'b', wants"),
     ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in .*wants a value'),
     ({'tables': {'t': {'lines': []}}}, 'tables.t.lines in .*one of title, r'),
-    ({'tables': {'t': {'rows': ['lone'], 'paper': ['cifar10.table_9']}}},
-     "tables.t.paper in .*got 'cifar10.table_9', wants one of cifar10.table_1"),
+    (
+      {'tables': {'t': {'rows': ['lone'], 'paper': ['cifar10.table_9']}}},
+      "tables.t.paper in .*got 'cifar10.table_9', wants one of cifar10.table_1",
+    ),
     ({'figures': {'f': {'systems': ['lone']}}}, 'figures.f.kind in .*a value'),
-    ({'figures': {'f': {'systems': ['lone'], 'kind': 'pie'}}},
-     "figures.f.kind in .*got 'pie', wants one of ensemble_size"),
-    ({'figures': {'f': {'systems': ['lone'], 'kind': 'reconstruction'}}},
-     "figures.f.systems in .*got 'lone', wants one of deep_ensemble"),
-    ({'figures': {'f': {'systems': ['deep_ensemble'], 'ranks': [0],
-                        'kind': 'reconstruction'}}},
-     'figures.f.ranks in .*>= 1'),
-])
+    (
+      {'figures': {'f': {'systems': ['lone'], 'kind': 'pie'}}},
+      "figures.f.kind in .*got 'pie', wants one of ensemble_size",
+    ),
+    (
+      {'figures': {'f': {'systems': ['lone'], 'kind': 'reconstruction'}}},
+      "figures.f.systems in .*got 'lone', wants one of deep_ensemble",
+    ),
+    (
+      {
+        'figures': {
+          'f': {
+            'systems': ['deep_ensemble'],
+            'ranks': [0],
+            'kind': 'reconstruction',
+          }
+        }
+      },
+      'figures.f.ranks in .*>= 1',
+    ),
+  ],
+)
 def test_mistakes_in_a_study_are_named(changes, message, tmp_path):
   path = _write(tmp_path / 'study.yaml', **changes)
   with pytest.raises(InputError, match=message) as caught:
@@ -117,27 +149,32 @@ def test_mistakes_in_a_study_are_named(changes, message, tmp_path):
 
 
 def _with_two_teachers(path):
-  return studies.read_study(_write(
+  return studies.read_study(
+    _write(
       path,
       teachers={'plain': {'width': 2}, 'wide': {'width': 3}},
       systems={
-          'alone': {'task': {'objective': {'kind': 'cross_entropy'}}},
-          'plain_student': {},
-          'wide_student': {'teacher': 'wide', 'task': {'l2': 0.25}},
+        'alone': {'task': {'objective': {'kind': 'cross_entropy'}}},
+        'plain_student': {},
+        'wide_student': {'teacher': 'wide', 'task': {'l2': 0.25}},
       },
       tables={'table': {'rows': ['plain', 'alone']}},
-      figures={'figure': {'kind': 'ensemble_size',
-                          'systems': ['alone', 'wide_student']}},
+      figures={
+        'figure': {
+          'kind': 'ensemble_size',
+          'systems': ['alone', 'wide_student'],
+        }
+      },
       export='plain_student',
-  ))
+    )
+  )
 
 
 def test_each_system_has_its_teacher(tmp_path):
   study = _with_two_teachers(tmp_path / 'study.yaml')
   assert study.teacher_config('wide').teacher.width == 3
   plain, wide = (
-      study.system_config(label, 0)
-      for label in ('plain_student', 'wide_student')
+    study.system_config(label, 0) for label in ('plain_student', 'wide_student')
   )
   assert (plain.teacher.width, wide.teacher.width) == (2, 3)
   assert (plain.task.l2, wide.task.l2) == (0.5, 0.25)
@@ -146,16 +183,23 @@ def test_each_system_has_its_teacher(tmp_path):
   assert study.given_teacher('wide') == ()
 
 
-@pytest.mark.parametrize('names, teachers, systems, parts', [
+@pytest.mark.parametrize(
+  'names, teachers, systems, parts',
+  [
     (['plain_student'], ['plain'], ['plain_student'], []),
     (['alone'], [], ['alone'], []),
     (['wide'], ['wide'], [], []),
     (['table'], ['plain'], ['alone'], ['table']),
-    (['figure', 'plain'], ['plain', 'wide'], ['alone', 'wide_student'],
-     ['figure']),
-])
+    (
+      ['figure', 'plain'],
+      ['plain', 'wide'],
+      ['alone', 'wide_student'],
+      ['figure'],
+    ),
+  ],
+)
 def test_a_part_of_a_study_has_what_it_needs(
-    names, teachers, systems, parts, tmp_path
+  names, teachers, systems, parts, tmp_path
 ):
   whole = _with_two_teachers(tmp_path / 'study.yaml')
   part = whole.select(names)
@@ -172,11 +216,14 @@ def test_an_unknown_part_is_refused(tmp_path):
     whole.select(['tabel'])
 
 
-@pytest.mark.parametrize('content, message', [
+@pytest.mark.parametrize(
+  'content, message',
+  [
     (None, 'a readable YAML file.*No such file'),
     ('- a', 'a YAML mapping, not list'),
     ('a: [', 'a readable YAML file'),
-])
+  ],
+)
 def test_what_is_no_study_is_refused(content, message, tmp_path):
   path = tmp_path / 'study.yaml'
   if content is not None:

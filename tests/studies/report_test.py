@@ -2,51 +2,55 @@
 
 import pathlib
 
+from uncertainty_distill import evaluation, studies, workflow
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.studies import report
+
 import html_page
 import numpy as np
 import yaml
 
-from uncertainty_distill import evaluation
-from uncertainty_distill import studies
-from uncertainty_distill import workflow
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.studies import report
-
 _STUDY = {
-    'title': 'Small',
-    'experiment': 'digits_wrn10_1',
-    'seeds': [0, 1],
-    'systems': {
-        'head_student': {'task': {'objective': {'kind': 'head'}}},
-        'knowledge_student_of_3': {'task': {'model': {'ensemble_size': 3}}},
-        'never_trained': {},
+  'title': 'Small',
+  'experiment': 'digits_wrn10_1',
+  'seeds': [0, 1],
+  'systems': {
+    'head_student': {'task': {'objective': {'kind': 'head'}}},
+    'knowledge_student_of_3': {'task': {'model': {'ensemble_size': 3}}},
+    'never_trained': {},
+  },
+  'tables': {
+    'table_1': {
+      'title': 'Table 1: small',
+      'paper': ['cifar10.table_1'],
+      'rows': ['head_student', 'deep_ensemble', 'never_trained'],
     },
-    'tables': {
-        'table_1': {
-            'title': 'Table 1: small', 'paper': ['cifar10.table_1'],
-            'rows': ['head_student', 'deep_ensemble', 'never_trained'],
-        },
-        'table_2': {'title': 'Table 2: nothing', 'rows': ['never_trained']},
+    'table_2': {'title': 'Table 2: nothing', 'rows': ['never_trained']},
+  },
+  'figures': {
+    'figure_2': {
+      'title': 'Figure 2: sizes',
+      'kind': 'ensemble_size',
+      'systems': ['head_student', 'knowledge_student_of_3'],
     },
-    'figures': {
-        'figure_2': {
-            'title': 'Figure 2: sizes', 'kind': 'ensemble_size',
-            'systems': ['head_student', 'knowledge_student_of_3'],
-        },
-        'figure_9': {
-            'title': 'Figure 9: nothing', 'kind': 'learning_curves',
-            'systems': ['never_trained'],
-        },
+    'figure_9': {
+      'title': 'Figure 9: nothing',
+      'kind': 'learning_curves',
+      'systems': ['never_trained'],
     },
+  },
 }
 
 
 def _result(model, seed, accuracy):
   figures = dict.fromkeys(('ece', 'nll', 'gibbs_nll', 'brier'), 0.25)
   return evaluation.Result(
-      model, seed, corruptions.CLEAN, 100,
-      {**figures, 'accuracy': accuracy, 'member_accuracy': accuracy},
-      *np.ones([3, 15]),
+    model,
+    seed,
+    corruptions.CLEAN,
+    100,
+    {**figures, 'accuracy': accuracy, 'member_accuracy': accuracy},
+    *np.ones([3, 15]),
   )
 
 
@@ -56,16 +60,19 @@ def _write(path):
   file.write_text(yaml.safe_dump(_STUDY, sort_keys=False))
   study = studies.read_study(str(file))
   results = [_result('deep_ensemble', None, 0.97)] + [
-      _result(label, seed, 0.9 + seed / 10)
-      for label in ('head_student', 'knowledge_student_of_3') for seed in (0, 1)
+    _result(label, seed, 0.9 + seed / 10)
+    for label in ('head_student', 'knowledge_student_of_3')
+    for seed in (0, 1)
   ]
   systems = [
-      workflow.System(r.model, r.seed, (f'{r.model}_{r.seed}',))
-      for r in results
+    workflow.System(r.model, r.seed, (f'{r.model}_{r.seed}',)) for r in results
   ]
   evaluation.write_report(
-      path, 'Small', evaluation.aggregate_models(results), results,
-      {'Machine': '2 cores'},
+    path,
+    'Small',
+    evaluation.aggregate_models(results),
+    results,
+    {'Machine': '2 cores'},
   )
   sections = report.write_study_report(study, str(path), systems)
   return sections, pathlib.Path(path, 'study.md').read_text()
@@ -95,14 +102,16 @@ def test_one_page_holds_the_study_and_the_report(tmp_path):
   _write(tmp_path)
   got = html_page.read(tmp_path / 'report.html')
   assert [heading for heading in got.headings if heading[0] < 3] == [
-      (1, 'Small'), (2, 'Table 1: small'), (2, 'Figure 2: sizes'),
-      (2, 'Every system'),
+    (1, 'Small'),
+    (2, 'Table 1: small'),
+    (2, 'Figure 2: sizes'),
+    (2, 'Every system'),
   ]
   assert (3, 'How it was made') in got.headings
   assert got.links['Every system'] == '#report'
   assert len(got.pictures) == 2 and 'Figure 2: sizes' in got.pictures
   # Of a table in the study, of the paper's, and of all systems.
   assert ['Head student', '0.950 ± 0.071'] in [
-      row[:2] for table in got.tables for row in table
+    row[:2] for table in got.tables for row in table
   ]
   assert sum('0.963 ± 0.001' in row for t in got.tables for row in t) == 1

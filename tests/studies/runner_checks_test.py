@@ -2,31 +2,54 @@
 
 import os
 
-import pytest
-import tiny_study
-
-from uncertainty_distill import studies
-from uncertainty_distill import workflow
+from uncertainty_distill import studies, workflow
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import runner
 
+import pytest
+import tiny_study
 
-@pytest.mark.parametrize('changes, message', [
+
+@pytest.mark.parametrize(
+  'changes, message',
+  [
     ({'systems': {'a': {'task': {'model': {'depth': 11}}}}}, 'got 11, wants 6'),
-    ({'systems': {'a': {'task': {
-        'objective': {'kind': 'head'}, 'model': {'ensemble_size': 3}}}}},
-     r'teacher members \(2\) as student members \(3\)'),
-    ({'systems': {'a': {'task': {
-        'objective': {'kind': 'head', 'weight_tie': 0.1},
-        'model': {'width': 2}}}}},
-     "teacher.width: got 1, wants the student's 2"),
+    (
+      {
+        'systems': {
+          'a': {
+            'task': {
+              'objective': {'kind': 'head'},
+              'model': {'ensemble_size': 3},
+            }
+          }
+        }
+      },
+      r'teacher members \(2\) as student members \(3\)',
+    ),
+    (
+      {
+        'systems': {
+          'a': {
+            'task': {
+              'objective': {'kind': 'head', 'weight_tie': 0.1},
+              'model': {'width': 2},
+            }
+          }
+        }
+      },
+      "teacher.width: got 1, wants the student's 2",
+    ),
     ({'params_override': {'teacher': {'width': 0}}}, 'width: got 0'),
     ({'params_override': {'evaluation': {'corruptions': ['x']}}}, 'corruption'),
-    ({'params_override': {'task': {'objective': {'teacher': ['gone']}}}},
-     "task.objective.teacher: got 'gone', wants a run folder"),
-])
+    (
+      {'params_override': {'task': {'objective': {'teacher': ['gone']}}}},
+      "task.objective.teacher: got 'gone', wants a run folder",
+    ),
+  ],
+)
 def test_mistakes_are_found_before_anything_is_written(
-    changes, message, tmp_path, monkeypatch
+  changes, message, tmp_path, monkeypatch
 ):
   monkeypatch.setattr(runner, 'Trainer', None)
   changes = {'export': ''} | changes
@@ -39,21 +62,24 @@ def test_mistakes_are_found_before_anything_is_written(
 def test_a_given_teacher_is_taken_and_checked(done, tmp_path, monkeypatch):
   _, outcome, _ = done
   members = [
-      os.path.join(outcome.directory, name) for name in tiny_study.RUNS[:2]
+    os.path.join(outcome.directory, name) for name in tiny_study.RUNS[:2]
   ]
   head = {'a': {'task': {'objective': {'kind': 'head'}}}}
   taken = []
   monkeypatch.setattr(
-      workflow, 'distill', lambda config, *_, **__: taken.append(config)
+    workflow, 'distill', lambda config, *_, **__: taken.append(config)
   )
   monkeypatch.setattr(workflow, 'assess', lambda *_, **__: '')
   for teacher in members, members[:1]:
-    override = {'task': {
-        'objective': {'teacher': teacher}, 'model': {'ensemble_size': 2}
-    }}
+    override = {
+      'task': {'objective': {'teacher': teacher}, 'model': {'ensemble_size': 2}}
+    }
     study = tiny_study.read(
-        tmp_path / 'study.yaml', systems=head, seeds=[0], export='',
-        params_override=override,
+      tmp_path / 'study.yaml',
+      systems=head,
+      seeds=[0],
+      export='',
+      params_override=override,
     )
     if len(teacher) == 2:
       studies.run_study(study, str(tmp_path), tiny_study.cpu())

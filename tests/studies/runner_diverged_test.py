@@ -2,12 +2,11 @@
 
 import os
 
+from uncertainty_distill import evaluation, studies
+from uncertainty_distill.errors import DivergedError
+
 import pytest
 import tiny_study
-
-from uncertainty_distill import evaluation
-from uncertainty_distill import studies
-from uncertainty_distill.errors import DivergedError
 
 _SINGLE = tiny_study.STUDY['systems']['single_network']['task']
 # The loss overflows in the first step.
@@ -18,32 +17,36 @@ def _study(path, **changes):
   override = tiny_study.STUDY['params_override']
   teacher = override['teacher'] | _DIVERGES
   return tiny_study.read(
-      path, params_override=override | {'teacher': teacher}, seeds=[4],
-      **changes,
+    path,
+    params_override=override | {'teacher': teacher},
+    seeds=[4],
+    **changes,
   )
 
 
 def test_the_study_goes_on_without_what_diverges(tmp_path, capsys):
   systems = tiny_study.STUDY['systems'] | {
-      'wild_network': {'task': _SINGLE | _DIVERGES}
+    'wild_network': {'task': _SINGLE | _DIVERGES}
   }
   study = _study(tmp_path / 'study.yaml', systems=systems)
   path = str(tmp_path / 'output')
   outcome = studies.run_study(study, path, tiny_study.cpu())
   assert outcome.lacking == (
-      'deep_ensemble', 'head_student, seed 4', 'wild_network, seed 4'
+    'deep_ensemble',
+    'head_student, seed 4',
+    'wild_network, seed 4',
   )
   said = [
-      line for line in capsys.readouterr().err.splitlines()
-      if line.endswith('; the study goes on without it')
+    line
+    for line in capsys.readouterr().err.splitlines()
+    if line.endswith('; the study goes on without it')
   ]
   assert [line.split(': ')[0] for line in said] == [
-      f'{path}/deep_ensemble/member_0', 'head_student, seed 4',
-      f'{path}/wild_network/seed_4',
+    f'{path}/deep_ensemble/member_0',
+    'head_student, seed 4',
+    f'{path}/wild_network/seed_4',
   ]
-  assert (
-      ': l2' in said[0] or ': gradient_norm, training_loss' in said[0]
-  )
+  assert ': l2' in said[0] or ': gradient_norm, training_loss' in said[0]
   # Of what is left there are results, and what was to be exported is not left.
   results, _ = evaluation.read_json(os.path.join(path, 'results.json'))
   assert {(r.model, r.seed) for r in results} == {('single_network', 4)}
@@ -52,8 +55,9 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, capsys):
 
 def test_nothing_is_left(tmp_path):
   study = _study(
-      tmp_path / 'study.yaml', export='',
-      systems={'wild_network': {'task': _SINGLE | _DIVERGES}},
+    tmp_path / 'study.yaml',
+    export='',
+    systems={'wild_network': {'task': _SINGLE | _DIVERGES}},
   )
   with pytest.raises(DivergedError, match='nothing is left to evaluate'):
     studies.run_study(study, str(tmp_path / 'output'), tiny_study.cpu())

@@ -6,17 +6,13 @@ import pathlib
 import statistics
 import time
 
+from uncertainty_distill import data, evaluation, runs, studies, workflow
+from uncertainty_distill.train_lib import runner
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_study
-
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import studies
-from uncertainty_distill import workflow
-from uncertainty_distill.train_lib import runner
 
 
 def test_a_stopped_study_goes_on_where_it_was(done):
@@ -32,15 +28,15 @@ def test_a_stopped_study_goes_on_where_it_was(done):
 def test_one_teacher_serves_every_student(done):
   _, outcome, _ = done
   members = tuple(
-      os.path.join(outcome.directory, name) for name in tiny_study.RUNS[:2]
+    os.path.join(outcome.directory, name) for name in tiny_study.RUNS[:2]
   )
   for name in tiny_study.RUNS[4:]:
     run = runs.open_run(os.path.join(outcome.directory, name), '--run')
     assert run.config.task.objective.teacher == members
     assert not os.path.exists(os.path.join(run.path, 'teacher'))
   kernels = [
-      runs.open_run(path, '--run').load_model().trainable_weights[0].numpy()
-      for path in members
+    runs.open_run(path, '--run').load_model().trainable_weights[0].numpy()
+    for path in members
   ]
   assert abs(kernels[0] - kernels[1]).max() > 0.1
 
@@ -54,40 +50,46 @@ def test_table_is_over_seeds(done):
   _, outcome, _ = done
   results = _results(outcome)
   assert [(r.model, r.seed, r.shift.label) for r in results] == [
-      (model, seed, shift)
-      for model, seeds in (
-          ('deep_ensemble', [None]), ('single_network', [0, 4]),
-          ('head_student', [0, 4]),
-      )
-      for seed in seeds
-      for shift in ('clean', 'contrast/1', 'contrast/5')
+    (model, seed, shift)
+    for model, seeds in (
+      ('deep_ensemble', [None]),
+      ('single_network', [0, 4]),
+      ('head_student', [0, 4]),
+    )
+    for seed in seeds
+    for shift in ('clean', 'contrast/1', 'contrast/5')
   ]
   assert all(result.num_examples == 70 for result in results)
   (table,) = outcome.tables
   head, _, *rows = table.split('\n')
   cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
   assert [row[:2] for row in cells] == [
-      ['Deep ensemble', '2'], ['Single network', '1'], ['Head student', '2']
+    ['Deep ensemble', '2'],
+    ['Single network', '1'],
+    ['Head student', '2'],
   ]
   assert '±' not in rows[0]
   column = [name.strip() for name in head.split('|')[1:-1]].index('NLL ↓')
   for row, model in zip(cells[1:], ('single_network', 'head_student')):
     nll = [
-        r.figures['nll'] for r in results
-        if r.model == model and r.shift.label == 'clean'
+      r.figures['nll']
+      for r in results
+      if r.model == model and r.shift.label == 'clean'
     ]
     assert row[column] == (
-        f'{statistics.mean(nll):.3f} ± {statistics.stdev(nll):.3f}'
+      f'{statistics.mean(nll):.3f} ± {statistics.stdev(nll):.3f}'
     )
   summary = pathlib.Path(outcome.directory, 'summary.json').read_text()
   corrupted = [
-      statistics.mean(
-          r.figures['nll'] for r in results
-          if (r.model, r.seed) == ('head_student', seed) and r.shift.severity
-      ) for seed in (0, 4)
+    statistics.mean(
+      r.figures['nll']
+      for r in results
+      if (r.model, r.seed) == ('head_student', seed) and r.shift.severity
+    )
+    for seed in (0, 4)
   ]
   assert json.loads(summary)['head_student']['c_nll'] == pytest.approx(
-      {'mean': statistics.mean(corrupted), 'std': statistics.stdev(corrupted)}
+    {'mean': statistics.mean(corrupted), 'std': statistics.stdev(corrupted)}
   )
 
 
@@ -99,8 +101,9 @@ def test_results_are_those_of_the_runs(done):
   probs = tf.reduce_mean(tf.nn.softmax(logits), 0)
   nll = -tf.math.log(tf.gather(probs, test.labels, axis=1, batch_dims=1))
   (result,) = [
-      r for r in _results(outcome)
-      if (r.model, r.seed, r.shift.label) == ('head_student', 4, 'clean')
+    r
+    for r in _results(outcome)
+    if (r.model, r.seed, r.shift.label) == ('head_student', 4, 'clean')
   ]
   assert result.figures['nll'] == pytest.approx(np.mean(nll), 1e-4)
 
@@ -113,8 +116,10 @@ def test_saved_model_is_that_of_the_first_seed(done):
   path = os.path.join(outcome.directory, 'head_student', 'seed_0')
   logits = runs.open_run(path, '--run').load_model()(images)
   tf.debugging.assert_near(
-      serve(images=images)['probabilities'],
-      tf.reduce_mean(tf.nn.softmax(logits), 0), 1e-5, 1e-5,
+    serve(images=images)['probabilities'],
+    tf.reduce_mean(tf.nn.softmax(logits), 0),
+    1e-5,
+    1e-5,
   )
 
 

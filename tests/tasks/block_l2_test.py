@@ -1,25 +1,25 @@
 """Tests of an L2 of its own for each block of layers."""
 
+from uncertainty_distill import configs, data, modeling, tasks
+from uncertainty_distill.tasks import terms as terms_lib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import tasks
-from uncertainty_distill.tasks import terms as terms_lib
 
 _BATCH = 4
 
 
 def _loss_and_gradients(text, ensemble_size):
   """Returns the terms and {name of a variable: gradient}, after one seed."""
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'task.objective.kind=cross_entropy,'
       f'task.model.ensemble_size={ensemble_size},{text}'
-  ))
+    ),
+  )
   config = configs.resolve(config, data.dataset_spec('digits')).task
   tf_keras.utils.set_random_seed(0)
   model = tasks.ClassificationTask(config).build_model()
@@ -37,7 +37,7 @@ def test_six_equal_lambdas_are_one(ensemble_size):
   l2 = 3e-4
   one = _loss_and_gradients(f'task.l2={l2}', ensemble_size)
   six = _loss_and_gradients(
-      f'task.l2=7,task.block_l2={[l2] * 6}'.replace(' ', ''), ensemble_size
+    f'task.l2=7,task.block_l2={[l2] * 6}'.replace(' ', ''), ensemble_size
   )
   assert one[1].keys() == six[1].keys()
   for name, value in one[1].items():
@@ -55,25 +55,25 @@ def test_each_lambda_is_of_its_block_alone(ensemble_size):
     strengths = ['0'] * 6
     strengths[block] = '0.5'
     model, terms, gradients = _loss_and_gradients(
-        f'task.block_l2=[{",".join(strengths)}]', ensemble_size
+      f'task.block_l2=[{",".join(strengths)}]', ensemble_size
     )
     own = {v.ref() for v in modeling.regularized_blocks(model)[block]}
     squares = 0.0
     for variable, with_it, before in zip(
-        model.trainable_variables, gradients, plain, strict=True
+      model.trainable_variables, gradients, plain, strict=True
     ):
       if variable.ref() in own:
         value = variable.numpy()
         squares += np.sum(np.square(value, dtype=np.float64))
         # The gradient of 0.5 sum(w^2) is w.
         np.testing.assert_allclose(
-            with_it - before, value, rtol=1e-4, atol=1e-6
+          with_it - before, value, rtol=1e-4, atol=1e-6
         )
         touched.append(variable.name)
       else:
         np.testing.assert_array_equal(with_it, before, variable.name)
     np.testing.assert_allclose(
-        terms['loss'] - without['loss'], 0.5 * squares, rtol=1e-4, atol=1e-6
+      terms['loss'] - without['loss'], 0.5 * squares, rtol=1e-4, atol=1e-6
     )
     np.testing.assert_array_equal(terms['l2'], without['l2'])
   # All but alpha and gamma of the ten perturbed layers, each once.

@@ -1,18 +1,13 @@
 """Tests of the task's loss and step against numbers computed independently."""
 
+from uncertainty_distill import configs, data, metrics, modeling, runs, tasks
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import metrics
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import tasks
-from uncertainty_distill.errors import InputError
 
 _BATCH = 8
 _RATE = 0.05
@@ -20,11 +15,14 @@ _RATE = 0.05
 
 def _resolved(text, member=False):
   # No warm-up and no decay: a constant learning rate of 0.1 * 64 / 128.
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'trainer.train_steps=1,trainer.decay_fractions=[],'
       'teacher.decay_fractions=[],trainer.warmup_epochs=0,'
       f'task.model.ensemble_size=2,{text}'
-  ))
+    ),
+  )
   config = configs.member_config(config) if member else config
   return configs.resolve(config, data.dataset_spec('digits'))
 
@@ -40,7 +38,7 @@ def teacher(tmp_path_factory):
     model = modeling.build_model(**run.config.task.model.as_dict())
     model(_batch()['images'], training=True)
     tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), path, max_to_keep=1
+      tf.train.Checkpoint(model=model), path, max_to_keep=1
     ).save(checkpoint_number=1)
     paths.append(path)
   return paths
@@ -50,8 +48,8 @@ def _batch(seed=0):
   generator = np.random.default_rng(seed)
   images = generator.integers(256, size=(_BATCH, 16, 16, 3))
   return {
-      'images': tf.constant(images, tf.uint8),
-      'labels': tf.constant(generator.integers(10, size=_BATCH), tf.int32),
+    'images': tf.constant(images, tf.uint8),
+    'labels': tf.constant(generator.integers(10, size=_BATCH), tf.int32),
   }
 
 
@@ -64,20 +62,18 @@ class _Training:
     self.task = tasks.ClassificationTask(config.task)
     self.model = self.task.build_model()
     self.optimizer = self.task.create_optimizer(
-        config.trainer.optimizer_config, config.runtime
+      config.trainer.optimizer_config, config.runtime
     )
     self.metrics = self.task.build_metrics(training=True)
     self.fast = {
-        variable.ref()
-        for layer in self.model.layers
-        if hasattr(layer, 'alpha')
-        for variable in (layer.alpha, layer.gamma)
+      variable.ref()
+      for layer in self.model.layers
+      if hasattr(layer, 'alpha')
+      for variable in (layer.alpha, layer.gamma)
     }
 
   def step(self, batch):
-    return self.task.train_step(
-        batch, self.model, self.optimizer, self.metrics
-    )
+    return self.task.train_step(batch, self.model, self.optimizer, self.metrics)
 
   def weights(self):
     return [v.numpy() for v in self.model.trainable_variables]
@@ -94,30 +90,33 @@ def _kl(p, q):
 def test_loss_by_numpy(kind, teacher):
   weight, temperature, smoothing, l2 = 0.7, 2.0, 0.1, 1e-3
   training = _Training(
-      f'task.objective.kind={kind},task.objective.weight={weight},'
-      f'task.objective.temperature={temperature},task.l2={l2},'
-      f'task.objective.label_smoothing={smoothing},'
-      f'task.objective.teacher=[{",".join(teacher)}]'
+    f'task.objective.kind={kind},task.objective.weight={weight},'
+    f'task.objective.temperature={temperature},task.l2={l2},'
+    f'task.objective.label_smoothing={smoothing},'
+    f'task.objective.teacher=[{",".join(teacher)}]'
   )
   batch = _batch()
   logits = training.model(batch['images'], training=True).numpy()
   weights = training.weights()
   squares = sum(
-      np.sum(np.square(w, dtype=np.float64))
-      for w, is_fast in zip(weights, training.is_fast()) if not is_fast
+    np.sum(np.square(w, dtype=np.float64))
+    for w, is_fast in zip(weights, training.is_fast())
+    if not is_fast
   )
   target = np.eye(10)[batch['labels']] * (1 - smoothing) + smoothing / 10
-  cross_entropy = -np.mean(np.sum(
+  cross_entropy = -np.mean(
+    np.sum(
       target * scipy.special.log_softmax(logits.astype(np.float64), -1), -1
-  ))
+    )
+  )
   terms = training.step(batch)
 
   loss = cross_entropy + l2 * squares
   names = {'cross_entropy', 'l2', 'loss', 'gradient_norm'}
   if kind != 'cross_entropy':
     taught = [
-        runs.open_run(path, '--run').load_model()(batch['images'])[0].numpy()
-        for path in teacher
+      runs.open_run(path, '--run').load_model()(batch['images'])[0].numpy()
+      for path in teacher
     ]
     p = scipy.special.softmax(np.stack(taught) / temperature, -1)
     q = scipy.special.softmax(logits / temperature, -1)
@@ -146,8 +145,8 @@ def test_loss_by_numpy(kind, teacher):
 def test_two_steps_of_nesterov_by_hand(multiplier):
   l2 = 1e-2
   training = _Training(
-      f'task.objective.kind=cross_entropy,task.l2={l2},'
-      f'task.fast_weight_learning_rate_multiplier={multiplier}'
+    f'task.objective.kind=cross_entropy,task.l2={l2},'
+    f'task.fast_weight_learning_rate_multiplier={multiplier}'
   )
   weights = training.weights()
   velocities = [np.zeros_like(w) for w in weights]
@@ -156,9 +155,11 @@ def test_two_steps_of_nesterov_by_hand(multiplier):
     batch = _batch(seed)
     with tf.GradientTape() as tape:
       log_probs = tf.nn.log_softmax(model(batch['images'], training=True))
-      loss = -tf.reduce_mean(tf.gather(
+      loss = -tf.reduce_mean(
+        tf.gather(
           log_probs, tf.stack([batch['labels']] * 2), batch_dims=2, axis=2
-      ))
+        )
+      )
     gradients = tape.gradient(loss, model.trainable_variables)
     squares = 0.0
     for i, is_fast in enumerate(training.is_fast()):
@@ -171,11 +172,11 @@ def test_two_steps_of_nesterov_by_hand(multiplier):
     terms = training.step(batch)
     # That of the loss, whatever the step then makes of it.
     np.testing.assert_allclose(
-        terms['gradient_norm'], np.sqrt(squares), rtol=1e-4
+      terms['gradient_norm'], np.sqrt(squares), rtol=1e-4
     )
     for variable, ours in zip(model.trainable_variables, weights):
       np.testing.assert_allclose(
-          variable, ours, rtol=1e-4, atol=1e-5, err_msg=variable.name
+        variable, ours, rtol=1e-4, atol=1e-5, err_msg=variable.name
       )
 
 
@@ -194,22 +195,21 @@ def test_multiplier_slows_fast_weights_and_nothing_else():
   for whole, slow, is_fast in zip(*moves, fast):
     assert np.abs(whole).max() > 1e-6
     np.testing.assert_allclose(
-        slow, whole * (0.25 if is_fast else 1.0), rtol=1e-2, atol=1e-6
+      slow, whole * (0.25 if is_fast else 1.0), rtol=1e-2, atol=1e-6
     )
 
 
 def test_teacher_is_left_alone(teacher):
   training = _Training(
-      'task.objective.kind=knowledge,'
-      f'task.objective.teacher=[{",".join(teacher)}]'
+    'task.objective.kind=knowledge,'
+    f'task.objective.teacher=[{",".join(teacher)}]'
   )
-  # pylint: disable-next=protected-access
   taught = training.task._teacher
   assert not taught.trainable_variables
   before = [v.numpy() for v in taught.variables]
   # Kernel, scale, offset, moving mean and variance, and so on of two networks.
   assert len(before) == 2 * len(
-      runs.open_run(teacher[0], '--run').load_model().variables
+    runs.open_run(teacher[0], '--run').load_model().variables
   )
   moving = [v.numpy() for v in training.model.non_trainable_variables]
   assert moving
@@ -233,8 +233,8 @@ def test_head_distillation_wants_as_many_members(teacher):
 
 def test_step_compiles_with_static_shapes(teacher):
   text = (
-      'task.objective.kind=head,task.objective.temperature=2,'
-      f'task.objective.teacher=[{",".join(teacher)}]'
+    'task.objective.kind=head,task.objective.temperature=2,'
+    f'task.objective.teacher=[{",".join(teacher)}]'
   )
   batch = _batch()
   losses, weights = [], []

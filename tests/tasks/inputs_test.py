@@ -1,20 +1,20 @@
 """Tests of the task's inputs and of its validation step."""
 
+from uncertainty_distill import configs, data, metrics, tasks
+
 import numpy as np
 import tensorflow as tf
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import metrics
-from uncertainty_distill import tasks
-
 
 def _task(text=''):
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'task.objective.kind=cross_entropy,task.model.ensemble_size=2,' + text
-  ))
+    ),
+  )
   return tasks.ClassificationTask(
-      configs.resolve(config, data.dataset_spec('digits')).task
+    configs.resolve(config, data.dataset_spec('digits')).task
   )
 
 
@@ -26,23 +26,23 @@ def test_validation_masks_padding():
   images, labels = tf.constant(dataset.images), tf.constant(dataset.labels)
   for mask in [True] * 5 + [False] * 3, [True] * 8:
     task.validation_step(
-        {'images': images, 'labels': labels, 'mask': tf.constant(mask)},
-        model, [metric],
+      {'images': images, 'labels': labels, 'mask': tf.constant(mask)},
+      model,
+      [metric],
     )
   logits = model(images, training=False)
   expected = [
-      metrics.sufficient_statistics(logits[:, :n], labels[:n]) for n in (5, 8)
+    metrics.sufficient_statistics(logits[:, :n], labels[:n]) for n in (5, 8)
   ]
   for name, value in metric.statistics().items():
     np.testing.assert_allclose(
-        value, expected[0][name] + expected[1][name], rtol=1e-5, atol=1e-6
+      value, expected[0][name] + expected[1][name], rtol=1e-5, atol=1e-6
     )
 
 
 def test_training_batches_are_those_of_the_configuration():
   task = _task(
-      'task.train_data.num_examples=70,task.train_data.crop_padding=0,'
-      'task.seed=3'
+    'task.train_data.num_examples=70,task.train_data.crop_padding=0,task.seed=3'
   )
   train_data = task.task_config.train_data
   # One batch an epoch: step 2 is the third one.
@@ -60,22 +60,22 @@ def test_training_batches_are_those_of_the_configuration():
 
 def test_validation_batches_are_those_of_the_configuration():
   task = _task(
-      'task.validation_data.num_examples=50,'
-      'task.validation_data.global_batch_size=30'
+    'task.validation_data.num_examples=50,'
+    'task.validation_data.global_batch_size=30'
   )
   batches = list(task.build_inputs(task.task_config.validation_data))
   assert [int(np.sum(batch['mask'])) for batch in batches] == [30, 20]
   np.testing.assert_array_equal(
-      np.concatenate([batch['images'] for batch in batches])[:50],
-      data.load_dataset('digits', 'test').images[:50],
+    np.concatenate([batch['images'] for batch in batches])[:50],
+    data.load_dataset('digits', 'test').images[:50],
   )
 
 
 def test_what_is_held_out_is_not_trained_on():
   task = _task(
-      'task.train_data.num_examples=70,task.train_data.crop_padding=0,'
-      'task.train_data.global_batch_size=7,'
-      'task.train_data.held_out_fraction=0.2'
+    'task.train_data.num_examples=70,task.train_data.crop_padding=0,'
+    'task.train_data.global_batch_size=7,'
+    'task.train_data.held_out_fraction=0.2'
   )
   train_data = task.task_config.train_data
   training, held_out = tasks.load_training(train_data)
@@ -83,12 +83,12 @@ def test_what_is_held_out_is_not_trained_on():
   whole = data.load_dataset('digits', 'train').images[:70]
   parts = np.concatenate([training.images, held_out.images])
   assert sorted(i.tobytes() for i in parts) == sorted(
-      i.tobytes() for i in whole
+    i.tobytes() for i in whole
   )
   # Eight batches are an epoch: each example is seen once, none held out.
   seen = [
-      image.tobytes()
-      for batch in task.build_inputs(train_data).take(8)
-      for image in batch['images'].numpy()
+    image.tobytes()
+    for batch in task.build_inputs(train_data).take(8)
+    for image in batch['images'].numpy()
   ]
   assert sorted(seen) == sorted(image.tobytes() for image in training.images)

@@ -4,13 +4,13 @@ import json
 import os
 import threading
 
+from uncertainty_distill import teachers
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
-
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
 
 _INGREDIENTS = {'teacher': ['a'], 'augmentation': {'seed': 0}}
 
@@ -69,15 +69,18 @@ def test_views_are_read_back(tmp_path):
   np.testing.assert_array_equal(mapped, _values(3))
   # Nothing half-written stays behind.
   assert sorted(os.listdir(cache.path)) == [
-      '.lock', 'manifest.json', 'view_0000.npy', 'view_0003.npy',
-      'view_12345.npy',
+    '.lock',
+    'manifest.json',
+    'view_0000.npy',
+    'view_0003.npy',
+    'view_12345.npy',
   ]
 
 
 def test_other_ingredients_have_a_folder_of_their_own(tmp_path):
   cache = _made(tmp_path, [0])
   other = teachers.LogitsCache(
-      str(tmp_path), {**_INGREDIENTS, 'augmentation': {'seed': 1}}
+    str(tmp_path), {**_INGREDIENTS, 'augmentation': {'seed': 1}}
   )
   assert other.path != cache.path and other.missing([0]) == [0]
 
@@ -127,10 +130,18 @@ def _of_objects(path):
   np.save(path, np.array([{}]), allow_pickle=True)
 
 
-@pytest.mark.parametrize('damage', [
-    _truncate, _lengthen, _flip_a_bit, _empty, _of_fewer_examples, _of_float32,
+@pytest.mark.parametrize(
+  'damage',
+  [
+    _truncate,
+    _lengthen,
+    _flip_a_bit,
+    _empty,
+    _of_fewer_examples,
+    _of_float32,
     _of_objects,
-])
+  ],
+)
 def test_a_damaged_view_is_named_and_made_again(damage, tmp_path, capsys):
   cache = _made(tmp_path, [0, 1])
   damage(_file(cache, 1))
@@ -145,9 +156,15 @@ def test_a_damaged_view_is_named_and_made_again(damage, tmp_path, capsys):
   assert not _opened(tmp_path).missing([0, 1])
 
 
-@pytest.mark.parametrize('changes', [
-    {'fingerprint': '0' * 64}, {'format': 0}, {'shape': [5]}, {'shape': None},
-])
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'fingerprint': '0' * 64},
+    {'format': 0},
+    {'shape': [5]},
+    {'shape': None},
+  ],
+)
 def test_another_manifest_is_refused(changes, tmp_path):
   cache = _made(tmp_path, [0])
   path = os.path.join(cache.path, 'manifest.json')
@@ -179,7 +196,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_makers_wait_for_each_other(tmp_path, capfd):
   first, second = (
-      teachers.LogitsCache(str(tmp_path), _INGREDIENTS) for _ in range(2)
+    teachers.LogitsCache(str(tmp_path), _INGREDIENTS) for _ in range(2)
   )
   waited = threading.Event()
   found = []

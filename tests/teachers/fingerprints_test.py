@@ -4,24 +4,19 @@ import json
 import os
 import shutil
 
+from uncertainty_distill import configs, data, modeling, runs, serving, teachers
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
-
 
 def _run(path, step=3, change=lambda model: None, **model):
   """Makes a run folder of fixed weights; returns its path and its model."""
   config = configs.load_config(
-      'digits_wrn10_1', params_override='trainer.train_steps=3'
+    'digits_wrn10_1', params_override='trainer.train_steps=3'
   )
   config = configs.resolve(config, data.dataset_spec('digits'))
   config.task.model.override({'ensemble_size': 1, **model})
@@ -30,7 +25,7 @@ def _run(path, step=3, change=lambda model: None, **model):
   network = modeling.build_model(**config.task.model.as_dict())
   change(network)
   checkpoint = tf.train.Checkpoint(
-      model=network, optimizer=tf_keras.optimizers.SGD(np.random.rand())
+    model=network, optimizer=tf_keras.optimizers.SGD(np.random.rand())
   )
   tf.train.CheckpointManager(checkpoint, str(path), 1).save(step)
   return str(path), network
@@ -74,15 +69,23 @@ def test_network_order_and_number_count(run, tmp_path):
   path, _ = run
   # The same weights, standardising in another way.
   other, _ = _run(tmp_path / 'other', mean=(0.4,) * 3)
-  assert len({
-      _described(path), _described(other), _described(path, other),
-      _described(other, path), _described(path, path),
-  }) == 5
+  assert (
+    len(
+      {
+        _described(path),
+        _described(other),
+        _described(path, other),
+        _described(other, path),
+        _described(path, path),
+      }
+    )
+    == 5
+  )
 
 
 def test_a_saved_model_is_its_files(run, tmp_path):
   served = serving.export_saved_model(
-      run[1], (16, 16, 3), str(tmp_path / 'served')
+    run[1], (16, 16, 3), str(tmp_path / 'served')
   )
   copied = shutil.copytree(served, tmp_path / 'copied')
   before = _described(served)
@@ -100,15 +103,18 @@ def test_every_pixel_and_label_counts():
   one_pixel, one_label = images.copy(), labels.copy()
   one_pixel[3, 1, 1, 2] = one_label[3] = 1
   digests = {
-      teachers.arrays_digest(*arrays)
-      for arrays in (
-          (images, labels), (one_pixel, labels), (images, one_label),
-          (images[:3], labels[:3]), (images.reshape(2, 4, 2, 3), labels),
-      )
+    teachers.arrays_digest(*arrays)
+    for arrays in (
+      (images, labels),
+      (one_pixel, labels),
+      (images, one_label),
+      (images[:3], labels[:3]),
+      (images.reshape(2, 4, 2, 3), labels),
+    )
   }
   assert len(digests) == 5
   assert teachers.arrays_digest(images[::2], labels) == teachers.arrays_digest(
-      images[::2].copy(), labels
+    images[::2].copy(), labels
   )
 
 

@@ -3,18 +3,20 @@
 import os
 import shutil
 
+from uncertainty_distill import (
+  configs,
+  data,
+  errors,
+  modeling,
+  runs,
+  serving,
+  teachers,
+)
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import errors
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
 
 _STEPS = 5
 
@@ -33,7 +35,7 @@ def _save(path, model, step):
   optimizer.build(model.trainable_variables)
   global_step = tf.Variable(step, dtype=tf.int64)
   checkpoint = tf.train.Checkpoint(
-      global_step=global_step, model=model, optimizer=optimizer
+    global_step=global_step, model=model, optimizer=optimizer
   )
   manager = tf.train.CheckpointManager(checkpoint, path, max_to_keep=2)
   manager.save(step)
@@ -45,10 +47,12 @@ def _run(path, step=_STEPS, seed=0, **model):
   runs.claim_run(str(path), config)
   model = modeling.build_model(**config.task.model.as_dict())
   generator = np.random.default_rng(seed)
-  model.set_weights([
+  model.set_weights(
+    [
       w * generator.uniform(0.5, 1.5, w.shape) + 0.01
       for w in model.get_weights()
-  ])
+    ]
+  )
   # Of moderate logits, whose probabilities are not 0 in float32.
   kernel = model.get_layer('logits').kernel
   kernel.assign(0.03 * kernel)
@@ -68,7 +72,8 @@ def fixture_trained(tmp_path_factory):
   folder = tmp_path_factory.mktemp('runs')
   paths = [str(folder / name) for name in ('single', 'batch_ensemble')]
   models = [
-      _run(paths[0], ensemble_size=1), _run(paths[1], seed=1, ensemble_size=2)
+    _run(paths[0], ensemble_size=1),
+    _run(paths[1], seed=1, ensemble_size=2),
   ]
   return paths, models
 
@@ -91,7 +96,7 @@ def test_runs_are_stacked_in_order(trained):
   paths, models = trained
   order = [1, 0, 1]
   loaded = teachers.load_ensemble(
-      [paths[i] for i in order], '--teacher', [16, 16, 3], 10
+    [paths[i] for i in order], '--teacher', [16, 16, 3], 10
   )
   want = np.concatenate([_logits(models[i]) for i in order])
   assert loaded.ensemble_size == len(want) == 5
@@ -109,7 +114,7 @@ def test_the_newest_checkpoint_counts(tmp_path):
 def test_a_saved_model_is_a_member_too(trained, tmp_path):
   paths, models = trained
   served = serving.export_saved_model(
-      models[1], (16, 16, 3), str(tmp_path / 'served')
+    models[1], (16, 16, 3), str(tmp_path / 'served')
   )
   loaded = teachers.load_ensemble([served, paths[0]], '--teacher')
   assert loaded.ensemble_size == 3 and loaded.num_classes == 10
@@ -124,13 +129,13 @@ def test_a_saved_model_is_a_member_too(trained, tmp_path):
 
 def test_teacher_that_is_served_alone(trained, tmp_path):
   served = serving.export_saved_model(
-      trained[1][0], (16, 16, 3), str(tmp_path / 'served')
+    trained[1][0], (16, 16, 3), str(tmp_path / 'served')
   )
   model = teachers.saved_models.ServedModel(served)
   logits = model(_images())
   assert logits.shape == (1, 4, 10)
   np.testing.assert_allclose(
-      logits, tf.nn.log_softmax(_logits(trained[1][0])), rtol=1e-4, atol=1e-4
+    logits, tf.nn.log_softmax(_logits(trained[1][0])), rtol=1e-4, atol=1e-4
   )
 
 
@@ -185,10 +190,10 @@ def _half_a_saved_model(path):
 def _other_saved_model(path):
   module = tf.Module()
   module.double = tf.function(
-      lambda x: {'doubled': 2 * x}, [tf.TensorSpec([None], name='x')]
+    lambda x: {'doubled': 2 * x}, [tf.TensorSpec([None], name='x')]
   )
   tf.saved_model.save(
-      module, path, signatures={'serving_default': module.double}
+    module, path, signatures={'serving_default': module.double}
   )
 
 
@@ -197,20 +202,20 @@ def _saved_model_without_signatures(path):
 
 
 @pytest.mark.parametrize(
-    'make, message',
-    [
-        (_missing, '--teacher: got .*params.yaml; this is a missing folder'),
-        (_empty, '--teacher: got .*params.yaml; this is an empty folder'),
-        (_not_a_run, '--teacher: got .*params.yaml; this is not a run folder'),
-        (_half_trained, '--teacher: got .*trained to its end.*step 1 of 5'),
-        (_not_begun, '--teacher: got .*trained to its end.*step 0 of 5'),
-        (_of_another_model, 'run folder: .*params.yaml describes'),
-        (_undescribed, 'task.model.wideness in .*known name'),
-        (_damaged_saved_model, 'SavedModel: got .*one that can be loaded'),
-        (_half_a_saved_model, 'SavedModel: got .*one that can be loaded'),
-        (_other_saved_model, 'SavedModel: .*takes images.*takes float32'),
-        (_saved_model_without_signatures, 'signature serving_default; .*none'),
-    ],
+  'make, message',
+  [
+    (_missing, '--teacher: got .*params.yaml; this is a missing folder'),
+    (_empty, '--teacher: got .*params.yaml; this is an empty folder'),
+    (_not_a_run, '--teacher: got .*params.yaml; this is not a run folder'),
+    (_half_trained, '--teacher: got .*trained to its end.*step 1 of 5'),
+    (_not_begun, '--teacher: got .*trained to its end.*step 0 of 5'),
+    (_of_another_model, 'run folder: .*params.yaml describes'),
+    (_undescribed, 'task.model.wideness in .*known name'),
+    (_damaged_saved_model, 'SavedModel: got .*one that can be loaded'),
+    (_half_a_saved_model, 'SavedModel: got .*one that can be loaded'),
+    (_other_saved_model, 'SavedModel: .*takes images.*takes float32'),
+    (_saved_model_without_signatures, 'signature serving_default; .*none'),
+  ],
 )
 def test_refuses_what_is_no_trained_model(tmp_path, make, message):
   path = str(tmp_path / 'there')
@@ -226,14 +231,14 @@ def test_refuses_no_folders():
 
 
 @pytest.mark.parametrize(
-    'other, message',
-    [
-        ({'num_classes': 7}, 'a model of 10 classes; this one has 7'),
-        (
-            {'image_shape': (8, 8, 3)},
-            r'a model of images \[16, 16, 3\]; this one takes \[8, 8, 3\]',
-        ),
-    ],
+  'other, message',
+  [
+    ({'num_classes': 7}, 'a model of 10 classes; this one has 7'),
+    (
+      {'image_shape': (8, 8, 3)},
+      r'a model of images \[16, 16, 3\]; this one takes \[8, 8, 3\]',
+    ),
+  ],
 )
 def test_refuses_models_that_do_not_fit(tmp_path, trained, other, message):
   path, served = str(tmp_path / 'other'), str(tmp_path / 'served')

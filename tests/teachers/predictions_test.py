@@ -1,12 +1,11 @@
 """Tests of stored predictions: what is read, and what is refused."""
 
+from uncertainty_distill import errors, teachers
+
 import numpy as np
 import pytest
-from scipy import special
 import tensorflow as tf
-
-from uncertainty_distill import errors
-from uncertainty_distill import teachers
+from scipy import special
 
 _LABELS = np.random.default_rng(0).integers(0, 3, 40).astype(np.int32)
 
@@ -23,7 +22,7 @@ def _probs(**kwargs):
 
 def _load(*paths, split='train'):
   return teachers.load_predictions(
-      [str(path) for path in paths], '--teacher', split, _LABELS, 3
+    [str(path) for path in paths], '--teacher', split, _LABELS, 3
   )
 
 
@@ -37,14 +36,16 @@ def test_probabilities_and_logits_are_the_same_teacher(dtype, tmp_path, capsys):
   labels = _LABELS.astype(np.int64)
   for name, values in ('logits', _logits()), ('probs', _probs()):
     path = _save(
-        tmp_path / f'{name}.npz', train_labels=labels,
-        **{f'train_{name}': values.astype(dtype)},
+      tmp_path / f'{name}.npz',
+      train_labels=labels,
+      **{f'train_{name}': values.astype(dtype)},
     )
     logits = _load(path)
     assert logits.shape == (2, 40, 3) and logits.dtype == np.float32
     np.testing.assert_allclose(
-        special.softmax(logits, -1), _probs(), atol=1e-6 if dtype != np.float16
-        else 2e-3,
+      special.softmax(logits, -1),
+      _probs(),
+      atol=1e-6 if dtype != np.float16 else 2e-3,
     )
   assert not capsys.readouterr().err
   assert _load(path, split='test') is None
@@ -52,17 +53,18 @@ def test_probabilities_and_logits_are_the_same_teacher(dtype, tmp_path, capsys):
 
 def test_members_of_several_files_are_stacked(tmp_path):
   one = _save(
-      tmp_path / 'a.npz', train_probs=_probs(members=1)[0],
-      train_labels=_LABELS,
+    tmp_path / 'a.npz',
+    train_probs=_probs(members=1)[0],
+    train_labels=_LABELS,
   )
   two = _save(
-      tmp_path / 'b.npz', train_logits=_logits(seed=2), train_labels=_LABELS
+    tmp_path / 'b.npz', train_logits=_logits(seed=2), train_labels=_LABELS
   )
   want = np.concatenate([_probs(members=1), _probs(seed=2)])
   got = special.softmax(_load(one, two), -1)
   np.testing.assert_allclose(got, want, atol=1e-6)
   np.testing.assert_allclose(
-      special.softmax(_load(two, one), -1), want[[1, 2, 0]], atol=1e-6
+    special.softmax(_load(two, one), -1), want[[1, 2, 0]], atol=1e-6
   )
 
 
@@ -82,8 +84,9 @@ def test_every_view_is_the_same():
     got = read(tf.constant(view, tf.int64))
     assert got.shape == (40, 2, 3) and got.dtype == tf.float16
     np.testing.assert_allclose(
-        np.exp(got.numpy().astype(float)), _probs().transpose(1, 0, 2),
-        atol=2e-4,
+      np.exp(got.numpy().astype(float)),
+      _probs().transpose(1, 0, 2),
+      atol=2e-4,
     )
 
 
@@ -111,7 +114,9 @@ def _negative():
 _TURNED = np.roll(_LABELS, 1)
 
 
-@pytest.mark.parametrize('arrays, message', [
+@pytest.mark.parametrize(
+  'arrays, message',
+  [
     ({'train_logits': _logits()[:, :39]}, r'float32 \[2, 39, 3\].*wants .*40'),
     ({'train_logits': _logits()[..., :2]}, r'floats \[M, 40, 3\], or of one'),
     ({'train_logits': _logits().transpose(1, 0, 2)}, 'swap its first two axes'),
@@ -125,11 +130,14 @@ _TURNED = np.roll(_LABELS, 1)
     ({'train_probs': _probs() * 1.002}, 'differ from 1 by up to 0.002'),
     ({'train_logits': _logits(), 'train_probs': _probs()}, 'either train_log'),
     ({'logits': _logits()}, 'train_probs; it has logits'),
-    ({'train_logits': _logits(), 'train_labels': _TURNED},
-     f'{(_TURNED != _LABELS).sum()} of 40 are not'),
+    (
+      {'train_logits': _logits(), 'train_labels': _TURNED},
+      f'{(_TURNED != _LABELS).sum()} of 40 are not',
+    ),
     ({'train_logits': _logits(), 'train_labels': _LABELS[:9]}, r'int32 \[9\]'),
     ({'train_logits': _logits(), 'train_labels': _LABELS / 1}, r'float64 \[40'),
-])
+  ],
+)
 def test_refuses_other_predictions(arrays, message, tmp_path):
   path = _save(tmp_path / 'a.npz', **arrays)
   with pytest.raises(errors.InputError, match=message) as caught:

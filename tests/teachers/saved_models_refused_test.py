@@ -1,12 +1,11 @@
 """Tests of SavedModels that cannot be teachers."""
 
+from uncertainty_distill import errors, teachers
+from uncertainty_distill.teachers import saved_models
+
 import foreign
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import errors
-from uncertainty_distill import teachers
-from uncertainty_distill.teachers import saved_models
 
 
 def _unnamed(module):
@@ -49,7 +48,9 @@ def _features(module):
   return lambda x: {'top': tf.cast(x, tf.float32) + module.variable[0, 0, 0]}
 
 
-@pytest.mark.parametrize('function, message', [
+@pytest.mark.parametrize(
+  'function, message',
+  [
     (_sums_to_two, 'probabilities; .* are no probabilities that sum to 1'),
     (_softmax_as_logits, 'logits; .* name are probabilities that sum to 1'),
     (_sigmoids, 'between 0 and 1; if they are logits, name them logits'),
@@ -58,7 +59,8 @@ def _features(module):
     (_members_first, r'm as \[B, K\] .* for 17 images it returns \[2, 17, 4\]'),
     (_not_a_number, 'finite; it returns infinity or NaN'),
     (_features, r'for 17 images it returns \[17, 6, 6, 3\]'),
-])
+  ],
+)
 def test_refuses_what_it_returns(function, message, tmp_path):
   module = foreign.Linear(2)
   path = foreign.save(tmp_path / 'served', module, function(module))
@@ -67,13 +69,16 @@ def test_refuses_what_it_returns(function, message, tmp_path):
   assert path in str(caught.value) and '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('shape, dtype, message', [
+@pytest.mark.parametrize(
+  'shape, dtype, message',
+  [
     ([8, None, None, 3], tf.uint8, 'any number of images; this one takes 8'),
     ([None, None, 3], tf.uint8, r'takes uint8 \(None, None, 3\)'),
     (foreign.SIZES, tf.int32, r'takes int32 \(None, None, None, 3\)'),
     ([None, None, 8, 3], tf.uint8, r'\[6, 6, 3\]; this one takes \[None, 8, 3'),
     ([None, 8, 8, 3], tf.uint8, r'\[6, 6, 3\]; this one takes \[8, 8, 3\]'),
-])
+  ],
+)
 def test_refuses_what_it_takes(shape, dtype, message, tmp_path):
   module = foreign.Linear()
 
@@ -90,8 +95,9 @@ def test_refuses_what_it_takes(shape, dtype, message, tmp_path):
 def test_refuses_what_fails_on_the_images(tmp_path):
   module = foreign.Linear()
   path = foreign.save(
-      tmp_path / 'served', module,
-      lambda x: {'logits': module.logits(tf.reshape(x, [-1, 5, 5, 3]))[:, 0]},
+    tmp_path / 'served',
+    module,
+    lambda x: {'logits': module.logits(tf.reshape(x, [-1, 5, 5, 3]))[:, 0]},
   )
   with pytest.raises(errors.InputError, match=r'ages \[6, 6, 3\]; ') as caught:
     foreign.load(path)

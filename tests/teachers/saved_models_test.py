@@ -1,20 +1,22 @@
 """Tests of SavedModels that other programs wrote."""
 
+from uncertainty_distill import teachers
+
 import foreign
 import numpy as np
 import pytest
-from scipy import special
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import teachers
+from scipy import special
 
 
 def _unnamed(module):
   return lambda x: {'m': module.logits(x)}
 
 
-@pytest.mark.parametrize('name, members, softmax, dtype', [
+@pytest.mark.parametrize(
+  'name, members, softmax, dtype',
+  [
     ('dense', 0, False, tf.float32),
     ('dense', 0, True, tf.uint8),
     ('dense', 3, True, tf.bfloat16),
@@ -22,7 +24,8 @@ def _unnamed(module):
     ('member_probabilities', 1, True, tf.uint8),
     ('logits', 0, False, tf.uint8),
     ('probabilities', 0, True, tf.float32),
-])
+  ],
+)
 def test_any_output_and_input(name, members, softmax, dtype, tmp_path):
   module = foreign.Linear(max(members, 1))
 
@@ -43,7 +46,7 @@ def test_any_output_and_input(name, members, softmax, dtype, tmp_path):
     logits = call(images)
     assert logits.shape == want.shape and logits.dtype == tf.float32
     np.testing.assert_allclose(
-        special.softmax(logits, -1), special.softmax(want, -1), atol=1e-5
+      special.softmax(logits, -1), special.softmax(want, -1), atol=1e-5
     )
 
 
@@ -54,25 +57,27 @@ def test_the_more_telling_of_several_outputs_counts(tmp_path):
     logits = module.logits(images)
     probs = tf.nn.softmax(logits)
     return {
-        'label': tf.argmax(probs[:, 0], -1),
-        'probabilities': tf.reduce_mean(probs, 1),
-        'member_probabilities': probs,
-        'features': logits,
+      'label': tf.argmax(probs[:, 0], -1),
+      'probabilities': tf.reduce_mean(probs, 1),
+      'member_probabilities': probs,
+      'features': logits,
     }
 
   ensemble = foreign.load(foreign.save(tmp_path / 'served', module, serve))
   assert ensemble.ensemble_size == 2
   images = foreign.images_of()
   np.testing.assert_allclose(
-      tf.nn.softmax(ensemble.model(images)),
-      special.softmax(module.expected(images), -1), atol=1e-5,
+    tf.nn.softmax(ensemble.model(images)),
+    special.softmax(module.expected(images), -1),
+    atol=1e-5,
   )
 
 
 @pytest.mark.parametrize('activation', [None, 'softmax'])
 def test_what_keras_saves(activation, tmp_path, capsys):
   tf_keras.utils.set_random_seed(0)
-  keras = tf_keras.Sequential([
+  keras = tf_keras.Sequential(
+    [
       tf_keras.layers.Input((6, 6, 3)),
       tf_keras.layers.Rescaling(1 / 255),
       tf_keras.layers.Conv2D(4, 3, activation='relu'),
@@ -80,7 +85,8 @@ def test_what_keras_saves(activation, tmp_path, capsys):
       tf_keras.layers.Dropout(0.5),
       tf_keras.layers.Flatten(),
       tf_keras.layers.Dense(foreign.CLASSES, activation=activation, name='top'),
-  ])
+    ]
+  )
   path = str(tmp_path / 'keras')
   keras.save(path, save_format='tf')
   ensemble = foreign.load(path)
@@ -93,7 +99,7 @@ def test_what_keras_saves(activation, tmp_path, capsys):
   if not activation:
     want = tf.nn.softmax(want)
   np.testing.assert_allclose(
-      tf.nn.softmax(ensemble.model(images)[0]), want, atol=1e-5
+    tf.nn.softmax(ensemble.model(images)[0]), want, atol=1e-5
   )
   # Once is enough.
   foreign.load(path)
@@ -104,17 +110,18 @@ def test_stacks_with_others_in_order(tmp_path):
   modules = [foreign.Linear(2), foreign.Linear(1)]
   modules[1].variable.assign(-modules[1].variable)
   paths = [
-      foreign.save(tmp_path / str(i), module, _unnamed(module))
-      for i, module in enumerate(modules)
+    foreign.save(tmp_path / str(i), module, _unnamed(module))
+    for i, module in enumerate(modules)
   ]
   ensemble = teachers.load_ensemble(
-      paths, '--teacher', (6, 6, 3), foreign.CLASSES, foreign.sample
+    paths, '--teacher', (6, 6, 3), foreign.CLASSES, foreign.sample
   )
   images = foreign.images_of()
   want = modules[0].expected(images)
   np.testing.assert_allclose(
-      ensemble.model(images),
-      np.concatenate([want, -modules[1].expected(images)]), atol=1e-4,
+    ensemble.model(images),
+    np.concatenate([want, -modules[1].expected(images)]),
+    atol=1e-4,
   )
 
 
@@ -130,9 +137,9 @@ def test_replicas_share_one(tmp_path, replicas):
     return replicas.run(lambda x: model(x, training=False), args=(batch,))
 
   batches = replicas.experimental_distribute_values_from_function(
-      lambda c: tf.constant(images[3 * c.replica_id_in_sync_group:][:3])
+    lambda c: tf.constant(images[3 * c.replica_id_in_sync_group :][:3])
   )
   parts = replicas.experimental_local_results(step(batches))
   np.testing.assert_allclose(
-      np.concatenate(parts, 1), module.expected(images), atol=1e-4
+    np.concatenate(parts, 1), module.expected(images), atol=1e-4
   )

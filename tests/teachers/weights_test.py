@@ -1,15 +1,10 @@
 """Tests of a teacher's weights beside a student's, and of what is refused."""
 
+from uncertainty_distill import configs, data, modeling, runs, serving, teachers
+from uncertainty_distill.errors import InputError
+
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
 
 
 def _config(**model):
@@ -28,7 +23,7 @@ def _run(path, **model):
   run = runs.claim_run(str(path), _config(**model))
   # Of a network that is complete, and that nobody needs.
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(), run.path, max_to_keep=1
+    tf.train.Checkpoint(), run.path, max_to_keep=1
   ).save(checkpoint_number=run.config.trainer.train_steps)
   return run.path
 
@@ -45,9 +40,10 @@ def test_pairs_are_of_one_place_in_the_network(depth, width):
   pairs = teachers.pair_weights(student, modeling.DeepEnsemble(members))
   # The definition names each place, and each name is there once.
   names = {
-      layer.kernel.ref(): (index, layer.name)
-      for index, model in enumerate((student, *members))
-      for layer in model.layers if hasattr(layer, 'kernel')
+    layer.kernel.ref(): (index, layer.name)
+    for index, model in enumerate((student, *members))
+    for layer in model.layers
+    if hasattr(layer, 'kernel')
   }
   fast = [v.ref() for *pair, _ in pairs for v in pair[1:]]
   assert fast == [v.ref() for v in modeling.fast_weights(student)]
@@ -64,14 +60,19 @@ def test_accepts_plain_networks_of_the_same_shapes(tmp_path):
   _check(paths)
 
 
-@pytest.mark.parametrize('other, message', [
-    ({'ensemble_size': 1, 'width': 2},
-     'single WRN-10-1 of .*, for it; this one is WRN-10-2 of'),
+@pytest.mark.parametrize(
+  'other, message',
+  [
+    (
+      {'ensemble_size': 1, 'width': 2},
+      'single WRN-10-1 of .*, for it; this one is WRN-10-2 of',
+    ),
     ({'ensemble_size': 1, 'depth': 16}, 'one is WRN-16-1 of images .* classes'),
     ({'ensemble_size': 2}, 'this one is WRN-10-1 of .* with 2 members'),
     ({'ensemble_size': 1, 'num_classes': 7}, '10 classes, .* and 7 classes'),
     ({'ensemble_size': 1, 'image_shape': (8, 8, 3)}, r'is .* \[8, 8, 3\] and'),
-])
+  ],
+)
 def test_refuses_other_networks(other, message, tmp_path):
   fits = _run(tmp_path / 'fits', ensemble_size=1)
   path = _run(tmp_path / 'other', **other)

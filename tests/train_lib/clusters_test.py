@@ -3,11 +3,10 @@
 import json
 import socket
 
-import pytest
-
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
+from uncertainty_distill import configs, train_lib
 from uncertainty_distill.errors import InputError
+
+import pytest
 
 _HOSTS = ['a:2222', 'b:2222', 'c:2222']
 
@@ -24,15 +23,16 @@ def _text(cluster, task):
 
 
 def test_the_chief_comes_first(monkeypatch):
-  monkeypatch.setenv('TF_CONFIG', _text(
+  monkeypatch.setenv(
+    'TF_CONFIG',
+    _text(
       {'worker': _HOSTS[1:], 'chief': _HOSTS[:1]},
       {'type': 'worker', 'index': 1},
-  ))
+    ),
+  )
   cluster = train_lib.read_cluster(_runtime())
   assert (cluster.addresses, cluster.index) == (tuple(_HOSTS), 2)
-  assert str(cluster) == (
-      'worker 2 of 3, at c:2222, waits for a:2222, b:2222'
-  )
+  assert str(cluster) == ('worker 2 of 3, at c:2222, waits for a:2222, b:2222')
 
 
 def test_worker_hosts_stand_in_for_tf_config(monkeypatch):
@@ -54,7 +54,9 @@ def test_without_other_workers_there_is_no_cluster(text, monkeypatch):
 _TASK = {'type': 'worker', 'index': 0}
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('worker0', "TF_CONFIG: got 'worker0', wants JSON such as"),
     ('[1]', 'TF_CONFIG: got .* wants JSON such as'),
     (_text({'worker': _HOSTS}, {'type': 'worker'}), 'task in TF_CONFIG'),
@@ -67,7 +69,8 @@ _TASK = {'type': 'worker', 'index': 0}
     (_text({'worker': 'a:2222,b:2222'}, _TASK), 'lists of host:port'),
     (_text({'worker': ['a:1', 'a:1']}, _TASK), 'distinct addresses'),
     (_text({'worker': ['a:99999', 'b:1']}, _TASK), 'port in TF_CONFIG: got 99'),
-])
+  ],
+)
 def test_mistakes_are_named(text, message, monkeypatch):
   monkeypatch.setenv('TF_CONFIG', text)
   with pytest.raises(InputError, match=message) as caught:

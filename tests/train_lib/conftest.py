@@ -6,27 +6,23 @@ WRN-10-1, a BatchEnsemble of 4, learns 128 digits from a teacher in 7 steps of
 
 import os
 
+from uncertainty_distill import configs, data, modeling, runs, train_lib
+
 import pytest
-from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
+from tensorboard.backend.event_processing import event_accumulator
 
 _STEPS = 7
 _TEXT = (
-    f'trainer.train_steps={_STEPS},trainer.steps_per_loop=1,'
-    'trainer.checkpoint_interval=5,trainer.max_to_keep=3,'
-    'trainer.validation_interval=4,'
-    'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
-    'task.validation_data.num_examples=75,'
-    'task.validation_data.global_batch_size=50,'
-    'task.model.sync_batch_norm=true,task.objective.temperature=2,'
-    'trainer.warmup_epochs=0.5,trainer.decay_fractions=[0.7]'
+  f'trainer.train_steps={_STEPS},trainer.steps_per_loop=1,'
+  'trainer.checkpoint_interval=5,trainer.max_to_keep=3,'
+  'trainer.validation_interval=4,'
+  'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
+  'task.validation_data.num_examples=75,'
+  'task.validation_data.global_batch_size=50,'
+  'task.model.sync_batch_norm=true,task.objective.temperature=2,'
+  'trainer.warmup_epochs=0.5,trainer.decay_fractions=[0.7]'
 )
 
 
@@ -46,7 +42,7 @@ def student(tmp_path_factory):
   model = modeling.build_model(**member.task.model.as_dict())
   model(data.load_dataset('digits', 'train').images[:64], training=True)
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), teacher.path, max_to_keep=1
+    tf.train.Checkpoint(model=model), teacher.path, max_to_keep=1
   ).save(checkpoint_number=_STEPS)
   config.task.objective.teacher = (teacher.path,)
   return train_lib.resolve(config)
@@ -66,7 +62,7 @@ def read_events():
   def read(run, folder):
     path = os.path.join(run.path, folder)
     return event_accumulator.EventAccumulator(
-        path, size_guidance={'tensors': 0}
+      path, size_guidance={'tensors': 0}
     ).Reload()
 
   return read
@@ -79,12 +75,12 @@ def read_scalars(read_events):
   def read(run, folder):
     events = read_events(run, folder)
     return {
-        # Without TensorBoard's section.
-        tag.rpartition('/')[2]: {
-            event.step: float(tf.make_ndarray(event.tensor_proto))
-            for event in events.Tensors(tag)
-        }
-        for tag in events.PluginTagToContent('scalars')
+      # Without TensorBoard's section.
+      tag.rpartition('/')[2]: {
+        event.step: float(tf.make_ndarray(event.tensor_proto))
+        for event in events.Tensors(tag)
+      }
+      for tag in events.PluginTagToContent('scalars')
     }
 
   return read

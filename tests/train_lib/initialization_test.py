@@ -2,27 +2,29 @@
 
 import os
 
+from uncertainty_distill import (
+  configs,
+  data,
+  modeling,
+  progress,
+  runs,
+  teachers,
+  train_lib,
+)
+from uncertainty_distill.modeling import factorization
+from uncertainty_distill.tasks import ClassificationTask
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import progress
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
-from uncertainty_distill.modeling import factorization
-from uncertainty_distill.tasks import ClassificationTask
-
 _TEXT = (
-    'trainer.train_steps=3,trainer.steps_per_loop=1,'
-    'trainer.checkpoint_interval=1,trainer.max_to_keep=5,'
-    'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
-    'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
-    'task.objective.kind=cross_entropy'
+  'trainer.train_steps=3,trainer.steps_per_loop=1,'
+  'trainer.checkpoint_interval=1,trainer.max_to_keep=5,'
+  'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
+  'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
+  'task.objective.kind=cross_entropy'
 )
 _IMAGES = data.load_dataset('digits', 'test').images[:16]
 
@@ -40,13 +42,17 @@ def _member(config, index, path):
 
 def _save(model, path):
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), path, max_to_keep=1
+    tf.train.Checkpoint(model=model), path, max_to_keep=1
   ).save(checkpoint_number=3)
 
 
 def _resolved(networks, text=''):
-  config = configs.load_config('digits_wrn10_1', params_override=(
-      f'{_TEXT},task.initialize_from=[{",".join(networks)}],{text}'))
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
+      f'{_TEXT},task.initialize_from=[{",".join(networks)}],{text}'
+    ),
+  )
   return train_lib.resolve(config)
 
 
@@ -79,12 +85,12 @@ def _batch_norms(model):
 @pytest.mark.parametrize('rank, aligned', [(1, False), (4, True)])
 def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
   config = _resolved(
-      networks, f'task.model.rank={rank},task.initialize_aligned={aligned}'
+    networks, f'task.model.rank={rank},task.initialize_aligned={aligned}'
   )
   model, drawn = _started(config)
   members = teachers.load_networks(networks, 'networks')
   found = factorization.reconstruct_network(
-      members, rank, align=aligned, ridge=0.1
+    members, rank, align=aligned, ridge=0.1
   )
   # Plain networks of the reconstruction's kernels, one by one.
   logits = []
@@ -97,7 +103,7 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
       layer.set_weights(values)
     logits.append(member(_IMAGES, training=False)[0])
   np.testing.assert_allclose(
-      model(_IMAGES, training=False), logits, rtol=1e-3, atol=1e-3
+    model(_IMAGES, training=False), logits, rtol=1e-3, atol=1e-3
   )
   assert np.ptp(logits) > 1
   # The draws of the seed are as they would have been.
@@ -109,8 +115,8 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
 
 def test_alignment_matters_and_the_seed_does_not(networks):
   one, other, aligned = (
-      _started(_resolved(networks, text))[0].get_weights()
-      for text in ('', 'task.seed=5', 'task.initialize_aligned=true')
+    _started(_resolved(networks, text))[0].get_weights()
+    for text in ('', 'task.seed=5', 'task.initialize_aligned=true')
   )
   for ours, its in zip(one, other):
     np.testing.assert_array_equal(ours, its)
@@ -122,57 +128,55 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
   paths = [str(tmp_path / name) for name in 'ab']
   members = [_member(config, i, path) for i, path in enumerate(paths)]
   source = modeling.build_model(
-      **train_lib.resolve(config).task.model.as_dict()
+    **train_lib.resolve(config).task.model.as_dict()
   )
   for index, (member, path) in enumerate(zip(members, paths)):
     for ours, its in zip(*map(modeling.kernel_layers, (member, source))):
-      ours.kernel.assign(its.kernel * tf.tensordot(
-          its.alpha[index], its.gamma[index], 0))
+      ours.kernel.assign(
+        its.kernel * tf.tensordot(its.alpha[index], its.gamma[index], 0)
+      )
     for ours, its in zip(_batch_norms(member), _batch_norms(members[0])):
       ours.set_weights(its.get_weights())
     _save(member, path)
   model, _ = _started(_resolved(paths))
   want = [member(_IMAGES, training=False)[0] for member in members]
   np.testing.assert_allclose(
-      model(_IMAGES, training=False), want, rtol=1e-4, atol=1e-4
+    model(_IMAGES, training=False), want, rtol=1e-4, atol=1e-4
   )
   assert np.abs(want[0] - want[1]).max() > 0.1
 
 
 def test_two_replicas_begin_and_go_on_as_one(
-    networks, one_device, replicas, tmp_path
+  networks, one_device, replicas, tmp_path
 ):
   config = _resolved(networks)
   one, two = (
-      train_lib.train(config, str(tmp_path / name), strategy, evaluate=False)
-      for name, strategy in (('one', one_device), ('two', replicas))
+    train_lib.train(config, str(tmp_path / name), strategy, evaluate=False)
+    for name, strategy in (('one', one_device), ('two', replicas))
   )
   # One step of a warm-up that begins at 0 leaves the weights as they were.
   begun, _ = _started(config)
   for run in one, two:
     model = modeling.build_model(**config.task.model.as_dict())
     tf.train.Checkpoint(model=model).restore(
-        os.path.join(run.path, 'ckpt-1')
+      os.path.join(run.path, 'ckpt-1')
     ).expect_partial()
-    for ours, its in zip(
-        model.trainable_variables, begun.trainable_variables
-    ):
+    for ours, its in zip(model.trainable_variables, begun.trainable_variables):
       np.testing.assert_allclose(ours, its, rtol=1e-6, atol=1e-7)
   for ours, its in zip(
-      one.load_model().get_weights(), two.load_model().get_weights()
+    one.load_model().get_weights(), two.load_model().get_weights()
   ):
     scale = max(np.abs(ours).max(), 1.0)
     np.testing.assert_allclose(its, ours, rtol=0, atol=3e-5 * scale)
 
 
 def test_a_stopped_run_goes_on_without_beginning_anew(
-    networks, one_device, tmp_path, monkeypatch
+  networks, one_device, tmp_path, monkeypatch
 ):
   config = _resolved(networks)
   whole = train_lib.train(config, str(tmp_path / 'whole'), one_device, False)
 
   class Bar(progress.tqdm.tqdm):
-
     def update(self, n=1):
       super().update(n)
       if self.unit == 'step' and self.n == 2:
@@ -188,6 +192,6 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
   resumed = train_lib.train(config, path, one_device, False)
   assert resumed.is_complete
   for ours, its in zip(
-      whole.load_model().get_weights(), resumed.load_model().get_weights()
+    whole.load_model().get_weights(), resumed.load_model().get_weights()
   ):
     np.testing.assert_array_equal(ours, its)

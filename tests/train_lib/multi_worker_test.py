@@ -9,29 +9,26 @@ import socket
 import subprocess
 import sys
 
+from uncertainty_distill import configs, runs, train_lib, workflow
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _LIMIT_SECONDS = 600
 # A teacher of one member and a student of two. Of 75 images in batches of 50,
 # the second worker gets nothing but padding in the last batch.
 _TEXT = (
-    'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
-    'trainer.checkpoint_interval=2,trainer.max_to_keep=3,'
-    'trainer.validation_interval=4,trainer.decay_fractions=[0.7],'
-    'teacher.ensemble_size=1,teacher.global_batch_size=32,'
-    'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
-    'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
-    'task.validation_data.num_examples=75,'
-    'task.validation_data.global_batch_size=50,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
+  'trainer.checkpoint_interval=2,trainer.max_to_keep=3,'
+  'trainer.validation_interval=4,trainer.decay_fractions=[0.7],'
+  'teacher.ensemble_size=1,teacher.global_batch_size=32,'
+  'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
+  'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
+  'task.validation_data.num_examples=75,'
+  'task.validation_data.global_batch_size=50,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
 
 
@@ -49,16 +46,23 @@ def _run_workers(*folders):
     for index, folder in enumerate(folders):
       task = {'type': 'worker', 'index': index}
       cluster = {'cluster': {'worker': hosts}, 'task': task}
-      processes.append(subprocess.Popen(
+      processes.append(
+        subprocess.Popen(
           [
-              sys.executable, 'baselines/cifar/distill.py',
-              '--experiment=digits_wrn10_1', f'--model_dir={folder}',
-              f'--params_override={_TEXT},'
-              'runtime.distribution_strategy=multi_worker_mirrored',
+            sys.executable,
+            'baselines/cifar/distill.py',
+            '--experiment=digits_wrn10_1',
+            f'--model_dir={folder}',
+            f'--params_override={_TEXT},'
+            'runtime.distribution_strategy=multi_worker_mirrored',
           ],
-          env={**os.environ, 'TF_CONFIG': json.dumps(cluster)}, cwd=_ROOT,
-          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-      ))
+          env={**os.environ, 'TF_CONFIG': json.dumps(cluster)},
+          cwd=_ROOT,
+          stdout=subprocess.PIPE,
+          stderr=subprocess.PIPE,
+          text=True,
+        )
+      )
     said = [p.communicate(timeout=_LIMIT_SECONDS) for p in processes]
   finally:
     for process in processes:
@@ -74,13 +78,11 @@ def alone(tmp_path_factory):
   strategy = tf.distribute.OneDeviceStrategy('CPU:0')
   run = workflow.distill(config, path, strategy)
   systems = [
-      workflow.System(
-          'deep_ensemble', None, run.config.task.objective.teacher
-      ),
-      workflow.System('knowledge_student', None, (path,)),
+    workflow.System('deep_ensemble', None, run.config.task.objective.teacher),
+    workflow.System('knowledge_student', None, (path,)),
   ]
   workflow.assess(
-      systems, train_lib.resolve(config), strategy, path, 'Distillation'
+    systems, train_lib.resolve(config), strategy, path, 'Distillation'
   )
   return pathlib.Path(path)
 
@@ -91,7 +93,7 @@ def _copy_at_step_2(run, path):
   for name in runs.PARAMS_FILE, 'ckpt-2.index', 'ckpt-2.data-00000-of-00001':
     shutil.copy(run / name, path)
   (path / 'checkpoint').write_text(
-      'model_checkpoint_path: "ckpt-2"\nall_model_checkpoint_paths: "ckpt-2"\n'
+    'model_checkpoint_path: "ckpt-2"\nall_model_checkpoint_paths: "ckpt-2"\n'
   )
 
 
@@ -99,9 +101,7 @@ def _copy_at_step_2(run, path):
 def together(alone, tmp_path_factory):
   """The same of two workers, who go on with a teacher of one process."""
   path = tmp_path_factory.mktemp('together') / 'student'
-  _copy_at_step_2(
-      alone / 'teacher' / 'member_0', path / 'teacher' / 'member_0'
-  )
+  _copy_at_step_2(alone / 'teacher' / 'member_0', path / 'teacher' / 'member_0')
   shutil.copy(alone / runs.PARAMS_FILE, path)
   return path, _run_workers(path, path)
 
@@ -110,9 +110,9 @@ def _weights(path):
   """Returns the weights and moving statistics of a complete run, by name."""
   reader = tf.train.load_checkpoint(str(path / 'ckpt-4'))
   return {
-      name: np.asarray(reader.get_tensor(name))
-      for name in reader.get_variable_to_shape_map()
-      if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
   }
 
 
@@ -127,15 +127,15 @@ def test_two_workers_take_the_steps_of_one(run, alone, together):
     # As for two replicas in one process; see training_test.py.
     scale = max(np.abs(value).max(), 1.0)
     np.testing.assert_allclose(
-        two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
+      two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
     )
 
 
 def test_two_workers_score_each_example_once(alone, together):
   path, _ = together
   ours, theirs = (
-      json.loads((folder / 'results.json').read_text())['results']
-      for folder in (alone, path)
+    json.loads((folder / 'results.json').read_text())['results']
+    for folder in (alone, path)
   )
   assert len(ours) == len(theirs) == 4
   for one, two in zip(ours, theirs):
@@ -163,18 +163,24 @@ def test_the_chief_alone_writes_and_speaks(together):
 def test_one_process_evaluates_what_workers_trained(together, tmp_path):
   path, _ = together
   subprocess.run(
-      [
-          sys.executable, 'baselines/cifar/evaluate.py', f'--run={path}',
-          f'--output_dir={tmp_path}',
-          '--params_override=evaluation.corruptions=[]',
-      ],
-      cwd=_ROOT, check=True, capture_output=True, timeout=_LIMIT_SECONDS,
+    [
+      sys.executable,
+      'baselines/cifar/evaluate.py',
+      f'--run={path}',
+      f'--output_dir={tmp_path}',
+      '--params_override=evaluation.corruptions=[]',
+    ],
+    cwd=_ROOT,
+    check=True,
+    capture_output=True,
+    timeout=_LIMIT_SECONDS,
   )
   (alone,) = json.loads((tmp_path / 'results.json').read_text())['results']
   results = json.loads((path / 'results.json').read_text())['results']
   (student,) = [
-      r for r in results
-      if r['model'] == 'knowledge_student' and r['corruption'] is None
+    r
+    for r in results
+    if r['model'] == 'knowledge_student' and r['corruption'] is None
   ]
   assert alone['figures'] == pytest.approx(student['figures'], rel=1e-4)
 

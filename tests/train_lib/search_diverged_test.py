@@ -3,28 +3,25 @@
 import json
 import os
 
+from uncertainty_distill import configs, runs, train_lib
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import runner, scoring
+
 import numpy as np
 import pytest
 
-from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.train_lib import runner
-from uncertainty_distill.train_lib import scoring
-
 # An L2 that carries the first steps out of float32; run 0 has the teacher's.
 _TEXT = (
-    'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
-    'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
-    'task.train_data.num_examples=128,teacher.global_batch_size=32,'
-    'teacher.search.held_out_fraction=0.25,teacher.search.num_runs=2,'
-    'teacher.search.l2_range=[1e30,1e31],teacher.ensemble_size='
+  'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
+  'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
+  'task.train_data.num_examples=128,teacher.global_batch_size=32,'
+  'teacher.search.held_out_fraction=0.25,teacher.search.num_runs=2,'
+  'teacher.search.l2_range=[1e30,1e31],teacher.ensemble_size='
 )
 
 
 def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
-    one_device, tmp_path, monkeypatch, capsys
+  one_device, tmp_path, monkeypatch, capsys
 ):
   config = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}1')
   path = str(tmp_path / 'teacher')

@@ -5,33 +5,27 @@ import json
 import os
 import shutil
 
+from uncertainty_distill import configs, progress, runs, tasks, train_lib
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import runner, scoring, selection
+
 import numpy as np
 import pytest
 import scipy.special
 
-from uncertainty_distill import configs
-from uncertainty_distill import progress
-from uncertainty_distill import runs
-from uncertainty_distill import tasks
-from uncertainty_distill import train_lib
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.train_lib import runner
-from uncertainty_distill.train_lib import scoring
-from uncertainty_distill.train_lib import selection
-
 # Three steps are an epoch of 96 examples; 32 are held out.
 _TEXT = (
-    'trainer.train_steps=4,trainer.steps_per_loop=1,trainer.warmup_epochs=0,'
-    'task.train_data.num_examples=128,teacher.global_batch_size=32,'
-    'task.validation_data.global_batch_size=20,teacher.ensemble_size=2,'
-    'teacher.search.held_out_fraction=0.25,teacher.search.num_runs='
+  'trainer.train_steps=4,trainer.steps_per_loop=1,trainer.warmup_epochs=0,'
+  'task.train_data.num_examples=128,teacher.global_batch_size=32,'
+  'task.validation_data.global_batch_size=20,teacher.ensemble_size=2,'
+  'teacher.search.held_out_fraction=0.25,teacher.search.num_runs='
 )
 
 
 def _config(num_runs=3):
-  return configs.load_config('digits_wrn10_1', params_override=(
-      f'{_TEXT}{num_runs}'
-  ))
+  return configs.load_config(
+    'digits_wrn10_1', params_override=(f'{_TEXT}{num_runs}')
+  )
 
 
 @pytest.fixture(scope='module', name='searched')
@@ -48,10 +42,10 @@ def _record(path):
 
 def _written(path):
   return {
-      os.path.join(folder, name): os.stat(
-          os.path.join(folder, name)).st_mtime_ns
-      for folder, _, names in os.walk(path) for name in names
-      if name != 'search.json'
+    os.path.join(folder, name): os.stat(os.path.join(folder, name)).st_mtime_ns
+    for folder, _, names in os.walk(path)
+    for name in names
+    if name != 'search.json'
   }
 
 
@@ -74,7 +68,8 @@ def test_runs_are_those_drawn_and_their_scores_those_of_their_models(searched):
   for index, entry in enumerate(record['runs']):
     run = runs.open_run(os.path.join(path, f'run_{index:03}'), '--run')
     assert run.is_complete and run.config == configs.search_run(
-        default, index, 96)
+      default, index, 96
+    )
     assert len([n for n in os.listdir(run.path) if n.endswith('.index')]) == 2
     task = run.config.task
     assert entry['folder'] == f'run_{index:03}'
@@ -95,10 +90,12 @@ def test_runs_are_those_drawn_and_their_scores_those_of_their_models(searched):
 def test_members_are_those_selected_in_order(searched):
   path, members = searched
   record = json.loads(_record(path))
-  log_probs = np.stack([
+  log_probs = np.stack(
+    [
       scoring.read_log_probs(os.path.join(path, f'run_{i:03}.npz'))
       for i in range(3)
-  ])
+    ]
+  )
   with np.load(os.path.join(path, 'run_000.npz'), allow_pickle=False) as file:
     labels = file['labels']
   selected = selection.select(log_probs, labels, 2)
@@ -106,20 +103,22 @@ def test_members_are_those_selected_in_order(searched):
   assert members == [os.path.join(path, name) for name in names]
   assert [entry['folder'] for entry in record['members']] == names
   assert [entry['picks'] for entry in record['members']] == list(
-      selected.counts.values())
+    selected.counts.values()
+  )
   assert [entry['folder'] for entry in record['picks']] == [
-      f'run_{index:03}' for index in selected.picks]
+    f'run_{index:03}' for index in selected.picks
+  ]
   assert [entry['nll'] for entry in record['picks']] == list(selected.nlls)
   probs = np.exp(log_probs[list(selected.counts)].astype(float)).mean(0)
   assert record['nll'] == pytest.approx(
-      -np.mean(np.log(probs[np.arange(32), labels])))
+    -np.mean(np.log(probs[np.arange(32), labels]))
+  )
 
 
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(
-    searched, one_device, tmp_path, monkeypatch
+  searched, one_device, tmp_path, monkeypatch
 ):
   class Bar(progress.tqdm.tqdm):
-
     def update(self, n=1):
       super().update(n)
       if self.n == 2:
@@ -134,12 +133,13 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(
   assert not os.path.exists(os.path.join(path, 'search.json'))
   members = train_lib.train_teacher(_config(), path, one_device, False)
   assert [os.path.basename(m) for m in members] == [
-      os.path.basename(m) for m in searched[1]]
+    os.path.basename(m) for m in searched[1]
+  ]
   assert _record(path) == _record(searched[0])
 
 
 def test_only_what_is_missing_is_made(
-    searched, one_device, tmp_path, monkeypatch
+  searched, one_device, tmp_path, monkeypatch
 ):
   names = os.listdir(searched[0])
   path = _copy(searched, tmp_path / 'teacher', *names)
@@ -151,11 +151,13 @@ def test_only_what_is_missing_is_made(
   train_lib.train_teacher(_config(), path, one_device, False)
   after = _written(path)
   assert {name for name in after if after[name] != before.get(name)} == {
-      os.path.join(path, name) for name in ('run_000.npz', 'run_001.npz')}
+    os.path.join(path, name) for name in ('run_000.npz', 'run_001.npz')
+  }
   assert _record(path) == _record(searched[0])
   # Scores of other weights are not taken for these.
   shutil.copy(
-      os.path.join(path, 'run_002.npz'), os.path.join(path, 'run_001.npz'))
+    os.path.join(path, 'run_002.npz'), os.path.join(path, 'run_001.npz')
+  )
   train_lib.train_teacher(_config(), path, one_device, False)
   assert _record(path) == _record(searched[0])
 
@@ -172,20 +174,26 @@ def test_a_search_is_extended(searched, one_device, tmp_path):
   assert len(set(members)) == 2
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('task.seed', 'run_000.*belongs to a run with task.seed=1000, not 2000'),
     ('teacher.epochs', 'run_000.*belongs to a run with trainer.epochs='),
     ('teacher.search.l2_range', 'run_001.*a run with task.block_l2='),
-])
+  ],
+)
 def test_a_search_of_another_experiment_is_refused(
-    text, message, searched, one_device, monkeypatch
+  text, message, searched, one_device, monkeypatch
 ):
   config = copy.deepcopy(_config(4))
-  configs.override_by_text(config, {
+  configs.override_by_text(
+    config,
+    {
       'task.seed': 'task.seed=1',
       'teacher.epochs': 'teacher.epochs=3',
       'teacher.search.l2_range': 'teacher.search.l2_range=[0.1,1]',
-  }[text])
+    }[text],
+  )
   monkeypatch.setattr(runner, 'Trainer', None)
   with pytest.raises(InputError, match=message) as caught:
     train_lib.train_teacher(config, searched[0], one_device, False)
@@ -199,6 +207,8 @@ def test_two_replicas_score_as_one(searched, tmp_path, replicas):
   path = str(tmp_path / 'scores.npz')
   scoring.score(run, held_out, path, 20, replicas)
   np.testing.assert_allclose(
-      scoring.read_log_probs(path), scoring.read_log_probs(f'{run.path}.npz'),
-      rtol=1e-4, atol=1e-5,
+    scoring.read_log_probs(path),
+    scoring.read_log_probs(f'{run.path}.npz'),
+    rtol=1e-4,
+    atol=1e-5,
   )

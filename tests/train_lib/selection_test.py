@@ -1,11 +1,11 @@
 """Tests of greedy selection, against picks and figures worked out by hand."""
 
-import numpy as np
-import pytest
-
 from uncertainty_distill import metrics
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import selection
+
+import numpy as np
+import pytest
 
 
 def _log_probs(*of_labels):
@@ -42,11 +42,11 @@ def test_a_repeated_pick_makes_room_for_another():
   picked = selection.select(log_probs, labels, 2)
   assert picked.picks == (0, 0, 1)
   np.testing.assert_allclose(
-      picked.nlls, [0.60672, 0.60672, 0.57068], atol=1e-5
+    picked.nlls, [0.60672, 0.60672, 0.57068], atol=1e-5
   )
   # The members are weighed equally again.
   assert metrics.ensemble_nll(log_probs, labels) == pytest.approx(
-      0.64656, abs=1e-5
+    0.64656, abs=1e-5
   )
 
 
@@ -66,8 +66,10 @@ def test_picks_are_bounded_and_completed_by_the_best():
   assert picked.picks == (1,) * 30 + (2, 3)
   np.testing.assert_allclose(picked.nlls[:30], -np.log(0.9), atol=1e-6)
   np.testing.assert_allclose(
-      # Of the distinct ones: (0.9 + 0.3) / 2, (0.9 + 0.3 + 0.2) / 3.
-      picked.nlls[30:], -np.log([0.6, 1.4 / 3]), atol=1e-6
+    # Of the distinct ones: (0.9 + 0.3) / 2, (0.9 + 0.3 + 0.2) / 3.
+    picked.nlls[30:],
+    -np.log([0.6, 1.4 / 3]),
+    atol=1e-6,
   )
 
 

@@ -2,15 +2,12 @@
 
 import copy
 
-import numpy as np
-import pytest
-
-from uncertainty_distill import data
-from uncertainty_distill import tasks
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
+from uncertainty_distill import data, tasks, teachers, train_lib
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import stored_teacher
+
+import numpy as np
+import pytest
 
 # As for the teacher cache, which stores the same float16.
 _TOLERANCE = 2e-3
@@ -31,35 +28,37 @@ def _predictions(student, tmp_path_factory):
   teacher = teachers.load_ensemble(student.task.objective.teacher, '--teacher')
   path = str(tmp_path_factory.mktemp('stored') / 'predictions.npz')
   np.savez(
-      path, train_logits=teacher.model(dataset.images),
-      train_labels=dataset.labels,
+    path,
+    train_logits=teacher.model(dataset.images),
+    train_labels=dataset.labels,
   )
   return path
 
 
 def test_losses_are_those_of_the_teacher_in_every_step(
-    student, predictions, one_device, read_scalars, tmp_path
+  student, predictions, one_device, read_scalars, tmp_path
 ):
   (folder,) = student.task.objective.teacher
   ours, theirs = (
-      read_scalars(
-          train_lib.train(
-              _config(student, teacher), str(tmp_path / name), one_device
-          ), 'train',
-      )
-      for name, teacher in (('stored', predictions), ('online', folder))
+    read_scalars(
+      train_lib.train(
+        _config(student, teacher), str(tmp_path / name), one_device
+      ),
+      'train',
+    )
+    for name, teacher in (('stored', predictions), ('online', folder))
   )
   for tag in 'training_loss', 'cross_entropy', 'distillation':
     for step in range(1, 8):
       assert ours[tag][step] == pytest.approx(
-          theirs[tag][step], rel=_TOLERANCE
+        theirs[tag][step], rel=_TOLERANCE
       ), (tag, step)
   # Losses that hardly move would show nothing.
   assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
 
 
 def test_it_says_what_augmentation_means(
-    student, predictions, one_device, capsys
+  student, predictions, one_device, capsys
 ):
   config = _config(student, predictions)
   stored = stored_teacher.prepare(config, one_device)
@@ -70,13 +69,16 @@ def test_it_says_what_augmentation_means(
   np.testing.assert_array_equal(stored.read(0), augmented.read(5))
 
 
-@pytest.mark.parametrize('objective, message', [
+@pytest.mark.parametrize(
+  'objective, message',
+  [
     ({'kind': 'head'}, r'teacher members \(1\) as student members \(4\)'),
     ({'weight_tie': 0.1}, 'stored predictions do not show the weights'),
     ({'teacher_cache': 'cache'}, "teacher_cache: got 'cache', wants nothing"),
-])
+  ],
+)
 def test_what_they_cannot_do_leaves_no_folder(
-    objective, message, student, predictions, one_device, tmp_path
+  objective, message, student, predictions, one_device, tmp_path
 ):
   config = _config(student, predictions, **objective)
   with pytest.raises(InputError, match=message) as caught:
@@ -108,9 +110,9 @@ def test_each_example_has_its_own_prediction(student, tmp_path):
   assert (len(used.labels), len(held_out.labels)) == (96, 32)
   np.testing.assert_array_equal(np.argmax(opened[:, 0], -1), used.labels)
   task = tasks.ClassificationTask(
-      config.task, train_lib.open_predictions(config.task)
+    config.task, train_lib.open_predictions(config.task)
   )
   for batch in task.build_inputs(config.task.train_data).take(5):
     np.testing.assert_array_equal(
-        np.argmax(batch['teacher_logits'][:, 0], -1), batch['labels']
+      np.argmax(batch['teacher_logits'][:, 0], -1), batch['labels']
     )

@@ -1,11 +1,10 @@
 """Tests of the choice of devices and of what is said about it."""
 
+from uncertainty_distill import configs, train_lib
+from uncertainty_distill.errors import InputError
+
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
-from uncertainty_distill.errors import InputError
 
 
 def _config(text=''):
@@ -26,15 +25,15 @@ def test_default_is_all_gpus_else_the_cpu():
 def test_description_names_the_batch_of_a_replica():
   text = train_lib.describe(_two_replicas(), _config())
   assert text == (
-      '2 x CPU (MirroredStrategy): 64 examples a step, 32 a replica '
-      '(128 rows with the 4 members)'
+    '2 x CPU (MirroredStrategy): 64 examples a step, 32 a replica '
+    '(128 rows with the 4 members)'
   )
   single = train_lib.describe(
-      tf.distribute.OneDeviceStrategy('CPU:0'),
-      _config('task.model.ensemble_size=1'),
+    tf.distribute.OneDeviceStrategy('CPU:0'),
+    _config('task.model.ensemble_size=1'),
   )
   assert single == (
-      '1 x CPU (OneDeviceStrategy): 64 examples a step, 64 a replica'
+    '1 x CPU (OneDeviceStrategy): 64 examples a step, 64 a replica'
   )
 
 
@@ -45,11 +44,14 @@ def test_replicas_must_divide_the_batches(name):
     train_lib.describe(_two_replicas(), _config(f'{field}=33'))
 
 
-@pytest.mark.parametrize('text, message', [
+@pytest.mark.parametrize(
+  'text, message',
+  [
     ('runtime.num_gpus=1000', 'runtime.num_gpus: got 1000, wants at most the'),
     ('runtime.num_gpus=-1', 'a strategy that this machine can run'),
     ('runtime.distribution_strategy=bogus', "'bogus', wants a strategy that"),
-])
+  ],
+)
 def test_devices_that_are_not_there_are_named(text, message):
   with pytest.raises(InputError, match=message) as caught:
     train_lib.make_strategy(_config(text).runtime)

@@ -4,16 +4,13 @@ import copy
 import os
 import pathlib
 
+from uncertainty_distill import data, runs, teachers, train_lib
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.train_lib import teacher_cache
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import data
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.train_lib import teacher_cache
 
 # float16 changes a probability by less than 2e-4, so a divergence of about 1 by
 # less than 1e-3; what the steps before changed in the weights adds to it.
@@ -51,8 +48,8 @@ def _files(config):
   """Returns the view files of a cache and when they were written."""
   root = config.task.objective.teacher_cache
   return {
-      str(path): path.stat().st_mtime_ns
-      for path in pathlib.Path(root).rglob('*.npy')
+    str(path): path.stat().st_mtime_ns
+    for path in pathlib.Path(root).rglob('*.npy')
   }
 
 
@@ -86,20 +83,21 @@ def test_what_is_stored_is_what_the_teacher_says(cached, trained, one_device):
 
 
 def test_losses_are_those_of_the_online_teacher(
-    student, cached, trained, one_device, read_scalars, tmp_path
+  student, cached, trained, one_device, read_scalars, tmp_path
 ):
   online = train_lib.train(
-      _changed(
-          student,
-          'task.train_data.views=2,task.train_data.augmentation_seed=0',
-      ),
-      str(tmp_path), one_device,
+    _changed(
+      student,
+      'task.train_data.views=2,task.train_data.augmentation_seed=0',
+    ),
+    str(tmp_path),
+    one_device,
   )
   ours, theirs = (read_scalars(run, 'train') for run in (trained, online))
   for tag in 'training_loss', 'cross_entropy', 'distillation', 'l2', 'nll':
     for step in range(1, 8):
       assert ours[tag][step] == pytest.approx(
-          theirs[tag][step], rel=_TOLERANCE
+        theirs[tag][step], rel=_TOLERANCE
       ), (tag, step)
   # Losses that hardly move would show nothing.
   assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
@@ -111,9 +109,8 @@ def test_losses_are_those_of_the_online_teacher(
 
 def test_fewer_views_than_epochs_are_enough(cached, one_device, tmp_path):
   one_view = _changed(
-      cached,
-      'task.train_data.views=1,'
-      f'task.objective.teacher_cache={tmp_path}',
+    cached,
+    f'task.train_data.views=1,task.objective.teacher_cache={tmp_path}',
   )
   teacher_cache.prepare(one_view, one_device)
   (path,) = _files(one_view)
@@ -121,7 +118,7 @@ def test_fewer_views_than_epochs_are_enough(cached, one_device, tmp_path):
 
 
 def test_views_are_shared_and_extended(
-    cached, trained, one_device, monkeypatch
+  cached, trained, one_device, monkeypatch
 ):
   del trained
   before = _files(cached)
@@ -129,9 +126,11 @@ def test_views_are_shared_and_extended(
   with monkeypatch.context() as patched:
     _no_teacher(patched)
     for text in (
-        'task.seed=5', 'task.objective.weight=0.5', 'task.model.width=2',
-        'task.validation_data.global_batch_size=25',
-        'task.train_data.global_batch_size=64',
+      'task.seed=5',
+      'task.objective.weight=0.5',
+      'task.model.width=2',
+      'task.validation_data.global_batch_size=25',
+      'task.train_data.global_batch_size=64',
     ):
       assert teacher_cache.prepare(_changed(fewer, text), one_device)
     assert _files(cached) == before
@@ -155,23 +154,27 @@ def test_a_lost_view_alone_is_made_again(cached, trained, one_device):
     assert file.read() == content
 
 
-@pytest.mark.parametrize('text', [
-    'task.train_data.augmentation_seed=1', 'task.train_data.crop_padding=2',
-    'task.train_data.horizontal_flip=1', 'task.train_data.num_examples=127',
+@pytest.mark.parametrize(
+  'text',
+  [
+    'task.train_data.augmentation_seed=1',
+    'task.train_data.crop_padding=2',
+    'task.train_data.horizontal_flip=1',
+    'task.train_data.num_examples=127',
     'task.train_data.held_out_fraction=0.1',
-])
+  ],
+)
 def test_other_views_are_other_caches(
-    text, cached, trained, one_device, tmp_path
+  text, cached, trained, one_device, tmp_path
 ):
   del trained
   ours = teacher_cache.prepare(cached, one_device)
   other = teacher_cache.prepare(
-      _changed(
-          cached,
-          f'{text},trainer.train_steps=1,'
-          f'task.objective.teacher_cache={tmp_path}',
-      ),
-      one_device,
+    _changed(
+      cached,
+      f'{text},trainer.train_steps=1,task.objective.teacher_cache={tmp_path}',
+    ),
+    one_device,
   )
   assert os.path.basename(other.path) != os.path.basename(ours.path)
   # 13 of the 128 examples are held out.
@@ -181,17 +184,17 @@ def test_other_views_are_other_caches(
 
 
 def test_replicas_make_and_read_their_own_rows(
-    cached, trained, read_scalars, tmp_path, replicas
+  cached, trained, read_scalars, tmp_path, replicas
 ):
   assert replicas.num_replicas_in_sync == 2
-  apart = _changed(
-      cached, f'task.objective.teacher_cache={tmp_path / "cache"}'
-  )
+  apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
   run = train_lib.train(apart, str(tmp_path / 'run'), replicas)
   for ours, theirs in zip(sorted(_files(apart)), sorted(_files(cached))):
     np.testing.assert_allclose(
-        np.load(ours).astype(float), np.load(theirs).astype(float),
-        rtol=2**-10, atol=1e-5,
+      np.load(ours).astype(float),
+      np.load(theirs).astype(float),
+      rtol=2**-10,
+      atol=1e-5,
     )
   one, two = (read_scalars(r, 'train') for r in (trained, run))
   for tag in 'training_loss', 'distillation':
@@ -200,14 +203,14 @@ def test_replicas_make_and_read_their_own_rows(
 
 
 def test_members_are_counted_before_anything_is_made(
-    cached, trained, one_device, tmp_path
+  cached, trained, one_device, tmp_path
 ):
   del trained
   # The teacher has one member, the student four.
   for path in tmp_path / 'new', cached.task.objective.teacher_cache:
     head = _changed(
-        cached,
-        f'task.objective.kind=head,task.objective.teacher_cache={path}',
+      cached,
+      f'task.objective.kind=head,task.objective.teacher_cache={path}',
     )
     with pytest.raises(InputError, match=r'teacher members \(1\) as student'):
       train_lib.train(head, str(tmp_path / 'run'), one_device)
@@ -216,12 +219,12 @@ def test_members_are_counted_before_anything_is_made(
 
 
 def test_without_a_strategy_it_is_made_on_one_device(
-    cached, trained, one_device, tmp_path
+  cached, trained, one_device, tmp_path
 ):
   del trained
   apart = _changed(
-      cached,
-      f'task.objective.teacher_cache={tmp_path},trainer.train_steps=1',
+    cached,
+    f'task.objective.teacher_cache={tmp_path},trainer.train_steps=1',
   )
   alone = teacher_cache.prepare(apart, tf.distribute.get_strategy())
   cache = teacher_cache.prepare(cached, one_device)

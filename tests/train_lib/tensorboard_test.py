@@ -3,35 +3,40 @@
 import copy
 import os
 
+from uncertainty_distill import configs, data, evaluation, metrics, train_lib
+from uncertainty_distill.train_lib import summaries
+
 import numpy as np
-from official.modeling import optimization
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import metrics
-from uncertainty_distill import train_lib
-from uncertainty_distill.train_lib import summaries
+from official.modeling import optimization
 
 
 def test_loss_and_its_terms(student, undisturbed, read_scalars):
   scalars = read_scalars(undisturbed, 'train')
   assert scalars.keys() >= {
-      'training_loss', 'cross_entropy', 'distillation', 'l2', 'learning_rate',
-      'gradient_norm', 'accuracy', 'ece', 'nll', *metrics.diversity.NAMES,
+    'training_loss',
+    'cross_entropy',
+    'distillation',
+    'l2',
+    'learning_rate',
+    'gradient_norm',
+    'accuracy',
+    'ece',
+    'nll',
+    *metrics.diversity.NAMES,
   }
   objective = student.task.objective
   schedule = optimization.OptimizerFactory(
-      student.trainer.optimizer_config
+    student.trainer.optimizer_config
   ).build_learning_rate()
   for step in range(1, 8):
     at = {tag: values[step] for tag, values in scalars.items()}
     assert at['training_loss'] == pytest.approx(
-        (1 - objective.weight) * at['cross_entropy']
-        + objective.weight * at['distillation']
-        + student.task.l2 * at['l2'], rel=1e-5
+      (1 - objective.weight) * at['cross_entropy']
+      + objective.weight * at['distillation']
+      + student.task.l2 * at['l2'],
+      rel=1e-5,
     )
     # That of the next step: it is read when a loop has ended.
     assert at['learning_rate'] == pytest.approx(float(schedule(step)))
@@ -43,16 +48,18 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
 def test_clean_test_set(undisturbed, read_events, read_scalars):
   scalars = read_scalars(undisturbed, 'clean')
   test = data.load_dataset('digits', 'test').take(75)
-  figures = metrics.figures(metrics.sufficient_statistics(
+  figures = metrics.figures(
+    metrics.sufficient_statistics(
       undisturbed.load_model()(test.images, training=False), test.labels
-  ))
+    )
+  )
   assert figures.keys() >= {'accuracy', 'ece', 'nll', *metrics.diversity.NAMES}
   for name in figures:
     assert sorted(scalars[name]) == [4, 7]
     assert scalars[name][7] == pytest.approx(float(figures[name]), rel=1e-5)
   events = read_events(undisturbed, 'clean')
   assert list(events.PluginTagToContent('images')) == [
-      'calibration/reliability'
+    'calibration/reliability'
   ]
   shown = events.Tensors('calibration/reliability')
   assert [event.step for event in shown] == [4, 7]
@@ -63,7 +70,7 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
 
 
 def test_of_many_loops_and_evaluations_some_are_shown(
-    student, one_device, tmp_path, monkeypatch, read_events, read_scalars
+  student, one_device, tmp_path, monkeypatch, read_events, read_scalars
 ):
   monkeypatch.setattr(summaries, '_MAX_FIGURES', 2)
   monkeypatch.setattr(summaries, '_MAX_PICTURES', 1)
@@ -86,7 +93,7 @@ def test_of_many_loops_and_evaluations_some_are_shown(
 def test_evaluations_shown_are_so_many_and_equally_far_apart(interval, last):
   step = tf.Variable(0)
   trainer = configs.TrainerConfig(
-      train_steps=last, validation_interval=interval
+    train_steps=last, validation_interval=interval
   )
   manager = summaries.EvaluationSummaries(None, trainer, step)
   evaluated = [*range(interval, last, interval), last]
@@ -106,7 +113,8 @@ def test_confidence(undisturbed, read_events):
   edges = np.linspace(0, 1, 16)
   events = read_events(undisturbed, 'clean')
   for tag, chosen in (
-      ('all_predictions', slice(None)), ('wrong_predictions', wrong)
+    ('all_predictions', slice(None)),
+    ('wrong_predictions', wrong),
   ):
     shown = events.Tensors(f'confidence/{tag}')
     assert [event.step for event in shown] == [4, 7]
@@ -114,7 +122,7 @@ def test_confidence(undisturbed, read_events):
     np.testing.assert_allclose(left, edges[:-1])
     np.testing.assert_allclose(right, edges[1:])
     np.testing.assert_array_equal(
-        heights, np.histogram(probs.max(1)[chosen], edges)[0]
+      heights, np.histogram(probs.max(1)[chosen], edges)[0]
     )
     assert 0 < heights.sum() <= 75
 
@@ -124,8 +132,8 @@ def test_curves_over_epochs(undisturbed, read_scalars):
   for folder in 'train', 'clean':
     # Four batches of 32 are an epoch of the 128 examples.
     assert curves[folder] == {
-        tag: {step / 4: value for step, value in values.items()}
-        for tag, values in read_scalars(undisturbed, folder).items()
+      tag: {step / 4: value for step, value in values.items()}
+      for tag, values in read_scalars(undisturbed, folder).items()
     }
   assert list(curves['clean']['nll']) == [1.0, 1.75]
 
@@ -135,7 +143,7 @@ def test_configuration(undisturbed, read_events):
   (text,) = events.Tensors('config')
   written = tf.make_ndarray(text.tensor_proto).item().decode()
   with open(
-      os.path.join(undisturbed.path, 'params.yaml'), encoding='utf-8'
+    os.path.join(undisturbed.path, 'params.yaml'), encoding='utf-8'
   ) as file:
     # Indented by four spaces, it is shown as it is.
     assert written == ''.join(f'    {line}' for line in file)
@@ -146,14 +154,14 @@ def test_every_figure_is_in_a_section(undisturbed, read_events):
     tags = read_events(undisturbed, folder).PluginTagToContent('scalars')
     assert not [tag for tag in tags if tag.count('/') != 1]
   assert {'loss/training_loss', 'optimization/gradient_norm'} <= set(
-      read_events(undisturbed, 'train').PluginTagToContent('scalars')
+    read_events(undisturbed, 'train').PluginTagToContent('scalars')
   )
 
 
 def test_there_are_no_other_runs(undisturbed):
   folders = {
-      os.path.relpath(folder, undisturbed.path)
-      for folder, _, names in os.walk(undisturbed.path)
-      if any('tfevents' in name for name in names)
+    os.path.relpath(folder, undisturbed.path)
+    for folder, _, names in os.walk(undisturbed.path)
+    if any('tfevents' in name for name in names)
   }
   assert folders == {'train', 'clean'}

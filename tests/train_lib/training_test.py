@@ -3,14 +3,12 @@
 import collections
 import os
 
+from uncertainty_distill import progress, runs, train_lib
+from uncertainty_distill.train_lib import runner
+
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from uncertainty_distill import progress
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill.train_lib import runner
 
 _CLOCKED = {'steps_per_second', 'examples_per_second'}
 
@@ -19,9 +17,10 @@ def _tensors(run):
   """Returns everything in a run's newest checkpoint, by name."""
   reader = tf.train.load_checkpoint(run.checkpoint)
   names = [
-      name for name in reader.get_variable_to_shape_map()
-      # The object graph has no value; the counter counts checkpoints.
-      if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
+    name
+    for name in reader.get_variable_to_shape_map()
+    # The object graph has no value; the counter counts checkpoints.
+    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
   ]
   return {name: np.asarray(reader.get_tensor(name)) for name in names}
 
@@ -30,9 +29,9 @@ def _weights(run, step):
   """Returns the weights and moving statistics of a run's step, by name."""
   reader = tf.train.load_checkpoint(os.path.join(run.path, f'ckpt-{step}'))
   return {
-      name: np.asarray(reader.get_tensor(name))
-      for name in reader.get_variable_to_shape_map()
-      if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
   }
 
 
@@ -54,7 +53,7 @@ def test_checkpoint_holds_the_student_and_not_the_teacher(undisturbed):
 
 
 def test_one_seed_gives_one_run(
-    student, undisturbed, one_device, read_scalars, tmp_path
+  student, undisturbed, one_device, read_scalars, tmp_path
 ):
   # Evaluation in between must not matter either.
   again = train_lib.train(student, str(tmp_path), one_device, evaluate=False)
@@ -67,10 +66,9 @@ def test_one_seed_gives_one_run(
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
-    student, undisturbed, one_device, read_scalars, tmp_path, monkeypatch
+  student, undisturbed, one_device, read_scalars, tmp_path, monkeypatch
 ):
   class Bar(progress.tqdm.tqdm):
-
     def update(self, n=1):
       super().update(n)
       if self.n == 3:  # Of 4 steps an epoch, and between two checkpoints.
@@ -93,12 +91,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 
 
 def test_a_complete_run_is_not_trained_again(
-    student, undisturbed, one_device, monkeypatch
+  student, undisturbed, one_device, monkeypatch
 ):
   def files():
     return {
-        os.path.join(folder, name): os.stat(os.path.join(folder, name))
-        for folder, _, names in os.walk(undisturbed.path) for name in names
+      os.path.join(folder, name): os.stat(os.path.join(folder, name))
+      for folder, _, names in os.walk(undisturbed.path)
+      for name in names
     }
 
   before = files()
@@ -109,7 +108,7 @@ def test_a_complete_run_is_not_trained_again(
 
 
 def test_two_replicas_take_the_same_steps_as_one(
-    student, undisturbed, read_scalars, tmp_path, replicas
+  student, undisturbed, read_scalars, tmp_path, replicas
 ):
   assert replicas.num_replicas_in_sync == 2
   run = train_lib.train(student, str(tmp_path), replicas)
@@ -122,7 +121,7 @@ def test_two_replicas_take_the_same_steps_as_one(
   for name, value in one.items():
     scale = max(np.abs(value).max(), 1.0)
     np.testing.assert_allclose(
-        two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
+      two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
     )
     if 'kernel' in name:
       assert np.abs(first[name] - value).max() > 1e-3
@@ -131,5 +130,5 @@ def test_two_replicas_take_the_same_steps_as_one(
     assert whole.keys() == split.keys()
     for tag in whole.keys() - _CLOCKED:
       assert split[tag][7] == pytest.approx(
-          whole[tag][7], rel=1e-4, abs=1e-5
+        whole[tag][7], rel=1e-4, abs=1e-5
       ), tag

@@ -2,16 +2,12 @@
 
 import os
 
+from uncertainty_distill import configs, data, modeling, runs, train_lib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
 
 _TIE = 0.5
 
@@ -19,13 +15,16 @@ _TIE = 0.5
 @pytest.fixture(scope='module', name='tied')
 def fixture_tied(tmp_path_factory):
   """A student of two members and a teacher of two networks."""
-  config = configs.load_config('digits_wrn10_1', params_override=(
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
       'trainer.train_steps=20,trainer.steps_per_loop=1,'
       'trainer.base_learning_rate=0.05,trainer.warmup_epochs=0,'
       'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
       'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
       f'task.objective.kind=head,task.objective.weight_tie={_TIE}'
-  ))
+    ),
+  )
   paths = []
   images = data.load_dataset('digits', 'train').images[:64]
   for index in range(2):
@@ -36,7 +35,7 @@ def fixture_tied(tmp_path_factory):
     model = modeling.build_model(**member.task.model.as_dict())
     model(images, training=True)
     tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), path, max_to_keep=1
+      tf.train.Checkpoint(model=model), path, max_to_keep=1
     ).save(checkpoint_number=20)
     paths.append(path)
   config.task.objective.teacher = tuple(paths)
@@ -58,7 +57,7 @@ def _distance(run):
     for place in student.layers:
       if hasattr(place, 'alpha'):
         weights = place.kernel.numpy().astype(np.float64) * np.outer(
-            place.alpha[index], place.gamma[index]
+          place.alpha[index], place.gamma[index]
         )
         other = member.get_layer(place.name).kernel.numpy()
         total += np.sum((weights - other) ** 2)
@@ -71,9 +70,11 @@ def test_the_term_falls_and_is_of_the_loss(tied, run, read_scalars):
   for step in range(1, 21):
     at = {tag: values[step] for tag, values in scalars.items()}
     assert at['training_loss'] == pytest.approx(
-        (1 - objective.weight) * at['cross_entropy']
-        + objective.weight * at['distillation'] + tied.task.l2 * at['l2']
-        + _TIE * at['weight_tie'], rel=1e-5
+      (1 - objective.weight) * at['cross_entropy']
+      + objective.weight * at['distillation']
+      + tied.task.l2 * at['l2']
+      + _TIE * at['weight_tie'],
+      rel=1e-5,
     )
   tie = [scalars['weight_tie'][step] for step in range(1, 21)]
   assert tie[-1] < 0.5 * tie[0]
@@ -85,17 +86,20 @@ def test_the_checkpoint_holds_no_teacher(run):
   names = tf.train.load_checkpoint(run.checkpoint).get_variable_to_shape_map()
   kinds = {name.split('/')[0] for name in names}
   assert kinds - {'_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter'} == {
-      'model', 'optimizer', 'global_step'
+    'model',
+    'optimizer',
+    'global_step',
   }
   kept = [
-      name for name in names
-      if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
+    name
+    for name in names
+    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
   ]
   assert len(kept) == len(run.load_model().variables)
 
 
 def test_two_replicas_take_the_same_steps_as_one(
-    tied, run, read_scalars, tmp_path, replicas
+  tied, run, read_scalars, tmp_path, replicas
 ):
   two = train_lib.train(tied, str(tmp_path), replicas, evaluate=False)
   whole, split = (read_scalars(r, 'train') for r in (run, two))
@@ -105,7 +109,7 @@ def test_two_replicas_take_the_same_steps_as_one(
 
 
 def test_stored_logits_leave_the_tie_as_it_is(
-    tied, one_device, read_scalars, tmp_path
+  tied, one_device, read_scalars, tmp_path
 ):
   # The weights are the teacher's own also where its network need not run.
   views = configs.load_config('digits_wrn10_1')
@@ -117,10 +121,11 @@ def test_stored_logits_leave_the_tie_as_it_is(
   cached.override(views.as_dict())
   cached.task.objective.teacher_cache = str(tmp_path / 'cache')
   ours, theirs = (
-      read_scalars(
-          train_lib.train(config, str(tmp_path / name), one_device, False),
-          'train',
-      ) for name, config in (('cached', cached), ('online', views))
+    read_scalars(
+      train_lib.train(config, str(tmp_path / name), one_device, False),
+      'train',
+    )
+    for name, config in (('cached', cached), ('online', views))
   )
   assert os.listdir(tmp_path / 'cache')
   for tag in 'weight_tie', 'distillation', 'training_loss':
@@ -130,7 +135,7 @@ def test_stored_logits_leave_the_tie_as_it_is(
 
 
 def test_only_the_tie_brings_the_student_to_its_teacher(
-    tied, run, one_device, tmp_path
+  tied, run, one_device, tmp_path
 ):
   config = configs.load_config('digits_wrn10_1')
   config.override(tied.as_dict())

@@ -3,15 +3,13 @@
 import json
 import os
 
+from uncertainty_distill import evaluation, runs, workflow
+from uncertainty_distill.errors import InputError
+
 import pytest
-from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 import tiny_runs
-
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import workflow
-from uncertainty_distill.errors import InputError
+from tensorboard.backend.event_processing import event_accumulator
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
@@ -19,8 +17,8 @@ _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   directory = str(tmp_path / 'report')
   systems = [
-      workflow.System('deep_ensemble', None, tuple(paths[:2])),
-      workflow.System('batch_ensemble', 0, (paths[2],)),
+    workflow.System('deep_ensemble', None, tuple(paths[:2])),
+    workflow.System('batch_ensemble', 0, (paths[2],)),
   ]
 
   def assess(systems=systems, text=''):
@@ -32,20 +30,30 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
   assert [(r.model, r.seed, r.shift.label) for r in results] == [
-      ('deep_ensemble', None, 'clean'), ('deep_ensemble', None, 'contrast/1'),
-      ('batch_ensemble', 0, 'clean'), ('batch_ensemble', 0, 'contrast/1'),
+    ('deep_ensemble', None, 'clean'),
+    ('deep_ensemble', None, 'contrast/1'),
+    ('batch_ensemble', 0, 'clean'),
+    ('batch_ensemble', 0, 'contrast/1'),
   ]
   assert all(r.num_examples == 70 for r in results)
   rows = [line.split('|') for line in table.split('\n')[2:]]
   assert [row[1].strip() for row in rows] == ['Deep ensemble', 'Batch ensemble']
   assert [row[2].strip() for row in rows] == ['2', '2']
   for name in (
-      'report.html', 'report.md', 'results.csv', 'summary.json', 'systems.json'
+    'report.html',
+    'report.md',
+    'results.csv',
+    'summary.json',
+    'systems.json',
   ):
     assert os.path.isfile(os.path.join(directory, name))
   assert sorted(os.listdir(os.path.join(directory, 'plots'))) == [
-      'heat_map_accuracy.png', 'heat_map_ece.png', 'heat_map_nll.png',
-      'reliability.png', 'severity.png', 'severity_boxes.png',
+    'heat_map_accuracy.png',
+    'heat_map_ece.png',
+    'heat_map_nll.png',
+    'reliability.png',
+    'severity.png',
+    'severity_boxes.png',
   ]
 
   # Nothing changed: not even loaded, and the same table.
@@ -76,14 +84,15 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
 
 
-def test_unreadable_results_are_made_again(
-    paths, tmp_path, evaluated, capsys
-):
+def test_unreadable_results_are_made_again(paths, tmp_path, evaluated, capsys):
   directory = tmp_path / 'report'
   systems = [workflow.System('single', 0, (paths[0],))]
   for file, content in (
-      ('new.txt', ''), ('results.json', '{'), ('results.json', '{"a": 1}'),
-      ('systems.json', '[]'), ('systems.json', '{"single/0": {"members": 1}}'),
+    ('new.txt', ''),
+    ('results.json', '{'),
+    ('results.json', '{"a": 1}'),
+    ('systems.json', '[]'),
+    ('systems.json', '{"single/0": {"members": 1}}'),
   ):
     directory.mkdir(exist_ok=True)
     (directory / file).write_text(content)
@@ -96,7 +105,7 @@ def test_unreadable_results_are_made_again(
     text = (directory / file).read_text()
     place = text.index('"parameters": ' if 'sys' in file else '"nll": ') + 15
     digit = '1' if text[place] != '1' else '2'
-    changed = text[:place] + digit + text[place + 1:]
+    changed = text[:place] + digit + text[place + 1 :]
     json.loads(changed)
     (directory / file).write_text(changed)
     workflow.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
@@ -110,37 +119,40 @@ def test_unreadable_results_are_made_again(
 
 def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):
   workflow.assess(
-      [workflow.System('batch_ensemble', 0, (paths[2],))],
-      tiny_runs.config('evaluation.severities=[1,5]'), _CPU,
-      str(tmp_path / 'r'), 'A',
+    [workflow.System('batch_ensemble', 0, (paths[2],))],
+    tiny_runs.config('evaluation.severities=[1,5]'),
+    _CPU,
+    str(tmp_path / 'r'),
+    'A',
   )
   results, _ = evaluation.read_json(tmp_path / 'r' / 'results.json')
   expected = evaluation.summary(results)
   events = event_accumulator.EventAccumulator(
-      os.path.join(paths[2], 'corrupted')
+    os.path.join(paths[2], 'corrupted')
   ).Reload()
   for tag in 'quality/accuracy', 'calibration/ece', 'quality/nll':
     (event,) = events.Tensors(tag)
     assert event.step == 5
     assert float(tf.make_ndarray(event.tensor_proto)) == pytest.approx(
-        expected[f'c_{tag.rpartition("/")[2]}']
+      expected[f'c_{tag.rpartition("/")[2]}']
     )
 
 
 def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
   unfinished = tiny_runs.save(
-      str(tmp_path / 'half'),
-      tiny_runs.config('task.model.ensemble_size=1'), step=3
+    str(tmp_path / 'half'),
+    tiny_runs.config('task.model.ensemble_size=1'),
+    step=3,
   )
   for path, message in (
-      (unfinished, 'it is at step 3 of 5'),
-      (str(tmp_path / 'gone'), 'this is a missing folder'),
+    (unfinished, 'it is at step 3 of 5'),
+    (str(tmp_path / 'gone'), 'this is a missing folder'),
   ):
     systems = [workflow.System('single', None, (paths[0], path))]
     with pytest.raises(InputError, match=message) as caught:
       workflow.assess(
         systems, tiny_runs.config(), _CPU, str(tmp_path / 'r'), 'Title'
-    )
+      )
     assert str(caught.value).startswith(f"--run: got '{path}'")
 
 
@@ -148,14 +160,20 @@ def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   directory = str(tmp_path / 'exported' / 'model')
   assert workflow.export(paths, directory) is None
   serve = tf.saved_model.load(directory).signatures['serving_default']
-  images = tf.cast(tf.random.stateless_uniform(
+  images = tf.cast(
+    tf.random.stateless_uniform(
       [3, 16, 16, 3], [0, 0], maxval=256, dtype=tf.int32
-  ), tf.uint8)
+    ),
+    tf.uint8,
+  )
   served = serve(images=images)['member_probabilities']
-  direct = tf.concat([
+  direct = tf.concat(
+    [
       tf.nn.softmax(runs.open_run(path, '--run').load_model()(images))
       for path in paths
-  ], 0)
+    ],
+    0,
+  )
   assert served.shape == (3, 4, 10)
   tf.debugging.assert_near(served, tf.transpose(direct, [1, 0, 2]), 1e-5, 1e-5)
   (tmp_path / 'file').write_text('')

@@ -2,15 +2,12 @@
 
 import dataclasses
 
-import numpy as np
-import pytest
-
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
+from uncertainty_distill import configs, data, runs, teachers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import calibrating
+
+import numpy as np
+import pytest
 
 
 def _run(folder, fraction):
@@ -36,8 +33,8 @@ def test_takes_what_the_runs_held_out(tmp_path, ensemble):
 @pytest.mark.parametrize('fractions', [(0.0,), (0.1, 0.2), (0.1, None)])
 def test_refuses_what_some_run_was_trained_on(tmp_path, ensemble, fractions):
   paths = [
-      str(tmp_path) if fraction is None else _run(tmp_path / str(n), fraction)
-      for n, fraction in enumerate(fractions)
+    str(tmp_path) if fraction is None else _run(tmp_path / str(n), fraction)
+    for n, fraction in enumerate(fractions)
   ]
   with pytest.raises(InputError, match='held out the same training examples'):
     calibrating.examples(paths, ensemble, '', None)
@@ -53,8 +50,11 @@ def test_refuses_test_images_and_other_files(tmp_path, ensemble):
   np.savez(file, images=test.images[990:], labels=test.labels[990:])
   with pytest.raises(InputError, match='10 are'):
     calibrating.examples([], ensemble, file, test)
-  for wrong in {'images': images}, {'images': images, 'labels': labels + 10}, {
-      'images': images[:, :8], 'labels': labels}:
+  for wrong in (
+    {'images': images},
+    {'images': images, 'labels': labels + 10},
+    {'images': images[:, :8], 'labels': labels},
+  ):
     np.savez(file, **wrong)
     with pytest.raises(InputError, match='an .npz with images'):
       calibrating.examples([], ensemble, file, None)

@@ -2,12 +2,12 @@
 
 import shutil
 
+from uncertainty_distill import evaluation
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_runs
-
-from uncertainty_distill import evaluation
 
 
 @pytest.fixture(scope='module')
@@ -47,16 +47,26 @@ def _evaluated(monkeypatch):
       assert foreign is None
       calls.append([candidate.label for candidate in self._candidates])
       self.entropies = [np.arange(len(dataset.labels)) for _ in calls[-1]]
-      mean = lambda model: float(tf.reduce_mean(model.trainable_weights[0]))
+
+      def mean(model):
+        return float(tf.reduce_mean(model.trainable_weights[0]))
+
       figures = dict.fromkeys(
-          ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
+        ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
       )
       return [
-          evaluation.Result(
-              c.label, c.seed, shift, len(dataset.labels),
-              {**figures, 'nll': 100 * mean(c.model)}, [1.0], [1.0], [1.0]
-          )
-          for shift in shifts for c in self._candidates
+        evaluation.Result(
+          c.label,
+          c.seed,
+          shift,
+          len(dataset.labels),
+          {**figures, 'nll': 100 * mean(c.model)},
+          [1.0],
+          [1.0],
+          [1.0],
+        )
+        for shift in shifts
+        for c in self._candidates
       ]
 
   monkeypatch.setattr(evaluation, 'Evaluator', Evaluator)

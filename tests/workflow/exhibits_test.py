@@ -4,14 +4,12 @@ import os
 import pathlib
 import re
 
+from uncertainty_distill import data, evaluation, workflow
+from uncertainty_distill.evaluation import pictures
+
 import pytest
 import tensorflow as tf
 import tiny_runs
-
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import workflow
-from uncertainty_distill.evaluation import pictures
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
@@ -27,8 +25,8 @@ def _shown(directory):
   text = pathlib.Path(directory, 'report.md').read_text()
   section = text.split('\n## The images that ')[1].split('\n## ')[0]
   return (
-      section.split(' is least sure of')[0],
-      re.findall(r'!\[(.*)\]\(images/least_sure', section),
+    section.split(' is least sure of')[0],
+    re.findall(r'!\[(.*)\]\(images/least_sure', section),
   )
 
 
@@ -36,16 +34,15 @@ def _shown(directory):
 def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
   directory = str(tmp_path / 'report')
   systems = [
-      workflow.System('student', 3, (paths[2],)),
-      workflow.System('student', 4, (paths[2],)),
-      workflow.System('single', None, (paths[0],)),
+    workflow.System('student', 3, (paths[2],)),
+    workflow.System('student', 4, (paths[2],)),
+    workflow.System('single', None, (paths[0],)),
   ]
 
   def assess(student='', text=''):
     evaluated.clear()
     workflow.assess(
-        systems, tiny_runs.config(text), _CPU, directory, 'Title',
-        student=student
+      systems, tiny_runs.config(text), _CPU, directory, 'Title', student=student
     )
     return _shown(directory)
 
@@ -69,20 +66,21 @@ def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
 
 @pytest.mark.usefixtures('undrawn')
 def test_a_paper_s_experiment_stands_beside_the_paper(
-    paths, tmp_path, evaluated, monkeypatch
+  paths, tmp_path, evaluated, monkeypatch
 ):
   config = tiny_runs.config()
   systems = [
-      workflow.System('head_student', 0, (paths[2],)),
-      workflow.System('single', None, (paths[0],)),
+    workflow.System('head_student', 0, (paths[2],)),
+    workflow.System('single', None, (paths[0],)),
   ]
   monkeypatch.setattr(
-      workflow.assessment, '_published',
-      lambda config: evaluation.paper_rows('cifar10'),
+    workflow.assessment,
+    '_published',
+    lambda config: evaluation.paper_rows('cifar10'),
   )
   for beside in True, False:
     workflow.assess(
-        systems, config, _CPU, str(tmp_path / 'r'), 'A', beside_paper=beside
+      systems, config, _CPU, str(tmp_path / 'r'), 'A', beside_paper=beside
     )
     text = (tmp_path / 'r' / 'report.md').read_text()
     assert ('## Beside the paper' in text) == beside

@@ -1,11 +1,10 @@
 """Tests of which images are taken as out of distribution."""
 
+from uncertainty_distill import configs, errors
+from uncertainty_distill.workflow import checks
+
 import numpy as np
 import pytest
-
-from uncertainty_distill import configs
-from uncertainty_distill import errors
-from uncertainty_distill.workflow import checks
 
 
 def _config(overrides=''):
@@ -18,7 +17,7 @@ def test_all_classes_leave_none():
 
 def test_the_classes_left_out_are_foreign():
   config = _config(
-      'task.train_data.classes=[0,1,2],task.validation_data.num_examples=50'
+    'task.train_data.classes=[0,1,2],task.validation_data.num_examples=50'
   )
   foreign = checks.load_foreign(config)
   assert foreign.images.shape == (50, 16, 16, 3)
@@ -29,8 +28,11 @@ def test_another_dataset_must_have_images_of_the_same_shape(tmp_path):
   def write(name, side):
     images = np.zeros([4, side, side, 3], np.uint8)
     np.savez(
-        tmp_path / name, train_images=images, train_labels=[0, 1, 0, 1],
-        test_images=images, test_labels=[1, 0, 1, 1],
+      tmp_path / name,
+      train_images=images,
+      train_labels=[0, 1, 0, 1],
+      test_images=images,
+      test_labels=[1, 0, 1, 1],
     )
     return _config(f'evaluation.out_of_distribution={tmp_path / name}')
 

@@ -3,31 +3,27 @@
 import json
 import os
 
+from uncertainty_distill import configs, modeling, runs, train_lib, workflow
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import factorization
+
 import matplotlib.image
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling import factorization
-
 
 def _run(path, index, text='', step=5):
   config = configs.load_config(
-      'digits_wrn10_1', params_override=f'trainer.train_steps=5,{text}'
+    'digits_wrn10_1', params_override=f'trainer.train_steps=5,{text}'
   )
   run = runs.claim_run(
-      str(path), train_lib.resolve(configs.member_config(config, index))
+    str(path), train_lib.resolve(configs.member_config(config, index))
   )
   tf_keras.utils.set_random_seed(index)
   model = modeling.build_model(**run.config.task.model.as_dict())
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), run.path, max_to_keep=1
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=step)
   return run.path
 
@@ -41,12 +37,19 @@ def fixture_members(tmp_path_factory):
 def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   table = workflow.reconstruct(members, str(tmp_path), (1, 4), aligned=True)
   heading, _, *rows, together = [
-      [cell.strip() for cell in line.strip('|').split('|')]
-      for line in table.splitlines()
+    [cell.strip() for cell in line.strip('|').split('|')]
+    for line in table.splitlines()
   ]
   assert heading == [
-      'Layer', 'Kernel', 'Rank of W_i / W_j', 'Rank 1', 'Aligned', 'Rank 4',
-      'Aligned', 'Any rank ≥', 'Aligned',
+    'Layer',
+    'Kernel',
+    'Rank of W_i / W_j',
+    'Rank 1',
+    'Aligned',
+    'Rank 4',
+    'Aligned',
+    'Any rank ≥',
+    'Aligned',
   ]
   assert rows[0][:3] == ['Stem', '3×3×3×16', '3 of 3']
   assert rows[-1][:3] == ['Logits', '64×10', '10 of 10']
@@ -56,36 +59,43 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   for index, row in enumerate(rows):
     trained, aligned = (layers[n][index] for n in ('as_trained', 'aligned'))
     kernels = [
-        modeling.kernel_layers(m)[index].kernel.numpy() for m in networks
+      modeling.kernel_layers(m)[index].kernel.numpy() for m in networks
     ]
     full = min(kernels[0].shape[-2:])
     for rank, place in (1, 3), (4, 5):
       want = factorization.reconstruct(kernels, min(rank, full))
       assert trained['errors'][str(rank)] == want.relative_error
       assert row[place] == f'{want.relative_error:.3f}'
-      assert row[place + 1] == f"{aligned['errors'][str(rank)]:.3f}"
-    assert row[7] == f"{trained['pixel_error']:.3f}"
+      assert row[place + 1] == f'{aligned["errors"][str(rank)]:.3f}'
+    assert row[7] == f'{trained["pixel_error"]:.3f}'
   total = [
-      sum(layer['squared_norm'] * layer['errors'][rank]**2 for layer in of)
-      / sum(layer['squared_norm'] for layer in of)
-      for rank in '14' for of in layers.values()
+    sum(layer['squared_norm'] * layer['errors'][rank] ** 2 for layer in of)
+    / sum(layer['squared_norm'] for layer in of)
+    for rank in '14'
+    for of in layers.values()
   ]
   assert together[0] == 'All layers'
   assert together[3:7] == [f'{square**0.5:.3f}' for square in total]
   assert total[1] < total[0] and total[2] < total[0]
   assert content['teacher'] == [
-      os.path.relpath(path, tmp_path) for path in members
+    os.path.relpath(path, tmp_path) for path in members
   ]
   report = (tmp_path / 'reconstruction.md').read_text()
   assert table in report
-  assert 'rank 1 unless each W_i / W_j has rank 1 (theorem 1): theirs do in 0' \
-      ' of 10 layers, and have full rank in 10' in report
+  assert (
+    'rank 1 unless each W_i / W_j has rank 1 (theorem 1): theirs do in 0'
+    ' of 10 layers, and have full rank in 10' in report
+  )
   assert 'theirs differ in 7 of 10 layers' in report
-  assert matplotlib.image.imread(
-      tmp_path / 'plots' / 'reconstruction.png').std() > 0.05
+  assert (
+    matplotlib.image.imread(tmp_path / 'plots' / 'reconstruction.png').std()
+    > 0.05
+  )
   assert sorted(path.name for path in tmp_path.iterdir()) == [
-      'plots', 'reconstruction.html', 'reconstruction.json',
-      'reconstruction.md',
+    'plots',
+    'reconstruction.html',
+    'reconstruction.json',
+    'reconstruction.md',
   ]
   assert '20/20' in capsys.readouterr().err
   assert workflow.reconstruct(members, str(tmp_path), [4]) != table
@@ -105,17 +115,20 @@ def test_what_is_refused_leaves_nothing(members, tmp_path):
   served = str(tmp_path / 'served')
   workflow.export(members[:1], served)
   cases = [
-      (members[:1], (1,), 'run folders of two members or more'),
-      (members, (), r'--ranks: got \[\], wants distinct numbers'),
-      (members, (2, 2), r'--ranks: got \[2, 2\]'),
-      (members, (1, 65), 'rank: got 65, wants 1 to 64'),
-      (members, (0,), 'rank: got 0, wants 1 to 64'),
-      ([served, *members], (1,), 'SavedModels .* do not show the weights'),
-      ([*members, served], (1,), 'SavedModels .* do not show the weights'),
-      ([*members, str(tmp_path / 'gone')], (1,), 'this is a missing folder'),
-      ([*members, _run(tmp_path / 'wide', 2, 'teacher.width=2')], (1,),
-       'a single WRN-10-1 of .*; this one is WRN-10-2 of'),
-      ([*members, _run(tmp_path / 'half', 2, step=3)], (1,), 'is at step 3 of'),
+    (members[:1], (1,), 'run folders of two members or more'),
+    (members, (), r'--ranks: got \[\], wants distinct numbers'),
+    (members, (2, 2), r'--ranks: got \[2, 2\]'),
+    (members, (1, 65), 'rank: got 65, wants 1 to 64'),
+    (members, (0,), 'rank: got 0, wants 1 to 64'),
+    ([served, *members], (1,), 'SavedModels .* do not show the weights'),
+    ([*members, served], (1,), 'SavedModels .* do not show the weights'),
+    ([*members, str(tmp_path / 'gone')], (1,), 'this is a missing folder'),
+    (
+      [*members, _run(tmp_path / 'wide', 2, 'teacher.width=2')],
+      (1,),
+      'a single WRN-10-1 of .*; this one is WRN-10-2 of',
+    ),
+    ([*members, _run(tmp_path / 'half', 2, step=3)], (1,), 'is at step 3 of'),
   ]
   directory = tmp_path / 'report'
   for paths, ranks, message in cases:

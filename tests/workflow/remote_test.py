@@ -3,27 +3,29 @@
 import io
 import json
 
+from uncertainty_distill import (
+  configs,
+  data,
+  files,
+  runs,
+  teachers,
+  train_lib,
+  workflow,
+)
+from uncertainty_distill.data import corrupted_sets
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.errors import InputError
-
 _ROOT = 'ram://remote_test'
 _TEXT = (
-    'trainer.train_steps=2,trainer.steps_per_loop=1,'
-    'trainer.checkpoint_interval=1,trainer.max_to_keep=2,'
-    'teacher.ensemble_size=1,task.model.ensemble_size=2,'
-    'task.train_data.num_examples=64,task.validation_data.num_examples=40,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'trainer.train_steps=2,trainer.steps_per_loop=1,'
+  'trainer.checkpoint_interval=1,trainer.max_to_keep=2,'
+  'teacher.ensemble_size=1,task.model.ensemble_size=2,'
+  'task.train_data.num_examples=64,task.validation_data.num_examples=40,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
 
 
@@ -45,8 +47,8 @@ def config():
   files.make_folder(_ROOT)
   files.write_bytes(f'{_ROOT}/mine.npz', content.getvalue())
   return configs.load_config(
-      'digits_wrn10_1',
-      params_override=f'{_TEXT},task.train_data.name={_ROOT}/mine.npz',
+    'digits_wrn10_1',
+    params_override=f'{_TEXT},task.train_data.name={_ROOT}/mine.npz',
   )
 
 
@@ -62,7 +64,7 @@ def _systems(run):
 def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   assert run.is_complete and run.step == 2
   assert {'params.yaml', 'train.log', 'train', 'clean', 'teacher'} <= set(
-      files.names(run.path)
+    files.names(run.path)
   )
   assert 'train | step:      2' in files.read_text(f'{run.path}/train.log')
   assert not [name for name in files.names(run.path) if 'tmp' in name]
@@ -78,17 +80,16 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   assert files.read_text(f'{run.path}/train.log') == before
   with pytest.raises(InputError, match='belongs to a run with task.seed=0'):
     other = configs.load_config(
-        'digits_wrn10_1', params_override=f'{_TEXT},task.seed=1,'
-        f'task.train_data.name={_ROOT}/mine.npz',
+      'digits_wrn10_1',
+      params_override=f'{_TEXT},task.seed=1,'
+      f'task.train_data.name={_ROOT}/mine.npz',
     )
     workflow.distill(other, run.path, strategy)
 
 
 def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   resolved = train_lib.resolve(config)
-  table = workflow.assess(
-      _systems(run), resolved, strategy, run.path, 'Remote'
-  )
+  table = workflow.assess(_systems(run), resolved, strategy, run.path, 'Remote')
   report = files.read_text(f'{run.path}/report.md')
   assert report.startswith('# Remote') and table in report
   results = json.loads(files.read_text(f'{run.path}/results.json'))
@@ -97,7 +98,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   assert files.names(f'{run.path}/corrupted')
   monkeypatch.setattr(workflow.evaluating, 'score', None)
   assert table == workflow.assess(
-      _systems(run), resolved, strategy, run.path, 'Remote'
+    _systems(run), resolved, strategy, run.path, 'Remote'
   )
 
 
@@ -110,7 +111,7 @@ def test_a_saved_model_is_replaced_and_serves(run):
   answer = served.signatures['serving_default'](images=tf.constant(images))
   ours = tf.nn.softmax(run.load_model()(images))
   np.testing.assert_allclose(
-      answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
+    answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
   )
   with pytest.raises(InputError, match='would be lost'):
     workflow.export([run.path], run.path)
@@ -119,9 +120,9 @@ def test_a_saved_model_is_replaced_and_serves(run):
 def test_what_is_mapped_into_memory_is_on_a_disk():
   dataset = data.load_dataset('digits', 'test')
   for use in (
-      lambda: corrupted_sets.open_corrupted_set(dataset, [], f'{_ROOT}/c'),
-      lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
-      lambda: teachers.LogitsCache(f'{_ROOT}/cache', {}),
+    lambda: corrupted_sets.open_corrupted_set(dataset, [], f'{_ROOT}/c'),
+    lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
+    lambda: teachers.LogitsCache(f'{_ROOT}/cache', {}),
   ):
     with pytest.raises(InputError, match='a folder on a local disk'):
       use()

@@ -1,24 +1,26 @@
 """Tests of reports on a student whose teacher is stored predictions."""
 
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  modeling,
+  runs,
+  train_lib,
+  workflow,
+)
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
-from uncertainty_distill.errors import InputError
-
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 _TEXT = (
-    'trainer.train_steps=5,task.model.ensemble_size=2,'
-    'task.validation_data.num_examples=70,'
-    'task.validation_data.global_batch_size=35,'
-    'evaluation.corruptions=[contrast],evaluation.severities=[1]'
+  'trainer.train_steps=5,task.model.ensemble_size=2,'
+  'task.validation_data.num_examples=70,'
+  'task.validation_data.global_batch_size=35,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[1]'
 )
 
 
@@ -34,7 +36,7 @@ def _student(tmp_path):
   run = runs.claim_run(str(tmp_path / 'student'), config)
   model = modeling.build_model(**config.task.model.as_dict())
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model), run.path, max_to_keep=1
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=5)
   return workflow.System('knowledge_student', 0, (run.path,))
 
@@ -65,14 +67,23 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
   nll = -(63 * np.log(0.91) + 7 * np.log(0.01)) / 70
   # Label, members, parameters; accuracy, ECE, NLL, Gibbs NLL; corrupted.
   assert [cell.strip() for cell in teacher] == [
-      'Deep ensemble', '3', '-', '0.900', '0.010', f'{nll:.3f}', f'{nll:.3f}',
-      '-', '-', '-',
+    'Deep ensemble',
+    '3',
+    '-',
+    '0.900',
+    '0.010',
+    f'{nll:.3f}',
+    f'{nll:.3f}',
+    '-',
+    '-',
+    '-',
   ]
   assert taught[0].strip() == 'Knowledge student' and '-' not in ''.join(taught)
   results, _ = evaluation.read_json(directory / 'results.json')
   assert [(r.model, r.shift.label, r.num_examples) for r in results] == [
-      ('deep_ensemble', 'clean', 70), ('knowledge_student', 'clean', 70),
-      ('knowledge_student', 'contrast/1', 70),
+    ('deep_ensemble', 'clean', 70),
+    ('knowledge_student', 'clean', 70),
+    ('knowledge_student', 'contrast/1', 70),
   ]
   # As it was: nothing is evaluated again.
   with monkeypatch.context() as patched:
@@ -86,11 +97,11 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
 
 
 def test_without_test_predictions_the_student_is_alone(
-    student, tmp_path, capsys
+  student, tmp_path, capsys
 ):
   systems = [_predictions(tmp_path / 'a.npz', ['train']), student]
   table = workflow.assess(
-      systems, _config(), _CPU, str(tmp_path / 'report'), 'Title'
+    systems, _config(), _CPU, str(tmp_path / 'report'), 'Title'
   )
   assert len(table.split('\n')) == 3 and 'Knowledge student' in table
   assert 'a.npz: without test_probs' in capsys.readouterr().err

@@ -8,18 +8,14 @@ import sys
 import time
 import urllib.request
 
-import numpy as np
-import pytest
-from tensorboard.backend.event_processing import event_accumulator
-import tensorflow as tf
-
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
+from uncertainty_distill import configs, evaluation, runs, train_lib, workflow
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.workflow import summaries
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
 
 _CONTRAST = corruptions.Corruption.CONTRAST
 # Of 10 clean images, and of as many corrupted ones, which the model is as sure
@@ -32,15 +28,23 @@ def _results(label, seed, nll):
   """Records of a model whose NLL is 0.1 on clean images; `nll` is corrupted."""
   records = []
   for shift, value in (
-      (corruptions.CLEAN, 0.1),
-      (corruptions.Shift(_CONTRAST, 1), nll / 2),
-      (corruptions.Shift(_CONTRAST, 5), nll * 3 / 2),
+    (corruptions.CLEAN, 0.1),
+    (corruptions.Shift(_CONTRAST, 1), nll / 2),
+    (corruptions.Shift(_CONTRAST, 5), nll * 3 / 2),
   ):
     figures = dict.fromkeys(evaluation.FIGURES, 0.5) | {'nll': value}
-    records.append(evaluation.Result(
-        label, seed, shift, 10, figures, _COUNT, _CONFIDENCE,
+    records.append(
+      evaluation.Result(
+        label,
+        seed,
+        shift,
+        10,
+        figures,
+        _COUNT,
+        _CONFIDENCE,
         _CORRECT[shift.severity],
-    ))
+      )
+    )
   return records
 
 
@@ -56,30 +60,49 @@ def _study(tmp_path_factory):
   folder = tmp_path_factory.mktemp('study')
   student = 'task.objective.kind=knowledge,task.objective.teacher=[x]'
   single = 'task.objective.kind=cross_entropy,task.model.ensemble_size=1'
-  systems = [workflow.System('deep_ensemble', None, tuple(
-      _claim(
+  systems = [
+    workflow.System(
+      'deep_ensemble',
+      None,
+      tuple(
+        _claim(
           folder / 'deep_ensemble' / f'member_{i}', f'{single},task.seed={i}'
-      )
-      for i in range(2)
-  ))] + [
-      workflow.System('student', seed, (
-          _claim(folder / 'student' / f'seed_{seed}',
-                 f'{student},task.seed={seed}'),
-      )) for seed in range(2)
+        )
+        for i in range(2)
+      ),
+    )
+  ] + [
+    workflow.System(
+      'student',
+      seed,
+      (
+        _claim(
+          folder / 'student' / f'seed_{seed}', f'{student},task.seed={seed}'
+        ),
+      ),
+    )
+    for seed in range(2)
   ]
   # What has no run folder, such as a SavedModel, is left out.
   systems.append(workflow.System('model', None, (str(folder / 'served'),)))
   results = [
-      record for label, seed, nll in (
-          ('deep_ensemble', None, 1.5), ('student', 0, 2.0),
-          ('student', 1, 1.0), ('model', None, 3.0),
-      ) for record in _results(label, seed, nll)
+    record
+    for label, seed, nll in (
+      ('deep_ensemble', None, 1.5),
+      ('student', 0, 2.0),
+      ('student', 1, 1.0),
+      ('model', None, 3.0),
+    )
+    for record in _results(label, seed, nll)
   ]
   written = [summaries.are_written(s, str(folder)) for s in systems]
   summaries.write_summaries(systems, results, str(folder))
   assert not any(written)
   assert [summaries.are_written(s, str(folder)) for s in systems] == [
-      True, True, True, False
+    True,
+    True,
+    True,
+    False,
   ]
   return folder
 
@@ -88,10 +111,17 @@ def _study(tmp_path_factory):
 def _ask(study):
   """A function that sends TensorBoard, started on the study, a question."""
   process = subprocess.Popen(
-      [
-          sys.executable, '-m', 'tensorboard.main', f'--logdir={study}',
-          '--port=0', '--load_fast=false', '--reload_interval=1',
-      ], stderr=subprocess.PIPE, text=True,
+    [
+      sys.executable,
+      '-m',
+      'tensorboard.main',
+      f'--logdir={study}',
+      '--port=0',
+      '--load_fast=false',
+      '--reload_interval=1',
+    ],
+    stderr=subprocess.PIPE,
+    text=True,
   )
   try:
     # Its first lines are of no interest; then it says where it is.
@@ -121,28 +151,35 @@ def _asking(url):
 
 def test_names_say_which_run_it_is(ask):
   assert sorted(ask('runs')) == [
-      f'{system}/{part}'
-      for system in ('deep_ensemble', 'student/seed_0', 'student/seed_1')
-      for part in ('corrupted', 'results')
+    f'{system}/{part}'
+    for system in ('deep_ensemble', 'student/seed_0', 'student/seed_1')
+    for part in ('corrupted', 'results')
   ]
 
 
 def test_hparams_sorts_systems_by_their_corrupted_nll(ask):
   metric = {'group': '', 'tag': 'results/c_nll'}
-  answer = ask('plugin/hparams/session_groups', {
-      'experimentName': '', 'startIndex': 0, 'sliceSize': 100,
+  answer = ask(
+    'plugin/hparams/session_groups',
+    {
+      'experimentName': '',
+      'startIndex': 0,
+      'sliceSize': 100,
       'allowedStatuses': ['STATUS_UNKNOWN'],
       'colParams': [{'metric': metric, 'order': 'ORDER_ASC'}],
-  })
+    },
+  )
   trials = answer['sessionGroups']
   found = [
-      (trial['name'], value['value'])
-      for trial in trials for value in trial['metricValues']
-      if value['name']['tag'] == metric['tag']
+    (trial['name'], value['value'])
+    for trial in trials
+    for value in trial['metricValues']
+    if value['name']['tag'] == metric['tag']
   ]
   assert found == [
-      ('student/seed_1/results', 1.0), ('deep_ensemble/results', 1.5),
-      ('student/seed_0/results', 2.0),
+    ('student/seed_1/results', 1.0),
+    ('deep_ensemble/results', 1.5),
+    ('student/seed_0/results', 2.0),
   ]
   student, teacher, _ = (trial['hparams'] for trial in trials)
   assert student['objective.kind'] == 'knowledge'
@@ -157,47 +194,59 @@ def test_hparams_sorts_systems_by_their_corrupted_nll(ask):
 def test_hparams_shows_first_what_differs_and_nothing_else_than_results(ask):
   experiment = ask('plugin/hparams/experiment', {'experimentName': ''})
   assert [m['name']['tag'] for m in experiment['metricInfos']] == [
-      'results/c_accuracy', 'results/c_ece', 'results/c_nll',
-      'results/clean_accuracy', 'results/clean_ece', 'results/clean_gibbs_nll',
-      'results/clean_nll',
+    'results/c_accuracy',
+    'results/c_ece',
+    'results/c_nll',
+    'results/clean_accuracy',
+    'results/clean_ece',
+    'results/clean_gibbs_nll',
+    'results/clean_nll',
   ]
   differing = [h['name'] for h in experiment['hparamInfos'] if h['differs']]
   assert differing == [
-      'System', 'model.ensemble_size', 'objective.kind', 'objective.weight',
-      'seed',
+    'System',
+    'model.ensemble_size',
+    'objective.kind',
+    'objective.weight',
+    'seed',
   ]
 
 
 def _read(*parts):
   path = os.path.join(*parts)
   return event_accumulator.EventAccumulator(
-      path, size_guidance={'tensors': 0}
+    path, size_guidance={'tensors': 0}
   ).Reload()
 
 
 def test_pictures_and_histograms_are_of_their_test_sets(study):
   clean = _read(study, 'student/seed_0/results')
   assert clean.PluginTagToContent('images').keys() == {
-      'calibration/reliability'
+    'calibration/reliability'
   }
   corrupted = _read(study, 'student/seed_0/corrupted')
   assert corrupted.PluginTagToContent('images').keys() == {
-      'calibration/reliability_severity_5', 'corruption/severity',
-      'corruption/severity_boxes', 'corruption/diversity',
-      'corruption/heat_map_accuracy', 'corruption/heat_map_ece',
-      'corruption/heat_map_nll',
+    'calibration/reliability_severity_5',
+    'corruption/severity',
+    'corruption/severity_boxes',
+    'corruption/diversity',
+    'corruption/heat_map_accuracy',
+    'corruption/heat_map_ece',
+    'corruption/heat_map_nll',
   }
   thirds = np.linspace(0, 1, 4)
   for events, total, wrong in (
-      (clean, _COUNT, [1, 1, 0]), (corrupted, [2, 6, 12], [2, 3, 5])
+    (clean, _COUNT, [1, 1, 0]),
+    (corrupted, [2, 6, 12], [2, 3, 5]),
   ):
     for tag, heights in (
-        ('all_predictions', total), ('wrong_predictions', wrong)
+      ('all_predictions', total),
+      ('wrong_predictions', wrong),
     ):
       (event,) = events.Tensors(f'confidence/{tag}')
       np.testing.assert_allclose(
-          tf.make_ndarray(event.tensor_proto),
-          np.stack([thirds[:-1], thirds[1:], heights], 1),
+        tf.make_ndarray(event.tensor_proto),
+        np.stack([thirds[:-1], thirds[1:], heights], 1),
       )
 
 
@@ -214,7 +263,7 @@ def test_only_the_last_evaluation_is_shown(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_costs_its_summaries_alone(
-    tmp_path, capsys
+  tmp_path, capsys
 ):
   path = _claim(tmp_path / 'run', 'task.seed=0')
   (tmp_path / 'run' / 'results').write_text('in the way')

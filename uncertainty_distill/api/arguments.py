@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import functools
 import os
 import re
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import train_lib
+from uncertainty_distill import configs, train_lib
 from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
 
 Path = str | os.PathLike[str]
 Paths = Path | Sequence[Path]
 
 # What the commands have flags for; other flags have a parameter's name.
 _PARAMETERS = {
-    'calibration': 'calibration_file',
-    'ensemble_size': 'config.task.model.ensemble_size',
-    'experiment': 'name',
-    'objective': 'config.task.objective.kind',
-    'run': 'path',
-    'teacher_cache': 'config.task.objective.teacher_cache',
-    'temperature': 'fit_temperature',
-    'tpu': 'config.runtime.tpu',
+  'calibration': 'calibration_file',
+  'ensemble_size': 'config.task.model.ensemble_size',
+  'experiment': 'name',
+  'objective': 'config.task.objective.kind',
+  'run': 'path',
+  'teacher_cache': 'config.task.objective.teacher_cache',
+  'temperature': 'fit_temperature',
+  'tpu': 'config.runtime.tpu',
 }
 
 _Arguments = ParamSpec('_Arguments')
@@ -38,9 +38,9 @@ _strategies: dict[str, tf.distribute.Strategy] = {}
 
 
 def without_flags(
-    **parameters: str,
+  **parameters: str,
 ) -> Callable[
-    [Callable[_Arguments, _Returned]], Callable[_Arguments, _Returned]
+  [Callable[_Arguments, _Returned]], Callable[_Arguments, _Returned]
 ]:
   """Has a function's errors name its parameters, where commands have flags.
 
@@ -51,7 +51,7 @@ def without_flags(
 
   def named(text: str) -> str:
     return re.sub(
-        r'(?<![\w-])--(\w+)', lambda flag: names.get(flag[1], flag[1]), text
+      r'(?<![\w-])--(\w+)', lambda flag: names.get(flag[1], flag[1]), text
     )
 
   def decorate(function):
@@ -76,7 +76,7 @@ def as_list(paths: Paths) -> list[str]:
 
 
 def strategy_for(
-    config: configs.ExperimentConfig,
+  config: configs.ExperimentConfig,
 ) -> tf.distribute.Strategy:
   """Returns the devices of an experiment, the same ones each time.
 

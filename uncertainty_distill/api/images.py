@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from uncertainty_distill import data
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
+
+import numpy as np
+import numpy.typing as npt
 
 _SPLITS = ('train', 'test')
 
 
 def load_dataset(
-    name: str, split: str = 'test', data_dir: str = ''
+  name: str, split: str = 'test', data_dir: str = ''
 ) -> data.ImageDataset:
   """Reads the training or the test examples of a dataset.
 
@@ -40,10 +41,10 @@ def load_dataset(
 
 
 def corrupt(
-    images: npt.NDArray[np.uint8],
-    corruption: str,
-    severity: int,
-    seed: int = 0,
+  images: npt.NDArray[np.uint8],
+  corruption: str,
+  severity: int,
+  seed: int = 0,
 ) -> npt.NDArray[np.uint8]:
   """Corrupts images by a formula of CIFAR-10-C.
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
+
+from uncertainty_distill import runs, serving, teachers, workflow
+from uncertainty_distill.api import arguments
+from uncertainty_distill.errors import InputError
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill import workflow
-from uncertainty_distill.api import arguments
-from uncertainty_distill.errors import InputError
 
 _BATCH = 128
 
@@ -69,9 +67,7 @@ class Predictor:
   class_names: tuple[str, ...]
   ensemble_size: int
 
-  def __init__(
-      self, ensemble: teachers.Ensemble, class_names: Sequence[str]
-  ):
+  def __init__(self, ensemble: teachers.Ensemble, class_names: Sequence[str]):
     """Takes a model; `load` is the way to one.
 
     Args:
@@ -105,30 +101,32 @@ class Predictor:
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
       raise InputError(
-          'images', f'{images.dtype} {list(images.shape)}',
-          f'uint8 [B, {", ".join(map(str, self.image_shape))}]',
-          'write images[None] for one image'
-          if images.shape == self.image_shape else '',
+        'images',
+        f'{images.dtype} {list(images.shape)}',
+        f'uint8 [B, {", ".join(map(str, self.image_shape))}]',
+        'write images[None] for one image'
+        if images.shape == self.image_shape
+        else '',
       )
     count = len(images)
     if not count:
       # Convolutions on CPUs mistake the shape of nothing at all.
       images = np.zeros([1, *self.image_shape], np.uint8)
     answers = [
-        self._answer(tf.constant(images[start : start + _BATCH]))
-        for start in range(0, len(images), _BATCH)
+      self._answer(tf.constant(images[start : start + _BATCH]))
+      for start in range(0, len(images), _BATCH)
     ]
     arrays = {
-        name: np.concatenate([part[name].numpy() for part in answers])[:count]
-        for name in answers[0]
+      name: np.concatenate([part[name].numpy() for part in answers])[:count]
+      for name in answers[0]
     }
     names = np.array(self.class_names)[arrays['label']]
     return Predictions(class_name=names, **arrays)
 
   def __repr__(self) -> str:
     return (
-        f'<Predictor of images {list(self.image_shape)}: '
-        f'E={self.ensemble_size}, K={len(self.class_names)}>'
+      f'<Predictor of images {list(self.image_shape)}: '
+      f'E={self.ensemble_size}, K={len(self.class_names)}>'
     )
 
 

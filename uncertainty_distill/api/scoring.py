@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 
+from uncertainty_distill import (
+  configs,
+  evaluation,
+  teachers,
+  train_lib,
+  workflow,
+)
+from uncertainty_distill.api import arguments, predicting
+from uncertainty_distill.errors import InputError
+
 import numpy as np
 import numpy.typing as npt
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
-from uncertainty_distill.api import arguments
-from uncertainty_distill.api import predicting
-from uncertainty_distill.errors import InputError
 
 
 def measure(
-    probs: predicting.Predictions | npt.ArrayLike, labels: npt.ArrayLike
+  probs: predicting.Predictions | npt.ArrayLike, labels: npt.ArrayLike
 ) -> dict[str, float]:
   """Measures probabilities of any origin against the labels.
 
@@ -44,27 +46,28 @@ def measure(
   probs, labels = np.asarray(probs), np.asarray(labels)
   classes = probs.shape[-1] if probs.ndim else 0
   if (
-      labels.ndim != 1
-      or not len(labels)
-      or not np.issubdtype(labels.dtype, np.integer)
-      or labels.min() < 0
-      or labels.max() >= classes
+    labels.ndim != 1
+    or not len(labels)
+    or not np.issubdtype(labels.dtype, np.integer)
+    or labels.min() < 0
+    or labels.max() >= classes
   ):
     raise InputError(
-        'labels', f'{labels.dtype} {list(labels.shape)}',
-        f'integers [B], at least one, of 0 to {classes - 1}',
+      'labels',
+      f'{labels.dtype} {list(labels.shape)}',
+      f'integers [B], at least one, of 0 to {classes - 1}',
     )
   logits = teachers.probs_as_logits(probs, 'probs', len(labels), classes)
   return dict(
-      evaluation.evaluate_predictions('model', None, logits, labels).figures
+    evaluation.evaluate_predictions('model', None, logits, labels).figures
   )
 
 
 @arguments.without_flags()
 def evaluate(
-    path: arguments.Paths,
-    config: configs.ExperimentConfig | None = None,
-    output_dir: arguments.Path = '',
+  path: arguments.Paths,
+  config: configs.ExperimentConfig | None = None,
+  output_dir: arguments.Path = '',
 ) -> dict[str, float]:
   """Measures a trained model on clean and corrupted test images.
 
@@ -90,8 +93,9 @@ def evaluate(
   config = config or workflow.described_by(paths, 'path')
   if config is None:
     raise InputError(
-        'config', config, 'the experiment whose test set to take, where no '
-        'path is of a run folder',
+      'config',
+      config,
+      'the experiment whose test set to take, where no path is of a run folder',
     )
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   systems = [workflow.System(label, None, tuple(paths))]
@@ -102,7 +106,5 @@ def evaluate(
     return evaluation.summary(results)
   folder = os.fspath(output_dir)
   workflow.assess(systems, config, strategy, folder, 'Evaluation')
-  results, _ = evaluation.read_json(
-      os.path.join(folder, workflow.RESULTS_FILE)
-  )
+  results, _ = evaluation.read_json(os.path.join(folder, workflow.RESULTS_FILE))
   return evaluation.summary(results)

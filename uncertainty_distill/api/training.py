@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import copy
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import workflow
+from uncertainty_distill import configs, runs, serving, workflow
 from uncertainty_distill.api import arguments
 
 
 @arguments.without_flags()
 def experiment(
-    name: str, overrides: Mapping[str, Any] | None = None
+  name: str, overrides: Mapping[str, Any] | None = None
 ) -> configs.ExperimentConfig:
   """Returns the configuration of a registered experiment.
 
@@ -45,7 +42,7 @@ def experiment(
 
 @arguments.without_flags()
 def train(
-    config: configs.ExperimentConfig, model_dir: arguments.Path
+  config: configs.ExperimentConfig, model_dir: arguments.Path
 ) -> runs.RunFolder:
   """Trains what has no teacher, as train.py does.
 
@@ -66,16 +63,17 @@ def train(
       to another experiment.
   """
   return workflow.train(
-      configs.without_teacher(config), os.fspath(model_dir),
-      arguments.strategy_for(config),
+    configs.without_teacher(config),
+    os.fspath(model_dir),
+    arguments.strategy_for(config),
   )
 
 
 @arguments.without_flags()
 def distill(
-    config: configs.ExperimentConfig,
-    model_dir: arguments.Path,
-    teacher: arguments.Paths = (),
+  config: configs.ExperimentConfig,
+  model_dir: arguments.Path,
+  teacher: arguments.Paths = (),
 ) -> runs.RunFolder:
   """Trains a student, its teacher first if none is given, as distill.py does.
 
@@ -105,16 +103,16 @@ def distill(
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
   return workflow.distill(
-      config, os.fspath(model_dir), arguments.strategy_for(config)
+    config, os.fspath(model_dir), arguments.strategy_for(config)
   )
 
 
 @arguments.without_flags(output_dir='directory')
 def export(
-    path: arguments.Paths,
-    directory: arguments.Path,
-    fit_temperature: bool = False,
-    calibration_file: arguments.Path = '',
+  path: arguments.Paths,
+  directory: arguments.Path,
+  fit_temperature: bool = False,
+  calibration_file: arguments.Path = '',
 ) -> serving.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
@@ -134,6 +132,8 @@ def export(
       there are no examples to fit a temperature to.
   """
   return workflow.export(
-      arguments.as_list(path), os.fspath(directory), fit_temperature,
-      os.fspath(calibration_file),
+    arguments.as_list(path),
+    os.fspath(directory),
+    fit_temperature,
+    os.fspath(calibration_file),
   )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from official.modeling import hyperparams
 from uncertainty_distill.errors import InputError
+
+from official.modeling import hyperparams
 
 
 @dataclasses.dataclass
@@ -57,9 +58,10 @@ class TrainDataConfig(hyperparams.Config):
     held_out = round(self.held_out_fraction * used)
     if self.held_out_fraction and not 0 < held_out < used:
       raise InputError(
-          'held_out_fraction', self.held_out_fraction,
-          f'a share of the {used} training examples that leaves at least one '
-          'to train on and one to hold out',
+        'held_out_fraction',
+        self.held_out_fraction,
+        f'a share of the {used} training examples that leaves at least one '
+        'to train on and one to hold out',
       )
     return held_out
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill.configs.examples import (
+  TrainDataConfig,
+  ValidationDataConfig,
+)
+from uncertainty_distill.configs.teacher import TeacherConfig
+
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
-from uncertainty_distill.configs.examples import TrainDataConfig
-from uncertainty_distill.configs.examples import ValidationDataConfig
-from uncertainty_distill.configs.teacher import TeacherConfig
 
 OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
 PERTURBED = ('auto', 'weights', 'activations')
@@ -118,13 +121,13 @@ class TaskConfig(hyperparams.Config):
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
   train_data: TrainDataConfig = dataclasses.field(
-      default_factory=TrainDataConfig
+    default_factory=TrainDataConfig
   )
   validation_data: ValidationDataConfig = dataclasses.field(
-      default_factory=ValidationDataConfig
+    default_factory=ValidationDataConfig
   )
   objective: ObjectiveConfig = dataclasses.field(
-      default_factory=ObjectiveConfig
+    default_factory=ObjectiveConfig
   )
   l2: float = 3e-4
   block_l2: tuple[float, ...] = ()
@@ -216,5 +219,5 @@ class ExperimentConfig(cfg.ExperimentConfig):
   trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
   evaluation: EvaluationConfig = dataclasses.field(
-      default_factory=EvaluationConfig
+    default_factory=EvaluationConfig
   )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import copy
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from uncertainty_distill import files
@@ -12,34 +12,34 @@ from uncertainty_distill.configs.experiment import ExperimentConfig
 
 # The fields that name files, on which a run depends, or lists of them.
 _PATHS = (
-    ('task.objective', 'teacher'),
-    ('task.objective', 'teacher_cache'),
-    ('task', 'initialize_from'),
+  ('task.objective', 'teacher'),
+  ('task.objective', 'teacher_cache'),
+  ('task', 'initialize_from'),
 )
 
 # What may differ when a folder's run is taken up again: where it runs, how
 # often it reports, on what it is evaluated, and what is done if it diverges.
 _NOT_IDENTITY = (
-    ('runtime',),
-    ('evaluation',),
-    ('teacher',),
-    ('task', 'validation_data'),
-    ('task', 'train_data', 'data_dir'),
-    ('task', 'objective', 'teacher_cache'),
-    ('trainer', 'steps_per_loop'),
-    ('trainer', 'summary_interval'),
-    ('trainer', 'checkpoint_interval'),
-    ('trainer', 'validation_interval'),
-    ('trainer', 'max_to_keep'),
-    ('trainer', 'recovery_max_trials'),
-    ('trainer', 'recovery_learning_rate_factor'),
-    ('trainer', 'loss_upper_bound'),
-    ('trainer', 'recovery_begin_steps'),
+  ('runtime',),
+  ('evaluation',),
+  ('teacher',),
+  ('task', 'validation_data'),
+  ('task', 'train_data', 'data_dir'),
+  ('task', 'objective', 'teacher_cache'),
+  ('trainer', 'steps_per_loop'),
+  ('trainer', 'summary_interval'),
+  ('trainer', 'checkpoint_interval'),
+  ('trainer', 'validation_interval'),
+  ('trainer', 'max_to_keep'),
+  ('trainer', 'recovery_max_trials'),
+  ('trainer', 'recovery_learning_rate_factor'),
+  ('trainer', 'loss_upper_bound'),
+  ('trainer', 'recovery_begin_steps'),
 )
 
 
 def with_paths(
-    config: ExperimentConfig, change: Callable[[str], str]
+  config: ExperimentConfig, change: Callable[[str], str]
 ) -> ExperimentConfig:
   """Returns a copy with every path in it changed; an empty one stays."""
   config = copy.deepcopy(config)
@@ -78,7 +78,7 @@ def _identity(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def difference(
-    old: ExperimentConfig, new: ExperimentConfig
+  old: ExperimentConfig, new: ExperimentConfig
 ) -> tuple[str, Any, Any] | None:
   """Returns the first name and the two values by which runs differ, or None."""
   return _first_difference(_identity(old), _identity(new))
@@ -89,7 +89,7 @@ def _first_difference(old: Any, new: Any, name: str = '') -> tuple | None:
   if isinstance(old, dict) and isinstance(new, dict):
     for key in {**new, **old}:
       found = _first_difference(
-          old.get(key), new.get(key), f'{name}.{key}' if name else key
+        old.get(key), new.get(key), f'{name}.{key}' if name else key
       )
       if found:
         return found

@@ -6,30 +6,29 @@ every value must be of the type that its field says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 import os
 import types
 import typing
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from uncertainty_distill import errors, files
+from uncertainty_distill.configs import registry, strict_yaml
+from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.errors import InputError
+
+import yaml
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
-from uncertainty_distill import errors
-from uncertainty_distill import files
-from uncertainty_distill.configs import registry
-from uncertainty_distill.configs import strict_yaml
-from uncertainty_distill.configs.experiment import ExperimentConfig
-from uncertainty_distill.errors import InputError
-import yaml
 
 
 def load_config(
-    experiment: str,
-    config_files: Sequence[str] = (),
-    params_override: str = '',
+  experiment: str,
+  config_files: Sequence[str] = (),
+  params_override: str = '',
 ) -> ExperimentConfig:
   """Returns a registered experiment with overrides, the last one winning.
 
@@ -44,8 +43,10 @@ def load_config(
   names = registry.experiment_names()
   if experiment not in names:
     raise InputError(
-        '--experiment', experiment, 'one of ' + ', '.join(names),
-        errors.nearest(os.path.basename(experiment), names),
+      '--experiment',
+      experiment,
+      'one of ' + ', '.join(names),
+      errors.nearest(os.path.basename(experiment), names),
     )
   config = exp_factory.get_exp_config(experiment)
   for path in config_files:
@@ -55,7 +56,7 @@ def load_config(
 
 
 def override(
-    config: hyperparams.Config, values: Mapping[str, Any], source: str
+  config: hyperparams.Config, values: Mapping[str, Any], source: str
 ) -> None:
   """Overrides fields in place.
 
@@ -85,11 +86,11 @@ def read_yaml(path: str, argument: str) -> dict[str, Any]:
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     reason = ' '.join(str(error).split())
     raise InputError(
-        argument, path, 'a readable YAML file', f'mend it ({reason})'
+      argument, path, 'a readable YAML file', f'mend it ({reason})'
     ) from error
   if not isinstance(values, dict):
     raise InputError(
-        argument, path, f'a YAML mapping, not {type(values).__name__}'
+      argument, path, f'a YAML mapping, not {type(values).__name__}'
     )
   return values
 
@@ -118,8 +119,9 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
     values = None
   if not isinstance(values, dict):
     raise InputError(
-        source, text, 'key=value pairs such as '
-        'trainer.epochs=5,task.model.width=2, or YAML',
+      source,
+      text,
+      'key=value pairs such as trainer.epochs=5,task.model.width=2, or YAML',
     )
   override(config, values, source)
 
@@ -134,22 +136,25 @@ def _checked(config, values, source, prefix):
     name = f'{prefix}{key}'
     if key not in known:
       raise InputError(
-          f'{name} in {source}', value, 'a known name: ' + ', '.join(known),
-          errors.nearest(str(key), known),
+        f'{name} in {source}',
+        value,
+        'a known name: ' + ', '.join(known),
+        errors.nearest(str(key), known),
       )
     field = getattr(config, key)
     if isinstance(field, hyperparams.Config):
       if not isinstance(value, dict):
         raise InputError(
-            f'{name} in {source}', value,
-            'a mapping of ' + ', '.join(field.as_dict()),
+          f'{name} in {source}',
+          value,
+          'a mapping of ' + ', '.join(field.as_dict()),
         )
       checked[key] = _checked(field, value, source, f'{name}.')
       continue
     value = _plain(value, annotations[key])
     if not _is_of_type(value, annotations[key]):
       raise InputError(
-          f'{name} in {source}', value, _type_name(annotations[key])
+        f'{name} in {source}', value, _type_name(annotations[key])
       )
     checked[key] = value
   return checked
@@ -175,7 +180,7 @@ def _is_of_type(value: Any, annotation: Any) -> bool:
     return any(_is_of_type(value, argument) for argument in arguments)
   if origin is tuple:
     return isinstance(value, tuple) and all(
-        _is_of_type(element, arguments[0]) for element in value
+      _is_of_type(element, arguments[0]) for element in value
     )
   if annotation is float:
     # Whole numbers are fine, truth values, infinity and NaN are not.
@@ -189,5 +194,8 @@ def _is_of_type(value: Any, annotation: Any) -> bool:
 def _type_name(annotation: Any) -> str:
   if annotation is float:
     return 'a finite float'
-  return getattr(annotation, '__name__', '') if typing.get_origin(
-      annotation) is None else str(annotation).replace('typing.', '')
+  return (
+    getattr(annotation, '__name__', '')
+    if typing.get_origin(annotation) is None
+    else str(annotation).replace('typing.', '')
+  )

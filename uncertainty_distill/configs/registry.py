@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from official.core import exp_factory
 from uncertainty_distill.configs.experiment import ExperimentConfig
+
+from official.core import exp_factory
 
 _NAMES = []
 

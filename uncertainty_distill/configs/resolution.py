@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Protocol
 
-from official.modeling import optimization
-from uncertainty_distill.configs.experiment import ExperimentConfig
-from uncertainty_distill.configs.experiment import TrainerConfig
+from uncertainty_distill.configs.experiment import (
+  ExperimentConfig,
+  TrainerConfig,
+)
 from uncertainty_distill.configs.validation import validate
 from uncertainty_distill.errors import InputError
+
+from official.modeling import optimization
 
 _MAX_SUMMARIES = 1000
 
@@ -25,7 +28,7 @@ class _Dataset(Protocol):
 
 
 def resolve(
-    config: ExperimentConfig, dataset: _Dataset, steps_per_loop: int = 100
+  config: ExperimentConfig, dataset: _Dataset, steps_per_loop: int = 100
 ) -> ExperimentConfig:
   """Returns a copy, checked and with every derived field filled in.
 
@@ -49,8 +52,9 @@ def resolve(
   for name, value in ('mean', model.mean), ('stddev', model.stddev):
     if len(value) not in (1, channels):
       raise InputError(
-          f'task.model.{name}', value, f'one value, or one for each of the '
-          f'{channels} channels'
+        f'task.model.{name}',
+        value,
+        f'one value, or one for each of the {channels} channels',
       )
   runtime = config.runtime
   if runtime.tpu is not None and runtime.mixed_precision_dtype is None:
@@ -60,9 +64,9 @@ def resolve(
   _resolve_views(config, batches_per_epoch(config, dataset.num_train))
   if config.trainer.optimizer_config == optimization.OptimizationConfig():
     config.trainer.optimizer_config = _published_optimizer(
-        config.trainer,
-        config.task.train_data.global_batch_size,
-        batches_per_epoch(config, dataset.num_train),
+      config.trainer,
+      config.task.train_data.global_batch_size,
+      batches_per_epoch(config, dataset.num_train),
     )
   return config
 
@@ -81,20 +85,21 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
   examples = (data.num_examples or num_train) - data.num_held_out(num_train)
   if data.global_batch_size > examples:
     raise InputError(
-        'task.train_data.global_batch_size', data.global_batch_size,
-        f'at most the {examples} training examples',
+      'task.train_data.global_batch_size',
+      data.global_batch_size,
+      f'at most the {examples} training examples',
     )
   return examples // data.global_batch_size
 
 
 def _resolve_lengths(
-    config: ExperimentConfig, num_train: int, steps_per_loop: int
+  config: ExperimentConfig, num_train: int, steps_per_loop: int
 ) -> None:
   """Turns epochs into steps, where the steps are not given."""
   trainer = config.trainer
   epoch = batches_per_epoch(config, num_train)
   trainer.train_steps = trainer.train_steps or max(
-      1, round(trainer.epochs * epoch)
+    1, round(trainer.epochs * epoch)
   )
   steps = trainer.train_steps
   trainer.steps_per_loop = trainer.steps_per_loop or min(steps_per_loop, steps)
@@ -104,13 +109,14 @@ def _resolve_lengths(
     trainer.summary_interval = loops * trainer.steps_per_loop
   if trainer.summary_interval % trainer.steps_per_loop:
     raise InputError(
-        'trainer.summary_interval', trainer.summary_interval,
-        f'a multiple of the {trainer.steps_per_loop} steps of a loop',
+      'trainer.summary_interval',
+      trainer.summary_interval,
+      f'a multiple of the {trainer.steps_per_loop} steps of a loop',
     )
   trainer.checkpoint_interval = trainer.checkpoint_interval or max(epoch, 100)
   # Ten looks at the test set: enough for a curve, a small part of the time.
   trainer.validation_interval = trainer.validation_interval or max(
-      epoch, steps // 10
+    epoch, steps // 10
   )
 
 
@@ -126,7 +132,7 @@ def _resolve_views(config: ExperimentConfig, steps_per_epoch: int) -> None:
 
 
 def _published_optimizer(
-    trainer: TrainerConfig, global_batch_size: int, steps_per_epoch: int
+  trainer: TrainerConfig, global_batch_size: int, steps_per_epoch: int
 ) -> optimization.OptimizationConfig:
   """SGD with Nesterov's momentum, a warm-up, and a decay in steps."""
   rate = trainer.base_learning_rate * global_batch_size / 128
@@ -134,28 +140,29 @@ def _published_optimizer(
   # A very short run can round two milestones to one step; both decays count.
   boundaries = tuple(sorted(set(milestones)))
   values = (rate,) + tuple(
-      rate * trainer.decay_rate ** sum(m <= boundary for m in milestones)
-      for boundary in boundaries
+    rate * trainer.decay_rate ** sum(m <= boundary for m in milestones)
+    for boundary in boundaries
   )
   config = {
-      'optimizer': {
-          'type': 'sgd',
-          'sgd': {'momentum': trainer.momentum, 'nesterov': True},
-      },
-      'learning_rate': {
-          'type': 'stepwise',
-          'stepwise': {'boundaries': boundaries, 'values': values},
-      },
+    'optimizer': {
+      'type': 'sgd',
+      'sgd': {'momentum': trainer.momentum, 'nesterov': True},
+    },
+    'learning_rate': {
+      'type': 'stepwise',
+      'stepwise': {'boundaries': boundaries, 'values': values},
+    },
   }
   if not boundaries:
     config['learning_rate'] = {
-        'type': 'constant', 'constant': {'learning_rate': rate}
+      'type': 'constant',
+      'constant': {'learning_rate': rate},
     }
   warmup_steps = round(trainer.warmup_epochs * steps_per_epoch)
   if warmup_steps:
     config['warmup'] = {
-        'type': 'linear',
-        'linear': {'warmup_steps': warmup_steps, 'warmup_learning_rate': 0},
+      'type': 'linear',
+      'linear': {'warmup_steps': warmup_steps, 'warmup_learning_rate': 0},
     }
   return optimization.OptimizationConfig(config)
 

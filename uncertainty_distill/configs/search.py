@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import copy
 import math
+from collections.abc import Sequence
 
-import numpy as np
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.resolution import member_config
+
+import numpy as np
 
 _NUM_BLOCKS = 6
 
@@ -30,7 +31,7 @@ def default_run(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def search_run(
-    default: ExperimentConfig, index: int, num_examples: int
+  default: ExperimentConfig, index: int, num_examples: int
 ) -> ExperimentConfig:
   """Returns the experiment of one run.
 
@@ -54,18 +55,18 @@ def search_run(
   # version of NumPy.
   random = np.random.RandomState([task.seed, index])
   task.block_l2 = tuple(
-      _log_uniform(random, [bound / num_examples for bound in search.l2_range])
-      for _ in range(_NUM_BLOCKS)
+    _log_uniform(random, [bound / num_examples for bound in search.l2_range])
+    for _ in range(_NUM_BLOCKS)
   )
   task.objective.label_smoothing = _log_uniform(
-      random, search.label_smoothing_range
+    random, search.label_smoothing_range
   )
   task.seed += index
   return run
 
 
 def _log_uniform(
-    random: np.random.RandomState, bounds: Sequence[float]
+  random: np.random.RandomState, bounds: Sequence[float]
 ) -> float:
   """Draws a number whose logarithm is uniform between the bounds'."""
   low, high = map(math.log, bounds)

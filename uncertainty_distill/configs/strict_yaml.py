@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
       # A collection that is still open has no end yet.
       if isinstance(node, yaml.CollectionNode) and node.end_mark is None:
         raise yaml.constructor.ConstructorError(
-            None, None, f'*{event.anchor} contains itself', event.start_mark
+          None, None, f'*{event.anchor} contains itself', event.start_mark
         )
     return super().compose_node(parent, index)
 
@@ -47,7 +47,7 @@ class _Loader(yaml.SafeLoader):
       key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
       if key in seen:
         raise yaml.constructor.ConstructorError(
-            None, None, f'the key {key!r} is there twice', key_node.start_mark
+          None, None, f'the key {key!r} is there twice', key_node.start_mark
         )
       if key is not None and key != '<<':
         seen.add(key)

@@ -16,7 +16,7 @@ AUGMENTATION_VERSION = 1
 
 
 def augmentation_table(
-    num_examples: int, seed: int, view: tf.Tensor, padding: int, flip: bool
+  num_examples: int, seed: int, view: tf.Tensor, padding: int, flip: bool
 ) -> tf.Tensor:
   """Draws one view's crop and flip for every training example.
 
@@ -33,16 +33,16 @@ def augmentation_table(
   """
   key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
   offsets = tf.random.stateless_uniform(
-      [num_examples, 2],
-      tf.random.experimental.stateless_fold_in(key, 0),
-      maxval=2 * padding + 1,
-      dtype=tf.int32,
+    [num_examples, 2],
+    tf.random.experimental.stateless_fold_in(key, 0),
+    maxval=2 * padding + 1,
+    dtype=tf.int32,
   )
   flips = tf.random.stateless_uniform(
-      [num_examples, 1],
-      tf.random.experimental.stateless_fold_in(key, 1),
-      maxval=2 if flip else 1,
-      dtype=tf.int32,
+    [num_examples, 1],
+    tf.random.experimental.stateless_fold_in(key, 1),
+    maxval=2 if flip else 1,
+    dtype=tf.int32,
   )
   return tf.concat([offsets, flips], axis=1)
 
@@ -65,6 +65,6 @@ def augment(images: tf.Tensor, table: tf.Tensor, padding: int) -> tf.Tensor:
   # Two gathers cut every crop of the batch at once; a flip reads backwards.
   columns = tf.where(table[:, 2:] == 1, columns[::-1], columns)
   images = tf.gather(
-      images, table[:, :1] + tf.range(height), axis=1, batch_dims=1
+    images, table[:, :1] + tf.range(height), axis=1, batch_dims=1
   )
   return tf.gather(images, table[:, 1:2] + columns, axis=2, batch_dims=1)

@@ -15,17 +15,19 @@ NUM_TEST = 1000
 def read(split: str) -> tuple[np.ndarray, np.ndarray]:
   """Reads 8x8 digits of 17 grey levels as 16x16 colour images."""
   # Slow to import, and CIFAR needs it for corrupted images alone.
-  import cv2  # pylint: disable=g-import-not-at-top
+  import cv2
 
   grey, labels = _load()
   # The file is sorted by writer and digit, so it is shuffled before the split.
   order = np.random.RandomState(0).permutation(len(labels))
   chosen = order[:NUM_TRAIN] if split == 'train' else order[NUM_TRAIN:]
   size = (SIZE, SIZE)
-  grey = np.stack([
+  grey = np.stack(
+    [
       cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
       for image in grey[chosen] * (255 / 16)
-  ])
+    ]
+  )
   images = np.repeat(np.round(grey).astype(np.uint8)[..., None], 3, axis=-1)
   return images, labels[chosen]
 
@@ -41,7 +43,7 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
     if os.path.isfile(path):
       rows = np.loadtxt(path, delimiter=',')
       return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
-  import sklearn.datasets  # pylint: disable=g-import-not-at-top
+  import sklearn.datasets
 
   bunch = sklearn.datasets.load_digits()
   return bunch.images, bunch.target

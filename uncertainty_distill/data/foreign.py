@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill.data import sources, tfds_splits
+
 import numpy as np
-from uncertainty_distill.data import sources
-from uncertainty_distill.data import tfds_splits
 
 _TFDS = ('cifar10', 'cifar100', 'svhn_cropped')
 
@@ -28,16 +28,16 @@ def load_foreign(name: str, data_dir: str = '') -> sources.ImageDataset:
   if name not in _TFDS:
     return sources.load_dataset(name, 'test', data_dir)
   images, labels = tfds_splits.read_published(
-      name, 'test', data_dir, download=False
+    name, 'test', data_dir, download=False
   )
   spec = sources.DatasetSpec(
-      name, images.shape[1:], int(labels.max()) + 1, 0, len(labels), (), ()
+    name, images.shape[1:], int(labels.max()) + 1, 0, len(labels), (), ()
   )
   return sources.ImageDataset(spec, images, np.asarray(labels, np.int32))
 
 
 def load_held_out(
-    name: str, classes: tuple[int, ...], data_dir: str = ''
+  name: str, classes: tuple[int, ...], data_dir: str = ''
 ) -> sources.ImageDataset:
   """Reads the test images of a dataset's other classes.
 
@@ -55,5 +55,5 @@ def load_held_out(
   whole = sources.load_dataset(name, 'test', data_dir)
   others = ~np.isin(whole.labels, classes)
   return dataclasses.replace(
-      whole, images=whole.images[others], labels=whole.labels[others]
+    whole, images=whole.images[others], labels=whole.labels[others]
   )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 from uncertainty_distill.data.sources import ImageDataset
+
+import numpy as np
 
 
 def hold_out(
-    dataset: ImageDataset, num_examples: int
+  dataset: ImageDataset, num_examples: int
 ) -> tuple[ImageDataset, ImageDataset]:
   """Divides the training examples of a dataset for good.
 
@@ -27,15 +28,15 @@ def hold_out(
   """
   if not num_examples:
     return dataset, dataclasses.replace(
-        dataset, images=dataset.images[:0], labels=dataset.labels[:0]
+      dataset, images=dataset.images[:0], labels=dataset.labels[:0]
     )
   chosen = np.zeros(len(dataset.labels), bool)
   order = np.random.RandomState(0).permutation(len(chosen))
   chosen[order[:num_examples]] = True
   training, held_out = (
-      dataclasses.replace(
-          dataset, images=dataset.images[part], labels=dataset.labels[part]
-      )
-      for part in (~chosen, chosen)
+    dataclasses.replace(
+      dataset, images=dataset.images[part], labels=dataset.labels[part]
+    )
+    for part in (~chosen, chosen)
   )
   return training, held_out

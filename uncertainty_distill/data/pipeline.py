@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import tensorflow as tf
 from uncertainty_distill.data import replicas as replicas_lib
-from uncertainty_distill.data.augmentation import augment
-from uncertainty_distill.data.augmentation import augmentation_table
+from uncertainty_distill.data.augmentation import augment, augmentation_table
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
 
 # Batches that are ready before they are asked for.
 _AHEAD = 4
@@ -23,17 +23,17 @@ _as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
-    dataset: ImageDataset,
-    global_batch_size: int,
-    *,
-    seed: int,
-    padding: int,
-    flip: bool,
-    views: int = 0,
-    augmentation_seed: int | None = None,
-    teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    start_step: int = 0,
-    context: tf.distribute.InputContext | None = None,
+  dataset: ImageDataset,
+  global_batch_size: int,
+  *,
+  seed: int,
+  padding: int,
+  flip: bool,
+  views: int = 0,
+  augmentation_seed: int | None = None,
+  teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
+  start_step: int = 0,
+  context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns endless augmented batches, those of step `start_step` first.
 
@@ -67,11 +67,12 @@ def training_batches(
   num_examples = len(dataset.labels)
   if num_examples < global_batch_size:
     raise InputError(
-        'global_batch_size', global_batch_size,
-        f'at most the {num_examples} training examples',
+      'global_batch_size',
+      global_batch_size,
+      f'at most the {num_examples} training examples',
     )
   places = replicas_lib.places_in_order(
-      num_examples, global_batch_size, context, drop_remainder=True
+    num_examples, global_batch_size, context, drop_remainder=True
   )
   steps = num_examples // global_batch_size
   view_seed = seed if augmentation_seed is None else augmentation_seed
@@ -89,11 +90,11 @@ def training_batches(
 
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
   return _read(
-      # Indices are cheap to skip; images are read behind this.
-      epochs.flat_map(_as_it_is(parts_of_epoch)).skip(
-          (start_step % steps) * (len(places) // steps)
-      ),
-      _reader(dataset, padding, flip),
+    # Indices are cheap to skip; images are read behind this.
+    epochs.flat_map(_as_it_is(parts_of_epoch)).skip(
+      (start_step % steps) * (len(places) // steps)
+    ),
+    _reader(dataset, padding, flip),
   )
 
 
@@ -101,7 +102,7 @@ def _permutation(num_examples: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
   """Returns the order in which an epoch takes the examples, int32 [N]."""
   key = tf.stack([tf.constant(seed, tf.int64), epoch])
   return tf.random.experimental.stateless_shuffle(
-      tf.range(num_examples), tf.random.experimental.stateless_fold_in(key, 2)
+    tf.range(num_examples), tf.random.experimental.stateless_fold_in(key, 2)
   )
 
 
@@ -120,14 +121,14 @@ def _reader(dataset: ImageDataset, padding: int, flip: bool):
 
 
 def view_batches(
-    dataset: ImageDataset,
-    views: Sequence[int],
-    global_batch_size: int,
-    *,
-    seed: int,
-    padding: int,
-    flip: bool,
-    context: tf.distribute.InputContext | None = None,
+  dataset: ImageDataset,
+  views: Sequence[int],
+  global_batch_size: int,
+  *,
+  seed: int,
+  padding: int,
+  flip: bool,
+  context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns whole views, as training shows them, but in the dataset's order.
 
@@ -150,26 +151,26 @@ def view_batches(
   """
   num_examples = len(dataset.labels)
   places = replicas_lib.places_in_order(
-      num_examples, global_batch_size, context
+    num_examples, global_batch_size, context
   )
   rows = tf.minimum(places, num_examples - 1)
 
   def parts_of_view(view):
     table = augmentation_table(num_examples, seed, view, padding, flip)
     return tf.data.Dataset.from_tensor_slices(
-        {'rows': rows, 'table': tf.gather(table, rows)}
+      {'rows': rows, 'table': tf.gather(table, rows)}
     )
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
   return _read(
-      numbers.flat_map(_as_it_is(parts_of_view)), _reader(dataset, padding, flip)
+    numbers.flat_map(_as_it_is(parts_of_view)), _reader(dataset, padding, flip)
   )
 
 
 def evaluation_batches(
-    dataset: ImageDataset,
-    global_batch_size: int,
-    context: tf.distribute.InputContext | None = None,
+  dataset: ImageDataset,
+  global_batch_size: int,
+  context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns every example once, padded to whole batches, with a mask.
 
@@ -191,13 +192,13 @@ def evaluation_batches(
   def read(places):
     rows = tf.minimum(places, num_examples - 1)
     return {
-        'images': tf.gather(images, rows),
-        'labels': tf.gather(labels, rows),
-        'mask': places < num_examples,
+      'images': tf.gather(images, rows),
+      'labels': tf.gather(labels, rows),
+      'mask': places < num_examples,
     }
 
   places = replicas_lib.places_in_order(
-      num_examples, global_batch_size, context
+    num_examples, global_batch_size, context
   )
   return _read(tf.data.Dataset.from_tensor_slices(places), read)
 
@@ -205,11 +206,11 @@ def evaluation_batches(
 def _read(parts: tf.data.Dataset, read: Callable) -> tf.data.Dataset:
   """Makes batches of what says which examples they are of."""
   return (
-      parts.map(
-          _as_it_is(read),
-          num_parallel_calls=tf.data.AUTOTUNE,
-          deterministic=True,
-      )
-      .prefetch(_AHEAD)
-      .with_options(replicas_lib.options())
+    parts.map(
+      _as_it_is(read),
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=True,
+    )
+    .prefetch(_AHEAD)
+    .with_options(replicas_lib.options())
   )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
 from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
 
 
 def places_in_order(
-    num_examples: int,
-    global_batch_size: int,
-    context: tf.distribute.InputContext | None,
-    drop_remainder: bool = False,
+  num_examples: int,
+  global_batch_size: int,
+  context: tf.distribute.InputContext | None,
+  drop_remainder: bool = False,
 ) -> tf.Tensor:
   """Returns which places of a list of examples a worker's replicas get.
 
@@ -34,13 +35,13 @@ def places_in_order(
   if num_examples % global_batch_size and not drop_remainder:
     steps += 1
   places = tf.reshape(
-      tf.range(steps * global_batch_size), [steps, replicas, per_replica]
+    tf.range(steps * global_batch_size), [steps, replicas, per_replica]
   )
   return tf.reshape(places[:, first : first + count], [-1, per_replica])
 
 
 def _share(
-    context: tf.distribute.InputContext | None,
+  context: tf.distribute.InputContext | None,
 ) -> tuple[int, int, int]:
   """Returns all replicas' number, this pipeline's first one, and its number."""
   if context is None:
@@ -53,8 +54,9 @@ def _share(
 def _batch_of_one(global_batch_size: int, replicas: int) -> int:
   if global_batch_size < 1 or global_batch_size % replicas:
     raise InputError(
-        'global_batch_size', global_batch_size,
-        f'a positive multiple of the {replicas} replicas',
+      'global_batch_size',
+      global_batch_size,
+      f'a positive multiple of the {replicas} replicas',
     )
   return global_batch_size // replicas
 
@@ -68,6 +70,6 @@ def options() -> tf.data.Options:
   its_options.autotune.enabled = False
   # Each worker reads its own rows; TensorFlow must not shard them again.
   its_options.experimental_distribute.auto_shard_policy = (
-      tf.data.experimental.AutoShardPolicy.OFF
+    tf.data.experimental.AutoShardPolicy.OFF
   )
   return its_options

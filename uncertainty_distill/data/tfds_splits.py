@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
 import re
-from typing import Any
 import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from uncertainty_distill.errors import InputError
 
 import numpy as np
-from uncertainty_distill.errors import InputError
 
 
 def make_builder(name: str, data_dir: str) -> Any:
@@ -21,7 +22,7 @@ def make_builder(name: str, data_dir: str) -> Any:
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
   """
   # Imported here: it brings TensorFlow, which not every process needs.
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+  import tensorflow_datasets as tfds
 
   return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
 
@@ -36,29 +37,31 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
   Raises:
     InputError: If a file of it is damaged.
   """
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+  import tensorflow_datasets as tfds
 
   try:
     whole = builder.as_dataset(
-        split=split,
-        batch_size=-1,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+      split=split,
+      batch_size=-1,
+      shuffle_files=False,
+      read_config=tfds.ReadConfig(interleave_cycle_length=1),
     )
   except Exception as error:  # Of many types, and none names the file.
     path, reason = _damaged_file(builder, split) or ('', '')
     if not path:
       raise
     raise InputError(
-        'data_dir', path, 'the file as TFDS wrote it',
-        f'remove {os.path.dirname(path)} and prepare it again ({reason})',
+      'data_dir',
+      path,
+      'the file as TFDS wrote it',
+      f'remove {os.path.dirname(path)} and prepare it again ({reason})',
     ) from error
   return {name: feature.numpy() for name, feature in whole.items()}
 
 
 def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
   """Returns the first file of a split that is not whole, and what is wrong."""
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
 
   info = builder.info.splits[split]
   if getattr(builder.info.file_format, 'value', 'tfrecord') != 'tfrecord':
@@ -75,7 +78,7 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
 
 
 def read_published(
-    name: str, split: str, data_dir: str, download: bool = True
+  name: str, split: str, data_dir: str, download: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
   """Reads images and labels in the published order, downloading where it can.
 
@@ -108,12 +111,12 @@ def read_published(
   except Exception as error:  # Whatever the network or the disk came up with.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     raise InputError(
-        'data_dir',
-        data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'),
-        f'a folder with TFDS {name!r}'
-        + (', or a network to download it' if download else ''),
-        f'prepare it elsewhere by `tfds build {name}` and copy it here '
-        f'({reason[:200]})',
+      'data_dir',
+      data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'),
+      f'a folder with TFDS {name!r}'
+      + (', or a network to download it' if download else ''),
+      f'prepare it elsewhere by `tfds build {name}` and copy it here '
+      f'({reason[:200]})',
     ) from error
   order = _published_order(whole.get('id', ()))
   return whole['image'][order], whole['label'][order]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import itertools
 import math
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
 from uncertainty_distill import plots
-from uncertainty_distill.evaluation import summaries
-from uncertainty_distill.evaluation import tables
+from uncertainty_distill.evaluation import summaries, tables
 
 _Rows = Mapping[str, summaries.Aggregate]
 _Cell = tuple[float, float | None]
@@ -22,11 +21,11 @@ _GIBBS_OF = {'nll': 'gibbs_nll', 'c_nll': 'c_gibbs_nll'}
 AGREES, DISAGREES, UNDECIDED = 'agrees', 'disagrees', 'undecided'
 
 _COMPARISON = (
-    '- **Difference**: measured less paper, in standard deviations: divided by'
-    ' the root of the sum of both squared deviations over seeds; `-` where one'
-    ' of them is not known.',
-    "- **Gibbs NLL**: the mean of the members' NLLs. The paper's NLL of the"
-    " deep ensemble is near a single network's, so it is probably this one.",
+  '- **Difference**: measured less paper, in standard deviations: divided by'
+  ' the root of the sum of both squared deviations over seeds; `-` where one'
+  ' of them is not known.',
+  "- **Gibbs NLL**: the mean of the members' NLLs. The paper's NLL of the"
+  " deep ensemble is near a single network's, so it is probably this one.",
 )
 _LINE = 100  # Characters of text; what follows from the width of the tables.
 
@@ -53,10 +52,15 @@ def compare(rows: _Rows, paper_rows: _Rows) -> str:
   for name in tables.COLUMNS:
     heading = tables.COLUMNS[name]
     for label, ours, theirs in _common(rows, paper_rows, name):
-      lines.append([
-          heading, plots.display_name(label), tables.figure_cell(*ours),
-          tables.figure_cell(*theirs), _difference(ours, theirs),
-      ])
+      lines.append(
+        [
+          heading,
+          plots.display_name(label),
+          tables.figure_cell(*ours),
+          tables.figure_cell(*theirs),
+          _difference(ours, theirs),
+        ]
+      )
       heading = ''
   if not lines:
     return ''
@@ -83,13 +87,13 @@ def _with_gibbs(rows: _Rows, paper_rows: _Rows) -> tuple[_Rows, _Rows]:
 
 
 def _common(
-    rows: _Rows, paper_rows: _Rows, name: str
+  rows: _Rows, paper_rows: _Rows, name: str
 ) -> list[tuple[str, _Cell, _Cell]]:
   """Returns (label, measured, paper's) of the systems with both figures."""
   return [
-      (label, figures[name], paper_rows[label][name])
-      for label, figures in rows.items()
-      if name in figures and name in paper_rows.get(label, {})
+    (label, figures[name], paper_rows[label][name])
+    for label, figures in rows.items()
+    if name in figures and name in paper_rows.get(label, {})
   ]
 
 
@@ -140,15 +144,14 @@ def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
   for name in tables.COLUMNS:
     sign = 1 if tables.higher_is_better(name) else -1
     for one, other in itertools.combinations(
-        _common(rows, paper_rows, name), 2
+      _common(rows, paper_rows, name), 2
     ):
       gap = sign * _gap(one[2], other[2])
       if gap:
         better, worse = (one, other) if gap > 0 else (other, one)
         measured = sign * _gap(better[1], worse[1])
         verdict = (
-            UNDECIDED if not measured
-            else AGREES if measured > 0 else DISAGREES
+          UNDECIDED if not measured else AGREES if measured > 0 else DISAGREES
         )
         found.append(Ordering(name, better[0], worse[0], verdict))
   return found
@@ -180,33 +183,34 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   metrics = list(dict.fromkeys(pair.metric for pair in found))
   verdicts = AGREES, DISAGREES, UNDECIDED
   counts = [
-      [tables.COLUMNS[metric]] + [
-          str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
-          for verdict in verdicts
-      ]
-      for metric in metrics
+    [tables.COLUMNS[metric]]
+    + [
+      str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
+      for verdict in verdicts
+    ]
+    for metric in metrics
   ]
   header = ['Pairs of systems', *(plots.display_name(v) for v in verdicts)]
   sections = [
-      '### What agrees with the paper and what does not',
-      _filled(
-          'Pairs that differ in the paper by more than its standard deviations.'
-          ' Undecided are those that differ by less than the measured ones, or'
-          ' that have one seed each. *A over B* says that A is the better one'
-          ' in the paper.'
-      ),
-      tables.markdown_table(header, counts),
+    '### What agrees with the paper and what does not',
+    _filled(
+      'Pairs that differ in the paper by more than its standard deviations.'
+      ' Undecided are those that differ by less than the measured ones, or'
+      ' that have one seed each. *A over B* says that A is the better one'
+      ' in the paper.'
+    ),
+    tables.markdown_table(header, counts),
   ]
   for metric in metrics:
     lists = [
-        f'- {verdict}: ' + _pairs(
-            p for p in found if (p.metric, p.verdict) == (metric, verdict)
-        )
-        for verdict in verdicts
-        if any((p.metric, p.verdict) == (metric, verdict) for p in found)
+      f'- {verdict}: '
+      + _pairs(p for p in found if (p.metric, p.verdict) == (metric, verdict))
+      for verdict in verdicts
+      if any((p.metric, p.verdict) == (metric, verdict) for p in found)
     ]
     sections += [
-        f'**{tables.COLUMNS[metric]}**', '\n'.join(map(_wrapped, lists))
+      f'**{tables.COLUMNS[metric]}**',
+      '\n'.join(map(_wrapped, lists)),
     ]
   return '\n\n'.join(sections)
 
@@ -218,7 +222,7 @@ def _pairs(found: Iterable[Ordering]) -> str:
     better = plots.display_name(pair.better)
     groups.setdefault(better, []).append(plots.display_name(pair.worse))
   return '; '.join(
-      f'{better} over {", ".join(worse)}' for better, worse in groups.items()
+    f'{better} over {", ".join(worse)}' for better, worse in groups.items()
   )
 
 
@@ -229,6 +233,9 @@ def _filled(text: str) -> str:
 def _wrapped(item: str) -> str:
   """Returns an item of a list in lines that a terminal shows whole."""
   return textwrap.fill(
-      item, _LINE, subsequent_indent='  ', break_long_words=False,
-      break_on_hyphens=False,
+    item,
+    _LINE,
+    subsequent_indent='  ',
+    break_long_words=False,
+    break_on_hyphens=False,
   )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import os
+from collections.abc import Sequence
+
+from uncertainty_distill import files, plots
+from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.evaluation import kept
 
 import numpy as np
-
-from uncertainty_distill import files
-from uncertainty_distill import plots
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import kept
 
 _NAME = 'corruptions'
 _ARRAYS = ('types', 'severities', 'images')
@@ -35,7 +33,7 @@ class CorruptedImage:
 
 
 def find(
-    source: corrupted_sets.CorruptedSet, shifts: Sequence[corruptions.Shift]
+  source: corrupted_sets.CorruptedSet, shifts: Sequence[corruptions.Shift]
 ) -> CorruptedImage:
   """Returns the image under shifts of a set of corrupted images.
 
@@ -44,15 +42,16 @@ def find(
   """
   shifts = [corruptions.CLEAN, *(s for s in shifts if s.corruption)]
   return CorruptedImage(
-      types=np.array([s.corruption.value if s.corruption else ''
-                      for s in shifts]),
-      severities=np.array([shift.severity for shift in shifts]),
-      images=np.concatenate([source.images(shift, 0, 1) for shift in shifts]),
+    types=np.array(
+      [s.corruption.value if s.corruption else '' for s in shifts]
+    ),
+    severities=np.array([shift.severity for shift in shifts]),
+    images=np.concatenate([source.images(shift, 0, 1) for shift in shifts]),
   )
 
 
 def write(
-    found: CorruptedImage, directory: str, made_from: Sequence[str]
+  found: CorruptedImage, directory: str, made_from: Sequence[str]
 ) -> None:
   """Keeps what was found in a report's folder; see `kept.write`."""
   arrays = {name: getattr(found, name) for name in _ARRAYS}
@@ -89,16 +88,14 @@ def sections(found: CorruptedImage, directory: str) -> list[str]:
     severities = found.severities[chosen].tolist()
     picture = f'{kept.FOLDER}/{name}.png'
     plots.save(
-        plots.severity_strip(name, severities, found.images[chosen]),
-        os.path.join(directory, picture),
+      plots.severity_strip(name, severities, found.images[chosen]),
+      os.path.join(directory, picture),
     )
     of = ', '.join(str(severity) for severity in severities if severity)
-    shown.append(
-        f'![{plots.display_name(name)} of severity {of}]({picture})'
-    )
+    shown.append(f'![{plots.display_name(name)} of severity {of}]({picture})')
   return [
-      '## What the corruptions look like',
-      'The first test image, as it is and under each type of corruption at each'
-      ' severity.',
-      '\n'.join(shown),
+    '## What the corruptions look like',
+    'The first test image, as it is and under each type of corruption at each'
+    ' severity.',
+    '\n'.join(shown),
   ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-from tensorboard.backend.event_processing import event_file_loader
+from uncertainty_distill import configs, data, files, runs
+
 import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import files
-from uncertainty_distill import runs
+from tensorboard.backend.event_processing import event_file_loader
 
 # From a figure's name to epochs to values.
 Curves = dict[str, dict[float, float]]
@@ -31,21 +29,21 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
   """
   train_data = run.config.task.train_data
   spec = data.dataset_spec(
-      train_data.name, tuple(train_data.classes), train_data.data_dir
+    train_data.name, tuple(train_data.classes), train_data.data_dir
   )
   steps = configs.batches_per_epoch(run.config, spec.num_train)
   directories = {
-      'train': os.path.join(run.path, 'train'),
-      'clean': os.path.join(
-          run.path, run.config.trainer.validation_summary_subdir
-      ),
+    'train': os.path.join(run.path, 'train'),
+    'clean': os.path.join(
+      run.path, run.config.trainer.validation_summary_subdir
+    ),
   }
   return {
-      name: {
-          _name(tag): {step / steps: value for step, value in values.items()}
-          for tag, values in read_scalars(directory).items()
-      }
-      for name, directory in directories.items()
+    name: {
+      _name(tag): {step / steps: value for step, value in values.items()}
+      for tag, values in read_scalars(directory).items()
+    }
+    for name, directory in directories.items()
   }
 
 
@@ -89,10 +87,14 @@ def _name(tag: str) -> str:
 def _scalar_events(path: str) -> list[tuple[float, int, str, float]]:
   """Returns the (time in seconds, step, tag, value) of a file's scalars."""
   return [
-      (event.wall_time, event.step, value.tag,
-       float(tf.make_ndarray(value.tensor)))
-      # The loader turns what older versions of TensorFlow wrote into tensors.
-      for event in event_file_loader.EventFileLoader(path).Load()
-      for value in event.summary.value
-      if value.metadata.plugin_data.plugin_name == 'scalars'
+    (
+      event.wall_time,
+      event.step,
+      value.tag,
+      float(tf.make_ndarray(value.tensor)),
+    )
+    # The loader turns what older versions of TensorFlow wrote into tensors.
+    for event in event_file_loader.EventFileLoader(path).Load()
+    for value in event.summary.value
+    if value.metadata.plugin_data.plugin_name == 'scalars'
   ]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from uncertainty_distill import metrics, progress, workers
+from uncertainty_distill.data import ImageDataset, corrupted_sets, corruptions
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import image_sets
+from uncertainty_distill.evaluation.results import Result
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import metrics
-from uncertainty_distill import progress
-from uncertainty_distill import workers
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data import ImageDataset
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.evaluation import image_sets
-from uncertainty_distill.evaluation.results import Result
 
 BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 _SCORES = ('confidence', 'correct', 'entropy')
@@ -48,13 +45,13 @@ def count_parameters(model: tf_keras.Model) -> int:
 
 
 def evaluate(
-    candidates: Sequence[Candidate],
-    dataset: ImageDataset,
-    shifts: Sequence[corruptions.Shift],
-    global_batch_size: int,
-    strategy: tf.distribute.Strategy | None = None,
-    source: corrupted_sets.CorruptedSet | None = None,
-    foreign: ImageDataset | None = None,
+  candidates: Sequence[Candidate],
+  dataset: ImageDataset,
+  shifts: Sequence[corruptions.Shift],
+  global_batch_size: int,
+  strategy: tf.distribute.Strategy | None = None,
+  source: corrupted_sets.CorruptedSet | None = None,
+  foreign: ImageDataset | None = None,
 ) -> list[Result]:
   """Scores models in one pass; see `Evaluator`."""
   evaluator = Evaluator(candidates, global_batch_size, strategy)
@@ -69,10 +66,10 @@ class Evaluator:
   """
 
   def __init__(
-      self,
-      candidates: Sequence[Candidate],
-      global_batch_size: int,
-      strategy: tf.distribute.Strategy | None = None,
+    self,
+    candidates: Sequence[Candidate],
+    global_batch_size: int,
+    strategy: tf.distribute.Strategy | None = None,
   ):
     """Takes the models, which share the images of every step.
 
@@ -88,8 +85,9 @@ class Evaluator:
     replicas = self._strategy.num_replicas_in_sync
     if global_batch_size < 1 or global_batch_size % replicas:
       raise InputError(
-          'global_batch_size', global_batch_size,
-          f'a multiple of the {replicas} replicas, and at least 1',
+        'global_batch_size',
+        global_batch_size,
+        f'a multiple of the {replicas} replicas, and at least 1',
       )
     self._candidates = list(candidates)
     self._global_batch_size = global_batch_size
@@ -98,11 +96,11 @@ class Evaluator:
     self.step = tf.function(self._score, autograph=False)
 
   def run(
-      self,
-      dataset: ImageDataset,
-      shifts: Sequence[corruptions.Shift],
-      source: corrupted_sets.CorruptedSet | None = None,
-      foreign: ImageDataset | None = None,
+    self,
+    dataset: ImageDataset,
+    shifts: Sequence[corruptions.Shift],
+    source: corrupted_sets.CorruptedSet | None = None,
+    foreign: ImageDataset | None = None,
   ) -> list[Result]:
     """Scores every example once under each shift.
 
@@ -136,9 +134,10 @@ class Evaluator:
         figures = all_figures(sums[index], scores[index])
         if shift == corruptions.CLEAN and strangers is not None:
           figures['auroc_ood'] = metrics.ranking.ood_auroc(
-              scores[index]['entropy'], strangers[index]['entropy']
+            scores[index]['entropy'], strangers[index]['entropy']
           )
-        results.append(Result(
+        results.append(
+          Result(
             model=candidate.label,
             seed=candidate.seed,
             shift=shift,
@@ -146,19 +145,26 @@ class Evaluator:
             figures=figures,
             images='' if shift == corruptions.CLEAN else source.description,
             **{name: sums[index][name] for name in BINS},
-        ))
+          )
+        )
     return results
 
   def _scored(
-      self, sets: Sequence[image_sets.ImageSet],
+    self,
+    sets: Sequence[image_sets.ImageSet],
   ) -> Iterator[tuple[list[_Sums], list[_Scores]]]:
     """Yields each set: every model's sums, and its scores of the examples."""
     total = sum(map(len, sets))
-    with progress.progress_bar(
+    with (
+      progress.progress_bar(
         total, 'evaluating', 'image', shown=workers.is_chief(self._strategy)
-    ) as bar, contextlib.closing(image_sets.distributed_batches(
-        sets, self._global_batch_size, self._strategy
-    )) as batches:
+      ) as bar,
+      contextlib.closing(
+        image_sets.distributed_batches(
+          sets, self._global_batch_size, self._strategy
+        )
+      ) as batches,
+    ):
       for images in sets:
         bar.set_postfix_str(images.label, refresh=False)
         sums, scores = [], []
@@ -168,12 +174,15 @@ class Evaluator:
           sums.append(of_batch)
           scores.append(of_examples)
           bar.update(
-              min(self._global_batch_size,
-                  len(images) - step * self._global_batch_size)
+            min(
+              self._global_batch_size,
+              len(images) - step * self._global_batch_size,
+            )
           )
-        yield self._unpacked(sums), [
-            _masked(of_model) for of_model in np.concatenate(scores, axis=-1)
-        ]
+        yield (
+          self._unpacked(sums),
+          [_masked(of_model) for of_model in np.concatenate(scores, axis=-1)],
+        )
 
   def _score(self, batch) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns all models' sums in one vector, and scores [models, 4, B].
@@ -193,18 +202,17 @@ class Evaluator:
     for candidate in self._candidates:
       logits = candidate.model(batch['images'], training=False)
       statistics.append(
-          metrics.sufficient_statistics(logits, batch['labels'], batch['mask'])
+        metrics.sufficient_statistics(logits, batch['labels'], batch['mask'])
       )
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
       scores.append(tf.stack([of_examples[name] for name in _ROWS]))
     self._shapes = [
-        {name: tuple(value.shape) for name, value in sums.items()}
-        for sums in statistics
+      {name: tuple(value.shape) for name, value in sums.items()}
+      for sums in statistics
     ]
     flat = [
-        tf.reshape(value, [-1])
-        for sums in statistics for value in sums.values()
+      tf.reshape(value, [-1]) for sums in statistics for value in sums.values()
     ]
     return tf.concat(flat, axis=0), tf.stack(scores)
 
@@ -229,7 +237,7 @@ def _masked(rows: np.ndarray) -> _Scores:
 
 
 def all_figures(
-    sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+  sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
   """Returns the figures of one model on one set, those that there are.
 
@@ -244,6 +252,6 @@ def all_figures(
   # Without any error, or without any success, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
     figures['auroc_misclassification'] = (
-        metrics.ranking.misclassification_auroc(confidence, correct)
+      metrics.ranking.misclassification_auroc(confidence, correct)
     )
   return figures

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent import futures
 import dataclasses
 import functools
 import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any, TypeVar
+
+from uncertainty_distill.data import ImageDataset, corruptions
+from uncertainty_distill.data.corrupted_sets import CorruptedSet
+from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tensorflow as tf
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data import ImageDataset
-from uncertainty_distill.data.corrupted_sets import CorruptedSet
-from uncertainty_distill.errors import InputError
 
 # Batches that are ready before they are asked for.
 _AHEAD = 4
@@ -61,21 +61,22 @@ def foreign_to(dataset: ImageDataset, foreign: ImageDataset) -> ImageSet:
   wanted, got = (list(x.images.shape[1:]) for x in (dataset, foreign))
   if got != wanted:
     raise InputError(
-        'out-of-distribution images', f'images of {got}',
-        f'images of {wanted}, as the test set has',
+      'out-of-distribution images',
+      f'images of {got}',
+      f'images of {wanted}, as the test set has',
     )
   return ImageSet(
-      'out of distribution',
-      # Any label that every model knows; what follows from it is not used.
-      np.zeros_like(foreign.labels),
-      lambda start, stop: foreign.images[start:stop],
+    'out of distribution',
+    # Any label that every model knows; what follows from it is not used.
+    np.zeros_like(foreign.labels),
+    lambda start, stop: foreign.images[start:stop],
   )
 
 
 def distributed_batches(
-    sets: Sequence[ImageSet],
-    global_batch_size: int,
-    strategy: tf.distribute.Strategy,
+  sets: Sequence[ImageSet],
+  global_batch_size: int,
+  strategy: tf.distribute.Strategy,
 ) -> Iterator[Any]:
   """Returns the batches of all sets in order, made ahead of their use.
 
@@ -100,24 +101,23 @@ def distributed_batches(
     images, start = place
     # A worker's replicas are neighbours: their rows are read at once.
     rows = _rows(images, start + replicas[0] * size, len(replicas) * size)
-    return [
-        _part(rows, number * size, size) for number in range(len(replicas))
-    ]
+    return [_part(rows, number * size, size) for number in range(len(replicas))]
 
   places = (
-      (images, start) for images in sets
-      for start in range(0, len(images), global_batch_size)
+    (images, start)
+    for images in sets
+    for start in range(0, len(images), global_batch_size)
   )
   for batch in _made_ahead(make, places):
     parts = iter(batch)
     yield strategy.experimental_distribute_values_from_function(
-        # It is called for one local replica after the other, here and now.
-        lambda _: next(parts)  # pylint: disable=cell-var-from-loop
+      # It is called for one local replica after the other, here and now.
+      lambda _, parts=parts: next(parts)
     )
 
 
 def _made_ahead(
-    make: Callable[[_Place], _Made], places: Iterable[_Place]
+  make: Callable[[_Place], _Made], places: Iterable[_Place]
 ) -> Iterator[_Made]:
   """Maps places in order, in a thread that is some of them ahead.
 
@@ -138,13 +138,13 @@ def _made_ahead(
 
 
 def _part(
-    rows: Mapping[str, np.ndarray], start: int, size: int
+  rows: Mapping[str, np.ndarray], start: int, size: int
 ) -> dict[str, tf.Tensor]:
   """Returns one replica's rows, in the memory of its host."""
   with tf.device('CPU'):
     return {
-        name: tf.constant(rows[name][start : start + size], dtype)
-        for name, dtype in _TYPES.items()
+      name: tf.constant(rows[name][start : start + size], dtype)
+      for name, dtype in _TYPES.items()
     }
 
 
@@ -165,9 +165,9 @@ def _rows(images: ImageSet, start: int, size: int) -> dict[str, np.ndarray]:
   count = max(0, min(size, len(images) - start))
   start = min(start, len(images))
   return {
-      'images': _padded(images.read(start, start + count), size - count),
-      'labels': _padded(images.labels[start : start + count], size - count),
-      'mask': np.arange(size) < count,
+    'images': _padded(images.read(start, start + count), size - count),
+    'labels': _padded(images.labels[start : start + count], size - count),
+    'mask': np.arange(size) < count,
   }
 
 

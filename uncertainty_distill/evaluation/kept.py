@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import io
 import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import archives, files
 
 import numpy as np
-
-from uncertainty_distill import archives
-from uncertainty_distill import files
 
 # Of a report's folder: what its images are made from, and their pictures.
 FOLDER = 'images'
@@ -18,10 +17,10 @@ _MADE_FROM = 'made_from'
 
 
 def write(
-    directory: str,
-    name: str,
-    made_from: Sequence[str],
-    arrays: Mapping[str, np.ndarray],
+  directory: str,
+  name: str,
+  made_from: Sequence[str],
+  arrays: Mapping[str, np.ndarray],
 ) -> None:
   """Writes arrays into a report's folder.
 
@@ -41,7 +40,7 @@ def write(
 
 
 def read(
-    directory: str, name: str, made_from: Sequence[str], wanted: Sequence[str]
+  directory: str, name: str, made_from: Sequence[str], wanted: Sequence[str]
 ) -> dict[str, np.ndarray] | None:
   """Reads what `write` wrote.
 

@@ -7,20 +7,17 @@ members disagree on (the mutual information) and what all of them are unsure of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import os
+from collections.abc import Sequence
+
+from uncertainty_distill import files, metrics, plots
+from uncertainty_distill.data import ImageDataset
+from uncertainty_distill.evaluation import kept, markup
+from uncertainty_distill.evaluation.evaluator import Candidate
 
 import numpy as np
 import tensorflow as tf
-
-from uncertainty_distill import files
-from uncertainty_distill import metrics
-from uncertainty_distill import plots
-from uncertainty_distill.data import ImageDataset
-from uncertainty_distill.evaluation import kept
-from uncertainty_distill.evaluation import markup
-from uncertainty_distill.evaluation.evaluator import Candidate
 
 _COUNT = 12
 _ARRAYS = ('class_names', 'places', 'images', 'labels', 'log_probs')
@@ -46,11 +43,11 @@ class LeastSure:
 
 
 def find(
-    candidate: Candidate,
-    dataset: ImageDataset,
-    entropies: np.ndarray,
-    class_names: Sequence[str],
-    count: int = _COUNT,
+  candidate: Candidate,
+  dataset: ImageDataset,
+  entropies: np.ndarray,
+  class_names: Sequence[str],
+  count: int = _COUNT,
 ) -> LeastSure:
   """Picks the images, and asks every member about them.
 
@@ -70,16 +67,16 @@ def find(
   images = dataset.images[places]
   logits = candidate.model(tf.constant(images), training=False)
   return LeastSure(
-      class_names=np.array(class_names),
-      places=places,
-      images=images,
-      labels=dataset.labels[places],
-      log_probs=tf.nn.log_softmax(tf.cast(logits, tf.float32)).numpy(),
+    class_names=np.array(class_names),
+    places=places,
+    images=images,
+    labels=dataset.labels[places],
+    log_probs=tf.nn.log_softmax(tf.cast(logits, tf.float32)).numpy(),
   )
 
 
 def write(
-    found: LeastSure, directory: str, system: str, made_from: Sequence[str]
+  found: LeastSure, directory: str, system: str, made_from: Sequence[str]
 ) -> None:
   """Keeps what was found in a report's folder.
 
@@ -97,7 +94,7 @@ def write(
 
 
 def read(
-    directory: str, system: str, made_from: Sequence[str]
+  directory: str, system: str, made_from: Sequence[str]
 ) -> LeastSure | None:
   """Returns what `write` kept if it was made from the same, or None."""
   arrays = kept.read(directory, system, made_from, _ARRAYS)
@@ -127,16 +124,21 @@ def sections(system: str, found: LeastSure, directory: str) -> list[str]:
   for index, (image, label) in enumerate(zip(found.images, found.labels)):
     name = f'{kept.FOLDER}/least_sure_{index + 1:02}.png'
     plots.save(
-        plots.member_votes(
-            image, np.exp(found.log_probs[:, index]), int(label),
-            found.class_names, float(entropies[index]), float(shared[index]),
-        ),
-        os.path.join(directory, name),
+      plots.member_votes(
+        image,
+        np.exp(found.log_probs[:, index]),
+        int(label),
+        found.class_names,
+        float(entropies[index]),
+        float(shared[index]),
+      ),
+      os.path.join(directory, name),
     )
     shown.append(f'![{markup.escaped(_words(found, index))}]({name})')
   return [
-      f'## The images that {markup.escaped(system)} is least sure of',
-      _explanation(len(found.log_probs), len(shown)), '\n'.join(shown),
+    f'## The images that {markup.escaped(system)} is least sure of',
+    _explanation(len(found.log_probs), len(shown)),
+    '\n'.join(shown),
   ]
 
 
@@ -146,9 +148,9 @@ def _words(found: LeastSure, index: int) -> str:
   mean = probs.mean(0)
   names, best = found.class_names, int(mean.argmax())
   text = (
-      f'Test image {found.places[index]}, labelled'
-      f' {names[found.labels[index]]}; predicted {names[best]} with'
-      f' {mean[best]:.2f}'
+    f'Test image {found.places[index]}, labelled'
+    f' {names[found.labels[index]]}; predicted {names[best]} with'
+    f' {mean[best]:.2f}'
   )
   if len(probs) > 1:
     votes = ', '.join(str(names[vote]) for vote in probs.argmax(-1))
@@ -160,17 +162,17 @@ def _explanation(members: int, count: int) -> str:
   """Says which images these are and how to read the pictures."""
   if members == 1:
     return (
-        f'The {count} clean test images of the highest predictive entropy, from'
-        ' the highest on. The bars are probabilities of the likeliest classes'
-        ' and of the label, which is set in bold.'
+      f'The {count} clean test images of the highest predictive entropy, from'
+      ' the highest on. The bars are probabilities of the likeliest classes'
+      ' and of the label, which is set in bold.'
     )
   return (
-      f'The {count} clean test images of the highest predictive entropy, that'
-      " of the mean of the members' probabilities, from the highest on. It"
-      ' counts what the members disagree on, which the mutual information (MI)'
-      ' measures, and what all of them are unsure of. For the likeliest classes'
-      ' and the label, which is set in bold, there is a bar for each of the'
-      f' {members} members, in the same order and colours everywhere: dark'
-      ' where the member votes for the class, pale elsewhere. Black lines are'
-      ' the means.'
+    f'The {count} clean test images of the highest predictive entropy, that'
+    " of the mean of the members' probabilities, from the highest on. It"
+    ' counts what the members disagree on, which the mutual information (MI)'
+    ' measures, and what all of them are unsure of. For the likeliest classes'
+    ' and the label, which is set in bold, there is a bar for each of the'
+    f' {members} members, in the same order and colours everywhere: dark'
+    ' where the member votes for the class, pale elsewhere. Black lines are'
+    ' the means.'
   )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import re
+from collections.abc import Sequence
 
 # What CommonMark and its tables give a meaning to within a line. Underscores do
 # nothing between letters, where paths and names have theirs.

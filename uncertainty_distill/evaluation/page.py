@@ -9,16 +9,17 @@ lead to places on it, and its content security policy forbids the rest.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
 import html
 import os
 import struct
+from collections.abc import Mapping, Sequence
 from urllib import parse
+
+from uncertainty_distill import files
+from uncertainty_distill.evaluation import page_style
 
 import markdown_it
 from markdown_it import token as token_lib
-from uncertainty_distill import files
-from uncertainty_distill.evaluation import page_style
 
 REPORT_PAGE = 'report.html'
 
@@ -27,7 +28,7 @@ _Tokens = list[token_lib.Token]
 _PNG = b'\x89PNG\r\n\x1a\n'
 # The keyboard scrolls only what can have the focus.
 _TABLE_BOX = (
-    '<div class="table" role="region" aria-label="Table" tabindex="0">\n'
+  '<div class="table" role="region" aria-label="Table" tabindex="0">\n'
 )
 _PAGE = """\
 <!DOCTYPE html>
@@ -49,9 +50,9 @@ img-src data:; style-src 'unsafe-inline'">
 
 
 def write_page(
-    directory: str | os.PathLike[str],
-    name: str,
-    documents: Mapping[str, str],
+  directory: str | os.PathLike[str],
+  name: str,
+  documents: Mapping[str, str],
 ) -> str:
   """Writes Markdown documents of a folder as one HTML file beside them.
 
@@ -70,7 +71,7 @@ def write_page(
   """
   directory = os.fspath(directory)
   parser = markdown_it.MarkdownIt(
-      'commonmark', {'html': False, 'xhtmlOut': False}
+    'commonmark', {'html': False, 'xhtmlOut': False}
   ).enable('table')
   body, anchors = [], {name: f'#{_anchor(name)}' for name in documents}
   for index, (document, heading) in enumerate(documents.items()):
@@ -84,13 +85,16 @@ def write_page(
       token.children = _embedded(token.children, directory, anchors)
   title, contents = _contents(body)
   path = os.path.join(directory, name)
-  files.write_text(path, _PAGE.format(
+  files.write_text(
+    path,
+    _PAGE.format(
       title=html.escape(title or name),
       style=page_style.STYLE,
       body=parser.renderer.render(
-          _with_contents(_boxed(body), contents), parser.options, {}
+        _with_contents(_boxed(body), contents), parser.options, {}
       ),
-  ))
+    ),
+  )
   return path
 
 
@@ -120,16 +124,19 @@ def _set_under(tokens: _Tokens, heading: str) -> None:
 def _plain(tokens: Sequence[token_lib.Token]) -> str:
   """Returns the text of inline tokens, without their markup."""
   return ''.join(
-      ' ' if token.type == 'softbreak'
-      else _plain(token.children) if token.children else token.content
-      for token in tokens
+    ' '
+    if token.type == 'softbreak'
+    else _plain(token.children)
+    if token.children
+    else token.content
+    for token in tokens
   )
 
 
 def _embedded(
-    tokens: Sequence[token_lib.Token],
-    directory: str,
-    anchors: Mapping[str, str],
+  tokens: Sequence[token_lib.Token],
+  directory: str,
+  anchors: Mapping[str, str],
 ) -> _Tokens:
   """Puts pictures into the page; of what leads out of it the text remains."""
   kept, targets = [], []
@@ -154,8 +161,10 @@ def _picture(token: token_lib.Token, directory: str) -> token_lib.Token:
   width, height = struct.unpack('>II', content[16:24])
   encoded = base64.b64encode(content).decode('ascii')
   token.attrs = {
-      'src': f'data:image/png;base64,{encoded}', 'alt': '',
-      'width': width, 'height': height,
+    'src': f'data:image/png;base64,{encoded}',
+    'alt': '',
+    'width': width,
+    'height': height,
   }
   token.children = [text]
   return token
@@ -201,8 +210,8 @@ def _contents(tokens: Sequence[token_lib.Token]) -> tuple[str, str]:
       if token.meta['listed']:
         link = html.escape(f'#{token.attrs["id"]}')
         lines.append(
-            f'<li class="{token.tag}"><a href="{link}">{html.escape(text)}</a>'
-            '</li>'
+          f'<li class="{token.tag}"><a href="{link}">{html.escape(text)}</a>'
+          '</li>'
         )
   if len(lines) < 2:
     return title, ''

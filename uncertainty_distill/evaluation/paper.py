@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 import dataclasses
 import functools
-from importlib import resources
 import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
 
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.evaluation import comparison
-from uncertainty_distill.evaluation import summaries
+from uncertainty_distill.evaluation import comparison, summaries
 
 _FILE = 'paper_tables.json'
 
@@ -30,7 +29,7 @@ class PaperTable:
   rows: Mapping[str, summaries.Aggregate]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
   """Returns the tables of WRN-28-10 and ensembles of 4.
 
@@ -46,19 +45,22 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
   file = resources.files('uncertainty_distill.evaluation') / _FILE
   content = json.loads(file.read_text(encoding='utf-8'))
   return {
-      dataset: {
-          name: PaperTable(table['title'], {
-              label: {figure: tuple(cell) for figure, cell in row.items()}
-              for label, row in table['rows'].items()
-          })
-          for name, table in content[dataset].items()
-      }
-      for dataset in ('cifar10', 'cifar100')
+    dataset: {
+      name: PaperTable(
+        table['title'],
+        {
+          label: {figure: tuple(cell) for figure, cell in row.items()}
+          for label, row in table['rows'].items()
+        },
+      )
+      for name, table in content[dataset].items()
+    }
+    for dataset in ('cifar10', 'cifar100')
   }
 
 
 def paper_rows(
-    dataset: str, names: Iterable[str] = ()
+  dataset: str, names: Iterable[str] = ()
 ) -> dict[str, summaries.Aggregate]:
   """Returns the rows of several tables of one dataset as one table's.
 
@@ -76,16 +78,17 @@ def paper_rows(
   for name in names or tables[dataset]:
     if name not in tables[dataset]:
       raise InputError(
-          f"the paper's table of {dataset}", name,
-          f'one of {list(tables[dataset])}',
+        f"the paper's table of {dataset}",
+        name,
+        f'one of {list(tables[dataset])}',
       )
     rows |= tables[dataset][name].rows
   return rows
 
 
 def beside_paper(
-    rows: Mapping[str, summaries.Aggregate],
-    published: Mapping[str, summaries.Aggregate],
+  rows: Mapping[str, summaries.Aggregate],
+  published: Mapping[str, summaries.Aggregate],
 ) -> list[str]:
   """Returns the sections that hold measured figures against the paper's.
 
@@ -103,7 +106,7 @@ def beside_paper(
   if any(spread is not None for spread in spreads):
     found = comparison.orderings(rows, published)
   sections = [
-      comparison.compare(rows, published),
-      comparison.describe_orderings(found),
+    comparison.compare(rows, published),
+    comparison.describe_orderings(found),
   ]
   return [section for section in sections if section]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
-
-import numpy as np
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from uncertainty_distill import plots
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation import summaries
-from uncertainty_distill.evaluation import tables
+from uncertainty_distill.evaluation import summaries, tables
+
+import numpy as np
 
 _DRAWN = ('accuracy', 'ece', 'nll')
 _DIVERSITY = ('disagreement', 'mutual_information')
@@ -54,8 +53,8 @@ def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
   severities = {result.shift.severity for result in results}
   chosen = [s for s in (0, max(corruptions.SEVERITIES)) if s in severities]
   return [
-      *(_reliability(models, severity) for severity in chosen),
-      *(_under_corruption(models) if severities - {0} else ()),
+    *(_reliability(models, severity) for severity in chosen),
+    *(_under_corruption(models) if severities - {0} else ()),
   ]
 
 
@@ -69,24 +68,24 @@ def _reliability(models: _Models, severity: int) -> Picture:
     chosen = [r for r in chosen if r.seed == chosen[0].seed]
     if chosen:
       bins[label] = tuple(
-          np.sum([getattr(r, name) for r in chosen], axis=0)
-          for name in ('bin_count', 'bin_confidence', 'bin_correct')
+        np.sum([getattr(r, name) for r in chosen], axis=0)
+        for name in ('bin_count', 'bin_confidence', 'bin_correct')
       )
   caption = (
-      'Accuracy against confidence, and the share of the images in each bin of'
-      ' confidence, for the first seed of each model'
+    'Accuracy against confidence, and the share of the images in each bin of'
+    ' confidence, for the first seed of each model'
   )
   if severity:
     caption += (
-        '; the images of all types of corruption are taken together, so that'
-        ' the ECE above a panel is not the mean over types'
+      '; the images of all types of corruption are taken together, so that'
+      ' the ECE above a panel is not the mean over types'
     )
   where = f'at severity {severity}' if severity else 'on clean images'
   return Picture(
-      f'reliability_severity_{severity}' if severity else 'reliability',
-      f'Calibration {where}',
-      caption + '.',
-      lambda: plots.reliability_diagram(bins),
+    f'reliability_severity_{severity}' if severity else 'reliability',
+    f'Calibration {where}',
+    caption + '.',
+    lambda: plots.reliability_diagram(bins),
   )
 
 
@@ -94,49 +93,51 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
   """Yields what corruption does to the metrics."""
   panels = _panels(models, {name: tables.COLUMNS[name] for name in _DRAWN})
   types = dict.fromkeys(
-      shift.corruption.value
-      for shift in sorted(r.shift for records in models.values()
-                          for r in records)
-      if shift.corruption
+    shift.corruption.value
+    for shift in sorted(r.shift for records in models.values() for r in records)
+    if shift.corruption
   )
   logarithmic = [tables.COLUMNS[name] for name in _LOG_SCALE]
   yield Picture(
-      'severity_boxes', 'Under corruption',
-      'Boxes span the middle half of the types of corruption, lines in them are'
-      ' medians, whiskers go to the least and the largest; dots are clean'
-      f' images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
-      lambda: plots.severity_boxes(panels, logarithmic),
+    'severity_boxes',
+    'Under corruption',
+    'Boxes span the middle half of the types of corruption, lines in them are'
+    ' medians, whiskers go to the least and the largest; dots are clean'
+    f' images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
+    lambda: plots.severity_boxes(panels, logarithmic),
   )
   yield Picture(
-      'severity', 'Under corruption',
-      'Lines join the means over types of corruption, bars span the middle half'
-      ' of the types.',
-      lambda: plots.severity_curves(panels),
+    'severity',
+    'Under corruption',
+    'Lines join the means over types of corruption, bars span the middle half'
+    ' of the types.',
+    lambda: plots.severity_curves(panels),
   )
   diversity = _panels(
-      models, {name: tables.DIVERSITY_COLUMNS[name] for name in _DIVERSITY}
+    models, {name: tables.DIVERSITY_COLUMNS[name] for name in _DIVERSITY}
   )
   if any(any(lines.values()) for lines in diversity.values()):
     yield Picture(
-        'diversity', 'Under corruption',
-        'How far the members of each ensemble differ; single networks are left'
-        ' out. Lines and bars are as above.',
-        lambda: plots.severity_curves(diversity),
+      'diversity',
+      'Under corruption',
+      'How far the members of each ensemble differ; single networks are left'
+      ' out. Lines and bars are as above.',
+      lambda: plots.severity_curves(diversity),
     )
   for name in _DRAWN:
     yield _heat_maps(models, name)
 
 
 def _panels(
-    models: _Models, headings: Mapping[str, str]
+  models: _Models, headings: Mapping[str, str]
 ) -> dict[str, dict[str, dict[int, tuple[float, ...]]]]:
   """Returns figures by heading, model and severity, as the plots take them."""
   return {
-      heading: {
-          label: summaries.by_severity(records, name)
-          for label, records in models.items()
-      }
-      for name, heading in headings.items()
+    heading: {
+      label: summaries.by_severity(records, name)
+      for label, records in models.items()
+    }
+    for name, heading in headings.items()
   }
 
 
@@ -144,15 +145,18 @@ def _heat_maps(models: _Models, name: str) -> Picture:
   """Returns one metric by corruption and severity, the darker the worse."""
   heading = tables.COLUMNS[name]
   cells = {
-      label: summaries.by_corruption(records, name)
-      for label, records in models.items()
+    label: summaries.by_corruption(records, name)
+    for label, records in models.items()
   }
   return Picture(
-      f'heat_map_{name}', 'Corruption by corruption',
-      f'{heading.split()[0]} by corruption and severity; the darker, the worse'
-      f'{" (logarithmic)" if name in _LOG_SCALE else ""}.',
-      lambda: plots.heat_maps(
-          heading, {k: v for k, v in cells.items() if v},
-          higher_is_better=name == 'accuracy', log_scale=name in _LOG_SCALE,
-      ),
+    f'heat_map_{name}',
+    'Corruption by corruption',
+    f'{heading.split()[0]} by corruption and severity; the darker, the worse'
+    f'{" (logarithmic)" if name in _LOG_SCALE else ""}.',
+    lambda: plots.heat_maps(
+      heading,
+      {k: v for k, v in cells.items() if v},
+      higher_is_better=name == 'accuracy',
+      log_scale=name in _LOG_SCALE,
+    ),
   )

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import json
 import os
+from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import files
-from uncertainty_distill import plots
-from uncertainty_distill.evaluation import corrupted_image
-from uncertainty_distill.evaluation import least_sure
-from uncertainty_distill.evaluation import markup
-from uncertainty_distill.evaluation import meanings
-from uncertainty_distill.evaluation import page
-from uncertainty_distill.evaluation import paper
-from uncertainty_distill.evaluation import pictures
+from uncertainty_distill import files, plots
+from uncertainty_distill.evaluation import (
+  corrupted_image,
+  least_sure,
+  markup,
+  meanings,
+  page,
+  paper,
+  pictures,
+  significance,
+  summaries,
+  tables,
+)
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation import significance
-from uncertainty_distill.evaluation import summaries
-from uncertainty_distill.evaluation import tables
 
 _BOLD = (
-    '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
-    " it (Welch's t-test against the best one, Holm's correction, 5%); systems"
-    ' of one seed take no part.'
+  '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
+  " it (Welch's t-test against the best one, Holm's correction, 5%); systems"
+  ' of one seed take no part.'
 )
 
 _PAPER = (
-    'The paper trains WRN-28-10, ensembles of 4, and scores them on the whole'
-    ' test set and on all types and severities of corruption; its figures are'
-    ' means and standard deviations over 10 seeds.'
+  'The paper trains WRN-28-10, ensembles of 4, and scores them on the whole'
+  ' test set and on all types and severities of corruption; its figures are'
+  ' means and standard deviations over 10 seeds.'
 )
 
 _Models = Mapping[str, Sequence[results_lib.Result]]
 
 
 def write_report(
-    directory: str | os.PathLike[str],
-    title: str,
-    rows: Mapping[str, summaries.Aggregate],
-    results: Sequence[results_lib.Result],
-    how_it_was_made: Mapping[str, str | Sequence[str]],
-    sizes: Mapping[str, tables.ModelSize] | None = None,
-    published: Mapping[str, summaries.Aggregate] | None = None,
-    images: tuple[str, least_sure.LeastSure] | None = None,
-    corrupted: corrupted_image.CorruptedImage | None = None,
+  directory: str | os.PathLike[str],
+  title: str,
+  rows: Mapping[str, summaries.Aggregate],
+  results: Sequence[results_lib.Result],
+  how_it_was_made: Mapping[str, str | Sequence[str]],
+  sizes: Mapping[str, tables.ModelSize] | None = None,
+  published: Mapping[str, summaries.Aggregate] | None = None,
+  images: tuple[str, least_sure.LeastSure] | None = None,
+  corrupted: corrupted_image.CorruptedImage | None = None,
 ) -> str:
   """Writes a folder that says what was found, and how.
 
@@ -79,17 +80,17 @@ def write_report(
   models = summaries.by_model(results)
   best = significance.best(results)
   sections = [
-      f'# {markup.escaped(title)}',
-      tables.table(rows, sizes, marked=best),
-      _explanation(models) + (_BOLD if best else ''),
-      *_beside_paper(rows, published or {}),
-      *_more_figures(rows),
-      *_diversity(rows),
-      *_drawn(directory, results),
-      *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
-      *(least_sure.sections(*images, directory) if images else ()),
-      '## How it was made',
-      *(_made(heading, text) for heading, text in how_it_was_made.items()),
+    f'# {markup.escaped(title)}',
+    tables.table(rows, sizes, marked=best),
+    _explanation(models) + (_BOLD if best else ''),
+    *_beside_paper(rows, published or {}),
+    *_more_figures(rows),
+    *_diversity(rows),
+    *_drawn(directory, results),
+    *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
+    *(least_sure.sections(*images, directory) if images else ()),
+    '## How it was made',
+    *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
   # Last, so that what they show is there whenever they are.
   path = os.path.join(directory, 'report.md')
@@ -101,14 +102,18 @@ def write_report(
 def _write_figures(directory, title, rows, results, how_it_was_made) -> None:
   """Writes what programs read."""
   json_path, csv_path, summary_path = (
-      os.path.join(directory, name)
-      for name in ('results.json', 'results.csv', 'summary.json')
+    os.path.join(directory, name)
+    for name in ('results.json', 'results.csv', 'summary.json')
   )
-  results_lib.write_json(results, json_path, {
+  results_lib.write_json(
+    results,
+    json_path,
+    {
       'title': title,
       'corrupted_images': sorted({r.images for r in results if r.images}),
       'how_it_was_made': dict(how_it_was_made),
-  })
+    },
+  )
   results_lib.write_csv(results, csv_path)
   files.write_text(summary_path, _summary_json(rows))
 
@@ -116,17 +121,16 @@ def _write_figures(directory, title, rows, results, how_it_was_made) -> None:
 def _summary_json(rows: Mapping[str, summaries.Aggregate]) -> str:
   """Returns the aggregates as JSON; numbers as in `results.write_json`."""
   content = {
-      label: {
-          name: {
-              'mean': results_lib.json_number(mean),
-              'std': (
-                  None if deviation is None
-                  else results_lib.json_number(deviation)
-              ),
-          }
-          for name, (mean, deviation) in figures.items()
+    label: {
+      name: {
+        'mean': results_lib.json_number(mean),
+        'std': (
+          None if deviation is None else results_lib.json_number(deviation)
+        ),
       }
-      for label, figures in rows.items()
+      for name, (mean, deviation) in figures.items()
+    }
+    for label, figures in rows.items()
   }
   return json.dumps(content, indent=2, allow_nan=False) + '\n'
 
@@ -134,8 +138,8 @@ def _summary_json(rows: Mapping[str, summaries.Aggregate]) -> str:
 def _explanation(models: _Models) -> str:
   """Says what the columns mean, and what the averages are over."""
   lines = [
-      f'- **{heading}**: {meanings.MEANINGS[name]}.'
-      for name, heading in tables.COLUMNS.items()
+    f'- **{heading}**: {meanings.MEANINGS[name]}.'
+    for name, heading in tables.COLUMNS.items()
   ]
   seeds, shifts = [], {}
   for label, records in models.items():
@@ -147,24 +151,23 @@ def _explanation(models: _Models) -> str:
       seen = frozenset(r.shift for r in records if r.seed == seed)
       shifts.setdefault(seen, []).append(_name(label))
   if seeds:
-    lines.append(
-        f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.'
-    )
+    lines.append(f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.')
   if len(shifts) > 1:
     lines.append(
-        '- **Take care**: not all were evaluated on the same corruptions, so'
-        ' their corrupted figures do not compare. Sets of images: '
-        + '; '.join(
-            f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
-            for seen, labels in shifts.items()
-        ) + '.'
+      '- **Take care**: not all were evaluated on the same corruptions, so'
+      ' their corrupted figures do not compare. Sets of images: '
+      + '; '.join(
+        f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
+        for seen, labels in shifts.items()
+      )
+      + '.'
     )
   return '\n'.join(lines)
 
 
 def _beside_paper(
-    rows: Mapping[str, summaries.Aggregate],
-    published: Mapping[str, summaries.Aggregate],
+  rows: Mapping[str, summaries.Aggregate],
+  published: Mapping[str, summaries.Aggregate],
 ) -> list[str]:
   """Returns the section of what the paper reports of the same systems."""
   sections = paper.beside_paper(rows, published)
@@ -174,51 +177,56 @@ def _beside_paper(
 def _more_figures(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
   """Returns the section of what the paper does not report, if any is known."""
   return _section(
-      'More figures', rows, tables.MORE_COLUMNS,
-      '- **c-**: averaged over corrupted test images as above; a set on'
-      ' which a model makes no error has no AUROC of them and is left out.',
+    'More figures',
+    rows,
+    tables.MORE_COLUMNS,
+    '- **c-**: averaged over corrupted test images as above; a set on'
+    ' which a model makes no error has no AUROC of them and is left out.',
   )
 
 
 def _diversity(rows: Mapping[str, summaries.Aggregate]) -> list[str]:
   """Returns the section of the ensembles' diversity, if any is known."""
   ensembles = {
-      label: figures for label, figures in rows.items()
-      if not figures.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
+    label: figures
+    for label, figures in rows.items()
+    if not figures.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
   }
   return _section(
-      'Diversity', ensembles, tables.DIVERSITY_COLUMNS,
-      '- **c-**: averaged over corrupted test images as above.',
+    'Diversity',
+    ensembles,
+    tables.DIVERSITY_COLUMNS,
+    '- **c-**: averaged over corrupted test images as above.',
   )
 
 
 def _section(
-    title: str,
-    rows: Mapping[str, summaries.Aggregate],
-    columns: Mapping[str, str],
-    note: str,
+  title: str,
+  rows: Mapping[str, summaries.Aggregate],
+  columns: Mapping[str, str],
+  note: str,
 ) -> list[str]:
   """Returns a table of the columns that are known and what they mean, or []."""
   known = {
-      name: heading for name, heading in columns.items()
-      if any(name in figures for figures in rows.values())
+    name: heading
+    for name, heading in columns.items()
+    if any(name in figures for figures in rows.values())
   }
   if not known:
     return []
   explained = [
-      f'- **{heading}**: {meanings.MEANINGS[name]}.'
-      for name, heading in known.items() if name in meanings.MEANINGS
+    f'- **{heading}**: {meanings.MEANINGS[name]}.'
+    for name, heading in known.items()
+    if name in meanings.MEANINGS
   ]
   return [
-      f'## {title}',
-      tables.table(rows, columns=known),
-      '\n'.join([*explained, note]),
+    f'## {title}',
+    tables.table(rows, columns=known),
+    '\n'.join([*explained, note]),
   ]
 
 
-def _drawn(
-    directory: str, results: Sequence[results_lib.Result]
-) -> list[str]:
+def _drawn(directory: str, results: Sequence[results_lib.Result]) -> list[str]:
   """Writes the pictures; returns the sections that show them."""
   sections = []
   for picture in pictures.available_pictures(results):

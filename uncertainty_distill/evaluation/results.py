@@ -6,24 +6,29 @@ averages them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
 import io
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import checksums
-from uncertainty_distill import errors
-from uncertainty_distill import files
+from uncertainty_distill import checksums, errors, files
 from uncertainty_distill.data import corruptions
 
 _ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
 FIGURES = (
-    *_ALWAYS, 'adaptive_ece', 'auroc_misclassification', 'aurc', 'auroc_ood',
-    'disagreement', 'pairwise_kl', 'mutual_information', 'masegosa_variance',
+  *_ALWAYS,
+  'adaptive_ece',
+  'auroc_misclassification',
+  'aurc',
+  'auroc_ood',
+  'disagreement',
+  'pairwise_kl',
+  'mutual_information',
+  'masegosa_variance',
 )
 
 _BINS = ('bin_count', 'bin_confidence', 'bin_correct')
@@ -69,14 +74,16 @@ class Result:
   def __post_init__(self):
     if not set(_ALWAYS) <= set(self.figures) <= set(FIGURES):
       raise errors.InputError(
-          'figures', sorted(self.figures),
-          f'{", ".join(_ALWAYS)}, and at most {", ".join(FIGURES)}',
+        'figures',
+        sorted(self.figures),
+        f'{", ".join(_ALWAYS)}, and at most {", ".join(FIGURES)}',
       )
     # Plain floats, whatever array types came in: files then hold what memory
     # holds, and a record read back equals the one that was written.
     figures = {
-        name: float(self.figures[name])
-        for name in FIGURES if name in self.figures
+      name: float(self.figures[name])
+      for name in FIGURES
+      if name in self.figures
     }
     object.__setattr__(self, 'figures', figures)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
@@ -89,9 +96,9 @@ class Result:
 
 
 def write_json(
-    results: Sequence[Result],
-    path: str | os.PathLike[str],
-    metadata: Mapping[str, Any] | None = None,
+  results: Sequence[Result],
+  path: str | os.PathLike[str],
+  metadata: Mapping[str, Any] | None = None,
 ) -> None:
   """Writes results as JSON, one record a line.
 
@@ -115,23 +122,28 @@ def write_json(
   Raises:
     OSError: The file cannot be written.
   """
-  content = checksums.sealed({
+  content = checksums.sealed(
+    {
       'format': _FORMAT,
       'metadata': dict(metadata or {}),
       'results': [_to_json(result) for result in results],
-  })
+    }
+  )
   metadata = json.dumps(content['metadata'], allow_nan=False)
   records = ',\n'.join(
-      json.dumps(record, allow_nan=False) for record in content['results']
+    json.dumps(record, allow_nan=False) for record in content['results']
   )
-  files.write_text(path, (
+  files.write_text(
+    path,
+    (
       f'{{"format": "{_FORMAT}",\n"sha256": "{content["sha256"]}",\n'
       f'"metadata": {metadata},\n"results": [\n{records}\n]}}\n'
-  ))
+    ),
+  )
 
 
 def read_json(
-    path: str | os.PathLike[str],
+  path: str | os.PathLike[str],
 ) -> tuple[list[Result], dict[str, Any]]:
   """Reads what `write_json` wrote.
 
@@ -150,14 +162,14 @@ def read_json(
     return records, dict(content['metadata'])
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise errors.InputError(
-        'results file', os.fspath(path), f'a file of format {_FORMAT}',
-        f'reading it failed with {type(error).__name__}: {error}',
+      'results file',
+      os.fspath(path),
+      f'a file of format {_FORMAT}',
+      f'reading it failed with {type(error).__name__}: {error}',
     ) from error
 
 
-def write_csv(
-    results: Sequence[Result], path: str | os.PathLike[str]
-) -> None:
+def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
   """Writes one line for each model, seed, corruption and severity.
 
   The columns are `model`, `seed` (empty where there is none), `corruption`
@@ -173,13 +185,21 @@ def write_csv(
   """
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
-  writer.writerow((
-      'model', 'seed', 'corruption', 'severity', 'images', 'num_examples',
+  writer.writerow(
+    (
+      'model',
+      'seed',
+      'corruption',
+      'severity',
+      'images',
+      'num_examples',
       *FIGURES,
-  ))
+    )
+  )
   for result in results:
     corruption = result.shift.corruption
-    writer.writerow((
+    writer.writerow(
+      (
         result.model,
         result.seed,
         corruption.value if corruption else 'clean',
@@ -187,7 +207,8 @@ def write_csv(
         result.images,
         result.num_examples,
         *[result.figures.get(name) for name in FIGURES],
-    ))
+      )
+    )
   files.write_text(path, text.getvalue())
 
 
@@ -200,14 +221,14 @@ def _to_json(result: Result) -> dict[str, Any]:
   """Returns a record as `write_json` lays it down."""
   corruption = result.shift.corruption
   return {
-      'model': result.model,
-      'seed': result.seed,
-      'corruption': corruption.value if corruption else None,
-      'severity': result.shift.severity,
-      'images': result.images,
-      'num_examples': result.num_examples,
-      'figures': {k: json_number(value) for k, value in result.figures.items()},
-      **{name: list(map(json_number, getattr(result, name))) for name in _BINS},
+    'model': result.model,
+    'seed': result.seed,
+    'corruption': corruption.value if corruption else None,
+    'severity': result.shift.severity,
+    'images': result.images,
+    'num_examples': result.num_examples,
+    'figures': {k: json_number(value) for k, value in result.figures.items()},
+    **{name: list(map(json_number, getattr(result, name))) for name in _BINS},
   }
 
 
@@ -217,11 +238,11 @@ def _from_json(record: Mapping[str, Any]) -> Result:
   if corruption is not None:
     corruption = corruptions.Corruption.parse(corruption)
   return Result(
-      model=record['model'],
-      seed=record['seed'],
-      shift=corruptions.Shift(corruption, record['severity']),
-      num_examples=record['num_examples'],
-      figures=record['figures'],
-      images=record.get('images', ''),
-      **{name: record[name] for name in _BINS},
+    model=record['model'],
+    seed=record['seed'],
+    shift=corruptions.Shift(corruption, record['severity']),
+    num_examples=record['num_examples'],
+    figures=record['figures'],
+    images=record.get('images', ''),
+    **{name: record[name] for name in _BINS},
   )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 import math
 import statistics
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation import summaries
-from uncertainty_distill.evaluation import tables
+from uncertainty_distill.evaluation import summaries, tables
 
 _LEVEL = 0.05
 
 
 def best(
-    results: Sequence[results_lib.Result], names: Iterable[str] = tables.COLUMNS
+  results: Sequence[results_lib.Result], names: Iterable[str] = tables.COLUMNS
 ) -> dict[str, tuple[str, ...]]:
   """Finds the best systems of each figure: those to set in bold.
 
@@ -46,9 +45,9 @@ def best(
 
 
 def not_told_from_best(
-    samples: Mapping[str, Sequence[float]],
-    higher_is_better: bool = False,
-    level: float = _LEVEL,
+  samples: Mapping[str, Sequence[float]],
+  higher_is_better: bool = False,
+  level: float = _LEVEL,
 ) -> tuple[str, ...]:
   """Returns the best sample's label, and those that cannot be told from it.
 
@@ -63,8 +62,9 @@ def not_told_from_best(
   sign = -1 if higher_is_better else 1
   first = min(samples, key=lambda x: sign * statistics.fmean(samples[x]))
   p_values = {
-      label: _welch(values, samples[first])
-      for label, values in samples.items() if label != first
+    label: _welch(values, samples[first])
+    for label, values in samples.items()
+    if label != first
   }
   told = set()
   for rank, label in enumerate(sorted(p_values, key=p_values.get)):
@@ -77,7 +77,7 @@ def not_told_from_best(
 def _welch(one: Sequence[float], other: Sequence[float]) -> float:
   """Returns the two-sided p-value of Welch's t-test."""
   # It takes a second to import, which no command should wait for at its start.
-  from scipy import stats  # pylint: disable=g-import-not-at-top
+  from scipy import stats
 
   if not statistics.pvariance(one) and not statistics.pvariance(other):
     # The statistic is 0 / 0, or infinite.

@@ -6,9 +6,9 @@ severity, its mean over types, then over severities, then over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
 import math
 import statistics
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from uncertainty_distill import errors
@@ -57,13 +57,13 @@ def summary(results: Sequence[Result]) -> Summary:
       averages[name] = clean[0]
     if severities:
       averages[CORRUPTED + name] = statistics.fmean(
-          statistics.fmean(values) for values in severities.values()
+        statistics.fmean(values) for values in severities.values()
       )
   return averages
 
 
 def by_severity(
-    results: Iterable[Result], name: str
+  results: Iterable[Result], name: str
 ) -> dict[int, tuple[float, ...]]:
   """Gathers one model's figure at each severity.
 
@@ -86,7 +86,7 @@ def by_severity(
 
 
 def by_corruption(
-    results: Iterable[Result], name: str
+  results: Iterable[Result], name: str
 ) -> dict[str, dict[int, float]]:
   """Gathers one model's figure under each corruption.
 
@@ -98,9 +98,7 @@ def by_corruption(
     From each corruption's name, in the order of the enum, to severities, to the
     mean over seeds. Clean records, and those without the figure, are left out.
   """
-  known = [
-      r for r in results if r.shift.corruption and name in r.figures
-  ]
+  known = [r for r in results if r.shift.corruption and name in r.figures]
   seeds = _group(known, lambda result: result.shift)
   corruptions: dict[str, dict[int, float]] = {}
   for shift in sorted(seeds):
@@ -145,9 +143,7 @@ def aggregate_models(results: Iterable[Result]) -> dict[str, Aggregate]:
   Raises:
     InputError: A model has two records of the same seed and shift.
   """
-  return {
-      label: aggregate(seeds) for label, seeds in by_seed(results).items()
-  }
+  return {label: aggregate(seeds) for label, seeds in by_seed(results).items()}
 
 
 def by_seed(results: Iterable[Result]) -> dict[str, list[Summary]]:
@@ -157,11 +153,11 @@ def by_seed(results: Iterable[Result]) -> dict[str, list[Summary]]:
     InputError: A model has two records of the same seed and shift.
   """
   return {
-      label: [
-          summary(seed)
-          for seed in _group(records, lambda result: result.seed).values()
-      ]
-      for label, records in by_model(results).items()
+    label: [
+      summary(seed)
+      for seed in _group(records, lambda result: result.seed).values()
+    ]
+    for label, records in by_model(results).items()
   }
 
 
@@ -171,7 +167,7 @@ def by_model(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 
 def _group(
-    results: Iterable[Result], key: Callable[[Result], _Key]
+  results: Iterable[Result], key: Callable[[Result], _Key]
 ) -> dict[_Key, list[Result]]:
   """Returns the records by `key(record)`, in order of appearance."""
   groups: dict[_Key, list[Result]] = {}

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots
-from uncertainty_distill.evaluation import markup
-from uncertainty_distill.evaluation import summaries
+from uncertainty_distill.evaluation import markup, summaries
 
 # From a figure's name to its heading; the arrow points to where better is.
 COLUMNS = {
-    'accuracy': 'Accuracy ↑',
-    'ece': 'ECE ↓',
-    'nll': 'NLL ↓',
-    'gibbs_nll': 'Gibbs NLL ↓',
-    'c_accuracy': 'c-Accuracy ↑',
-    'c_ece': 'c-ECE ↓',
-    'c_nll': 'c-NLL ↓',
+  'accuracy': 'Accuracy ↑',
+  'ece': 'ECE ↓',
+  'nll': 'NLL ↓',
+  'gibbs_nll': 'Gibbs NLL ↓',
+  'c_accuracy': 'c-Accuracy ↑',
+  'c_ece': 'c-ECE ↓',
+  'c_nll': 'c-NLL ↓',
 }
 
 # What the paper does not report.
 MORE_COLUMNS = {
-    'adaptive_ece': 'Adaptive ECE ↓',
-    'brier': 'Brier ↓',
-    'auroc_misclassification': 'AUROC errors ↑',
-    'aurc': 'AURC × 10³ ↓',
-    'auroc_ood': 'AUROC OOD ↑',
-    'c_adaptive_ece': 'c-Adaptive ECE ↓',
-    'c_brier': 'c-Brier ↓',
-    'c_auroc_misclassification': 'c-AUROC errors ↑',
-    'c_aurc': 'c-AURC × 10³ ↓',
+  'adaptive_ece': 'Adaptive ECE ↓',
+  'brier': 'Brier ↓',
+  'auroc_misclassification': 'AUROC errors ↑',
+  'aurc': 'AURC × 10³ ↓',
+  'auroc_ood': 'AUROC OOD ↑',
+  'c_adaptive_ece': 'c-Adaptive ECE ↓',
+  'c_brier': 'c-Brier ↓',
+  'c_auroc_misclassification': 'c-AUROC errors ↑',
+  'c_aurc': 'c-AURC × 10³ ↓',
 }
 
 # How far members differ. Without arrows: neither much nor little is better.
 DIVERSITY_COLUMNS = {
-    'disagreement': 'Disagreement',
-    'mutual_information': 'Mutual information',
-    'pairwise_kl': 'Pairwise KL',
-    'masegosa_variance': 'Variance × 10³',
-    'c_disagreement': 'c-Disagreement',
-    'c_mutual_information': 'c-Mutual information',
-    'c_pairwise_kl': 'c-Pairwise KL',
-    'c_masegosa_variance': 'c-Variance × 10³',
+  'disagreement': 'Disagreement',
+  'mutual_information': 'Mutual information',
+  'pairwise_kl': 'Pairwise KL',
+  'masegosa_variance': 'Variance × 10³',
+  'c_disagreement': 'c-Disagreement',
+  'c_mutual_information': 'c-Mutual information',
+  'c_pairwise_kl': 'c-Pairwise KL',
+  'c_masegosa_variance': 'c-Variance × 10³',
 }
 
 _SCALES = dict.fromkeys(
-    ('aurc', 'c_aurc', 'masegosa_variance', 'c_masegosa_variance'), 1000
+  ('aurc', 'c_aurc', 'masegosa_variance', 'c_masegosa_variance'), 1000
 )
 MISSING = '-'
 
@@ -66,10 +65,10 @@ class ModelSize:
 
 
 def table(
-    rows: Mapping[str, summaries.Aggregate],
-    sizes: Mapping[str, ModelSize] | None = None,
-    columns: Mapping[str, str] | None = None,
-    marked: Mapping[str, Collection[str]] | None = None,
+  rows: Mapping[str, summaries.Aggregate],
+  sizes: Mapping[str, ModelSize] | None = None,
+  columns: Mapping[str, str] | None = None,
+  marked: Mapping[str, Collection[str]] | None = None,
 ) -> str:
   """Lays out a Markdown table whose columns line up in a terminal too.
 
@@ -94,12 +93,13 @@ def table(
     if sizes:
       size = sizes.get(label)
       cells += (
-          [str(size.members), _count(size.parameters) or MISSING]
-          if size else [MISSING, MISSING]
+        [str(size.members), _count(size.parameters) or MISSING]
+        if size
+        else [MISSING, MISSING]
       )
     for name in columns:
       cell = figure_cell(
-          *figures.get(name, (None,)), scale=_SCALES.get(name, 1)
+        *figures.get(name, (None,)), scale=_SCALES.get(name, 1)
       )
       bold = (marked or {}).get(name, ())
       cells.append(_marked(cell, label in bold) if bold else cell)
@@ -108,7 +108,7 @@ def table(
 
 
 def markdown_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
+  header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
 ) -> str:
   """Lays out cells so that the columns line up in a terminal too.
 
@@ -123,11 +123,11 @@ def markdown_table(
   """
   widths = [max(map(len, column)) for column in zip(header, *rows)]
   rule = [
-      '-' * width if index < text_columns else '-' * (width - 1) + ':'
-      for index, width in enumerate(widths)
+    '-' * width if index < text_columns else '-' * (width - 1) + ':'
+    for index, width in enumerate(widths)
   ]
   return '\n'.join(
-      _line(cells, widths, text_columns) for cells in (header, rule, *rows)
+    _line(cells, widths, text_columns) for cells in (header, rule, *rows)
   )
 
 
@@ -137,7 +137,7 @@ def higher_is_better(name: str) -> bool:
 
 
 def figure_cell(
-    mean: float | None, deviation: float | None = None, scale: float = 1
+  mean: float | None, deviation: float | None = None, scale: float = 1
 ) -> str:
   """Returns a cell: `0.968`, `0.968 ± 0.001`, or `-`."""
   if mean is None:
@@ -161,11 +161,11 @@ def _count(number: int) -> str:
 
 
 def _line(
-    cells: Sequence[str], widths: Sequence[int], text_columns: int
+  cells: Sequence[str], widths: Sequence[int], text_columns: int
 ) -> str:
   """Returns one row: texts to the left, numbers to the right."""
   padded = [
-      cell.ljust(width) if index < text_columns else cell.rjust(width)
-      for index, (cell, width) in enumerate(zip(cells, widths))
+    cell.ljust(width) if index < text_columns else cell.rjust(width)
+    for index, (cell, width) in enumerate(zip(cells, widths))
   ]
   return f'| {" | ".join(padded)} |'

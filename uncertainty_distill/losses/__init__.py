@@ -1,13 +1,15 @@
 """Objectives for training an ensemble: functions of logits and of weights."""
 
-from uncertainty_distill.losses.objectives import head_distillation
-from uncertainty_distill.losses.objectives import knowledge_distillation
-from uncertainty_distill.losses.objectives import member_cross_entropy
+from uncertainty_distill.losses.objectives import (
+  head_distillation,
+  knowledge_distillation,
+  member_cross_entropy,
+)
 from uncertainty_distill.losses.weight_tie import weight_tie
 
 __all__ = [
-    'head_distillation',
-    'knowledge_distillation',
-    'member_cross_entropy',
-    'weight_tie',
+  'head_distillation',
+  'knowledge_distillation',
+  'member_cross_entropy',
+  'weight_tie',
 ]

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
 from uncertainty_distill import errors
+
+import tensorflow as tf
 
 
 def member_cross_entropy(
-    logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float = 0.0
+  logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float = 0.0
 ) -> tf.Tensor:
   """Cross-entropy to the labels, averaged over the members.
 
@@ -43,12 +43,12 @@ def member_cross_entropy(
   labels = tf.cast(labels, tf.int32)
   if not logits.shape[1:2].is_compatible_with(labels.shape):
     raise errors.InputError(
-        'labels',
-        labels.shape.as_list(),
-        f'one label per example, shape {logits.shape.as_list()[1:2]}',
+      'labels',
+      labels.shape.as_list(),
+      f'one label per example, shape {logits.shape.as_list()[1:2]}',
     )
   loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=tf.broadcast_to(labels, tf.shape(logits)[:-1]), logits=logits
+    labels=tf.broadcast_to(labels, tf.shape(logits)[:-1]), logits=logits
   )
   if label_smoothing:
     uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
@@ -57,9 +57,9 @@ def member_cross_entropy(
 
 
 def knowledge_distillation(
-    student_logits: tf.Tensor,
-    teacher_logits: tf.Tensor,
-    temperature: float = 1.0,
+  student_logits: tf.Tensor,
+  teacher_logits: tf.Tensor,
+  temperature: float = 1.0,
 ) -> tf.Tensor:
   """Divergence of each student member from the teacher's mean prediction.
 
@@ -82,7 +82,7 @@ def knowledge_distillation(
     InputError: If a shape or the temperature is not as above.
   """
   student, teacher = _tempered_log_probs(
-      student_logits, teacher_logits, temperature
+    student_logits, teacher_logits, temperature
   )
   members = tf.cast(tf.shape(teacher)[0], tf.float32)
   log_mean = tf.reduce_logsumexp(teacher, axis=0) - tf.math.log(members)
@@ -90,9 +90,9 @@ def knowledge_distillation(
 
 
 def head_distillation(
-    student_logits: tf.Tensor,
-    teacher_logits: tf.Tensor,
-    temperature: float = 1.0,
+  student_logits: tf.Tensor,
+  teacher_logits: tf.Tensor,
+  temperature: float = 1.0,
 ) -> tf.Tensor:
   """Divergence of each student member from its own teacher member.
 
@@ -113,15 +113,15 @@ def head_distillation(
     InputError: If a shape or the temperature is not as above.
   """
   student, teacher = _tempered_log_probs(
-      student_logits, teacher_logits, temperature
+    student_logits, teacher_logits, temperature
   )
   # An unknown M could be 1, which would broadcast to every student member.
   if teacher.shape[0] is None or teacher.shape[0] != student.shape[0]:
     raise errors.InputError(
-        'teacher_logits',
-        teacher.shape.as_list(),
-        f'as many members as the student has, {student.shape[0]}',
-        'use knowledge distillation or a teacher of that size',
+      'teacher_logits',
+      teacher.shape.as_list(),
+      f'as many members as the student has, {student.shape[0]}',
+      'use knowledge distillation or a teacher of that size',
     )
   return temperature**2 * _member_kl(teacher, student)
 
@@ -134,21 +134,21 @@ def _member_kl(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
 
 
 def _tempered_log_probs(
-    student_logits: tf.Tensor, teacher_logits: tf.Tensor, temperature: float
+  student_logits: tf.Tensor, teacher_logits: tf.Tensor, temperature: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Checks the arguments; returns log_probs [E,B,K] and [M,B,K] in float32."""
   if not 0.0 < temperature < math.inf:
     raise errors.InputError(
-        'temperature', temperature, 'a finite number above 0'
+      'temperature', temperature, 'a finite number above 0'
     )
   student = _as_float32('student_logits', student_logits)
   teacher = tf.stop_gradient(_as_float32('teacher_logits', teacher_logits))
   if not teacher.shape[1:].is_compatible_with(student.shape[1:]):
     raise errors.InputError(
-        'teacher_logits',
-        teacher.shape.as_list(),
-        "the student's examples and classes, [B,K] = "
-        f'{student.shape.as_list()[1:]}',
+      'teacher_logits',
+      teacher.shape.as_list(),
+      "the student's examples and classes, [B,K] = "
+      f'{student.shape.as_list()[1:]}',
     )
   return _tempered(student, temperature), _tempered(teacher, temperature)
 
@@ -168,6 +168,6 @@ def _as_float32(name: str, logits: tf.Tensor) -> tf.Tensor:
   logits = tf.cast(logits, tf.float32)
   if logits.shape.rank != 3:
     raise errors.InputError(
-        name, logits.shape, 'logits [members, examples, classes]'
+      name, logits.shape, 'logits [members, examples, classes]'
     )
   return logits

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tensorflow as tf
-
 from uncertainty_distill import errors
+
+import tensorflow as tf
 
 # Of the teacher's squared norm. Below it the expanded square has lost two of
 # float32's seven digits, and is taken from the differences instead.
@@ -56,9 +56,9 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
   norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in layers for w in ws])
   expanded = tf.add_n([_expanded(*layer) for layer in layers]) + norm
   value = tf.cond(
-      expanded < _CANCELLED * norm,
-      lambda: tf.add_n([_by_differences(*layer) for layer in layers]),
-      lambda: expanded,
+    expanded < _CANCELLED * norm,
+    lambda: tf.add_n([_by_differences(*layer) for layer in layers]),
+    lambda: expanded,
   )
   # The value of `value`, the gradient of `expanded`.
   return expanded + tf.stop_gradient(value - expanded)
@@ -70,24 +70,26 @@ def _checked(layer: Layer) -> Layer:
   members = alpha.shape[-2]
   if len(targets) != members:
     raise errors.InputError(
-        'weight_tie', f'{len(targets)} teacher kernels',
-        f'one for each of the {members} members',
+      'weight_tie',
+      f'{len(targets)} teacher kernels',
+      f'one for each of the {members} members',
     )
   for target in targets:
     if target.shape != kernel.shape:
       raise errors.InputError(
-          'weight_tie', f'a teacher kernel of {target.shape.as_list()}',
-          f"the student's shape, {kernel.shape.as_list()}",
+        'weight_tie',
+        f'a teacher kernel of {target.shape.as_list()}',
+        f"the student's shape, {kernel.shape.as_list()}",
       )
   matrices = [-1, *kernel.shape[-2:]]
   equation = 'ec,eo->eco' if alpha.shape.rank == 2 else 'kec,keo->eco'
   return (
-      tf.reshape(kernel, matrices),
-      tf.einsum(equation, alpha, gamma),
-      [
-          tf.reshape(tf.stop_gradient(tf.cast(w, kernel.dtype)), matrices)
-          for w in targets
-      ],
+    tf.reshape(kernel, matrices),
+    tf.einsum(equation, alpha, gamma),
+    [
+      tf.reshape(tf.stop_gradient(tf.cast(w, kernel.dtype)), matrices)
+      for w in targets
+    ],
   )
 
 
@@ -96,13 +98,15 @@ def _expanded(kernel, perturbations, targets):
   squares = tf.reduce_sum(tf.square(kernel), axis=0)
   blend = tf.add_n([r * w for r, w in zip(tf.unstack(perturbations), targets)])
   return tf.reduce_sum(
-      squares * tf.reduce_sum(tf.square(perturbations), axis=0)
+    squares * tf.reduce_sum(tf.square(perturbations), axis=0)
   ) - 2 * tf.reduce_sum(kernel * blend)
 
 
 def _by_differences(kernel, perturbations, targets):
   """Returns the squared distance, member by member."""
-  return tf.add_n([
+  return tf.add_n(
+    [
       2 * tf.nn.l2_loss(kernel * r - w)
       for r, w in zip(tf.unstack(perturbations), targets)
-  ])
+    ]
+  )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from uncertainty_distill import errors
+
+import tensorflow as tf
 
 
 def calibration_bins(
-    confidence: tf.Tensor,
-    correct: tf.Tensor,
-    weights: tf.Tensor,
-    num_bins: int,
+  confidence: tf.Tensor,
+  correct: tf.Tensor,
+  weights: tf.Tensor,
+  num_bins: int,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Sums of weight, confidence and hits over equal-width bins of confidence.
 
@@ -38,14 +38,14 @@ def calibration_bins(
   # Not a matrix product: TPUs and GPUs may shorten the factors of those.
   membership = tf.one_hot(index, num_bins) * weights[:, tf.newaxis]
   return (
-      tf.reduce_sum(membership, axis=0),
-      tf.reduce_sum(membership * confidence[:, tf.newaxis], axis=0),
-      tf.reduce_sum(membership * correct[:, tf.newaxis], axis=0),
+    tf.reduce_sum(membership, axis=0),
+    tf.reduce_sum(membership * confidence[:, tf.newaxis], axis=0),
+    tf.reduce_sum(membership * correct[:, tf.newaxis], axis=0),
   )
 
 
 def expected_calibration_error(
-    bin_count: tf.Tensor, bin_confidence: tf.Tensor, bin_correct: tf.Tensor
+  bin_count: tf.Tensor, bin_confidence: tf.Tensor, bin_correct: tf.Tensor
 ) -> tf.Tensor:
   """The gap between accuracy and mean confidence, averaged over the examples.
 

@@ -10,16 +10,20 @@ not agree on which classes those are, the pairwise KL is infinite.
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from uncertainty_distill.metrics import likelihood
 
-NAMES = ('disagreement', 'pairwise_kl', 'mutual_information',
-         'masegosa_variance')
+import tensorflow as tf
+
+NAMES = (
+  'disagreement',
+  'pairwise_kl',
+  'mutual_information',
+  'masegosa_variance',
+)
 
 
 def example_diversity(
-    logits: tf.Tensor, labels: tf.Tensor
+  logits: tf.Tensor, labels: tf.Tensor
 ) -> dict[str, tf.Tensor]:
   """Returns every measure of diversity of each example.
 
@@ -33,10 +37,10 @@ def example_diversity(
     functions.
   """
   return {
-      'disagreement': disagreement(logits),
-      'pairwise_kl': pairwise_kl(logits),
-      'mutual_information': mutual_information(logits),
-      'masegosa_variance': masegosa_variance(logits, labels),
+    'disagreement': disagreement(logits),
+    'pairwise_kl': pairwise_kl(logits),
+    'mutual_information': mutual_information(logits),
+    'masegosa_variance': masegosa_variance(logits, labels),
   }
 
 
@@ -148,7 +152,7 @@ def masegosa_variance(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     Float32 tensor [B] in [0, 1/8].
   """
   nll = likelihood.negative_log_likelihood(
-      _log_probs(logits), tf.cast(labels, tf.int32)
+    _log_probs(logits), tf.cast(labels, tf.int32)
   )
   least = tf.reduce_min(nll, axis=0)
   # Probabilities that all underflow still have ratios. An infinite NLL of every

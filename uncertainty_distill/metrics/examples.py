@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from uncertainty_distill.metrics import likelihood
+
+import tensorflow as tf
 
 
 def example_scores(
-    logits: tf.Tensor, labels: tf.Tensor
+  logits: tf.Tensor, labels: tf.Tensor
 ) -> dict[str, tf.Tensor]:
   """Scores each example by the members' mean probabilities.
 
@@ -25,13 +25,13 @@ def example_scores(
     nats.
   """
   log_probs = likelihood.mean_log_probs(
-      tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    tf.nn.log_softmax(tf.cast(logits, tf.float32))
   )
   probs = tf.exp(log_probs)
   return {
-      'confidence': tf.reduce_max(probs, axis=-1),
-      'correct': hits(probs, tf.cast(labels, tf.int32)),
-      'entropy': -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1),
+    'confidence': tf.reduce_max(probs, axis=-1),
+    'correct': hits(probs, tf.cast(labels, tf.int32)),
+    'entropy': -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1),
   }
 
 

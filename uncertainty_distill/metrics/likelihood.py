@@ -37,7 +37,7 @@ def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:
 
 
 def negative_log_likelihood(
-    log_probs: tf.Tensor, labels: tf.Tensor
+  log_probs: tf.Tensor, labels: tf.Tensor
 ) -> tf.Tensor:
   """-log p_label of each example.
 
@@ -53,12 +53,12 @@ def negative_log_likelihood(
   # Log_probs are logits of themselves. Unlike a one-hot product, this operation
   # does not score a label that is no class.
   return tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=labels, logits=log_probs
+    labels=labels, logits=log_probs
   )
 
 
 def gibbs_negative_log_likelihood(
-    member_log_probs: tf.Tensor, labels: tf.Tensor
+  member_log_probs: tf.Tensor, labels: tf.Tensor
 ) -> tf.Tensor:
   """Mean of the members' NLLs, 1/E sum_e -log p_e,label.
 

@@ -6,13 +6,13 @@ counts as the average over all orders of those that tie.
 
 from __future__ import annotations
 
-import numpy as np
-
 from uncertainty_distill import errors
+
+import numpy as np
 
 
 def adaptive_ece(
-    confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15
+  confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15
 ) -> float:
   """Expected calibration error over bins of equally many examples.
 
@@ -40,8 +40,7 @@ def adaptive_ece(
     return float('nan')
   confidence, correct = _by_score(confidence, correct)
   gaps = [
-      abs(np.sum(part))
-      for part in np.array_split(correct - confidence, num_bins)
+    abs(np.sum(part)) for part in np.array_split(correct - confidence, num_bins)
   ]
   return float(np.sum(gaps) / len(confidence))
 
@@ -76,7 +75,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def misclassification_auroc(
-    confidence: np.ndarray, correct: np.ndarray
+  confidence: np.ndarray, correct: np.ndarray
 ) -> float:
   """How well confidence tells right predictions from wrong ones.
 
@@ -94,7 +93,7 @@ def misclassification_auroc(
 
 
 def ood_auroc(
-    entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
+  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
 ) -> float:
   """How well predictive entropy tells foreign images from the test set's.
 
@@ -144,19 +143,19 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 
 def _checked(
-    scores: np.ndarray, flags: np.ndarray
+  scores: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns both as float64 [N]."""
   scores, flags = np.asarray(scores, np.float64), np.asarray(flags, np.float64)
   if scores.ndim != 1 or scores.shape != flags.shape:
     raise errors.InputError(
-        'scores', [scores.shape, flags.shape], 'two arrays of one length'
+      'scores', [scores.shape, flags.shape], 'two arrays of one length'
     )
   return scores, flags
 
 
 def _by_score(
-    scores: np.ndarray, flags: np.ndarray
+  scores: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Sorts by score; examples of one score all get the mean of their flags."""
   _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)

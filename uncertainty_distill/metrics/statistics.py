@@ -6,23 +6,26 @@ and the figures are computed once from the total.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
+
+from uncertainty_distill import errors
+from uncertainty_distill.metrics import (
+  calibration,
+  diversity,
+  examples,
+  likelihood,
+)
 
 import tensorflow as tf
 import tf_keras
 
-from uncertainty_distill import errors
-from uncertainty_distill.metrics import calibration
-from uncertainty_distill.metrics import diversity
-from uncertainty_distill.metrics import examples
-from uncertainty_distill.metrics import likelihood
-
 
 def sufficient_statistics(
-    logits: tf.Tensor,
-    labels: tf.Tensor,
-    mask: tf.Tensor | None = None,
-    num_bins: int = 15,
+  logits: tf.Tensor,
+  labels: tf.Tensor,
+  mask: tf.Tensor | None = None,
+  num_bins: int = 15,
 ) -> dict[str, tf.Tensor]:
   """Sums over the examples of a batch.
 
@@ -70,12 +73,12 @@ def figures(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
   if sums['member_correct'].shape[0] != 1:
     means += diversity.NAMES
   return {
-      'accuracy': sums['correct'] / count,
-      'ece': calibration.expected_calibration_error(
-          sums['bin_count'], sums['bin_confidence'], sums['bin_correct']
-      ),
-      'member_accuracy': tf.reduce_mean(sums['member_correct'] / count),
-      **{name: sums[name] / count for name in means},
+    'accuracy': sums['correct'] / count,
+    'ece': calibration.expected_calibration_error(
+      sums['bin_count'], sums['bin_confidence'], sums['bin_correct']
+    ),
+    'member_accuracy': tf.reduce_mean(sums['member_correct'] / count),
+    **{name: sums[name] / count for name in means},
   }
 
 
@@ -83,7 +86,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
   """Accumulates `sufficient_statistics` over batches and replicas."""
 
   def __init__(
-      self, ensemble_size: int, num_bins: int = 15, name: str = 'statistics'
+    self, ensemble_size: int, num_bins: int = 15, name: str = 'statistics'
   ):
     """Creates one variable per sum, all zero.
 
@@ -97,24 +100,24 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     self._num_bins = num_bins
     scalars = ('count', 'correct', 'nll', 'gibbs_nll', 'brier')
     shapes = {
-        **dict.fromkeys((*scalars, *diversity.NAMES), ()),
-        'member_correct': (ensemble_size,),
-        **dict.fromkeys(
-            ('bin_count', 'bin_confidence', 'bin_correct'), (num_bins,)
-        ),
+      **dict.fromkeys((*scalars, *diversity.NAMES), ()),
+      'member_correct': (ensemble_size,),
+      **dict.fromkeys(
+        ('bin_count', 'bin_confidence', 'bin_correct'), (num_bins,)
+      ),
     }
     self._sums = {
-        key: self.add_weight(name=key, shape=shape, initializer='zeros')
-        for key, shape in shapes.items()
+      key: self.add_weight(name=key, shape=shape, initializer='zeros')
+      for key, shape in shapes.items()
     }
 
   # Keras would have AutoGraph convert this, which hides the type of its errors.
   @tf.autograph.experimental.do_not_convert
   def update_state(
-      self,
-      logits: tf.Tensor,
-      labels: tf.Tensor,
-      mask: tf.Tensor | None = None,
+    self,
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    mask: tf.Tensor | None = None,
   ) -> None:
     """Adds a batch; the arguments are those of `sufficient_statistics`.
 
@@ -128,10 +131,10 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     """
     added = sufficient_statistics(logits, labels, mask, self._num_bins)
     if not added['member_correct'].shape.is_compatible_with(
-        [self._ensemble_size]
+      [self._ensemble_size]
     ):
       raise errors.InputError(
-          'logits', logits.shape, f'{self._ensemble_size} members, as announced'
+        'logits', logits.shape, f'{self._ensemble_size} members, as announced'
       )
     for key, variable in self._sums.items():
       variable.assign_add(added[key])
@@ -142,8 +145,8 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     Outside of a replica they are summed over the replicas.
     """
     return {
-        key: tf.convert_to_tensor(variable)
-        for key, variable in self._sums.items()
+      key: tf.convert_to_tensor(variable)
+      for key, variable in self._sums.items()
     }
 
   @tf.autograph.experimental.do_not_convert
@@ -160,21 +163,21 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
   def get_config(self) -> dict[str, Any]:
     """The constructor's arguments."""
     return {
-        'ensemble_size': self._ensemble_size,
-        'num_bins': self._num_bins,
-        'name': self.name,
+      'ensemble_size': self._ensemble_size,
+      'num_bins': self._num_bins,
+      'name': self.name,
     }
 
 
 def _padding_removed(
-    logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor | None
+  logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Checks shapes; returns float32 logits, int32 labels, float32 weights."""
   logits = tf.cast(logits, tf.float32)
   labels = tf.cast(labels, tf.int32)
   if logits.shape.rank != 3:
     raise errors.InputError(
-        'logits', logits.shape, 'logits [members, examples, classes]'
+      'logits', logits.shape, 'logits [members, examples, classes]'
     )
   if mask is None:
     weights = tf.ones(tf.shape(logits)[1:2])
@@ -183,9 +186,9 @@ def _padding_removed(
   for name, vector in (('labels', labels), ('mask', weights)):
     if not vector.shape.is_compatible_with(logits.shape[1:2]):
       raise errors.InputError(
-          name,
-          vector.shape.as_list(),
-          f'one value per example, shape {logits.shape.as_list()[1:2]}',
+        name,
+        vector.shape.as_list(),
+        f'one value per example, shape {logits.shape.as_list()[1:2]}',
       )
   # A weight of 0 alone would not do: 0 times NaN is NaN.
   counted = weights > 0.0
@@ -194,7 +197,7 @@ def _padding_removed(
 
 
 def _sums(
-    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, num_bins: int
+  logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, num_bins: int
 ) -> dict[str, tf.Tensor]:
   """`sufficient_statistics` of checked arguments without padding's NaNs."""
   member_log_probs = tf.nn.log_softmax(logits)
@@ -202,7 +205,7 @@ def _sums(
   probs = tf.exp(log_probs)
   correct = examples.hits(probs, labels)
   bin_count, bin_confidence, bin_correct = calibration.calibration_bins(
-      tf.reduce_max(probs, axis=-1), correct, weights, num_bins
+    tf.reduce_max(probs, axis=-1), correct, weights, num_bins
   )
 
   def total(values: tf.Tensor) -> tf.Tensor:
@@ -210,16 +213,16 @@ def _sums(
 
   differences = diversity.example_diversity(logits, labels)
   return {
-      'count': tf.reduce_sum(weights),
-      'correct': total(correct),
-      'nll': total(likelihood.negative_log_likelihood(log_probs, labels)),
-      'gibbs_nll': total(
-          likelihood.gibbs_negative_log_likelihood(member_log_probs, labels)
-      ),
-      'brier': total(likelihood.brier_score(probs, labels)),
-      **{name: total(values) for name, values in differences.items()},
-      'member_correct': total(examples.hits(member_log_probs, labels)),
-      'bin_count': bin_count,
-      'bin_confidence': bin_confidence,
-      'bin_correct': bin_correct,
+    'count': tf.reduce_sum(weights),
+    'correct': total(correct),
+    'nll': total(likelihood.negative_log_likelihood(log_probs, labels)),
+    'gibbs_nll': total(
+      likelihood.gibbs_negative_log_likelihood(member_log_probs, labels)
+    ),
+    'brier': total(likelihood.brier_score(probs, labels)),
+    **{name: total(values) for name, values in differences.items()},
+    'member_correct': total(examples.hits(member_log_probs, labels)),
+    'bin_count': bin_count,
+    'bin_confidence': bin_confidence,
+    'bin_correct': bin_correct,
   }

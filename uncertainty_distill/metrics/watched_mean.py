@@ -21,14 +21,14 @@ class WatchedMean(tf_keras.metrics.Mean):
   # Keras would have AutoGraph convert this, which takes its time.
   @tf.autograph.experimental.do_not_convert
   def update_state(
-      self, values: tf.Tensor, sample_weight: tf.Tensor | None = None
+    self, values: tf.Tensor, sample_weight: tf.Tensor | None = None
   ) -> None:
     """Adds values as `tf_keras.metrics.Mean` does; see there."""
     super().update_state(values, sample_weight)
     self._updates.assign_add(1.0)
     is_first = tf.logical_and(
-        tf.equal(self._first_bad, 0.0),
-        tf.logical_not(tf.reduce_all(tf.math.is_finite(values))),
+      tf.equal(self._first_bad, 0.0),
+      tf.logical_not(tf.reduce_all(tf.math.is_finite(values))),
     )
     self._first_bad.assign(tf.where(is_first, self._updates, self._first_bad))
 
@@ -49,7 +49,8 @@ class WatchedMean(tf_keras.metrics.Mean):
 def _of_each_replica() -> tf.Variable:
   # Keras's own weights of a metric are summed at each update on a TPU.
   return tf.Variable(
-      0.0, trainable=False,
-      synchronization=tf.VariableSynchronization.ON_READ,
-      aggregation=tf.VariableAggregation.SUM,
+    0.0,
+    trainable=False,
+    synchronization=tf.VariableSynchronization.ON_READ,
+    aggregation=tf.VariableAggregation.SUM,
   )

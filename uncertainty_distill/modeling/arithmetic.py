@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import tf_keras
 from uncertainty_distill.modeling import variables
+
+import tf_keras
 
 
 def forward_flops(model: tf_keras.Model) -> int:
@@ -19,6 +20,6 @@ def forward_flops(model: tf_keras.Model) -> int:
   """
   members = model.output_shape[0] or 1
   return members * sum(
-      2 * math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
-      for layer in variables.kernel_layers(model)
+    2 * math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    for layer in variables.kernel_layers(model)
   )

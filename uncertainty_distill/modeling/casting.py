@@ -27,8 +27,8 @@ def cast_weights(model: tf_keras.Model) -> tf_keras.Model:
 def _casts(layer: tf_keras.layers.Layer) -> bool:
   """Tells whether a layer computes with another type than it stores."""
   return (
-      isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
-      and layer.compute_dtype != layer.variable_dtype
+    isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
+    and layer.compute_dtype != layer.variable_dtype
   )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
+
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import layers, members, perturbation
+from uncertainty_distill.modeling.wide_resnet import wide_resnet
 
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling import layers
-from uncertainty_distill.modeling import members
-from uncertainty_distill.modeling import perturbation
-from uncertainty_distill.modeling.wide_resnet import wide_resnet
-
 
 # From here on applying the members in turn is faster than applying them at
 # once; measured on two cores for WRN-10-1 and WRN-16-4.
@@ -36,8 +34,9 @@ class Standardize(tf_keras.layers.Layer):
     # 8, but not of its quotients.
     scale = 1.0 / (255.0 * tf.constant(self.stddev))
     shift = tf.constant(self.mean) / tf.constant(self.stddev)
-    return tf.cast(tf.cast(images, tf.float32) * scale - shift,
-                   self.compute_dtype)
+    return tf.cast(
+      tf.cast(images, tf.float32) * scale - shift, self.compute_dtype
+    )
 
   def get_config(self):
     return {**super().get_config(), 'mean': self.mean, 'stddev': self.stddev}
@@ -52,28 +51,28 @@ def _layer_factories(ensemble_size, rank, perturb, fast_weight_stddev):
     if ensemble_size == 1:
       return shared
     fast = functools.partial(
-        tf_keras.initializers.RandomNormal, mean=1.0, stddev=fast_weight_stddev
+      tf_keras.initializers.RandomNormal, mean=1.0, stddev=fast_weight_stddev
     )
     return {
-        **shared,
-        'ensemble_size': ensemble_size,
-        'rank': rank,
-        'perturb': perturb,
-        'alpha_initializer': fast(),
-        'gamma_initializer': fast(),
+      **shared,
+      'ensemble_size': ensemble_size,
+      'rank': rank,
+      'perturb': perturb,
+      'alpha_initializer': fast(),
+      'gamma_initializer': fast(),
     }
 
   def conv(filters, kernel_size, strides, name):
     single = ensemble_size == 1
     layer = tf_keras.layers.Conv2D if single else layers.Conv2DBatchEnsemble
     return layer(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding='same',
-        use_bias=False,
-        name=name,
-        **options(),
+      filters,
+      kernel_size,
+      strides=strides,
+      padding='same',
+      use_bias=False,
+      name=name,
+      **options(),
     )
 
   def dense(units, name):
@@ -87,20 +86,20 @@ def _layer_factories(ensemble_size, rank, perturb, fast_weight_stddev):
 # No layer here needs AutoGraph, which would rewrite the source of each of them.
 @tf.autograph.experimental.do_not_convert
 def build_model(
-    *,
-    image_shape: Sequence[int],
-    num_classes: int,
-    depth: int,
-    width: int,
-    mean: Sequence[float],
-    stddev: Sequence[float],
-    ensemble_size: int = 1,
-    rank: int = 1,
-    perturb: str = 'auto',
-    fast_weight_stddev: float = 0.5,
-    batch_norm_momentum: float = 0.9,
-    batch_norm_epsilon: float = 1e-5,
-    sync_batch_norm: bool = False,
+  *,
+  image_shape: Sequence[int],
+  num_classes: int,
+  depth: int,
+  width: int,
+  mean: Sequence[float],
+  stddev: Sequence[float],
+  ensemble_size: int = 1,
+  rank: int = 1,
+  perturb: str = 'auto',
+  fast_weight_stddev: float = 0.5,
+  batch_norm_momentum: float = 0.9,
+  batch_norm_epsilon: float = 1e-5,
+  sync_batch_norm: bool = False,
 ) -> tf_keras.Model:
   """Builds a Wide ResNet: one network, or a BatchEnsemble of several members.
 
@@ -132,20 +131,20 @@ def build_model(
     InputError: If the depth is not 6 n + 4.
   """
   conv, dense = _layer_factories(
-      ensemble_size, rank, perturb, fast_weight_stddev
+    ensemble_size, rank, perturb, fast_weight_stddev
   )
   norm = functools.partial(
-      tf_keras.layers.BatchNormalization,
-      momentum=batch_norm_momentum,
-      epsilon=batch_norm_epsilon,
-      synchronized=sync_batch_norm,
+    tf_keras.layers.BatchNormalization,
+    momentum=batch_norm_momentum,
+    epsilon=batch_norm_epsilon,
+    synchronized=sync_batch_norm,
   )
   images = tf_keras.Input(tuple(image_shape), dtype=tf.uint8, name='images')
   x = Standardize(mean, stddev, name='standardize')(images)
   if ensemble_size > 1:
     x = members.TileMembers(ensemble_size, name='tile')(x)
   network = functools.partial(
-      wide_resnet, depth=depth, width=width, num_classes=num_classes
+    wide_resnet, depth=depth, width=width, num_classes=num_classes
   )
   logits = network(x, conv=conv, dense=dense, norm=norm)
   logits = members.SplitMembers(ensemble_size, name='split')(logits)
@@ -198,8 +197,8 @@ class BatchEnsemble(tf_keras.Model):
     """Infers one member after the other: [B, H, W, C] -> logits [E, B, K]."""
     images = self.get_layer('standardize')(images)
     logits = [
-        self._network(images, **self._layers_of(member))
-        for member in range(self.ensemble_size)
+      self._network(images, **self._layers_of(member))
+      for member in range(self.ensemble_size)
     ]
     return tf.cast(tf.stack(logits), tf.float32)
 

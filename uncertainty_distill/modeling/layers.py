@@ -11,27 +11,27 @@ divide, and a choice of what to perturb (see `perturbation`).
 
 from __future__ import annotations
 
-import tensorflow as tf
-import tf_keras
 from uncertainty_distill import _edward2
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling import members
-from uncertainty_distill.modeling import perturbation
+from uncertainty_distill.modeling import members, perturbation
+
+import tensorflow as tf
+import tf_keras
 
 # Edward2 keeps these arguments under other names than its constructors take.
 _CONSTRUCTOR_NAMES = {
-    'ensemble_activation': 'activation',
-    'use_ensemble_bias': 'use_bias',
-    'ensemble_bias_initializer': 'bias_initializer',
-    'ensemble_bias_regularizer': 'bias_regularizer',
-    'ensemble_bias_constraint': 'bias_constraint',
+  'ensemble_activation': 'activation',
+  'use_ensemble_bias': 'use_bias',
+  'ensemble_bias_initializer': 'bias_initializer',
+  'ensemble_bias_regularizer': 'bias_regularizer',
+  'ensemble_bias_constraint': 'bias_constraint',
 }
 
 # What reads an argument's configuration, by the last word of its name.
 _READERS = {
-    'initializer': tf_keras.initializers.get,
-    'regularizer': tf_keras.regularizers.get,
-    'constraint': tf_keras.constraints.get,
+  'initializer': tf_keras.initializers.get,
+  'regularizer': tf_keras.regularizers.get,
+  'constraint': tf_keras.constraints.get,
 }
 
 
@@ -39,12 +39,12 @@ class _Mended:
   """What both layers need on top of Edward2's."""
 
   def __init__(
-      self,
-      *args,
-      ensemble_size: int = 4,
-      rank: int = 1,
-      perturb: str = 'auto',
-      **kwargs,
+    self,
+    *args,
+    ensemble_size: int = 4,
+    rank: int = 1,
+    perturb: str = 'auto',
+    **kwargs,
   ):
     for argument, value in ('ensemble_size', ensemble_size), ('rank', rank):
       if not isinstance(value, int) or value < 1:
@@ -58,10 +58,10 @@ class _Mended:
     joint = kwargs.get('member') is None
     if joint and rows is not None and rows % self.ensemble_size:
       raise InputError(
-          f'batch of {self.name}',
-          rows,
-          f'a multiple of the {self.ensemble_size} members',
-          'tile the examples once for each member',
+        f'batch of {self.name}',
+        rows,
+        f'a multiple of the {self.ensemble_size} members',
+        'tile the examples once for each member',
       )
     return super().__call__(inputs, *args, **kwargs)
 
@@ -99,17 +99,15 @@ class _Mended:
     """Multiplies inputs by alpha and outputs by gamma; adds up the ranks."""
     ranks = [self.rank, self.ensemble_size, -1]
     terms = [
-        self._of_members(
-            tf.multiply,
-            self._apply(
-                self._of_members(tf.multiply, inputs, alpha), self.kernel
-            ),
-            gamma,
-        )
-        for alpha, gamma in zip(
-            tf.unstack(tf.reshape(self.alpha, ranks)),
-            tf.unstack(tf.reshape(self.gamma, ranks)),
-        )
+      self._of_members(
+        tf.multiply,
+        self._apply(self._of_members(tf.multiply, inputs, alpha), self.kernel),
+        gamma,
+      )
+      for alpha, gamma in zip(
+        tf.unstack(tf.reshape(self.alpha, ranks)),
+        tf.unstack(tf.reshape(self.gamma, ranks)),
+      )
     ]
     return terms[0] if self.rank == 1 else tf.add_n(terms)
 
@@ -130,9 +128,9 @@ class _Mended:
     # Edward2's own readers would forget the arguments: L2(0.5) comes back as
     # L2(0.01), and RandomNormal(1, 0.5) as the class itself.
     read = {
-        name: _READERS[name.rpartition('_')[2]](value)
-        for name, value in config.items()
-        if isinstance(value, dict) and name.rpartition('_')[2] in _READERS
+      name: _READERS[name.rpartition('_')[2]](value)
+      for name, value in config.items()
+      if isinstance(value, dict) and name.rpartition('_')[2] in _READERS
     }
     return cls(**{**config, **read})
 
@@ -171,7 +169,7 @@ class Conv2DBatchEnsemble(_Mended, _edward2.Conv2DBatchEnsemble):
       return self._multiply_each(inputs, kernels)
     rows = tf.split(inputs, self.ensemble_size)
     return tf.concat(
-        [self._apply(*each) for each in zip(rows, tf.unstack(kernels))], 0
+      [self._apply(*each) for each in zip(rows, tf.unstack(kernels))], 0
     )
 
   def _is_pointwise(self):
@@ -185,8 +183,8 @@ class Conv2DBatchEnsemble(_Mended, _edward2.Conv2DBatchEnsemble):
     split = members.split_members(inputs, self.ensemble_size)
     channels, filters = self.kernel.shape[2:]
     product = tf.matmul(
-        tf.reshape(split, [self.ensemble_size, -1, channels]),
-        tf.reshape(kernels, [self.ensemble_size, channels, filters]),
+      tf.reshape(split, [self.ensemble_size, -1, channels]),
+      tf.reshape(kernels, [self.ensemble_size, channels, filters]),
     )
     shape = tf.concat([tf.shape(inputs)[:-1], [filters]], 0)
     return tf.reshape(product, shape)

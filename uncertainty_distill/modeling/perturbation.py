@@ -11,8 +11,9 @@ convolutions, so that they cost nothing.
 
 from __future__ import annotations
 
-import tensorflow as tf
 from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
 
 SIDES = ('auto', 'weights', 'activations')
 
@@ -44,7 +45,7 @@ def weights_may_be_cheaper(perturb: str) -> bool:
 
 
 def member_kernels(
-    kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor
+  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor
 ) -> tf.Tensor:
   """Returns every member's own kernel.
 
@@ -66,7 +67,7 @@ def member_kernels(
 
 
 def one_kernel(
-    kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, member: int
+  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, member: int
 ) -> tf.Tensor:
   """Returns `member_kernels(...)[member]` and computes no other."""
   one = slice(member, member + 1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-import tf_keras
 from uncertainty_distill.modeling import layers
 from uncertainty_distill.modeling.wide_resnet import GROUPS
+
+import tensorflow as tf
+import tf_keras
 
 _WITH_KERNEL = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
 
@@ -14,10 +15,10 @@ def fast_weights(model: tf.Module) -> list[tf.Variable]:
   """Returns alpha and gamma of every BatchEnsemble layer of a model."""
   batch_ensemble = (layers.Conv2DBatchEnsemble, layers.DenseBatchEnsemble)
   return [
-      variable
-      for layer in model.submodules
-      if isinstance(layer, batch_ensemble)
-      for variable in (layer.alpha, layer.gamma)
+    variable
+    for layer in model.submodules
+    if isinstance(layer, batch_ensemble)
+    for variable in (layer.alpha, layer.gamma)
   ]
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from uncertainty_distill.errors import InputError
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill.errors import InputError
 
 # The output channels of the three groups at width 1, and their first strides.
 GROUPS = ((16, 1), (32, 2), (64, 2))
@@ -32,14 +33,14 @@ def blocks_per_group(depth: int) -> int:
 
 
 def wide_resnet(
-    images: Any,
-    *,
-    depth: int,
-    width: int,
-    num_classes: int,
-    conv: LayerFactory,
-    dense: LayerFactory,
-    norm: LayerFactory,
+  images: Any,
+  *,
+  depth: int,
+  width: int,
+  num_classes: int,
+  conv: LayerFactory,
+  dense: LayerFactory,
+  norm: LayerFactory,
 ) -> Any:
   """Applies WRN-`depth`-`width` with pre-activation blocks.
 
@@ -74,10 +75,10 @@ def wide_resnet(
   for group, (channels, strides) in enumerate(GROUPS):
     for index in range(blocks_per_group(depth)):
       x = block(
-          x,
-          channels * width,
-          strides if index == 0 else 1,
-          f'group{group}_block{index}',
+        x,
+        channels * width,
+        strides if index == 0 else 1,
+        f'group{group}_block{index}',
       )
   x = tf.nn.relu(norm(name='final_norm')(x))
   return dense(num_classes, name='logits')(tf.reduce_mean(x, [1, 2]))

@@ -4,7 +4,9 @@ from uncertainty_distill import deferred
 
 # They need Matplotlib, which takes a while to import and is first needed when
 # training has come to its first evaluation.
-__getattr__ = deferred.attributes(__name__, {
+__getattr__ = deferred.attributes(
+  __name__,
+  {
     'Bins': 'reliability',
     'Figure': 'style',
     'display_name': 'style',
@@ -19,4 +21,5 @@ __getattr__ = deferred.attributes(__name__, {
     'severity_boxes': 'severity',
     'severity_curves': 'severity',
     'severity_strip': 'corrupted_image',
-})
+  },
+)

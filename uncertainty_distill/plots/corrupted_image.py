@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib import figure
-import numpy as np
-
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import figure
 
 _WIDTH, _TITLE = 3.5, 0.36  # Inches: of the picture, and above the images.
 
 
 def severity_strip(
-    name: str, severities: Sequence[int], images: np.ndarray
+  name: str, severities: Sequence[int], images: np.ndarray
 ) -> figure.Figure:
   """Draws images side by side, their severities above them.
 

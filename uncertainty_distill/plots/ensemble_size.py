@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import math
-
-from matplotlib import axes
-from matplotlib import figure
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, figure
 
 _MAX_PANELS_PER_ROW = 3
 
@@ -19,10 +18,10 @@ Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
 
 def ensemble_sizes(
-    panels: Panels,
-    teacher: Mapping[str, float],
-    teacher_size: int,
-    teacher_label: str = 'deep_ensemble',
+  panels: Panels,
+  teacher: Mapping[str, float],
+  teacher_size: int,
+  teacher_label: str = 'deep_ensemble',
 ) -> figure.Figure:
   """Draws metrics against the members of a student, one panel a metric.
 
@@ -51,7 +50,7 @@ def ensemble_sizes(
     raise errors.InputError('panels', panels, 'at least one metric')
   labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
   sizes = sorted(
-      {teacher_size}.union(*(v for p in panels.values() for v in p.values()))
+    {teacher_size}.union(*(v for p in panels.values() for v in p.values()))
   )
   fig, grid = style.panels(len(panels), _MAX_PANELS_PER_ROW, (3.3, 2.7))
   for ax, (name, lines) in zip(grid, panels.items()):
@@ -60,8 +59,13 @@ def ensemble_sizes(
     if math.isfinite(teacher.get(name, math.nan)):
       ax.axhline(teacher[name], color='0.45', linewidth=0.8, zorder=1)
       ax.plot(
-          [teacher_size], [teacher[name]], '*', color='black', markersize=11,
-          label=f'{style.display_name(teacher_label)} (teacher)', zorder=4,
+        [teacher_size],
+        [teacher[name]],
+        '*',
+        color='black',
+        markersize=11,
+        label=f'{style.display_name(teacher_label)} (teacher)',
+        zorder=4,
       )
     style.plain(ax)
     ax.set_title(name, fontsize=11)
@@ -73,16 +77,16 @@ def ensemble_sizes(
 
 
 def _draw_line(
-    ax: axes.Axes,
-    index: int,
-    num_lines: int,
-    label: str,
-    values: Mapping[int, Sequence[float]],
+  ax: axes.Axes,
+  index: int,
+  num_lines: int,
+  label: str,
+  values: Mapping[int, Sequence[float]],
 ) -> None:
   """Draws a student's line, `index` choosing its style and its shift aside."""
   finite = {
-      size: [x for x in values[size] if math.isfinite(x)]
-      for size in sorted(values)
+    size: [x for x in values[size] if math.isfinite(x)]
+    for size in sorted(values)
   }
   finite = {size: seeds for size, seeds in finite.items() if seeds}
   if not finite:
@@ -91,14 +95,18 @@ def _draw_line(
   aside = min(0.12, 0.6 / num_lines) * (index - (num_lines - 1) / 2)
   colour = style.COLOURS[index % len(style.COLOURS)]
   deviations = [
-      np.std(seeds, ddof=1) if seeds[1:] else 0 for seeds in finite.values()
+    np.std(seeds, ddof=1) if seeds[1:] else 0 for seeds in finite.values()
   ]
   ax.errorbar(
-      [size + aside for size in finite],
-      [np.mean(seeds) for seeds in finite.values()],
-      yerr=deviations if any(deviations) else None,
-      color=colour, label=style.display_name(label), linewidth=1.4,
-      linestyle=style.LINES[index % len(style.LINES)], elinewidth=1,
-      marker=style.MARKERS[index % len(style.MARKERS)], markersize=4.5,
-      capsize=2.5,
+    [size + aside for size in finite],
+    [np.mean(seeds) for seeds in finite.values()],
+    yerr=deviations if any(deviations) else None,
+    color=colour,
+    label=style.display_name(label),
+    linewidth=1.4,
+    linestyle=style.LINES[index % len(style.LINES)],
+    elinewidth=1,
+    marker=style.MARKERS[index % len(style.MARKERS)],
+    markersize=4.5,
+    capsize=2.5,
   )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import math
 import textwrap
-
-from matplotlib import axes
-from matplotlib import colorbar
-from matplotlib import colors
-from matplotlib import figure
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, colorbar, colors, figure
 
 _MAX_PANELS_PER_ROW = 5
 _CELL = (0.38, 0.235)  # Inches.
@@ -21,17 +18,17 @@ _NARROWEST, _LETTER = 1.0, 0.07  # Inches: of a panel, and of its title.
 _UNKNOWN = '0.92'
 # White where a model is good, down to a dark blue that white text is read on.
 _GOOD_TO_BAD = colors.LinearSegmentedColormap.from_list(
-    'good_to_bad', ['#FFFFFF', style.SKY, style.COLOURS[0], '#00263D']
+  'good_to_bad', ['#FFFFFF', style.SKY, style.COLOURS[0], '#00263D']
 )
 
 Cells = Mapping[str, Mapping[int, float]]
 
 
 def heat_maps(
-    name: str,
-    models: Mapping[str, Cells],
-    higher_is_better: bool = False,
-    log_scale: bool = False,
+  name: str,
+  models: Mapping[str, Cells],
+  higher_is_better: bool = False,
+  log_scale: bool = False,
 ) -> figure.Figure:
   """Draws a metric by corruption and severity, one panel a model.
 
@@ -54,18 +51,18 @@ def heat_maps(
   """
   rows, severities = _axes(models)
   grids = {
-      label: _grid(cells, rows, severities) for label, cells in models.items()
+    label: _grid(cells, rows, severities) for label, cells in models.items()
   }
   norm = _norm(np.stack(list(grids.values())), log_scale)
   columns = style.panels_per_row(len(grids), _MAX_PANELS_PER_ROW)
   lines = math.ceil(len(grids) / columns)
   width = max(_CELL[0] * len(severities), _NARROWEST)
   fig = figure.Figure(
-      figsize=(
-          1.8 + columns * (width + 0.15),
-          0.4 + lines * (_CELL[1] * len(rows) + 0.8),
-      ),
-      layout='constrained',
+    figsize=(
+      1.8 + columns * (width + 0.15),
+      0.4 + lines * (_CELL[1] * len(rows) + 0.8),
+    ),
+    layout='constrained',
   )
   palette = _GOOD_TO_BAD.reversed() if higher_is_better else _GOOD_TO_BAD
   palette = palette.with_extremes(bad=_UNKNOWN)
@@ -78,7 +75,7 @@ def heat_maps(
     _style_panel(ax, label, int(width / _LETTER))
     ax.set_xticks(range(len(severities)), severities)
     ax.set_yticks(range(len(rows)), [] if index % columns else names)
-  for ax in panels.flat[len(grids):]:
+  for ax in panels.flat[len(grids) :]:
     ax.set_visible(False)
   fig.supxlabel('severity', fontsize=9)
   bar = fig.colorbar(picture, ax=panels, fraction=0.02, pad=0.01, aspect=30)
@@ -90,7 +87,7 @@ def _axes(models: Mapping[str, Cells]) -> tuple[list[str], list[int]]:
   """Returns all corruptions, as they come, and all severities, sorted."""
   rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
   severities = sorted(
-      {s for cells in models.values() for row in cells.values() for s in row}
+    {s for cells in models.values() for row in cells.values() for s in row}
   )
   if not severities:
     raise errors.InputError('models', models, 'the cells of at least one model')
@@ -105,12 +102,12 @@ def _style_panel(ax, label: str, letters: int) -> None:
 
 
 def _grid(
-    cells: Cells, rows: Sequence[str], severities: Sequence[int]
+  cells: Cells, rows: Sequence[str], severities: Sequence[int]
 ) -> np.ndarray:
   """Returns the values, float64 [rows, severities], NaN where there is none."""
   values = np.array(
-      [[cells.get(r, {}).get(s, np.nan) for s in severities] for r in rows],
-      np.float64,
+    [[cells.get(r, {}).get(s, np.nan) for s in severities] for r in rows],
+    np.float64,
   )
   return np.where(np.isfinite(values), values, np.nan)
 
@@ -135,15 +132,17 @@ def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
   bar.outline.set_visible(False)
 
 
-def _write_values(
-    ax: axes.Axes, grid: np.ndarray, shades: np.ndarray
-) -> None:
+def _write_values(ax: axes.Axes, grid: np.ndarray, shades: np.ndarray) -> None:
   """Writes each cell's value, in black or white, whichever is read better."""
   luminance = shades[..., :3] @ (0.299, 0.587, 0.114)
   for (row, column), value in np.ndenumerate(grid):
     if np.isfinite(value):
       ax.text(
-          column, row, f'{value:.2f}' if value < 9.995 else f'{value:.1f}',
-          ha='center', va='center', fontsize=7,
-          color='black' if luminance[row, column] > 0.5 else 'white',
+        column,
+        row,
+        f'{value:.2f}' if value < 9.995 else f'{value:.1f}',
+        ha='center',
+        va='center',
+        fontsize=7,
+        color='black' if luminance[row, column] > 0.5 else 'white',
       )

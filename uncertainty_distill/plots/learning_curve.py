@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib import axes
-from matplotlib import figure
-from matplotlib import ticker
-import numpy as np
-
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, figure, ticker
 
 _MAX_PANELS_PER_ROW = 3
 
@@ -20,7 +18,7 @@ Panels = Mapping[str, Mapping[str, Sequence[Mapping[float, float]]]]
 
 
 def learning_curves(
-    panels: Panels, log_scale: Sequence[str] = ()
+  panels: Panels, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
   """Draws figures against epochs of training, one panel a figure.
 
@@ -64,10 +62,10 @@ def learning_curves(
 
 
 def _draw_line(
-    ax: axes.Axes,
-    index: int,
-    label: str,
-    seeds: Sequence[Mapping[float, float]],
+  ax: axes.Axes,
+  index: int,
+  label: str,
+  seeds: Sequence[Mapping[float, float]],
 ) -> None:
   """Draws one system's mean and band, `index` choosing its style."""
   known = [set(curve) for curve in seeds]
@@ -79,15 +77,22 @@ def _draw_line(
   colour = style.COLOURS[index % len(style.COLOURS)]
   if len(seeds) > 1:
     ax.fill_between(
-        epochs, values.min(axis=0), values.max(axis=0), color=colour,
-        alpha=0.2, linewidth=0,
+      epochs,
+      values.min(axis=0),
+      values.max(axis=0),
+      color=colour,
+      alpha=0.2,
+      linewidth=0,
     )
   # Markers would hide a curve of hundreds of points, but tell those of ten.
   few, many = len(epochs) <= 12, len(epochs) > 200
   ax.plot(
-      epochs, values.mean(axis=0), color=colour, linewidth=0.8 if many else 1.4,
-      label=style.display_name(label),
-      linestyle=style.LINES[index % len(style.LINES)],
-      marker=style.MARKERS[index % len(style.MARKERS)] if few else None,
-      markersize=3.5,
+    epochs,
+    values.mean(axis=0),
+    color=colour,
+    linewidth=0.8 if many else 1.4,
+    label=style.display_name(label),
+    linestyle=style.LINES[index % len(style.LINES)],
+    marker=style.MARKERS[index % len(style.MARKERS)] if few else None,
+    markersize=3.5,
   )

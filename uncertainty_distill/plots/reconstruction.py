@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib import figure
-import numpy as np
-
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import figure
 
 _BOUND = '0.35'
 
 
 def reconstruction_errors(
-    layers: Sequence[str],
-    errors_by_rank: Mapping[str, Mapping[int, Sequence[float]]],
-    bounds: Mapping[str, Sequence[float]],
+  layers: Sequence[str],
+  errors_by_rank: Mapping[str, Mapping[int, Sequence[float]]],
+  bounds: Mapping[str, Sequence[float]],
 ) -> figure.Figure:
   """Draws relative reconstruction errors against the layers of a network.
 
@@ -38,7 +38,7 @@ def reconstruction_errors(
   """
   if not layers or not any(errors_by_rank.values()):
     raise errors.InputError(
-        'layers', list(layers), 'the errors of at least one layer and rank'
+      'layers', list(layers), 'the errors of at least one layer and rank'
     )
   width = max(6.5, 1.2 + 0.33 * len(layers))
   fig = figure.Figure(figsize=(width, 5.4), layout='constrained')
@@ -54,14 +54,25 @@ def reconstruction_errors(
       index = ranks.index(rank)
       colour = style.COLOURS[index % len(style.COLOURS)]
       ax.plot(
-          at, values, color=colour, linestyle=line, linewidth=0.8, markersize=5,
-          marker=style.MARKERS[index % len(style.MARKERS)],
-          markerfacecolor='white' if group else colour,
-          label=f'rank {rank}{note}',
+        at,
+        values,
+        color=colour,
+        linestyle=line,
+        linewidth=0.8,
+        markersize=5,
+        marker=style.MARKERS[index % len(style.MARKERS)],
+        markerfacecolor='white' if group else colour,
+        label=f'rank {rank}{note}',
       )
     ax.hlines(
-        bounds[name], at - 0.25, at + 0.25, color=_BOUND, linestyle=line,
-        linewidth=1.2, label=f'any rank, at least{note}', zorder=1,
+      bounds[name],
+      at - 0.25,
+      at + 0.25,
+      color=_BOUND,
+      linestyle=line,
+      linewidth=1.2,
+      label=f'any rank, at least{note}',
+      zorder=1,
     )
   style.plain(ax)
   names = [style.display_name(name) for name in layers]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import math
 import textwrap
-
-from matplotlib import axes
-from matplotlib import figure
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, figure
 
 _MAX_PANELS_PER_ROW = 4
 _TITLE_WIDTH = 28  # Characters over one panel.
@@ -46,7 +45,7 @@ def reliability_diagram(models: Mapping[str, Bins]) -> figure.Figure:
   size = (2.7 * columns + 0.5, 3.7 * rows + 0.4)
   fig = figure.Figure(figsize=size, layout='constrained')
   grid = fig.add_gridspec(
-      2 * rows, columns, height_ratios=[3, 1.1] * rows, hspace=0.03
+    2 * rows, columns, height_ratios=[3, 1.1] * rows, hspace=0.03
   )
   for index, (label, bins) in enumerate(models.items()):
     row, column = divmod(index, columns)
@@ -62,8 +61,9 @@ def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
   count, confidence, correct = (np.asarray(sums, np.float64) for sums in bins)
   if count.ndim != 1 or not count.shape == confidence.shape == correct.shape:
     raise errors.InputError(
-        f'bins of {label}', [count.shape, confidence.shape, correct.shape],
-        'three sequences of one length',
+      f'bins of {label}',
+      [count.shape, confidence.shape, correct.shape],
+      'three sequences of one length',
     )
   if count.sum() <= 0:
     raise errors.InputError(f'bins of {label}', bins[0], 'at least one example')
@@ -71,7 +71,7 @@ def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
 
 
 def _draw_reliability(
-    upper: axes.Axes, lower: axes.Axes, label: str, bins: Bins, first: bool
+  upper: axes.Axes, lower: axes.Axes, label: str, bins: Bins, first: bool
 ) -> None:
   """Draws one model's bars, and below them the histogram of its confidence."""
   count, confidence, correct = _checked(label, bins)
@@ -83,20 +83,42 @@ def _draw_reliability(
   accuracy = correct[used] / count[used]
   gap = confidence[used] / count[used] - accuracy
 
-  upper.bar(centres, accuracy, width, color=style.SKY, edgecolor='white',
-            linewidth=0.5, label='accuracy')
-  upper.bar(centres, gap, width * 0.82, bottom=accuracy, color='none',
-            edgecolor=style.VERMILLION, hatch='////', linewidth=0.8,
-            label='gap to confidence')
-  upper.plot([0, 1], [0, 1], '--', color='0.35', linewidth=1,
-             label='calibrated')
+  upper.bar(
+    centres,
+    accuracy,
+    width,
+    color=style.SKY,
+    edgecolor='white',
+    linewidth=0.5,
+    label='accuracy',
+  )
+  upper.bar(
+    centres,
+    gap,
+    width * 0.82,
+    bottom=accuracy,
+    color='none',
+    edgecolor=style.VERMILLION,
+    hatch='////',
+    linewidth=0.8,
+    label='gap to confidence',
+  )
+  upper.plot(
+    [0, 1], [0, 1], '--', color='0.35', linewidth=1, label='calibrated'
+  )
   upper.set(xlim=(0, 1), ylim=(0, 1))
   name = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
   upper.set_title(f'{name}\nECE {error:.3f}', fontsize=10)
   upper.tick_params(labelbottom=False)
 
-  lower.bar(centres, count[used] / total, width, color='0.65',
-            edgecolor='white', linewidth=0.5)
+  lower.bar(
+    centres,
+    count[used] / total,
+    width,
+    color='0.65',
+    edgecolor='white',
+    linewidth=0.5,
+  )
   lower.set_ylim(0, 1)
   lower.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])
   lower.set_yticks([0, 0.5, 1], ['0', '0.5', '1'])

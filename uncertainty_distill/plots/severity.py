@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib import axes
-from matplotlib import figure
-import numpy as np
-
 from uncertainty_distill import errors
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, figure
 
 Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
 
 def severity_curves(
-    panels: Panels,
+  panels: Panels,
 ) -> figure.Figure:
   """Draws metrics against the severity of a corruption, one panel a metric.
 
@@ -38,7 +37,7 @@ def severity_curves(
   size = (3.6 * len(panels) + 0.2, 3.9)
   fig = figure.Figure(figsize=size, layout='constrained')
   for ax, (name, lines) in zip(
-      np.ravel(fig.subplots(1, len(panels), squeeze=False)), panels.items()
+    np.ravel(fig.subplots(1, len(panels), squeeze=False)), panels.items()
   ):
     for label, values in lines.items():
       if values:
@@ -53,7 +52,7 @@ def severity_curves(
 
 
 def severity_boxes(
-    panels: Panels, log_scale: Sequence[str] = ()
+  panels: Panels, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
   """Draws the spread of metrics over corruption types, one panel a metric.
 
@@ -73,16 +72,20 @@ def severity_boxes(
     InputError: There is no panel.
   """
   labels = _labels(panels)
-  severities = sorted({
-      severity for lines in panels.values() for values in lines.values()
+  severities = sorted(
+    {
+      severity
+      for lines in panels.values()
+      for values in lines.values()
       for severity in values
-  })
+    }
+  )
   width = min(14.0, max(6.5, 2.0 + 0.2 * len(labels) * len(severities) + 2.0))
   size = (width, 2.5 * len(panels) + 0.5)
   fig = figure.Figure(figsize=size, layout='constrained')
   for ax, (name, lines) in zip(
-      np.ravel(fig.subplots(len(panels), 1, squeeze=False, sharex=True)),
-      panels.items(),
+    np.ravel(fig.subplots(len(panels), 1, squeeze=False, sharex=True)),
+    panels.items(),
   ):
     for label, values in lines.items():
       _draw_boxes(ax, labels.index(label), len(labels), label, values)
@@ -101,11 +104,11 @@ def severity_boxes(
 
 
 def _draw_severities(
-    ax: axes.Axes,
-    index: int,
-    num_models: int,
-    label: str,
-    values: Mapping[int, Sequence[float]],
+  ax: axes.Axes,
+  index: int,
+  num_models: int,
+  label: str,
+  values: Mapping[int, Sequence[float]],
 ) -> None:
   """Draws one model's line, `index` choosing its style and its shift aside."""
   severities = sorted(values)
@@ -116,45 +119,55 @@ def _draw_severities(
   positions = np.array(severities) + aside
   ax.vlines(positions, *zip(*quartiles), color=colour, linewidth=3, alpha=0.3)
   ax.plot(
-      positions, means, color=colour, label=style.display_name(label),
-      linestyle=style.LINES[index % len(style.LINES)], linewidth=1.4,
-      marker=style.MARKERS[index % len(style.MARKERS)], markersize=4.5,
+    positions,
+    means,
+    color=colour,
+    label=style.display_name(label),
+    linestyle=style.LINES[index % len(style.LINES)],
+    linewidth=1.4,
+    marker=style.MARKERS[index % len(style.MARKERS)],
+    markersize=4.5,
   )
 
 
 def _draw_boxes(
-    ax: axes.Axes,
-    index: int,
-    num_models: int,
-    label: str,
-    values: Mapping[int, Sequence[float]],
+  ax: axes.Axes,
+  index: int,
+  num_models: int,
+  label: str,
+  values: Mapping[int, Sequence[float]],
 ) -> None:
   """Draws one model's boxes, `index` choosing its colour and its place."""
   colour = style.COLOURS[index % len(style.COLOURS)]
   width = 0.84 / num_models
   aside = width * (index - (num_models - 1) / 2)
-  finite = {s: [x for x in types if np.isfinite(x)]
-            for s, types in values.items()}
+  finite = {
+    s: [x for x in types if np.isfinite(x)] for s, types in values.items()
+  }
   ax.plot(
-      [aside] * len(finite.get(0, ())), finite.pop(0, ()), 'o', color=colour,
-      markersize=4.5, label=style.display_name(label),
+    [aside] * len(finite.get(0, ())),
+    finite.pop(0, ()),
+    'o',
+    color=colour,
+    markersize=4.5,
+    label=style.display_name(label),
   )
   filled = {s: types for s, types in finite.items() if types}
   if not filled:
     return
   line = {'color': colour, 'linewidth': 1.1}
   boxes = ax.boxplot(
-      list(filled.values()),
-      positions=[severity + aside for severity in filled],
-      widths=0.8 * width,
-      whis=(0, 100),
-      showfliers=False,
-      patch_artist=True,
-      manage_ticks=False,
-      boxprops={'facecolor': colour, 'edgecolor': colour, 'alpha': 0.55},
-      medianprops={'color': 'black', 'linewidth': 1.4},
-      whiskerprops=line,
-      capprops=line,
+    list(filled.values()),
+    positions=[severity + aside for severity in filled],
+    widths=0.8 * width,
+    whis=(0, 100),
+    showfliers=False,
+    patch_artist=True,
+    manage_ticks=False,
+    boxprops={'facecolor': colour, 'edgecolor': colour, 'alpha': 0.55},
+    medianprops={'color': 'black', 'linewidth': 1.4},
+    whiskerprops=line,
+    capprops=line,
   )['boxes']
   for box in boxes[:1]:
     box.set_label(style.display_name(label))
@@ -164,5 +177,6 @@ def _labels(panels) -> list[str]:
   """Returns the models of all panels in order, refusing no panel at all."""
   if not panels:
     raise errors.InputError('panels', panels, 'at least one metric')
-  return list(dict.fromkeys(label for lines in panels.values()
-                            for label in lines))
+  return list(
+    dict.fromkeys(label for lines in panels.values() for label in lines)
+  )

@@ -13,17 +13,23 @@ import math
 import os
 import re
 
-from matplotlib import axes
-from matplotlib import figure
-from matplotlib.backends import backend_agg
-from matplotlib.figure import Figure  # pylint: disable=unused-import
-import numpy as np
-from PIL import Image
 from uncertainty_distill import files
+
+import numpy as np
+from matplotlib import axes, figure
+from matplotlib.backends import backend_agg
+from matplotlib.figure import Figure  # noqa: F401
+from PIL import Image
 
 VERMILLION, SKY = '#D55E00', '#56B4E9'
 COLOURS = (
-    '#0072B2', VERMILLION, '#009E73', '#CC79A7', '#E69F00', SKY, '#000000'
+  '#0072B2',
+  VERMILLION,
+  '#009E73',
+  '#CC79A7',
+  '#E69F00',
+  SKY,
+  '#000000',
 )
 MARKERS = ('o', 's', '^', 'D', 'v')
 LINES = ('-', '--', '-.', ':')
@@ -44,7 +50,7 @@ def panels_per_row(count: int, most: int) -> int:
 
 
 def panels(
-    count: int, most: int, size: tuple[float, float]
+  count: int, most: int, size: tuple[float, float]
 ) -> tuple[figure.Figure, list[axes.Axes]]:
   """Returns a figure with room for a legend, and its panels in reading order.
 
@@ -56,8 +62,8 @@ def panels(
   columns = panels_per_row(count, most)
   rows = math.ceil(count / columns)
   fig = figure.Figure(
-      figsize=(size[0] * columns + 0.2, size[1] * rows + 0.5),
-      layout='constrained',
+    figsize=(size[0] * columns + 0.2, size[1] * rows + 0.5),
+    layout='constrained',
   )
   grid = fig.subplots(rows, columns, squeeze=False)
   for ax in grid.flat[count:]:
@@ -98,14 +104,19 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
 def legend(fig: figure.Figure) -> None:
   """Explains below the panels what is drawn in any of them, each thing once."""
   handles = {
-      name: handle for ax in fig.axes
-      for handle, name in zip(*ax.get_legend_handles_labels())
+    name: handle
+    for ax in fig.axes
+    for handle, name in zip(*ax.get_legend_handles_labels())
   }
   # Nothing else keeps a legend from running off both sides.
   inches = 0.6 + 0.075 * max(map(len, handles))
   fig.legend(
-      handles.values(), handles, loc='outside lower center', frameon=False,
-      fontsize=9, ncols=max(1, int(fig.get_figwidth() / inches)),
+    handles.values(),
+    handles,
+    loc='outside lower center',
+    frameon=False,
+    fontsize=9,
+    ncols=max(1, int(fig.get_figwidth() / inches)),
   )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib import axes
-from matplotlib import figure
-import numpy as np
-
 from uncertainty_distill.plots import style
+
+import numpy as np
+from matplotlib import axes, figure
 
 _SIZE = (3.5, 2.0)  # Inches.
 # Left, bottom, width and height, as shares of it. All are alike, so that many
@@ -21,12 +20,12 @@ _PALE = 0.3
 
 
 def member_votes(
-    image: np.ndarray,
-    probs: np.ndarray,
-    label: int,
-    class_names: Sequence[str],
-    entropy: float,
-    mutual_information: float,
+  image: np.ndarray,
+  probs: np.ndarray,
+  label: int,
+  class_names: Sequence[str],
+  entropy: float,
+  mutual_information: float,
 ) -> figure.Figure:
   """Draws an image beside its members' probabilities.
 
@@ -53,19 +52,26 @@ def member_votes(
   left.set_axis_off()
   # Beside long names of classes there is room on the right alone.
   left.set_title(
-      f'label: {names[label]}', fontsize=9, loc='left', parse_math=False
+    f'label: {names[label]}', fontsize=9, loc='left', parse_math=False
   )
   left.text(
-      0, -0.05, f'says: {names[best]}, {mean[best]:.2f}', fontsize=9,
-      color='black' if best == label else style.VERMILLION, va='top',
-      transform=left.transAxes, parse_math=False,
+    0,
+    -0.05,
+    f'says: {names[best]}, {mean[best]:.2f}',
+    fontsize=9,
+    color='black' if best == label else style.VERMILLION,
+    va='top',
+    transform=left.transAxes,
+    parse_math=False,
   )
   shown = np.argsort(-mean, kind='stable')[:_LIKELIEST].tolist()
   shown += [label] if label not in shown else []
   _draw_bars(right, probs[:, shown], probs.argmax(-1), shown)
   right.set_yticks(
-      range(len(shown)), [names[k] for k in shown], fontsize=8,
-      parse_math=False,
+    range(len(shown)),
+    [names[k] for k in shown],
+    fontsize=8,
+    parse_math=False,
   )
   right.get_yticklabels()[shown.index(label)].set_fontweight('bold')
   title = f'entropy {entropy:.2f}'
@@ -76,7 +82,7 @@ def member_votes(
 
 
 def _draw_bars(
-    ax: axes.Axes, probs: np.ndarray, voted: np.ndarray, classes: Sequence[int]
+  ax: axes.Axes, probs: np.ndarray, voted: np.ndarray, classes: Sequence[int]
 ) -> None:
   """Draws a group of bars for each class, the members from above downwards."""
   members = len(probs)
@@ -85,16 +91,22 @@ def _draw_bars(
   for member, of_member in enumerate(probs):
     colour = style.COLOURS[member % len(style.COLOURS)]
     bars = ax.barh(
-        places + height * (member - (members - 1) / 2), of_member,
-        0.9 * height, color=colour, alpha=_PALE,
+      places + height * (member - (members - 1) / 2),
+      of_member,
+      0.9 * height,
+      color=colour,
+      alpha=_PALE,
     )
     for bar, k in zip(bars, classes):
       if k == voted[member]:
         bar.set_alpha(1)
   if members > 1:
     ax.vlines(
-        probs.mean(0), places - _GROUP / 2, places + _GROUP / 2, color='black',
-        linewidth=1.2,
+      probs.mean(0),
+      places - _GROUP / 2,
+      places + _GROUP / 2,
+      color='black',
+      linewidth=1.2,
     )
   ax.set_xlim(0, 1)
   ax.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,9 +29,9 @@ class Abstention:
 
 
 def abstentions(
-    entropy: np.ndarray,
-    correct: np.ndarray,
-    coverages: Sequence[float] = _COVERAGES,
+  entropy: np.ndarray,
+  correct: np.ndarray,
+  coverages: Sequence[float] = _COVERAGES,
 ) -> list[Abstention]:
   """Returns the thresholds that answer about so many of the images.
 
@@ -52,8 +52,10 @@ def abstentions(
     answered = entropy <= threshold
     right = np.asarray(correct, bool)[answered]
     rows[threshold] = Abstention(
-        threshold, float(answered.mean()), float(right.mean()),
-        int((~right).sum()),
+      threshold,
+      float(answered.mean()),
+      float(right.mean()),
+      int((~right).sum()),
     )
   return list(rows.values())
 
@@ -61,13 +63,13 @@ def abstentions(
 def as_table(rows: Sequence[Abstention]) -> str:
   """Returns a Markdown table."""
   lines = [
-      '| Answer where the entropy is at most (nats) | Answered | Accuracy of '
-      'the answers | Wrong answers |',
-      '|--:|--:|--:|--:|',
+    '| Answer where the entropy is at most (nats) | Answered | Accuracy of '
+    'the answers | Wrong answers |',
+    '|--:|--:|--:|--:|',
   ]
   lines += [
-      f'| {row.threshold:.3f} | {row.coverage:.1%} | {row.accuracy:.1%} '
-      f'| {row.errors} |'
-      for row in rows
+    f'| {row.threshold:.3f} | {row.coverage:.1%} | {row.accuracy:.1%} '
+    f'| {row.errors} |'
+    for row in rows
   ]
   return '\n'.join(lines)

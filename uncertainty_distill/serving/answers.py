@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def predictions(
-    logits: tf.Tensor, temperature: float = 1.0
+  logits: tf.Tensor, temperature: float = 1.0
 ) -> dict[str, tf.Tensor]:
   """Turns members' logits into probabilities and their uncertainty.
 
@@ -34,19 +34,19 @@ def predictions(
   total = _entropy(probs)
   expected = tf.reduce_mean(_entropy(member_probs), 0)
   return {
-      'probabilities': probs,
-      'member_probabilities': tf.transpose(member_probs, [1, 0, 2]),
-      'label': tf.argmax(probs, -1, output_type=tf.int32),
-      'confidence': tf.reduce_max(probs, -1),
-      'predictive_entropy': total,
-      'expected_entropy': expected,
-      # Rounding alone could take it below 0, by Jensen's inequality.
-      'mutual_information': tf.maximum(total - expected, 0.0),
+    'probabilities': probs,
+    'member_probabilities': tf.transpose(member_probs, [1, 0, 2]),
+    'label': tf.argmax(probs, -1, output_type=tf.int32),
+    'confidence': tf.reduce_max(probs, -1),
+    'predictive_entropy': total,
+    'expected_entropy': expected,
+    # Rounding alone could take it below 0, by Jensen's inequality.
+    'mutual_information': tf.maximum(total - expected, 0.0),
   }
 
 
 def with_class_names(
-    answers: dict[str, tf.Tensor], class_names: Sequence[str]
+  answers: dict[str, tf.Tensor], class_names: Sequence[str]
 ) -> dict[str, tf.Tensor]:
   """Adds `class_name`, string [B], to what `predictions` returns."""
   names = tf.constant(list(class_names), tf.string)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.serving import abstention
 from uncertainty_distill.serving.temperature import Calibration
@@ -11,9 +11,13 @@ from uncertainty_distill.serving.temperature import Calibration
 CARD_FILE = 'MODEL_CARD.md'
 
 _FIGURES = {
-    'accuracy': 'Accuracy', 'ece': 'ECE', 'nll': 'NLL',
-    'gibbs_nll': 'Gibbs NLL', 'brier': 'Brier score',
-    'auroc_misclassification': 'AUROC of errors', 'aurc': 'AURC',
+  'accuracy': 'Accuracy',
+  'ece': 'ECE',
+  'nll': 'NLL',
+  'gibbs_nll': 'Gibbs NLL',
+  'brier': 'Brier score',
+  'auroc_misclassification': 'AUROC of errors',
+  'aurc': 'AURC',
 }
 
 
@@ -44,12 +48,12 @@ class Facts:
 def model_card(facts: Facts) -> str:
   """Returns the card as Markdown."""
   sections = {
-      **facts.sections,
-      'Classes': ', '.join(facts.class_names),
-      'Temperature': _temperature(facts.calibration),
-      'Measured': _measured(facts),
-      'Abstaining': _abstaining(facts),
-      'Limits of use': _limits(facts),
+    **facts.sections,
+    'Classes': ', '.join(facts.class_names),
+    'Temperature': _temperature(facts.calibration),
+    'Measured': _measured(facts),
+    'Abstaining': _abstaining(facts),
+    'Limits of use': _limits(facts),
   }
   parts = [f'## {heading}\n\n{text}\n' for heading, text in sections.items()]
   return '# Model card\n\n' + '\n'.join(parts)
@@ -57,13 +61,13 @@ def model_card(facts: Facts) -> str:
 
 def _temperature(calibration: Calibration | None) -> str:
   if calibration is None:
-    return '1: the members\' logits are served as they are.'
+    return "1: the members' logits are served as they are."
   return (
-      f"{calibration.temperature:.3f}, which divides the members' logits "
-      'before the mean over members. Fitted on '
-      f'{calibration.num_examples} examples: '
-      f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
-      f'nats before and {calibration.nll_after:.4f} after.'
+    f"{calibration.temperature:.3f}, which divides the members' logits "
+    'before the mean over members. Fitted on '
+    f'{calibration.num_examples} examples: '
+    f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
+    f'nats before and {calibration.nll_after:.4f} after.'
   )
 
 
@@ -88,19 +92,19 @@ def _abstaining(facts: Facts) -> str:
   if not facts.abstentions:
     return f'Not counted: {facts.abstention_images}.'
   return (
-      f'Counted on {facts.abstention_images}. On other images it will differ: '
-      'count again on your own before you choose a threshold.\n\n'
-      + abstention.as_table(facts.abstentions)
+    f'Counted on {facts.abstention_images}. On other images it will differ: '
+    'count again on your own before you choose a threshold.\n\n'
+    + abstention.as_table(facts.abstentions)
   )
 
 
 def _limits(facts: Facts) -> str:
   return (
-      f'It knows {len(facts.class_names)} classes and answers with one of them '
-      'whatever the image shows; a high entropy is the only sign that none '
-      'fits, and no proof. Images unlike the training images, among them '
-      'corrupted ones, are classified worse, and more confidently than they '
-      'should be. Images of another size are resized, of other proportions '
-      'stretched. It was made to study uncertainty: where errors harm people, '
-      'a person decides.'
+    f'It knows {len(facts.class_names)} classes and answers with one of them '
+    'whatever the image shows; a high entropy is the only sign that none '
+    'fits, and no proof. Images unlike the training images, among them '
+    'corrupted ones, are classified worse, and more confidently than they '
+    'should be. Images of another size are resized, of other proportions '
+    'stretched. It was made to study uncertainty: where errors harm people, '
+    'a person decides.'
   )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _NAMES = {
-    'cifar10': 'airplane automobile bird cat deer dog frog horse ship truck',
-    'cifar100': """
+  'cifar10': 'airplane automobile bird cat deer dog frog horse ship truck',
+  'cifar100': """
         apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl
         boy bridge bus butterfly camel can castle caterpillar cattle chair
         chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
@@ -19,12 +19,12 @@ _NAMES = {
         table tank telephone television tiger tractor train trout tulip turtle
         wardrobe whale willow_tree wolf woman worm
     """,
-    'digits': '0 1 2 3 4 5 6 7 8 9',
+  'digits': '0 1 2 3 4 5 6 7 8 9',
 }
 
 
 def class_names(
-    dataset: str, num_classes: int, classes: Sequence[int] = ()
+  dataset: str, num_classes: int, classes: Sequence[int] = ()
 ) -> tuple[str, ...]:
   """Returns the names of a model's classes, in the order of its labels.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import files
+from uncertainty_distill.serving import answers, freezing, warmup
+from uncertainty_distill.serving import images as images_lib
 
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import files
-from uncertainty_distill.serving import answers
-from uncertainty_distill.serving import freezing
-from uncertainty_distill.serving import images as images_lib
-from uncertainty_distill.serving import warmup
 
 # Beside the graph, where TensorFlow Serving looks for what it needs itself.
 EXTRA = 'assets.extra'
@@ -19,13 +18,13 @@ CLASS_NAMES_FILE = 'class_names.txt'
 
 
 def export_saved_model(
-    model: tf_keras.Model,
-    image_shape: Sequence[int],
-    directory: str,
-    *,
-    class_names: Sequence[str] = (),
-    temperature: float = 1.0,
-    documents: Mapping[str, str] | None = None,
+  model: tf_keras.Model,
+  image_shape: Sequence[int],
+  directory: str,
+  *,
+  class_names: Sequence[str] = (),
+  temperature: float = 1.0,
+  documents: Mapping[str, str] | None = None,
 ) -> str:
   """Writes a SavedModel that needs nothing but TensorFlow to be loaded.
 
@@ -74,11 +73,11 @@ def export_saved_model(
   module = tf.Module()
   module.weights = list(getattr(logits, 'variables', ()))
   _write(
-      module,
-      {'serving_default': serve, 'serve_encoded': serve_encoded},
-      image_shape,
-      {CLASS_NAMES_FILE: '\n'.join([*names, '']), **(documents or {})},
-      directory,
+    module,
+    {'serving_default': serve, 'serve_encoded': serve_encoded},
+    image_shape,
+    {CLASS_NAMES_FILE: '\n'.join([*names, '']), **(documents or {})},
+    directory,
   )
   return directory
 
@@ -128,7 +127,7 @@ def _of_any_number(logits, images):
 
 
 def _write_extra(
-    folder: str, image_shape: Sequence[int], documents: Mapping[str, str]
+  folder: str, image_shape: Sequence[int], documents: Mapping[str, str]
 ) -> None:
   """Writes what accompanies the graph."""
   files.make_folder(folder)

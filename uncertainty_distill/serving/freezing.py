@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from uncertainty_distill import modeling
+from uncertainty_distill.serving import silence
+
 import tensorflow as tf
 import tf_keras
 from tensorflow.python.framework import convert_to_constants
-from uncertainty_distill import modeling
-from uncertainty_distill.serving import silence
 
 # Beyond it the members' kernels cost more to read than to compute: a
 # WRN-28-10's fill 600 MB, and answer one image more slowly.
@@ -24,7 +25,7 @@ _MOST_GRAPH_BYTES = 1.8e9
 
 
 def freeze(
-    model: tf_keras.Model, image_shape: Sequence[int]
+  model: tf_keras.Model, image_shape: Sequence[int]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns the model's inference as a graph that holds its weights.
 
@@ -42,18 +43,18 @@ def freeze(
     than 1.8 GB stay variables.
   """
   network = tf.function(
-      lambda images: member_logits(model, images),
-      input_signature=[
-          tf.TensorSpec([None, *image_shape], tf.uint8, name='images')
-      ],
-      autograph=False,
+    lambda images: member_logits(model, images),
+    input_signature=[
+      tf.TensorSpec([None, *image_shape], tf.uint8, name='images')
+    ],
+    autograph=False,
   ).get_concrete_function()
   if num_bytes(network.variables) > _MOST_GRAPH_BYTES:
     return network
   # Left as one operation, a branch would compute on one core at a time.
   with silence.silence():
     frozen = convert_to_constants.convert_variables_to_constants_v2(
-        network, lower_control_flow=True
+      network, lower_control_flow=True
     )
 
   def logits(images):

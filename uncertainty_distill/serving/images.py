@@ -35,16 +35,14 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
   """
   is_jpeg = tf.io.is_jpeg(encoded)
   sides = tf.cond(
-      is_jpeg,
-      lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
-      lambda: _png_sides(encoded),
+    is_jpeg,
+    lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
+    lambda: _png_sides(encoded),
   )
-  small = tf.debugging.Assert(
-      tf.reduce_prod(sides) <= MAX_PIXELS, [TOO_LARGE]
-  )
+  small = tf.debugging.Assert(tf.reduce_prod(sides) <= MAX_PIXELS, [TOO_LARGE])
   with tf.control_dependencies([small]):
     image = tf.cond(
-        is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_png(encoded)
+      is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_png(encoded)
     )
   image = tf.image.resize(image, size, antialias=True)
   return tf.saturate_cast(tf.round(image), tf.uint8)
@@ -53,9 +51,9 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
 def decode_images(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
   """Decodes a batch: string [B] to uint8 [B, H, W, 3]; see `decode_image`."""
   return tf.map_fn(
-      lambda one: decode_image(one, size),
-      encoded,
-      fn_output_signature=tf.TensorSpec([*size, 3], tf.uint8),
+    lambda one: decode_image(one, size),
+    encoded,
+    fn_output_signature=tf.TensorSpec([*size, 3], tf.uint8),
   )
 
 
@@ -63,12 +61,12 @@ def _png_sides(encoded: tf.Tensor) -> tf.Tensor:
   """Returns what a PNG file begins with, its width and height: int64 [2]."""
   # TensorFlow would decode other formats, too.
   is_png = tf.debugging.Assert(
-      tf.strings.substr(encoded, 0, len(_PNG)) == _PNG, ['neither PNG nor JPEG']
+    tf.strings.substr(encoded, 0, len(_PNG)) == _PNG, ['neither PNG nor JPEG']
   )
   with tf.control_dependencies([is_png]):
     sides = tf.strings.substr(encoded, 16, 8)
   return tf.cast(
-      tf.io.decode_raw(sides, tf.int32, little_endian=False), tf.int64
+    tf.io.decode_raw(sides, tf.int32, little_endian=False), tf.int64
   )
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 import dataclasses
 import glob
 import io
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-import tensorflow as tf
 from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.serving import export
 from uncertainty_distill.serving import images as images_lib
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp')
 _BATCH = 64
@@ -79,16 +80,14 @@ class FilePredictor:
         raise KeyError('class_name')
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
       raise InputError(
-          argument, directory, 'a SavedModel that export.py wrote'
+        argument, directory, 'a SavedModel that export.py wrote'
       ) from error
     names = os.path.join(directory, export.EXTRA, export.CLASS_NAMES_FILE)
     self._names = (
-        files.read_text(names).splitlines() if files.is_file(names) else None
+      files.read_text(names).splitlines() if files.is_file(names) else None
     )
 
-  def predict(
-      self, paths: Sequence[str]
-  ) -> Iterator[Prediction | Unreadable]:
+  def predict(self, paths: Sequence[str]) -> Iterator[Prediction | Unreadable]:
     """Yields what is said of each file, in order, batch by batch."""
     for start in range(0, len(paths), _BATCH):
       read = [self._read(path) for path in paths[start : start + _BATCH]]
@@ -125,17 +124,24 @@ class FilePredictor:
     labels = row['member_probabilities'].argmax(-1)
     classes, counts = np.unique(labels, return_counts=True)
     votes = {
-        self._names[classes[i]] if self._names else str(classes[i]):
-        int(counts[i])
-        for i in np.argsort(-counts, kind='stable')
+      self._names[classes[i]] if self._names else str(classes[i]): int(
+        counts[i]
+      )
+      for i in np.argsort(-counts, kind='stable')
     }
-    numbers = ('confidence', 'predictive_entropy', 'expected_entropy',
-               'mutual_information')
+    numbers = (
+      'confidence',
+      'predictive_entropy',
+      'expected_entropy',
+      'mutual_information',
+    )
     return Prediction(
-        image=path, label=int(row['label']),
-        class_name=row['class_name'].decode(), votes=votes,
-        probabilities=tuple(map(float, row['probabilities'])),
-        **{name: float(row[name]) for name in numbers},
+      image=path,
+      label=int(row['label']),
+      class_name=row['class_name'].decode(),
+      votes=votes,
+      probabilities=tuple(map(float, row['probabilities'])),
+      **{name: float(row[name]) for name in numbers},
     )
 
 
@@ -154,8 +160,9 @@ def find_images(arguments: Sequence[str]) -> list[str]:
     found = [argument]
     if files.is_folder(argument):
       found = [
-          os.path.join(argument, name) for name in files.names(argument)
-          if name.lower().endswith(_SUFFIXES)
+        os.path.join(argument, name)
+        for name in files.names(argument)
+        if name.lower().endswith(_SUFFIXES)
       ]
     elif glob.has_magic(argument) and not files.is_file(argument):
       found = sorted(glob.glob(argument))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 
 _STDERR = 2
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 from uncertainty_distill import metrics
+
+import numpy as np
 
 # Beyond these, no network worth serving is found.
 _RANGE = (0.05, 20.0)
@@ -31,7 +32,7 @@ class Calibration:
 
 
 def fit_temperature(
-    logits: np.ndarray, labels: np.ndarray, source: str
+  logits: np.ndarray, labels: np.ndarray, source: str
 ) -> Calibration:
   """Finds the temperature of the least NLL (Guo et al. 2017, section 4.2).
 
@@ -47,8 +48,7 @@ def fit_temperature(
     The temperature, within 0.05 to 20.
   """
   # They take long to import, and few processes fit a temperature.
-  from scipy import optimize  # pylint: disable=g-import-not-at-top
-  from scipy import special  # pylint: disable=g-import-not-at-top
+  from scipy import optimize, special
 
   logits = np.asarray(logits, np.float64)
 
@@ -57,9 +57,11 @@ def fit_temperature(
     return metrics.ensemble_nll(log_probs, labels)
 
   found = optimize.minimize_scalar(
-      nll, bounds=tuple(np.log(_RANGE)), method='bounded',
-      options={'xatol': 1e-4},
+    nll,
+    bounds=tuple(np.log(_RANGE)),
+    method='bounded',
+    options={'xatol': 1e-4},
   )
   return Calibration(
-      float(np.exp(found.x)), nll(0.0), float(found.fun), len(labels), source
+    float(np.exp(found.x)), nll(0.0), float(found.fun), len(labels), source
   )

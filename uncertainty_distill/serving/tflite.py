@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from uncertainty_distill.serving import answers, silence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill.serving import answers
-from uncertainty_distill.serving import silence
 
 
 def convert_to_tflite(
-    model: tf_keras.Model,
-    image_shape: Sequence[int],
-    temperature: float = 1.0,
+  model: tf_keras.Model,
+  image_shape: Sequence[int],
+  temperature: float = 1.0,
 ) -> bytes:
   """Converts a model to TensorFlow Lite's own operations, in float32.
 
@@ -33,10 +33,10 @@ def convert_to_tflite(
   """
 
   @tf.function(
-      input_signature=[
-          tf.TensorSpec([None, *image_shape], tf.uint8, name='images')
-      ],
-      autograph=False,
+    input_signature=[
+      tf.TensorSpec([None, *image_shape], tf.uint8, name='images')
+    ],
+    autograph=False,
   )
   def answer(images):
     logits = model(images, training=False)
@@ -48,12 +48,12 @@ def convert_to_tflite(
   # TensorFlow inside is needed to run the file.
   with silence.silence():
     return tf.lite.TFLiteConverter.from_concrete_functions(
-        [concrete], model
+      [concrete], model
     ).convert()
 
 
 def tflite_runner(
-    content: bytes,
+  content: bytes,
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
   """Returns what answers images, uint8 [B, H, W, C], as a converted model."""
   # It advises another package, which nothing else here needs.

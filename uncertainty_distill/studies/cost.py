@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import os
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workflow
-from uncertainty_distill.studies.runner import check_study
-from uncertainty_distill.studies.runner import run_path
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  runs,
+  train_lib,
+  workflow,
+)
+from uncertainty_distill.studies.runner import check_study, run_path
 from uncertainty_distill.studies.spec import Study
-from uncertainty_distill.studies.speed import image_flops
-from uncertainty_distill.studies.speed import measure_speed
-from uncertainty_distill.studies.speed import TRAINING
+from uncertainty_distill.studies.speed import (
+  TRAINING,
+  image_flops,
+  measure_speed,
+)
+
+import tensorflow as tf
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -71,26 +76,25 @@ def evaluation_flops(study: Study) -> float:
   config = train_lib.resolve(study.config)
   train = config.task.train_data
   images = config.task.validation_data.num_examples or len(
-      data.load_dataset(
-          train.name, 'test', train.data_dir, tuple(train.classes)
-      ).labels
+    data.load_dataset(
+      train.name, 'test', train.data_dir, tuple(train.classes)
+    ).labels
   )
   images *= len(workflow.parse_shifts(config.evaluation))
   members = [
-      study.teacher_config(label).teacher.ensemble_size
-      * image_flops(configs.member_config(study.teacher_config(label)))
-      for label in study.teachers
+    study.teacher_config(label).teacher.ensemble_size
+    * image_flops(configs.member_config(study.teacher_config(label)))
+    for label in study.teachers
   ]
   systems = [
-      len(study.seeds)
-      * image_flops(study.system_config(label, study.seeds[0]))
-      for label in study.systems
+    len(study.seeds) * image_flops(study.system_config(label, study.seeds[0]))
+    for label in study.systems
   ]
   return float(images * sum(members + systems))
 
 
 def estimate(
-    study: Study, directory: str, strategy: tf.distribute.Strategy
+  study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> str:
   """Says in Markdown what of a study is still to be done, and what it costs.
 
@@ -109,43 +113,69 @@ def estimate(
   evaluating = evaluation_flops(study)
   speed = measure_speed(study.config, strategy)
   header = [
-      'Runs', 'Complete', 'Steps each', 'TFLOP each', 'TFLOP left', 'Time left'
+    'Runs',
+    'Complete',
+    'Steps each',
+    'TFLOP each',
+    'TFLOP left',
+    'Time left',
   ]
   lines = []
   for row in rows:
-    lines.append([
-        row.label, f'{row.complete} of {row.runs}', str(row.steps),
-        f'{row.run_flops / 1e12:,.4g}', f'{row.flops_left / 1e12:,.4g}',
+    lines.append(
+      [
+        row.label,
+        f'{row.complete} of {row.runs}',
+        str(row.steps),
+        f'{row.run_flops / 1e12:,.4g}',
+        f'{row.flops_left / 1e12:,.4g}',
         _duration(speed.seconds(row.flops_left, row.runs - row.complete)),
-    ])
+      ]
+    )
   scoring = speed.seconds(evaluating)
-  lines.append([
-      'evaluation', '-', '-', '-', f'{evaluating / 1e12:,.4g}',
+  lines.append(
+    [
+      'evaluation',
+      '-',
+      '-',
+      '-',
+      f'{evaluating / 1e12:,.4g}',
       _duration(scoring),
-  ])
+    ]
+  )
   left = evaluating + sum(row.flops_left for row in rows)
   total = speed.seconds(left, sum(r.runs - r.complete for r in rows))
-  lines.append([
-      'all', f'{sum(r.complete for r in rows)} of {sum(r.runs for r in rows)}',
-      '-', '-', f'{left / 1e12:,.4g}', _duration(total),
-  ])
+  lines.append(
+    [
+      'all',
+      f'{sum(r.complete for r in rows)} of {sum(r.runs for r in rows)}',
+      '-',
+      '-',
+      f'{left / 1e12:,.4g}',
+      _duration(total),
+    ]
+  )
   table = evaluation.markdown_table(header, lines)
   return (
-      f'{table}\n\n'
-      f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
-      f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
+    f'{table}\n\n'
+    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
+    f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
   )
 
 
 def _cost(label, paths, config, step_flops) -> Cost:
   steps = config.trainer.train_steps
   done = [
-      min(runs.RunFolder(path, config).step, steps) if runs.is_run(path) else 0
-      for path in paths
+    min(runs.RunFolder(path, config).step, steps) if runs.is_run(path) else 0
+    for path in paths
   ]
   return Cost(
-      label, len(paths), done.count(steps), steps, step_flops * steps,
-      step_flops * sum(steps - there for there in done),
+    label,
+    len(paths),
+    done.count(steps),
+    steps,
+    step_flops * steps,
+    step_flops * sum(steps - there for there in done),
   )
 
 

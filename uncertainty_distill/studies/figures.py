@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import evaluation
-from uncertainty_distill import plots
-from uncertainty_distill import runs
+from uncertainty_distill import evaluation, plots, runs
 
 # From a panel's name to where its curve is: folder and tag.
 _CURVES = {
-    'Training loss': ('train', 'training_loss'),
-    'Cross-entropy, training': ('train', 'cross_entropy'),
-    'Distillation, training': ('train', 'distillation'),
-    'Accuracy, training': ('train', 'accuracy'),
-    'Accuracy, test': ('clean', 'accuracy'),
-    'NLL, test': ('clean', 'nll'),
+  'Training loss': ('train', 'training_loss'),
+  'Cross-entropy, training': ('train', 'cross_entropy'),
+  'Distillation, training': ('train', 'distillation'),
+  'Accuracy, training': ('train', 'accuracy'),
+  'Accuracy, test': ('clean', 'accuracy'),
+  'NLL, test': ('clean', 'nll'),
 }
 # Positive, and of several orders of magnitude in one run.
 _LOG_SCALE = [name for name in _CURVES if 'Accuracy' not in name]
@@ -24,7 +22,7 @@ _PANELS = ('accuracy', 'ece', 'nll', 'c_accuracy', 'c_ece', 'c_nll')
 
 
 def draw_learning_curves(
-    systems: Mapping[str, Sequence[str]],
+  systems: Mapping[str, Sequence[str]],
 ) -> plots.Figure | None:
   """Draws how systems learnt (Figure 1): losses and accuracies over epochs.
 
@@ -54,10 +52,10 @@ def draw_learning_curves(
 
 
 def draw_ensemble_sizes(
-    results: Sequence[evaluation.Result],
-    students: Mapping[str, Mapping[int, str]],
-    teacher_size: int,
-    teacher: str = 'deep_ensemble',
+  results: Sequence[evaluation.Result],
+  students: Mapping[str, Mapping[int, str]],
+  teacher_size: int,
+  teacher: str = 'deep_ensemble',
 ) -> plots.Figure | None:
   """Draws figures against the student's number of members (Figures 2 and 3).
 
@@ -77,21 +75,23 @@ def draw_ensemble_sizes(
   panels = {}
   for name in _PANELS:
     lines = {
-        line: {
-            size: [s[name] for s in summaries.get(label, ()) if name in s]
-            for size, label in sizes.items()
-        }
-        for line, sizes in students.items()
+      line: {
+        size: [s[name] for s in summaries.get(label, ()) if name in s]
+        for size, label in sizes.items()
+      }
+      for line, sizes in students.items()
     }
     if any(seeds for sizes in lines.values() for seeds in sizes.values()):
       panels[evaluation.COLUMNS[name]] = lines
   if not panels:
     return None
   rows = {
-      evaluation.COLUMNS[name]: mean
-      for name, (mean, _) in evaluation.aggregate_models(
-          r for r in results if r.model == teacher
-      ).get(teacher, {}).items()
-      if name in _PANELS
+    evaluation.COLUMNS[name]: mean
+    for name, (mean, _) in evaluation.aggregate_models(
+      r for r in results if r.model == teacher
+    )
+    .get(teacher, {})
+    .items()
+    if name in _PANELS
   }
   return plots.ensemble_sizes(panels, rows, teacher_size, teacher)

@@ -27,37 +27,41 @@ of a teacher and read by all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs
-from uncertainty_distill import errors
-from uncertainty_distill import evaluation
+from uncertainty_distill import configs, errors, evaluation
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.studies.spec import Figure
-from uncertainty_distill.studies.spec import FIGURE_KINDS
-from uncertainty_distill.studies.spec import Study
-from uncertainty_distill.studies.spec import Table
-from uncertainty_distill.studies.spec import TEACHER
+from uncertainty_distill.studies.spec import (
+  FIGURE_KINDS,
+  TEACHER,
+  Figure,
+  Study,
+  Table,
+)
 
 # What else lies beside the runs.
 _RESERVED = ('plots', 'saved_model', 'reconstruction', 'images')
 
 _FIELDS = {
-    'title': str,
-    'experiment': str,
-    'params_override': dict,
-    'seeds': list,
-    'teachers': dict,
-    'systems': dict,
-    'tables': dict,
-    'figures': dict,
-    'export': str,
+  'title': str,
+  'experiment': str,
+  'params_override': dict,
+  'seeds': list,
+  'teachers': dict,
+  'systems': dict,
+  'tables': dict,
+  'figures': dict,
+  'export': str,
 }
 _TABLE_FIELDS = {'title': str, 'rows': list, 'paper': list}
 _FIGURE_FIELDS = {
-    'title': str, 'kind': str, 'systems': list, 'ranks': list, 'aligned': bool
+  'title': str,
+  'kind': str,
+  'systems': list,
+  'ranks': list,
+  'aligned': bool,
 }
 
 
@@ -92,39 +96,45 @@ def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
     if isinstance(overrides.get('teacher'), str):
       teacher_of[label] = systems[label].pop('teacher')
   study = Study(
-      title=values.get('title', values['experiment']),
-      config=config,
-      seeds=tuple(values.get('seeds', [0])),
-      main_teacher=main_teacher,
-      teachers=teachers,
-      systems=systems,
-      teacher_of=teacher_of,
-      tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
-      figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
-      export=values.get('export', ''),
+    title=values.get('title', values['experiment']),
+    config=config,
+    seeds=tuple(values.get('seeds', [0])),
+    main_teacher=main_teacher,
+    teachers=teachers,
+    systems=systems,
+    teacher_of=teacher_of,
+    tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
+    figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
+    export=values.get('export', ''),
   )
   _check(study, path)
   return study
 
 
 def _check_fields(
-    values: Mapping[str, Any], fields: Mapping[str, type], prefix: str,
-    path: str,
+  values: Mapping[str, Any],
+  fields: Mapping[str, type],
+  prefix: str,
+  path: str,
 ) -> None:
   """Raises an InputError for an unknown name or a value of another type."""
   for name, value in values.items():
     wanted = fields.get(name)
     if wanted is None or not isinstance(value, wanted):
       raise InputError(
-          f'{prefix}{name} in {path}', value,
-          wanted.__name__ if wanted else 'one of ' + ', '.join(fields),
-          '' if wanted else errors.nearest(str(name), list(fields)),
+        f'{prefix}{name} in {path}',
+        value,
+        wanted.__name__ if wanted else 'one of ' + ', '.join(fields),
+        '' if wanted else errors.nearest(str(name), list(fields)),
       )
 
 
 def _parts(
-    values: Mapping[str, Any], name: str, fields: Mapping[str, type],
-    kind: type[Table] | type[Figure], path: str,
+  values: Mapping[str, Any],
+  name: str,
+  fields: Mapping[str, type],
+  kind: type[Table] | type[Figure],
+  path: str,
 ) -> dict[str, Any]:
   """Returns the tables or the figures of a file."""
   parts = {}
@@ -145,9 +155,9 @@ def _check(study: Study, path: str) -> None:
   """Raises an InputError for what the types of the fields do not show."""
   seeds = study.seeds
   if (
-      not seeds
-      or not all(type(s) is int and s >= 0 for s in seeds)  # A bool is no seed.
-      or len(set(seeds)) < len(seeds)
+    not seeds
+    or not all(type(s) is int and s >= 0 for s in seeds)  # A bool is no seed.
+    or len(set(seeds)) < len(seeds)
   ):
     raise InputError(f'seeds in {path}', list(seeds), 'distinct integers >= 0')
   _check_labels(study, path)
@@ -158,9 +168,10 @@ def _check(study: Study, path: str) -> None:
   for label, teacher in study.teacher_of.items():
     if teacher not in study.teachers:
       raise InputError(
-          f'systems.{label}.teacher in {path}', teacher,
-          'one of ' + ', '.join(study.teachers),
-          errors.nearest(teacher, list(study.teachers)),
+        f'systems.{label}.teacher in {path}',
+        teacher,
+        'one of ' + ', '.join(study.teachers),
+        errors.nearest(teacher, list(study.teachers)),
       )
     _check_shared(study, label, path)
   if study.export and study.export not in study.systems:
@@ -176,13 +187,15 @@ def _check_labels(study: Study, path: str) -> None:
     for label in getattr(study, field):
       # YAML reads a bare 1 or yes as something else than text.
       if (
-          not isinstance(label, str)
-          or not re.fullmatch(r'\w+', label)
-          or label in (*taken, *reserved)
+        not isinstance(label, str)
+        or not re.fullmatch(r'\w+', label)
+        or label in (*taken, *reserved)
       ):
         raise InputError(
-            f'{field} in {path}', label, 'labels of letters, digits and _, '
-            f'each of them once, other than {", ".join(_RESERVED)}',
+          f'{field} in {path}',
+          label,
+          'labels of letters, digits and _, '
+          f'each of them once, other than {", ".join(_RESERVED)}',
         )
       taken.add(label)
 
@@ -190,9 +203,9 @@ def _check_labels(study: Study, path: str) -> None:
 def _check_references(study: Study, path: str) -> None:
   """Raises an InputError if a table or a figure is of what is not there."""
   published = [
-      f'{dataset}.{name}'
-      for dataset, tables in evaluation.load_paper_tables().items()
-      for name in tables
+    f'{dataset}.{name}'
+    for dataset, tables in evaluation.load_paper_tables().items()
+    for name in tables
   ]
   for name, table in study.tables.items():
     known = [*study.teachers, *study.systems]
@@ -207,18 +220,20 @@ def _check_references(study: Study, path: str) -> None:
     _check_among(figure.systems, list(known), f'{where}.systems in {path}')
     if not all(type(rank) is int and rank >= 1 for rank in figure.ranks):
       raise InputError(
-          f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
+        f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
       )
 
 
 def _check_among(
-    values: Iterable[Any], known: Sequence[str], where: str
+  values: Iterable[Any], known: Sequence[str], where: str
 ) -> None:
   for value in values:
     if value not in known:
       raise InputError(
-          where, value, f'one of {", ".join(known)}',
-          errors.nearest(str(value), list(known)),
+        where,
+        value,
+        f'one of {", ".join(known)}',
+        errors.nearest(str(value), list(known)),
       )
 
 
@@ -227,17 +242,28 @@ def _check_shared(study: Study, label: str, path: str) -> None:
   its = study.system_config(label, study.seeds[0])
   ours = study.teacher_config(study.teacher_of[label])
   for name, shared, own in (
-      ('teacher', ours.teacher, its.teacher),
-      ('evaluation', ours.evaluation, its.evaluation),
-      ('task.train_data.name', ours.task.train_data.name,
-       its.task.train_data.name),
-      ('task.validation_data', ours.task.validation_data,
-       its.task.validation_data),
-      ('task.objective.teacher', ours.task.objective.teacher,
-       its.task.objective.teacher),
+    ('teacher', ours.teacher, its.teacher),
+    ('evaluation', ours.evaluation, its.evaluation),
+    (
+      'task.train_data.name',
+      ours.task.train_data.name,
+      its.task.train_data.name,
+    ),
+    (
+      'task.validation_data',
+      ours.task.validation_data,
+      its.task.validation_data,
+    ),
+    (
+      'task.objective.teacher',
+      ours.task.objective.teacher,
+      its.task.objective.teacher,
+    ),
   ):
     if own != shared:
       raise InputError(
-          f'systems.{label} in {path}', study.systems[label],
-          f'{name} as for the other systems', 'set it in params_override'
+        f'systems.{label} in {path}',
+        study.systems[label],
+        f'{name} as for the other systems',
+        'set it in params_override',
       )

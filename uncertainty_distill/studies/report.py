@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import itertools
 import os
+from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import plots
-from uncertainty_distill import workflow
+from uncertainty_distill import evaluation, files, plots, workflow
 from uncertainty_distill.studies import figures
-from uncertainty_distill.studies.spec import Figure
-from uncertainty_distill.studies.spec import Study
-from uncertainty_distill.studies.spec import Table
+from uncertainty_distill.studies.spec import Figure, Study, Table
 
 REPORT = 'study.md'
 _MORE = (
-    '[Every system](report.md): what the columns and the bold type mean, more'
-    ' figures and pictures, and how all of it was made.'
+  '[Every system](report.md): what the columns and the bold type mean, more'
+  ' figures and pictures, and how all of it was made.'
 )
 _ERRORS = (
-    'The relative error of the nearest BatchEnsemble of each rank, layer by'
-    ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
-    " that of the Hadamard quotients of pairs of members' weights."
+  'The relative error of the nearest BatchEnsemble of each rank, layer by'
+  ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
+  " that of the Hadamard quotients of pairs of members' weights."
 )
 _ALIGNED = (
-    ' *Aligned* is the same after the neurons of each member were put into the'
-    " order in which its weights are most like the first one's."
+  ' *Aligned* is the same after the neurons of each member were put into the'
+  " order in which its weights are most like the first one's."
 )
 
 
 def write_study_report(
-    study: Study, directory: str, systems: Sequence[workflow.System]
+  study: Study, directory: str, systems: Sequence[workflow.System]
 ) -> dict[str, list[str]]:
   """Writes `study.md` and its pictures, and adds them to `report.html`.
 
@@ -49,38 +44,40 @@ def write_study_report(
     return {}
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
   tables = {
-      name: _table(table, results) for name, table in study.tables.items()
+    name: _table(table, results) for name, table in study.tables.items()
   }
   drawn = [
-      section for figure in study.figures.values()
-      for section in _figure(study, figure, results, systems, directory)
+    section
+    for figure in study.figures.values()
+    for section in _figure(study, figure, results, systems, directory)
   ]
   if any(tables.values()) or drawn:
     sections = [
-        f'# {evaluation.escaped(study.title)}', _MORE,
-        *itertools.chain(*tables.values()), *drawn,
+      f'# {evaluation.escaped(study.title)}',
+      _MORE,
+      *itertools.chain(*tables.values()),
+      *drawn,
     ]
     files.write_text(
-        os.path.join(directory, REPORT), '\n\n'.join(sections) + '\n'
+      os.path.join(directory, REPORT), '\n\n'.join(sections) + '\n'
     )
     evaluation.write_page(
-        directory, evaluation.REPORT_PAGE,
-        {REPORT: '', 'report.md': 'Every system'},
+      directory,
+      evaluation.REPORT_PAGE,
+      {REPORT: '', 'report.md': 'Every system'},
     )
   return tables
 
 
-def _table(
-    table: Table, results: Sequence[evaluation.Result]
-) -> list[str]:
+def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
   """Returns a table's sections: the figures, then the paper's beside them."""
   own = [r for label in table.rows for r in results if r.model == label]
   if not own:
     return []
   rows = evaluation.aggregate_models(own)
   sections = [
-      f'## {evaluation.escaped(table.title)}',
-      evaluation.table(rows, marked=evaluation.best(own)),
+    f'## {evaluation.escaped(table.title)}',
+    evaluation.table(rows, marked=evaluation.best(own)),
   ]
   published = {}
   for name in table.paper:
@@ -95,16 +92,16 @@ def _split(name: str) -> tuple[str, list[str]]:
 
 
 def _figure(
-    study: Study,
-    figure: Figure,
-    results: Sequence[evaluation.Result],
-    systems: Sequence[workflow.System],
-    directory: str,
+  study: Study,
+  figure: Figure,
+  results: Sequence[evaluation.Result],
+  systems: Sequence[workflow.System],
+  directory: str,
 ) -> list[str]:
   """Returns a figure's sections, after drawing it; none without its systems."""
   paths = {
-      label: [path for s in systems if s.label == label for path in s.paths]
-      for label in figure.systems
+    label: [path for s in systems if s.label == label for path in s.paths]
+    for label in figure.systems
   }
   paths = {label: folders for label, folders in paths.items() if folders}
   if not paths:
@@ -114,9 +111,9 @@ def _figure(
   if figure.kind == 'reconstruction':
     return [heading, *_reconstructions(figure, paths, directory)]
   drawn = (
-      figures.draw_learning_curves(paths)
-      if figure.kind == 'learning_curves'
-      else _ensemble_sizes(study, figure, results)
+    figures.draw_learning_curves(paths)
+    if figure.kind == 'learning_curves'
+    else _ensemble_sizes(study, figure, results)
   )
   if drawn is None:
     return []
@@ -126,7 +123,7 @@ def _figure(
 
 
 def _ensemble_sizes(
-    study: Study, figure: Figure, results: Sequence[evaluation.Result]
+  study: Study, figure: Figure, results: Sequence[evaluation.Result]
 ) -> plots.Figure | None:
   sizes = {}
   for label in figure.systems:
@@ -134,22 +131,22 @@ def _ensemble_sizes(
     sizes[config.task.model.ensemble_size] = label
   teacher = study.teacher_of[figure.systems[0]]
   return figures.draw_ensemble_sizes(
-      results,
-      {'student': sizes},
-      study.teacher_config(teacher).teacher.ensemble_size,
-      teacher,
+    results,
+    {'student': sizes},
+    study.teacher_config(teacher).teacher.ensemble_size,
+    teacher,
   )
 
 
 def _reconstructions(
-    figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
+  figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
 ) -> list[str]:
   """Returns how near to each teacher a BatchEnsemble comes."""
   sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
   for label, paths in teachers.items():
     folder = os.path.join('reconstruction', label)
     table = workflow.reconstruct(
-        paths, os.path.join(directory, folder), figure.ranks, figure.aligned
+      paths, os.path.join(directory, folder), figure.ranks, figure.aligned
     )
     title = evaluation.escaped(figure.title)
     sections += [table, f'![{title}]({folder}/plots/reconstruction.png)']

@@ -6,14 +6,12 @@ import dataclasses
 import os
 import sys
 
-import tensorflow as tf
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workers
-from uncertainty_distill import workflow
+from uncertainty_distill import runs, train_lib, workers, workflow
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.studies.report import write_study_report
 from uncertainty_distill.studies.spec import Study
+
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +34,10 @@ class Outcome:
 
 
 def run_study(
-    study: Study, directory: str, strategy: tf.distribute.Strategy,
-    whole: Study | None = None,
+  study: Study,
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  whole: Study | None = None,
 ) -> Outcome:
   """Trains, evaluates, reports and exports what a study names.
 
@@ -60,8 +60,10 @@ def run_study(
   teachers, lacking = _train_teachers(study, directory, strategy)
   # Curves on the test set are for those that a figure shows them of.
   curves = {
-      label for figure in (whole or study).figures.values()
-      if figure.kind == 'learning_curves' for label in figure.systems
+    label
+    for figure in (whole or study).figures.values()
+    if figure.kind == 'learning_curves'
+    for label in figure.systems
   }
   lacking += _train_systems(study, directory, strategy, teachers, curves)
   systems = trained_systems(whole or study, directory, teachers)
@@ -69,10 +71,14 @@ def run_study(
     raise DivergedError('nothing is left to evaluate: all training diverged')
   tables = (whole or study).tables.values()
   table = workflow.assess(
-      systems, train_lib.resolve(study.config), strategy, directory,
-      study.title, student=(whole or study).export,
-      # The study's own tables have the paper's beside them.
-      beside_paper=not any(table.paper for table in tables),
+    systems,
+    train_lib.resolve(study.config),
+    strategy,
+    directory,
+    study.title,
+    student=(whole or study).export,
+    # The study's own tables have the paper's beside them.
+    beside_paper=not any(table.paper for table in tables),
   )
   saved_model = ''
   run = run_path(directory, study.export, study.seeds[0])
@@ -85,22 +91,24 @@ def run_study(
     of_tables = write_study_report(whole or study, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
   return Outcome(
-      tuple(sections or [table]), directory, saved_model, tuple(lacking)
+    tuple(sections or [table]), directory, saved_model, tuple(lacking)
   )
 
 
 def _train_teachers(
-    study: Study, directory: str, strategy: tf.distribute.Strategy
+  study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
   """Returns teachers' run folders, and the labels of those that diverged."""
   teachers, lacking = {}, []
   for label in study.teachers:
     try:
       teachers[label] = study.given_teacher(label) or tuple(
-          train_lib.train_teacher(
-              study.teacher_config(label), os.path.join(directory, label),
-              strategy, evaluate=False,
-          )
+        train_lib.train_teacher(
+          study.teacher_config(label),
+          os.path.join(directory, label),
+          strategy,
+          evaluate=False,
+        )
       )
     except DivergedError as error:
       _say(error, strategy)
@@ -109,11 +117,11 @@ def _train_teachers(
 
 
 def _train_systems(
-    study: Study,
-    directory: str,
-    strategy: tf.distribute.Strategy,
-    teachers: dict[str, tuple[str, ...]],
-    curves: set[str],
+  study: Study,
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  teachers: dict[str, tuple[str, ...]],
+  curves: set[str],
 ) -> list[str]:
   """Trains all systems; returns which of them diverged, and by which seeds."""
   lacking = []
@@ -121,7 +129,7 @@ def _train_systems(
     for seed in study.seeds:
       try:
         _train(
-            study, label, seed, teachers, directory, strategy, label in curves
+          study, label, seed, teachers, directory, strategy, label in curves
         )
       except DivergedError as error:
         _say(error, strategy)
@@ -140,7 +148,7 @@ def run_path(directory: str, label: str, seed: int) -> str:
 
 
 def trained_systems(
-    study: Study, directory: str, teachers: dict[str, tuple[str, ...]]
+  study: Study, directory: str, teachers: dict[str, tuple[str, ...]]
 ) -> list[workflow.System]:
   """Returns a study's teachers and systems whose training is complete.
 
@@ -154,7 +162,7 @@ def trained_systems(
     paths = teachers.get(label) or study.given_teacher(label)
     if not paths:
       paths = train_lib.trained_teacher(
-          study.teacher_config(label), os.path.join(directory, label)
+        study.teacher_config(label), os.path.join(directory, label)
       )
     if paths:
       systems.append(workflow.System(label, None, tuple(paths)))
@@ -193,13 +201,13 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
 
 
 def _train(
-    study: Study,
-    label: str,
-    seed: int,
-    teachers: dict[str, tuple[str, ...]],
-    directory: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool,
+  study: Study,
+  label: str,
+  seed: int,
+  teachers: dict[str, tuple[str, ...]],
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool,
 ) -> None:
   """Trains one system, with its teacher or without."""
   if study.needs_teacher(label) and study.teacher_of[label] not in teachers:
@@ -209,14 +217,14 @@ def _train(
   teacher = teachers.get(study.teacher_of[label], ())
   task.objective.teacher = teacher
   train = (
-      workflow.train
-      if task.objective.kind == 'cross_entropy'
-      else workflow.distill
+    workflow.train
+    if task.objective.kind == 'cross_entropy'
+    else workflow.distill
   )
   train(
-      config,
-      run_path(directory, label, seed),
-      strategy,
-      evaluate,
-      f'{label}, seed {seed}',
+    config,
+    run_path(directory, label, seed),
+    strategy,
+    evaluate,
+    f'{label}, seed {seed}',
   )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 import copy
 import dataclasses
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from uncertainty_distill import configs
-from uncertainty_distill import errors
+from uncertainty_distill import configs, errors
 from uncertainty_distill.errors import InputError
 
 # The teacher of a study that names none.
@@ -119,8 +118,8 @@ class Study:
     """Tells whether a system is made from its teacher."""
     task = self.system_config(label, self.seeds[0]).task
     return (
-        task.objective.kind != 'cross_entropy'
-        or task.initialize_from == configs.FROM_TEACHER
+      task.objective.kind != 'cross_entropy'
+      or task.initialize_from == configs.FROM_TEACHER
     )
 
   def select(self, names: Iterable[str]) -> Study:
@@ -137,8 +136,10 @@ class Study:
     for name in names:
       if name not in known:
         raise InputError(
-            '--only', name, f'one of {", ".join(known)}',
-            errors.nearest(name, list(known)),
+          '--only',
+          name,
+          f'one of {", ".join(known)}',
+          errors.nearest(name, list(known)),
         )
       part = known[name]
       if isinstance(part, Table):
@@ -149,19 +150,17 @@ class Study:
         wanted.add(name)
     systems = _among(self.systems, wanted)
     wanted |= {
-        self.teacher_of[label] for label in systems if self.needs_teacher(label)
+      self.teacher_of[label] for label in systems if self.needs_teacher(label)
     }
     return dataclasses.replace(
-        self,
-        teachers=_among(self.teachers, wanted),
-        systems=systems,
-        tables=_among(self.tables, wanted),
-        figures=_among(self.figures, wanted),
-        export=self.export if self.export in systems else '',
+      self,
+      teachers=_among(self.teachers, wanted),
+      systems=systems,
+      tables=_among(self.tables, wanted),
+      figures=_among(self.figures, wanted),
+      export=self.export if self.export in systems else '',
     )
 
 
-def _among(
-    parts: Mapping[str, Any], names: Collection[str]
-) -> dict[str, Any]:
+def _among(parts: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
   return {name: part for name, part in parts.items() if name in names}

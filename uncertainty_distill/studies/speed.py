@@ -7,11 +7,9 @@ import functools
 import math
 import time
 
+from uncertainty_distill import configs, data, modeling, train_lib
+
 import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import modeling
-from uncertainty_distill import train_lib
 
 # The backward pass takes twice the arithmetic of the forward pass.
 TRAINING = 3
@@ -37,7 +35,7 @@ class Speed:
 
 
 def measure_speed(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
 ) -> Speed:
   """Measures a few training steps of an experiment's network.
 
@@ -47,10 +45,13 @@ def measure_speed(
   """
   config = train_lib.resolve(config)
   of_image = TRAINING * image_flops(config)
-  images = max(1, min(
+  images = max(
+    1,
+    min(
       config.task.train_data.global_batch_size,
       int(_MEASURED_FLOPS / of_image),
-  ))
+    ),
+  )
   with strategy.scope():
     model = modeling.build_model(**config.task.model.as_dict())
 
@@ -85,16 +86,20 @@ def image_flops(config: configs.ExperimentConfig) -> int:
   spec = data.dataset_spec(train.name, tuple(train.classes), train.data_dir)
   model = config.task.model
   return model.ensemble_size * _member_flops(
-      model.depth, model.width, tuple(spec.image_shape), spec.num_classes
+    model.depth, model.width, tuple(spec.image_shape), spec.num_classes
   )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _member_flops(
-    depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
+  depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
 ) -> int:
   model = modeling.build_model(
-      image_shape=image_shape, num_classes=num_classes, depth=depth,
-      width=width, mean=(0.5,), stddev=(0.5,),
+    image_shape=image_shape,
+    num_classes=num_classes,
+    depth=depth,
+    width=width,
+    mean=(0.5,),
+    stddev=(0.5,),
   )
   return modeling.forward_flops(model)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from official.core import base_task
-from official.core import task_factory
+from uncertainty_distill import configs, data, modeling, teachers
+from uncertainty_distill import metrics as metrics_lib
+from uncertainty_distill.tasks import examples, initialization, teaching
+from uncertainty_distill.tasks import terms as terms_lib
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import metrics as metrics_lib
-from uncertainty_distill import modeling
-from uncertainty_distill import teachers
-from uncertainty_distill.tasks import examples
-from uncertainty_distill.tasks import initialization
-from uncertainty_distill.tasks import teaching
-from uncertainty_distill.tasks import terms as terms_lib
+from official.core import base_task, task_factory
 
 
 @task_factory.register_task_cls(configs.TaskConfig)
@@ -25,10 +20,10 @@ class ClassificationTask(base_task.Task):
   loss = 'loss'
 
   def __init__(
-      self,
-      params: configs.TaskConfig,
-      stored_logits: teachers.StoredLogits | None = None,
-      **kwargs,
+    self,
+    params: configs.TaskConfig,
+    stored_logits: teachers.StoredLogits | None = None,
+    **kwargs,
   ):
     """Takes what the task is.
 
@@ -54,9 +49,7 @@ class ClassificationTask(base_task.Task):
     self._strategy = tf.distribute.get_strategy()
     # First, so that its initial weights do not depend on there being a teacher.
     model = modeling.build_model(**self.task_config.model.as_dict())
-    self._teacher = teaching.load_teacher(
-        self.task_config, self._stored_logits
-    )
+    self._teacher = teaching.load_teacher(self.task_config, self._stored_logits)
     if self.task_config.objective.weight_tie:
       self._tied = teaching.tie_weights(self.task_config, model, self._teacher)
     return model
@@ -71,15 +64,15 @@ class ClassificationTask(base_task.Task):
       return
     if self._start is None:  # TensorFlow calls twice for several workers.
       self._start = initialization.find_weights(
-          self.task_config, self._strategy
+        self.task_config, self._strategy
       )
     initialization.set_weights(model, self._start, self._strategy)
 
   def build_inputs(
-      self,
-      params: configs.TrainDataConfig,
-      input_context: tf.distribute.InputContext | None = None,
-      start_step: int = 0,
+    self,
+    params: configs.TrainDataConfig,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
   ) -> tf.data.Dataset:
     """Builds one worker's training or validation batches.
 
@@ -91,32 +84,32 @@ class ClassificationTask(base_task.Task):
     train = self.task_config.train_data
     if params is not train:
       test = data.load_dataset(
-          train.name, 'test', train.data_dir, tuple(train.classes)
+        train.name, 'test', train.data_dir, tuple(train.classes)
       ).take(params.num_examples)
       return data.evaluation_batches(
-          test, params.global_batch_size, input_context
+        test, params.global_batch_size, input_context
       )
     dataset, _ = examples.load_training(train)
     stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
-        dataset,
-        params.global_batch_size,
-        seed=seed,
-        padding=params.crop_padding,
-        flip=params.horizontal_flip,
-        views=params.views,
-        augmentation_seed=(
-            seed if params.augmentation_seed < 0 else params.augmentation_seed
-        ),
-        teacher_logits=stored.read if stored else None,
-        start_step=start_step,
-        context=input_context,
+      dataset,
+      params.global_batch_size,
+      seed=seed,
+      padding=params.crop_padding,
+      flip=params.horizontal_flip,
+      views=params.views,
+      augmentation_seed=(
+        seed if params.augmentation_seed < 0 else params.augmentation_seed
+      ),
+      teacher_logits=stored.read if stored else None,
+      start_step=start_step,
+      context=input_context,
     )
 
   def build_metrics(self, training: bool = True):
     """Returns statistics of the predictions, then means of a step's numbers."""
     statistics = metrics_lib.ClassificationStatistics(
-        self.task_config.model.ensemble_size
+      self.task_config.model.ensemble_size
     )
     if not training:
       return [statistics]
@@ -137,7 +130,7 @@ class ClassificationTask(base_task.Task):
     with tf.GradientTape() as tape:
       logits = model(images, training=True)
       terms = terms_lib.loss_terms(
-          self.task_config, logits, teacher_logits, labels, model, self._tied
+        self.task_config, logits, teacher_logits, labels, model, self._tied
       )
       # Gradients are summed over replicas; their mean is wanted.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -145,11 +138,11 @@ class ClassificationTask(base_task.Task):
     variables = model.trainable_variables
     # Summed here rather than by the optimizer: the sum has the norm to show.
     gradients = tf.distribute.get_replica_context().all_reduce(
-        'sum', tape.gradient(replica_loss, variables)
+      'sum', tape.gradient(replica_loss, variables)
     )
     optimizer.apply_gradients(
-        zip(self._scale_fast(gradients, variables, model), variables),
-        experimental_aggregate_gradients=False,
+      zip(self._scale_fast(gradients, variables, model), variables),
+      experimental_aggregate_gradients=False,
     )
     terms['gradient_norm'] = tf.linalg.global_norm(gradients)
     statistics, *means = metrics
@@ -176,8 +169,8 @@ class ClassificationTask(base_task.Task):
     fast = {variable.ref() for variable in modeling.fast_weights(model)}
     multiplier = self.task_config.fast_weight_learning_rate_multiplier
     return [
-        gradient * multiplier if variable.ref() in fast else gradient
-        for gradient, variable in zip(gradients, variables)
+      gradient * multiplier if variable.ref() in fast else gradient
+      for gradient, variable in zip(gradients, variables)
     ]
 
   @tf.autograph.experimental.do_not_convert

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill import configs, data
+
 import numpy as np
-from uncertainty_distill import configs
-from uncertainty_distill import data
 
 
 def load_training(
-    train_data: configs.TrainDataConfig,
+  train_data: configs.TrainDataConfig,
 ) -> tuple[data.ImageDataset, data.ImageDataset]:
   """Returns the examples to train on, and those that are held out.
 
@@ -22,7 +22,7 @@ def load_training(
 
 
 def load_training_rows(
-    train_data: configs.TrainDataConfig,
+  train_data: configs.TrainDataConfig,
 ) -> tuple[data.ImageDataset, np.ndarray]:
   """Returns all examples of the dataset, and which of them to train on.
 
@@ -39,7 +39,7 @@ def load_training_rows(
 
 def _load(train_data):
   return data.load_dataset(
-      train_data.name, 'train', train_data.data_dir, tuple(train_data.classes)
+    train_data.name, 'train', train_data.data_dir, tuple(train_data.classes)
   )
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from uncertainty_distill import configs, modeling, progress, teachers, workers
+from uncertainty_distill.modeling import factorization
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill import progress
-from uncertainty_distill import teachers
-from uncertainty_distill import workers
-from uncertainty_distill.modeling import factorization
 
 _ARGUMENT = 'task.initialize_from'
 # Without it W0 is huge where alpha or gamma is small, thousands of times the
@@ -28,12 +25,12 @@ def check_networks(config: configs.TaskConfig) -> None:
   """
   if config.initialize_from:
     teachers.check_weights(
-        config.initialize_from, config.model, _ARGUMENT, _ARGUMENT
+      config.initialize_from, config.model, _ARGUMENT, _ARGUMENT
     )
 
 
 def find_weights(
-    config: configs.TaskConfig, strategy: tf.distribute.Strategy
+  config: configs.TaskConfig, strategy: tf.distribute.Strategy
 ) -> factorization.NetworkReconstruction:
   """Returns the BatchEnsemble nearest to the networks, the same for any seed.
 
@@ -46,19 +43,24 @@ def find_weights(
   """
   networks = teachers.load_networks(config.initialize_from, _ARGUMENT)
   with progress.progress_bar(
-      len(modeling.kernel_layers(networks[0])), 'initial weights', 'layer',
-      shown=workers.is_chief(strategy),
+    len(modeling.kernel_layers(networks[0])),
+    'initial weights',
+    'layer',
+    shown=workers.is_chief(strategy),
   ) as bar:
     return factorization.reconstruct_network(
-        networks, config.model.rank, align=config.initialize_aligned,
-        after_layer=bar.update, ridge=_RIDGE,
+      networks,
+      config.model.rank,
+      align=config.initialize_aligned,
+      after_layer=bar.update,
+      ridge=_RIDGE,
     )
 
 
 def set_weights(
-    model: tf_keras.Model,
-    found: factorization.NetworkReconstruction,
-    strategy: tf.distribute.Strategy,
+  model: tf_keras.Model,
+  found: factorization.NetworkReconstruction,
+  strategy: tf.distribute.Strategy,
 ) -> None:
   """Gives a model the weights that were found, on all workers the chief's.
 

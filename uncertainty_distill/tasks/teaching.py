@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill import teachers
+from uncertainty_distill import configs, modeling, teachers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.tasks import examples
+
+import tf_keras
 
 
 def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
@@ -15,14 +14,16 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
   members = config.model.ensemble_size
   if config.objective.kind == 'head' and teacher_size != members:
     raise InputError(
-        '--objective', 'head',
-        f'as many teacher members ({teacher_size}) as student members '
-        f'({members})', 'set --ensemble_size, or take --objective=knowledge',
+      '--objective',
+      'head',
+      f'as many teacher members ({teacher_size}) as student members '
+      f'({members})',
+      'set --ensemble_size, or take --objective=knowledge',
     )
 
 
 def load_teacher(
-    config: configs.TaskConfig, stored_logits: teachers.StoredLogits | None
+  config: configs.TaskConfig, stored_logits: teachers.StoredLogits | None
 ) -> modeling.DeepEnsemble | None:
   """Returns the network to run in every step.
 
@@ -47,9 +48,9 @@ def load_teacher(
 
 
 def tie_weights(
-    config: configs.TaskConfig,
-    model: tf_keras.Model,
-    teacher: modeling.DeepEnsemble | None,
+  config: configs.TaskConfig,
+  model: tf_keras.Model,
+  teacher: modeling.DeepEnsemble | None,
 ) -> list[teachers.TiedWeights]:
   """Returns the student's kernels beside the teacher's.
 
@@ -62,8 +63,10 @@ def tie_weights(
     InputError: If the teacher's weights have no counterpart in the student.
   """
   teachers.check_weights(
-      config.objective.teacher, config.model, '--teacher',
-      'task.objective.weight_tie',
+    config.objective.teacher,
+    config.model,
+    '--teacher',
+    'task.objective.weight_tie',
   )
   # Stored logits spare the steps the teacher's network, not its weights.
   return teachers.pair_weights(model, teacher or _load_ensemble(config).model)
@@ -71,9 +74,11 @@ def tie_weights(
 
 def _load_ensemble(config: configs.TaskConfig) -> teachers.Ensemble:
   teacher = teachers.load_ensemble(
-      config.objective.teacher, '--teacher', config.model.image_shape,
-      config.model.num_classes,
-      lambda: examples.load_training(config.train_data)[0].images,
+    config.objective.teacher,
+    '--teacher',
+    config.model.image_shape,
+    config.model.num_classes,
+    lambda: examples.load_training(config.train_data)[0].images,
   )
   teacher.model.trainable = False
   return teacher

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uncertainty_distill import configs, losses, modeling, teachers
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import losses
-from uncertainty_distill import modeling
-from uncertainty_distill import teachers
 
 
 def term_names(config: configs.TaskConfig) -> list[str]:
@@ -23,12 +21,12 @@ def term_names(config: configs.TaskConfig) -> list[str]:
 
 
 def loss_terms(
-    config: configs.TaskConfig,
-    logits: tf.Tensor,
-    teacher_logits: tf.Tensor | None,
-    labels: tf.Tensor,
-    model: tf_keras.Model,
-    tied: Sequence[teachers.TiedWeights] = (),
+  config: configs.TaskConfig,
+  logits: tf.Tensor,
+  teacher_logits: tf.Tensor | None,
+  labels: tf.Tensor,
+  model: tf_keras.Model,
+  tied: Sequence[teachers.TiedWeights] = (),
 ) -> dict[str, tf.Tensor]:
   """Returns the loss and its terms, unweighted, as means over the batch.
 
@@ -48,22 +46,22 @@ def loss_terms(
   """
   objective = config.objective
   cross_entropy = tf.reduce_mean(
-      losses.member_cross_entropy(logits, labels, objective.label_smoothing)
+    losses.member_cross_entropy(logits, labels, objective.label_smoothing)
   )
   squares = [
-      2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
-      for block in modeling.regularized_blocks(model)
+    2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
+    for block in modeling.regularized_blocks(model)
   ]
   terms = {'cross_entropy': cross_entropy, 'l2': tf.add_n(squares)}
   fit = cross_entropy
   if teacher_logits is not None:
     distil = (
-        losses.head_distillation
-        if objective.kind == 'head'
-        else losses.knowledge_distillation
+      losses.head_distillation
+      if objective.kind == 'head'
+      else losses.knowledge_distillation
     )
     terms['distillation'] = tf.reduce_mean(
-        distil(logits, teacher_logits, objective.temperature)
+      distil(logits, teacher_logits, objective.temperature)
     )
     weight = objective.weight
     fit = (1 - weight) * cross_entropy + weight * terms['distillation']

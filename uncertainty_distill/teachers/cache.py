@@ -17,7 +17,6 @@ extend a cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import hashlib
@@ -27,13 +26,15 @@ import math
 import os
 import socket
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from uncertainty_distill import files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import fingerprints
+
+import numpy as np
+import tensorflow as tf
 
 _MANIFEST = 'manifest.json'
 # To be raised when files of the same names begin to mean something else.
@@ -70,9 +71,7 @@ class LogitsCache:
         not on a disk, whose files can be locked and mapped into memory.
     """
     if files.is_remote(directory):
-      raise InputError(
-          '--teacher_cache', directory, 'a folder on a local disk'
-      )
+      raise InputError('--teacher_cache', directory, 'a folder on a local disk')
     text = json.dumps(ingredients, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._ingredients = ingredients
@@ -115,7 +114,7 @@ class LogitsCache:
     path = tf.strings.join([f'{self.path}/view_', number, '.npy'])
     values = tf.io.decode_raw(tf.io.read_file(path), tf.float16)
     # NumPy fills up the header of a file to a multiple of 64 bytes.
-    return tf.reshape(values[-math.prod(self.shape):], self.shape)
+    return tf.reshape(values[-math.prod(self.shape) :], self.shape)
 
   @contextlib.contextmanager
   def alone(self) -> Iterator[None]:
@@ -132,8 +131,11 @@ class LogitsCache:
           fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
           file.seek(0)
-          print(f'{file.read() or "Another process"} is making {self.path}: '
-                'waiting for it.', file=sys.stderr)
+          print(
+            f'{file.read() or "Another process"} is making {self.path}: '
+            'waiting for it.',
+            file=sys.stderr,
+          )
           fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(f'Process {os.getpid()} on {socket.gethostname()}')
@@ -142,9 +144,11 @@ class LogitsCache:
         yield
     except OSError as error:
       raise InputError(
-          '--teacher_cache', self.path, 'a folder that can be written, on a '
-          'disk that has room for it', f'{error.strerror or error}; complete '
-          'views are kept, and the same command goes on from there',
+        '--teacher_cache',
+        self.path,
+        'a folder that can be written, on a disk that has room for it',
+        f'{error.strerror or error}; complete '
+        'views are kept, and the same command goes on from there',
       ) from error
 
   def _sweep(self) -> None:
@@ -165,8 +169,10 @@ class LogitsCache:
     """
     if not np.isfinite(values).all():
       raise InputError(
-          '--teacher', 'logits that are infinite or no numbers',
-          'a teacher with finite logits', 'train it again',
+        '--teacher',
+        'logits that are infinite or no numbers',
+        'a teacher with finite logits',
+        'train it again',
       )
     values = np.ascontiguousarray(values, _TYPE)
     checksums = self._read_manifest()
@@ -176,11 +182,11 @@ class LogitsCache:
     files.write_bytes(self._file(view), buffer.getvalue())
     checksums[str(view)] = fingerprints.arrays_digest(values)
     content = {
-        'format': _FORMAT,
-        'fingerprint': self._fingerprint,
-        'made_from': self._ingredients,
-        'shape': self.shape,
-        'views': checksums,
+      'format': _FORMAT,
+      'fingerprint': self._fingerprint,
+      'made_from': self._ingredients,
+      'shape': self.shape,
+      'views': checksums,
     }
     text = json.dumps(content, indent=1)
     files.write_text(os.path.join(self.path, _MANIFEST), text)
@@ -202,8 +208,10 @@ class LogitsCache:
       return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
       raise InputError(
-          _ARGUMENT, path, f'the manifest of {self._fingerprint}',
-          f'remove its folder, which is then made again ({error!r})',
+        _ARGUMENT,
+        path,
+        f'the manifest of {self._fingerprint}',
+        f'remove its folder, which is then made again ({error!r})',
       ) from error
     self.shape = shape
     return checksums
@@ -213,9 +221,9 @@ class LogitsCache:
     try:
       values = np.load(path, mmap_mode='r', allow_pickle=False)
       whole = (
-          values.shape == self.shape
-          and os.path.getsize(path) == values.offset + values.nbytes
-          and fingerprints.arrays_digest(values) == checksum
+        values.shape == self.shape
+        and os.path.getsize(path) == values.offset + values.nbytes
+        and fingerprints.arrays_digest(values) == checksum
       )
     except FileNotFoundError:
       return False
@@ -224,8 +232,8 @@ class LogitsCache:
     if not whole and path not in self._damaged:
       self._damaged.add(path)
       print(
-          f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
-          f'{list(self.shape)} that was written; it is made again',
-          file=sys.stderr,
+        f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
+        f'{list(self.shape)} that was written; it is made again',
+        file=sys.stderr,
       )
     return whole

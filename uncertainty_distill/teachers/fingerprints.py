@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-from uncertainty_distill import files
-from uncertainty_distill import runs
+from uncertainty_distill import files, runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.teachers import loading
 
+import numpy as np
+import tensorflow as tf
+
 
 def describe_teacher(
-    paths: Sequence[str], argument: str
+  paths: Sequence[str], argument: str
 ) -> list[dict[str, Any]]:
   """Says what a teacher is, without loading it into models.
 
@@ -62,8 +62,10 @@ def _weights_digest(run: runs.RunFolder) -> str:
         digest.update(f'{name} {arrays_digest(weight)}\n'.encode())
   except (RuntimeError, ValueError, tf.errors.OpError) as error:
     raise InputError(
-        'run folder', run.path, 'a checkpoint that can be read',
-        str(error).splitlines()[0][:200],
+      'run folder',
+      run.path,
+      'a checkpoint that can be read',
+      str(error).splitlines()[0][:200],
     ) from error
   return digest.hexdigest()
 
@@ -81,8 +83,8 @@ def _files_digest(path: str) -> str:
 def _files_below(path: str, folder: str) -> list[str]:
   """Returns the files in a folder below a path, then those of its folders."""
   inside = [
-      os.path.join(folder, name)
-      for name in files.names(os.path.join(path, folder))
+    os.path.join(folder, name)
+    for name in files.names(os.path.join(path, folder))
   ]
   folders = [f for f in inside if files.is_folder(os.path.join(path, f))]
   found = [name for name in inside if name not in folders]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
+
+from uncertainty_distill import files, modeling, runs
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.teachers import saved_models
 
 import numpy as np
 import tf_keras
-from uncertainty_distill import files
-from uncertainty_distill import modeling
-from uncertainty_distill import runs
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.teachers import saved_models
 
 # Returns uint8 images [N, H, W, C]; called where they are needed.
 Sample = Callable[[], np.ndarray]
@@ -53,7 +52,7 @@ def open_trained(path: str, argument: str) -> runs.RunFolder:
   run = runs.open_run(path, argument)
   if not run.is_complete:
     raise InputError(
-        argument, path, 'a run that was trained to its end', run.state
+      argument, path, 'a run that was trained to its end', run.state
     )
   return run
 
@@ -63,24 +62,24 @@ def _load_one(path: str, argument: str, sample: Sample | None) -> Ensemble:
   if is_saved_model(path):
     served = saved_models.ServedModel(path, sample() if sample else None)
     return Ensemble(
-        served, served.image_shape, served.num_classes, served.ensemble_size
+      served, served.image_shape, served.num_classes, served.ensemble_size
     )
   run = open_trained(path, argument)
   model = run.config.task.model
   return Ensemble(
-      modeling.cast_weights(run.load_model()),
-      tuple(model.image_shape),
-      model.num_classes,
-      model.ensemble_size,
+    modeling.cast_weights(run.load_model()),
+    tuple(model.image_shape),
+    model.num_classes,
+    model.ensemble_size,
   )
 
 
 def load_ensemble(
-    paths: Sequence[str],
-    argument: str,
-    image_shape: Sequence[int] = (),
-    num_classes: int = 0,
-    sample: Sample | None = None,
+  paths: Sequence[str],
+  argument: str,
+  image_shape: Sequence[int] = (),
+  num_classes: int = 0,
+  sample: Sample | None = None,
 ) -> Ensemble:
   """Stacks the members of trained models.
 
@@ -106,10 +105,10 @@ def load_ensemble(
     _check_fits(part, path, argument, image_shape, num_classes)
     parts.append(part)
   return Ensemble(
-      modeling.DeepEnsemble([part.model for part in parts]),
-      image_shape,
-      num_classes,
-      sum(part.ensemble_size for part in parts),
+    modeling.DeepEnsemble([part.model for part in parts]),
+    image_shape,
+    num_classes,
+    sum(part.ensemble_size for part in parts),
   )
 
 
@@ -117,11 +116,15 @@ def _check_fits(ensemble, path, argument, image_shape, num_classes):
   """Raises an InputError unless images and classes are the same."""
   if ensemble.num_classes != num_classes:
     raise InputError(
-        argument, path, f'a model of {num_classes} classes',
-        f'this one has {ensemble.num_classes}',
+      argument,
+      path,
+      f'a model of {num_classes} classes',
+      f'this one has {ensemble.num_classes}',
     )
   if ensemble.image_shape != image_shape:
     raise InputError(
-        argument, path, f'a model of images {list(image_shape)}',
-        f'this one takes {list(ensemble.image_shape)}',
+      argument,
+      path,
+      f'a model of images {list(image_shape)}',
+      f'this one takes {list(ensemble.image_shape)}',
     )

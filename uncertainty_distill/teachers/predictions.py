@@ -14,15 +14,15 @@ whose labels are numbered anew. The members of several files are stacked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import sys
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import archives, files
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.teachers import cache
 
 import numpy as np
 import tensorflow as tf
-from uncertainty_distill import archives
-from uncertainty_distill import files
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.teachers import cache
 
 # More than rounding to float16 adds to a sum of probabilities.
 _TOLERANCE = 1e-3
@@ -66,8 +66,9 @@ def are_predictions(paths: Sequence[str], argument: str) -> bool:
   stored = [is_predictions(path) for path in paths]
   if any(stored) and not all(stored):
     raise InputError(
-        argument, paths[stored.index(False)],
-        'stored predictions (.npz), as the others are, or models alone',
+      argument,
+      paths[stored.index(False)],
+      'stored predictions (.npz), as the others are, or models alone',
     )
   return any(stored)
 
@@ -79,11 +80,11 @@ def is_predictions(path: str) -> bool:
 
 
 def load_predictions(
-    paths: Sequence[str],
-    argument: str,
-    split: str,
-    labels: np.ndarray,
-    num_classes: int,
+  paths: Sequence[str],
+  argument: str,
+  split: str,
+  labels: np.ndarray,
+  num_classes: int,
 ) -> np.ndarray | None:
   """Reads what a teacher said of one split of a dataset.
 
@@ -104,18 +105,20 @@ def load_predictions(
   for path in paths:
     arrays = _read(path, argument)
     given = [
-        name for name in (f'{split}_logits', f'{split}_probs') if name in arrays
+      name for name in (f'{split}_logits', f'{split}_probs') if name in arrays
     ]
     if not given and split == 'test':
       return None
     if len(given) != 1:
       raise InputError(
-          argument, path, f'a file with either {split}_logits or {split}_probs',
-          f'it has {", ".join(arrays) or "nothing"}',
+        argument,
+        path,
+        f'a file with either {split}_logits or {split}_probs',
+        f'it has {", ".join(arrays) or "nothing"}',
       )
     name, are_probs = given[0], given[0].endswith('_probs')
     values = _members(
-        arrays[name], f'{name} of {path}', (len(labels), num_classes)
+      arrays[name], f'{name} of {path}', (len(labels), num_classes)
     )
     if are_probs:
       _check_probs(values, f'{name} of {path}', 'name logits so')
@@ -127,7 +130,7 @@ def load_predictions(
 
 
 def probs_as_logits(
-    probs: np.ndarray, name: str, num_examples: int, num_classes: int
+  probs: np.ndarray, name: str, num_examples: int, num_classes: int
 ) -> np.ndarray:
   """Returns probabilities as logits.
 
@@ -155,35 +158,40 @@ def _read(path: str, argument: str) -> dict[str, np.ndarray]:
     return archives.read_arrays(path)
   except (OSError, ValueError) as error:
     raise InputError(
-        argument, path, 'an .npz file of stored predictions',
-        f'write it by numpy.savez ({archives.why(error)})',
+      argument,
+      path,
+      'an .npz file of stored predictions',
+      f'write it by numpy.savez ({archives.why(error)})',
     ) from error
 
 
 def _members(
-    values: np.ndarray, name: str, shape: tuple[int, int]
+  values: np.ndarray, name: str, shape: tuple[int, int]
 ) -> np.ndarray:
   """Returns finite values as [M, N, K], or raises an InputError."""
   wants = f'floats [M, {shape[0]}, {shape[1]}], or of one member {list(shape)}'
   whole = values[None] if values.ndim == 2 else values
   if (
-      not np.issubdtype(values.dtype, np.floating)
-      or whole.ndim != 3
-      or whole.shape[1:] != shape
-      or not len(whole)
+    not np.issubdtype(values.dtype, np.floating)
+    or whole.ndim != 3
+    or whole.shape[1:] != shape
+    or not len(whole)
   ):
     swapped = whole.ndim == 3 and whole.shape[::2] == shape
     raise InputError(
-        name, f'{values.dtype} {list(values.shape)}', wants,
-        'swap its first two axes' if swapped else '',
+      name,
+      f'{values.dtype} {list(values.shape)}',
+      wants,
+      'swap its first two axes' if swapped else '',
     )
   broken = np.argwhere(~np.isfinite(whole))
   if len(broken):
     member, example, _ = broken[0]
     raise InputError(
-        name, f'{len(broken)} values that are infinite or NaN',
-        'finite numbers',
-        f'the first is of member {member} and example {example}',
+      name,
+      f'{len(broken)} values that are infinite or NaN',
+      'finite numbers',
+      f'the first is of member {member} and example {example}',
     )
   return whole
 
@@ -193,19 +201,20 @@ def _check_probs(values: np.ndarray, name: str, todo: str) -> None:
   error = abs(values.sum(-1, dtype=np.float64) - 1).max()
   if values.min() < 0 or error > _TOLERANCE:
     raise InputError(
-        name, f'values from {values.min():.3g}, whose sums over the classes '
-        f'differ from 1 by up to {error:.3g}',
-        f'probabilities, whose sums differ by at most {_TOLERANCE}',
-        todo,
+      name,
+      f'values from {values.min():.3g}, whose sums over the classes '
+      f'differ from 1 by up to {error:.3g}',
+      f'probabilities, whose sums differ by at most {_TOLERANCE}',
+      todo,
     )
 
 
 def _check_labels(
-    arrays: Mapping[str, np.ndarray],
-    path: str,
-    split: str,
-    labels: np.ndarray,
-    values: np.ndarray,
+  arrays: Mapping[str, np.ndarray],
+  path: str,
+  split: str,
+  labels: np.ndarray,
+  values: np.ndarray,
 ) -> None:
   """Raises an InputError if the examples are in another order.
 
@@ -216,19 +225,22 @@ def _check_labels(
   if name not in arrays:
     agree = np.mean(values.mean(0).argmax(-1) == labels)
     print(
-        f'{path}: without {name}, nothing shows that it is in the order of the '
-        f'dataset; it agrees with {agree:.1%} of the labels', file=sys.stderr,
+      f'{path}: without {name}, nothing shows that it is in the order of the '
+      f'dataset; it agrees with {agree:.1%} of the labels',
+      file=sys.stderr,
     )
     return
   given = arrays[name]
   if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
     raise InputError(
-        f'{name} of {path}', f'{given.dtype} {list(given.shape)}',
-        f'integers [{len(labels)}]',
+      f'{name} of {path}',
+      f'{given.dtype} {list(given.shape)}',
+      f'integers [{len(labels)}]',
     )
   differing = int((given != labels).sum())
   if differing:
     raise InputError(
-        f'{name} of {path}', f'labels of which {differing} of {len(labels)} '
-        "are not the dataset's", "those of the dataset's examples in its order",
+      f'{name} of {path}',
+      f"labels of which {differing} of {len(labels)} are not the dataset's",
+      "those of the dataset's examples in its order",
     )

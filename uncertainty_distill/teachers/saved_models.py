@@ -12,23 +12,24 @@ name it is found out on some images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import functools
 import sys
+from collections.abc import Callable
+
+from uncertainty_distill import files
+from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import files
-from uncertainty_distill.errors import InputError
 
 # Documented names of outputs, and whether they are of probabilities. Of several
 # the first one counts: logits lose nothing where a probability is tiny.
 _NAMES = {
-    'member_logits': False,
-    'member_probabilities': True,
-    'logits': False,
-    'probabilities': True,
+  'member_logits': False,
+  'member_probabilities': True,
+  'logits': False,
+  'probabilities': True,
 }
 # Images to try it on: no likely number of members or classes.
 _TRIED = 17
@@ -80,10 +81,10 @@ class ServedModel(tf_keras.Model):
   def call(self, images, training=None):
     del training  # A SavedModel is in inference mode.
     served = self._serve(
-        **{self._argument: tf.cast(images, self._input.dtype)}
+      **{self._argument: tf.cast(images, self._input.dtype)}
     )[self._output]
     served = tf.reshape(
-        tf.cast(served, tf.float32), [-1, self.ensemble_size, self.num_classes]
+      tf.cast(served, tf.float32), [-1, self.ensemble_size, self.num_classes]
     )
     if self._are_probs:
       served = tf.math.log(served + 1e-30)  # Finite for a probability of 0.
@@ -93,8 +94,8 @@ class ServedModel(tf_keras.Model):
     """Says what neither a type nor a name in the signature has said."""
     if self._input.dtype.is_floating:
       _say(
-          f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
-          'given images of 0 to 255'
+        f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
+        'given images of 0 to 255'
       )
     if self._output not in _NAMES:
       kind = 'probabilities' if self._are_probs else 'logits'
@@ -111,18 +112,21 @@ class ServedModel(tf_keras.Model):
 
     try:
       served = {
-          name: strategy.experimental_local_results(value)[0].numpy()
-          for name, value in serve().items()
+        name: strategy.experimental_local_results(value)[0].numpy()
+        for name, value in serve().items()
       }
     except (TypeError, ValueError, tf.errors.OpError) as error:
       raise InputError(
-          'SavedModel', path, f'a model of images {list(images.shape[1:])}',
-          _first_line(error),
+        'SavedModel',
+        path,
+        f'a model of images {list(images.shape[1:])}',
+        _first_line(error),
       ) from error
     outputs = self._serve.structured_outputs
     return {
-        name: value.astype(np.float64)
-        for name, value in served.items() if outputs[name].dtype.is_floating
+      name: value.astype(np.float64)
+      for name, value in served.items()
+      if outputs[name].dtype.is_floating
     }
 
 
@@ -130,26 +134,30 @@ def _load(path: str) -> tf.Module:
   """Loads a SavedModel that has the signature `serving_default`."""
   if not files.is_file(f'{path}/{_OUR_CARD}'):
     _say(
-        f'{path}: a SavedModel is a program, which may read and write files: '
-        'load only those that you trust'
+      f'{path}: a SavedModel is a program, which may read and write files: '
+      'load only those that you trust'
     )
   try:
     loaded = tf.saved_model.load(path)
   except (OSError, ValueError, tf.errors.OpError) as error:
     raise InputError(
-        'SavedModel', path, 'one that can be loaded',
-        f'write it again ({_first_line(error)})',
+      'SavedModel',
+      path,
+      'one that can be loaded',
+      f'write it again ({_first_line(error)})',
     ) from error
   if 'serving_default' not in loaded.signatures:
     raise InputError(
-        'SavedModel', path, 'one with the signature serving_default',
-        f'this one has {", ".join(sorted(loaded.signatures)) or "none"}',
+      'SavedModel',
+      path,
+      'one with the signature serving_default',
+      f'this one has {", ".join(sorted(loaded.signatures)) or "none"}',
     )
   return loaded
 
 
 def _find_input(
-    serve: Callable[..., dict[str, tf.Tensor]], path: str
+  serve: Callable[..., dict[str, tf.Tensor]], path: str
 ) -> tuple[str, tf.TensorSpec]:
   """Returns the name of the images in a signature, and what they are."""
   _, inputs = serve.structured_input_signature
@@ -159,69 +167,85 @@ def _find_input(
       return next(iter(inputs.items()))
   found = ', '.join(f'{spec.dtype.name} {spec.shape}' for spec in specs)
   raise InputError(
-      'SavedModel', path, 'one whose serving_default takes images '
-      '[B, H, W, C] of uint8 or floats, and nothing else',
-      f'this one takes {found or "nothing"}',
+    'SavedModel',
+    path,
+    'one whose serving_default takes images '
+    '[B, H, W, C] of uint8 or floats, and nothing else',
+    f'this one takes {found or "nothing"}',
   )
 
 
 def _fitting(
-    spec: tf.TensorSpec, images: np.ndarray | None, path: str
+  spec: tf.TensorSpec, images: np.ndarray | None, path: str
 ) -> np.ndarray:
   """Returns the images, or a black one of the signature's size."""
   batch, *sides = spec.shape.with_rank(4).as_list()
   if batch is not None:
     raise InputError(
-        'SavedModel', path, 'one that takes any number of images',
-        f'this one takes {batch} at a time',
+      'SavedModel',
+      path,
+      'one that takes any number of images',
+      f'this one takes {batch} at a time',
     )
   if images is not None and all(
-      side in (None, size) for side, size in zip(sides, images.shape[1:])):
+    side in (None, size) for side, size in zip(sides, images.shape[1:])
+  ):
     return images
   if None in sides:
     wanted = 'known' if images is None else str(list(images.shape[1:]))
     raise InputError(
-        'SavedModel', path, f'a model of images whose size is {wanted}',
-        f'this one takes {sides}',
+      'SavedModel',
+      path,
+      f'a model of images whose size is {wanted}',
+      f'this one takes {sides}',
     )
   return np.zeros([1, *sides], np.uint8)
 
 
 def _find_output(
-    served: dict[str, np.ndarray], batch: int, path: str
+  served: dict[str, np.ndarray], batch: int, path: str
 ) -> tuple[str, bool]:
   """Returns an output's name, and whether it is one of probabilities."""
   names = [name for name in _NAMES if name in served] or list(served)
   if not names or (names[0] not in _NAMES and len(names) > 1):
     raise InputError(
-        'SavedModel', path, 'one whose serving_default returns '
-        f'{", ".join(_NAMES)}, or a single output of floats',
-        f'this one returns {", ".join(sorted(served)) or "no floats"}',
+      'SavedModel',
+      path,
+      'one whose serving_default returns '
+      f'{", ".join(_NAMES)}, or a single output of floats',
+      f'this one returns {", ".join(sorted(served)) or "no floats"}',
     )
   name = names[0]
   values = served[name]
   wanted = f'{name} as [B, K] or [B, E, K], finite'
   if values.ndim not in (2, 3) or len(values) != batch:
     raise InputError(
-        'SavedModel', path, wanted,
-        f'for {batch} images it returns {list(values.shape)}',
+      'SavedModel',
+      path,
+      wanted,
+      f'for {batch} images it returns {list(values.shape)}',
     )
   if not np.isfinite(values).all():
     raise InputError('SavedModel', path, wanted, 'it returns infinity or NaN')
   are_probs = bool(
-      (values >= 0).all() and (abs(values.sum(-1) - 1) < _TOLERANCE).all()
+    (values >= 0).all() and (abs(values.sum(-1) - 1) < _TOLERANCE).all()
   )
   if _NAMES.get(name, are_probs) != are_probs:
     raise InputError(
-        'SavedModel', path, f'{name}', 'what it returns under this name are '
-        f'{"" if are_probs else "no "}probabilities that sum to 1',
+      'SavedModel',
+      path,
+      f'{name}',
+      'what it returns under this name are '
+      f'{"" if are_probs else "no "}probabilities that sum to 1',
     )
   within = 0 <= values.min() and values.max() <= 1
   if name not in _NAMES and within and not are_probs:
     # Sigmoids, perhaps, whose softmax would be something else.
     raise InputError(
-        'SavedModel', path, 'probabilities that sum to 1, or logits',
-        f'its {name} is between 0 and 1; if they are logits, name them logits',
+      'SavedModel',
+      path,
+      'probabilities that sum to 1, or logits',
+      f'its {name} is between 0 and 1; if they are logits, name them logits',
     )
   return name, are_probs
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uncertainty_distill import configs, modeling
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.teachers import loading, predictions
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import modeling
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.teachers import loading
-from uncertainty_distill.teachers import predictions
 
 # W0, alpha and gamma of a student's layer, and the teacher members' kernels.
 TiedWeights = tuple[
-    tf.Variable, tf.Variable, tf.Variable, tuple[tf.Variable, ...]
+  tf.Variable, tf.Variable, tf.Variable, tuple[tf.Variable, ...]
 ]
 
 
 def check_weights(
-    paths: Sequence[str],
-    student: configs.ModelConfig,
-    argument: str,
-    purpose: str,
+  paths: Sequence[str],
+  student: configs.ModelConfig,
+  argument: str,
+  purpose: str,
 ) -> None:
   """Finds out whether each member of a student has a network beside it.
 
@@ -42,25 +41,25 @@ def check_weights(
     _check_shows_weights(path, argument, purpose)
   if len(paths) != student.ensemble_size:
     raise InputError(
-        argument, f'{len(paths)} folders',
-        f"one for each of the student's {student.ensemble_size} members, for "
-        f'{purpose}',
+      argument,
+      f'{len(paths)} folders',
+      f"one for each of the student's {student.ensemble_size} members, for "
+      f'{purpose}',
     )
   for path in paths:
     model = read_network(path, argument, purpose)
     if model.ensemble_size != 1 or _kind(model) != _kind(student):
       members = model.ensemble_size
       raise InputError(
-          argument, path,
-          f'the run of a single {_kind(student)}, for {purpose}',
-          f'this one is {_kind(model)}'
-          + (f' with {members} members' if members > 1 else ''),
+        argument,
+        path,
+        f'the run of a single {_kind(student)}, for {purpose}',
+        f'this one is {_kind(model)}'
+        + (f' with {members} members' if members > 1 else ''),
       )
 
 
-def read_network(
-    path: str, argument: str, purpose: str
-) -> configs.ModelConfig:
+def read_network(path: str, argument: str, purpose: str) -> configs.ModelConfig:
   """Returns what network a folder holds whose weights can be read.
 
   Args:
@@ -78,8 +77,10 @@ def read_network(
 def _check_shows_weights(path: str, argument: str, purpose: str) -> None:
   if predictions.is_predictions(path) or loading.is_saved_model(path):
     raise InputError(
-        argument, path, f'a run folder, for {purpose}',
-        'SavedModels and stored predictions do not show the weights',
+      argument,
+      path,
+      f'a run folder, for {purpose}',
+      'SavedModels and stored predictions do not show the weights',
     )
 
 
@@ -100,13 +101,13 @@ def load_networks(paths: Sequence[str], argument: str) -> list[tf_keras.Model]:
 def _kind(model: configs.ModelConfig) -> str:
   """Says what a network's weights are of."""
   return (
-      f'WRN-{model.depth}-{model.width} of images {list(model.image_shape)} '
-      f'and {model.num_classes} classes'
+    f'WRN-{model.depth}-{model.width} of images {list(model.image_shape)} '
+    f'and {model.num_classes} classes'
   )
 
 
 def pair_weights(
-    student: tf_keras.Model, teacher: modeling.DeepEnsemble
+  student: tf_keras.Model, teacher: modeling.DeepEnsemble
 ) -> list[TiedWeights]:
   """Puts each kernel of a student beside those of the teacher's members.
 
@@ -123,6 +124,6 @@ def pair_weights(
   """
   layers = (modeling.kernel_layers(m) for m in (student, *teacher.models))
   return [
-      (ours.kernel, ours.alpha, ours.gamma, tuple(w.kernel for w in its))
-      for ours, *its in zip(*layers, strict=True)
+    (ours.kernel, ours.alpha, ours.gamma, tuple(w.kernel for w in its))
+    for ours, *its in zip(*layers, strict=True)
   ]

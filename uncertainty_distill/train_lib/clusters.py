@@ -9,16 +9,17 @@ import re
 import socket
 from typing import Any
 
+from uncertainty_distill.errors import InputError
+
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
-from uncertainty_distill.errors import InputError
 
 MULTI_WORKER = 'multi_worker_mirrored'
 
 _VARIABLE = 'TF_CONFIG'
 _EXAMPLE = (
-    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
-    '"task": {"type": "worker", "index": 0}}'
+  '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+  '"task": {"type": "worker", "index": 0}}'
 )
 _JOBS = ('chief', 'worker')
 
@@ -38,8 +39,8 @@ class Cluster:
   def __str__(self) -> str:
     others = [a for i, a in enumerate(self.addresses) if i != self.index]
     return (
-        f'worker {self.index} of {len(self.addresses)}, at '
-        f'{self.addresses[self.index]}, waits for {", ".join(others)}'
+      f'worker {self.index} of {len(self.addresses)}, at '
+      f'{self.addresses[self.index]}, waits for {", ".join(others)}'
     )
 
 
@@ -57,7 +58,7 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
   if runtime.worker_hosts and runtime.task_index >= 0:
     if not os.environ.get(_VARIABLE):
       distribute_utils.configure_cluster(
-          runtime.worker_hosts, runtime.task_index
+        runtime.worker_hosts, runtime.task_index
       )
   text = os.environ.get(_VARIABLE, '')
   cluster = _parse(text) if text else None
@@ -70,9 +71,9 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
   elif several and runtime.tpu is None:
     # Each of them would train by itself, and write over the others' files.
     raise InputError(
-        'runtime.distribution_strategy', runtime.distribution_strategy,
-        f'{MULTI_WORKER}, as {_VARIABLE} names {len(cluster.addresses)} '
-        'workers',
+      'runtime.distribution_strategy',
+      runtime.distribution_strategy,
+      f'{MULTI_WORKER}, as {_VARIABLE} names {len(cluster.addresses)} workers',
     )
   return cluster if several else None
 
@@ -89,24 +90,29 @@ def _parse(text: str) -> Cluster | None:
     return None
   addresses = []
   for job, hosts in jobs.items():
-    if job not in _JOBS or not isinstance(hosts, list) or not all(
-        map(_is_address, hosts)):
+    if (
+      job not in _JOBS
+      or not isinstance(hosts, list)
+      or not all(map(_is_address, hosts))
+    ):
       raise InputError(
-          f'cluster in {_VARIABLE}', {job: hosts},
-          'lists of host:port for worker, and perhaps one for chief',
+        f'cluster in {_VARIABLE}',
+        {job: hosts},
+        'lists of host:port for worker, and perhaps one for chief',
       )
   for job in _JOBS:
     addresses += jobs.get(job, [])
   if len(jobs.get('chief', [])) > 1 or len(set(addresses)) < len(addresses):
     raise InputError(
-        f'cluster in {_VARIABLE}', jobs, 'distinct addresses, and one chief'
+      f'cluster in {_VARIABLE}', jobs, 'distinct addresses, and one chief'
     )
   kind, index = task.get('type'), task.get('index')
   hosts = jobs.get(kind, []) if isinstance(kind, str) else []
   if type(index) is not int or not 0 <= index < len(hosts):
     raise InputError(
-        f'task in {_VARIABLE}', task, 'type and index of this worker, such as '
-        '{"type": "worker", "index": 0}',
+      f'task in {_VARIABLE}',
+      task,
+      'type and index of this worker, such as {"type": "worker", "index": 0}',
     )
   return Cluster(tuple(addresses), addresses.index(hosts[index]))
 
@@ -125,6 +131,8 @@ def _check_port(cluster: Cluster) -> None:
       probe.bind(('', port))
     except (OSError, OverflowError) as error:
       raise InputError(
-          f'port in {_VARIABLE}', port, 'one that is free on this machine',
-          str(error),
+        f'port in {_VARIABLE}',
+        port,
+        'one that is free on this machine',
+        str(error),
       ) from error

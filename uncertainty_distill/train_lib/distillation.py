@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
+from uncertainty_distill import configs, runs
+from uncertainty_distill.train_lib import runner, search
+
 import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import runs
-from uncertainty_distill.train_lib import runner
-from uncertainty_distill.train_lib import search
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:
@@ -24,7 +23,7 @@ def teacher_runs(config: configs.ExperimentConfig, directory: str) -> list[str]:
 
 
 def trained_teacher(
-    config: configs.ExperimentConfig, directory: str
+  config: configs.ExperimentConfig, directory: str
 ) -> list[str]:
   """Returns the members' run folders of a teacher that is complete, else none.
 
@@ -54,10 +53,10 @@ def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
 
 
 def train_teacher(
-    config: configs.ExperimentConfig,
-    directory: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool = True,
+  config: configs.ExperimentConfig,
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool = True,
 ) -> list[str]:
   """Trains the members of a deep ensemble, each once.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from uncertainty_distill import workers
 from uncertainty_distill.errors import DivergedError
+
+import numpy as np
+import tensorflow as tf
 
 _TOTAL = 'training_loss'
 # What follows from the terms of the loss, and says less than they do.
@@ -17,11 +18,11 @@ _NONE = 2**62
 
 
 def check_loop(
-    logs: Mapping[str, Any],
-    places: Mapping[str, int],
-    start: int,
-    stop: int,
-    strategy: tf.distribute.Strategy,
+  logs: Mapping[str, Any],
+  places: Mapping[str, int],
+  start: int,
+  stop: int,
+  strategy: tf.distribute.Strategy,
 ) -> None:
   """Checks what a loop of training steps has come to.
 
@@ -57,13 +58,13 @@ def check_evaluation(logs: Mapping[str, Any], step: int) -> None:
 
 
 def check_bound(
-    logs: Mapping[str, Any], step: int, bound: float, begin_step: int
+  logs: Mapping[str, Any], step: int, bound: float, begin_step: int
 ) -> None:
   """Raises a DivergedError if the loss is above a bound from a step on."""
   loss = float(logs[_TOTAL])
   if step >= begin_step and loss > bound:
     raise DivergedError(
-        f'the loss is {loss:g}, above trainer.loss_upper_bound={bound:g},', step
+      f'the loss is {loss:g}, above trainer.loss_upper_bound={bound:g},', step
     )
 
 

@@ -14,34 +14,35 @@ where they are and leaves the learning rate as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from official.modeling import optimization
-from official.modeling import performance
+from uncertainty_distill import (
+  checkpoints,
+  checksums,
+  configs,
+  files,
+  runs,
+  workers,
+)
+from uncertainty_distill.errors import DivergedError, InputError
+
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import checkpoints
-from uncertainty_distill import checksums
-from uncertainty_distill import configs
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import workers
-from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.errors import InputError
+from official.modeling import optimization, performance
 
 ROLLBACKS_FILE = 'rollbacks.json'
 _FORMAT = 1
 
 
 def train(
-    run: runs.RunFolder,
-    config: configs.TrainerConfig,
-    strategy: tf.distribute.Strategy,
-    attempt: Callable[[float], None],
+  run: runs.RunFolder,
+  config: configs.TrainerConfig,
+  strategy: tf.distribute.Strategy,
+  attempt: Callable[[float], None],
 ) -> None:
   """Trains, and goes back as often as the configuration allows.
 
@@ -69,9 +70,9 @@ def train(
 
 
 def build_optimizer(
-    config: optimization.OptimizationConfig,
-    factor: float,
-    weights: Sequence[tf.Variable],
+  config: optimization.OptimizationConfig,
+  factor: float,
+  weights: Sequence[tf.Variable],
 ) -> tf_keras.optimizers.Optimizer:
   """Builds Model Garden's optimizer with another learning rate.
 
@@ -87,10 +88,10 @@ def build_optimizer(
   factory = optimization.OptimizerFactory(config)
   rate = factory.build_learning_rate()
   optimizer = factory.build_optimizer(
-      rate if factor == 1 else _Scaled(rate, factor)
+    rate if factor == 1 else _Scaled(rate, factor)
   )
   if isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer):
-    optimizer._create_all_weights(weights)  # pylint: disable=protected-access
+    optimizer._create_all_weights(weights)
   else:
     optimizer.build(weights)
   return optimizer
@@ -123,14 +124,17 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
   kept = _kept(back_to)
   if len(rollbacks) >= config.recovery_max_trials:
     tried = (
-        f'after {len(rollbacks)} roll-backs, with {factor:g} of the learning '
-        'rate' if rollbacks else 'training stops'
+      f'after {len(rollbacks)} roll-backs, with {factor:g} of the learning rate'
+      if rollbacks
+      else 'training stops'
     )
     raise DivergedError(
-        what, diverged.step, f'{tried}; {kept} is kept; a higher '
-        f'trainer.recovery_max_trials (now {config.recovery_max_trials}) goes '
-        f'back to it with {config.recovery_learning_rate_factor:g} of the '
-        'learning rate'
+      what,
+      diverged.step,
+      f'{tried}; {kept} is kept; a higher '
+      f'trainer.recovery_max_trials (now {config.recovery_max_trials}) goes '
+      f'back to it with {config.recovery_learning_rate_factor:g} of the '
+      'learning rate',
     )
   if back_to and rollbacks and rollbacks[-1]['back_to'] == back_to:
     # No other has been saved since: its weights are finite, and yet lost.
@@ -144,15 +148,18 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
   noted = {'what': diverged.what, 'step': diverged.step, 'back_to': back_to}
   if is_chief:
     print(
-        f'\n{what} at step {diverged.step}: going back to {kept}, with '
-        f'{factor:g} of the learning rate (roll-back {len(rollbacks) + 1} of '
-        f'{config.recovery_max_trials})', file=sys.stderr,
+      f'\n{what} at step {diverged.step}: going back to {kept}, with '
+      f'{factor:g} of the learning rate (roll-back {len(rollbacks) + 1} of '
+      f'{config.recovery_max_trials})',
+      file=sys.stderr,
     )
-    content = checksums.sealed({
+    content = checksums.sealed(
+      {
         'format': _FORMAT,
         'learning_rate_factor': factor,
         'rollbacks': [*rollbacks, noted],
-    })
+      }
+    )
     files.write_text(_path(run), json.dumps(content, indent=1) + '\n')
   workers.wait(strategy)
 
@@ -178,6 +185,8 @@ def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
     return content['rollbacks'], float(content['learning_rate_factor'])
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise InputError(
-        'run folder', path, 'the roll-backs of this run, as they were written',
-        f'remove it to go on with the whole learning rate ({error!r})',
+      'run folder',
+      path,
+      'the roll-backs of this run, as they were written',
+      f'remove it to go on with the whole learning rate ({error!r})',
     ) from error

@@ -8,27 +8,31 @@ import os
 import tempfile
 from typing import Any
 
-from official.modeling import performance
+from uncertainty_distill import (
+  checkpoints,
+  configs,
+  data,
+  files,
+  interrupts,
+  locks,
+  progress,
+  runs,
+  workers,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill.train_lib import (
+  recovery,
+  schedule,
+  stored_teacher,
+  summaries,
+)
+from uncertainty_distill.train_lib.trainer import Trainer, WorkerRunner
+
 import orbit
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import checkpoints
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import files
-from uncertainty_distill import interrupts
-from uncertainty_distill import locks
-from uncertainty_distill import progress
-from uncertainty_distill import runs
-from uncertainty_distill import workers
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.tasks import ClassificationTask
-from uncertainty_distill.train_lib import recovery
-from uncertainty_distill.train_lib import schedule
-from uncertainty_distill.train_lib import stored_teacher
-from uncertainty_distill.train_lib import summaries
-from uncertainty_distill.train_lib.trainer import Trainer
-from uncertainty_distill.train_lib.trainer import WorkerRunner
+from official.modeling import performance
 
 
 def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
@@ -38,26 +42,26 @@ def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
     InputError: If the dataset is unknown or a value is out of its range.
   """
   on_cpu = config.runtime.tpu is None and not tf.config.list_physical_devices(
-      'GPU'
+    'GPU'
   )
   # A loop is one call into the device: long for a fast device's sake, short
   # for the eyes of who waits for a slow one.
   train_data = config.task.train_data
   return configs.resolve(
-      config,
-      data.dataset_spec(
-          train_data.name, tuple(train_data.classes), train_data.data_dir
-      ),
-      steps_per_loop=10 if on_cpu else 100,
+    config,
+    data.dataset_spec(
+      train_data.name, tuple(train_data.classes), train_data.data_dir
+    ),
+    steps_per_loop=10 if on_cpu else 100,
   )
 
 
 def train(
-    config: configs.ExperimentConfig,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool = True,
-    label: str = 'training',
+  config: configs.ExperimentConfig,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool = True,
+  label: str = 'training',
 ) -> runs.RunFolder:
   """Trains to the end, going on from the newest checkpoint there is.
 
@@ -82,8 +86,10 @@ def train(
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
-        '--model_dir', model_dir, 'a folder that all workers share',
-        f'they find checkpoints of steps {steps} in it',
+      '--model_dir',
+      model_dir,
+      'a folder that all workers share',
+      f'they find checkpoints of steps {steps} in it',
     )
   if is_complete:
     return run
@@ -91,22 +97,25 @@ def train(
   stored_logits = stored_teacher.prepare(config, strategy)
   with locks.hold(model_dir, '--model_dir', workers.is_chief(strategy)):
     recovery.train(
-        run, config.trainer, strategy, lambda rate_factor: _attempt(
-            config, run, strategy, stored_logits, evaluate, label, rate_factor
-        ),
+      run,
+      config.trainer,
+      strategy,
+      lambda rate_factor: _attempt(
+        config, run, strategy, stored_logits, evaluate, label, rate_factor
+      ),
     )
   return run
 
 
 def _attempt(
-    config, run, strategy, stored_logits, evaluate, label, rate_factor
+  config, run, strategy, stored_logits, evaluate, label, rate_factor
 ) -> None:
   """Trains from the newest checkpoint to the end, if all goes well."""
   evaluation_due = run.evaluation_due
   # The chief writes it once all have read it.
   workers.wait(strategy)
   trainer = _build_trainer(
-      config, strategy, stored_logits, evaluate, rate_factor
+    config, strategy, stored_logits, evaluate, rate_factor
   )
   is_chief = workers.is_chief(strategy)
   if is_chief:
@@ -116,7 +125,7 @@ def _attempt(
     if run.step == 0:
       summaries.write_config(run.path)
   bar = progress.progress_bar(
-      config.trainer.train_steps, label, 'step', run.step, is_chief
+    config.trainer.train_steps, label, 'step', run.step, is_chief
   )
   file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
   scratch = tempfile.TemporaryDirectory()
@@ -124,7 +133,7 @@ def _attempt(
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
       controller = _controller(
-          config, run, strategy, trainer, evaluate, bar, scratch.name
+        config, run, strategy, trainer, evaluate, bar, scratch.name
       )
       _run(config, run, strategy, controller, evaluation_due, evaluate)
   # Another worker must not look for what the chief has not written yet.
@@ -134,19 +143,19 @@ def _attempt(
 
 
 def _build_trainer(
-    config, strategy, stored_logits, evaluate, rate_factor
+  config, strategy, stored_logits, evaluate, rate_factor
 ) -> Trainer:
   """Builds all that is trained, from the seed alone."""
   tf_keras.backend.clear_session()
   tf_keras.utils.set_random_seed(config.task.seed)
   performance.set_mixed_precision_policy(
-      config.runtime.mixed_precision_dtype or 'float32'
+    config.runtime.mixed_precision_dtype or 'float32'
   )
   with strategy.scope():
     task = ClassificationTask(config.task, stored_logits)
     model = task.build_model()
     optimizer = recovery.build_optimizer(
-        config.trainer.optimizer_config, rate_factor, model.trainable_variables
+      config.trainer.optimizer_config, rate_factor, model.trainable_variables
     )
     return Trainer(config, task, model, optimizer, evaluate)
 
@@ -156,8 +165,12 @@ def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
   try:
     with strategy.scope():
       schedule.train(
-          controller, config, run, evaluation_due, evaluate,
-          workers.is_chief(strategy),
+        controller,
+        config,
+        run,
+        evaluation_due,
+        evaluate,
+        workers.is_chief(strategy),
       )
   except KeyboardInterrupt:
     alone = workers.count(strategy) == 1
@@ -167,24 +180,24 @@ def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
 
 
 def _controller(
-    config, run, strategy, trainer, evaluate, bar, scratch
+  config, run, strategy, trainer, evaluate, bar, scratch
 ) -> orbit.Controller:
   """Hands the trainer to Orbit, with what happens beside its steps."""
   is_chief = workers.is_chief(strategy)
   training_folder, evaluation_folder = (
-      os.path.join(run.path, name) if is_chief else None
-      for name in ('train', config.trainer.validation_summary_subdir)
+    os.path.join(run.path, name) if is_chief else None
+    for name in ('train', config.trainer.validation_summary_subdir)
   )
   evaluation_summaries = summaries.EvaluationSummaries(
-      evaluation_folder, config.trainer, trainer.global_step
+    evaluation_folder, config.trainer, trainer.global_step
   )
 
   def show(output: dict[str, Any]):
     interrupts.check()
     bar.set_postfix(
-        loss=f'{float(output["training_loss"]):.3f}',
-        accuracy=f'{float(output["accuracy"]):.3f}',
-        refresh=False,
+      loss=f'{float(output["training_loss"]):.3f}',
+      accuracy=f'{float(output["accuracy"]):.3f}',
+      refresh=False,
     )
     bar.update(int(trainer.global_step.numpy()) - bar.n)
 
@@ -192,20 +205,20 @@ def _controller(
   params = copy.deepcopy(config)
   params.trainer.recovery_max_trials = -1
   return WorkerRunner(
-      strategy,
-      trainer.task,
-      'train_and_eval' if evaluate else 'train',
-      params,
-      run.path,
-      save_summary=is_chief,
-      trainer=trainer,
-      train_actions=[show],
-      eval_actions=[
-          summaries.CalibrationSummaries(trainer, evaluation_summaries)
-      ],
-      summary_manager=summaries.TrainingSummaries(training_folder, trainer),
-      eval_summary_manager=evaluation_summaries,
-      scratch=scratch,
-      checkpoint=run.checkpoint,
-      step=run.step,
+    strategy,
+    trainer.task,
+    'train_and_eval' if evaluate else 'train',
+    params,
+    run.path,
+    save_summary=is_chief,
+    trainer=trainer,
+    train_actions=[show],
+    eval_actions=[
+      summaries.CalibrationSummaries(trainer, evaluation_summaries)
+    ],
+    summary_manager=summaries.TrainingSummaries(training_folder, trainer),
+    eval_summary_manager=evaluation_summaries,
+    scratch=scratch,
+    checkpoint=run.checkpoint,
+    step=run.step,
   ).controller

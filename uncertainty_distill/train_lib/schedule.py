@@ -8,19 +8,18 @@ before training gets there.
 
 from __future__ import annotations
 
+from uncertainty_distill import configs, files, runs
+
 import orbit
-from uncertainty_distill import configs
-from uncertainty_distill import files
-from uncertainty_distill import runs
 
 
 def train(
-    controller: orbit.Controller,
-    config: configs.ExperimentConfig,
-    run: runs.RunFolder,
-    evaluation_due: int,
-    evaluate: bool,
-    writes: bool,
+  controller: orbit.Controller,
+  config: configs.ExperimentConfig,
+  run: runs.RunFolder,
+  evaluation_due: int,
+  evaluate: bool,
+  writes: bool,
 ) -> None:
   """Trains to the end, with evaluations on the way.
 

@@ -18,21 +18,18 @@ import functools
 import hashlib
 import io
 
+from uncertainty_distill import archives, data, files, runs, teachers
+
 import numpy as np
 import tensorflow as tf
-from uncertainty_distill import archives
-from uncertainty_distill import data
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
 
 
 def score(
-    run: runs.RunFolder,
-    held_out: data.ImageDataset,
-    path: str,
-    global_batch_size: int,
-    strategy: tf.distribute.Strategy,
+  run: runs.RunFolder,
+  held_out: data.ImageDataset,
+  path: str,
+  global_batch_size: int,
+  strategy: tf.distribute.Strategy,
 ) -> None:
   """Writes what a run says of held-out examples, if the file is not there.
 
@@ -54,7 +51,7 @@ def score(
 
 
 def note_divergence(
-    held_out: data.ImageDataset, path: str, rollbacks: int
+  held_out: data.ImageDataset, path: str, rollbacks: int
 ) -> None:
   """Writes that a run diverged; the arguments are as for `has_diverged`."""
   shape = len(held_out.labels), held_out.spec.num_classes
@@ -63,7 +60,7 @@ def note_divergence(
 
 
 def has_diverged(
-    held_out: data.ImageDataset, path: str, rollbacks: int
+  held_out: data.ImageDataset, path: str, rollbacks: int
 ) -> bool:
   """Tells whether a run is known to diverge.
 
@@ -82,7 +79,7 @@ def _given_up(rollbacks):
 def _write(path, log_probs, held_out, checkpoint):
   buffer = io.BytesIO()
   np.savez(
-      buffer, log_probs=log_probs, labels=held_out.labels, checkpoint=checkpoint
+    buffer, log_probs=log_probs, labels=held_out.labels, checkpoint=checkpoint
   )
   files.write_bytes(path, buffer.getvalue())
 
@@ -98,9 +95,9 @@ def _is_whole(path, held_out, checkpoint):
     arrays = archives.read_arrays(path)
     shape = len(held_out.labels), held_out.spec.num_classes
     return (
-        arrays['log_probs'].shape == shape
-        and np.array_equal(arrays['labels'], held_out.labels)
-        and str(arrays['checkpoint']) == checkpoint
+      arrays['log_probs'].shape == shape
+      and np.array_equal(arrays['labels'], held_out.labels)
+      and str(arrays['checkpoint']) == checkpoint
     )
   except (OSError, ValueError, KeyError):  # It is cut, missing or another's.
     return False
@@ -115,19 +112,21 @@ def _log_probs(run, held_out, global_batch_size, strategy):
   """Returns float32 [N, K], whatever the replicas."""
   with strategy.scope():
     ensemble = teachers.load_ensemble(
-        [run.path], '--run', held_out.spec.image_shape,
-        held_out.spec.num_classes,
+      [run.path],
+      '--run',
+      held_out.spec.image_shape,
+      held_out.spec.num_classes,
     )
 
   # TensorFlow warns of one function that is traced often, as for each run; a
   # partial one is each time another.
   step = tf.function(
-      functools.partial(_step, ensemble.model, strategy), autograph=False
+    functools.partial(_step, ensemble.model, strategy), autograph=False
   )
   batches = strategy.distribute_datasets_from_function(
-      lambda context: data.evaluation_batches(
-          held_out, global_batch_size, context
-      )
+    lambda context: data.evaluation_batches(
+      held_out, global_batch_size, context
+    )
   )
   parts = [step(batch).numpy() for batch in batches]
   return np.concatenate(parts)[: len(held_out.labels)]

@@ -25,26 +25,27 @@ Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from uncertainty_distill import (
+  checksums,
+  configs,
+  data,
+  files,
+  metrics,
+  runs,
+  tasks,
+  workers,
+)
+from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.train_lib import runner, scoring, selection
 
 import numpy as np
 import tensorflow as tf
-from uncertainty_distill import checksums
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import files
-from uncertainty_distill import metrics
-from uncertainty_distill import runs
-from uncertainty_distill import tasks
-from uncertainty_distill import workers
-from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.train_lib import runner
-from uncertainty_distill.train_lib import scoring
-from uncertainty_distill.train_lib import selection
 
 _FILE = 'search.json'
 _FORMAT = 1
@@ -72,8 +73,8 @@ def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
       return []
     # By its name, so that no other folder can be one of its runs.
     paths = {
-        os.path.basename(path): path
-        for path in run_paths(directory, config.teacher.search.num_runs)
+      os.path.basename(path): path
+      for path in run_paths(directory, config.teacher.search.num_runs)
     }
     return [paths[member['folder']] for member in content['members']]
   except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -81,10 +82,10 @@ def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
 
 
 def search(
-    config: configs.ExperimentConfig,
-    directory: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool,
+  config: configs.ExperimentConfig,
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool,
 ) -> list[str]:
   """Trains what is still missing of the runs, and chooses the members.
 
@@ -105,10 +106,10 @@ def search(
   default = runner.resolve(configs.default_run(config))
   training, held_out = tasks.load_training(default.task.train_data)
   experiments = {
-      path: configs.search_run(default, index, len(training.labels))
-      for index, path in enumerate(
-          run_paths(directory, config.teacher.search.num_runs)
-      )
+    path: configs.search_run(default, index, len(training.labels))
+    for index, path in enumerate(
+      run_paths(directory, config.teacher.search.num_runs)
+    )
   }
   for path, experiment in experiments.items():
     # All of them before the first is trained: a mistake costs no time.
@@ -117,20 +118,23 @@ def search(
   for index, (path, experiment) in enumerate(experiments.items()):
     label = f'search run {index + 1} of {len(experiments)}'
     log_probs.append(
-        _train(experiment, path, held_out, strategy, evaluate, label)
+      _train(experiment, path, held_out, strategy, evaluate, label)
     )
   selected = selection.select(
-      np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
+    np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
   )
   if workers.is_chief(strategy):
-    content = checksums.sealed({
+    content = checksums.sealed(
+      {
         'format': _FORMAT,
         'settings': _settings(config),
         'examples': {
-            'training': len(training.labels), 'held_out': len(held_out.labels)
+          'training': len(training.labels),
+          'held_out': len(held_out.labels),
         },
         **_account(experiments, log_probs, held_out.labels, selected),
-    })
+      }
+    )
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(os.path.join(directory, _FILE), f'{text}\n')
     _say(content)
@@ -141,9 +145,9 @@ def search(
 def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
   """Returns what was asked for."""
   return {
-      'search': config.teacher.search.as_dict(),
-      'ensemble_size': config.teacher.ensemble_size,
-      'seed': config.task.seed,
+    'search': config.teacher.search.as_dict(),
+    'ensemble_size': config.teacher.ensemble_size,
+    'seed': config.task.seed,
   }
 
 
@@ -153,12 +157,12 @@ def _plain(values: Mapping[str, Any]) -> Any:
 
 
 def _train(
-    experiment: configs.ExperimentConfig,
-    path: str,
-    held_out: data.ImageDataset,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool,
-    label: str,
+  experiment: configs.ExperimentConfig,
+  path: str,
+  held_out: data.ImageDataset,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool,
+  label: str,
 ) -> np.ndarray:
   """Trains one run; returns its log_probs [N, K] of the held-out examples.
 
@@ -179,9 +183,9 @@ def _train(
 
 
 def _score(
-    run: runs.RunFolder,
-    held_out: data.ImageDataset,
-    strategy: tf.distribute.Strategy,
+  run: runs.RunFolder,
+  held_out: data.ImageDataset,
+  strategy: tf.distribute.Strategy,
 ) -> np.ndarray:
   """Returns a run's log_probs [N, K] of the held-out examples."""
   path = f'{run.path}.npz'
@@ -196,10 +200,10 @@ def _score(
 
 
 def _account(
-    experiments: Mapping[str, configs.ExperimentConfig],
-    log_probs: Sequence[np.ndarray],
-    labels: np.ndarray,
-    selected: selection.Selection,
+  experiments: Mapping[str, configs.ExperimentConfig],
+  log_probs: Sequence[np.ndarray],
+  labels: np.ndarray,
+  selected: selection.Selection,
 ) -> dict[str, Any]:
   """Returns what `search.json` says of the runs and of the choice."""
   names = [os.path.basename(path) for path in experiments]
@@ -207,28 +211,30 @@ def _account(
   for name, experiment, its in zip(names, experiments.values(), log_probs):
     task = experiment.task
     diverged = not np.isfinite(its).all()
-    described.append({
+    described.append(
+      {
         'folder': name,
         'l2': None if task.block_l2 else task.l2,
         'block_l2': list(task.block_l2),
         'label_smoothing': task.objective.label_smoothing,
         'nll': None if diverged else metrics.ensemble_nll(its[None], labels),
         'accuracy': (
-            None if diverged else float(np.mean(its.argmax(-1) == labels))
+          None if diverged else float(np.mean(its.argmax(-1) == labels))
         ),
-    })
+      }
+    )
   chosen = np.stack([log_probs[index] for index in selected.counts])
   return {
-      'runs': described,
-      'picks': [
-          {'folder': names[index], 'nll': nll}
-          for index, nll in zip(selected.picks, selected.nlls)
-      ],
-      'members': [
-          {'folder': names[index], 'picks': count}
-          for index, count in selected.counts.items()
-      ],
-      'nll': metrics.ensemble_nll(chosen, labels),
+    'runs': described,
+    'picks': [
+      {'folder': names[index], 'nll': nll}
+      for index, nll in zip(selected.picks, selected.nlls)
+    ],
+    'members': [
+      {'folder': names[index], 'picks': count}
+      for index, count in selected.counts.items()
+    ],
+    'nll': metrics.ensemble_nll(chosen, labels),
   }
 
 
@@ -237,8 +243,8 @@ def _say(content: Mapping[str, Any]) -> None:
   chosen = ', '.join(member['folder'] for member in content['members'])
   alone = content['runs'][0]['nll']
   print(
-      f'search: {chosen} of {len(content["runs"])} runs; held-out NLL '
-      f'{content["nll"]:.4f}, of the default run '
-      + ('none' if alone is None else f'{alone:.4f}'),
-      file=sys.stderr,
+    f'search: {chosen} of {len(content["runs"])} runs; held-out NLL '
+    f'{content["nll"]:.4f}, of the default run '
+    + ('none' if alone is None else f'{alone:.4f}'),
+    file=sys.stderr,
   )

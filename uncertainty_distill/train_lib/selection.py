@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-import numpy as np
 from uncertainty_distill.errors import InputError
+
+import numpy as np
 
 # Of picks for each member that is wanted.
 _PATIENCE = 10
@@ -31,7 +32,7 @@ class Selection:
 
 
 def select(
-    log_probs: np.ndarray, labels: np.ndarray, num_members: int
+  log_probs: np.ndarray, labels: np.ndarray, num_members: int
 ) -> Selection:
   """Picks networks greedily, with replacement, until enough are distinct.
 
@@ -61,9 +62,10 @@ def select(
   finite = np.isfinite(log_probs).all((1, 2))
   if np.sum(finite) < num_members:
     raise InputError(
-        'log_probs', f'{np.sum(finite)} of {len(finite)} networks with finite '
-        'ones', f'at least {num_members}, as many as the members',
-        'search more runs, or narrow teacher.search.l2_range',
+      'log_probs',
+      f'{np.sum(finite)} of {len(finite)} networks with finite ones',
+      f'at least {num_members}, as many as the members',
+      'search more runs, or narrow teacher.search.l2_range',
     )
   # The log-probability of each example's label, by each network.
   single = log_probs[:, np.arange(len(labels)), labels].astype(np.float64)
@@ -77,7 +79,7 @@ def select(
     total = np.logaddexp.reduce(single[np.array(mixed, int)], axis=0)
     scores = np.full(len(finite), np.inf)
     scores[allowed] = np.log(len(mixed) + 1) - np.mean(
-        np.logaddexp(total, single[allowed]), axis=-1
+      np.logaddexp(total, single[allowed]), axis=-1
     )
     picks.append(int(np.argmin(scores)))
     nlls.append(float(scores[picks[-1]]))

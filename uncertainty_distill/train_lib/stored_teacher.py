@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import tasks
-from uncertainty_distill import teachers
+from uncertainty_distill import configs, tasks, teachers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.train_lib import teacher_cache
 
+import tensorflow as tf
+
 
 def prepare(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
 ) -> teachers.StoredLogits | None:
   """Opens stored predictions, or a teacher cache, making views that it lacks.
 
@@ -35,9 +34,10 @@ def prepare(
   train_data = task.train_data
   if train_data.crop_padding or train_data.horizontal_flip:
     print(
-        'The stored predictions do not know of the augmentation that the '
-        'student sees: task.train_data.crop_padding=0,'
-        'task.train_data.horizontal_flip=false turns it off.', file=sys.stderr,
+      'The stored predictions do not know of the augmentation that the '
+      'student sees: task.train_data.crop_padding=0,'
+      'task.train_data.horizontal_flip=false turns it off.',
+      file=sys.stderr,
     )
   return open_predictions(task)
 
@@ -54,13 +54,17 @@ def open_predictions(config: configs.TaskConfig) -> teachers.StoredPredictions:
   objective = config.objective
   if objective.teacher_cache:
     raise InputError(
-        '--teacher_cache', objective.teacher_cache,
-        'nothing where the teacher is stored predictions, which are read as '
-        'they are',
+      '--teacher_cache',
+      objective.teacher_cache,
+      'nothing where the teacher is stored predictions, which are read as '
+      'they are',
     )
   dataset, rows = tasks.load_training_rows(config.train_data)
   logits = teachers.load_predictions(
-      objective.teacher, '--teacher', 'train', dataset.labels,
-      dataset.spec.num_classes,
+    objective.teacher,
+    '--teacher',
+    'train',
+    dataset.labels,
+    dataset.spec.num_classes,
   )
   return teachers.StoredPredictions(logits[:, rows])

@@ -5,72 +5,83 @@ TensorBoard gathers in one section what stands before the slash of a tag.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
+from collections.abc import Sequence
 from typing import Any
+
+from uncertainty_distill import configs, files, plots, workers
 
 import numpy as np
 import orbit
-from tensorboard.plugins.histogram import metadata as histogram_metadata
 import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import files
-from uncertainty_distill import plots
-from uncertainty_distill import workers
+from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 # However often a run is evaluated, its event files stay within a bound.
 _MAX_FIGURES, _MAX_PICTURES = 1000, 100
 
 _SECTIONS = {
-    'calibration': (
-        'ece', 'adaptive_ece', 'reliability', 'reliability_severity_5'
-    ),
-    'confidence': ('all_predictions', 'wrong_predictions'),
-    'corruption': (
-        'severity', 'severity_boxes', 'diversity', 'heat_map_accuracy',
-        'heat_map_ece', 'heat_map_nll',
-    ),
-    'diversity': (
-        'disagreement', 'mutual_information', 'pairwise_kl',
-        'masegosa_variance',
-    ),
-    'loss': (
-        'training_loss', 'cross_entropy', 'distillation', 'weight_tie', 'l2'
-    ),
-    'optimization': ('learning_rate', 'gradient_norm'),
-    'quality': ('accuracy', 'member_accuracy', 'nll', 'gibbs_nll', 'brier'),
-    'speed': ('examples_per_second', 'steps_per_second'),
-    'uncertainty': ('auroc_misclassification', 'aurc', 'auroc_ood'),
+  'calibration': (
+    'ece',
+    'adaptive_ece',
+    'reliability',
+    'reliability_severity_5',
+  ),
+  'confidence': ('all_predictions', 'wrong_predictions'),
+  'corruption': (
+    'severity',
+    'severity_boxes',
+    'diversity',
+    'heat_map_accuracy',
+    'heat_map_ece',
+    'heat_map_nll',
+  ),
+  'diversity': (
+    'disagreement',
+    'mutual_information',
+    'pairwise_kl',
+    'masegosa_variance',
+  ),
+  'loss': (
+    'training_loss',
+    'cross_entropy',
+    'distillation',
+    'weight_tie',
+    'l2',
+  ),
+  'optimization': ('learning_rate', 'gradient_norm'),
+  'quality': ('accuracy', 'member_accuracy', 'nll', 'gibbs_nll', 'brier'),
+  'speed': ('examples_per_second', 'steps_per_second'),
+  'uncertainty': ('auroc_misclassification', 'aurc', 'auroc_ood'),
 }
 _SECTION_OF = {
-    name: section for section, names in _SECTIONS.items() for name in names
+  name: section for section, names in _SECTIONS.items() for name in names
 }
 
 _DESCRIPTIONS = {
-    'training_loss': 'What is minimised: the terms, each times its weight.',
-    'cross_entropy': "With the labels, the mean of the members' own, in nats.",
-    'distillation': (
-        'T^2 KL(teacher || student), the mean over the members, in nats.'
-    ),
-    'weight_tie': "Squared distance of the weights to the teacher's.",
-    'l2': 'Sum of the squares of the weights that it is taken of.',
-    'gradient_norm': (
-        "L2 norm of the loss's gradient by all trained weights, of the batch of"
-        ' all replicas together; the mean over the steps of a loop.'
-    ),
-    'learning_rate': 'Of the next step.',
-    'examples_per_second': (
-        'Distinct training examples, however many members see each. Evaluations'
-        ' and checkpoints are not timed; the first point has the compilation in'
-        ' it.'
-    ),
-    'steps_per_second': (
-        'Of training, with the evaluations and checkpoints in between.'
-    ),
-    'all_predictions': 'How many images are predicted with which confidence.',
-    'wrong_predictions': (
-        'How many images are classified wrongly with which confidence.'
-    ),
+  'training_loss': 'What is minimised: the terms, each times its weight.',
+  'cross_entropy': "With the labels, the mean of the members' own, in nats.",
+  'distillation': (
+    'T^2 KL(teacher || student), the mean over the members, in nats.'
+  ),
+  'weight_tie': "Squared distance of the weights to the teacher's.",
+  'l2': 'Sum of the squares of the weights that it is taken of.',
+  'gradient_norm': (
+    "L2 norm of the loss's gradient by all trained weights, of the batch of"
+    ' all replicas together; the mean over the steps of a loop.'
+  ),
+  'learning_rate': 'Of the next step.',
+  'examples_per_second': (
+    'Distinct training examples, however many members see each. Evaluations'
+    ' and checkpoints are not timed; the first point has the compilation in'
+    ' it.'
+  ),
+  'steps_per_second': (
+    'Of training, with the evaluations and checkpoints in between.'
+  ),
+  'all_predictions': 'How many images are predicted with which confidence.',
+  'wrong_predictions': (
+    'How many images are classified wrongly with which confidence.'
+  ),
 }
 
 
@@ -84,7 +95,7 @@ def tag(name: str) -> str:
 
 
 def write_scalar(
-    name: str, value: Any, step: Any = None, description: str | None = None
+  name: str, value: Any, step: Any = None, description: str | None = None
 ) -> None:
   """Writes a figure under its tag, by TensorFlow's default writer.
 
@@ -99,7 +110,7 @@ def write_scalar(
 
 
 def write_confidence(
-    bin_count: Sequence[float], bin_correct: Sequence[float]
+  bin_count: Sequence[float], bin_correct: Sequence[float]
 ) -> None:
   """Writes histograms of the confidence of all predictions and of wrong ones.
 
@@ -109,16 +120,16 @@ def write_confidence(
   """
   edges = np.linspace(0, 1, len(bin_count) + 1)
   for name, heights in (
-      ('all_predictions', bin_count),
-      ('wrong_predictions', np.subtract(bin_count, bin_correct)),
+    ('all_predictions', bin_count),
+    ('wrong_predictions', np.subtract(bin_count, bin_correct)),
   ):
     # As `tf.summary.histogram` writes it, which wants the examples themselves.
     tf.summary.write(
-        tag(name),
-        np.stack([edges[:-1], edges[1:], heights], axis=1),
-        metadata=histogram_metadata.create_summary_metadata(
-            None, _DESCRIPTIONS[name]
-        ),
+      tag(name),
+      np.stack([edges[:-1], edges[1:], heights], axis=1),
+      metadata=histogram_metadata.create_summary_metadata(
+        None, _DESCRIPTIONS[name]
+      ),
     )
 
 
@@ -126,9 +137,9 @@ def write_config(run_dir: str) -> None:
   """Writes a run's configuration as text."""
   text = files.read_text(os.path.join(run_dir, 'params.yaml'))
   markdown = ''.join(f'    {line}\n' for line in text.splitlines())
-  with tf.summary.create_file_writer(
-      os.path.join(run_dir, 'train')
-  ).as_default(step=0):
+  with tf.summary.create_file_writer(os.path.join(run_dir, 'train')).as_default(
+    step=0
+  ):
     tf.summary.text('config', markdown)
 
 
@@ -163,10 +174,10 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
   """What Orbit writes the figures of evaluations with, of so many at most."""
 
   def __init__(
-      self,
-      directory: str | None,
-      trainer: configs.TrainerConfig,
-      step: tf.Variable,
+    self,
+    directory: str | None,
+    trainer: configs.TrainerConfig,
+    step: tf.Variable,
   ):
     """Initializes the manager.
 
@@ -213,11 +224,11 @@ class CalibrationSummaries:
     if not workers.is_chief(self._trainer.strategy):
       return
     count, confidence, correct = (
-        statistics[name].numpy()
-        for name in ('bin_count', 'bin_confidence', 'bin_correct')
+      statistics[name].numpy()
+      for name in ('bin_count', 'bin_confidence', 'bin_correct')
     )
     figure = plots.reliability_diagram(
-        {'clean test images': (count, confidence, correct)}
+      {'clean test images': (count, confidence, correct)}
     )
     writer = self._summaries.summary_writer()
     with writer.as_default(step=self._trainer.global_step):

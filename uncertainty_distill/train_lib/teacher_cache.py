@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from uncertainty_distill import configs, data, progress, tasks, teachers
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import progress
-from uncertainty_distill import tasks
-from uncertainty_distill import teachers
 
 
 def prepare(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
 ) -> teachers.LogitsCache | None:
   """Opens a student's teacher cache; makes the views that it lacks.
 
@@ -40,15 +37,18 @@ def prepare(
     return None
   dataset, _ = tasks.load_training(train_data)
   augmentation = {
-      'seed': train_data.augmentation_seed,
-      'padding': train_data.crop_padding,
-      'flip': train_data.horizontal_flip,
+    'seed': train_data.augmentation_seed,
+    'padding': train_data.crop_padding,
+    'flip': train_data.horizontal_flip,
   }
-  cache = teachers.LogitsCache(objective.teacher_cache, {
+  cache = teachers.LogitsCache(
+    objective.teacher_cache,
+    {
       'teacher': teachers.describe_teacher(objective.teacher, '--teacher'),
       'training_set': teachers.arrays_digest(dataset.images, dataset.labels),
       'augmentation': {'version': data.AUGMENTATION_VERSION, **augmentation},
-  })
+    },
+  )
   steps_per_epoch = len(dataset.labels) // train_data.global_batch_size
   epochs = -(-config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
@@ -60,12 +60,12 @@ def prepare(
 
 
 def _make(
-    cache: teachers.LogitsCache,
-    views: Sequence[int],
-    config: configs.ExperimentConfig,
-    dataset: data.ImageDataset,
-    augmentation: dict[str, Any],
-    strategy: tf.distribute.Strategy,
+  cache: teachers.LogitsCache,
+  views: Sequence[int],
+  config: configs.ExperimentConfig,
+  dataset: data.ImageDataset,
+  augmentation: dict[str, Any],
+  strategy: tf.distribute.Strategy,
 ) -> None:
   """Makes those of the views that are missing, one after the other."""
   missing = cache.missing(views)
@@ -77,22 +77,25 @@ def _make(
   spec, task = dataset.spec, config.task
   with strategy.scope():
     teacher = teachers.load_ensemble(
-        task.objective.teacher, '--teacher', spec.image_shape, spec.num_classes,
-        lambda: dataset.images,
+      task.objective.teacher,
+      '--teacher',
+      spec.image_shape,
+      spec.num_classes,
+      lambda: dataset.images,
     )
   tasks.check_members(task, teacher.ensemble_size)
   size, batch_size = len(dataset.labels), task.validation_data.global_batch_size
   batches = iter(
-      strategy.distribute_datasets_from_function(
-          lambda context: data.view_batches(
-              dataset, missing, batch_size, context=context, **augmentation
-          )
+    strategy.distribute_datasets_from_function(
+      lambda context: data.view_batches(
+        dataset, missing, batch_size, context=context, **augmentation
       )
+    )
   )
   step = _compiled(teacher.model, strategy)
   done = len(views) - len(missing)
   with progress.progress_bar(
-      len(views) * size, 'teacher cache', 'image', done * size
+    len(views) * size, 'teacher cache', 'image', done * size
   ) as bar:
     for view in missing:
       parts = []
@@ -103,7 +106,7 @@ def _make(
 
 
 def _compiled(
-    model: tf_keras.Model, strategy: tf.distribute.Strategy
+  model: tf_keras.Model, strategy: tf.distribute.Strategy
 ) -> Callable[..., tf.Tensor]:
   """Returns a step from a batch of all replicas to what is stored of it."""
 

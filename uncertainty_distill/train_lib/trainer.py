@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from official.core import base_trainer
-from official.core import train_lib
-import tensorflow as tf
-from uncertainty_distill import interrupts
-from uncertainty_distill import metrics
-from uncertainty_distill import workers
+from uncertainty_distill import interrupts, metrics, workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.train_lib import finite
+
+import tensorflow as tf
+from official.core import base_trainer, train_lib
 
 
 class Trainer(base_trainer.Trainer):
@@ -29,12 +27,12 @@ class Trainer(base_trainer.Trainer):
     the step is only known once a checkpoint is restored.
     """
     super().__init__(
-        config,
-        task,
-        model,
-        optimizer,
-        evaluate=evaluate,
-        train_dataset=tf.data.Dataset.range(0),
+      config,
+      task,
+      model,
+      optimizer,
+      evaluate=evaluate,
+      train_dataset=tf.data.Dataset.range(0),
     )
     self.loop_begin = 0
     self._train_loss = metrics.WatchedMean('training_loss')
@@ -63,20 +61,20 @@ class Trainer(base_trainer.Trainer):
     super().train_loop_begin()
     if self._train_iter is None:
       self._train_iter = iter(
-          self.distribute_dataset(
-              self.task.build_inputs,
-              self.config.task.train_data,
-              start_step=int(self.global_step.numpy()),
-          )
+        self.distribute_dataset(
+          self.task.build_inputs,
+          self.config.task.train_data,
+          start_step=int(self.global_step.numpy()),
+        )
       )
     self.loop_begin = int(self.global_step.numpy())
     self._loop_began = time.monotonic()
 
   def train_loop_end(self):
     places = {
-        metric.name: metric.first_bad(self.strategy)
-        for metric in (*self.train_metrics, self.train_loss)
-        if isinstance(metric, metrics.WatchedMean)
+      metric.name: metric.first_bad(self.strategy)
+      for metric in (*self.train_metrics, self.train_loss)
+      if isinstance(metric, metrics.WatchedMean)
     }
     logs = _flat(super().train_loop_end())
     # Read first: a device that works by itself has then come to the end.
@@ -98,7 +96,7 @@ class Trainer(base_trainer.Trainer):
     config = self.config.trainer
     finite.check_loop(logs, places, first, step, self.strategy)
     finite.check_bound(
-        logs, step, config.loss_upper_bound, config.recovery_begin_steps
+      logs, step, config.loss_upper_bound, config.recovery_begin_steps
     )
     # The last step's update has not been computed with.
     if not self.has_finite_weights():
@@ -112,9 +110,11 @@ class Trainer(base_trainer.Trainer):
     # Those that all replicas have in common, and all workers. From weights
     # that have no squares in float32, no training goes on.
     weights = self.model.trainable_variables
-    parts = self.strategy.run(lambda: tf.reduce_all(
+    parts = self.strategy.run(
+      lambda: tf.reduce_all(
         [tf.math.is_finite(tf.nn.l2_loss(weight)) for weight in weights]
-    ))
+      )
+    )
     return tf.reduce_all(self.strategy.experimental_local_results(parts))
 
 
@@ -125,8 +125,9 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
   what the others save is thrown away. Model Garden has them begin anew, too.
   """
 
-  def __init__(self, *args, scratch: str, checkpoint: str | None, step: int,
-               **kwargs):
+  def __init__(
+    self, *args, scratch: str, checkpoint: str | None, step: int, **kwargs
+  ):
     """Builds the runner; see `OrbitExperimentRunner`.
 
     Args:
@@ -144,15 +145,15 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
   def _maybe_build_checkpoint_manager(self):
     is_chief = workers.is_chief(self.strategy)
     return _CheckpointManager(
-        self.trainer.checkpoint,
-        directory=self.model_dir if is_chief else self._scratch,
-        max_to_keep=self.params.trainer.max_to_keep if is_chief else 1,
-        step_counter=self.trainer.global_step,
-        checkpoint_interval=self.params.trainer.checkpoint_interval,
-        init_fn=self.trainer.initialize if is_chief else self._begin,
-        # The chief's manager knows it from the folder. Were they to differ,
-        # one worker would save, and wait for the others for good.
-        last_checkpoint_step=self._restore_step or None,
+      self.trainer.checkpoint,
+      directory=self.model_dir if is_chief else self._scratch,
+      max_to_keep=self.params.trainer.max_to_keep if is_chief else 1,
+      step_counter=self.trainer.global_step,
+      checkpoint_interval=self.params.trainer.checkpoint_interval,
+      init_fn=self.trainer.initialize if is_chief else self._begin,
+      # The chief's manager knows it from the folder. Were they to differ,
+      # one worker would save, and wait for the others for good.
+      last_checkpoint_step=self._restore_step or None,
     )
 
   def _begin(self):

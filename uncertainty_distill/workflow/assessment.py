@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import (
+  checksums,
+  configs,
+  evaluation,
+  files,
+  runs,
+  workers,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.workflow import (
+  evaluating,
+  exhibits,
+  provenance,
+  summaries,
+)
+from uncertainty_distill.workflow.systems import System
 
 import tensorflow as tf
-from uncertainty_distill import checksums
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import workers
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.workflow import evaluating
-from uncertainty_distill.workflow import exhibits
-from uncertainty_distill.workflow import provenance
-from uncertainty_distill.workflow import summaries
-from uncertainty_distill.workflow.systems import System
 
 RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
@@ -28,13 +33,13 @@ SYSTEMS_FILE = 'systems.json'
 
 
 def assess(
-    systems: Sequence[System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    directory: str,
-    title: str,
-    student: str = '',
-    beside_paper: bool = True,
+  systems: Sequence[System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  directory: str,
+  title: str,
+  student: str = '',
+  beside_paper: bool = True,
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
@@ -66,22 +71,29 @@ def assess(
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   shown = exhibits.choose_student(systems, student)
   results, sizes, images, pending = _evaluate_changed(
-      systems, config, strategy, directory, made_from, shown
+    systems, config, strategy, directory, made_from, shown
   )
   rows = evaluation.aggregate_models(results)
   if is_chief:
     evaluation.write_report(
-        directory, title, rows, results,
-        provenance.provenance(systems, config, strategy, results), sizes,
-        _published(config) if beside_paper else {},
-        (exhibits.name_of(shown), images) if shown else None,
-        exhibits.corrupted_image(directory, config),
+      directory,
+      title,
+      rows,
+      results,
+      provenance.provenance(systems, config, strategy, results),
+      sizes,
+      _published(config) if beside_paper else {},
+      (exhibits.name_of(shown), images) if shown else None,
+      exhibits.corrupted_image(directory, config),
     )
     summaries.write_summaries(
-        [
-            system for system in systems
-            if system in pending or not summaries.are_written(system, directory)
-        ], results, directory,
+      [
+        system
+        for system in systems
+        if system in pending or not summaries.are_written(system, directory)
+      ],
+      results,
+      directory,
     )
     # At last: what it lists has all that is made of it.
     _write_systems(directory, systems, made_from, sizes)
@@ -99,18 +111,18 @@ def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
   # Without its images, the system is evaluated to find them.
   lacking = shown.key if shown and not images else None
   results, known = _read_kept(
-      directory, {k: v for k, v in made_from.items() if k != lacking}
+    directory, {k: v for k, v in made_from.items() if k != lacking}
   )
   # All workers have read before the chief writes.
   if len(workers.gather(strategy, len(known))) > 1:
     raise InputError(
-        '--output_dir', directory, 'a folder that all workers share'
+      '--output_dir', directory, 'a folder that all workers share'
     )
   sizes = {s.label: known[s.key] for s in systems if s.key in known}
   pending = [system for system in systems if system.key not in known]
   if pending:
     fresh, fresh_sizes, found = evaluating.score(
-        pending, config, strategy, shown
+      pending, config, strategy, shown
     )
     results, sizes = results + fresh, sizes | fresh_sizes
     images = found or images
@@ -120,40 +132,43 @@ def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
 
 
 def _in_order(
-    systems: Sequence[System], results: Sequence[evaluation.Result]
+  systems: Sequence[System], results: Sequence[evaluation.Result]
 ) -> list[evaluation.Result]:
   order = [(system.label, system.seed) for system in systems]
   return sorted(
-      results, key=lambda r: (order.index((r.model, r.seed)), r.shift)
+    results, key=lambda r: (order.index((r.model, r.seed)), r.shift)
   )
 
 
 def _write_systems(
-    directory: str,
-    systems: Sequence[System],
-    made_from: Mapping[str, list[str]],
-    sizes: Mapping[str, evaluation.ModelSize],
+  directory: str,
+  systems: Sequence[System],
+  made_from: Mapping[str, list[str]],
+  sizes: Mapping[str, evaluation.ModelSize],
 ) -> None:
   """Notes what the results beside it were made from; see `_read_kept`."""
   entries = {
-      system.key: checksums.sealed({
-          'made_from': made_from[system.key],
-          **dataclasses.asdict(sizes[system.label]),
-      })
-      # Of a teacher's stored predictions there may be no results.
-      for system in systems if system.label in sizes
+    system.key: checksums.sealed(
+      {
+        'made_from': made_from[system.key],
+        **dataclasses.asdict(sizes[system.label]),
+      }
+    )
+    # Of a teacher's stored predictions there may be no results.
+    for system in systems
+    if system.label in sizes
   }
   files.write_text(
-      os.path.join(directory, SYSTEMS_FILE), json.dumps(entries, indent=1)
+    os.path.join(directory, SYSTEMS_FILE), json.dumps(entries, indent=1)
   )
 
 
 def _read_kept(
-    directory: str, made_from: Mapping[str, list[str]]
+  directory: str, made_from: Mapping[str, list[str]]
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
   """Returns the results that still hold, and the sizes of their systems."""
   systems, figures = (
-      os.path.join(directory, name) for name in (SYSTEMS_FILE, RESULTS_FILE)
+    os.path.join(directory, name) for name in (SYSTEMS_FILE, RESULTS_FILE)
   )
   if not files.is_file(systems) or not files.is_file(figures):
     return [], {}
@@ -163,30 +178,29 @@ def _read_kept(
     for entry in entries.values():
       checksums.check(entry, required=False)
     known = {
-        key: evaluation.ModelSize(entry['members'], entry['parameters'])
-        for key, entry in entries.items()
-        if entry['made_from'] == made_from.get(key)
+      key: evaluation.ModelSize(entry['members'], entry['parameters'])
+      for key, entry in entries.items()
+      if entry['made_from'] == made_from.get(key)
     }
     path = figures
     results, _ = evaluation.read_json(figures)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     print(
-        f'{path} is damaged ({error.__cause__ or error}): all systems are '
-        'evaluated again', file=sys.stderr,
+      f'{path} is damaged ({error.__cause__ or error}): all systems are '
+      'evaluated again',
+      file=sys.stderr,
     )
     return [], {}
-  return [
-      r for r in results if System(r.model, r.seed, ()).key in known
-  ], known
+  return [r for r in results if System(r.model, r.seed, ()).key in known], known
 
 
 def _published(
-    config: configs.ExperimentConfig,
+  config: configs.ExperimentConfig,
 ) -> Mapping[str, evaluation.Aggregate]:
   """Returns what the paper reports of the experiment's dataset."""
   train_data = config.task.train_data
   if train_data.classes or train_data.name not in (
-      evaluation.load_paper_tables()
+    evaluation.load_paper_tables()
   ):
     return {}
   return evaluation.paper_rows(train_data.name)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
+from collections.abc import Sequence
+
+from uncertainty_distill import archives, data, runs, teachers
+from uncertainty_distill.errors import InputError
 
 import numpy as np
-from uncertainty_distill import archives
-from uncertainty_distill import data
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
 
 
 def examples(
-    paths: Sequence[str],
-    ensemble: teachers.Ensemble,
-    file: str,
-    test_set: data.ImageDataset | None,
+  paths: Sequence[str],
+  ensemble: teachers.Ensemble,
+  file: str,
+  test_set: data.ImageDataset | None,
 ) -> tuple[np.ndarray, np.ndarray, str]:
   """Returns what a temperature may be fitted to.
 
@@ -36,8 +34,10 @@ def examples(
   """
   if not file:
     held_out = _held_out(paths)
-    return held_out.images, held_out.labels, (
-        'training examples that training left out'
+    return (
+      held_out.images,
+      held_out.labels,
+      ('training examples that training left out'),
     )
   images, labels = _read(file, ensemble)
   if test_set:
@@ -45,8 +45,10 @@ def examples(
     shared = sum(image.tobytes() in known for image in images)
     if shared:
       raise InputError(
-          '--calibration', file, 'no images of the test set',
-          f'{shared} are: figures on the test set would no longer be fair',
+        '--calibration',
+        file,
+        'no images of the test set',
+        f'{shared} are: figures on the test set would no longer be fair',
       )
   return images, labels, f'`{os.path.basename(file)}`'
 
@@ -59,14 +61,21 @@ def _held_out(paths):
       parts.append(None)
       continue
     given = runs.open_run(path, '--run').config.task.train_data
-    parts.append((
-        given.name, given.data_dir, tuple(given.classes), given.num_examples,
+    parts.append(
+      (
+        given.name,
+        given.data_dir,
+        tuple(given.classes),
+        given.num_examples,
         given.held_out_fraction,
-    ))
+      )
+    )
   if None in parts or len(set(parts)) > 1 or not parts[0][-1]:
     raise InputError(
-        '--temperature', 'fit', 'runs that held out the same training examples '
-        '(task.train_data.held_out_fraction), or --calibration=FILE.npz'
+      '--temperature',
+      'fit',
+      'runs that held out the same training examples '
+      '(task.train_data.held_out_fraction), or --calibration=FILE.npz',
     )
   name, data_dir, classes, num_examples, _ = parts[0]
   dataset = data.load_dataset(name, 'train', data_dir, classes)
@@ -78,28 +87,28 @@ def _read(file, ensemble):
   """Returns a calibration file's images and labels, checked."""
   height, width, channels = ensemble.image_shape
   wants = (
-      f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
-      f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
+    f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
+    f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
   )
   try:
     arrays = archives.read_arrays(file)
     images, labels = arrays['images'], arrays['labels']
   except KeyError as error:
     raise InputError(
-        '--calibration', file, wants, f'it lacks {error}'
+      '--calibration', file, wants, f'it lacks {error}'
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(
-        '--calibration', file, wants, archives.why(error)
+      '--calibration', file, wants, archives.why(error)
     ) from error
   if (
-      images.dtype != np.uint8
-      or images.shape[1:] != tuple(ensemble.image_shape)
-      or labels.shape != images.shape[:1]
-      or not np.issubdtype(labels.dtype, np.integer)
-      or not len(labels)
-      or labels.min() < 0
-      or labels.max() >= ensemble.num_classes
+    images.dtype != np.uint8
+    or images.shape[1:] != tuple(ensemble.image_shape)
+    or labels.shape != images.shape[:1]
+    or not np.issubdtype(labels.dtype, np.integer)
+    or not len(labels)
+    or labels.min() < 0
+    or labels.max() >= ensemble.num_classes
   ):
     got = f'{images.dtype} {list(images.shape)}, {labels.dtype} {labels.shape}'
     raise InputError('--calibration', f'{file}: {got}', wants)

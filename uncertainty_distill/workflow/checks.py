@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
+from uncertainty_distill import configs, data, teachers, train_lib
+from uncertainty_distill.data import corrupted_sets, corruptions
 from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
 
 
 def parse_shifts(
-    evaluation_config: configs.EvaluationConfig,
+  evaluation_config: configs.EvaluationConfig,
 ) -> list[corruptions.Shift]:
   """Returns the test sets of a configuration, the clean one first.
 
@@ -22,13 +19,13 @@ def parse_shifts(
   """
   kinds = corruptions.parse_corruptions(evaluation_config.corruptions)
   return [
-      corruptions.CLEAN,
-      *corruptions.shifts(kinds, evaluation_config.severities),
+    corruptions.CLEAN,
+    *corruptions.shifts(kinds, evaluation_config.severities),
   ]
 
 
 def check(
-    config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
 ) -> None:
   """Finds a user's mistakes before anything is trained or written.
 
@@ -46,11 +43,11 @@ def check(
   train_lib.describe(strategy, resolved)
   train_data = resolved.task.train_data
   for split, num_examples in (
-      ('train', train_data.num_examples),
-      ('test', resolved.task.validation_data.num_examples),
+    ('train', train_data.num_examples),
+    ('test', resolved.task.validation_data.num_examples),
   ):
     dataset = data.load_dataset(
-        train_data.name, split, train_data.data_dir, tuple(train_data.classes)
+      train_data.name, split, train_data.data_dir, tuple(train_data.classes)
     ).take(num_examples)
   open_source(resolved, dataset)  # The test split, which is read last.
   load_foreign(resolved)
@@ -64,12 +61,12 @@ def test_set(config: configs.ExperimentConfig) -> data.ImageDataset:
   """
   train_data = config.task.train_data
   return data.load_dataset(
-      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+    train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
   ).take(config.task.validation_data.num_examples)
 
 
 def open_source(
-    config: configs.ExperimentConfig, dataset: data.ImageDataset
+  config: configs.ExperimentConfig, dataset: data.ImageDataset
 ) -> corrupted_sets.CorruptedSet:
   """Opens the corrupted images to evaluate on.
 
@@ -83,16 +80,17 @@ def open_source(
   source, train_data = config.evaluation.source, config.task.train_data
   if source and train_data.classes:
     raise InputError(
-        'evaluation.source', source,
-        'nothing, where task.train_data.classes leaves out some of the images',
+      'evaluation.source',
+      source,
+      'nothing, where task.train_data.classes leaves out some of the images',
     )
   return corrupted_sets.open_corrupted_set(
-      dataset, parse_shifts(config.evaluation), source, train_data.data_dir
+    dataset, parse_shifts(config.evaluation), source, train_data.data_dir
   )
 
 
 def load_foreign(
-    config: configs.ExperimentConfig,
+  config: configs.ExperimentConfig,
 ) -> data.ImageDataset | None:
   """Returns the out-of-distribution images to evaluate on, if there are any.
 
@@ -107,16 +105,16 @@ def load_foreign(
     foreign = data.load_foreign(name, train_data.data_dir)
   elif classes:
     foreign = data.load_held_out(
-        train_data.name, tuple(classes), train_data.data_dir
+      train_data.name, tuple(classes), train_data.data_dir
     )
   else:
     return None
   wanted = data.dataset_spec(train_data.name).image_shape
   if foreign.images.shape[1:] != wanted or not len(foreign.labels):
     raise InputError(
-        'evaluation.out_of_distribution',
-        f'{name or train_data.name} of {list(foreign.images.shape)}',
-        f'at least one image of {list(wanted)}',
+      'evaluation.out_of_distribution',
+      f'{name or train_data.name} of {list(foreign.images.shape)}',
+      f'at least one image of {list(wanted)}',
     )
   limit = config.task.validation_data.num_examples
   return foreign.take(min(limit, len(foreign.labels)))
@@ -137,11 +135,14 @@ def teacher_size(config: configs.ExperimentConfig) -> int:
   train_data = config.task.train_data
   train = train_data.name, 'train', train_data.data_dir
   spec = data.dataset_spec(
-      train_data.name, tuple(train_data.classes), train_data.data_dir
+    train_data.name, tuple(train_data.classes), train_data.data_dir
   )
   return teachers.load_ensemble(
-      given, argument, spec.image_shape, spec.num_classes,
-      lambda: data.load_dataset(*train, tuple(train_data.classes)).images,
+    given,
+    argument,
+    spec.image_shape,
+    spec.num_classes,
+    lambda: data.load_dataset(*train, tuple(train_data.classes)).images,
   ).ensemble_size
 
 
@@ -155,12 +156,12 @@ def check_weight_tie(config: configs.ExperimentConfig) -> None:
   objective = config.task.objective
   if objective.weight_tie:
     _check_weights(
-        config, objective.teacher, '--teacher', 'task.objective.weight_tie'
+      config, objective.teacher, '--teacher', 'task.objective.weight_tie'
     )
 
 
 def check_initialization(
-    config: configs.ExperimentConfig, trains_teacher: bool
+  config: configs.ExperimentConfig, trains_teacher: bool
 ) -> None:
   """Finds networks from which a model cannot start.
 
@@ -177,12 +178,13 @@ def check_initialization(
     paths = task.objective.teacher
     if not paths and not trains_teacher:
       raise InputError(
-          'task.initialize_from', list(task.initialize_from),
-          'run folders, where there is no teacher',
+        'task.initialize_from',
+        list(task.initialize_from),
+        'run folders, where there is no teacher',
       )
   if task.initialize_from:
     _check_weights(
-        config, paths, 'task.initialize_from', 'task.initialize_from'
+      config, paths, 'task.initialize_from', 'task.initialize_from'
     )
 
 
@@ -197,7 +199,7 @@ def _check_weights(config, paths, argument, purpose):
     wanted = getattr(config.task.model, name)
     if got != wanted:
       raise InputError(
-          f'teacher.{name}', got, f"the student's {wanted}, for {purpose}"
+        f'teacher.{name}', got, f"the student's {wanted}, for {purpose}"
       )
 
 
@@ -211,13 +213,16 @@ def check_teacher(config: configs.ExperimentConfig) -> None:
   objective = config.task.objective
   if objective.kind == 'cross_entropy':
     raise InputError(
-        '--objective', objective.kind, 'knowledge or head',
-        'train.py trains what has no teacher',
+      '--objective',
+      objective.kind,
+      'knowledge or head',
+      'train.py trains what has no teacher',
     )
   size, members = config.task.model.ensemble_size, config.teacher.ensemble_size
   if objective.kind == 'head' and not objective.teacher and size != members:
     raise InputError(
-        '--objective', 'head',
-        f'as many teacher members ({members}) as student members ({size})',
-        'set --ensemble_size, or take --objective=knowledge',
+      '--objective',
+      'head',
+      f'as many teacher members ({members}) as student members ({size})',
+      'set --ensemble_size, or take --objective=knowledge',
     )

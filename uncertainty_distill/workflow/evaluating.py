@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill.workflow import checks
-from uncertainty_distill.workflow import exhibits
-from uncertainty_distill.workflow import stored_predictions
+from uncertainty_distill import configs, data, evaluation, runs, teachers
+from uncertainty_distill.workflow import checks, exhibits, stored_predictions
 from uncertainty_distill.workflow.systems import System
+
+import tensorflow as tf
 
 
 def described_by(
-    paths: Sequence[str], argument: str
+  paths: Sequence[str], argument: str
 ) -> configs.ExperimentConfig | None:
   """Returns the experiment of the first run folder, on the devices there are.
 
@@ -32,9 +27,9 @@ def described_by(
     InputError: If a folder is neither.
   """
   described = [
-      runs.open_run(path, argument).config
-      for path in paths
-      if not teachers.is_saved_model(path)
+    runs.open_run(path, argument).config
+    for path in paths
+    if not teachers.is_saved_model(path)
   ]
   for config in described:
     # Where a run was trained says nothing of where it is evaluated.
@@ -43,14 +38,14 @@ def described_by(
 
 
 def score(
-    systems: Sequence[System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    shown: System | None = None,
+  systems: Sequence[System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  shown: System | None = None,
 ) -> tuple[
-    list[evaluation.Result],
-    dict[str, evaluation.ModelSize],
-    evaluation.least_sure.LeastSure | None,
+  list[evaluation.Result],
+  dict[str, evaluation.ModelSize],
+  evaluation.least_sure.LeastSure | None,
 ]:
   """Evaluates systems, and finds the images that one is least sure of.
 
@@ -72,19 +67,19 @@ def score(
   results, sizes = stored_predictions.evaluate(stored, config)
   with strategy.scope():
     candidates, loaded_sizes = _load(
-        [s for s in systems if s not in stored], dataset
+      [s for s in systems if s not in stored], dataset
     )
   sizes |= loaded_sizes
   found = None
   if candidates:
     evaluator = evaluation.Evaluator(
-        candidates, config.task.validation_data.global_batch_size, strategy
+      candidates, config.task.validation_data.global_batch_size, strategy
     )
     results += evaluator.run(
-        dataset,
-        checks.parse_shifts(config.evaluation),
-        source=checks.open_source(config, dataset),
-        foreign=checks.load_foreign(config),
+      dataset,
+      checks.parse_shifts(config.evaluation),
+      source=checks.open_source(config, dataset),
+      foreign=checks.load_foreign(config),
     )
     found = exhibits.least_sure(shown, candidates, evaluator, dataset, config)
   return results, sizes, found
@@ -95,16 +90,16 @@ def _load(systems: Sequence[System], dataset: data.ImageDataset):
   candidates, sizes = [], {}
   for system in systems:
     ensemble = teachers.load_ensemble(
-        system.paths,
-        '--run',
-        dataset.spec.image_shape,
-        dataset.spec.num_classes,
-        lambda: dataset.images,
+      system.paths,
+      '--run',
+      dataset.spec.image_shape,
+      dataset.spec.num_classes,
+      lambda: dataset.images,
     )
     candidates.append(
-        evaluation.Candidate(system.label, system.seed, ensemble.model)
+      evaluation.Candidate(system.label, system.seed, ensemble.model)
     )
     sizes[system.label] = evaluation.ModelSize(
-        ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
+      ensemble.ensemble_size, evaluation.count_parameters(ensemble.model)
     )
   return candidates, sizes

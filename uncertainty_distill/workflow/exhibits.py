@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import plots
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill.workflow import checks
-from uncertainty_distill.workflow import provenance
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  plots,
+  serving,
+  teachers,
+)
+from uncertainty_distill.workflow import checks, provenance
 from uncertainty_distill.workflow.systems import System
+
+import numpy as np
 
 
 def choose_student(systems: Sequence[System], label: str) -> System | None:
@@ -25,7 +27,7 @@ def choose_student(systems: Sequence[System], label: str) -> System | None:
       taken that is no stored predictions.
   """
   models = [
-      s for s in systems if not teachers.are_predictions(s.paths, '--run')
+    s for s in systems if not teachers.are_predictions(s.paths, '--run')
   ]
   if not models:
     return None
@@ -35,11 +37,11 @@ def choose_student(systems: Sequence[System], label: str) -> System | None:
 
 
 def least_sure(
-    system: System | None,
-    candidates: Sequence[evaluation.Candidate],
-    evaluator: evaluation.Evaluator,
-    dataset: data.ImageDataset,
-    config: configs.ExperimentConfig,
+  system: System | None,
+  candidates: Sequence[evaluation.Candidate],
+  evaluator: evaluation.Evaluator,
+  dataset: data.ImageDataset,
+  config: configs.ExperimentConfig,
 ) -> evaluation.least_sure.LeastSure | None:
   """Returns the images that a system is least sure of.
 
@@ -55,20 +57,21 @@ def least_sure(
   """
   train_data = config.task.train_data
   names = serving.class_names(
-      train_data.name, dataset.spec.num_classes, train_data.classes
+    train_data.name, dataset.spec.num_classes, train_data.classes
   )
   for candidate, entropies in zip(candidates, evaluator.entropies, strict=True):
     if system and (candidate.label, candidate.seed) == (
-        system.label, system.seed
+      system.label,
+      system.seed,
     ):
       return evaluation.least_sure.find(
-          candidate, dataset, np.asarray(entropies), names
+        candidate, dataset, np.asarray(entropies), names
       )
   return None
 
 
 def read_least_sure(
-    directory: str, system: System | None, made_from: Mapping[str, list[str]]
+  directory: str, system: System | None, made_from: Mapping[str, list[str]]
 ) -> evaluation.least_sure.LeastSure | None:
   """Returns the images that a report's folder has of a system.
 
@@ -79,20 +82,20 @@ def read_least_sure(
       should be of.
   """
   return system and evaluation.least_sure.read(
-      directory, system.key, made_from[system.key]
+    directory, system.key, made_from[system.key]
   )
 
 
 def write_least_sure(
-    directory: str,
-    system: System | None,
-    made_from: Mapping[str, list[str]],
-    found: evaluation.least_sure.LeastSure | None,
+  directory: str,
+  system: System | None,
+  made_from: Mapping[str, list[str]],
+  found: evaluation.least_sure.LeastSure | None,
 ) -> None:
   """Keeps images for `read_least_sure`, if some were found."""
   if system and found:
     evaluation.least_sure.write(
-        found, directory, system.key, made_from[system.key]
+      found, directory, system.key, made_from[system.key]
     )
 
 
@@ -103,7 +106,7 @@ def name_of(system: System) -> str:
 
 
 def corrupted_image(
-    directory: str, config: configs.ExperimentConfig
+  directory: str, config: configs.ExperimentConfig
 ) -> evaluation.corrupted_image.CorruptedImage:
   """Returns a test image under the corruptions that are evaluated on.
 
@@ -120,7 +123,7 @@ def corrupted_image(
     return kept
   source = checks.open_source(config, checks.test_set(config))
   found = evaluation.corrupted_image.find(
-      source, checks.parse_shifts(config.evaluation)
+    source, checks.parse_shifts(config.evaluation)
   )
   evaluation.corrupted_image.write(found, directory, made_from)
   return found

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill import disk, files, metrics, runs, serving, teachers
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.workflow import calibrating, facts
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from uncertainty_distill import disk
-from uncertainty_distill import files
-from uncertainty_distill import metrics
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.workflow import calibrating
-from uncertainty_distill.workflow import facts
 
 SAVED_MODEL = 'saved_model'
 
@@ -25,20 +20,22 @@ _BATCH = 128
 def _check_replaceable(directory: str) -> None:
   """Raises an InputError if a SavedModel there would cost other files."""
   is_new = not files.exists(directory) or (
-      files.is_folder(directory) and not files.names(directory)
+    files.is_folder(directory) and not files.names(directory)
   )
   if not is_new and not teachers.is_saved_model(directory):
     raise InputError(
-        '--output_dir', directory, 'a new or empty folder, or a SavedModel',
-        'what is in it would be lost',
+      '--output_dir',
+      directory,
+      'a new or empty folder, or a SavedModel',
+      'what is in it would be lost',
     )
 
 
 def export(
-    paths: Sequence[str],
-    directory: str,
-    fit_temperature: bool = False,
-    calibration_file: str = '',
+  paths: Sequence[str],
+  directory: str,
+  fit_temperature: bool = False,
+  calibration_file: str = '',
 ) -> serving.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
@@ -65,10 +62,10 @@ def export(
   calibration = None
   if fit_temperature:
     images, labels, source = calibrating.examples(
-        paths, ensemble, calibration_file, test_set
+      paths, ensemble, calibration_file, test_set
     )
     calibration = serving.fit_temperature(
-        member_logits(ensemble.model, images), labels, source
+      member_logits(ensemble.model, images), labels, source
     )
   runs.make_writable(files.parent(directory), '--output_dir')
   answers = None
@@ -80,21 +77,21 @@ def export(
   told = facts.gather(paths, ensemble, calibration, test_set, answers)
   with disk.errors('--output_dir', directory):
     serving.export_saved_model(
-        ensemble.model,
-        ensemble.image_shape,
-        directory,
-        class_names=told.class_names,
-        temperature=calibration.temperature if calibration else 1.0,
-        documents={serving.CARD_FILE: serving.model_card(told)},
+      ensemble.model,
+      ensemble.image_shape,
+      directory,
+      class_names=told.class_names,
+      temperature=calibration.temperature if calibration else 1.0,
+      documents={serving.CARD_FILE: serving.model_card(told)},
     )
   return calibration
 
 
 def export_tflite(
-    paths: Sequence[str],
-    directory: str,
-    file: str,
-    calibration: serving.Calibration | None,
+  paths: Sequence[str],
+  directory: str,
+  file: str,
+  calibration: serving.Calibration | None,
 ) -> str:
   """Writes a TensorFlow Lite file, and compares it with the SavedModel.
 
@@ -114,7 +111,7 @@ def export_tflite(
   temperature = calibration.temperature if calibration else 1.0
   runs.make_writable(files.parent(file), '--tflite')
   content = serving.convert_to_tflite(
-      ensemble.model, ensemble.image_shape, temperature
+    ensemble.model, ensemble.image_shape, temperature
   )
   with disk.errors('--tflite', file):
     files.write_bytes(file, content)
@@ -126,13 +123,13 @@ def export_tflite(
   saved_probs = np.exp(member_logits(served.model, test_set.images))
   lite = serving.tflite_runner(content)
   parts = [
-      lite(test_set.images[start : start + _BATCH])['member_probabilities']
-      for start in range(0, len(test_set.labels), _BATCH)
+    lite(test_set.images[start : start + _BATCH])['member_probabilities']
+    for start in range(0, len(test_set.labels), _BATCH)
   ]
   lite_probs = np.swapaxes(np.concatenate(parts), 0, 1)
   return comparison(
-      {'SavedModel': saved_probs, 'TensorFlow Lite': lite_probs},
-      test_set.labels,
+    {'SavedModel': saved_probs, 'TensorFlow Lite': lite_probs},
+    test_set.labels,
   )
 
 
@@ -150,18 +147,20 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
   means = {name: value.mean(0) for name, value in probs.items()}
   first = next(iter(means.values()))
   lines = [
-      f'On {len(labels)} test images:\n',
-      '| Model | Accuracy | ECE | Same predictions | Largest difference |',
-      '|---|--:|--:|--:|--:|',
+    f'On {len(labels)} test images:\n',
+    '| Model | Accuracy | ECE | Same predictions | Largest difference |',
+    '|---|--:|--:|--:|--:|',
   ]
   for name, mean in means.items():
-    figures = metrics.figures(metrics.sufficient_statistics(
+    figures = metrics.figures(
+      metrics.sufficient_statistics(
         tf.math.log(tf.constant(probs[name]) + 1e-30), labels
-    ))
+      )
+    )
     agreement = (mean.argmax(-1) == first.argmax(-1)).mean()
     lines.append(
-        f'| {name} | {figures["accuracy"]:.4f} | {figures["ece"]:.4f} '
-        f'| {agreement:.1%} | {np.abs(mean - first).max():.1e} |'
+      f'| {name} | {figures["accuracy"]:.4f} | {figures["ece"]:.4f} '
+      f'| {agreement:.1%} | {np.abs(mean - first).max():.1e} |'
     )
   return '\n'.join(lines)
 
@@ -169,14 +168,14 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
 def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
   """Returns logits [E, N, K] of images uint8 [N, H, W, C], batch by batch."""
   infer = tf.function(
-      lambda batch: model(batch, training=False), autograph=False
+    lambda batch: model(batch, training=False), autograph=False
   )
   size = min(_BATCH, len(images))
   # A last batch of another size would be compiled for it.
   count = -(-len(images) // size) * size
   padded = np.resize(images, (count, *images.shape[1:]))
   parts = [
-      infer(tf.constant(padded[start : start + size])).numpy()
-      for start in range(0, count, size)
+    infer(tf.constant(padded[start : start + size])).numpy()
+    for start in range(0, count, size)
   ]
   return np.concatenate(parts, 1)[:, : len(images)]

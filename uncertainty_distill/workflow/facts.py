@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import json
 import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  files,
+  runs,
+  serving,
+  teachers,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.workflow import assessment, provenance
 
 import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import serving
-from uncertainty_distill import teachers
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.workflow import assessment
-from uncertainty_distill.workflow import provenance
 
 # Enough for a table of a few thresholds, and answered soon also by a CPU.
 _TEST_IMAGES = 1000
 
 _OBJECTIVES = {
-    'cross_entropy': 'Cross-entropy with the labels; no teacher.',
-    'knowledge': "Knowledge distillation: every member learns the mean of the "
-    "teacher's probabilities.",
-    'head': "Head distillation: member i learns the probabilities of the "
-    "teacher's member i.",
+  'cross_entropy': 'Cross-entropy with the labels; no teacher.',
+  'knowledge': 'Knowledge distillation: every member learns the mean of the '
+  "teacher's probabilities.",
+  'head': 'Head distillation: member i learns the probabilities of the '
+  "teacher's member i.",
 }
 
 
@@ -48,7 +50,7 @@ def test_images(paths: Sequence[str]) -> data.ImageDataset | None:
     # It downloads nothing, which is much to ask of an export.
     data.load_foreign(train_data.name, train_data.data_dir)
     return data.load_dataset(
-        train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
     )
   except (InputError, OSError):
     return None
@@ -60,11 +62,11 @@ def first(test_set: data.ImageDataset) -> data.ImageDataset:
 
 
 def gather(
-    paths: Sequence[str],
-    ensemble: teachers.Ensemble,
-    calibration: serving.Calibration | None,
-    test_set: data.ImageDataset | None,
-    answers: Mapping[str, tf.Tensor] | None,
+  paths: Sequence[str],
+  ensemble: teachers.Ensemble,
+  calibration: serving.Calibration | None,
+  test_set: data.ImageDataset | None,
+  answers: Mapping[str, tf.Tensor] | None,
 ) -> serving.Facts:
   """Returns what a card tells of an exported model.
 
@@ -80,26 +82,26 @@ def gather(
   rows, counted_on = [], 'the test images were not at hand'
   if test_set:
     rows = serving.abstentions(
-        answers['predictive_entropy'].numpy(),
-        answers['label'].numpy() == test_set.labels,
+      answers['predictive_entropy'].numpy(),
+      answers['label'].numpy() == test_set.labels,
     )
     counted_on = f'the first {len(test_set.labels)} clean test images'
   return serving.Facts(
-      sections={
-          'Model': _model(paths, ensemble, config),
-          **(_training(config) if config else {}),
-      },
-      class_names=class_names(paths, ensemble),
-      figures=evaluation.summary(results) if results else {},
-      images=_scored(results),
-      calibration=calibration,
-      abstentions=rows,
-      abstention_images=counted_on,
+    sections={
+      'Model': _model(paths, ensemble, config),
+      **(_training(config) if config else {}),
+    },
+    class_names=class_names(paths, ensemble),
+    figures=evaluation.summary(results) if results else {},
+    images=_scored(results),
+    calibration=calibration,
+    abstentions=rows,
+    abstention_images=counted_on,
   )
 
 
 def class_names(
-    paths: Sequence[str], ensemble: teachers.Ensemble
+  paths: Sequence[str], ensemble: teachers.Ensemble
 ) -> tuple[str, ...]:
   """Returns the names of an ensemble's classes, K of them."""
   config = _first_config(paths)
@@ -110,7 +112,7 @@ def class_names(
     return serving.class_names('', ensemble.num_classes)
   train_data = config.task.train_data
   return serving.class_names(
-      train_data.name, ensemble.num_classes, train_data.classes
+    train_data.name, ensemble.num_classes, train_data.classes
   )
 
 
@@ -124,8 +126,8 @@ def _model(paths, ensemble, config):
   """Describes the network, or the networks."""
   height, width, channels = ensemble.image_shape
   takes = (
-      f'It takes images of {height}x{width}x{channels} and has '
-      f'{ensemble.ensemble_size} members.'
+    f'It takes images of {height}x{width}x{channels} and has '
+    f'{ensemble.ensemble_size} members.'
   )
   if config is None:
     return f'Made from {len(paths)} SavedModels. {takes}'
@@ -133,7 +135,7 @@ def _model(paths, ensemble, config):
   kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
   if len(paths) > 1:
     return (
-        f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
+      f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
     )
   parameters = evaluation.count_parameters(ensemble.model)
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
@@ -144,21 +146,23 @@ def _training(config):
   train_data, objective = config.task.train_data, config.task.objective
   name = os.path.basename(train_data.name)
   sections = {
-      'Data': f'{name}, its training split'
-      + (f', classes {list(train_data.classes)}' if train_data.classes else '')
-      + (f', {train_data.num_examples} images'
-         if train_data.num_examples else '')
-      + (f', {train_data.held_out_fraction:.0%} of it held out'
-         if train_data.held_out_fraction else '')
-      + f'; random crops with {train_data.crop_padding} pixels of padding'
-      + (' and mirrored images.' if train_data.horizontal_flip else '.'),
-      'Objective': _OBJECTIVES[objective.kind]
-      + f' {config.trainer.epochs:g} epochs, seed {config.task.seed}.',
+    'Data': f'{name}, its training split'
+    + (f', classes {list(train_data.classes)}' if train_data.classes else '')
+    + (f', {train_data.num_examples} images' if train_data.num_examples else '')
+    + (
+      f', {train_data.held_out_fraction:.0%} of it held out'
+      if train_data.held_out_fraction
+      else ''
+    )
+    + f'; random crops with {train_data.crop_padding} pixels of padding'
+    + (' and mirrored images.' if train_data.horizontal_flip else '.'),
+    'Objective': _OBJECTIVES[objective.kind]
+    + f' {config.trainer.epochs:g} epochs, seed {config.task.seed}.',
   }
   if objective.kind != 'cross_entropy':
     sections['Objective'] += (
-        f' The weight of the teacher is {objective.weight:g}, its temperature '
-        f'{objective.temperature:g}.'
+      f' The weight of the teacher is {objective.weight:g}, its temperature '
+      f'{objective.temperature:g}.'
     )
     sections['Teacher'] = _teacher(objective.teacher)
   return sections
@@ -186,16 +190,17 @@ def _find_results(paths):
   for _ in range(3):
     try:
       entries = json.loads(
-          files.read_text(os.path.join(folder, assessment.SYSTEMS_FILE))
+        files.read_text(os.path.join(folder, assessment.SYSTEMS_FILE))
       )
       results, _ = evaluation.read_json(
-          os.path.join(folder, assessment.RESULTS_FILE)
+        os.path.join(folder, assessment.RESULTS_FILE)
       )
       for key, entry in entries.items():
         if [m for m in entry['made_from'] if '@' in m] == weights:
           return [
-              result for result in results
-              if assessment.System(result.model, result.seed, ()).key == key
+            result
+            for result in results
+            if assessment.System(result.model, result.seed, ()).key == key
           ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
       pass  # None there, or of another version.
@@ -212,7 +217,7 @@ def _scored(results):
   text = f'On {clean[0]} test images.' if clean else ''
   if corrupted:
     text += (
-        f' Corrupted ones: {"; ".join(corrupted)}; means over the types, then '
-        'over the severities.'
+      f' Corrupted ones: {"; ".join(corrupted)}; means over the types, then '
+      'over the severities.'
     )
   return text.strip()

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from importlib import metadata
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 
-import tensorflow as tf
 import uncertainty_distill
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import plots
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
-from uncertainty_distill import train_lib
+from uncertainty_distill import (
+  configs,
+  evaluation,
+  files,
+  plots,
+  runs,
+  teachers,
+  train_lib,
+)
 from uncertainty_distill.workflow import checks
 from uncertainty_distill.workflow.systems import System
 
+import tensorflow as tf
+
 
 def fingerprint(
-    paths: Sequence[str], config: configs.ExperimentConfig
+  paths: Sequence[str], config: configs.ExperimentConfig
 ) -> list[str]:
   """Says which weights, on which images, a system's results are of.
 
@@ -33,13 +36,13 @@ def fingerprint(
   """
   train_data = config.task.train_data
   marks = [
-      f'{train_data.name}:{config.task.validation_data.num_examples}',
-      f'classes:{",".join(map(str, train_data.classes)) or "all"}',
-      f'source:{config.evaluation.source}',
-      f'out of distribution:{config.evaluation.out_of_distribution}',
-      # Results of an older version lack some, and are made again.
-      f'figures:{",".join(evaluation.FIGURES)}',
-      *[shift.label for shift in checks.parse_shifts(config.evaluation)],
+    f'{train_data.name}:{config.task.validation_data.num_examples}',
+    f'classes:{",".join(map(str, train_data.classes)) or "all"}',
+    f'source:{config.evaluation.source}',
+    f'out of distribution:{config.evaluation.out_of_distribution}',
+    # Results of an older version lack some, and are made again.
+    f'figures:{",".join(evaluation.FIGURES)}',
+    *[shift.label for shift in checks.parse_shifts(config.evaluation)],
   ]
   return marks + weight_marks(paths)
 
@@ -60,24 +63,24 @@ def weight_marks(paths: Sequence[str]) -> list[str]:
 
 
 def provenance(
-    systems: Sequence[System],
-    config: configs.ExperimentConfig,
-    strategy: tf.distribute.Strategy,
-    results: Sequence[evaluation.Result],
+  systems: Sequence[System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  results: Sequence[evaluation.Result],
 ) -> Mapping[str, str | list[str]]:
   """Says how systems and their results were made, for a report."""
   corrupted = len(checks.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
-      'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
-      'Experiment': config.experiment,
-      'Seeds': _seeds(systems),
-      'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
-      'Out of distribution': _out_of_distribution(config),
-      'Machine': f'{train_lib.describe(strategy, config)}; '
-      f'{os.cpu_count()} cores; {platform.platform()}',
-      'Versions': f'Python {platform.python_version()}, '
-      f'TensorFlow {tf.__version__}, {_code()}',
+    'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
+    'Experiment': config.experiment,
+    'Seeds': _seeds(systems),
+    'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
+    'Out of distribution': _out_of_distribution(config),
+    'Machine': f'{train_lib.describe(strategy, config)}; '
+    f'{os.cpu_count()} cores; {platform.platform()}',
+    'Versions': f'Python {platform.python_version()}, '
+    f'TensorFlow {tf.__version__}, {_code()}',
   }
 
 
@@ -86,8 +89,9 @@ def _seeds(systems: Sequence[System]) -> str:
   seeds: dict[str, list[str]] = {}
   for system in systems:
     seeds.setdefault(plots.display_name(system.label), []).extend(
-        str(runs.open_run(path, '--run').config.task.seed)
-        for path in system.paths if runs.is_run(path)
+      str(runs.open_run(path, '--run').config.task.seed)
+      for path in system.paths
+      if runs.is_run(path)
     )
   names: dict[str, list[str]] = {}
   for name, of_name in seeds.items():
@@ -109,8 +113,8 @@ def _code() -> str:
   except (OSError, subprocess.SubprocessError):
     return f'uncertainty_distill {version}'
   return (
-      f'uncertainty_distill {version}, commit {commit}'
-      f'{" with changes" if changed else ""}'
+    f'uncertainty_distill {version}, commit {commit}'
+    f'{" with changes" if changed else ""}'
   )
 
 
@@ -118,8 +122,11 @@ def _git(*words: str) -> str:
   """Returns what git says of the folder of this package."""
   folder = os.path.dirname(uncertainty_distill.__file__)
   done = subprocess.run(
-      ['git', '-C', folder, *words], capture_output=True, text=True, check=True,
-      timeout=10,
+    ['git', '-C', folder, *words],
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=10,
   )
   return done.stdout.strip()
 
@@ -131,7 +138,7 @@ def _out_of_distribution(config: configs.ExperimentConfig) -> str:
     return f'test images of {config.evaluation.out_of_distribution}'
   if train_data.classes:
     return (
-        f'test images of the classes of {train_data.name} other than '
-        + ', '.join(map(str, train_data.classes))
+      f'test images of the classes of {train_data.name} other than '
+      + ', '.join(map(str, train_data.classes))
     )
   return 'none'

@@ -7,24 +7,27 @@ one comes (footnote 1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import copy
 import dataclasses
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tf_keras
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import modeling
-from uncertainty_distill import plots
-from uncertainty_distill import progress
-from uncertainty_distill import runs
-from uncertainty_distill import teachers
+from uncertainty_distill import (
+  evaluation,
+  files,
+  modeling,
+  plots,
+  progress,
+  runs,
+  teachers,
+)
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
 from uncertainty_distill.workflow import provenance
+
+import tf_keras
 
 _FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
 # Up to which weights are the same; trained ones are rounded to 6e-8.
@@ -50,10 +53,10 @@ _ALIGNED = """\
 
 
 def reconstruct(
-    paths: Sequence[str],
-    directory: str,
-    ranks: Sequence[int] = (1,),
-    aligned: bool = False,
+  paths: Sequence[str],
+  directory: str,
+  ranks: Sequence[int] = (1,),
+  aligned: bool = False,
 ) -> str:
   """Reports how near BatchEnsembles come to an ensemble, layer by layer.
 
@@ -83,9 +86,9 @@ def reconstruct(
     factorization.check_rank(members[0], rank)
   runs.make_writable(directory, '--output_dir')
   made_from = {
-      'weights': provenance.weight_marks(paths),
-      'ranks': list(ranks),
-      'aligned': aligned,
+    'weights': provenance.weight_marks(paths),
+    'ranks': list(ranks),
+    'aligned': aligned,
   }
   table = _read_table(directory, made_from)
   if not table:
@@ -109,7 +112,7 @@ def _load(paths) -> list[tf_keras.Model]:
   argument, purpose = '--teacher', 'a reconstruction'
   if len(paths) < 2:
     raise InputError(
-        argument, ','.join(paths), 'run folders of two members or more'
+      argument, ','.join(paths), 'run folders of two members or more'
     )
   first = copy.deepcopy(teachers.read_network(paths[0], argument, purpose))
   first.ensemble_size = len(paths)
@@ -121,16 +124,16 @@ def _compare(members, ranks, aligned) -> dict[str, Any]:
   """Compares as trained, and aligned if that is wanted."""
   total = len(modeling.kernel_layers(members[0])) * (2 if aligned else 1)
   with progress.progress_bar(total, 'reconstruction', 'layer') as bar:
-    found = {'': factorization.compare_layers(
-        members, ranks, after_layer=bar.update
-    )}
+    found = {
+      '': factorization.compare_layers(members, ranks, after_layer=bar.update)
+    }
     if aligned:
       for member, weights in zip(
-          members, factorization.aligned_weights(members)
+        members, factorization.aligned_weights(members)
       ):
         member.set_weights(weights)
       found['aligned'] = factorization.compare_layers(
-          members, ranks, after_layer=bar.update
+        members, ranks, after_layer=bar.update
       )
   return found
 
@@ -139,21 +142,27 @@ def _table(comparison: _Comparison, ranks: Sequence[int]) -> str:
   """Returns a row for each layer, and one for all of them together."""
   trained = comparison['']
   columns = [
-      ['Layer', *(plots.display_name(layer.name) for layer in trained),
-       'All layers'],
-      ['Kernel', *('×'.join(map(str, layer.shape)) for layer in trained), ''],
-      ['Rank of W_i / W_j', *map(_ranks, trained), ''],
+    [
+      'Layer',
+      *(plots.display_name(layer.name) for layer in trained),
+      'All layers',
+    ],
+    ['Kernel', *('×'.join(map(str, layer.shape)) for layer in trained), ''],
+    ['Rank of W_i / W_j', *map(_ranks, trained), ''],
   ]
   for rank in (*ranks, None):
     for name, layers in comparison.items():
       errors = [
-          layer.errors[rank] if rank else layer.pixel_error for layer in layers
+        layer.errors[rank] if rank else layer.pixel_error for layer in layers
       ]
       heading = f'Rank {rank}' if rank else 'Any rank ≥'
-      columns.append([
-          name.capitalize() or heading, *(f'{error:.3f}' for error in errors),
+      columns.append(
+        [
+          name.capitalize() or heading,
+          *(f'{error:.3f}' for error in errors),
           f'{factorization.joint_error(layers, errors):.3f}',
-      ])
+        ]
+      )
   header, *rows = zip(*columns)
   return evaluation.markdown_table(header, rows)
 
@@ -168,31 +177,31 @@ def _findings(layers: Sequence[factorization.LayerComparison]) -> str:
   count = len(layers)
   full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
   single = sum(layer.quotient_ranks[1] <= 1 for layer in layers)
-  apart = [l.pixel_error for l in layers if l.pixel_error > _TOLERANCE]
+  apart = [x.pixel_error for x in layers if x.pixel_error > _TOLERANCE]
   undefined = sum(layer.undefined for layer in layers)
-  exact = [l.exact_rank(_TOLERANCE) for l in layers]
+  exact = [layer.exact_rank(_TOLERANCE) for layer in layers]
   known = [rank for rank in exact if rank is not None]
   lines = [
-      'Members cannot be written as one BatchEnsemble of rank 1 unless each '
-      f'W_i / W_j has rank 1 (theorem 1): theirs do in {single} of {count} '
-      f'layers, and have full rank in {full}.'
+    'Members cannot be written as one BatchEnsemble of rank 1 unless each '
+    f'W_i / W_j has rank 1 (theorem 1): theirs do in {single} of {count} '
+    f'layers, and have full rank in {full}.'
   ]
   if apart:
     lines.append(
-        'They cannot be written as one of any rank k unless each W_i / W_j is '
-        'the same for all pixels of a convolution: theirs differ in '
-        f'{len(apart)} of {count} layers, where every BatchEnsemble is off by '
-        f'{min(apart):.3f} to {max(apart):.3f} at least.'
+      'They cannot be written as one of any rank k unless each W_i / W_j is '
+      'the same for all pixels of a convolution: theirs differ in '
+      f'{len(apart)} of {count} layers, where every BatchEnsemble is off by '
+      f'{min(apart):.3f} to {max(apart):.3f} at least.'
     )
   if known:
     lines.append(
-        f'In {len(known)} of {count} layers they are a BatchEnsemble exactly, '
-        f'of the rank of the quotients: {min(known)} to {max(known)}.'
+      f'In {len(known)} of {count} layers they are a BatchEnsemble exactly, '
+      f'of the rank of the quotients: {min(known)} to {max(known)}.'
     )
   if undefined:
     lines.append(
-        f'{undefined} entries of the quotients divide by 0; they are left out '
-        'of the ranks, and their layers are not decided.'
+      f'{undefined} entries of the quotients divide by 0; they are left out '
+      'of the ranks, and their layers are not decided.'
     )
   if None not in exact:
     lines.append(f'So they are one BatchEnsemble of rank {max(exact)}.')
@@ -202,12 +211,12 @@ def _findings(layers: Sequence[factorization.LayerComparison]) -> str:
 def _draw(comparison: _Comparison, ranks: Sequence[int]) -> plots.Figure:
   """Draws each layer's error, rank by rank."""
   return plots.reconstruction_errors(
-      [layer.name for layer in comparison['']],
-      {
-          name: {rank: [l.errors[rank] for l in of] for rank in ranks}
-          for name, of in comparison.items()
-      },
-      {n: [l.pixel_error for l in of] for n, of in comparison.items()},
+    [layer.name for layer in comparison['']],
+    {
+      name: {rank: [x.errors[rank] for x in of] for rank in ranks}
+      for name, of in comparison.items()
+    },
+    {n: [x.pixel_error for x in of] for n, of in comparison.items()},
   )
 
 
@@ -219,20 +228,21 @@ def _write(directory, paths, comparison, table, made_from) -> None:
   plots.save(drawn, os.path.join(directory, picture))
   members = [files.relative(path, directory) for path in paths]
   content = {
-      'made_from': made_from,
-      'teacher': members,
-      'table': table,
-      'layers': {
-          name or 'as_trained': [dataclasses.asdict(layer) for layer in of]
-          for name, of in comparison.items()
-      },
+    'made_from': made_from,
+    'teacher': members,
+    'table': table,
+    'layers': {
+      name or 'as_trained': [dataclasses.asdict(layer) for layer in of]
+      for name, of in comparison.items()
+    },
   }
   text = json.dumps(content, indent=2, allow_nan=False)
   sections = [
-      '# How near one BatchEnsemble comes to the members of an ensemble',
-      table, _LEGEND + (f'\n{_ALIGNED}' if len(comparison) > 1 else ''),
-      f'![Relative error of each layer]({picture})',
-      '## Are the members one BatchEnsemble?',
+    '# How near one BatchEnsemble comes to the members of an ensemble',
+    table,
+    _LEGEND + (f'\n{_ALIGNED}' if len(comparison) > 1 else ''),
+    f'![Relative error of each layer]({picture})',
+    '## Are the members one BatchEnsemble?',
   ]
   for name, of in comparison.items():
     sections += [f'{name.capitalize()}:'] if name else []

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import sys
+from collections.abc import Sequence
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import evaluation
-from uncertainty_distill import teachers
+from uncertainty_distill import configs, data, evaluation, teachers
 from uncertainty_distill.workflow.systems import System
 
 
 def evaluate(
-    systems: Sequence[System], config: configs.ExperimentConfig
+  systems: Sequence[System], config: configs.ExperimentConfig
 ) -> tuple[list[evaluation.Result], dict[str, evaluation.ModelSize]]:
   """Scores what teachers said of the clean test images.
 
@@ -32,23 +29,27 @@ def evaluate(
   results, sizes = [], {}
   for system in systems:
     dataset = data.load_dataset(
-        train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
     )
     logits = teachers.load_predictions(
-        system.paths, '--teacher', 'test', dataset.labels,
-        dataset.spec.num_classes,
+      system.paths,
+      '--teacher',
+      'test',
+      dataset.labels,
+      dataset.spec.num_classes,
     )
     if logits is None:
       print(
-          f'{", ".join(system.paths)}: without test_probs or test_logits, the '
-          'teacher is left out of the report.', file=sys.stderr,
+        f'{", ".join(system.paths)}: without test_probs or test_logits, the '
+        'teacher is left out of the report.',
+        file=sys.stderr,
       )
       continue
     labels = dataset.take(config.task.validation_data.num_examples).labels
     results.append(
-        evaluation.evaluate_predictions(
-            system.label, system.seed, logits[:, : len(labels)], labels
-        )
+      evaluation.evaluate_predictions(
+        system.label, system.seed, logits[:, : len(labels)], labels
+      )
     )
     sizes[system.label] = evaluation.ModelSize(len(logits), 0)
   return results, sizes

@@ -14,22 +14,18 @@ evaluation: what an earlier one has written goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
 import contextlib
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from tensorboard.plugins.hparams import api as hparams
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
+from uncertainty_distill import configs, evaluation, files, runs, train_lib
 from uncertainty_distill.workflow.systems import System
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 _RESULTS, _CORRUPTED = 'results', 'corrupted'
 _CLEAN_PICTURE = 'reliability'
@@ -46,9 +42,9 @@ def are_written(system: System, directory: str) -> bool:
 
 
 def write_summaries(
-    systems: Sequence[System],
-    results: Sequence[evaluation.Result],
-    directory: str,
+  systems: Sequence[System],
+  results: Sequence[evaluation.Result],
+  directory: str,
 ) -> None:
   """Writes what TensorBoard shows of systems that are made of runs.
 
@@ -72,9 +68,9 @@ def write_summaries(
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
     except (OSError, tf.errors.OpError) as error:
       print(
-          f'TensorBoard will not show the results of {system.label}: '
-          f'{folder} cannot be written ({type(error).__name__}).',
-          file=sys.stderr,
+        f'TensorBoard will not show the results of {system.label}: '
+        f'{folder} cannot be written ({type(error).__name__}).',
+        file=sys.stderr,
       )
 
 
@@ -99,24 +95,25 @@ def _event_file(folder: str, step: int) -> Iterator[None]:
 
 
 def _write_results(
-    folder: str,
-    results: Sequence[evaluation.Result],
-    members: Sequence[runs.RunFolder],
+  folder: str,
+  results: Sequence[evaluation.Result],
+  members: Sequence[runs.RunFolder],
 ) -> None:
   """Writes a system's hyper-parameters and its figures in the tables."""
   with _event_file(folder, members[0].step):
     # Without a name of its own a trial has that of its folder. What can be
     # chosen from, TensorBoard gathers from the trials that it finds.
     hparams.hparams(
-        {'System': results[0].model, **_hyperparameters(members)}, trial_id=''
+      {'System': results[0].model, **_hyperparameters(members)}, trial_id=''
     )
     for name, value in evaluation.summary(results).items():
       if name in evaluation.COLUMNS:
         # TensorBoard sorts them: corrupted figures are to come first.
         full_name = name if name.startswith('c_') else f'clean_{name}'
         tf.summary.scalar(
-            f'{_RESULTS}/{full_name}', value,
-            description=evaluation.MEANINGS[name],
+          f'{_RESULTS}/{full_name}',
+          value,
+          description=evaluation.MEANINGS[name],
         )
     _write_calibration([r for r in results if not r.shift.severity])
     for picture in evaluation.available_pictures(results):
@@ -125,7 +122,7 @@ def _write_results(
 
 
 def _write_corrupted(
-    folder: str, results: Sequence[evaluation.Result], step: int
+  folder: str, results: Sequence[evaluation.Result], step: int
 ) -> None:
   """Writes a system's mean corrupted figures, and the pictures of them."""
   corrupted = [r for r in results if r.shift.severity]
@@ -144,15 +141,16 @@ def _write_calibration(results: Sequence[evaluation.Result]) -> None:
   """Writes the confidence of all predictions of some results together."""
   if results:
     train_lib.write_confidence(
-        np.sum([r.bin_count for r in results], axis=0),
-        np.sum([r.bin_correct for r in results], axis=0),
+      np.sum([r.bin_count for r in results], axis=0),
+      np.sum([r.bin_correct for r in results], axis=0),
     )
 
 
 def _write_picture(picture: evaluation.Picture) -> None:
   tf.summary.image(
-      train_lib.tag(picture.name), picture.pixels()[None],
-      description=picture.caption,
+    train_lib.tag(picture.name),
+    picture.pixels()[None],
+    description=picture.caption,
   )
 
 
@@ -160,11 +158,12 @@ def _hyperparameters(members: Sequence[runs.RunFolder]) -> dict[str, Any]:
   """Returns what the runs of a system have in common, by the fields' names."""
   first, *others = [_scalars(run.config) for run in members]
   values = {
-      name: value for name, value in first.items()
-      if all(other.get(name) == value for other in others)
+    name: value
+    for name, value in first.items()
+    if all(other.get(name) == value for other in others)
   }
   values['model.ensemble_size'] = sum(
-      run.config.task.model.ensemble_size for run in members
+    run.config.task.model.ensemble_size for run in members
   )
   return values
 
@@ -185,21 +184,21 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
     start = 'aligned networks' if task.initialize_aligned else 'networks'
   taught = objective.kind != 'cross_entropy'
   values = {
-      'objective.kind': objective.kind,
-      # TensorBoard draws only trials that have a value of all that it draws.
-      'objective.weight': objective.weight if taught else 0.0,
-      'objective.weight_tie': objective.weight_tie,
-      'objective.label_smoothing': objective.label_smoothing,
-      'model.depth': task.model.depth,
-      'model.width': task.model.width,
-      'model.ensemble_size': task.model.ensemble_size,
-      'model.rank': task.model.rank,
-      'initial_weights': start,
-      'train_data.name': task.train_data.name,
-      'train_data.global_batch_size': task.train_data.global_batch_size,
-      'trainer.epochs': trainer.epochs,
-      'trainer.base_learning_rate': trainer.base_learning_rate,
-      'seed': task.seed,
+    'objective.kind': objective.kind,
+    # TensorBoard draws only trials that have a value of all that it draws.
+    'objective.weight': objective.weight if taught else 0.0,
+    'objective.weight_tie': objective.weight_tie,
+    'objective.label_smoothing': objective.label_smoothing,
+    'model.depth': task.model.depth,
+    'model.width': task.model.width,
+    'model.ensemble_size': task.model.ensemble_size,
+    'model.rank': task.model.rank,
+    'initial_weights': start,
+    'train_data.name': task.train_data.name,
+    'train_data.global_batch_size': task.train_data.global_batch_size,
+    'trainer.epochs': trainer.epochs,
+    'trainer.base_learning_rate': trainer.base_learning_rate,
+    'seed': task.seed,
   }
   if taught:
     values['objective.temperature'] = objective.temperature

@@ -5,22 +5,19 @@ from __future__ import annotations
 import copy
 import os
 
-import tensorflow as tf
-from uncertainty_distill import configs
-from uncertainty_distill import files
-from uncertainty_distill import runs
-from uncertainty_distill import train_lib
-from uncertainty_distill import workers
+from uncertainty_distill import configs, files, runs, train_lib, workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.workflow import checks
 
+import tensorflow as tf
+
 
 def train(
-    config: configs.ExperimentConfig,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool = True,
-    label: str = 'training',
+  config: configs.ExperimentConfig,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool = True,
+  label: str = 'training',
 ) -> runs.RunFolder:
   """Trains a network or a BatchEnsemble that has no teacher.
 
@@ -44,16 +41,16 @@ def train(
   checks.check(config, strategy)
   checks.check_initialization(config, trains_teacher=False)
   return train_lib.train(
-      train_lib.resolve(config), model_dir, strategy, evaluate, label
+    train_lib.resolve(config), model_dir, strategy, evaluate, label
   )
 
 
 def distill(
-    config: configs.ExperimentConfig,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    evaluate: bool = True,
-    label: str = 'student',
+  config: configs.ExperimentConfig,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+  evaluate: bool = True,
+  label: str = 'student',
 ) -> runs.RunFolder:
   """Trains a teacher where none is given, then the student.
 
@@ -89,14 +86,14 @@ def distill(
     if workers.is_chief(strategy):
       runs.claim_run(model_dir, resolved)
     objective.teacher = tuple(
-        train_lib.train_teacher(config, directory, strategy, evaluate)
+      train_lib.train_teacher(config, directory, strategy, evaluate)
     )
     _take_teacher(resolved, config)
   return train_lib.train(resolved, model_dir, strategy, evaluate, label)
 
 
 def _take_teacher(
-    resolved: configs.ExperimentConfig, config: configs.ExperimentConfig
+  resolved: configs.ExperimentConfig, config: configs.ExperimentConfig
 ) -> None:
   """Puts the teacher's folders, as far as they are known, where they belong."""
   resolved.task.objective.teacher = config.task.objective.teacher
@@ -105,7 +102,7 @@ def _take_teacher(
 
 
 def _expected_teacher(
-    config: configs.ExperimentConfig, model_dir: str, directory: str
+  config: configs.ExperimentConfig, model_dir: str, directory: str
 ) -> tuple[str, ...]:
   """Returns the run folders of a teacher that is trained with its student.
 
@@ -131,13 +128,14 @@ def _expected_teacher(
   if any(files.parent(path) != files.absolute(directory) for path in chosen):
     return ()  # A teacher that was given: the claim says so.
   if chosen and (
-      (found.search, found.ensemble_size)
-      != (wanted.search, wanted.ensemble_size)
+    (found.search, found.ensemble_size) != (wanted.search, wanted.ensemble_size)
   ):
     raise InputError(
-        '--model_dir', model_dir, 'a new folder: the student in this one has '
-        f'{found.ensemble_size} teachers out of another search, of '
-        f'{found.search.num_runs} runs',
-        "copy its folder 'teacher' to the new one to go on with the search",
+      '--model_dir',
+      model_dir,
+      'a new folder: the student in this one has '
+      f'{found.ensemble_size} teachers out of another search, of '
+      f'{found.search.num_runs} runs',
+      "copy its folder 'teacher' to the new one to go on with the search",
     )
   return chosen

@@ -2,13 +2,12 @@
 
 import os
 
+from uncertainty_distill import errors
+from uncertainty_distill.data import corrupted_sets, corruptions
+
 import numpy as np
 import pytest
 import tiny_dataset
-
-from uncertainty_distill import errors
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
 
 Corruption = corruptions.Corruption
 CONTRAST = (Corruption.CONTRAST,)
@@ -18,8 +17,8 @@ def write_files(directory, dataset, kinds=CONTRAST):
   """Writes a folder in the published layout, without this package's help."""
   os.makedirs(directory, exist_ok=True)
   np.save(
-      os.path.join(directory, 'labels.npy'),
-      np.tile(dataset.labels, 5).astype(np.uint8),
+    os.path.join(directory, 'labels.npy'),
+    np.tile(dataset.labels, 5).astype(np.uint8),
   )
   for number, kind in enumerate(kinds):
     levels = np.arange(5, dtype=np.uint8).repeat(len(dataset.labels))
@@ -45,7 +44,7 @@ def test_official_files_are_read_row_by_row(tmp_path):
   clean = opened.images(corruptions.CLEAN, 0, 5)
   np.testing.assert_array_equal(clean, dataset.images[:5])
   assert opened.description == (
-      f'files in {directory}, not made by this package'
+    f'files in {directory}, not made by this package'
   )
 
 
@@ -104,11 +103,26 @@ def damage(directory, how):
   return 'made.json: got .JSONDecodeError'
 
 
-@pytest.mark.parametrize('how', [
-    'missing', 'truncated', 'empty', 'text', 'shape', 'dtype', 'objects',
-    'archive', 'a folder for a file', 'no labels', 'fewer labels',
-    'float labels', 'another order', 'another order at a severity', 'made.json',
-])
+@pytest.mark.parametrize(
+  'how',
+  [
+    'missing',
+    'truncated',
+    'empty',
+    'text',
+    'shape',
+    'dtype',
+    'objects',
+    'archive',
+    'a folder for a file',
+    'no labels',
+    'fewer labels',
+    'float labels',
+    'another order',
+    'another order at a severity',
+    'made.json',
+  ],
+)
 def test_a_bad_folder_is_refused(tmp_path, how):
   dataset = tiny_dataset.make()
   write_files(tmp_path, dataset)
@@ -121,7 +135,7 @@ def test_a_bad_folder_is_refused(tmp_path, how):
 def test_no_folder_at_all_is_refused(tmp_path):
   with pytest.raises(errors.InputError, match='make_corrupted.py makes one'):
     corrupted_sets.open_corrupted_set(
-        tiny_dataset.make(), [], str(tmp_path / 'x')
+      tiny_dataset.make(), [], str(tmp_path / 'x')
     )
   with pytest.raises(errors.InputError, match='from 12 to 512'):
     corrupted_sets.open_corrupted_set(tiny_dataset.make(size=8), [])

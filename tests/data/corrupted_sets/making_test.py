@@ -6,13 +6,12 @@ import resource
 import subprocess
 import sys
 
+from uncertainty_distill import errors
+from uncertainty_distill.data import corrupted_sets, corruptions
+
 import numpy as np
 import pytest
 import tiny_dataset
-
-from uncertainty_distill import errors
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
 
 Corruption = corruptions.Corruption
 CONTRAST = (Corruption.CONTRAST,)
@@ -38,18 +37,18 @@ def test_files_hold_what_is_made_on_the_fly(made):
       images = from_files.images(shift, start, stop)
       assert images.dtype == np.uint8 and len(images) == min(stop, 1001) - start
       np.testing.assert_array_equal(
-          images, by_formula.images(shift, start, stop)
+        images, by_formula.images(shift, start, stop)
       )
   assert by_formula.description == 'made on the fly by formula, seed 7'
   assert from_files.description == (
-      f'files in {directory}, made by formula from tiny, seed 7'
+    f'files in {directory}, made by formula from tiny, seed 7'
   )
 
 
 def test_layout_is_the_published_one(made):
   dataset, directory, kinds = made
   assert sorted(os.listdir(directory)) == sorted(
-      [*(f'{kind.value}.npy' for kind in kinds), 'labels.npy', 'made.json']
+    [*(f'{kind.value}.npy' for kind in kinds), 'labels.npy', 'made.json']
   )
   images = np.load(os.path.join(directory, 'elastic_transform.npy'))
   assert images.dtype == np.uint8 and images.shape == (5005, 16, 16, 3)
@@ -91,7 +90,7 @@ def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
   np.save(tmp_path / 'fog.npy', np.zeros(3))
   with pytest.raises(errors.InputError, match='fog.npy was not made'):
     corrupted_sets.write_corrupted_set(
-        tiny_dataset.make(), str(tmp_path), CONTRAST
+      tiny_dataset.make(), str(tmp_path), CONTRAST
     )
   assert os.listdir(tmp_path) == ['fog.npy']
 
@@ -104,7 +103,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
   try:
     with pytest.raises(errors.InputError, match='room for .*File too large'):
       corrupted_sets.write_corrupted_set(
-          dataset, directory, CONTRAST, processes=1
+        dataset, directory, CONTRAST, processes=1
       )
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -118,27 +117,27 @@ def test_what_cannot_be_made_is_refused_at_once(tmp_path):
   file.write_text('')
   with pytest.raises(errors.InputError, match='output folder: .*directory'):
     corrupted_sets.write_corrupted_set(
-        tiny_dataset.make(), str(file / 'folder'), CONTRAST
+      tiny_dataset.make(), str(file / 'folder'), CONTRAST
     )
   with pytest.raises(errors.InputError, match='from 12 to 512'):
     corrupted_sets.write_corrupted_set(
-        tiny_dataset.make(size=8), str(tmp_path / 'x'), CONTRAST
+      tiny_dataset.make(size=8), str(tmp_path / 'x'), CONTRAST
     )
   with pytest.raises(errors.InputError, match='seed: got -1'):
     corrupted_sets.write_corrupted_set(
-        tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, seed=-1
+      tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, seed=-1
     )
   with pytest.raises(errors.InputError, match='processes'):
     corrupted_sets.write_corrupted_set(
-        tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, processes=-1
+      tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, processes=-1
     )
   assert os.listdir(tmp_path) == ['file']
 
 
 def test_processes_do_without_tensorflow():
   code = (
-      'import sys; from uncertainty_distill.data import corrupted_sets; '
-      'sys.exit("tensorflow" in sys.modules)'
+    'import sys; from uncertainty_distill.data import corrupted_sets; '
+    'sys.exit("tensorflow" in sys.modules)'
   )
   subprocess.run([sys.executable, '-c', code], check=True)
 

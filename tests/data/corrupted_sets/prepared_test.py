@@ -3,22 +3,19 @@
 import shutil
 from unittest import mock
 
+from uncertainty_distill import data, errors
+from uncertainty_distill.data import corrupted_sets, corruptions, tfds_splits
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from uncertainty_distill import data
-from uncertainty_distill import errors
-from uncertainty_distill.data import corrupted_sets
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data import tfds_splits
-
 NUMBER = 40
 KINDS = {
-    'glass_blur': 'frosted_glass_blur',
-    'elastic_transform': 'elastic',
-    'fog': 'fog',
+  'glass_blur': 'frosted_glass_blur',
+  'elastic_transform': 'elastic',
+  'fog': 'fog',
 }
 
 
@@ -31,12 +28,12 @@ def prepare(name, downloaded, data_dir):
   """Lets TFDS prepare a dataset from a folder instead of a download."""
   builder = tfds.builder(name, data_dir=data_dir)
   with mock.patch.object(
-      tfds.download.DownloadManager,
-      'download_and_extract',
-      lambda *unused: str(downloaded),
+    tfds.download.DownloadManager,
+    'download_and_extract',
+    lambda *unused: str(downloaded),
   ):
     builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+      download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
 
 
@@ -57,11 +54,14 @@ def _flip_a_bit(path):
   path.write_bytes(content)
 
 
-@pytest.mark.parametrize('damage, reason', [
+@pytest.mark.parametrize(
+  'damage, reason',
+  [
     (_cut_in_a_record, 'truncated record'),
     (_cut_between_records, f'{NUMBER - 1} records instead of {NUMBER}'),
     (_flip_a_bit, 'corrupted record'),
-])
+  ],
+)
 def test_a_damaged_file_of_tfds_is_named(damage, reason, prepared, tmp_path):
   copy = shutil.copytree(prepared, tmp_path / 'tfds')
   (path,) = (copy / 'cifar10').glob('*/cifar10-test.tfrecord*')
@@ -115,16 +115,16 @@ def test_published_corruptions_are_read_in_the_same_order(prepared):
   kinds = corruptions.parse_corruptions(KINDS)
   shifts = corruptions.shifts(kinds, [3])
   opened = corrupted_sets.open_corrupted_set(
-      clean_test_set(prepared).take(30), shifts, 'tfds', prepared
+    clean_test_set(prepared).take(30), shifts, 'tfds', prepared
   )
   assert opened.description == (
-      'the published files, from TFDS cifar10_corrupted'
+    'the published files, from TFDS cifar10_corrupted'
   )
   for seed, shift in enumerate(shifts, start=1):
     third = random_images(seed, 5 * NUMBER)[2 * NUMBER : 3 * NUMBER]
     for start, stop in ((0, 7), (25, 40)):
       np.testing.assert_array_equal(
-          opened.images(shift, start, stop), third[start : min(stop, 30)]
+        opened.images(shift, start, stop), third[start : min(stop, 30)]
       )
 
 

@@ -2,14 +2,14 @@
 
 import tracemalloc
 
-import numpy as np
-from PIL import Image
-import pytest
-from scipy import ndimage
-from sklearn import datasets
-
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+from sklearn import datasets
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift
@@ -38,14 +38,14 @@ def photographs():
 
 # Those without a random part do not look at the example's index.
 RANDOM = (
-    *(c for c in Corruption if c.value.endswith('_noise')),
-    Corruption.GLASS_BLUR,
-    Corruption.MOTION_BLUR,
-    Corruption.SNOW,
-    Corruption.FROST,
-    Corruption.FOG,
-    Corruption.ELASTIC_TRANSFORM,
-    Corruption.SPATTER,
+  *(c for c in Corruption if c.value.endswith('_noise')),
+  Corruption.GLASS_BLUR,
+  Corruption.MOTION_BLUR,
+  Corruption.SNOW,
+  Corruption.FROST,
+  Corruption.FOG,
+  Corruption.ELASTIC_TRANSFORM,
+  Corruption.SPATTER,
 )
 
 
@@ -107,10 +107,10 @@ def test_sizes_of_all_kinds_are_corrupted(corruption, height, width):
 
 # By their constants, some are not milder at each severity than at the next.
 UNEVEN = (
-    Corruption.GLASS_BLUR,
-    Corruption.FROST,
-    Corruption.ELASTIC_TRANSFORM,
-    Corruption.SATURATE,
+  Corruption.GLASS_BLUR,
+  Corruption.FROST,
+  Corruption.ELASTIC_TRANSFORM,
+  Corruption.SATURATE,
 )
 
 
@@ -119,8 +119,8 @@ def test_each_severity_is_further_from_the_clean_image(corruption):
   def distances(images):
     clean = images.astype(float)
     return [
-        np.sqrt(np.mean((corruptions.corrupt(images, shift) - clean) ** 2))
-        for shift in corruptions.shifts([corruption])
+      np.sqrt(np.mean((corruptions.corrupt(images, shift) - clean) ** 2))
+      for shift in corruptions.shifts([corruption])
     ]
 
   on_photographs = distances(photographs())
@@ -154,7 +154,8 @@ def test_names_and_groups_of_names_are_parsed():
   parse = corruptions.parse_corruptions
   assert parse(['all']) == tuple(Corruption)
   assert parse(['extra', 'fog', 'spatter']) == (
-      *corruptions.EXTRA, Corruption.FOG
+    *corruptions.EXTRA,
+    Corruption.FOG,
   )
   assert parse([]) == ()
 
@@ -187,20 +188,20 @@ def test_an_unknown_name_is_refused():
 
 
 @pytest.mark.parametrize(
-    'argument, images, kwargs',
-    [
-        ('images', GREY[..., :1], {}),
-        ('images', GREY[0], {}),
-        ('images', GREY[:, :11], {}),
-        ('images', np.zeros((1, 32, 513, 3), np.uint8), {}),
-        ('images', GREY / 255, {}),
-        ('images', GREY.tolist(), {}),
-        ('seed', GREY, {'seed': -1}),
-        ('seed', GREY, {'seed': 0.5}),
-        ('indices', GREY, {'indices': [0, 1]}),
-        ('indices', GREY, {'indices': np.zeros(64)}),
-        ('indices', GREY, {'indices': np.arange(64) - 1}),
-    ],
+  'argument, images, kwargs',
+  [
+    ('images', GREY[..., :1], {}),
+    ('images', GREY[0], {}),
+    ('images', GREY[:, :11], {}),
+    ('images', np.zeros((1, 32, 513, 3), np.uint8), {}),
+    ('images', GREY / 255, {}),
+    ('images', GREY.tolist(), {}),
+    ('seed', GREY, {'seed': -1}),
+    ('seed', GREY, {'seed': 0.5}),
+    ('indices', GREY, {'indices': [0, 1]}),
+    ('indices', GREY, {'indices': np.zeros(64)}),
+    ('indices', GREY, {'indices': np.arange(64) - 1}),
+  ],
 )
 def test_wrong_arguments_are_refused(argument, images, kwargs):
   for shift in (corruptions.CLEAN, Shift(Corruption.SHOT_NOISE, 1)):

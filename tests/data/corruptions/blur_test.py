@@ -1,13 +1,11 @@
 """Blurs against SciPy, against ImageMagick and by hand."""
 
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.data.corruptions import blur, motion, zoom
+
 import numpy as np
 import pytest
 from scipy import ndimage
-
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corruptions import blur
-from uncertainty_distill.data.corruptions import motion
-from uncertainty_distill.data.corruptions import zoom
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift
@@ -46,7 +44,7 @@ def test_gaussian_blur_against_scipy_image_by_image(shift, c):
 
 
 @published(
-    Corruption.DEFOCUS_BLUR, (1, 0.4), (1, 0.5), (1, 0.6), (5, 0.2), (9, 0.1)
+  Corruption.DEFOCUS_BLUR, (1, 0.4), (1, 0.5), (1, 0.6), (5, 0.2), (9, 0.1)
 )
 def test_defocus_blur_is_a_smoothed_disk(shift, c):
   area, sigma = c
@@ -87,29 +85,39 @@ def test_glass_blur_is_the_published_sweep(shift, c):
 
 
 @pytest.mark.parametrize(
-    'angle, radius, sigma, expected',
-    [
-        (30, 6, 1.5, [
-            [29, 75, 100, 144, 144, 73, 158, 220],
-            [71, 113, 79, 120, 148, 188, 153, 148],
-            [70, 54, 103, 110, 113, 113, 44, 80],
-            [109, 178, 190, 183, 197, 179, 97, 66],
-            [135, 183, 213, 158, 114, 187, 178, 188],
-            [90, 109, 107, 127, 187, 112, 69, 120],
-            [131, 145, 86, 116, 164, 179, 124, 107],
-            [90, 70, 85, 102, 116, 204, 222, 247],
-        ]),
-        (-110, 8, 3, [
-            [0, 14, 69, 66, 132, 109, 70, 151],
-            [3, 40, 59, 78, 107, 167, 91, 134],
-            [11, 32, 38, 102, 58, 219, 70, 101],
-            [22, 31, 99, 117, 79, 194, 99, 85],
-            [36, 89, 125, 126, 105, 154, 172, 93],
-            [51, 88, 117, 119, 138, 152, 172, 117],
-            [67, 91, 121, 110, 165, 141, 145, 111],
-            [83, 92, 103, 134, 87, 169, 171, 135],
-        ]),
-    ],
+  'angle, radius, sigma, expected',
+  [
+    (
+      30,
+      6,
+      1.5,
+      [
+        [29, 75, 100, 144, 144, 73, 158, 220],
+        [71, 113, 79, 120, 148, 188, 153, 148],
+        [70, 54, 103, 110, 113, 113, 44, 80],
+        [109, 178, 190, 183, 197, 179, 97, 66],
+        [135, 183, 213, 158, 114, 187, 178, 188],
+        [90, 109, 107, 127, 187, 112, 69, 120],
+        [131, 145, 86, 116, 164, 179, 124, 107],
+        [90, 70, 85, 102, 116, 204, 222, 247],
+      ],
+    ),
+    (
+      -110,
+      8,
+      3,
+      [
+        [0, 14, 69, 66, 132, 109, 70, 151],
+        [3, 40, 59, 78, 107, 167, 91, 134],
+        [11, 32, 38, 102, 58, 219, 70, 101],
+        [22, 31, 99, 117, 79, 194, 99, 85],
+        [36, 89, 125, 126, 105, 154, 172, 93],
+        [51, 88, 117, 119, 138, 152, 172, 117],
+        [67, 91, 121, 110, 165, 141, 145, 111],
+        [83, 92, 103, 134, 87, 169, 171, 135],
+      ],
+    ),
+  ],
 )
 def test_motion_blur_is_imagemagick_s(angle, radius, sigma, expected):
   # `convert -motion-blur 6x1.5+30` and `8x3-110` of ImageMagick 6.9.11 Q16.

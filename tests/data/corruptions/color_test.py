@@ -1,10 +1,10 @@
 """Corruptions that change colours, against matplotlib's HSV and by hand."""
 
-from matplotlib import colors
+from uncertainty_distill.data import corruptions
+
 import numpy as np
 import pytest
-
-from uncertainty_distill.data import corruptions
+from matplotlib import colors
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift
@@ -42,7 +42,7 @@ def test_brightness_by_hand():
 
 
 @published(
-    Corruption.SATURATE, (0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)
+  Corruption.SATURATE, (0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)
 )
 def test_saturate_against_matplotlib_s_hsv(shift, c):
   images = random_images(20, 16, 16, 3)

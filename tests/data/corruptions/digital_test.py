@@ -1,12 +1,12 @@
 """Corruptions that come of storing an image in less space."""
 
-import numpy as np
-from PIL import Image
-import pytest
-from sklearn import datasets
-import tensorflow as tf
-
 from uncertainty_distill.data import corruptions
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn import datasets
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift

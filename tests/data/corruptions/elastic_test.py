@@ -1,10 +1,10 @@
 """Elastic transform by hand and against SciPy."""
 
+from uncertainty_distill.data.corruptions import elastic
+
 import numpy as np
 import pytest
 from scipy import ndimage
-
-from uncertainty_distill.data.corruptions import elastic
 
 
 class Draws:
@@ -37,8 +37,8 @@ def test_points_move_the_image_with_them():
 
 
 @pytest.mark.parametrize(
-    'severity, alpha, sigma',
-    [(2, 0.05, 0.2), (3, 0.08, 0.06), (4, 0.1, 0.04), (5, 0.1, 0.03)],
+  'severity, alpha, sigma',
+  [(2, 0.05, 0.2), (3, 0.08, 0.06), (4, 0.1, 0.04), (5, 0.1, 0.03)],
 )
 def test_displacements_against_scipy(severity, alpha, sigma):
   images = random_images(2, 20, 32, 3)
@@ -48,16 +48,18 @@ def test_displacements_against_scipy(severity, alpha, sigma):
   result = elastic.elastic_transform(images, severity, draws)
   for image, fields, displaced in zip(images, noise, result):
     down, right = (
-        alpha * 20 * ndimage.gaussian_filter(
-            field, sigma * 20, mode='reflect', truncate=3
-        )
-        for field in fields
+      alpha
+      * 20
+      * ndimage.gaussian_filter(field, sigma * 20, mode='reflect', truncate=3)
+      for field in fields
     )
     rows, columns = np.mgrid[:20, :32]
     for channel in range(3):
       expected = ndimage.map_coordinates(
-          image[..., channel] / 255, (rows + down, columns + right), order=1,
-          mode='reflect',
+        image[..., channel] / 255,
+        (rows + down, columns + right),
+        order=1,
+        mode='reflect',
       )
       lost = 255 * expected - displaced[..., channel]  # By truncation.
       assert -1e-3 < lost.min() and lost.max() < 1.001

@@ -1,10 +1,10 @@
 """The noises' distributions."""
 
+from uncertainty_distill.data import corruptions
+
 import numpy as np
 import pytest
 from scipy import stats
-
-from uncertainty_distill.data import corruptions
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift

@@ -1,13 +1,10 @@
 """Snow, frost, fog and spatter by hand, and their moments."""
 
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.data.corruptions import ice, plasma, spatter, weather
+
 import numpy as np
 import pytest
-
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corruptions import ice
-from uncertainty_distill.data.corruptions import plasma
-from uncertainty_distill.data.corruptions import spatter
-from uncertainty_distill.data.corruptions import weather
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift
@@ -59,7 +56,7 @@ def test_a_flake_falls_straight_down_and_up_again_on_the_other_side():
 
 
 @published(
-    Corruption.FROST, (1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)
+  Corruption.FROST, (1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)
 )
 def test_frost_is_a_sum_of_image_and_ice(shift, c):
   black = np.zeros((400, 32, 32, 3), np.uint8)

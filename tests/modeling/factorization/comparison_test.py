@@ -1,11 +1,11 @@
 """Tests of the comparison of networks with BatchEnsembles, layer by layer."""
 
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import factorization
+
 import numpy as np
 import pytest
 import tf_keras
-
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling import factorization
 
 
 def _networks(kernels):
@@ -15,7 +15,7 @@ def _networks(kernels):
     layers = []
     for kernel in of_member:
       layer = tf_keras.layers.Conv2D(
-          kernel.shape[-1], kernel.shape[0], use_bias=False
+        kernel.shape[-1], kernel.shape[0], use_bias=False
       )
       layers.append(layer)
     images = tf_keras.Input([8, 8, of_member[0].shape[-2]])
@@ -41,8 +41,9 @@ def test_says_what_is_a_batch_ensemble_and_what_is_not():
   torn = _random(3, 3, 3, 5, 2, seed=4)
   steps = []
   first, second, third = factorization.compare_layers(
-      _networks(zip(exact, pointwise, torn)), [1, 3],
-      after_layer=lambda: steps.append(1),
+    _networks(zip(exact, pointwise, torn)),
+    [1, 3],
+    after_layer=lambda: steps.append(1),
   )
   assert len(steps) == 3
   assert first.shape == (3, 3, 4, 6) and first.full_rank == 4
@@ -75,7 +76,7 @@ def test_zeros_leave_it_undecided():
   kernels = np.outer([1.0, 2.0], np.ones(12)).reshape(2, 1, 1, 3, 4)
   kernels[1, 0, 0, 1, 2] = 0
   (layer,) = factorization.compare_layers(
-      _networks([[k.astype(np.float32)] for k in kernels]), [1]
+    _networks([[k.astype(np.float32)] for k in kernels]), [1]
   )
   assert layer.undefined == 1 and layer.exact_rank() is None
 

@@ -1,12 +1,12 @@
 """Tests of aligned members, and of a student made from whole networks."""
 
-import numpy as np
-import pytest
-import tf_keras
-
 from uncertainty_distill import modeling
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
+
+import numpy as np
+import pytest
+import tf_keras
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), np.uint8)
 
@@ -15,17 +15,23 @@ def _network(seed=0, ensemble_size=1, width=2, depth=16, **options):
   """A small network whose every weight and moving statistic is its own."""
   tf_keras.utils.set_random_seed(seed)
   model = modeling.build_model(
-      image_shape=(12, 12, 3), num_classes=5, depth=depth, width=width,
-      mean=(0.5,) * 3, stddev=(0.25,) * 3, ensemble_size=ensemble_size,
-      **options,
+    image_shape=(12, 12, 3),
+    num_classes=5,
+    depth=depth,
+    width=width,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=ensemble_size,
+    **options,
   )
   generator = np.random.default_rng(seed)
-  model.set_weights([
-      w * generator.uniform(0.7, 1.3, w.shape) + 0.1 * np.abs(
-          generator.normal(size=w.shape)
-      ) * (w.ndim == 1)
+  model.set_weights(
+    [
+      w * generator.uniform(0.7, 1.3, w.shape)
+      + 0.1 * np.abs(generator.normal(size=w.shape)) * (w.ndim == 1)
       for w in model.get_weights()
-  ])
+    ]
+  )
   return model
 
 
@@ -37,8 +43,9 @@ def _likeness(weights, model):
   """The sum of products of trained weights with the model's."""
   trained = {v.ref() for v in model.trainable_variables}
   return sum(
-      np.sum(w * v.numpy())
-      for w, v in zip(weights, model.weights) if v.ref() in trained
+    np.sum(w * v.numpy())
+    for w, v in zip(weights, model.weights)
+    if v.ref() in trained
   )
 
 
@@ -51,7 +58,7 @@ def test_alignment_leaves_functions_as_they_are(depth, width):
   for own, given in zip(weights[0], aligned[0]):
     np.testing.assert_array_equal(own, given)
   for member, own, moved, logits in zip(
-      members[1:], weights[1:], aligned[1:], before[1:]
+    members[1:], weights[1:], aligned[1:], before[1:]
   ):
     assert _likeness(moved, members[0]) > _likeness(own, members[0]) + 1
     changed = [np.abs(a - b).max() > 0 for a, b in zip(own, moved)]
@@ -83,13 +90,19 @@ def test_alignment_finds_a_hidden_order():
   # The stem is read by the first block's two branches. At depth 10 each group
   # has one block, with a stream that its shortcut and second layer write.
   blocks = [f'group{i}_block0' for i in range(3)]
-  shuffle(['stem'], [f'{blocks[0]}_a_norm'],
-          [f'{blocks[0]}_a_conv', f'{blocks[0]}_shortcut'])
+  shuffle(
+    ['stem'],
+    [f'{blocks[0]}_a_norm'],
+    [f'{blocks[0]}_a_conv', f'{blocks[0]}_shortcut'],
+  )
   for block, after in zip(blocks, blocks[1:] + [None]):
     shuffle([f'{block}_a_conv'], [f'{block}_b_norm'], [f'{block}_b_conv'])
     readers = [f'{after}_a_conv', f'{after}_shortcut'] if after else ['logits']
-    shuffle([f'{block}_b_conv', f'{block}_shortcut'],
-            [f'{after}_a_norm' if after else 'final_norm'], readers)
+    shuffle(
+      [f'{block}_b_conv', f'{block}_shortcut'],
+      [f'{after}_a_norm' if after else 'final_norm'],
+      readers,
+    )
   np.testing.assert_allclose(_logits(other), _logits(first), atol=1e-4)
   _, aligned = factorization.aligned_weights([first, other])
   for found, want in zip(aligned, first.get_weights()):
@@ -117,12 +130,14 @@ def test_a_batch_ensemble_comes_back():
   assert max(layer.closest.relative_error for layer in found.layers) < 1e-5
   factorization.initialize(student, found)
   np.testing.assert_allclose(
-      _logits(student), _logits(source), rtol=1e-3, atol=1e-3
+    _logits(student), _logits(source), rtol=1e-3, atol=1e-3
   )
   # The members' functions are the student's.
   np.testing.assert_allclose(
-      _logits(student), np.concatenate([_logits(m) for m in members]),
-      rtol=1e-3, atol=1e-3,
+    _logits(student),
+    np.concatenate([_logits(m) for m in members]),
+    rtol=1e-3,
+    atol=1e-3,
   )
 
 
@@ -133,21 +148,21 @@ def test_what_a_student_takes_over():
   factorization.initialize(student, found)
   norms = [m.get_layer('group1_block0_b_norm') for m in members]
   for index, own in enumerate(
-      student.get_layer('group1_block0_b_norm').get_weights()
+    student.get_layer('group1_block0_b_norm').get_weights()
   ):
     want = np.mean([n.get_weights()[index] for n in norms], axis=0)
     np.testing.assert_allclose(own, want, rtol=1e-6)
   np.testing.assert_allclose(
-      student.get_layer('logits').ensemble_bias,
-      [m.get_layer('logits').bias.numpy() for m in members],
+    student.get_layer('logits').ensemble_bias,
+    [m.get_layer('logits').bias.numpy() for m in members],
   )
   # Each layer went to its place, and its members are as near as reported.
   names = [layer.name for layer in modeling.kernel_layers(student)]
   assert [layer.name for layer in found.layers] == names
   layer, its = student.get_layer(names[3]), found.layers[3].closest
-  ours = factorization.Factors(*(
-      v.numpy() for v in (layer.kernel, layer.alpha, layer.gamma)
-  )).members()
+  ours = factorization.Factors(
+    *(v.numpy() for v in (layer.kernel, layer.alpha, layer.gamma))
+  ).members()
   kernels = [m.get_layer(names[3]).kernel.numpy() for m in members]
   error = np.linalg.norm(np.subtract(ours, kernels)) / np.linalg.norm(kernels)
   assert error == pytest.approx(its.relative_error, rel=1e-4)
@@ -157,12 +172,12 @@ def test_what_a_student_takes_over():
 def test_aligned_members_are_easier_to_reconstruct():
   first, other = _network(0, depth=10), _network(1, depth=10)
   before, after = (
-      factorization.reconstruct_network([first, other], align=align)
-      for align in (False, True)
+    factorization.reconstruct_network([first, other], align=align)
+    for align in (False, True)
   )
   mean = [
-      np.mean([layer.closest.relative_error for layer in found.layers])
-      for found in (before, after)
+    np.mean([layer.closest.relative_error for layer in found.layers])
+    for found in (before, after)
   ]
   assert mean[1] < mean[0] - 0.01
 
@@ -173,12 +188,15 @@ def test_refuses():
     with pytest.raises(InputError, match='one architecture'):
       call(members)
   found = factorization.reconstruct_network(
-      [_network(0), _network(1)], restarts=1, sweeps=1
+    [_network(0), _network(1)], restarts=1, sweeps=1
   )
   for other in (
-      {'ensemble_size': 3}, {'ensemble_size': 2, 'rank': 2},
-      {'ensemble_size': 1}, {'ensemble_size': 2, 'width': 1},
-      {'ensemble_size': 2, 'depth': 10}, {'ensemble_size': 2, 'depth': 22},
+    {'ensemble_size': 3},
+    {'ensemble_size': 2, 'rank': 2},
+    {'ensemble_size': 1},
+    {'ensemble_size': 2, 'width': 1},
+    {'ensemble_size': 2, 'depth': 10},
+    {'ensemble_size': 2, 'depth': 22},
   ):
     student = _network(0, **other)
     before = student.get_weights()

@@ -1,14 +1,14 @@
 """Tests of the alternating least squares against plain formulas."""
 
-import numpy as np
-import pytest
-import scipy.optimize
-import tensorflow as tf
-
 from uncertainty_distill import losses
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
 from uncertainty_distill.modeling.factorization import reconstruction
+
+import numpy as np
+import pytest
+import scipy.optimize
+import tensorflow as tf
 
 _SHAPES = [(3, 3, 6, 9), (24, 15)]
 
@@ -23,10 +23,15 @@ def _squared_error(kernels, factors):
   if alpha.ndim == 2:
     alpha, gamma = alpha[None], gamma[None]
   residual = sum(
-      np.sum((kernel - factors.kernel * sum(
-          np.outer(a[i], g[i]) for a, g in zip(alpha, gamma)
-      )) ** 2)
-      for i, kernel in enumerate(kernels)
+    np.sum(
+      (
+        kernel
+        - factors.kernel
+        * sum(np.outer(a[i], g[i]) for a, g in zip(alpha, gamma))
+      )
+      ** 2
+    )
+    for i, kernel in enumerate(kernels)
   )
   return residual / sum(np.sum(kernel**2) for kernel in kernels)
 
@@ -66,18 +71,17 @@ def test_each_closed_form_is_the_minimum(shape, rank):
   for place in np.ndindex(kernel.shape):
     pixel, c, o = place
     kernel[place] = np.linalg.lstsq(
-        r[:, c, o, None], stacks[:, pixel, c, o], rcond=None
+      r[:, c, o, None], stacks[:, pixel, c, o], rcond=None
     )[0][0]
   residual = np.sum((stacks - kernel * r[:, None]) ** 2)
   assert error == pytest.approx(residual / np.sum(stacks**2))
 
-  # pylint: disable-next=protected-access
   solved = reconstruction._solve(squares, products, gamma)
   for i in range(3):
     for c in range(shape[-2]):
       design = np.einsum('po,ko->pok', kernel[:, c], gamma[:, i])
       want = scipy.optimize.lsq_linear(
-          design.reshape(-1, rank), stacks[i, :, c].ravel()
+        design.reshape(-1, rank), stacks[i, :, c].ravel()
       ).x
       np.testing.assert_allclose(solved[:, i, c], want, rtol=1e-4, atol=1e-6)
 
@@ -94,8 +98,8 @@ def test_pixels_bound_the_error_of_any_rank():
 def test_more_rank_gives_less_error():
   kernels = _random((3, 3, 12, 16))
   errors = [
-      factorization.reconstruct(kernels, rank).relative_error
-      for rank in (1, 2, 4)
+    factorization.reconstruct(kernels, rank).relative_error
+    for rank in (1, 2, 4)
   ]
   assert errors == sorted(errors, reverse=True)
   assert errors[0] - errors[2] > 0.01
@@ -104,7 +108,7 @@ def test_more_rank_gives_less_error():
 def test_the_tie_pulls_nowhere_at_the_optimum():
   kernels = _random((3, 3, 6, 9))
   found = factorization.reconstruct(
-      kernels, restarts=1, sweeps=500, tolerance=1e-9
+    kernels, restarts=1, sweeps=500, tolerance=1e-9
   )
   factors = found.factors
   constants = [tf.constant(kernel) for kernel in kernels]
@@ -112,14 +116,14 @@ def test_the_tie_pulls_nowhere_at_the_optimum():
   def pull(scale):
     """Returns the tie, and the most that it changes with a weight's size."""
     weights = [
-        tf.Variable(scale * w)
-        for w in (factors.kernel, factors.alpha, factors.gamma)
+      tf.Variable(scale * w)
+      for w in (factors.kernel, factors.alpha, factors.gamma)
     ]
     with tf.GradientTape() as tape:
       distance = losses.weight_tie([(*weights, constants)])
     gradients = tape.gradient(distance, weights)
     return distance, max(
-        np.abs(w * g).max() for w, g in zip(weights, gradients)
+      np.abs(w * g).max() for w, g in zip(weights, gradients)
     )
 
   total = sum(np.sum(kernel**2) for kernel in kernels)
@@ -131,7 +135,7 @@ def test_the_tie_pulls_nowhere_at_the_optimum():
 def test_one_seed_gives_one_result():
   kernels = _random((3, 3, 6, 9))
   first, again, other = (
-      factorization.reconstruct(kernels, seed=seed) for seed in (1, 1, 2)
+    factorization.reconstruct(kernels, seed=seed) for seed in (1, 1, 2)
   )
   np.testing.assert_array_equal(first.factors.kernel, again.factors.kernel)
   assert first.restarts == again.restarts
@@ -172,8 +176,8 @@ def test_refuses_what_is_not_finite():
 def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
   kernels = _random((24, 15), members=4)
   free, kept = (
-      factorization.reconstruct(kernels, rank, ridge=ridge)
-      for ridge in (0.0, 0.1)
+    factorization.reconstruct(kernels, rank, ridge=ridge)
+    for ridge in (0.0, 0.1)
   )
   largest = [np.abs(found.factors.kernel).max() for found in (free, kept)]
   assert largest[1] < 5 * np.abs(kernels).max() < largest[0]
@@ -188,10 +192,11 @@ def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
 
   def penalised(alpha):
     factors = factorization.Factors(
-        kept.factors.kernel, alpha, kept.factors.gamma
+      kept.factors.kernel, alpha, kept.factors.gamma
     )
     return _squared_error(kernels, factors) + length * np.sum(
-        kept.factors.kernel**2) / np.sum(np.square(kernels))
+      kept.factors.kernel**2
+    ) / np.sum(np.square(kernels))
 
   least = penalised(kept.factors.alpha)
   generator = np.random.default_rng(0)
@@ -201,8 +206,10 @@ def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
 
 
 def test_a_ridge_leaves_a_batch_ensemble_as_it_is():
-  kernel, alpha, gamma = _random((3, 3, 6, 9), members=1)[0], *(
-      _random((n,), members=3, seed=n) for n in (6, 9))
+  kernel, alpha, gamma = (
+    _random((3, 3, 6, 9), members=1)[0],
+    *(_random((n,), members=3, seed=n) for n in (6, 9)),
+  )
   kernels = [kernel * np.outer(a, g) for a, g in zip(alpha, gamma)]
   found = factorization.reconstruct(kernels, tolerance=1e-9, ridge=0.1)
   assert found.relative_error < 1e-4

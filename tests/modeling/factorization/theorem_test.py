@@ -1,12 +1,12 @@
 """Tests of quotients, their ranks, and what the theorem recognises."""
 
-import numpy as np
-import pytest
-import tf_keras
-
 from uncertainty_distill import modeling
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.modeling import factorization
+
+import numpy as np
+import pytest
+import tf_keras
 
 _SHAPES = [(3, 3, 8, 12), (1, 1, 16, 9), (20, 10)]
 
@@ -23,16 +23,16 @@ def _batch_ensemble(shape, rank, members=4, seed=0):
   alpha = generator.normal(1, 0.5, (rank, members, shape[-2]))
   gamma = generator.normal(1, 0.5, (rank, members, shape[-1]))
   return [
-      (kernel * sum(
-          np.outer(alpha[r, i], gamma[r, i]) for r in range(rank)
-      )).astype(np.float32)
-      for i in range(members)
+    (
+      kernel * sum(np.outer(alpha[r, i], gamma[r, i]) for r in range(rank))
+    ).astype(np.float32)
+    for i in range(members)
   ]
 
 
 def _error(ours, theirs):
   return max(
-      np.linalg.norm(v - w) / np.linalg.norm(w) for v, w in zip(ours, theirs)
+    np.linalg.norm(v - w) / np.linalg.norm(w) for v, w in zip(ours, theirs)
   )
 
 
@@ -92,18 +92,22 @@ def test_rank_of_a_hadamard_product():
   for first in 1, 2, 3:
     for second in 1, 2, 4:
       a, b = (
-          generator.normal(size=(30, r)) @ generator.normal(size=(r, 25))
-          for r in (first, second)
+        generator.normal(size=(30, r)) @ generator.normal(size=(r, 25))
+        for r in (first, second)
       )
       rank = factorization.numerical_rank(a * b).rank
       # rank(A o B) <= rank(A) rank(B), and for random ones it is equal.
       assert rank == np.linalg.matrix_rank(a * b) == first * second
 
 
-@pytest.mark.parametrize('shape, rank, members', [
+@pytest.mark.parametrize(
+  'shape, rank, members',
+  [
     *((shape, rank, 4) for shape in _SHAPES for rank in (1, 2, 3)),
-    ((3, 3, 8, 12), 1, 2), ((3, 3, 16, 24), 2, 2),
-])
+    ((3, 3, 8, 12), 1, 2),
+    ((3, 3, 16, 24), 2, 2),
+  ],
+)
 def test_a_batch_ensemble_is_recognised(shape, rank, members):
   kernels = _batch_ensemble(shape, rank, members)
   found = factorization.find_parameterization(kernels, rank)
@@ -125,7 +129,7 @@ def test_the_layers_compute_what_is_found(rank):
   kernels = _batch_ensemble(shape, rank, 3)
   found = factorization.find_parameterization(kernels, rank)
   layer = modeling.Conv2DBatchEnsemble(
-      6, 3, padding='same', use_bias=False, ensemble_size=3, rank=rank
+    6, 3, padding='same', use_bias=False, ensemble_size=3, rank=rank
   )
   images = np.random.default_rng(1).normal(size=(2, 5, 5, 4)).astype('float32')
   layer.build([None, 5, 5, 4])
@@ -170,12 +174,15 @@ def test_a_member_may_have_dead_channels():
   assert _error(found.members(), kernels) < 1e-5
 
 
-@pytest.mark.parametrize('shapes, rank, message', [
+@pytest.mark.parametrize(
+  'shapes, rank, message',
+  [
     ([(4, 5), (5, 4)], 1, 'wants one shape'),
     ([(4,), (4,)], 1, 'wants one shape'),
     ([(4, 5)] * 2, 0, 'rank: got 0, wants 1 to 4'),
     ([(3, 3, 4, 5)] * 2, 5, 'rank: got 5, wants 1 to 4'),
-])
+  ],
+)
 def test_refuses(shapes, rank, message):
   kernels = [np.ones(shape) for shape in shapes]
   for call in factorization.find_parameterization, factorization.reconstruct:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import abc
 
-import numpy as np
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.sources import ImageDataset
+
+import numpy as np
 
 
 class CorruptedSet(abc.ABC):
@@ -24,7 +25,7 @@ class CorruptedSet(abc.ABC):
     self.description = description
 
   def images(
-      self, shift: corruptions.Shift, start: int, stop: int
+    self, shift: corruptions.Shift, start: int, stop: int
   ) -> np.ndarray:
     """Returns the images of examples `start` to `stop` under a shift.
 
@@ -46,7 +47,7 @@ class CorruptedSet(abc.ABC):
 
   @abc.abstractmethod
   def _corrupted(
-      self, shift: corruptions.Shift, start: int, stop: int
+    self, shift: corruptions.Shift, start: int, stop: int
   ) -> np.ndarray:
     """Returns images as `images` does, for places in the test set."""
 
@@ -71,8 +72,8 @@ class FormulaSet(CorruptedSet):
 
   def _corrupted(self, shift, start, stop):
     return corruptions.corrupt(
-        self.dataset.images[start:stop],
-        shift,
-        self._seed,
-        np.arange(start, stop),
+      self.dataset.images[start:stop],
+      shift,
+      self._seed,
+      np.arange(start, stop),
     )

@@ -8,17 +8,18 @@ this package also hold `made.json`, which says from what.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import json
 import os
 import zipfile
+from collections.abc import Iterable
 
-import numpy as np
 from uncertainty_distill import files
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import base
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.errors import InputError
+
+import numpy as np
 
 LABELS_FILE = 'labels.npy'
 # Written by `making`: `dataset`, `num_examples` and `seed`, and with which
@@ -32,10 +33,10 @@ class FolderSet(base.CorruptedSet):
   """Corrupted images in a folder, such as the published CIFAR-10-C."""
 
   def __init__(
-      self,
-      dataset: ImageDataset,
-      directory: str,
-      shifts: Iterable[corruptions.Shift],
+    self,
+    dataset: ImageDataset,
+    directory: str,
+    shifts: Iterable[corruptions.Shift],
   ):
     """Opens the files, and checks them; their images are read when wanted.
 
@@ -51,17 +52,17 @@ class FolderSet(base.CorruptedSet):
     check_local(directory)
     if not os.path.isdir(directory):
       raise InputError(
-          'corrupted images',
-          directory,
-          f'a folder with <corruption>.npy and {LABELS_FILE}',
-          'make_corrupted.py makes one',
+        'corrupted images',
+        directory,
+        f'a folder with <corruption>.npy and {LABELS_FILE}',
+        'make_corrupted.py makes one',
       )
     super().__init__(dataset, _describe(directory))
     check_labels(directory, dataset)
     kinds = {shift.corruption for shift in shifts} - {None}
     self._arrays = {
-        kind: open_images(directory, kind, dataset)
-        for kind in sorted(kinds, key=lambda kind: kind.value)
+      kind: open_images(directory, kind, dataset)
+      for kind in sorted(kinds, key=lambda kind: kind.value)
     }
 
   def _corrupted(self, shift, start, stop):
@@ -80,8 +81,10 @@ def check_local(directory: str) -> None:
   """
   if files.is_remote(directory):
     raise InputError(
-        'corrupted images', directory, 'a folder on a local disk',
-        'copy it there and back',
+      'corrupted images',
+      directory,
+      'a folder on a local disk',
+      'copy it there and back',
     )
 
 
@@ -102,7 +105,7 @@ def repeated_labels(dataset: ImageDataset) -> np.ndarray:
 
 
 def open_images(
-    directory: str, kind: corruptions.Corruption, dataset: ImageDataset
+  directory: str, kind: corruptions.Corruption, dataset: ImageDataset
 ) -> np.ndarray:
   """Maps a corruption's file into memory, read-only, uint8 [5*N, H, W, C].
 
@@ -139,12 +142,12 @@ def check_labels(directory: str, dataset: ImageDataset) -> None:
   if len(wrong):
     repeat, example = wrong[0]
     raise InputError(
-        path,
-        f'label {labels[repeat, example]} in row {repeat * number + example}',
-        f'{dataset.labels[example]}, as example {example} of the test set of '
-        f'{dataset.spec.name} has',
-        f'{len(wrong)} of {labels.size} labels differ: the images are of '
-        'another dataset or in another order',
+      path,
+      f'label {labels[repeat, example]} in row {repeat * number + example}',
+      f'{dataset.labels[example]}, as example {example} of the test set of '
+      f'{dataset.spec.name} has',
+      f'{len(wrong)} of {labels.size} labels differ: the images are of '
+      'another dataset or in another order',
     )
 
 
@@ -162,7 +165,7 @@ def read_made(directory: str) -> dict[str, object] | None:
     return {key: made[key] for key in ('dataset', 'num_examples', 'seed')}
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise InputError(
-        path, f'{type(error).__name__}: {error}', 'what make_corrupted.py wrote'
+      path, f'{type(error).__name__}: {error}', 'what make_corrupted.py wrote'
     ) from error
 
 
@@ -172,8 +175,8 @@ def _describe(directory: str) -> str:
   if made is None:
     return f'files in {directory}, not made by this package'
   return (
-      f'files in {directory}, made by formula from {made["dataset"]}, '
-      f'seed {made["seed"]}'
+    f'files in {directory}, made by formula from {made["dataset"]}, '
+    f'seed {made["seed"]}'
   )
 
 
@@ -189,9 +192,9 @@ def _map_array(path: str, wants: str) -> np.ndarray:
   # and for one that is no array at all it speaks of pickles.
   except (ValueError, EOFError, zipfile.BadZipFile) as error:
     raise InputError(
-        path,
-        f'{os.path.getsize(path)} bytes, truncated or not a .npy file',
-        wants,
+      path,
+      f'{os.path.getsize(path)} bytes, truncated or not a .npy file',
+      wants,
     ) from error
   if not isinstance(array, np.ndarray):
     raise InputError(path, 'an .npz archive', wants)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent import futures
 import contextlib
 import io
 import json
@@ -11,18 +9,18 @@ import math
 import multiprocessing
 import os
 import threading
+from collections.abc import Sequence
+from concurrent import futures
 
-import cv2
-import numpy as np
-import PIL
-from uncertainty_distill import files
-from uncertainty_distill import interrupts
-from uncertainty_distill import locks
-from uncertainty_distill import progress
+from uncertainty_distill import files, interrupts, locks, progress
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import folders
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.errors import InputError
+
+import cv2
+import numpy as np
+import PIL
 
 # Few enough that processes end together, enough that handing them out is cheap.
 _IMAGES_PER_TASK = 500
@@ -32,11 +30,11 @@ _WORK: dict[str, object] = {}
 
 
 def write_corrupted_set(
-    dataset: ImageDataset,
-    directory: str,
-    kinds: Sequence[corruptions.Corruption],
-    seed: int = 0,
-    processes: int = 0,
+  dataset: ImageDataset,
+  directory: str,
+  kinds: Sequence[corruptions.Corruption],
+  seed: int = 0,
+  processes: int = 0,
 ) -> None:
   """Writes the files of a corrupted test set, in the layout of CIFAR-10-C.
 
@@ -70,7 +68,7 @@ def write_corrupted_set(
     missing = [k for k in kinds if not _is_complete(directory, k, dataset)]
     complete = len(kinds) - len(missing)
     with progress.progress_bar(
-        len(kinds) * shape[0], 'corrupting', 'image', complete * shape[0]
+      len(kinds) * shape[0], 'corrupting', 'image', complete * shape[0]
     ) as bar:
       if missing:
         _write_missing(dataset, directory, missing, seed, processes, bar)
@@ -79,32 +77,34 @@ def write_corrupted_set(
 def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
   """Makes a folder this set's own, unless it is another's."""
   made = {
-      'dataset': dataset.spec.name,
-      'num_examples': dataset.spec.num_test,
-      'seed': seed,
+    'dataset': dataset.spec.name,
+    'num_examples': dataset.spec.num_test,
+    'seed': seed,
   }
   before = folders.read_made(directory)
   if before is None:
     strangers = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
     if strangers:
       raise InputError(
-          'output folder',
-          directory,
-          'one without files from elsewhere',
-          f'{strangers[0]} was not made by this command',
+        'output folder',
+        directory,
+        'one without files from elsewhere',
+        f'{strangers[0]} was not made by this command',
       )
     versions = {
-        'numpy': np.__version__,
-        'opencv': cv2.__version__,
-        'pillow': PIL.__version__,
+      'numpy': np.__version__,
+      'opencv': cv2.__version__,
+      'pillow': PIL.__version__,
     }
     text = json.dumps({**made, 'versions': versions}, indent=1)
     path = os.path.join(directory, folders.MADE_FILE)
     files.write_text(path, text)
   elif before != made:
     raise InputError(
-        'output folder', directory, f'one begun with {made}',
-        f'it was begun with {before}; take another folder',
+      'output folder',
+      directory,
+      f'one begun with {made}',
+      f'it was begun with {before}; take another folder',
     )
   path = os.path.join(directory, folders.LABELS_FILE)
   if os.path.exists(path):
@@ -116,7 +116,7 @@ def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
 
 
 def _is_complete(
-    directory: str, kind: corruptions.Corruption, dataset: ImageDataset
+  directory: str, kind: corruptions.Corruption, dataset: ImageDataset
 ) -> bool:
   """Whether a corruption's file is there, whole, of its shape and type."""
   try:
@@ -129,18 +129,18 @@ def _is_complete(
 def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
   partial = {
-      kind: os.path.join(directory, f'.{kind.value}.partial')
-      for kind in corruptions.Corruption
+    kind: os.path.join(directory, f'.{kind.value}.partial')
+    for kind in corruptions.Corruption
   }
   shape = folders.images_shape(dataset)
   header = _header(shape)
   # Not `fork`: the libraries of this process may have threads, whose locks a
   # forked process would inherit as they are, for good.
   pool = futures.ProcessPoolExecutor(
-      processes or os.cpu_count(),
-      multiprocessing.get_context('spawn'),
-      _prepare,
-      (dataset.images, seed),
+    processes or os.cpu_count(),
+    multiprocessing.get_context('spawn'),
+    _prepare,
+    (dataset.images, seed),
   )
   try:
     for kind in missing:
@@ -149,12 +149,10 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
     # are started by the first task.
     with interrupts.blocked():
       tasks = {
-          pool.submit(
-              _write_rows, partial[kind], len(header), shift, start
-          ): kind
-          for kind in missing
-          for shift in corruptions.shifts([kind])
-          for start in range(0, dataset.spec.num_test, _IMAGES_PER_TASK)
+        pool.submit(_write_rows, partial[kind], len(header), shift, start): kind
+        for kind in missing
+        for shift in corruptions.shifts([kind])
+        for start in range(0, dataset.spec.num_test, _IMAGES_PER_TASK)
       }
     left = dict.fromkeys(missing, len(tasks) // len(missing))
     for task in futures.as_completed(tasks):
@@ -187,7 +185,7 @@ def _end_with_parent() -> None:
 
 
 def _write_rows(
-    path: str, offset: int, shift: corruptions.Shift, start: int
+  path: str, offset: int, shift: corruptions.Shift, start: int
 ) -> int:
   """Makes some examples under a shift, and writes them where they belong.
 
@@ -222,7 +220,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
   """Returns the first bytes of a .npy file of a uint8 array."""
   buffer = io.BytesIO()
   np.lib.format.write_array_header_1_0(
-      buffer, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
+    buffer, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
   )
   return buffer.getvalue()
 

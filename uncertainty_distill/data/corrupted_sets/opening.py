@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corrupted_sets import base
-from uncertainty_distill.data.corrupted_sets import folders
-from uncertainty_distill.data.corrupted_sets import prepared
+from uncertainty_distill.data.corrupted_sets import base, folders, prepared
 from uncertainty_distill.data.sources import ImageDataset
 
 
 def open_corrupted_set(
-    dataset: ImageDataset,
-    shifts: Sequence[corruptions.Shift],
-    source: str = '',
-    data_dir: str = '',
-    seed: int = 0,
+  dataset: ImageDataset,
+  shifts: Sequence[corruptions.Shift],
+  source: str = '',
+  data_dir: str = '',
+  seed: int = 0,
 ) -> base.CorruptedSet:
   """Opens the images of a test set under shifts.
 

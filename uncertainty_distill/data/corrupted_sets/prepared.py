@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import functools
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-from uncertainty_distill.data import corruptions
-from uncertainty_distill.data import tfds_splits
+from uncertainty_distill.data import corruptions, tfds_splits
 from uncertainty_distill.data.corrupted_sets import base
 from uncertainty_distill.data.sources import ImageDataset
 from uncertainty_distill.errors import InputError
 
+import numpy as np
+
 _NAME = 'cifar10_corrupted'
 # Where TFDS has another name than the published file.
 _TFDS_NAMES = {
-    corruptions.Corruption.GLASS_BLUR: 'frosted_glass_blur',
-    corruptions.Corruption.ELASTIC_TRANSFORM: 'elastic',
+  corruptions.Corruption.GLASS_BLUR: 'frosted_glass_blur',
+  corruptions.Corruption.ELASTIC_TRANSFORM: 'elastic',
 }
 
 
@@ -26,10 +26,10 @@ class TfdsSet(base.CorruptedSet):
   """Corrupted images of CIFAR-10 that TFDS has prepared before."""
 
   def __init__(
-      self,
-      dataset: ImageDataset,
-      shifts: Iterable[corruptions.Shift],
-      data_dir: str = '',
+    self,
+    dataset: ImageDataset,
+    shifts: Iterable[corruptions.Shift],
+    data_dir: str = '',
   ):
     """Checks that all are prepared; each is read when it is wanted.
 
@@ -47,9 +47,9 @@ class TfdsSet(base.CorruptedSet):
     if dataset.spec.name != 'cifar10':
       raise InputError('corrupted images', 'tfds', 'cifar10 as the dataset')
     self._builders = {
-        shift: _builder(shift, data_dir)
-        for shift in shifts
-        if shift != corruptions.CLEAN
+      shift: _builder(shift, data_dir)
+      for shift in shifts
+      if shift != corruptions.CLEAN
     }
     super().__init__(dataset, f'the published files, from TFDS {_NAME}')
     # A shift's images are asked for piece by piece, then those of the next.
@@ -68,10 +68,10 @@ class TfdsSet(base.CorruptedSet):
     labels = arrays['label'][place][:number]
     if not np.array_equal(labels, self.dataset.labels):
       raise InputError(
-          f'TFDS {_NAME}/{tfds_name(shift)}',
-          f'{len(labels)} labels in another order or of other examples',
-          f'the {number} labels of the test set of {self.dataset.spec.name}',
-          'prepare both datasets with the same version of TFDS',
+        f'TFDS {_NAME}/{tfds_name(shift)}',
+        f'{len(labels)} labels in another order or of other examples',
+        f'the {number} labels of the test set of {self.dataset.spec.name}',
+        'prepare both datasets with the same version of TFDS',
       )
     return arrays['image'][place]
 
@@ -88,10 +88,10 @@ def _builder(shift: corruptions.Shift, data_dir: str) -> Any:
   builder = tfds_splits.make_builder(name, data_dir)
   if not builder.is_prepared():
     raise InputError(
-        'data_dir',
-        builder.data_dir,
-        f'a folder in which TFDS has prepared {name}',
-        f'`tfds build {_NAME}` downloads 2.9 GB and does',
+      'data_dir',
+      builder.data_dir,
+      f'a folder in which TFDS has prepared {name}',
+      f'`tfds build {_NAME}` downloads 2.9 GB and does',
     )
   return builder
 
@@ -103,5 +103,5 @@ def _stored_order(number: int) -> list[int]:
   example's key, which for this dataset is its place.
   """
   return sorted(
-      range(number), key=lambda i: hashlib.md5(f'test{i}'.encode()).digest()
+    range(number), key=lambda i: hashlib.md5(f'test{i}'.encode()).digest()
   )

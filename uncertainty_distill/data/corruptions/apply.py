@@ -6,51 +6,53 @@ entry in `_DETERMINISTIC` or `_RANDOM`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import zlib
+from collections.abc import Callable, Sequence
+
+from uncertainty_distill import errors
+from uncertainty_distill.data.corruptions import (
+  blur,
+  color,
+  digital,
+  elastic,
+  noise,
+  spatter,
+  types,
+  weather,
+)
 
 import numpy as np
 
-from uncertainty_distill import errors
-from uncertainty_distill.data.corruptions import blur
-from uncertainty_distill.data.corruptions import color
-from uncertainty_distill.data.corruptions import digital
-from uncertainty_distill.data.corruptions import elastic
-from uncertainty_distill.data.corruptions import noise
-from uncertainty_distill.data.corruptions import spatter
-from uncertainty_distill.data.corruptions import types
-from uncertainty_distill.data.corruptions import weather
-
 # Functions of images [B,H,W,3] and severity.
 _DETERMINISTIC: dict[
-    types.Corruption, Callable[[np.ndarray, int], np.ndarray]
+  types.Corruption, Callable[[np.ndarray, int], np.ndarray]
 ] = {
-    types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
-    types.Corruption.ZOOM_BLUR: blur.zoom_blur,
-    types.Corruption.BRIGHTNESS: color.brightness,
-    types.Corruption.CONTRAST: color.contrast,
-    types.Corruption.PIXELATE: digital.pixelate,
-    types.Corruption.JPEG_COMPRESSION: digital.jpeg_compression,
-    types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
-    types.Corruption.SATURATE: color.saturate,
+  types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
+  types.Corruption.ZOOM_BLUR: blur.zoom_blur,
+  types.Corruption.BRIGHTNESS: color.brightness,
+  types.Corruption.CONTRAST: color.contrast,
+  types.Corruption.PIXELATE: digital.pixelate,
+  types.Corruption.JPEG_COMPRESSION: digital.jpeg_compression,
+  types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
+  types.Corruption.SATURATE: color.saturate,
 }
 
 # Functions of images [B,H,W,3], severity and B generators.
 _RANDOM: dict[
-    types.Corruption,
-    Callable[[np.ndarray, int, Sequence[np.random.Generator]], np.ndarray],
+  types.Corruption,
+  Callable[[np.ndarray, int, Sequence[np.random.Generator]], np.ndarray],
 ] = {
-    types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
-    types.Corruption.SHOT_NOISE: noise.shot_noise,
-    types.Corruption.IMPULSE_NOISE: noise.impulse_noise,
-    types.Corruption.GLASS_BLUR: blur.glass_blur,
-    types.Corruption.MOTION_BLUR: blur.motion_blur,
-    types.Corruption.SNOW: weather.snow,
-    types.Corruption.FROST: weather.frost,
-    types.Corruption.FOG: weather.fog,
-    types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
-    types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
-    types.Corruption.SPATTER: spatter.spatter,
+  types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
+  types.Corruption.SHOT_NOISE: noise.shot_noise,
+  types.Corruption.IMPULSE_NOISE: noise.impulse_noise,
+  types.Corruption.GLASS_BLUR: blur.glass_blur,
+  types.Corruption.MOTION_BLUR: blur.motion_blur,
+  types.Corruption.SNOW: weather.snow,
+  types.Corruption.FROST: weather.frost,
+  types.Corruption.FOG: weather.fog,
+  types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
+  types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
+  types.Corruption.SPATTER: spatter.spatter,
 }
 
 # Below these sides, the least zoom blur leaves an image as it is; above them,
@@ -63,10 +65,10 @@ _VALUES_PER_CHUNK = 2**19
 
 
 def corrupt(
-    images: np.ndarray,
-    shift: types.Shift,
-    seed: int = 0,
-    indices: np.ndarray | None = None,
+  images: np.ndarray,
+  shift: types.Shift,
+  seed: int = 0,
+  indices: np.ndarray | None = None,
 ) -> np.ndarray:
   """Returns the images corrupted, each independently of the others.
 
@@ -116,14 +118,14 @@ def check_image_shape(shape: tuple[int, int, int]) -> None:
   least, most = _SIDES
   if shape[2] != 3 or not all(least <= side <= most for side in shape[:2]):
     raise errors.InputError(
-        'images',
-        tuple(shape),
-        f'[H,W,3] with H and W from {least} to {most} to corrupt them',
+      'images',
+      tuple(shape),
+      f'[H,W,3] with H and W from {least} to {most} to corrupt them',
     )
 
 
 def _corrupt_chunk(
-    images: np.ndarray, shift: types.Shift, seed: int, indices: np.ndarray
+  images: np.ndarray, shift: types.Shift, seed: int, indices: np.ndarray
 ) -> np.ndarray:
   """Returns corrupted images: uint8 [B,H,W,3], indices [B]."""
   # Pillow reads an array's memory row by row.
@@ -135,23 +137,21 @@ def _corrupt_chunk(
 
 
 def _generators(
-    shift: types.Shift, seed: int, indices: np.ndarray
+  shift: types.Shift, seed: int, indices: np.ndarray
 ) -> list[np.random.Generator]:
   """Returns one generator an example, at the start of its own stream."""
   # Philox is a function of a key and a counter whose first word counts the
   # draws: severity and index in the last two give streams that never meet. The
   # name's checksum, unlike Python's hash, is the same in every process.
-  key = np.array(
-      [seed, zlib.crc32(shift.corruption.value.encode())], np.uint64
-  )
+  key = np.array([seed, zlib.crc32(shift.corruption.value.encode())], np.uint64)
   return [
-      np.random.Generator(
-          np.random.Philox(
-              key=key,
-              counter=np.array([0, 0, shift.severity, index], np.uint64),
-          )
+    np.random.Generator(
+      np.random.Philox(
+        key=key,
+        counter=np.array([0, 0, shift.severity, index], np.uint64),
       )
-      for index in indices
+    )
+    for index in indices
   ]
 
 

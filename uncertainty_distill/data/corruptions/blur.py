@@ -7,17 +7,14 @@ constants are those of CIFAR-10-C, severity 1 first, lengths in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
+
+from uncertainty_distill.data.corruptions import motion, pixels, zoom
 
 import cv2
 import numpy as np
-from scipy import ndimage
-from scipy import sparse
-
-from uncertainty_distill.data.corruptions import motion
-from uncertainty_distill.data.corruptions import pixels
-from uncertainty_distill.data.corruptions import zoom
+from scipy import ndimage, sparse
 
 _GAUSSIAN_SIGMAS = (0.4, 0.6, 0.7, 0.8, 1.0)
 # Radius of the disk, sigma of the Gaussian that smooths its outline.
@@ -45,7 +42,7 @@ def defocus_blur(images: np.ndarray, severity: int) -> np.ndarray:
 
 
 def glass_blur(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Blurs, moves pixels to neighbours of theirs, and blurs again."""
   sigma, sweeps = _GLASS_SWEEPS[severity - 1]
@@ -55,12 +52,14 @@ def glass_blur(
   # upper left, and puts in each the value of the neighbour at most one pixel
   # up and to the left, drawn at random: none that it has visited already. So a
   # sweep is the same as moving all pixels at once.
-  drawn = np.stack([
+  drawn = np.stack(
+    [
       generator.integers(
-          2, size=(sweeps, 2, height - 2, width - 2), dtype=np.uint8
+        2, size=(sweeps, 2, height - 2, width - 2), dtype=np.uint8
       )
       for generator in generators
-  ])
+    ]
+  )
   # Neither the first two rows and columns nor, where there are none, the values
   # beyond the image take part.
   moves = np.zeros((batch, sweeps, 2, height, width), np.intp)
@@ -70,16 +69,16 @@ def glass_blur(
     up, left = (moves[:, sweep, axis].reshape(batch, -1) for axis in (0, 1))
     sources = here - up * width - left
     blurred = np.take_along_axis(
-        blurred.reshape(batch, height * width, channels),
-        sources[..., np.newaxis],
-        axis=1,
+      blurred.reshape(batch, height * width, channels),
+      sources[..., np.newaxis],
+      axis=1,
     )
   values = pixels.to_unit(blurred.reshape(images.shape))
   return pixels.to_bytes(_gaussian(values, sigma))
 
 
 def motion_blur(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Blurs along a line of a random angle within 45 degrees of horizontal."""
   angles = [generator.uniform(-45.0, 45.0) for generator in generators]
@@ -99,7 +98,7 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
   """Blurs float [B,H,W,C] along H and W; edges repeat the nearest value."""
   for axis in (1, 2):
     values = ndimage.gaussian_filter1d(
-        values, sigma, axis=axis, mode='nearest', truncate=4.0
+      values, sigma, axis=axis, mode='nearest', truncate=4.0
     )
   return values
 
@@ -111,9 +110,7 @@ def _disk(radius: float, sigma: float) -> np.ndarray:
   inside = offsets**2 + offsets[:, np.newaxis] ** 2 <= radius**2
   disk = inside.astype(np.float32) / np.float32(inside.sum())
   # Zeros around the disk, as on the published grid of 17x17.
-  return cv2.GaussianBlur(
-      disk, (3, 3), sigma, borderType=cv2.BORDER_CONSTANT
-  )
+  return cv2.GaussianBlur(disk, (3, 3), sigma, borderType=cv2.BORDER_CONSTANT)
 
 
 @functools.lru_cache(maxsize=5)

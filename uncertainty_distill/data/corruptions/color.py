@@ -6,9 +6,9 @@ Each takes images uint8 [B,H,W,C] and a severity from 1 to 5, and returns uint8
 
 from __future__ import annotations
 
-import numpy as np
-
 from uncertainty_distill.data.corruptions import pixels
+
+import numpy as np
 
 _BRIGHTNESS_INCREMENTS = (0.05, 0.1, 0.15, 0.2, 0.3)
 _CONTRAST_FACTORS = (0.75, 0.5, 0.4, 0.3, 0.15)

@@ -6,28 +6,28 @@ side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
+
+from uncertainty_distill.data.corruptions import pixels
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-from uncertainty_distill.data.corruptions import pixels
-
 # Largest displacement before smoothing, sigma of the smoothing, and how far the
 # three points that fix the affine map may move.
 _CONSTANTS = (
-    (0.0, 0.0, 0.08),
-    (0.05, 0.2, 0.07),
-    (0.08, 0.06, 0.06),
-    (0.1, 0.04, 0.05),
-    (0.1, 0.03, 0.03),
+  (0.0, 0.0, 0.08),
+  (0.05, 0.2, 0.07),
+  (0.08, 0.06, 0.06),
+  (0.1, 0.04, 0.05),
+  (0.1, 0.03, 0.03),
 )
 
 
 def elastic_transform(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Moves pixels smoothly; see the module.
 
@@ -47,7 +47,7 @@ def elastic_transform(
     image[...] = _affine(image, generator.uniform(-affine, affine, (3, 2)))
   if alpha:
     noise = np.stack(
-        [g.uniform(-1.0, 1.0, (2, height, width)) for g in generators]
+      [g.uniform(-1.0, 1.0, (2, height, width)) for g in generators]
     )
     smooth = _smoothing(height, sigma) @ noise @ _smoothing(width, sigma).T
     values = _displace(values, (alpha * smooth).astype(np.float32))
@@ -69,10 +69,10 @@ def _affine(image: np.ndarray, moves: np.ndarray) -> np.ndarray:
   corners = np.array([(1, 1), (1, -1), (-1, -1)])
   points = (width // 2, height // 2) + third * corners
   matrix = cv2.getAffineTransform(
-      points.astype(np.float32), (points + moves).astype(np.float32)
+    points.astype(np.float32), (points + moves).astype(np.float32)
   )
   return cv2.warpAffine(
-      image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
+    image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
   )
 
 
@@ -80,7 +80,7 @@ def _affine(image: np.ndarray, moves: np.ndarray) -> np.ndarray:
 def _smoothing(side: int, sigma: float) -> np.ndarray:
   """Returns the matrix [side, side] that blurs an axis; edges reflect."""
   return ndimage.gaussian_filter1d(
-      np.eye(side), sigma, axis=0, mode='reflect', truncate=3.0
+    np.eye(side), sigma, axis=0, mode='reflect', truncate=3.0
   )
 
 

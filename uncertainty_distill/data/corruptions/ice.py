@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 
+from uncertainty_distill.data.corruptions import plasma
+
 import cv2
 import numpy as np
-
-from uncertainty_distill.data.corruptions import plasma
 
 # How many times as long as an image's side a picture's side is.
 SIDES = 6
@@ -30,10 +30,12 @@ _LIGHT = np.array([232.0, 244.0, 255.0])
 def pictures(side: int) -> np.ndarray:
   """Returns the pictures, RGB uint8 [5,S,S,3], always the same."""
   # INTER_AREA averages where it shrinks, and interpolates where it enlarges.
-  return np.stack([
+  return np.stack(
+    [
       cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
       for canvas in _canvases()
-  ])
+    ]
+  )
 
 
 @functools.cache
@@ -66,18 +68,18 @@ def _grow(canvas: np.ndarray, rng: np.random.Generator) -> None:
   turns = np.tile([-_ANGLE, _ANGLE], _BRANCHES)[:, np.newaxis]
   for thickness in (3, 2, 1):
     along = lengths[..., np.newaxis] * np.stack(
-        [np.cos(angles), np.sin(angles)], axis=-1
+      [np.cos(angles), np.sin(angles)], axis=-1
     )
     lines = np.stack([starts, starts + along], axis=-2).reshape(-1, 2, 2)
     cv2.polylines(
-        canvas,
-        # In 1/16 of a pixel.
-        list(np.rint(16 * lines).astype(np.int32)),
-        isClosed=False,
-        color=int(rng.integers(90, 256)),
-        thickness=thickness,
-        lineType=cv2.LINE_AA,
-        shift=4,
+      canvas,
+      # In 1/16 of a pixel.
+      list(np.rint(16 * lines).astype(np.int32)),
+      isClosed=False,
+      color=int(rng.integers(90, 256)),
+      thickness=thickness,
+      lineType=cv2.LINE_AA,
+      shift=4,
     )
     starts = (starts + parts[..., np.newaxis] * along).reshape(1, -1, 2)
     angles = (angles + turns).reshape(1, -1)

@@ -10,7 +10,7 @@ _HALF_STEP = 0.5 / 257
 
 
 def blur(
-    images: np.ndarray, radius: int, sigma: float, angles: np.ndarray
+  images: np.ndarray, radius: int, sigma: float, angles: np.ndarray
 ) -> np.ndarray:
   """Blurs each image along a line of its own angle, to one side.
 
@@ -47,7 +47,7 @@ def blur(
     y, x = down[:, step] - rows[0], right[:, step] - columns[0]
     for first, last in _runs(y, x):
       shifted = padded[
-          first:last, y[first] : y[first] + height, x[first] : x[first] + width
+        first:last, y[first] : y[first] + height, x[first] : x[first] + width
       ]
       sums[first:last] += weight * shifted
   result = np.empty_like(images)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from uncertainty_distill.data.corruptions import pixels
+
+import numpy as np
 
 _GAUSSIAN_DEVIATIONS = (0.04, 0.06, 0.08, 0.09, 0.10)
 _SHOT_PHOTONS = (500, 250, 100, 75, 50)
@@ -20,7 +20,7 @@ _SPECKLE_DEVIATIONS = (0.06, 0.10, 0.12, 0.16, 0.20)
 
 
 def gaussian_noise(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Adds N(0, c^2) to every value in [0, 1]."""
   noise = _normal(images.shape, generators)
@@ -29,7 +29,7 @@ def gaussian_noise(
 
 
 def speckle_noise(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Adds x N(0, c^2) to every value x in [0, 1]."""
   noise = _normal(images.shape, generators)
@@ -40,7 +40,7 @@ def speckle_noise(
 
 
 def shot_noise(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Replaces every value x in [0, 1] by Poisson(c x) / c."""
   photons = _SHOT_PHOTONS[severity - 1]
@@ -53,7 +53,7 @@ def shot_noise(
 
 
 def impulse_noise(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Sets a fraction c of the values, each by itself, to 0 or 1 at evens."""
   fraction = _IMPULSE_FRACTIONS[severity - 1]
@@ -68,7 +68,7 @@ def impulse_noise(
 
 
 def _normal(
-    shape: tuple[int, ...], generators: Sequence[np.random.Generator]
+  shape: tuple[int, ...], generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Returns N(0, 1), each example's from its own generator."""
   values = np.empty(shape)

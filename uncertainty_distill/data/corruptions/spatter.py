@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uncertainty_distill.data.corruptions import pixels
+
 import cv2
 import numpy as np
 from scipy import ndimage
 
-from uncertainty_distill.data.corruptions import pixels
-
 # Mean and deviation of the liquid, sigma of its smoothing, the threshold of a
 # drop, the strength of water or sigma of the outline of mud, whether it is mud.
 _CONSTANTS = (
-    (0.62, 0.1, 0.7, 0.7, 0.5, False),
-    (0.65, 0.1, 0.8, 0.7, 0.5, False),
-    (0.65, 0.3, 1.0, 0.69, 0.5, False),
-    (0.65, 0.1, 0.7, 0.69, 0.6, True),
-    (0.65, 0.1, 0.5, 0.68, 0.6, True),
+  (0.62, 0.1, 0.7, 0.7, 0.5, False),
+  (0.65, 0.1, 0.8, 0.7, 0.5, False),
+  (0.65, 0.3, 1.0, 0.69, 0.5, False),
+  (0.65, 0.1, 0.7, 0.69, 0.6, True),
+  (0.65, 0.1, 0.5, 0.68, 0.6, True),
 )
 _WATER = np.array([175.0, 238.0, 238.0]) / 255.0
 _MUD = np.array([63.0, 42.0, 20.0]) / 255.0
@@ -29,7 +29,7 @@ _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 
 
 def spatter(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Adds water's colour to the image, or puts mud in its place.
 
@@ -43,7 +43,7 @@ def spatter(
   """
   mean, deviation, sigma, threshold, strength, is_mud = _CONSTANTS[severity - 1]
   liquid = np.stack(
-      [g.normal(mean, deviation, images.shape[1:3]) for g in generators]
+    [g.normal(mean, deviation, images.shape[1:3]) for g in generators]
   )
   liquid = _smooth(liquid, sigma)
   values = pixels.to_unit(images)
@@ -59,7 +59,7 @@ def spatter(
 def _smooth(layers: np.ndarray, sigma: float) -> np.ndarray:
   """Blurs [B,H,W] along H and W; edges repeat the nearest value."""
   return ndimage.gaussian_filter(
-      layers, sigma, axes=(1, 2), mode='nearest', truncate=4.0
+    layers, sigma, axes=(1, 2), mode='nearest', truncate=4.0
   )
 
 

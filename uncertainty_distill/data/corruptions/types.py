@@ -5,10 +5,10 @@ These are values that can be compared, sorted and used as keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import enum
 import functools
+from collections.abc import Sequence
 
 from uncertainty_distill import errors
 
@@ -56,10 +56,10 @@ class Corruption(enum.Enum):
     if name in names:
       return cls(name)
     raise errors.InputError(
-        'corruption',
-        name,
-        'one of ' + ', '.join(names),
-        errors.nearest(str(name), names),
+      'corruption',
+      name,
+      'one of ' + ', '.join(names),
+      errors.nearest(str(name), names),
     )
 
 
@@ -81,9 +81,9 @@ def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
     InputError: A name is none of these.
   """
   kinds = [
-      kind
-      for name in names
-      for kind in _GROUPS.get(name) or [Corruption.parse(name)]
+    kind
+    for name in names
+    for kind in _GROUPS.get(name) or [Corruption.parse(name)]
   ]
   return tuple(dict.fromkeys(kinds))
 
@@ -110,19 +110,19 @@ class Shift:
   def __post_init__(self):
     if not isinstance(self.corruption, (Corruption, type(None))):
       raise errors.InputError(
-          'corruption',
-          self.corruption,
-          'a Corruption, or None for clean images',
+        'corruption',
+        self.corruption,
+        'a Corruption, or None for clean images',
       )
     severity = self.severity
     # True == 1 and 1.0 == 1, so membership alone would let both pass.
     known = SEVERITIES if self.corruption else (0,)
     if type(severity) is not int or severity not in known:
       wants = (
-          f'an integer from {SEVERITIES[0]} to {SEVERITIES[-1]} '
-          f'for {self.corruption.value}'
-          if self.corruption
-          else '0 for clean images'
+        f'an integer from {SEVERITIES[0]} to {SEVERITIES[-1]} '
+        f'for {self.corruption.value}'
+        if self.corruption
+        else '0 for clean images'
       )
       raise errors.InputError('severity', severity, wants)
 
@@ -148,8 +148,8 @@ CLEAN = Shift(None, 0)
 
 
 def shifts(
-    corruptions: Sequence[Corruption] = tuple(Corruption),
-    severities: Sequence[int] = SEVERITIES,
+  corruptions: Sequence[Corruption] = tuple(Corruption),
+  severities: Sequence[int] = SEVERITIES,
 ) -> list[Shift]:
   """Returns every corruption at every severity, corruption by corruption.
 
@@ -163,7 +163,7 @@ def shifts(
     InputError: A severity is out of range.
   """
   return [
-      Shift(corruption, severity)
-      for corruption in corruptions
-      for severity in severities
+    Shift(corruption, severity)
+    for corruption in corruptions
+    for severity in severities
   ]

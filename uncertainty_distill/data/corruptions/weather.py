@@ -7,27 +7,29 @@ CIFAR-10-C, severity 1 first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
+
+from uncertainty_distill.data.corruptions import (
+  ice,
+  motion,
+  pixels,
+  plasma,
+  zoom,
+)
 
 import numpy as np
 from scipy import sparse
-
-from uncertainty_distill.data.corruptions import ice
-from uncertainty_distill.data.corruptions import motion
-from uncertainty_distill.data.corruptions import pixels
-from uncertainty_distill.data.corruptions import plasma
-from uncertainty_distill.data.corruptions import zoom
 
 # Mean and deviation of the layer, its magnification, the threshold of a flake,
 # radius and sigma of the motion blur, and the share of the image that keeps its
 # colour.
 _SNOW = (
-    (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
-    (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
-    (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
-    (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
-    (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
+  (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
+  (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
+  (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
+  (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
+  (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
 )
 # Shares of the image and of the ice.
 _FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
@@ -36,15 +38,17 @@ _FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
 
 
 def snow(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Lets flakes fall in streaks, and whitens the image."""
   mean, deviation, factor, threshold, radius, sigma, kept = _SNOW[severity - 1]
   height, width = images.shape[1:3]
-  layer = np.stack([
+  layer = np.stack(
+    [
       generator.normal(mean, deviation, (height, width, 1))
       for generator in generators
-  ])
+    ]
+  )
   layer = zoom.apply(_magnified(height, width, factor), layer)
   layer[layer < threshold] = 0.0
   angles = np.array([g.uniform(-135.0, -45.0) for g in generators])
@@ -60,7 +64,7 @@ def snow(
 
 
 def frost(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Lays a random piece of a picture of ice over the image."""
   image_share, ice_share = _FROST[severity - 1]
@@ -77,7 +81,7 @@ def frost(
 
 
 def fog(
-    images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
   """Adds a height map to the image, which keeps its largest value."""
   density, decay = _FOG[severity - 1]

@@ -49,9 +49,9 @@ def _along(side: int, factor: float) -> sparse.csr_array:
   share = places - left
   rows = np.arange(side)
   return sparse.csr_array(
-      (
-          np.concatenate([1.0 - share, share]),
-          (np.tile(rows, 2), first + np.concatenate([left, left + 1])),
-      ),
-      shape=(side, side),
+    (
+      np.concatenate([1.0 - share, share]),
+      (np.tile(rows, 2), first + np.concatenate([left, left + 1])),
+    ),
+    shape=(side, side),
   )

@@ -14,12 +14,13 @@ and need not be the best order there is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
+
+from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tf_keras
-from uncertainty_distill.errors import InputError
 
 _MAX_SWEEPS = 100
 
@@ -41,7 +42,7 @@ class _Parameter:
 
 
 def aligned_weights(
-    members: Sequence[tf_keras.Model],
+  members: Sequence[tf_keras.Model],
 ) -> list[list[np.ndarray]]:
   """Returns members' weights in the order of the first member's neurons.
 
@@ -62,13 +63,14 @@ def aligned_weights(
   for index, member in enumerate(shapes):
     if member != shapes[0]:
       raise InputError(
-          'members', f'member {index}, whose weights have other shapes',
-          'networks of one architecture',
+        'members',
+        f'member {index}, whose weights have other shapes',
+        'networks of one architecture',
       )
   parameters = _parameters(members[0])
   return weights[:1] + [
-      _permuted(other, parameters, _match(weights[0], other, parameters))
-      for other in weights[1:]
+    _permuted(other, parameters, _match(weights[0], other, parameters))
+    for other in weights[1:]
   ]
 
 
@@ -84,7 +86,7 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   found = []
   for layer in model.layers:
     parents = [
-        channels[node.layer] for node in layer.inbound_nodes[0].parent_nodes
+      channels[node.layer] for node in layer.inbound_nodes[0].parent_nodes
     ]
     group = parents[0] if parents else fixed
     for parent in parents[1:]:
@@ -98,22 +100,21 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
       group = out
     elif isinstance(layer, tf_keras.layers.BatchNormalization):
       found += [
-          (variable, ((0, group),), variable.trainable)
-          for variable in layer.weights
+        (variable, ((0, group),), variable.trainable)
+        for variable in layer.weights
       ]
     channels[layer] = group
   groups.join(fixed, channels[model.layers[-1]])
   root = groups.root(fixed)
   return [
-      _Parameter(
-          index[variable.ref()],
-          tuple(
-              (axis, groups.root(g)) for axis, g in axes
-              if groups.root(g) != root
-          ),
-          matched,
-      )
-      for variable, axes, matched in found
+    _Parameter(
+      index[variable.ref()],
+      tuple(
+        (axis, groups.root(g)) for axis, g in axes if groups.root(g) != root
+      ),
+      matched,
+    )
+    for variable, axes, matched in found
   ]
 
 
@@ -142,7 +143,7 @@ def _permuted(weights, parameters, order):
   for parameter in parameters:
     for axis, group in parameter.axes:
       moved[parameter.index] = np.take(
-          moved[parameter.index], order[group], axis
+        moved[parameter.index], order[group], axis
       )
   return moved
 
@@ -150,7 +151,7 @@ def _permuted(weights, parameters, order):
 def _match(reference, other, parameters) -> dict[int, np.ndarray]:
   """Returns for each group the order that is most like the reference's."""
   # Most processes do without, and it takes long to import.
-  from scipy import optimize  # pylint: disable=g-import-not-at-top
+  from scipy import optimize
 
   uses = {}
   for parameter in parameters:
@@ -158,15 +159,15 @@ def _match(reference, other, parameters) -> dict[int, np.ndarray]:
       for axis, group in parameter.axes:
         uses.setdefault(group, []).append((parameter, axis))
   order = {
-      group: np.arange(reference[first[0].index].shape[first[1]])
-      for group, (first, *_) in uses.items()
+    group: np.arange(reference[first[0].index].shape[first[1]])
+    for group, (first, *_) in uses.items()
   }
   for _ in range(_MAX_SWEEPS):
     improved = False
     for group, of_group in uses.items():
       alike = sum(
-          _similarity(reference, other, parameter, axis, order)
-          for parameter, axis in of_group
+        _similarity(reference, other, parameter, axis, order)
+        for parameter, axis in of_group
       )
       best = optimize.linear_sum_assignment(alike, maximize=True)[1]
       rows = np.arange(len(best))

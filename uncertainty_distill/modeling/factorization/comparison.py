@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from uncertainty_distill.modeling import variables
+from uncertainty_distill.modeling.factorization import (
+  networks,
+  quotients,
+  reconstruction,
+)
 
 import numpy as np
 import tf_keras
-from uncertainty_distill.modeling import variables
-from uncertainty_distill.modeling.factorization import networks
-from uncertainty_distill.modeling.factorization import quotients
-from uncertainty_distill.modeling.factorization import reconstruction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +64,10 @@ class LayerComparison:
 
 
 def compare_layers(
-    members: Sequence[tf_keras.Model],
-    ranks: Sequence[int],
-    *,
-    after_layer: Callable[[], Any] = lambda: None,
+  members: Sequence[tf_keras.Model],
+  ranks: Sequence[int],
+  *,
+  after_layer: Callable[[], Any] = lambda: None,
 ) -> list[LayerComparison]:
   """Compares an ensemble with the closest BatchEnsembles, layer by layer.
 
@@ -90,11 +93,11 @@ def compare_layers(
 
 
 def joint_error(
-    layers: Sequence[LayerComparison], errors: Sequence[float]
+  layers: Sequence[LayerComparison], errors: Sequence[float]
 ) -> float:
   """Returns the relative error of all layers together, given each one's."""
   squares = sum(
-      error**2 * layer.squared_norm for layer, error in zip(layers, errors)
+    error**2 * layer.squared_norm for layer, error in zip(layers, errors)
   )
   total = sum(layer.squared_norm for layer in layers)
   return float(np.sqrt(squares / total)) if total else 0.0
@@ -105,8 +108,8 @@ def _compare(name, kernels, ranks) -> LayerComparison:
   full = min(kernels[0].shape[-2:])
   # Ranks above the matrices' are that of the matrices, and computed once.
   closest = {
-      rank: reconstruction.reconstruct(kernels, rank)
-      for rank in {min(rank, full) for rank in ranks}
+    rank: reconstruction.reconstruct(kernels, rank)
+    for rank in {min(rank, full) for rank in ranks}
   }
   found, undefined = {}, 0
   for i, j in itertools.permutations(range(len(kernels)), 2):
@@ -114,15 +117,15 @@ def _compare(name, kernels, ranks) -> LayerComparison:
     found[i, j] = quotients.numerical_rank(quotient.matrix).rank
     undefined += len(quotient.undefined)
   return LayerComparison(
-      name,
-      kernels[0].shape,
-      (min(found.values()), max(found.values())),
-      min(
-          max(rank for (_, of), rank in found.items() if of == j)
-          for j in range(len(kernels))
-      ),
-      undefined,
-      next(iter(closest.values())).pixel_error,
-      {rank: closest[min(rank, full)].relative_error for rank in ranks},
-      float(sum(np.sum(np.square(k, dtype=np.float64)) for k in kernels)),
+    name,
+    kernels[0].shape,
+    (min(found.values()), max(found.values())),
+    min(
+      max(rank for (_, of), rank in found.items() if of == j)
+      for j in range(len(kernels))
+    ),
+    undefined,
+    next(iter(closest.values())).pixel_error,
+    {rank: closest[min(rank, full)].relative_error for rank in ranks},
+    float(sum(np.sum(np.square(k, dtype=np.float64)) for k in kernels)),
   )

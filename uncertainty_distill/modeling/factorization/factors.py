@@ -8,11 +8,12 @@ matrices [Cin, Cout], and a perturbation for one such matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
+
+from uncertainty_distill.errors import InputError
 
 import numpy as np
-from uncertainty_distill.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Factors:
     """
     if rank == 1:
       return self
-    alpha, gamma = (v if v.ndim == 3 else v[None] for v in (
-        self.alpha, self.gamma))
+    alpha, gamma = (
+      v if v.ndim == 3 else v[None] for v in (self.alpha, self.gamma)
+    )
     more = rank - len(alpha)
     return Factors(
-        self.kernel,
-        np.concatenate([alpha, np.zeros_like(alpha[:1]).repeat(more, 0)]),
-        np.concatenate([gamma, np.ones_like(gamma[:1]).repeat(more, 0)]),
+      self.kernel,
+      np.concatenate([alpha, np.zeros_like(alpha[:1]).repeat(more, 0)]),
+      np.concatenate([gamma, np.ones_like(gamma[:1]).repeat(more, 0)]),
     )
 
 
@@ -61,9 +63,7 @@ def outer_products(alpha: np.ndarray, gamma: np.ndarray) -> np.ndarray:
   return np.matmul(np.moveaxis(alpha, 0, -1), np.moveaxis(gamma, 0, 1))
 
 
-def low_rank(
-    matrices: np.ndarray, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
+def low_rank(matrices: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
   """Returns factors of matrices that are near others, or equal if they can be.
 
   Ten sweeps of orthogonal iteration: a matrix of the rank comes back after the
@@ -131,14 +131,16 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
   shapes = sorted({kernel.shape for kernel in kernels})
   if len(shapes) != 1 or len(shapes[0]) not in (2, 4):
     raise InputError(
-        'kernels', f'shapes {shapes}',
-        'one shape, [Cin, Cout] or [h, w, Cin, Cout]',
+      'kernels',
+      f'shapes {shapes}',
+      'one shape, [Cin, Cout] or [h, w, Cin, Cout]',
     )
   channels = shapes[0][-2:]
   if not 1 <= rank <= min(channels):
     raise InputError(
-        'rank', rank, f'1 to {min(channels)}, the most that a matrix '
-        f'{list(channels)} has',
+      'rank',
+      rank,
+      f'1 to {min(channels)}, the most that a matrix {list(channels)} has',
     )
   matrices = np.stack(kernels).reshape(len(kernels), -1, *channels)
   if not np.isfinite(matrices).all():
@@ -149,8 +151,8 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
 def relative_error(kernels, approximations) -> float:
   """Returns sqrt(sum ||W_i - V_i||^2 / sum ||W_i||^2) of lists W and V."""
   residual = sum(
-      np.sum(np.square(w - v, dtype=np.float64))
-      for w, v in zip(kernels, approximations, strict=True)
+    np.sum(np.square(w - v, dtype=np.float64))
+    for w, v in zip(kernels, approximations, strict=True)
   )
   total = sum(np.sum(np.square(w, dtype=np.float64)) for w in kernels)
   return float(np.sqrt(residual / total)) if total else 0.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.modeling import variables
+from uncertainty_distill.modeling.factorization import alignment, reconstruction
 
 import numpy as np
 import tf_keras
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling import variables
-from uncertainty_distill.modeling.factorization import alignment
-from uncertainty_distill.modeling.factorization import reconstruction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +44,12 @@ class NetworkReconstruction:
 
 
 def reconstruct_network(
-    members: Sequence[tf_keras.Model],
-    rank: int = 1,
-    *,
-    align: bool = False,
-    after_layer: Callable[[], Any] = lambda: None,
-    **options: Any,
+  members: Sequence[tf_keras.Model],
+  rank: int = 1,
+  *,
+  align: bool = False,
+  after_layer: Callable[[], Any] = lambda: None,
+  **options: Any,
 ) -> NetworkReconstruction:
   """Returns the BatchEnsemble closest to an ensemble, layer by layer.
 
@@ -69,16 +69,17 @@ def reconstruct_network(
   shapes = [[w.shape for w in member.weights] for member in members]
   if any(of_member != shapes[0] for of_member in shapes):
     raise InputError(
-        'members', 'networks of different shapes', 'one architecture'
+      'members', 'networks of different shapes', 'one architecture'
     )
   weights = (
-      alignment.aligned_weights(members)
-      if align else [member.get_weights() for member in members]
+    alignment.aligned_weights(members)
+    if align
+    else [member.get_weights() for member in members]
   )
   values = {
-      variable.ref(): value
-      for member, arrays in zip(members, weights)
-      for variable, value in zip(member.weights, arrays, strict=True)
+    variable.ref(): value
+    for member, arrays in zip(members, weights)
+    for variable, value in zip(member.weights, arrays, strict=True)
   }
   check_rank(members[0], rank)
   layers = []
@@ -88,10 +89,10 @@ def reconstruct_network(
     if places[0].bias is not None:
       bias = np.stack([values[layer.bias.ref()] for layer in places])
     closest = reconstruction.reconstruct(
-        kernels, min(rank, *kernels[0].shape[-2:]), **options
+      kernels, min(rank, *kernels[0].shape[-2:]), **options
     )
     closest = dataclasses.replace(
-        closest, factors=closest.factors.in_rank(rank)
+      closest, factors=closest.factors.in_rank(rank)
     )
     layers.append(LayerReconstruction(places[0].name, closest, bias))
     after_layer()
@@ -101,29 +102,28 @@ def reconstruct_network(
 def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
   """Returns the members' mean variables of each normalisation."""
   return tuple(
-      tuple(
-          np.mean([values[v.ref()] for v in same], axis=0)
-          for same in zip(*map(_norm_variables, places))
-      )
-      for places in zip(*map(_norms, members), strict=True)
+    tuple(
+      np.mean([values[v.ref()] for v in same], axis=0)
+      for same in zip(*map(_norm_variables, places))
+    )
+    for places in zip(*map(_norms, members), strict=True)
   )
 
 
 def check_rank(network: tf_keras.Model, rank: int) -> None:
   """Raises an InputError for a rank that no layer's matrices have."""
   most = max(
-      min(layer.kernel.shape[-2:]) for layer in variables.kernel_layers(network)
+    min(layer.kernel.shape[-2:]) for layer in variables.kernel_layers(network)
   )
   if not 1 <= rank <= most:
     raise InputError(
-        'rank', rank, f'1 to {most}, the most that a matrix of {network.name} '
-        'has',
+      'rank',
+      rank,
+      f'1 to {most}, the most that a matrix of {network.name} has',
     )
 
 
-def initialize(
-    student: tf_keras.Model, weights: NetworkReconstruction
-) -> None:
+def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
   """Gives a BatchEnsemble the weights of a reconstruction.
 
   Args:
@@ -137,9 +137,9 @@ def initialize(
   for layer, its in zip(variables.kernel_layers(student), weights.layers):
     factors = its.closest.factors
     pairs += [
-        (layer.kernel, factors.kernel),
-        (getattr(layer, 'alpha', None), factors.alpha),
-        (getattr(layer, 'gamma', None), factors.gamma),
+      (layer.kernel, factors.kernel),
+      (getattr(layer, 'alpha', None), factors.alpha),
+      (getattr(layer, 'gamma', None), factors.gamma),
     ]
     if its.bias is not None:
       pairs.append((getattr(layer, 'ensemble_bias', None), its.bias))
@@ -149,9 +149,10 @@ def initialize(
   wanted = {v.ref() for v in student.weights}
   if found != wanted or any(v.shape != w.shape for v, w in pairs):
     raise InputError(
-        'student', student.name,
-        'a BatchEnsemble of the depth, width, members and rank of the '
-        'reconstruction',
+      'student',
+      student.name,
+      'a BatchEnsemble of the depth, width, members and rank of the '
+      'reconstruction',
     )
   for variable, value in pairs:
     variable.assign(value)

@@ -7,11 +7,12 @@ the same for all pixels, one matrix [Cin, Cout].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
+
+from uncertainty_distill.modeling.factorization import factors
 
 import numpy as np
-from uncertainty_distill.modeling.factorization import factors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class NumericalRank:
 
 
 def hadamard_quotient(
-    numerator: np.ndarray, denominator: np.ndarray
+  numerator: np.ndarray, denominator: np.ndarray
 ) -> Quotient:
   """Divides a member's kernel by another's, entry by entry.
 
@@ -72,7 +73,7 @@ def hadamard_quotient(
 
 
 def numerical_rank(
-    matrix: np.ndarray, tolerance: float = 1e-5
+  matrix: np.ndarray, tolerance: float = 1e-5
 ) -> NumericalRank:
   """Counts the singular values above a tolerance.
 
@@ -93,15 +94,15 @@ def numerical_rank(
   values = np.linalg.svd(scaled, compute_uv=False) if scaled.size else ()
   values = np.asarray(values) / (max(values, default=0) or 1)
   return NumericalRank(
-      int(np.sum(values > tolerance)),
-      values,
-      np.flatnonzero(~inputs),
-      np.flatnonzero(~outputs),
+    int(np.sum(values > tolerance)),
+    values,
+    np.flatnonzero(~inputs),
+    np.flatnonzero(~outputs),
   )
 
 
 def equilibrate(
-    matrix: np.ndarray,
+  matrix: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Scales rows and columns to a norm of about 1.
 
@@ -111,21 +112,21 @@ def equilibrate(
   rows, columns = np.ones(matrix.shape[0]), np.ones(matrix.shape[1])
   for _ in range(3):
     for scales, axis in (rows, 1), (columns, 0):
-      norms = np.linalg.norm(
-          matrix / rows[:, None] / columns, axis=axis
-      )
+      norms = np.linalg.norm(matrix / rows[:, None] / columns, axis=axis)
       scales *= np.where(norms > 0, norms, 1)
   return matrix / rows[:, None] / columns, rows, columns
 
 
 def quotient_ranks(
-    kernels: Sequence[np.ndarray], tolerance: float = 1e-5
+  kernels: Sequence[np.ndarray], tolerance: float = 1e-5
 ) -> np.ndarray:
   """Returns the numerical ranks [E, E] of W_i / W_j for all i and j."""
-  return np.array([
+  return np.array(
+    [
       [
-          numerical_rank(hadamard_quotient(ours, its).matrix, tolerance).rank
-          for its in kernels
+        numerical_rank(hadamard_quotient(ours, its).matrix, tolerance).rank
+        for its in kernels
       ]
       for ours in kernels
-  ])
+    ]
+  )

@@ -23,12 +23,12 @@ and gamma of a mean square of 1, adding c ||W0||^2 to what is minimised puts
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Iterator, Sequence
+
+from uncertainty_distill.modeling.factorization import factors as factors_lib
 
 import numpy as np
-from uncertainty_distill.modeling.factorization import factors as factors_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class GramMatrices:
     for i in range(size):
       for j in range(i + 1):
         self.values[i, j] = self.values[j, i] = np.einsum(
-            'pco,pco->co', members[i], members[j], dtype=np.float64
+          'pco,pco->co', members[i], members[j], dtype=np.float64
         )
     self.total = float(sum(self.values[i, i].sum() for i in range(size)))
 
@@ -104,15 +104,15 @@ class GramMatrices:
 
 
 def reconstruct(
-    kernels: Sequence[np.ndarray],
-    rank: int = 1,
-    *,
-    restarts: int = 3,
-    sweeps: int = 100,
-    tolerance: float = 1e-4,
-    target: float = 0.0,
-    ridge: float = 0.0,
-    seed: int = 0,
+  kernels: Sequence[np.ndarray],
+  rank: int = 1,
+  *,
+  restarts: int = 3,
+  sweeps: int = 100,
+  tolerance: float = 1e-4,
+  target: float = 0.0,
+  ridge: float = 0.0,
+  seed: int = 0,
 ) -> Reconstruction:
   """Returns the BatchEnsemble closest to an ensemble's weights of one layer.
 
@@ -146,31 +146,35 @@ def reconstruct(
   ridge *= history[-1]
   if ridge:
     alpha, gamma, *_ = _descend(
-        gram, *starts[best], sweeps, tolerance, target**2, ridge
+      gram, *starts[best], sweeps, tolerance, target**2, ridge
     )
   found = _with_kernel(members, alpha, gamma, np.shape(kernels[0]), ridge)
   explained = values.sum() / gram.total if gram.total else 1.0
   return Reconstruction(
-      found,
-      factors_lib.relative_error(kernels, found.members()),
-      float(np.sqrt(max(1 - explained, 0.0))),
-      tuple(history),
-      converged,
-      tuple(run[2][-1] for run in runs),
+    found,
+    factors_lib.relative_error(kernels, found.members()),
+    float(np.sqrt(max(1 - explained, 0.0))),
+    tuple(history),
+    converged,
+    tuple(run[2][-1] for run in runs),
   )
 
 
 def _signed(
-    vectors: np.ndarray, restarts: int, seed: int
+  vectors: np.ndarray, restarts: int, seed: int
 ) -> Iterator[np.ndarray]:
   """Yields for each start the vectors, with the signs that it begins from."""
   generator = np.random.default_rng(seed)
   for index in range(restarts):
     signs = vectors[0] if index == 1 else vectors.sum(axis=0)
     if index > 1:
-      signs = np.einsum('eco,eco->co', vectors, factors_lib.outer_products(
+      signs = np.einsum(
+        'eco,eco->co',
+        vectors,
+        factors_lib.outer_products(
           *(generator.normal(size=(len(vectors), n)) for n in signs.shape)
-      ))
+        ),
+      )
     yield np.where(signs < 0, -vectors, vectors)
 
 
@@ -192,7 +196,7 @@ def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
     gamma = scaled(_solve(squares.T, products.transpose(0, 2, 1), alpha))
     squares, products, error = gram.kernel_step(alpha, gamma, ridge)
     beyond = [
-        scaled(x + reach * (x - y)) for x, y in zip((alpha, gamma), before)
+      scaled(x + reach * (x - y)) for x, y in zip((alpha, gamma), before)
     ]
     trial = gram.kernel_step(*beyond, ridge)
     if trial[2] < error:
@@ -224,7 +228,7 @@ def _solve(squares, products, factors):
   rank = len(factors)
   pairs = np.einsum('keo,leo->okle', factors, factors)
   normal = (squares @ pairs.reshape(len(pairs), -1)).reshape(
-      -1, *pairs.shape[1:]
+    -1, *pairs.shape[1:]
   )
   normal = np.moveaxis(normal, (0, 3), (1, 0))  # [E, Cin, k, k].
   wanted = np.matmul(products, np.moveaxis(factors, 0, -1))  # [E, Cin, k].

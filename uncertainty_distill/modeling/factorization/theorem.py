@@ -29,18 +29,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.modeling.factorization import factors
-from uncertainty_distill.modeling.factorization import quotients
-from uncertainty_distill.modeling.factorization import reconstruction
+from uncertainty_distill.modeling.factorization import (
+  factors,
+  quotients,
+  reconstruction,
+)
+
+import numpy as np
 
 # Of the search; where two members have rank 2 or 3, it may need thousands.
 _SWEEPS = 5000
 
 
 def find_parameterization(
-    kernels: Sequence[np.ndarray], rank: int = 1, tolerance: float = 1e-5
+  kernels: Sequence[np.ndarray], rank: int = 1, tolerance: float = 1e-5
 ) -> factors.Factors | None:
   """Returns the BatchEnsemble whose members have these weights, if any.
 
@@ -69,8 +72,12 @@ def find_parameterization(
   if rank == 1 or _pixels_differ(members, tolerance):
     return None
   found = reconstruction.reconstruct(
-      kernels, rank, restarts=1, sweeps=_SWEEPS, tolerance=1e-5,
-      target=0.3 * tolerance,
+    kernels,
+    rank,
+    restarts=1,
+    sweeps=_SWEEPS,
+    tolerance=1e-5,
+    target=0.3 * tolerance,
   ).factors
   return found if _reproduces(found, kernels, tolerance) else None
 
@@ -86,9 +93,10 @@ def _without_zeros(matrices) -> list[int]:
   if not len(usable):
     where = [tuple(np.argwhere(z)[0].tolist()) for z in zeros]
     raise InputError(
-        'kernels',
-        f'{int(zeros.sum())} zeros, the first of each member at [Cin, Cout] '
-        f'{where}', 'a member without a zero, by which to divide the others',
+      'kernels',
+      f'{int(zeros.sum())} zeros, the first of each member at [Cin, Cout] '
+      f'{where}',
+      'a member without a zero, by which to divide the others',
     )
   return usable.tolist()
 
@@ -96,12 +104,17 @@ def _without_zeros(matrices) -> list[int]:
 def _with_reference(members, index, rank, shape) -> factors.Factors:
   """Returns W0 = W_index and the best R_i of the rank for W_i / W_index."""
   kernel = members[index].reshape(shape)
-  scaled, rows, columns = map(np.stack, zip(*(
-      quotients.equilibrate(
+  scaled, rows, columns = map(
+    np.stack,
+    zip(
+      *(
+        quotients.equilibrate(
           quotients.hadamard_quotient(member.reshape(shape), kernel).matrix
+        )
+        for member in members
       )
-      for member in members
-  )))
+    ),
+  )
   alpha, gamma = factors.low_rank(scaled, rank)
   return factors.make_factors(kernel, alpha * rows, gamma * columns)
 
@@ -115,6 +128,6 @@ def _pixels_differ(members, tolerance) -> bool:
 def _reproduces(found, kernels, tolerance) -> bool:
   """Tells whether each member's weights come back."""
   return all(
-      factors.relative_error([kernel], [member]) <= tolerance
-      for kernel, member in zip(kernels, found.members(), strict=True)
+    factors.relative_error([kernel], [member]) <= tolerance
+    for kernel, member in zip(kernels, found.members(), strict=True)
   )
