@@ -82,7 +82,7 @@ setuptools.setup(
   },
   package_data={
     'uncertainty_distill': ['__init__.pyi', 'py.typed'],
-    'uncertainty_distill.evaluation': ['paper_tables.json'],
+    'uncertainty_distill.reports': ['paper_tables.json'],
   },
   install_requires=_REQUIRES,
   extras_require=_EXTRAS,

@@ -6,7 +6,8 @@ import os
 import pathlib
 import re
 
-from uncertainty_distill import archives, evaluation
+from uncertainty_distill import reports
+from uncertainty_distill.io import archives
 
 import numpy as np
 import tensorflow as tf
@@ -103,7 +104,7 @@ def _different_curves(one: pathlib.Path, two: pathlib.Path) -> list[str]:
   for name in sorted(folders):
     curves = []
     for folder in one, two:
-      scalars = evaluation.read_scalars(str(folder / name))
+      scalars = reports.read_scalars(str(folder / name))
       curves.append(
         {
           tag: points

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import data, evaluation, modeling
+from uncertainty_distill import data, evaluation, models
 from uncertainty_distill.data import corrupted_sets, corruptions
 
 import numpy as np
@@ -68,7 +68,7 @@ def _candidates() -> list[evaluation.Candidate]:
     evaluation.Candidate(
       f'model {index}',
       index,
-      modeling.build_model(
+      models.build_model(
         image_shape=[_SIZE.value, _SIZE.value, 3],
         num_classes=10,
         depth=_DEPTH.value,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import data, teachers
+from uncertainty_distill import data, trained
 
 import numpy as np
 import tensorflow as tf
@@ -72,9 +72,9 @@ def _taking(batches: Iterator[object]) -> Callable[[], None]:
   return run
 
 
-def _stored_logits(folder: str) -> teachers.LogitsCache:
+def _stored_logits(folder: str) -> trained.LogitsCache:
   """Returns a cache of one view."""
-  cache = teachers.LogitsCache(folder, {})
+  cache = trained.LogitsCache(folder, {})
   with cache.alone():
     cache.write(0, np.zeros([_EXAMPLES.value, 4, 10], np.float16))
   return cache

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import modeling
+from uncertainty_distill import models
 
 import tensorflow as tf
 import tf_keras
@@ -34,7 +34,7 @@ _BATCH_ENSEMBLE = 'BatchEnsemble'
 
 
 def _build(depth: int, width: int, members: int) -> tf_keras.Model:
-  return modeling.build_model(
+  return models.build_model(
     image_shape=[32, 32, 3],
     num_classes=10,
     depth=depth,
@@ -90,7 +90,7 @@ def main(argv):
       _SEPARATE: lambda images, parts=parts: (
         tf.add_n([part(images) for part in parts]) / len(parts)
       ),
-      _DEEP: _served(modeling.DeepEnsemble(singles)),
+      _DEEP: _served(models.DeepEnsemble(singles)),
       _BATCH_ENSEMBLE: _served(students),
     }
     for batch in map(int, _BATCHES.value):

@@ -59,22 +59,22 @@ def _begin_training(clock: _Clock) -> None:
   import tf_keras  # noqa: F401
 
   clock.note('import TensorFlow and Keras')
-  from uncertainty_distill import configs, tasks, train_lib, workflow
+  from uncertainty_distill import configs, distribution, training
   from uncertainty_distill.baselines.cifar import launch  # noqa: F401
-  from uncertainty_distill.train_lib import recovery
-  from uncertainty_distill.train_lib import trainer as trainer_lib
+  from uncertainty_distill.training import recovery
+  from uncertainty_distill.training import trainer as trainer_lib
 
   clock.note('import the package')
   config = configs.load_config(
     _EXPERIMENT.value, params_override=_PARAMS_OVERRIDE.value
   )
   config.task.objective.kind = 'cross_entropy'
-  strategy = train_lib.make_strategy(config.runtime)
-  workflow.check(config, strategy)
-  config = train_lib.resolve(config)
+  strategy = distribution.make_strategy(config.runtime)
+  training.check(config, strategy)
+  config = training.resolve(config)
   clock.note('configuration, devices, dataset')
   with strategy.scope():
-    task = tasks.ClassificationTask(config.task)
+    task = training.ClassificationTask(config.task)
     model = task.build_model()
     optimizer = recovery.build_optimizer(
       config.trainer.optimizer_config, 1.0, model.trainable_variables

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import configs, train_lib
+from uncertainty_distill import configs, training
 
 import systems
 import tensorflow as tf
@@ -50,7 +50,7 @@ def _config(depth: int, width: int, batch: int) -> configs.ExperimentConfig:
   task.model.ensemble_size = config.teacher.ensemble_size = _MEMBERS.value
   task.model.rank = _RANK.value
   task.train_data.global_batch_size = batch
-  return train_lib.resolve(config)
+  return training.resolve(config)
 
 
 def _contestant(

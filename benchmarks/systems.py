@@ -11,9 +11,11 @@ import functools
 import tempfile
 from typing import NamedTuple
 
-from uncertainty_distill import _edward2, configs, modeling, runs, teachers
-from uncertainty_distill.modeling import ensembles, members, wide_resnet
-from uncertainty_distill.tasks import ClassificationTask
+from uncertainty_distill import configs, models, runs, trained
+from uncertainty_distill.configs import experiment
+from uncertainty_distill.layers import edward2_layers, members
+from uncertainty_distill.models import ensembles, wide_resnet
+from uncertainty_distill.training import ClassificationTask
 
 import tensorflow as tf
 import tf_keras
@@ -63,7 +65,7 @@ class _Task(ClassificationTask):
   def __init__(
     self,
     config: configs.TaskConfig,
-    stored_logits: teachers.LogitsCache | None,
+    stored_logits: trained.LogitsCache | None,
     peer: bool,
   ):
     super().__init__(config, stored_logits)
@@ -78,7 +80,7 @@ def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
   """Writes the run folder of a teacher's member, with its initial weights."""
   member = configs.member_config(config)
   runs.claim_run(folder, member)
-  model = modeling.build_model(**member.task.model.as_dict())
+  model = models.build_model(**member.task.model.as_dict())
   checkpoint = tf.train.Checkpoint(model=model)
   manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
   manager.save(member.trainer.train_steps)
@@ -91,7 +93,7 @@ def _build_task(
   objective, stored_logits = config.task.objective, None
   with tempfile.TemporaryDirectory() as folder:
     if system.cached:
-      stored_logits = teachers.LogitsCache(folder, {})
+      stored_logits = trained.LogitsCache(folder, {})
       stored_logits.shape = _teacher_shape(config)
     elif objective.kind != 'cross_entropy':
       _write_untrained_run(config, folder)
@@ -107,7 +109,7 @@ def _teacher_shape(
   return examples, config.teacher.ensemble_size, config.task.model.num_classes
 
 
-def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
+def _peer_model(config: experiment.ModelConfig) -> tf_keras.Model:
   """Returns the network with Edward2's layers as they are published."""
 
   def options():
@@ -122,7 +124,7 @@ def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
     }
 
   def conv(filters, kernel_size, strides, name):
-    return _edward2.Conv2DBatchEnsemble(
+    return edward2_layers.Conv2DBatchEnsemble(
       filters,
       kernel_size,
       strides=strides,
@@ -133,7 +135,7 @@ def _peer_model(config: configs.experiment.ModelConfig) -> tf_keras.Model:
     )
 
   def dense(units, name):
-    return _edward2.DenseBatchEnsemble(units, name=name, **options())
+    return edward2_layers.DenseBatchEnsemble(units, name=name, **options())
 
   images = tf_keras.Input(config.image_shape, dtype=tf.uint8)
   x = ensembles.Standardize(config.mean, config.stddev)(images)

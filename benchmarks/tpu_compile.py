@@ -25,7 +25,7 @@ from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import configs, train_lib
+from uncertainty_distill import configs, training
 
 import systems
 import tpu_compiler
@@ -207,7 +207,7 @@ def main(argv):
   del argv
   config = configs.load_config(_EXPERIMENT.value, (), _OVERRIDE.value)
   config.runtime.mixed_precision_dtype = _DTYPE.value
-  config = train_lib.resolve(config)
+  config = training.resolve(config)
   results = Results(_OUTPUT.value)
   _print_header()
   for system in _SYSTEMS.value:

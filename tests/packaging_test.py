@@ -33,8 +33,8 @@ PROBE = """
 import json
 from uncertainty_distill.baselines.cifar import distill
 from uncertainty_distill import configs
-from uncertainty_distill import evaluation
-evaluation.load_paper_tables()
+from uncertainty_distill import reports
+reports.load_paper_tables()
 for name in configs.experiment_names():
   configs.load_config(name)
 print(json.dumps([distill.__file__, configs.__file__,

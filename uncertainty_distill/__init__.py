@@ -32,27 +32,27 @@ if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 
-from uncertainty_distill import deferred
+from uncertainty_distill.runtime import lazy_imports
 
 # TensorFlow takes seconds to import: each name brings what it needs when it is
 # asked for. `__init__.pyi` tells type checkers the same.
 _MODULES = {
   'InputError': 'errors',
-  'Predictions': 'api.predicting',
-  'Predictor': 'api.predicting',
-  'corrupt': 'api.images',
-  'distill': 'api.training',
-  'evaluate': 'api.scoring',
-  'experiment': 'api.training',
-  'export': 'api.training',
-  'load': 'api.predicting',
-  'load_dataset': 'api.images',
-  'measure': 'api.scoring',
-  'train': 'api.training',
+  'Predictions': 'api.predictor',
+  'Predictor': 'api.predictor',
+  'corrupt': 'api.image_data',
+  'distill': 'api.experiments',
+  'evaluate': 'api.measuring',
+  'experiment': 'api.experiments',
+  'export': 'api.experiments',
+  'load': 'api.predictor',
+  'load_dataset': 'api.image_data',
+  'measure': 'api.measuring',
+  'train': 'api.experiments',
 }
 
 __all__ = list(_MODULES)
-__getattr__ = deferred.attributes(__name__, _MODULES)
+__getattr__ = lazy_imports.attributes(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

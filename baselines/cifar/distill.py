@@ -9,8 +9,8 @@ Without --teacher, the teacher's members are trained first, into model_dir.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import runs, workflow
-from uncertainty_distill.baselines.cifar import endings
+from uncertainty_distill import evaluation, runs, training
+from uncertainty_distill.baselines.cifar import finish
 
 from absl import flags
 
@@ -51,13 +51,13 @@ def main():
     run = runs.open_run(model_dir, '--model_dir')
   with launch.holding(model_dir, '--model_dir', strategy):
     if mode != 'eval':
-      run = workflow.distill(config, model_dir, strategy, mode != 'train')
+      run = training.distill(config, model_dir, strategy, mode != 'train')
     taught = run.config.task.objective
     systems = [
-      workflow.System('deep_ensemble', None, taught.teacher),
-      workflow.System(f'{taught.kind}_student', None, (model_dir,)),
+      evaluation.System('deep_ensemble', None, taught.teacher),
+      evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
     ]
-    endings.conclude(systems, config, strategy, model_dir, 'Distillation')
+    finish.conclude(systems, config, strategy, model_dir, 'Distillation')
 
 
 if __name__ == '__main__':

@@ -12,8 +12,9 @@ import os
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, workers, workflow
-from uncertainty_distill.baselines.cifar import endings
+from uncertainty_distill import configs, evaluation, reports
+from uncertainty_distill.baselines.cifar import finish
+from uncertainty_distill.distribution import workers
 
 from absl import flags
 
@@ -46,16 +47,16 @@ def main():
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
-  system = workflow.System(label, None, tuple(paths))
+  system = evaluation.System(label, None, tuple(paths))
   with launch.holding(directory, '--output_dir', strategy):
-    endings.report([system], config, strategy, directory, 'Evaluation')
+    finish.report([system], config, strategy, directory, 'Evaluation')
   if workers.is_chief(strategy):
-    print(f'Report: {os.path.join(directory, endings.REPORT)}')
+    print(f'Report: {os.path.join(directory, finish.REPORT)}')
 
 
 def _test_set(paths):
   """Returns the configuration that says what to evaluate on."""
-  described = workflow.described_by(paths, '--run')
+  described = reports.described_by(paths, '--run')
   if described and not _EXPERIMENT.value:
     return described
   return configs.load_config(

@@ -6,7 +6,7 @@ python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import workflow
+from uncertainty_distill import export
 from uncertainty_distill.errors import InputError
 
 from absl import flags
@@ -44,7 +44,7 @@ def main():
     raise InputError(
       '--calibration', _CALIBRATION.value, 'a use for it: --temperature=fit'
     )
-  fitted = workflow.export(
+  fitted = export.export(
     paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
   )
   if fitted:
@@ -54,7 +54,7 @@ def main():
       f'examples: {fitted.source}'
     )
   if _TFLITE.value:
-    print(workflow.export_tflite(paths, directory, _TFLITE.value, fitted))
+    print(export.export_tflite(paths, directory, _TFLITE.value, fitted))
     print(f'TensorFlow Lite: {_TFLITE.value}')
   print(f'SavedModel: {directory}')
 

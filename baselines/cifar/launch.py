@@ -23,7 +23,7 @@ os.environ.setdefault(
   'TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level(sys.argv[1:])
 )
 
-from uncertainty_distill import interrupts
+from uncertainty_distill.runtime import signals
 
 # Importing TensorFlow takes seconds, in which Ctrl-C may come, too. Whoever
 # imports this module for another end keeps what answers signals there. The
@@ -32,11 +32,13 @@ _MAIN = getattr(sys.modules['__main__'], '__file__', None) or ''
 if os.path.dirname(os.path.realpath(_MAIN)).endswith(
   os.path.join('baselines', 'cifar')
 ):
-  interrupts.install()
+  signals.install()
 
-from uncertainty_distill import configs, locks, train_lib, workers
-from uncertainty_distill.baselines.cifar import failures
+from uncertainty_distill import configs, distribution
+from uncertainty_distill.baselines.cifar import error_messages
+from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import locks
 
 import tensorflow as tf
 from absl import app, flags, logging
@@ -157,11 +159,11 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   Raises:
     InputError: If a device is missing or does not divide the batch.
   """
-  cluster = train_lib.read_cluster(config.runtime)
+  cluster = distribution.read_cluster(config.runtime)
   if cluster is not None:
     print(cluster, flush=True)
-  strategy = train_lib.make_strategy(config.runtime)
-  print(train_lib.describe(strategy, config), flush=True)
+  strategy = distribution.make_strategy(config.runtime)
+  print(distribution.describe(strategy, config), flush=True)
   return strategy
 
 
@@ -195,16 +197,16 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
     except InputError as error:
       sys.exit(_fail(f'error: {error}', 2))
     except KeyboardInterrupt:
-      stopped = interrupts.received() or interrupts.Stopped()
+      stopped = signals.received() or signals.Stopped()
       sys.exit(_fail(str(stopped), stopped.code))
     except Exception as error:
-      found = failures.explain(error)
+      found = error_messages.explain(error)
       if not found:
         raise
       sys.exit(_fail(*found))
 
-  interrupts.install()
-  with interrupts.begun():
+  signals.install()
+  with signals.begun():
     app.run(guarded, flags_parser=_parse_flags)
 
 

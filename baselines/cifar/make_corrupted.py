@@ -4,11 +4,11 @@ r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
       --output_dir=data/cifar100_c
 """
 
-from uncertainty_distill import interrupts
+from uncertainty_distill.runtime import signals
 
 if __name__ == '__main__':
   # Before the imports that take a second.
-  interrupts.install()
+  signals.install()
 
 from uncertainty_distill import data
 from uncertainty_distill.data import corrupted_sets, corruptions

@@ -13,8 +13,9 @@ import os
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import locks, workflow
+from uncertainty_distill import reports
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import locks
 
 from absl import flags
 
@@ -40,7 +41,7 @@ def main():
   paths = launch.required('teacher', 'run folders of two members or more')
   ranks = _ranks()
   with locks.hold(directory, '--output_dir'):
-    table = workflow.reconstruct(paths, directory, ranks, _ALIGNED.value)
+    table = reports.reconstruct(paths, directory, ranks, _ALIGNED.value)
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')
 

@@ -11,8 +11,9 @@ import os
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import studies, workers
-from uncertainty_distill.baselines.cifar import endings
+from uncertainty_distill import studies
+from uncertainty_distill.baselines.cifar import finish
+from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
 
 from absl import flags
@@ -55,7 +56,7 @@ def main():
     outcome = studies.run_study(part, directory, strategy, study)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
-    endings.say_where(outcome.directory, outcome.saved_model)
+    finish.say_where(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
   if outcome.lacking:
     raise DivergedError(

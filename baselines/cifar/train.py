@@ -10,8 +10,8 @@ teacher's members, else a BatchEnsemble with those of the student.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, runs, workflow
-from uncertainty_distill.baselines.cifar import endings
+from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill.baselines.cifar import finish
 
 from absl import flags
 
@@ -32,9 +32,9 @@ def main():
     runs.open_run(model_dir, '--model_dir')
   with launch.holding(model_dir, '--model_dir', strategy):
     if mode != 'eval':
-      workflow.train(config, model_dir, strategy, mode != 'train')
-    systems = [workflow.System(label, None, (model_dir,))]
-    endings.conclude(systems, config, strategy, model_dir, 'Training')
+      training.train(config, model_dir, strategy, mode != 'train')
+    systems = [evaluation.System(label, None, (model_dir,))]
+    finish.conclude(systems, config, strategy, model_dir, 'Training')
 
 
 if __name__ == '__main__':

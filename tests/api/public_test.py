@@ -8,7 +8,7 @@ import pydoc
 import typing
 
 import uncertainty_distill as ud
-from uncertainty_distill.api import predicting
+from uncertainty_distill.api import predictor
 
 import pytest
 import running
@@ -17,7 +17,7 @@ _STUB = pathlib.Path(ud.__file__).with_suffix('.pyi')
 _FUNCTIONS = sorted(
   name for name in ud.__all__ if inspect.isfunction(getattr(ud, name))
 )
-_METHODS = [predicting.Predictor.__init__, predicting.Predictor.predict]
+_METHODS = [predictor.Predictor.__init__, predictor.Predictor.predict]
 
 
 def test_type_checkers_see_the_same_names():
@@ -53,7 +53,7 @@ def test_help_tells_of_every_argument(function):
     parameters.remove('self')
   for section in ['Args:', *parameters]:
     assert f'{section.rstrip(":")}:' in told, section
-  if function is not predicting.Predictor.__init__:
+  if function is not predictor.Predictor.__init__:
     assert 'Returns:' in told and 'Raises:' in told
   hints = typing.get_type_hints(function)
   assert {*parameters, 'return'} <= {*hints, 'return'}

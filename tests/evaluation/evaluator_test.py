@@ -2,9 +2,10 @@
 
 import itertools
 
-from uncertainty_distill import data, evaluation, metrics
+from uncertainty_distill import data, evaluation
 from uncertainty_distill.data import corrupted_sets, corruptions
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.metrics import ranking
 
 import numpy as np
 import pytest
@@ -57,8 +58,8 @@ def _expected(model, shift, dataset, seed=0):
   return {
     **(_diversity(members, labels) if len(members) > 1 else {}),
     'auroc_misclassification': sklearn.metrics.roc_auc_score(right, confidence),
-    'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
-    'aurc': metrics.ranking.aurc(*ranked),
+    'adaptive_ece': ranking.adaptive_ece(*ranked),
+    'aurc': ranking.aurc(*ranked),
     'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
     'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
     'gibbs_nll': np.mean(

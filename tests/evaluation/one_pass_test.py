@@ -2,6 +2,7 @@
 
 from uncertainty_distill import data, errors, evaluation, metrics
 from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.metrics import ranking
 
 import numpy as np
 import pytest
@@ -52,9 +53,9 @@ def _want(candidate, images, labels):
   ranked = scores['confidence'].numpy(), scores['correct'].numpy()
   return {
     **{name: float(value) for name, value in figures.items()},
-    'adaptive_ece': metrics.ranking.adaptive_ece(*ranked),
-    'aurc': metrics.ranking.aurc(*ranked),
-    'auroc_misclassification': metrics.ranking.auroc(*ranked),
+    'adaptive_ece': ranking.adaptive_ece(*ranked),
+    'aurc': ranking.aurc(*ranked),
+    'auroc_misclassification': ranking.auroc(*ranked),
   }, scores['entropy'].numpy()
 
 
@@ -80,7 +81,7 @@ def test_every_example_counts_once(batch, replicas):
     want, entropy = _want(candidate, images, dataset.labels)
     if result.shift == corruptions.CLEAN:
       _, strange = _want(candidate, foreign.images, foreign.labels)
-      want['auroc_ood'] = metrics.ranking.ood_auroc(entropy, strange)
+      want['auroc_ood'] = ranking.ood_auroc(entropy, strange)
     assert result.num_examples == 100
     assert result.images == ('stored' if result.shift.severity else '')
     # In float32 an entropy is known to about 1e-7.

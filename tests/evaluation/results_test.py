@@ -7,8 +7,8 @@ import math
 
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation import summaries
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def _result(nll=0.0, corruption=None, severity=0, model='a', seed=0):
 
 
 def test_summary_averages_types_then_severities():
-  averages = summaries.summary(
+  averages = aggregation.summary(
     [
       _result(0.5),
       _result(1.0, _NOISE, 1),
@@ -43,10 +43,10 @@ def test_summary_averages_types_then_severities():
 
 
 def test_summary_leaves_out_what_was_not_measured():
-  assert set(summaries.summary([_result()])) == set(results_lib.FIGURES)
-  corrupted = summaries.summary([_result(1.0, _BLUR, 2)])
+  assert set(aggregation.summary([_result()])) == set(results_lib.FIGURES)
+  corrupted = aggregation.summary([_result(1.0, _BLUR, 2)])
   assert set(corrupted) == {f'c_{name}' for name in results_lib.FIGURES}
-  assert summaries.summary([]) == {}
+  assert aggregation.summary([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_summary_leaves_out_what_was_not_measured():
 )
 def test_summary_refuses_mixtures(other):
   with pytest.raises(errors.InputError):
-    summaries.summary([_result(), _result(**other)])
+    aggregation.summary([_result(), _result(**other)])
 
 
 def test_aggregate_models_over_seeds():
-  rows = summaries.aggregate_models(
+  rows = aggregation.aggregate_models(
     [
       _result(4.0, model='teacher', seed=None),
       _result(1.0),
@@ -76,7 +76,7 @@ def test_aggregate_models_over_seeds():
 
 
 def test_by_severity_averages_seeds():
-  curves = summaries.by_severity(
+  curves = aggregation.by_severity(
     [
       _result(8.0, _NOISE, 5),
       _result(1.0),

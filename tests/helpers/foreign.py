@@ -1,6 +1,6 @@
 """SavedModels as another program might write them."""
 
-from uncertainty_distill import teachers
+from uncertainty_distill import trained
 
 import numpy as np
 import tensorflow as tf
@@ -52,4 +52,4 @@ def sample():
 
 def load(path, images=sample):
   """Loads a SavedModel as a teacher."""
-  return teachers.load_ensemble([path], '--teacher', (6, 6, 3), CLASSES, images)
+  return trained.load_ensemble([path], '--teacher', (6, 6, 3), CLASSES, images)

@@ -1,6 +1,6 @@
 """Run folders of tiny models that nobody has trained."""
 
-from uncertainty_distill import configs, modeling, runs, train_lib
+from uncertainty_distill import configs, models, runs, training
 
 import tensorflow as tf
 import tf_keras
@@ -18,14 +18,14 @@ def config(text=''):
     ),
   )
   configs.override_by_text(overridden, text)
-  return train_lib.resolve(overridden)
+  return training.resolve(overridden)
 
 
 def save(path, config, step=5, seed=0):
   """Writes a run folder with random weights; returns its path."""
   run = runs.claim_run(path, config)
   tf_keras.utils.set_random_seed(seed)
-  model = modeling.build_model(**config.task.model.as_dict())
+  model = models.build_model(**config.task.model.as_dict())
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=step)

@@ -1,6 +1,6 @@
 """A small BatchEnsemble as a SavedModel."""
 
-from uncertainty_distill import modeling, serving
+from uncertainty_distill import export, models
 
 CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
@@ -10,7 +10,7 @@ def make(folder, temperature=1.0):
 
   It takes uint8 images [B, 16, 16, 3].
   """
-  model = modeling.build_model(
+  model = models.build_model(
     image_shape=(16, 16, 3),
     num_classes=4,
     depth=10,
@@ -19,7 +19,7 @@ def make(folder, temperature=1.0):
     stddev=(0.25,) * 3,
     ensemble_size=3,
   )
-  return model, serving.export_saved_model(
+  return model, export.export_saved_model(
     model,
     (16, 16, 3),
     str(folder),

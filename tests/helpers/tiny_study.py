@@ -1,7 +1,7 @@
 """A study of two systems and two seeds that trains in seconds."""
 
-from uncertainty_distill import studies, train_lib
-from uncertainty_distill.train_lib import runner
+from uncertainty_distill import studies
+from uncertainty_distill.training import session
 
 import tensorflow as tf
 import yaml
@@ -59,7 +59,7 @@ def read(path, **changes):
 
 def watch(monkeypatch, stop_before=None):
   """Returns the seeds trained from now on; Ctrl-C comes before a folder's."""
-  seeds, trainer, train = [], runner.Trainer, train_lib.train
+  seeds, trainer, train = [], session.Trainer, session.train
 
   def count(config, *args, **kwargs):
     seeds.append(config.task.seed)
@@ -70,6 +70,6 @@ def watch(monkeypatch, stop_before=None):
       raise KeyboardInterrupt
     return train(config, path, *args, **kwargs)
 
-  monkeypatch.setattr(runner, 'Trainer', count)
-  monkeypatch.setattr(train_lib, 'train', stop)
+  monkeypatch.setattr(session, 'Trainer', count)
+  monkeypatch.setattr(session, 'train', stop)
   return seeds

@@ -3,6 +3,7 @@
 import math
 
 from uncertainty_distill import errors, metrics
+from uncertainty_distill.metrics import diversity
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import sklearn.metrics
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-_DIVERSITY = metrics.diversity.NAMES
+_DIVERSITY = diversity.NAMES
 
 
 def _entropy(p):

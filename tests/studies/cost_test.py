@@ -1,6 +1,6 @@
 """Tests of what a study is said to cost."""
 
-from uncertainty_distill import modeling, studies
+from uncertainty_distill import models, studies
 from uncertainty_distill.studies import cost
 
 import tiny_study
@@ -14,8 +14,8 @@ def test_estimate_counts_what_is_left(done, tmp_path):
     'single_network': (2, 2, 0),
     'head_student': (2, 2, 0),
   }
-  image = modeling.forward_flops(
-    modeling.build_model(
+  image = models.forward_flops(
+    models.build_model(
       image_shape=(16, 16, 3),
       num_classes=10,
       depth=10,

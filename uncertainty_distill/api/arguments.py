@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from uncertainty_distill import configs, train_lib
+from uncertainty_distill import configs, distribution
 from uncertainty_distill.errors import InputError
 
 import tensorflow as tf
@@ -87,5 +87,5 @@ def strategy_for(
   # takes the collective operations of two strategies for one another's.
   key = repr(config.runtime.as_dict())
   if key not in _strategies:
-    _strategies[key] = train_lib.make_strategy(config.runtime)
+    _strategies[key] = distribution.make_strategy(config.runtime)
   return _strategies[key]

@@ -1,12 +1,12 @@
 """Experiment configurations: dataclasses, registered experiments, parsing."""
 
-from uncertainty_distill import deferred
+from uncertainty_distill.runtime import lazy_imports
 
 # All of official.core is imported at once, with an input reader that imports
 # TFDS; this package reads datasets in its own way, and some need no TFDS.
-deferred.defer('tensorflow_datasets')
+lazy_imports.defer('tensorflow_datasets')
 
-from uncertainty_distill.configs.examples import TrainDataConfig
+from uncertainty_distill.configs.data_config import TrainDataConfig
 from uncertainty_distill.configs.experiment import (
   FROM_TEACHER,
   EvaluationConfig,
@@ -16,7 +16,6 @@ from uncertainty_distill.configs.experiment import (
   TaskConfig,
   TrainerConfig,
 )
-from uncertainty_distill.configs.identity import difference, plain, with_paths
 from uncertainty_distill.configs.parsing import (
   load_config,
   override,
@@ -30,5 +29,8 @@ from uncertainty_distill.configs.resolution import (
   resolve,
   without_teacher,
 )
-from uncertainty_distill.configs.search import default_run, search_run
-from uncertainty_distill.configs.teacher import SearchConfig, TeacherConfig
+from uncertainty_distill.configs.search_draws import default_run, search_run
+from uncertainty_distill.configs.teacher_config import (
+  SearchConfig,
+  TeacherConfig,
+)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill.configs.examples import (
+from uncertainty_distill.configs.data_config import (
   TrainDataConfig,
   ValidationDataConfig,
 )
-from uncertainty_distill.configs.teacher import TeacherConfig
+from uncertainty_distill.configs.teacher_config import TeacherConfig
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams

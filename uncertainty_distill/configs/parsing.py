@@ -14,10 +14,11 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import errors, files
+from uncertainty_distill import errors
 from uncertainty_distill.configs import registry, strict_yaml
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import yaml
 from official.core import exp_factory

@@ -1,18 +1,22 @@
 """Datasets, augmentation, batches with masks, and corruptions."""
 
-from uncertainty_distill import deferred
-from uncertainty_distill.data.foreign import load_foreign, load_held_out
+from uncertainty_distill.data.class_names import class_names
 from uncertainty_distill.data.holding_out import hold_out
-from uncertainty_distill.data.sources import (
+from uncertainty_distill.data.image_source import (
   DatasetSpec,
   ImageDataset,
   dataset_spec,
   load_dataset,
 )
+from uncertainty_distill.data.out_of_distribution import (
+  load_foreign,
+  load_held_out,
+)
+from uncertainty_distill.runtime import lazy_imports
 
 # These need TensorFlow, which takes seconds to import. The processes that only
 # corrupt images do without, so it is imported when one of these is asked for.
-__getattr__ = deferred.attributes(
+__getattr__ = lazy_imports.attributes(
   __name__,
   {
     'augment': 'augmentation',

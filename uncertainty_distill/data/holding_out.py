@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill.data.sources import ImageDataset
+from uncertainty_distill.data.image_source import ImageDataset
 
 import numpy as np
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from uncertainty_distill.data import replicas as replicas_lib
 from uncertainty_distill.data.augmentation import augment, augmentation_table
-from uncertainty_distill.data.sources import ImageDataset
+from uncertainty_distill.data.image_source import ImageDataset
+from uncertainty_distill.distribution import sharding as replicas_lib
 from uncertainty_distill.errors import InputError
 
 import tensorflow as tf

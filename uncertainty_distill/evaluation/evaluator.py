@@ -7,11 +7,14 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from uncertainty_distill import metrics, progress, workers
+from uncertainty_distill import metrics
 from uncertainty_distill.data import ImageDataset, corrupted_sets, corruptions
+from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import image_sets
 from uncertainty_distill.evaluation.results import Result
+from uncertainty_distill.metrics import ranking
+from uncertainty_distill.runtime import progress
 
 import numpy as np
 import tensorflow as tf
@@ -133,7 +136,7 @@ class Evaluator:
       for index, candidate in enumerate(self._candidates):
         figures = all_figures(sums[index], scores[index])
         if shift == corruptions.CLEAN and strangers is not None:
-          figures['auroc_ood'] = metrics.ranking.ood_auroc(
+          figures['auroc_ood'] = ranking.ood_auroc(
             scores[index]['entropy'], strangers[index]['entropy']
           )
         results.append(
@@ -247,11 +250,11 @@ def all_figures(
   """
   confidence, correct = scores['confidence'], scores['correct']
   figures = {k: float(v) for k, v in metrics.figures(sums).items()}
-  figures['adaptive_ece'] = metrics.ranking.adaptive_ece(confidence, correct)
-  figures['aurc'] = metrics.ranking.aurc(confidence, correct)
+  figures['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
+  figures['aurc'] = ranking.aurc(confidence, correct)
   # Without any error, or without any success, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
-    figures['auroc_misclassification'] = (
-      metrics.ranking.misclassification_auroc(confidence, correct)
+    figures['auroc_misclassification'] = ranking.misclassification_auroc(
+      confidence, correct
     )
   return figures

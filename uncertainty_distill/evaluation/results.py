@@ -15,8 +15,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import checksums, errors, files
+from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
+from uncertainty_distill.io import checksums, files
 
 _ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
 FIGURES = (

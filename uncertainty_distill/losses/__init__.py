@@ -6,10 +6,3 @@ from uncertainty_distill.losses.objectives import (
   member_cross_entropy,
 )
 from uncertainty_distill.losses.weight_tie import weight_tie
-
-__all__ = [
-  'head_distillation',
-  'knowledge_distillation',
-  'member_cross_entropy',
-  'weight_tie',
-]

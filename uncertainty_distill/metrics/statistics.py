@@ -13,8 +13,8 @@ from uncertainty_distill import errors
 from uncertainty_distill.metrics import (
   calibration,
   diversity,
-  examples,
   likelihood,
+  per_example,
 )
 
 import tensorflow as tf
@@ -203,7 +203,7 @@ def _sums(
   member_log_probs = tf.nn.log_softmax(logits)
   log_probs = likelihood.mean_log_probs(member_log_probs)
   probs = tf.exp(log_probs)
-  correct = examples.hits(probs, labels)
+  correct = per_example.hits(probs, labels)
   bin_count, bin_confidence, bin_correct = calibration.calibration_bins(
     tf.reduce_max(probs, axis=-1), correct, weights, num_bins
   )
@@ -221,7 +221,7 @@ def _sums(
     ),
     'brier': total(likelihood.brier_score(probs, labels)),
     **{name: total(values) for name, values in differences.items()},
-    'member_correct': total(examples.hits(member_log_probs, labels)),
+    'member_correct': total(per_example.hits(member_log_probs, labels)),
     'bin_count': bin_count,
     'bin_confidence': bin_confidence,
     'bin_correct': bin_correct,

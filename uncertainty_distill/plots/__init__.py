@@ -1,10 +1,10 @@
 """Pictures of calibration, corruption, training, ensembles and images."""
 
-from uncertainty_distill import deferred
+from uncertainty_distill.runtime import lazy_imports
 
 # They need Matplotlib, which takes a while to import and is first needed when
 # training has come to its first evaluation.
-__getattr__ = deferred.attributes(
+__getattr__ = lazy_imports.attributes(
   __name__,
   {
     'Bins': 'reliability',
@@ -15,11 +15,11 @@ __getattr__ = deferred.attributes(
     'heat_maps': 'heat_map',
     'learning_curves': 'learning_curve',
     'member_votes': 'votes',
-    'reconstruction_errors': 'reconstruction',
+    'reconstruction_errors': 'reconstruction_error',
     'reliability_diagram': 'reliability',
     'save': 'style',
     'severity_boxes': 'severity',
     'severity_curves': 'severity',
-    'severity_strip': 'corrupted_image',
+    'severity_strip': 'corruption_grid',
   },
 )

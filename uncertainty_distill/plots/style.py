@@ -13,7 +13,7 @@ import math
 import os
 import re
 
-from uncertainty_distill import files
+from uncertainty_distill.io import files
 
 import numpy as np
 from matplotlib import axes, figure

@@ -5,21 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from uncertainty_distill import (
-  configs,
-  data,
-  evaluation,
-  runs,
-  train_lib,
-  workflow,
-)
-from uncertainty_distill.studies.runner import check_study, run_path
+from uncertainty_distill import configs, data, reports, runs, training
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.speed import (
   TRAINING,
   image_flops,
   measure_speed,
 )
+from uncertainty_distill.studies.study_runner import check_study, run_path
 
 import tensorflow as tf
 
@@ -60,12 +53,12 @@ def costs(study: Study, directory: str) -> list[Cost]:
     if study.given_teacher(label):
       continue
     config = study.teacher_config(label)
-    paths = train_lib.teacher_runs(config, os.path.join(directory, label))
-    member = train_lib.resolve(train_lib.member_config(config))
+    paths = training.teacher_runs(config, os.path.join(directory, label))
+    member = training.resolve(training.member_config(config))
     rows.append(_cost(label, paths, member, _step_flops(member, 0)))
   for label in study.systems:
     paths = [run_path(directory, label, seed) for seed in study.seeds]
-    config = train_lib.resolve(study.system_config(label, study.seeds[0]))
+    config = training.resolve(study.system_config(label, study.seeds[0]))
     step = _step_flops(config, config.teacher.ensemble_size)
     rows.append(_cost(label, paths, config, step))
   return rows
@@ -73,14 +66,14 @@ def costs(study: Study, directory: str) -> list[Cost]:
 
 def evaluation_flops(study: Study) -> float:
   """Returns the FLOPs of scoring all systems on all sets of images."""
-  config = train_lib.resolve(study.config)
+  config = training.resolve(study.config)
   train = config.task.train_data
   images = config.task.validation_data.num_examples or len(
     data.load_dataset(
       train.name, 'test', train.data_dir, tuple(train.classes)
     ).labels
   )
-  images *= len(workflow.parse_shifts(config.evaluation))
+  images *= len(training.parse_shifts(config.evaluation))
   members = [
     study.teacher_config(label).teacher.ensemble_size
     * image_flops(configs.member_config(study.teacher_config(label)))
@@ -155,7 +148,7 @@ def estimate(
       _duration(total),
     ]
   )
-  table = evaluation.markdown_table(header, lines)
+  table = reports.markdown_table(header, lines)
   return (
     f'{table}\n\n'
     f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '

@@ -31,7 +31,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, errors, evaluation
+from uncertainty_distill import configs, errors, reports
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.studies.spec import (
   FIGURE_KINDS,
@@ -204,7 +204,7 @@ def _check_references(study: Study, path: str) -> None:
   """Raises an InputError if a table or a figure is of what is not there."""
   published = [
     f'{dataset}.{name}'
-    for dataset, tables in evaluation.load_paper_tables().items()
+    for dataset, tables in reports.load_paper_tables().items()
     for name in tables
   ]
   for name, table in study.tables.items():

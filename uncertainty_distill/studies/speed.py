@@ -7,7 +7,7 @@ import functools
 import math
 import time
 
-from uncertainty_distill import configs, data, modeling, train_lib
+from uncertainty_distill import configs, data, models, training
 
 import tensorflow as tf
 
@@ -43,7 +43,7 @@ def measure_speed(
     config: Not resolved.
     strategy: The devices.
   """
-  config = train_lib.resolve(config)
+  config = training.resolve(config)
   of_image = TRAINING * image_flops(config)
   images = max(
     1,
@@ -53,7 +53,7 @@ def measure_speed(
     ),
   )
   with strategy.scope():
-    model = modeling.build_model(**config.task.model.as_dict())
+    model = models.build_model(**config.task.model.as_dict())
 
   @tf.function(autograph=False)
   def step():
@@ -94,7 +94,7 @@ def image_flops(config: configs.ExperimentConfig) -> int:
 def _member_flops(
   depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
 ) -> int:
-  model = modeling.build_model(
+  model = models.build_model(
     image_shape=image_shape,
     num_classes=num_classes,
     depth=depth,
@@ -102,4 +102,4 @@ def _member_flops(
     mean=(0.5,),
     stddev=(0.5,),
   )
-  return modeling.forward_flops(model)
+  return models.forward_flops(model)

@@ -1,7 +1,12 @@
 """Snow, frost, fog and spatter by hand, and their moments."""
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corruptions import ice, plasma, spatter, weather
+from uncertainty_distill.data.corruptions import (
+  frost_texture,
+  plasma,
+  spatter,
+  weather,
+)
 
 import numpy as np
 import pytest
@@ -63,7 +68,7 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
   image = np.full_like(black, 80)
   frozen = corruptions.corrupt(black, shift).astype(float)
   # Exact but for truncation, which takes half a level on average.
-  pictures = ice.pictures(6 * 32)
+  pictures = frost_texture.pictures(6 * 32)
   gap = frozen.mean(axis=(0, 1, 2)) + 0.5
   gap -= c[1] * pictures.mean(axis=(0, 1, 2))
   assert np.abs(gap).max() < 5
@@ -73,11 +78,11 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
 
 
 def test_pictures_of_ice_are_five_always_the_same_and_bluish():
-  pictures = ice.pictures(192)
+  pictures = frost_texture.pictures(192)
   assert pictures.shape == (5, 192, 192, 3)
-  ice.pictures.cache_clear()
-  ice._canvases.cache_clear()
-  np.testing.assert_array_equal(ice.pictures(192), pictures)
+  frost_texture.pictures.cache_clear()
+  frost_texture._canvases.cache_clear()
+  np.testing.assert_array_equal(frost_texture.pictures(192), pictures)
   red, green, blue = pictures.reshape(-1, 3).mean(axis=0)
   assert 80 < red < green < blue < 180
   spreads = pictures.std(axis=(1, 2))

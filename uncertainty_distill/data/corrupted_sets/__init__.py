@@ -5,9 +5,9 @@ from uncertainty_distill.data.corrupted_sets.base import (
   FormulaSet,
 )
 from uncertainty_distill.data.corrupted_sets.folders import FolderSet
-from uncertainty_distill.data.corrupted_sets.making import write_corrupted_set
 from uncertainty_distill.data.corrupted_sets.opening import open_corrupted_set
-from uncertainty_distill.data.corrupted_sets.prepared import TfdsSet
+from uncertainty_distill.data.corrupted_sets.tfds_set import TfdsSet
+from uncertainty_distill.data.corrupted_sets.writer import write_corrupted_set
 
 __all__ = [
   'CorruptedSet',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.sources import ImageDataset
+from uncertainty_distill.data.image_source import ImageDataset
 
 import numpy as np
 

@@ -13,11 +13,11 @@ import os
 import zipfile
 from collections.abc import Iterable
 
-from uncertainty_distill import files
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import base
-from uncertainty_distill.data.sources import ImageDataset
+from uncertainty_distill.data.image_source import ImageDataset
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import numpy as np
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corrupted_sets import base, folders, prepared
-from uncertainty_distill.data.sources import ImageDataset
+from uncertainty_distill.data.corrupted_sets import base, folders, tfds_set
+from uncertainty_distill.data.image_source import ImageDataset
 
 
 def open_corrupted_set(
@@ -32,5 +32,5 @@ def open_corrupted_set(
   if not source:
     return base.FormulaSet(dataset, seed)
   if source == 'tfds':
-    return prepared.TfdsSet(dataset, shifts, data_dir)
+    return tfds_set.TfdsSet(dataset, shifts, data_dir)
   return folders.FolderSet(dataset, source, shifts)

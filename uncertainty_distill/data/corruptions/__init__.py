@@ -4,7 +4,7 @@ from uncertainty_distill.data.corruptions.apply import (
   check_image_shape,
   corrupt,
 )
-from uncertainty_distill.data.corruptions.types import (
+from uncertainty_distill.data.corruptions.corruption_types import (
   CLEAN,
   EXTRA,
   SEVERITIES,

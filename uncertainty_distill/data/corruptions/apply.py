@@ -13,11 +13,11 @@ from uncertainty_distill import errors
 from uncertainty_distill.data.corruptions import (
   blur,
   color,
+  corruption_types,
   digital,
   elastic,
   noise,
   spatter,
-  types,
   weather,
 )
 
@@ -25,34 +25,34 @@ import numpy as np
 
 # Functions of images [B,H,W,3] and severity.
 _DETERMINISTIC: dict[
-  types.Corruption, Callable[[np.ndarray, int], np.ndarray]
+  corruption_types.Corruption, Callable[[np.ndarray, int], np.ndarray]
 ] = {
-  types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
-  types.Corruption.ZOOM_BLUR: blur.zoom_blur,
-  types.Corruption.BRIGHTNESS: color.brightness,
-  types.Corruption.CONTRAST: color.contrast,
-  types.Corruption.PIXELATE: digital.pixelate,
-  types.Corruption.JPEG_COMPRESSION: digital.jpeg_compression,
-  types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
-  types.Corruption.SATURATE: color.saturate,
+  corruption_types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
+  corruption_types.Corruption.ZOOM_BLUR: blur.zoom_blur,
+  corruption_types.Corruption.BRIGHTNESS: color.brightness,
+  corruption_types.Corruption.CONTRAST: color.contrast,
+  corruption_types.Corruption.PIXELATE: digital.pixelate,
+  corruption_types.Corruption.JPEG_COMPRESSION: digital.jpeg_compression,
+  corruption_types.Corruption.GAUSSIAN_BLUR: blur.gaussian_blur,
+  corruption_types.Corruption.SATURATE: color.saturate,
 }
 
 # Functions of images [B,H,W,3], severity and B generators.
 _RANDOM: dict[
-  types.Corruption,
+  corruption_types.Corruption,
   Callable[[np.ndarray, int, Sequence[np.random.Generator]], np.ndarray],
 ] = {
-  types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
-  types.Corruption.SHOT_NOISE: noise.shot_noise,
-  types.Corruption.IMPULSE_NOISE: noise.impulse_noise,
-  types.Corruption.GLASS_BLUR: blur.glass_blur,
-  types.Corruption.MOTION_BLUR: blur.motion_blur,
-  types.Corruption.SNOW: weather.snow,
-  types.Corruption.FROST: weather.frost,
-  types.Corruption.FOG: weather.fog,
-  types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
-  types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
-  types.Corruption.SPATTER: spatter.spatter,
+  corruption_types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
+  corruption_types.Corruption.SHOT_NOISE: noise.shot_noise,
+  corruption_types.Corruption.IMPULSE_NOISE: noise.impulse_noise,
+  corruption_types.Corruption.GLASS_BLUR: blur.glass_blur,
+  corruption_types.Corruption.MOTION_BLUR: blur.motion_blur,
+  corruption_types.Corruption.SNOW: weather.snow,
+  corruption_types.Corruption.FROST: weather.frost,
+  corruption_types.Corruption.FOG: weather.fog,
+  corruption_types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
+  corruption_types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
+  corruption_types.Corruption.SPATTER: spatter.spatter,
 }
 
 # Below these sides, the least zoom blur leaves an image as it is; above them,
@@ -66,7 +66,7 @@ _VALUES_PER_CHUNK = 2**19
 
 def corrupt(
   images: np.ndarray,
-  shift: types.Shift,
+  shift: corruption_types.Shift,
   seed: int = 0,
   indices: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -100,7 +100,7 @@ def corrupt(
     indices = np.arange(len(images))
   indices = np.asarray(indices)
   _check_indices(indices, len(images))
-  if shift == types.CLEAN:
+  if shift == corruption_types.CLEAN:
     return images
   result = np.empty(images.shape, np.uint8)
   step = max(1, _VALUES_PER_CHUNK // int(np.prod(images.shape[1:])))
@@ -125,7 +125,10 @@ def check_image_shape(shape: tuple[int, int, int]) -> None:
 
 
 def _corrupt_chunk(
-  images: np.ndarray, shift: types.Shift, seed: int, indices: np.ndarray
+  images: np.ndarray,
+  shift: corruption_types.Shift,
+  seed: int,
+  indices: np.ndarray,
 ) -> np.ndarray:
   """Returns corrupted images: uint8 [B,H,W,3], indices [B]."""
   # Pillow reads an array's memory row by row.
@@ -137,7 +140,7 @@ def _corrupt_chunk(
 
 
 def _generators(
-  shift: types.Shift, seed: int, indices: np.ndarray
+  shift: corruption_types.Shift, seed: int, indices: np.ndarray
 ) -> list[np.random.Generator]:
   """Returns one generator an example, at the start of its own stream."""
   # Philox is a function of a key and a counter whose first word counts the

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Sequence
 
 from uncertainty_distill.data.corruptions import (
-  ice,
+  frost_texture,
   motion,
   pixels,
   plasma,
@@ -69,7 +69,7 @@ def frost(
   """Lays a random piece of a picture of ice over the image."""
   image_share, ice_share = _FROST[severity - 1]
   height, width = images.shape[1:3]
-  pictures = ice.pictures(ice.SIDES * max(height, width))
+  pictures = frost_texture.pictures(frost_texture.SIDES * max(height, width))
   pieces = np.empty(images.shape, np.uint8)
   for piece, generator in zip(pieces, generators, strict=True):
     picture = pictures[generator.integers(len(pictures))]

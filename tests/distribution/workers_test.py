@@ -1,0 +1,66 @@
+"""Tests of what workers tell each other, in processes of their own."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+from uncertainty_distill.distribution import workers
+
+import numpy as np
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_PROGRAM = """
+import json, os
+import uncertainty_distill
+import numpy as np
+import tensorflow as tf
+from uncertainty_distill import workers
+cpu = tf.config.list_physical_devices('CPU')[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+index = json.loads(os.environ['TF_CONFIG'])['task']['index']
+values = np.float32([1 / 3, np.nan if index else 7]), np.full([2, 2], index)
+found = workers.from_chief(strategy, values)
+print(json.dumps([value.tolist() for value in found]))
+"""
+
+
+def test_all_workers_get_what_the_chief_brought():
+  with socket.socket() as one, socket.socket() as two:
+    ports = []
+    for probe in one, two:
+      probe.bind(('localhost', 0))
+      ports.append(probe.getsockname()[1])
+  hosts = [f'localhost:{port}' for port in ports]
+  processes = []
+  try:
+    for index in range(2):
+      task = {'type': 'worker', 'index': index}
+      cluster = {'cluster': {'worker': hosts}, 'task': task}
+      processes.append(
+        subprocess.Popen(
+          [sys.executable, '-c', _PROGRAM],
+          cwd=_ROOT,
+          text=True,
+          env={**os.environ, 'TF_CONFIG': json.dumps(cluster)},
+          stdout=subprocess.PIPE,
+          stderr=subprocess.PIPE,
+        )
+      )
+    said = [p.communicate(timeout=120) for p in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  for out, errors in said:
+    assert out, errors
+    assert json.loads(out) == [[float(np.float32(1 / 3)), 7.0], [[0, 0]] * 2]
+
+
+def test_one_process_keeps_its_own(replicas):
+  values = [np.float32([1.0, 2.0]), np.zeros([2, 2])]
+  for ours, its in zip(workers.from_chief(replicas, values), values):
+    assert ours is its

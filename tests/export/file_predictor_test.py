@@ -1,0 +1,81 @@
+"""Tests of predictions of image files."""
+
+import os
+
+from uncertainty_distill import export
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tiny_served
+from PIL import Image
+
+
+@pytest.fixture(name='served', scope='module')
+def fixture_served(tmp_path_factory):
+  return tiny_served.make(tmp_path_factory.mktemp('predicting') / 'model')
+
+
+@pytest.fixture(name='images')
+def fixture_images(tmp_path):
+  """A folder of images, one of them broken, and a text."""
+  generator = np.random.default_rng(0)
+  pixels = generator.integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
+  for index, image in enumerate(pixels):
+    Image.fromarray(image).save(tmp_path / f'{index:02d}.png')
+  Image.fromarray(pixels[3]).save(tmp_path / '03.png', 'WEBP', lossless=True)
+  content = (tmp_path / '05.png').read_bytes()
+  (tmp_path / '05.png').write_bytes(content[:100])
+  (tmp_path / 'notes.txt').write_text('no image')
+  return tmp_path, pixels
+
+
+def test_predicts_what_can_be_read_in_batches(served, images):
+  model, directory = served
+  folder, pixels = images
+  paths = export.find_images([str(folder)])
+  found = list(export.FilePredictor(directory, '--model').predict(paths))
+  assert [answer.image for answer in found] == [
+    str(folder / f'{index:02d}.png') for index in range(70)
+  ]
+  assert [
+    index
+    for index, answer in enumerate(found)
+    if isinstance(answer, export.Unreadable)
+  ] == [5]
+  logits = model(pixels, training=False)
+  want = export.predictions(logits)
+  for index in 0, 3, 69:  # 69 is in the second batch.
+    answer = found[index]
+    np.testing.assert_allclose(
+      answer.probabilities, want['probabilities'][index], atol=1e-5
+    )
+    assert answer.mutual_information == pytest.approx(
+      float(want['mutual_information'][index]), abs=1e-5
+    )
+    assert answer.class_name == ['cat', 'dog', 'eel', 'fox'][answer.label]
+    labels = logits[:, index].numpy().argmax(-1)
+    assert answer.votes == {
+      name: count
+      for place, name in enumerate(['cat', 'dog', 'eel', 'fox'])
+      if (count := int((labels == place).sum()))
+    }
+    assert list(answer.votes.values()) == sorted(answer.votes.values())[::-1]
+
+
+def test_finds_files_folders_and_patterns(images):
+  folder, _ = images
+  one, text = str(folder / '07.png'), str(folder / 'notes.txt')
+  assert export.find_images([text, one]) == [text, one]
+  assert export.find_images([f'{folder}/1*.png']) == [
+    str(folder / f'1{digit}.png') for digit in range(10)
+  ]
+  os.mkdir(folder / 'empty')
+  for argument in f'{folder}/empty', f'{folder}/*.gif':
+    with pytest.raises(InputError, match='a folder or a pattern of images'):
+      export.find_images([argument])
+
+
+def test_refuses_what_is_no_model_of_this_package(tmp_path):
+  with pytest.raises(InputError, match='that export.py wrote'):
+    export.FilePredictor(str(tmp_path), '--model')

@@ -1,0 +1,233 @@
+"""Tests of the SavedModel: what it returns, to whom, and how it is written."""
+
+import os
+
+from uncertainty_distill import export, models
+from uncertainty_distill.export import freezing, predictive_distribution
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from scipy import special, stats
+
+_SHAPE = (16, 16, 3)
+
+
+def _model(ensemble_size=1, seed=0):
+  tf_keras.utils.set_random_seed(seed)
+  return models.build_model(
+    image_shape=_SHAPE,
+    num_classes=4,
+    depth=10,
+    width=1,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=ensemble_size,
+  )
+
+
+def _images(count):
+  generator = np.random.default_rng(0)
+  return generator.integers(0, 256, (count, *_SHAPE), dtype=np.uint8)
+
+
+@pytest.fixture(
+  name='exported', scope='module', params=['single', 'batch', 'deep']
+)
+def fixture_exported(request, tmp_path_factory):
+  """A model and the signature of its SavedModel."""
+  if request.param == 'deep':
+    model = models.DeepEnsemble([_model(2, seed=1), _model(1, seed=2)])
+    model(_images(1))
+  else:
+    model = _model({'single': 1, 'batch': 3}[request.param])
+  folder = str(tmp_path_factory.mktemp(request.param) / 'served')
+  assert export.export_saved_model(model, _SHAPE, folder) == folder
+  loaded = tf.saved_model.load(folder)
+  # Whoever drops the loaded object drops its variables.
+  yield model, loaded.signatures['serving_default']
+  del loaded
+
+
+def _serve(served, images):
+  """Calls a SavedModel's signature, or that of the one in a folder."""
+  if isinstance(served, str):
+    loaded = tf.saved_model.load(served)
+    served = loaded.signatures['serving_default']
+  results = served(images=tf.constant(images))
+  return {key: value.numpy() for key, value in results.items()}
+
+
+def test_signature(exported):
+  model, serve = exported
+  members = model(_images(1)).shape[0]
+  [(name, spec)] = serve.structured_input_signature[1].items()
+  assert (name, spec.dtype) == ('images', tf.uint8)
+  assert spec.shape.as_list() == [None, *_SHAPE]
+  served = serve.structured_outputs
+  assert {key: spec.shape.as_list() for key, spec in served.items()} == {
+    'probabilities': [None, 4],
+    'member_probabilities': [None, members, 4],
+    **dict.fromkeys(
+      (
+        'label',
+        'class_name',
+        'confidence',
+        'predictive_entropy',
+        'expected_entropy',
+        'mutual_information',
+      ),
+      [None],
+    ),
+  }
+  types = {key: spec.dtype for key, spec in served.items()}
+  assert types.pop('label') == tf.int32
+  assert types.pop('class_name') == tf.string
+  assert set(types.values()) == {tf.float32}
+
+
+@pytest.mark.parametrize('count', [1, 3, 9])
+def test_serves_what_the_model_predicts(exported, count):
+  model, serve = exported
+  images = _images(count)
+  served = _serve(serve, images)
+  member_probs = special.softmax(model(images, training=False), axis=-1)
+  probs = member_probs.mean(0)
+  assert served['probabilities'].shape == (count, 4)
+  np.testing.assert_allclose(
+    served['member_probabilities'], np.swapaxes(member_probs, 0, 1), atol=1e-5
+  )
+  np.testing.assert_allclose(served['probabilities'], probs, atol=1e-5)
+  entropy = stats.entropy(probs, axis=-1)
+  expected = stats.entropy(member_probs, axis=-1).mean(0)
+  for key, want in {
+    'predictive_entropy': entropy,
+    'expected_entropy': expected,
+    'mutual_information': entropy - expected,
+    'confidence': probs.max(-1),
+  }.items():
+    np.testing.assert_allclose(served[key], want, atol=1e-4)
+  assert served['label'].tolist() == probs.argmax(-1).tolist()
+  assert [name.decode() for name in served['class_name']] == [
+    str(label) for label in probs.argmax(-1)
+  ]
+  # The statistics are the moving ones: an example does not see the others.
+  first = _serve(serve, images[:1])
+  for key in set(served) - {'class_name'}:
+    np.testing.assert_allclose(first[key], served[key][:1], atol=1e-5)
+
+
+def test_serves_no_images_at_all(exported):
+  model, serve = exported
+  served = _serve(serve, _images(0))
+  members = model(_images(1)).shape[0]
+  assert served['member_probabilities'].shape == (0, members, 4)
+  assert {len(value) for value in served.values()} == {0}
+
+
+def test_members_are_the_same_in_turn_and_at_once(monkeypatch):
+  model, images = _model(3), tf.constant(_images(9))
+  in_turn = freezing.freeze(model, _SHAPE)(images)
+  monkeypatch.setattr(freezing, '_MOST_KERNEL_BYTES', 0)
+  at_once = freezing.freeze(model, _SHAPE)(images)
+  np.testing.assert_allclose(in_turn, at_once, atol=1e-4)
+
+
+def test_too_large_a_graph_keeps_variables(tmp_path, monkeypatch):
+  model, images, graphs = _model(2), _images(3), {}
+  want = special.softmax(model(images, training=False), axis=-1).mean(0)
+  for limit in 0, 1e9:
+    monkeypatch.setattr(freezing, '_MOST_GRAPH_BYTES', limit)
+    folder = export.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
+    graphs[limit] = os.path.getsize(f'{folder}/saved_model.pb')
+    served = _serve(folder, images)['probabilities']
+    np.testing.assert_allclose(served, want, atol=1e-5)
+  # As constants each weight is written once, for both signatures.
+  weights = sum(v.shape.num_elements() * 4 for v in model.weights)
+  assert weights < graphs[1e9] < 2 * weights
+
+
+def test_uncertainty_by_hand():
+  # Members that are certain of two different classes; of the same; unsure.
+  logits = tf.constant(
+    [
+      [[1e4, 0.0], [0.0, 1e4], [0.0, 0.0]],
+      [[0.0, 1e4], [0.0, 1e4], [0.0, 0.0]],
+    ]
+  )
+  served = predictive_distribution.predictions(logits)
+  two = np.log(2)
+  np.testing.assert_allclose(served['predictive_entropy'], [two, 0, two])
+  np.testing.assert_allclose(served['expected_entropy'], [0, 0, two])
+  np.testing.assert_allclose(served['mutual_information'], [two, 0, 0])
+  np.testing.assert_allclose(
+    served['probabilities'], [[0.5, 0.5], [0, 1], [0.5, 0.5]]
+  )
+  np.testing.assert_allclose(
+    served['member_probabilities'],
+    [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]],
+  )
+  named = predictive_distribution.with_class_names(served, ['cat', 'dog'])
+  assert named['class_name'].numpy().tolist() == [b'cat', b'dog', b'cat']
+
+
+def test_temperature_is_the_members():
+  # softmax([2 log 3, 0] / 2) = [3/4, 1/4], of the other member [1/4, 3/4]; one
+  # of the mean would keep the order of the logits' sizes.
+  logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
+  served = predictive_distribution.predictions(logits, temperature=2.0)
+  np.testing.assert_allclose(
+    served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
+  )
+  np.testing.assert_allclose(served['probabilities'], [[0.5, 0.5]], rtol=1e-6)
+
+
+def test_replaces_a_whole_folder(tmp_path):
+  folder, images = tmp_path / 'served' / '1', _images(2)
+  os.makedirs(folder)
+  (folder / 'stale.txt').write_text('of another export')
+  os.makedirs(f'{folder}.tmp')  # As an interrupted export would leave it.
+  (tmp_path / 'served' / '1.tmp' / 'stale.txt').write_text('half')
+  served = []
+  # A trailing slash names the same folder.
+  for seed, directory in (1, f'{folder}'), (2, f'{folder}/'):
+    export.export_saved_model(_model(seed=seed), _SHAPE, directory)
+    assert sorted(os.listdir(folder)) == [
+      'assets',
+      'assets.extra',
+      'fingerprint.pb',
+      'saved_model.pb',
+      'variables',
+    ]
+    assert os.listdir(tmp_path / 'served') == ['1']
+    served.append(_serve(str(folder), images)['probabilities'])
+  want = special.softmax(_model(seed=2)(images, training=False), axis=-1)[0]
+  np.testing.assert_allclose(served[1], want, atol=1e-5)
+  assert np.abs(served[0] - served[1]).max() > 1e-3
+
+
+def test_a_failed_export_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+  folder = tmp_path / 'served'
+  os.makedirs(folder)
+  (folder / 'saved_model.pb').write_text('of an earlier export')
+
+  def fail(*_, **__):
+    raise OSError('No space left on device')
+
+  monkeypatch.setattr(tf.saved_model, 'save', fail)
+  with pytest.raises(OSError, match='No space'):
+    export.export_saved_model(_model(), _SHAPE, str(folder))
+  assert os.listdir(folder) == ['saved_model.pb']
+
+
+def test_serves_float32_from_mixed_precision(tmp_path):
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  try:
+    model = _model()
+  finally:
+    tf_keras.mixed_precision.set_global_policy('float32')
+  folder = export.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
+  served = _serve(folder, _images(3))
+  assert served['member_probabilities'].dtype == np.float32
+  np.testing.assert_allclose(served['probabilities'].sum(-1), 1, atol=1e-6)

@@ -1,0 +1,128 @@
+"""Tests of PNG and JPEG files as a model's images."""
+
+import io
+import zlib
+
+from uncertainty_distill import export, models
+from uncertainty_distill.export import image_decoding as images_lib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+
+def _encoded(image, form='PNG', **options):
+  content = io.BytesIO()
+  image.save(content, form, **options)
+  return content.getvalue()
+
+
+def _picture(height, width, mode='RGB'):
+  """Smooth stripes, which JPEG keeps."""
+  rows, columns = np.mgrid[:height, :width]
+  colour = np.stack(
+    [
+      127 + 120 * np.sin(rows / 9),
+      127 + 120 * np.cos(columns / 11),
+      127 + 120 * np.sin((rows + columns) / 13),
+    ],
+    -1,
+  )
+  return Image.fromarray(colour.astype(np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize('shape', [(90, 61), (5, 7), (32, 24)])
+def test_resizes_as_pillow_does(shape):
+  picture = _picture(*shape)
+  got = images_lib.decode_image(_encoded(picture), (32, 24)).numpy()
+  want = np.asarray(picture.resize((24, 32), Image.BILINEAR))
+  assert got.dtype == np.uint8 and got.shape == (32, 24, 3)
+  # Pillow computes in integers.
+  assert np.abs(got.astype(int) - want).max() <= 1
+
+
+@pytest.mark.parametrize(
+  'mode, form',
+  [
+    ('L', 'PNG'),
+    ('P', 'PNG'),
+    ('RGBA', 'PNG'),
+    ('LA', 'PNG'),
+    ('L', 'JPEG'),
+    ('RGB', 'JPEG'),
+    ('CMYK', 'JPEG'),
+  ],
+)
+def test_any_kind_of_pixel(mode, form):
+  picture = _picture(20, 20, mode)
+  options = {'quality': 95, 'subsampling': 0} if form == 'JPEG' else {}
+  encoded = _encoded(picture, form, **options)
+  got = images_lib.decode_image(encoded, (20, 20)).numpy().astype(int)
+  want = np.asarray(Image.open(io.BytesIO(encoded)).convert('RGB'))
+  assert np.abs(got - want).max() <= (3 if form == 'JPEG' else 0)
+
+
+def test_what_is_transparent_is_laid_on_white():
+  pixels = np.zeros([4, 4, 4], np.uint8)
+  pixels[:2] = [200, 100, 0, 255]
+  pixels[2:] = [200, 100, 0, 51]  # One fifth.
+  got = images_lib.decode_image(
+    _encoded(Image.fromarray(pixels, 'RGBA')), (4, 4)
+  )
+  np.testing.assert_array_equal(got[:2], np.full([2, 4, 3], [200, 100, 0]))
+  np.testing.assert_array_equal(got[2:], np.full([2, 4, 3], [244, 224, 204]))
+
+
+def test_sixteen_bits_become_eight():
+  deep = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
+  got = images_lib.decode_image(_encoded(Image.fromarray(deep)), (4, 4))
+  np.testing.assert_array_equal(got[..., 0], deep >> 8)
+
+
+@pytest.mark.parametrize('form', ['PNG', 'JPEG'])
+def test_so_many_pixels_and_no_more(form, monkeypatch):
+  monkeypatch.setattr(images_lib, 'MAX_PIXELS', 50 * 30)
+  images_lib.decode_image(_encoded(_picture(50, 30), form), (4, 4))
+  with pytest.raises(tf.errors.InvalidArgumentError, match='more than'):
+    images_lib.decode_image(_encoded(_picture(79, 19), form), (4, 4))
+
+
+def _huge_png():
+  """A hundred bytes that claim to be an image of 14 GB."""
+  small = _encoded(_picture(2, 2))
+  header = b'IHDR' + 2 * (60000).to_bytes(4, 'big') + small[24:29]
+  checksum = zlib.crc32(header).to_bytes(4, 'big')
+  return small[:12] + header + checksum + small[33:]
+
+
+def test_signature_takes_files_of_any_size(tmp_path):
+  model = models.build_model(
+    image_shape=(16, 16, 3),
+    num_classes=4,
+    depth=10,
+    width=1,
+    mean=(0.5,) * 3,
+    stddev=(0.25,) * 3,
+    ensemble_size=2,
+  )
+  folder = export.export_saved_model(model, (16, 16, 3), str(tmp_path / 'm'))
+  loaded = tf.saved_model.load(folder)
+  pictures = [_encoded(_picture(50, 30)), _encoded(_picture(9, 40), 'JPEG')]
+  images = [images_lib.decode_image(each, (16, 16)) for each in pictures]
+  want = loaded.signatures['serving_default'](images=tf.stack(images))
+  encoded = loaded.signatures['serve_encoded']
+  for count in 2, 1, 0:
+    files = tf.constant(pictures[:count], tf.string, shape=[count])
+    got = encoded(image_bytes=files)
+    assert set(got) == set(want)
+    for key in set(want) - {'class_name'}:
+      np.testing.assert_allclose(got[key], want[key][:count], atol=1e-5)
+  other = _encoded(_picture(9, 9), 'BMP')
+  cut_short = [each[: len(each) // 2] for each in pictures]
+  broken = [b'no image', b'', other, _huge_png(), *cut_short]
+  for each in broken:
+    with pytest.raises(tf.errors.InvalidArgumentError):
+      encoded(image_bytes=tf.constant([pictures[0], each]))
+  again = encoded(image_bytes=tf.constant(pictures))
+  np.testing.assert_array_equal(again['label'], want['label'])

@@ -1,0 +1,88 @@
+"""Tests of the comparison of networks with BatchEnsembles, layer by layer."""
+
+from uncertainty_distill import reconstruction
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tf_keras
+
+
+def _networks(kernels):
+  """Networks of one layer each, of the kernels of each member."""
+  members = []
+  for of_member in kernels:
+    layers = []
+    for kernel in of_member:
+      layer = tf_keras.layers.Conv2D(
+        kernel.shape[-1], kernel.shape[0], use_bias=False
+      )
+      layers.append(layer)
+    images = tf_keras.Input([8, 8, of_member[0].shape[-2]])
+    x = images
+    for layer in layers:
+      x = layer(x)
+    model = tf_keras.Model(images, x)
+    model.set_weights(of_member)
+    members.append(model)
+  return members
+
+
+def _random(*shape, seed=0):
+  values = np.random.default_rng(seed).normal(size=shape)
+  return values.astype(np.float32)
+
+
+def test_says_what_is_a_batch_ensemble_and_what_is_not():
+  alpha, gamma = _random(3, 4), _random(3, 6, seed=1)
+  kernel = _random(3, 3, 4, 6, seed=2)
+  exact = [kernel * np.outer(a, g) for a, g in zip(alpha, gamma)]
+  pointwise = _random(3, 1, 1, 6, 5, seed=3)
+  torn = _random(3, 3, 3, 5, 2, seed=4)
+  steps = []
+  first, second, third = reconstruction.compare_layers(
+    _networks(zip(exact, pointwise, torn)),
+    [1, 3],
+    after_layer=lambda: steps.append(1),
+  )
+  assert len(steps) == 3
+  assert first.shape == (3, 3, 4, 6) and first.full_rank == 4
+  assert first.quotient_ranks == (1, 1)
+  assert first.errors[1] < 1e-3 and first.pixel_error < 1e-6
+  assert first.exact_rank() == 1
+  # A matrix of weights is a BatchEnsemble of the rank of its quotients.
+  assert second.quotient_ranks == (5, 5) and second.exact_rank() == 5
+  assert 0.01 < second.errors[3] < second.errors[1] < 0.8
+  assert second.pixel_error == pytest.approx(0, abs=1e-6)
+  # Pixels that differ are in the way of any rank. Two outputs allow rank 2.
+  assert third.full_rank == 2 and third.exact_rank() is None
+  assert 0.3 < third.pixel_error < third.errors[1]
+  assert third.errors[3] > third.pixel_error - 1e-6
+  closest = reconstruction.reconstruct(list(torn), 2)
+  assert third.errors[3] == closest.relative_error
+
+
+def test_joint_error_weighs_layers_by_their_weights():
+  kernels = [_random(2, 1, 1, 4, 6), 10 * _random(2, 1, 1, 6, 3, seed=1)]
+  layers = reconstruction.compare_layers(_networks(zip(*kernels)), [1])
+  errors = [layer.errors[1] for layer in layers]
+  squares = [np.sum(np.square(k, dtype=np.float64)) for k in kernels]
+  want = np.sqrt(np.dot(np.square(errors), squares) / sum(squares))
+  assert reconstruction.joint_error(layers, errors) == pytest.approx(want)
+  assert errors[0] != pytest.approx(want, rel=1e-3)
+
+
+def test_zeros_leave_it_undecided():
+  kernels = np.outer([1.0, 2.0], np.ones(12)).reshape(2, 1, 1, 3, 4)
+  kernels[1, 0, 0, 1, 2] = 0
+  (layer,) = reconstruction.compare_layers(
+    _networks([[k.astype(np.float32)] for k in kernels]), [1]
+  )
+  assert layer.undefined == 1 and layer.exact_rank() is None
+
+
+@pytest.mark.parametrize('rank', [0, 5])
+def test_refuses_ranks_that_no_matrix_has(rank):
+  members = _networks([[_random(1, 1, 4, 6)]] * 2)
+  with pytest.raises(InputError, match=f'rank: got {rank}, wants 1 to 4'):
+    reconstruction.compare_layers(members, [1, rank])

@@ -1,0 +1,189 @@
+"""Tests of quotients, their ranks, and what the theorem recognises."""
+
+from uncertainty_distill import layers, reconstruction
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tf_keras
+
+_SHAPES = [(3, 3, 8, 12), (1, 1, 16, 9), (20, 10)]
+
+
+def _random(shape, members=4, seed=0):
+  values = np.random.default_rng(seed).normal(size=(members, *shape))
+  return list(values.astype(np.float32))
+
+
+def _batch_ensemble(shape, rank, members=4, seed=0):
+  """Members of a BatchEnsemble, computed from its definition."""
+  generator = np.random.default_rng(seed)
+  kernel = generator.normal(size=shape)
+  alpha = generator.normal(1, 0.5, (rank, members, shape[-2]))
+  gamma = generator.normal(1, 0.5, (rank, members, shape[-1]))
+  return [
+    (
+      kernel * sum(np.outer(alpha[r, i], gamma[r, i]) for r in range(rank))
+    ).astype(np.float32)
+    for i in range(members)
+  ]
+
+
+def _error(ours, theirs):
+  return max(
+    np.linalg.norm(v - w) / np.linalg.norm(w) for v, w in zip(ours, theirs)
+  )
+
+
+def test_quotient_by_hand():
+  ours = np.array([[2.0, 6.0], [0.0, 5.0]])
+  its = np.array([[1.0, -2.0], [4.0, 0.0]])
+  quotient = reconstruction.hadamard_quotient(ours, its)
+  np.testing.assert_array_equal(quotient.matrix, [[2, -3], [0, np.nan]])
+  np.testing.assert_array_equal(quotient.undefined, [[1, 1]])
+  # What no multiple of 0 gives: 5 of the norm of (2, 6, 0, 5).
+  assert quotient.residual == pytest.approx(5 / np.sqrt(4 + 36 + 25))
+
+
+def test_quotient_of_a_convolution_is_shared_by_its_pixels():
+  member = np.random.default_rng(0).normal(size=(3, 3, 2, 4))
+  factors = np.arange(1.0, 9.0).reshape(2, 4)
+  quotient = reconstruction.hadamard_quotient(member * factors, member)
+  np.testing.assert_allclose(quotient.matrix, factors, rtol=1e-6)
+  assert quotient.residual < 1e-6
+  turned = reconstruction.hadamard_quotient(member[::-1], member)
+  assert turned.residual > 0.5
+
+
+def test_rank_is_not_hidden_by_scales():
+  generator = np.random.default_rng(0)
+  matrix = generator.normal(size=(6, 2)) @ generator.normal(size=(2, 8))
+  scaled = matrix * np.array([1, 1, 1e7, 1, 1, 1])[:, None]
+  assert np.linalg.matrix_rank(scaled, 1e-5 * np.linalg.norm(scaled)) == 1
+  assert reconstruction.numerical_rank(scaled).rank == 2
+  noisy = matrix + 1e-3 * generator.normal(size=matrix.shape)
+  assert reconstruction.numerical_rank(noisy).rank == 6
+  assert reconstruction.numerical_rank(noisy, tolerance=1e-2).rank == 2
+
+
+def test_rank_leaves_out_what_is_undefined_and_says_so():
+  matrix = np.outer(np.arange(1.0, 6.0), np.arange(1.0, 5.0))
+  matrix[:, 2] = np.nan
+  matrix[3, 0] = np.nan
+  matrix[1, 1] = 7.0
+  found = reconstruction.numerical_rank(matrix)
+  assert found.dropped_outputs.tolist() == [2]
+  assert found.dropped_inputs.tolist() == [3]
+  assert found.rank == 2 and len(found.singular_values) == 3
+  assert reconstruction.numerical_rank(np.full([3, 3], np.nan)).rank == 0
+
+
+@pytest.mark.parametrize('shape', _SHAPES)
+def test_quotients_of_a_batch_ensemble_have_rank_one(shape):
+  ranks = reconstruction.quotient_ranks(_batch_ensemble(shape, 1))
+  np.testing.assert_array_equal(ranks, np.ones([4, 4]))
+  others = reconstruction.quotient_ranks(_random(shape))
+  assert others[~np.eye(4, dtype=bool)].min() == min(shape[-2:])
+
+
+def test_rank_of_a_hadamard_product():
+  generator = np.random.default_rng(0)
+  for first in 1, 2, 3:
+    for second in 1, 2, 4:
+      a, b = (
+        generator.normal(size=(30, r)) @ generator.normal(size=(r, 25))
+        for r in (first, second)
+      )
+      rank = reconstruction.numerical_rank(a * b).rank
+      # rank(A o B) <= rank(A) rank(B), and for random ones it is equal.
+      assert rank == np.linalg.matrix_rank(a * b) == first * second
+
+
+@pytest.mark.parametrize(
+  'shape, rank, members',
+  [
+    *((shape, rank, 4) for shape in _SHAPES for rank in (1, 2, 3)),
+    ((3, 3, 8, 12), 1, 2),
+    ((3, 3, 16, 24), 2, 2),
+  ],
+)
+def test_a_batch_ensemble_is_recognised(shape, rank, members):
+  kernels = _batch_ensemble(shape, rank, members)
+  found = reconstruction.find_parameterization(kernels, rank)
+  lead = () if rank == 1 else (rank,)
+  assert found.alpha.shape == (*lead, members, shape[-2])
+  assert found.gamma.shape == (*lead, members, shape[-1])
+  assert _error(found.members(), kernels) < 1e-5
+
+
+def test_rank_one_is_recognised_to_rounding():
+  kernels = _batch_ensemble((3, 3, 64, 32), 1)
+  found = reconstruction.find_parameterization(kernels)
+  assert _error(found.members(), kernels) < 3e-7
+
+
+@pytest.mark.parametrize('rank', [1, 2])
+def test_the_layers_compute_what_is_found(rank):
+  shape = (3, 3, 4, 6)
+  kernels = _batch_ensemble(shape, rank, 3)
+  found = reconstruction.find_parameterization(kernels, rank)
+  layer = layers.Conv2DBatchEnsemble(
+    6, 3, padding='same', use_bias=False, ensemble_size=3, rank=rank
+  )
+  images = np.random.default_rng(1).normal(size=(2, 5, 5, 4)).astype('float32')
+  layer.build([None, 5, 5, 4])
+  layer.set_weights([found.kernel, found.alpha, found.gamma])
+  ours = layer(np.tile(images, [3, 1, 1, 1])).numpy().reshape(3, 2, 5, 5, 6)
+  for member, kernel in zip(ours, kernels):
+    plain = tf_keras.layers.Conv2D(6, 3, padding='same', use_bias=False)
+    plain.build([None, 5, 5, 4])
+    plain.set_weights([kernel])
+    np.testing.assert_allclose(member, plain(images), atol=2e-4)
+
+
+@pytest.mark.parametrize('rank', [1, 2])
+@pytest.mark.parametrize('shape', _SHAPES)
+def test_random_weights_are_refused(shape, rank):
+  assert reconstruction.find_parameterization(_random(shape), rank) is None
+
+
+def test_a_rank_too_low_is_refused():
+  kernels = _batch_ensemble((3, 3, 8, 12), 2)
+  assert reconstruction.find_parameterization(kernels, 1) is None
+  # A convolution whose pixels differ is of no rank, of itself or of a sum.
+  kernels[1] = kernels[1][::-1]
+  assert reconstruction.find_parameterization(kernels, 8) is None
+
+
+def test_zeros_where_none_may_be():
+  kernels = _batch_ensemble((5, 6), 1)
+  kernels[0][2, 3] = 0
+  # Another member serves to divide by; but this is no BatchEnsemble now.
+  assert reconstruction.find_parameterization(kernels) is None
+  for kernel in kernels:
+    kernel[:, 4] = 0
+  with pytest.raises(InputError, match=r'21 zeros, .*\[\(0, 4\), .*without'):
+    reconstruction.find_parameterization(kernels)
+
+
+def test_a_member_may_have_dead_channels():
+  kernels = _batch_ensemble((3, 3, 5, 6), 1)
+  kernels[0][:, :, 2] = 0
+  found = reconstruction.find_parameterization(kernels)
+  assert _error(found.members(), kernels) < 1e-5
+
+
+@pytest.mark.parametrize(
+  'shapes, rank, message',
+  [
+    ([(4, 5), (5, 4)], 1, 'wants one shape'),
+    ([(4,), (4,)], 1, 'wants one shape'),
+    ([(4, 5)] * 2, 0, 'rank: got 0, wants 1 to 4'),
+    ([(3, 3, 4, 5)] * 2, 5, 'rank: got 5, wants 1 to 4'),
+  ],
+)
+def test_refuses(shapes, rank, message):
+  kernels = [np.ones(shape) for shape in shapes]
+  for call in reconstruction.find_parameterization, reconstruction.reconstruct:
+    with pytest.raises(InputError, match=message):
+      call(kernels, rank)

@@ -1,0 +1,181 @@
+"""Tests of what is evaluated, what is kept, and what is written about it."""
+
+import json
+import os
+
+from uncertainty_distill import evaluation, export, reports, runs
+from uncertainty_distill.errors import InputError
+
+import pytest
+import tensorflow as tf
+import tiny_runs
+from tensorboard.backend.event_processing import event_accumulator
+
+_CPU = tf.distribute.OneDeviceStrategy('CPU:0')
+
+
+def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
+  directory = str(tmp_path / 'report')
+  systems = [
+    evaluation.System('deep_ensemble', None, tuple(paths[:2])),
+    evaluation.System('batch_ensemble', 0, (paths[2],)),
+  ]
+
+  def assess(systems=systems, text=''):
+    evaluated.clear()
+    config = tiny_runs.config(text)
+    return reports.assess(systems, config, _CPU, directory, 'Title')
+
+  table = assess()
+  assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  assert [(r.model, r.seed, r.shift.label) for r in results] == [
+    ('deep_ensemble', None, 'clean'),
+    ('deep_ensemble', None, 'contrast/1'),
+    ('batch_ensemble', 0, 'clean'),
+    ('batch_ensemble', 0, 'contrast/1'),
+  ]
+  assert all(r.num_examples == 70 for r in results)
+  rows = [line.split('|') for line in table.split('\n')[2:]]
+  assert [row[1].strip() for row in rows] == ['Deep ensemble', 'Batch ensemble']
+  assert [row[2].strip() for row in rows] == ['2', '2']
+  for name in (
+    'report.html',
+    'report.md',
+    'results.csv',
+    'summary.json',
+    'systems.json',
+  ):
+    assert os.path.isfile(os.path.join(directory, name))
+  assert sorted(os.listdir(os.path.join(directory, 'plots'))) == [
+    'heat_map_accuracy.png',
+    'heat_map_ece.png',
+    'heat_map_nll.png',
+    'reliability.png',
+    'severity.png',
+    'severity_boxes.png',
+  ]
+
+  # Nothing changed: not even loaded, and the same table.
+  assert assess() == table and not evaluated
+  # Another batch gives the same figures, so they are kept.
+  assert assess(text='task.validation_data.global_batch_size=70') == table
+  assert not evaluated
+
+  # New weights of one of the ensemble's members.
+  single = tiny_runs.config('task.model.ensemble_size=1')
+  tiny_runs.save(paths[0], single, seed=9)
+  changed = assess()
+  assert evaluated == [['deep_ensemble']]
+  (_, _, *before), (_, _, *after) = table.split('\n'), changed.split('\n')
+  assert after[0].split() != before[0].split()
+  assert after[1].split() == before[1].split()
+
+  # A new system; one that left the table.
+  more = [*systems, evaluation.System('single', None, (paths[0],))]
+  assert len(assess(more).split('\n')) == 5
+  assert evaluated == [['single']]
+  assert assess() == changed and not evaluated
+
+  # Other test sets.
+  assess(text='evaluation.severities=[5]')
+  assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+  assess(text='evaluation.severities=[5],task.validation_data.num_examples=40')
+  assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+
+
+def test_unreadable_results_are_made_again(paths, tmp_path, evaluated, capsys):
+  directory = tmp_path / 'report'
+  systems = [evaluation.System('single', 0, (paths[0],))]
+  for file, content in (
+    ('new.txt', ''),
+    ('results.json', '{'),
+    ('results.json', '{"a": 1}'),
+    ('systems.json', '[]'),
+    ('systems.json', '{"single/0": {"members": 1}}'),
+  ):
+    directory.mkdir(exist_ok=True)
+    (directory / file).write_text(content)
+    reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+    assert evaluated.pop() == ['single'] and not evaluated
+    said = capsys.readouterr().err
+    assert (f'{directory / file} is damaged (' in said) == bool(content)
+  for file in 'results.json', 'systems.json':
+    # Still JSON, with one digit of a number changed.
+    text = (directory / file).read_text()
+    place = text.index('"parameters": ' if 'sys' in file else '"nll": ') + 15
+    digit = '1' if text[place] != '1' else '2'
+    changed = text[:place] + digit + text[place + 1 :]
+    json.loads(changed)
+    (directory / file).write_text(changed)
+    reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+    assert evaluated.pop() == ['single'] and not evaluated
+    assert f'{directory / file} is damaged (its SHA' in capsys.readouterr().err
+  reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+  assert not evaluated and not capsys.readouterr().err
+  kept = json.loads((directory / 'systems.json').read_text())
+  assert kept['single/0']['members'] == 1
+
+
+def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):
+  reports.assess(
+    [evaluation.System('batch_ensemble', 0, (paths[2],))],
+    tiny_runs.config('evaluation.severities=[1,5]'),
+    _CPU,
+    str(tmp_path / 'r'),
+    'A',
+  )
+  results, _ = evaluation.read_json(tmp_path / 'r' / 'results.json')
+  expected = evaluation.summary(results)
+  events = event_accumulator.EventAccumulator(
+    os.path.join(paths[2], 'corrupted')
+  ).Reload()
+  for tag in 'quality/accuracy', 'calibration/ece', 'quality/nll':
+    (event,) = events.Tensors(tag)
+    assert event.step == 5
+    assert float(tf.make_ndarray(event.tensor_proto)) == pytest.approx(
+      expected[f'c_{tag.rpartition("/")[2]}']
+    )
+
+
+def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
+  unfinished = tiny_runs.save(
+    str(tmp_path / 'half'),
+    tiny_runs.config('task.model.ensemble_size=1'),
+    step=3,
+  )
+  for path, message in (
+    (unfinished, 'it is at step 3 of 5'),
+    (str(tmp_path / 'gone'), 'this is a missing folder'),
+  ):
+    systems = [evaluation.System('single', None, (paths[0], path))]
+    with pytest.raises(InputError, match=message) as caught:
+      reports.assess(
+        systems, tiny_runs.config(), _CPU, str(tmp_path / 'r'), 'Title'
+      )
+    assert str(caught.value).startswith(f"--run: got '{path}'")
+
+
+def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
+  directory = str(tmp_path / 'exported' / 'model')
+  assert export.export(paths, directory) is None
+  serve = tf.saved_model.load(directory).signatures['serving_default']
+  images = tf.cast(
+    tf.random.stateless_uniform(
+      [3, 16, 16, 3], [0, 0], maxval=256, dtype=tf.int32
+    ),
+    tf.uint8,
+  )
+  served = serve(images=images)['member_probabilities']
+  direct = tf.concat(
+    [
+      tf.nn.softmax(runs.open_run(path, '--run').load_model()(images))
+      for path in paths
+    ],
+    0,
+  )
+  assert served.shape == (3, 4, 10)
+  tf.debugging.assert_near(served, tf.transpose(direct, [1, 0, 2]), 1e-5, 1e-5)
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(InputError, match='a folder that can be written'):
+    export.export(paths[:1], str(tmp_path / 'file' / 'model'))

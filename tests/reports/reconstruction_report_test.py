@@ -1,0 +1,145 @@
+"""Tests of the report on how near a BatchEnsemble comes to an ensemble."""
+
+import json
+import os
+
+from uncertainty_distill import (
+  configs,
+  export,
+  models,
+  reconstruction,
+  reports,
+  runs,
+  training,
+)
+from uncertainty_distill.errors import InputError
+
+import matplotlib.image
+import pytest
+import tensorflow as tf
+import tf_keras
+
+
+def _run(path, index, text='', step=5):
+  config = configs.load_config(
+    'digits_wrn10_1', params_override=f'trainer.train_steps=5,{text}'
+  )
+  run = runs.claim_run(
+    str(path), training.resolve(configs.member_config(config, index))
+  )
+  tf_keras.utils.set_random_seed(index)
+  model = models.build_model(**run.config.task.model.as_dict())
+  tf.train.CheckpointManager(
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=1
+  ).save(checkpoint_number=step)
+  return run.path
+
+
+@pytest.fixture(scope='module', name='members')
+def fixture_members(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('teacher')
+  return [_run(folder / f'member_{i}', i) for i in range(2)]
+
+
+def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
+  table = reports.reconstruct(members, str(tmp_path), (1, 4), aligned=True)
+  heading, _, *rows, together = [
+    [cell.strip() for cell in line.strip('|').split('|')]
+    for line in table.splitlines()
+  ]
+  assert heading == [
+    'Layer',
+    'Kernel',
+    'Rank of W_i / W_j',
+    'Rank 1',
+    'Aligned',
+    'Rank 4',
+    'Aligned',
+    'Any rank ≥',
+    'Aligned',
+  ]
+  assert rows[0][:3] == ['Stem', '3×3×3×16', '3 of 3']
+  assert rows[-1][:3] == ['Logits', '64×10', '10 of 10']
+  content = json.loads((tmp_path / 'reconstruction.json').read_text())
+  layers = content['layers']
+  networks = [runs.open_run(path, '--run').load_model() for path in members]
+  for index, row in enumerate(rows):
+    trained, aligned = (layers[n][index] for n in ('as_trained', 'aligned'))
+    kernels = [models.kernel_layers(m)[index].kernel.numpy() for m in networks]
+    full = min(kernels[0].shape[-2:])
+    for rank, place in (1, 3), (4, 5):
+      want = reconstruction.reconstruct(kernels, min(rank, full))
+      assert trained['errors'][str(rank)] == want.relative_error
+      assert row[place] == f'{want.relative_error:.3f}'
+      assert row[place + 1] == f'{aligned["errors"][str(rank)]:.3f}'
+    assert row[7] == f'{trained["pixel_error"]:.3f}'
+  total = [
+    sum(layer['squared_norm'] * layer['errors'][rank] ** 2 for layer in of)
+    / sum(layer['squared_norm'] for layer in of)
+    for rank in '14'
+    for of in layers.values()
+  ]
+  assert together[0] == 'All layers'
+  assert together[3:7] == [f'{square**0.5:.3f}' for square in total]
+  assert total[1] < total[0] and total[2] < total[0]
+  assert content['teacher'] == [
+    os.path.relpath(path, tmp_path) for path in members
+  ]
+  report = (tmp_path / 'reconstruction.md').read_text()
+  assert table in report
+  assert (
+    'rank 1 unless each W_i / W_j has rank 1 (theorem 1): theirs do in 0'
+    ' of 10 layers, and have full rank in 10' in report
+  )
+  assert 'theirs differ in 7 of 10 layers' in report
+  assert (
+    matplotlib.image.imread(tmp_path / 'plots' / 'reconstruction.png').std()
+    > 0.05
+  )
+  assert sorted(path.name for path in tmp_path.iterdir()) == [
+    'plots',
+    'reconstruction.html',
+    'reconstruction.json',
+    'reconstruction.md',
+  ]
+  assert '20/20' in capsys.readouterr().err
+  assert reports.reconstruct(members, str(tmp_path), [4]) != table
+  assert 'ligned' not in (tmp_path / 'reconstruction.md').read_text()
+
+
+def test_recognises_a_batch_ensemble(tmp_path):
+  paths = [_run(tmp_path / f'member_{i}', 0) for i in range(2)]
+  reports.reconstruct(paths, str(tmp_path / 'report'))
+  report = (tmp_path / 'report' / 'reconstruction.md').read_text()
+  assert 'theirs do in 10 of 10 layers' in report
+  assert 'So they are one BatchEnsemble of rank 1.' in report
+  assert 'differ in' not in report
+
+
+def test_what_is_refused_leaves_nothing(members, tmp_path):
+  served = str(tmp_path / 'served')
+  export.export(members[:1], served)
+  cases = [
+    (members[:1], (1,), 'run folders of two members or more'),
+    (members, (), r'--ranks: got \[\], wants distinct numbers'),
+    (members, (2, 2), r'--ranks: got \[2, 2\]'),
+    (members, (1, 65), 'rank: got 65, wants 1 to 64'),
+    (members, (0,), 'rank: got 0, wants 1 to 64'),
+    ([served, *members], (1,), 'SavedModels .* do not show the weights'),
+    ([*members, served], (1,), 'SavedModels .* do not show the weights'),
+    ([*members, str(tmp_path / 'gone')], (1,), 'this is a missing folder'),
+    (
+      [*members, _run(tmp_path / 'wide', 2, 'teacher.width=2')],
+      (1,),
+      'a single WRN-10-1 of .*; this one is WRN-10-2 of',
+    ),
+    ([*members, _run(tmp_path / 'half', 2, step=3)], (1,), 'is at step 3 of'),
+  ]
+  directory = tmp_path / 'report'
+  for paths, ranks, message in cases:
+    with pytest.raises(InputError, match=message) as caught:
+      reports.reconstruct(paths, str(directory), ranks)
+    assert '\n' not in str(caught.value) and not directory.exists()
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(InputError, match='--output_dir: .* can be written'):
+    reports.reconstruct(members, str(tmp_path / 'file'))

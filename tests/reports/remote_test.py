@@ -1,0 +1,131 @@
+"""A whole run in a file system of TensorFlow's instead of on a disk."""
+
+import io
+import json
+
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  export,
+  reports,
+  runs,
+  trained,
+  training,
+)
+from uncertainty_distill.data import corrupted_sets
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import evaluating
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+_ROOT = 'ram://remote_test'
+_TEXT = (
+  'trainer.train_steps=2,trainer.steps_per_loop=1,'
+  'trainer.checkpoint_interval=1,trainer.max_to_keep=2,'
+  'teacher.ensemble_size=1,task.model.ensemble_size=2,'
+  'task.train_data.num_examples=64,task.validation_data.num_examples=40,'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+)
+
+
+@pytest.fixture(scope='module')
+def strategy():
+  return tf.distribute.OneDeviceStrategy('CPU:0')
+
+
+@pytest.fixture(scope='module')
+def config():
+  """A student of a dataset that is in the same place."""
+  arrays = {}
+  for split in 'train', 'test':
+    whole = data.load_dataset('digits', split)
+    arrays[f'{split}_images'] = whole.images[:64]
+    arrays[f'{split}_labels'] = whole.labels[:64]
+  content = io.BytesIO()
+  np.savez(content, **arrays)
+  files.make_folder(_ROOT)
+  files.write_bytes(f'{_ROOT}/mine.npz', content.getvalue())
+  return configs.load_config(
+    'digits_wrn10_1',
+    params_override=f'{_TEXT},task.train_data.name={_ROOT}/mine.npz',
+  )
+
+
+@pytest.fixture(scope='module')
+def run(config, strategy):
+  return training.distill(config, f'{_ROOT}/student', strategy)
+
+
+def _systems(run):
+  return [evaluation.System('student', None, (run.path,))]
+
+
+def test_a_run_is_complete_and_describes_itself(run, config, strategy):
+  assert run.is_complete and run.step == 2
+  assert {'params.yaml', 'train.log', 'train', 'clean', 'teacher'} <= set(
+    files.names(run.path)
+  )
+  assert 'train | step:      2' in files.read_text(f'{run.path}/train.log')
+  assert not [name for name in files.names(run.path) if 'tmp' in name]
+  # The teacher is named relative to the run, and found from it.
+  params = files.read_text(f'{run.path}/params.yaml')
+  assert '- teacher/member_0\n' in params
+  opened = runs.open_run(run.path, '--run')
+  (teacher,) = opened.config.task.objective.teacher
+  assert teacher == f'{_ROOT}/student/teacher/member_0'
+  # Called again, it finds that there is nothing to do.
+  before = files.read_text(f'{run.path}/train.log')
+  training.distill(config, run.path, strategy)
+  assert files.read_text(f'{run.path}/train.log') == before
+  with pytest.raises(InputError, match='belongs to a run with task.seed=0'):
+    other = configs.load_config(
+      'digits_wrn10_1',
+      params_override=f'{_TEXT},task.seed=1,'
+      f'task.train_data.name={_ROOT}/mine.npz',
+    )
+    training.distill(other, run.path, strategy)
+
+
+def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
+  resolved = training.resolve(config)
+  table = reports.assess(_systems(run), resolved, strategy, run.path, 'Remote')
+  report = files.read_text(f'{run.path}/report.md')
+  assert report.startswith('# Remote') and table in report
+  results = json.loads(files.read_text(f'{run.path}/results.json'))
+  assert [r['num_examples'] for r in results['results']] == [40, 40]
+  assert len(files.names(f'{run.path}/plots')) == 8
+  assert files.names(f'{run.path}/corrupted')
+  monkeypatch.setattr(evaluating, 'score', None)
+  assert table == reports.assess(
+    _systems(run), resolved, strategy, run.path, 'Remote'
+  )
+
+
+def test_a_saved_model_is_replaced_and_serves(run):
+  directory = f'{_ROOT}/served'
+  for _ in range(2):
+    export.export([run.path], directory)
+  served = tf.saved_model.load(directory)
+  images = data.load_dataset('digits', 'test').images[:3]
+  answer = served.signatures['serving_default'](images=tf.constant(images))
+  ours = tf.nn.softmax(run.load_model()(images))
+  np.testing.assert_allclose(
+    answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
+  )
+  with pytest.raises(InputError, match='would be lost'):
+    export.export([run.path], run.path)
+
+
+def test_what_is_mapped_into_memory_is_on_a_disk():
+  dataset = data.load_dataset('digits', 'test')
+  for use in (
+    lambda: corrupted_sets.open_corrupted_set(dataset, [], f'{_ROOT}/c'),
+    lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
+    lambda: trained.LogitsCache(f'{_ROOT}/cache', {}),
+  ):
+    with pytest.raises(InputError, match='a folder on a local disk'):
+      use()

@@ -1,0 +1,262 @@
+"""Tests of the report's files."""
+
+import dataclasses
+import json
+import pathlib
+import re
+
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.reports import pictures, report, tables
+
+import html_reader
+import numpy as np
+import pytest
+from matplotlib import image as mpl_image
+
+_NOISE = corruptions.Corruption.SHOT_NOISE
+
+
+def _result(model, seed, nll, severity=0):
+  """Returns a record of a model that is right 9 times out of 10."""
+  figures = dict.fromkeys(results_lib.FIGURES, 0.9) | {'nll': nll}
+  shift = corruptions.Shift(_NOISE if severity else None, severity)
+  return results_lib.Result(
+    model,
+    seed,
+    shift,
+    10,
+    figures,
+    bin_count=[0.0, 10.0],
+    bin_confidence=[0.0, 8.0],
+    bin_correct=[0.0, 9.0],
+    images='stored' if severity else '',
+  )
+
+
+_CLEAN = [_result('deep_ensemble', None, 0.25), _result('student', 0, 0.5)]
+_CORRUPTED = [
+  _result(model, seed, nll, severity)
+  for model, seed in (('deep_ensemble', None), ('student', 0))
+  for severity, nll in ((1, 0.5), (5, 1.5))
+]
+_PICTURES = [
+  f'plots/{name}.png'
+  for name in (
+    'reliability',
+    'reliability_severity_5',
+    'severity_boxes',
+    'severity',
+    'diversity',
+    'heat_map_accuracy',
+    'heat_map_ece',
+    'heat_map_nll',
+  )
+]
+_MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
+
+
+def _write(folder, results):
+  rows = aggregation.aggregate_models(results)
+  path = report.write_report(folder, 'Digits', rows, results, _MADE)
+  return pathlib.Path(path)
+
+
+def test_report_sets_the_best_in_bold(tmp_path):
+  results = _CLEAN[:1] + [
+    _result(model, seed, nll + seed / 1000)
+    for model, nll in (('student', 0.5), ('other', 0.7))
+    for seed in range(3)
+  ]
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  assert '**0.501 ± 0.001**' in text and ' 0.701 ± 0.001   |' in text
+  assert '**Bold**: the best mean' in text
+  assert '**0.250' not in text
+  text = _write(tmp_path, _CLEAN).read_text(encoding='utf-8')
+  assert '**Bold**' not in text and '| **' not in text
+
+
+def test_report_is_complete_and_written_again_the_same(tmp_path):
+  results = _CLEAN + _CORRUPTED
+  path = _write(tmp_path / 'new' / 'report', results)
+  folder = path.parent
+  files = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+  assert {str(p.relative_to(folder)) for p in files} == {
+    'report.html',
+    'report.md',
+    'results.csv',
+    'results.json',
+    'summary.json',
+    *_PICTURES,
+  }
+  text = path.read_text(encoding='utf-8')
+  assert text.startswith('# Digits\n\n| Model ')
+  links = re.findall(r'!\[.*\]\((.*)\)', text)
+  assert links == _PICTURES
+  for link in links:
+    assert mpl_image.imread(folder / link)[..., :3].std() > 0.05
+  assert '\n**Machine**: 2 cores\n' in text
+  assert '\n```\ntrain.py\nevaluate.py | tee\n```\n' in text
+
+  read, metadata = results_lib.read_json(folder / 'results.json')
+  assert read == results
+  assert metadata == {
+    'title': 'Digits',
+    'corrupted_images': ['stored'],
+    'how_it_was_made': _MADE,
+  }
+  summary = json.loads((folder / 'summary.json').read_text())
+  assert summary['student']['c_nll'] == {'mean': 1.0, 'std': None}
+
+  assert _write(folder, results) == path
+  assert files == {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+def test_report_without_corruptions_shows_no_curves(tmp_path):
+  text = _write(tmp_path, _CLEAN).read_text(encoding='utf-8')
+  assert 'severity.png' not in text
+  assert not (tmp_path / 'plots' / 'severity.png').exists()
+
+
+def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):
+  results = _CLEAN + _CORRUPTED + [_result('student', 1, 0.7)]
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  assert 'over seeds: Student (0, 1).' in text
+  assert ': 3 for Deep ensemble, Student; 1 for Student.' in text
+
+
+def test_more_figures_stand_below_the_table(tmp_path):
+  results = _CLEAN + _CORRUPTED
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  table = text.split('## More figures')[1].split('##')[0]
+  heading, _, row = table.strip().split('\n')[:3]
+  headings, values = (
+    [cell.strip() for cell in line.split('|')[1:-1]] for line in (heading, row)
+  )
+  cells = dict(zip(headings, values, strict=True))
+  assert cells['Adaptive ECE ↓'] == '0.900'
+  assert cells['AURC × 10³ ↓'] == cells['c-AURC × 10³ ↓'] == '900.000'
+  assert cells['AUROC OOD ↑'] == '0.900'
+  assert 'c-AUROC OOD ↑' not in cells
+
+
+def _without(results, *prefixes, of_model=None):
+  """Returns the results, some of them without figures so named."""
+  return [
+    result
+    if of_model not in (None, result.model)
+    else dataclasses.replace(
+      result,
+      images='',
+      figures={
+        name: value
+        for name, value in result.figures.items()
+        if not name.startswith(prefixes)
+      },
+    )
+    for result in results
+  ]
+
+
+_DIVERSITY = ('disagreement', 'pairwise', 'mutual', 'masegosa')
+
+
+def test_diversity_is_of_ensembles(tmp_path):
+  results = _without(_CLEAN + _CORRUPTED, *_DIVERSITY, of_model='student')
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  section = text.split('\n## Diversity\n')[1].split('\n##')[0]
+  heading, _, *rows = section.strip().split('\n\n')[0].split('\n')
+  headings, values = (
+    [cell.strip() for cell in line.split('|')[1:-1]]
+    for line in (heading, *rows)
+  )
+  cells = dict(zip(headings, values, strict=True))
+  assert cells == {
+    'Model': 'Deep ensemble',
+    **dict.fromkeys(('Disagreement', 'c-Disagreement'), '0.900'),
+    **dict.fromkeys(('Mutual information', 'c-Mutual information'), '0.900'),
+    **dict.fromkeys(('Pairwise KL', 'c-Pairwise KL'), '0.900'),
+    **dict.fromkeys(('Variance × 10³', 'c-Variance × 10³'), '900.000'),
+  }
+  explained = re.findall(r'- \*\*(.*)\*\*:', section)
+  assert explained == [*headings[1:5], 'c-']
+
+
+def test_picture_of_diversity_leaves_single_networks_out():
+  results = _without(_CLEAN + _CORRUPTED, *_DIVERSITY, of_model='deep_ensemble')
+  drawn = {p.name: p.draw() for p in pictures.available_pictures(results)}
+  titles = [ax.get_title() for ax in drawn['diversity'].axes]
+  assert titles == ['Disagreement', 'Mutual information']
+  for ax in drawn['diversity'].axes:
+    (line,) = ax.lines
+    assert line.get_label() == 'Student'
+    np.testing.assert_allclose(line.get_ydata(), [0.9] * 3)
+    # As in the pictures where both are drawn.
+    assert line.get_color() == drawn['severity'].axes[0].lines[1].get_color()
+  others = pictures.available_pictures(_without(results, *_DIVERSITY))
+  assert 'diversity' not in {picture.name for picture in others}
+
+
+def test_report_of_results_without_the_ranking_figures(tmp_path):
+  """As an older version wrote them."""
+  older = _without(_CLEAN + _CORRUPTED, 'au', 'adaptive', *_DIVERSITY)
+  text = _write(tmp_path, older).read_text(encoding='utf-8')
+  assert 'Brier ↓' in text and 'AUROC errors' not in text
+  assert 'iversity' not in text
+  assert not (tmp_path / 'plots' / 'diversity.png').exists()
+
+
+_HOSTILE = '</title><script>alert(1)</script> | ![x](https://example.org/x.png)'
+
+
+def test_page_has_the_figures_of_the_summary_and_every_picture(tmp_path):
+  results = (
+    _CLEAN[:1]
+    + _CORRUPTED
+    + [_result('student', seed, nll) for seed, nll in ((0, 0.5), (1, 0.7))]
+  )
+  path = _write(tmp_path, results)
+  got = html_reader.read(path.with_name('report.html'))
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  headings = {heading: name for name, heading in tables.COLUMNS.items()}
+  head, *rows = got.tables[0]
+  for row, (label, figures) in zip(rows, summary.items(), strict=True):
+    cells = dict(zip(head, row, strict=True))
+    assert cells.pop('Model').lower() == label.replace('_', ' ')
+    assert len(cells) == 7
+    for heading, cell in cells.items():
+      figure = figures.get(headings[heading])
+      if figure is None:
+        assert cell == '-'
+        continue
+      mean, *spread = map(float, cell.split(' ± '))
+      assert mean == pytest.approx(figure['mean'], abs=5.1e-4)
+      want = [] if figure['std'] is None else [figure['std']]
+      assert spread == pytest.approx(want, abs=5.1e-4)
+  assert len(got.pictures) == len(_PICTURES)
+  assert '2 cores' in got.text and 'train.py\nevaluate.py | tee' in got.text
+
+
+def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
+  results = [dataclasses.replace(_CLEAN[0], model=_HOSTILE), _CLEAN[1]]
+  rows = aggregation.aggregate_models(results)
+  made = {'Machine': _HOSTILE, 'Command': ['```', _HOSTILE]}
+  report.write_report(tmp_path, _HOSTILE, rows, results, made)
+  got = html_reader.read(tmp_path / 'report.html')
+  assert got.headings[0] == (1, _HOSTILE)
+  assert got.tables[0][1][0] == _HOSTILE
+  assert f'Machine: {_HOSTILE}\n' in got.text
+  assert f'```\n{_HOSTILE}' in got.text
+  assert len(got.pictures) == 1
+
+
+def test_what_the_paper_reports_stands_beside(tmp_path):
+  rows = aggregation.aggregate_models(_CLEAN)
+  published = {'student': {'nll': (0.25, 0.125)}, 'other': {'nll': (1, 1)}}
+  report.write_report(tmp_path, 'A', rows, _CLEAN, _MADE, published=published)
+  got = html_reader.read(tmp_path / 'report.html')
+  assert (2, 'Beside the paper') in got.headings
+  assert got.tables[1][1:] == [
+    ['NLL ↓', 'Student', '0.500', '0.250 ± 0.125', '-']
+  ]

@@ -1,0 +1,277 @@
+"""Tests of what TensorBoard shows of a study, asked of TensorBoard itself."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.reports import results_tensorboard
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+_CONTRAST = corruptions.Corruption.CONTRAST
+# Of 10 clean images, and of as many corrupted ones, which the model is as sure
+# of but predicts worse.
+_COUNT, _CONFIDENCE = [1.0, 3.0, 6.0], [0.2, 1.6, 5.4]
+_CORRECT = {0: [0.0, 2.0, 6.0], 1: [0.0, 2.0, 5.0], 5: [0.0, 1.0, 2.0]}
+
+
+def _results(label, seed, nll):
+  """Records of a model whose NLL is 0.1 on clean images; `nll` is corrupted."""
+  records = []
+  for shift, value in (
+    (corruptions.CLEAN, 0.1),
+    (corruptions.Shift(_CONTRAST, 1), nll / 2),
+    (corruptions.Shift(_CONTRAST, 5), nll * 3 / 2),
+  ):
+    figures = dict.fromkeys(evaluation.FIGURES, 0.5) | {'nll': value}
+    records.append(
+      evaluation.Result(
+        label,
+        seed,
+        shift,
+        10,
+        figures,
+        _COUNT,
+        _CONFIDENCE,
+        _CORRECT[shift.severity],
+      )
+    )
+  return records
+
+
+def _claim(path, text):
+  """Makes a run folder that nothing has been trained in."""
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  return runs.claim_run(str(path), training.resolve(config)).path
+
+
+@pytest.fixture(name='study', scope='module')
+def _study(tmp_path_factory):
+  """A study's folder: a student of two seeds and its teacher of two members."""
+  folder = tmp_path_factory.mktemp('study')
+  student = 'task.objective.kind=knowledge,task.objective.teacher=[x]'
+  single = 'task.objective.kind=cross_entropy,task.model.ensemble_size=1'
+  systems = [
+    evaluation.System(
+      'deep_ensemble',
+      None,
+      tuple(
+        _claim(
+          folder / 'deep_ensemble' / f'member_{i}', f'{single},task.seed={i}'
+        )
+        for i in range(2)
+      ),
+    )
+  ] + [
+    evaluation.System(
+      'student',
+      seed,
+      (
+        _claim(
+          folder / 'student' / f'seed_{seed}', f'{student},task.seed={seed}'
+        ),
+      ),
+    )
+    for seed in range(2)
+  ]
+  # What has no run folder, such as a SavedModel, is left out.
+  systems.append(evaluation.System('model', None, (str(folder / 'served'),)))
+  results = [
+    record
+    for label, seed, nll in (
+      ('deep_ensemble', None, 1.5),
+      ('student', 0, 2.0),
+      ('student', 1, 1.0),
+      ('model', None, 3.0),
+    )
+    for record in _results(label, seed, nll)
+  ]
+  written = [results_tensorboard.are_written(s, str(folder)) for s in systems]
+  results_tensorboard.write_summaries(systems, results, str(folder))
+  assert not any(written)
+  assert [results_tensorboard.are_written(s, str(folder)) for s in systems] == [
+    True,
+    True,
+    True,
+    False,
+  ]
+  return folder
+
+
+@pytest.fixture(name='ask', scope='module')
+def _ask(study):
+  """A function that sends TensorBoard, started on the study, a question."""
+  process = subprocess.Popen(
+    [
+      sys.executable,
+      '-m',
+      'tensorboard.main',
+      f'--logdir={study}',
+      '--port=0',
+      '--load_fast=false',
+      '--reload_interval=1',
+    ],
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  try:
+    # Its first lines are of no interest; then it says where it is.
+    said = next(line for line in process.stderr if ' at http:' in line)
+    yield _asking(re.search(r'http:\S+', said).group())
+  finally:
+    process.terminate()
+    process.wait()
+
+
+def _asking(url):
+  """Returns the function, once TensorBoard has read all runs."""
+
+  def ask(route, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {'Content-Type': 'application/json'}
+    request = urllib.request.Request(f'{url}data/{route}', data, headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+      return json.loads(answer.read())
+
+  end = time.monotonic() + 60
+  while len(ask('runs')) < 6:  # It reads them one after the other.
+    assert time.monotonic() < end
+    time.sleep(0.1)
+  return ask
+
+
+def test_names_say_which_run_it_is(ask):
+  assert sorted(ask('runs')) == [
+    f'{system}/{part}'
+    for system in ('deep_ensemble', 'student/seed_0', 'student/seed_1')
+    for part in ('corrupted', 'results')
+  ]
+
+
+def test_hparams_sorts_systems_by_their_corrupted_nll(ask):
+  metric = {'group': '', 'tag': 'results/c_nll'}
+  answer = ask(
+    'plugin/hparams/session_groups',
+    {
+      'experimentName': '',
+      'startIndex': 0,
+      'sliceSize': 100,
+      'allowedStatuses': ['STATUS_UNKNOWN'],
+      'colParams': [{'metric': metric, 'order': 'ORDER_ASC'}],
+    },
+  )
+  trials = answer['sessionGroups']
+  found = [
+    (trial['name'], value['value'])
+    for trial in trials
+    for value in trial['metricValues']
+    if value['name']['tag'] == metric['tag']
+  ]
+  assert found == [
+    ('student/seed_1/results', 1.0),
+    ('deep_ensemble/results', 1.5),
+    ('student/seed_0/results', 2.0),
+  ]
+  student, teacher, _ = (trial['hparams'] for trial in trials)
+  assert student['objective.kind'] == 'knowledge'
+  assert student['model.ensemble_size'] == 4 and student['seed'] == 1
+  assert student['initial_weights'] == 'random'
+  # What its members have in common, and how many they are.
+  assert teacher['model.ensemble_size'] == 2
+  assert teacher['objective.kind'] == 'cross_entropy'
+  assert teacher['System'] == 'deep_ensemble' and 'seed' not in teacher
+
+
+def test_hparams_shows_first_what_differs_and_nothing_else_than_results(ask):
+  experiment = ask('plugin/hparams/experiment', {'experimentName': ''})
+  assert [m['name']['tag'] for m in experiment['metricInfos']] == [
+    'results/c_accuracy',
+    'results/c_ece',
+    'results/c_nll',
+    'results/clean_accuracy',
+    'results/clean_ece',
+    'results/clean_gibbs_nll',
+    'results/clean_nll',
+  ]
+  differing = [h['name'] for h in experiment['hparamInfos'] if h['differs']]
+  assert differing == [
+    'System',
+    'model.ensemble_size',
+    'objective.kind',
+    'objective.weight',
+    'seed',
+  ]
+
+
+def _read(*parts):
+  path = os.path.join(*parts)
+  return event_accumulator.EventAccumulator(
+    path, size_guidance={'tensors': 0}
+  ).Reload()
+
+
+def test_pictures_and_histograms_are_of_their_test_sets(study):
+  clean = _read(study, 'student/seed_0/results')
+  assert clean.PluginTagToContent('images').keys() == {
+    'calibration/reliability'
+  }
+  corrupted = _read(study, 'student/seed_0/corrupted')
+  assert corrupted.PluginTagToContent('images').keys() == {
+    'calibration/reliability_severity_5',
+    'corruption/severity',
+    'corruption/severity_boxes',
+    'corruption/diversity',
+    'corruption/heat_map_accuracy',
+    'corruption/heat_map_ece',
+    'corruption/heat_map_nll',
+  }
+  thirds = np.linspace(0, 1, 4)
+  for events, total, wrong in (
+    (clean, _COUNT, [1, 1, 0]),
+    (corrupted, [2, 6, 12], [2, 3, 5]),
+  ):
+    for tag, heights in (
+      ('all_predictions', total),
+      ('wrong_predictions', wrong),
+    ):
+      (event,) = events.Tensors(f'confidence/{tag}')
+      np.testing.assert_allclose(
+        tf.make_ndarray(event.tensor_proto),
+        np.stack([thirds[:-1], thirds[1:], heights], 1),
+      )
+
+
+def test_only_the_last_evaluation_is_shown(tmp_path):
+  path = _claim(tmp_path / 'run', 'task.seed=0')
+  system = evaluation.System('student', 0, (path,))
+  for nll in 1.0, 3.0, 2.0:
+    results_tensorboard.write_summaries(
+      [system], _results('student', 0, nll), path
+    )
+  for folder in 'results', 'corrupted':
+    (name,) = os.listdir(tmp_path / 'run' / folder)
+    assert 'tfevents' in name
+  (event,) = _read(path, 'results').Tensors('results/c_nll')
+  assert tf.make_ndarray(event.tensor_proto) == 2.0
+
+
+def test_a_folder_that_cannot_be_written_costs_its_summaries_alone(
+  tmp_path, capsys
+):
+  path = _claim(tmp_path / 'run', 'task.seed=0')
+  (tmp_path / 'run' / 'results').write_text('in the way')
+  system = evaluation.System('student', 0, (path,))
+  results_tensorboard.write_summaries(
+    [system], _results('student', 0, 1.0), path
+  )
+  (line,) = capsys.readouterr().err.splitlines()
+  assert 'will not show the results of student' in line and path in line

@@ -1,0 +1,180 @@
+"""Tests of which checkpoints are whole: every damage is done to real files."""
+
+import os
+import random
+import shutil
+
+from uncertainty_distill.runs import checkpoints
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def _tensors(prefix):
+  """Returns everything in a checkpoint, by name."""
+  reader = tf.train.load_checkpoint(prefix)
+  return {
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+  }
+
+
+@pytest.fixture(name='saved', scope='module')
+def _saved(tmp_path_factory):
+  """A folder with checkpoints of the steps 4, 8 and 12."""
+  folder = tmp_path_factory.mktemp('saved')
+  weights = tf.Variable(tf.random.stateless_normal([40, 3], [0, 0]))
+  checkpoint = tf.train.Checkpoint(weights=weights, step=tf.Variable(0))
+  manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
+  for step in 4, 8, 12:
+    weights.assign_add(tf.ones_like(weights))
+    manager.save(checkpoint_number=step)
+  return folder
+
+
+@pytest.fixture(name='folder')
+def _folder(saved, tmp_path):
+  """The same, for one test alone."""
+  return shutil.copytree(saved, tmp_path / 'folder')
+
+
+def _file(folder, step, kind):
+  start = f'ckpt-{step}.{kind}'
+  (name,) = [name for name in os.listdir(folder) if name.startswith(start)]
+  return os.path.join(folder, name)
+
+
+def _truncate(path):
+  os.truncate(path, os.path.getsize(path) // 2)
+
+
+def _empty(path):
+  os.truncate(path, 0)
+
+
+def test_the_newest_is_found_whatever_tensorflow_lists(folder):
+  for content in None, b'', b'\xff\x00', b'model_checkpoint_path: "ckpt-4"\n':
+    if content is not None:
+      (folder / 'checkpoint').write_bytes(content)
+    found = checkpoints.find(str(folder))
+    assert (found.step, found.damages) == (12, ())
+    assert found.prefix == str(folder / 'ckpt-12')
+  (folder / 'checkpoint').unlink()
+  assert checkpoints.find(str(folder)).step == 12
+
+
+def test_a_folder_without_checkpoints(tmp_path):
+  for folder in tmp_path / 'gone', tmp_path:
+    assert checkpoints.find(str(folder)) == checkpoints.Found(None, 0, ())
+    assert not checkpoints.steps(str(folder))
+
+
+@pytest.mark.parametrize('kind', ['index', 'data'])
+@pytest.mark.parametrize('damage', [_truncate, _empty, os.remove])
+def test_a_damaged_file_is_named_and_the_one_before_is_taken(
+  kind, damage, folder, capsys
+):
+  path = _file(folder, 12, kind)
+  checkpoints.find(str(folder))  # What was known of it no longer holds.
+  damage(path)
+  found = checkpoints.find(str(folder))
+  assert (found.step, found.lost_steps) == (8, 4)
+  (damaged,) = found.damages
+  assert (damaged.step, damaged.file) == (12, os.path.basename(path))
+  checkpoints.settle(str(folder))
+  said = capsys.readouterr().err
+  start = f'{folder}: checkpoint 12 is damaged ({damaged.file}: '
+  assert said.startswith(start)
+  assert said.endswith('): going on from 8, 4 steps are repeated\n')
+  assert said.count('\n') == 1
+  assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')
+
+
+def test_none_that_is_whole(folder, capsys):
+  for step in 4, 8, 12:
+    _empty(_file(folder, step, 'index'))
+  found = checkpoints.find(str(folder))
+  assert (found.prefix, found.step, found.lost_steps) == (None, 0, 12)
+  assert [damage.step for damage in found.damages] == [12, 8, 4]
+  checkpoints.settle(str(folder))
+  assert 'going on from 0, 12 steps are repeated' in capsys.readouterr().err
+  assert not (folder / 'checkpoint').exists()
+
+
+@pytest.mark.parametrize('kind', ['index', 'data'])
+def test_a_changed_bit_is_found_or_changes_nothing(kind, folder):
+  path = _file(folder, 12, kind)
+  with open(path, 'rb') as file:
+    content = file.read()
+  whole = _tensors(str(folder / 'ckpt-12'))
+  generator, found = random.Random(0), 0
+  for _ in range(60):
+    place = generator.randrange(8 * len(content))
+    damaged = bytearray(content)
+    damaged[place // 8] ^= 1 << place % 8
+    with open(path, 'wb') as file:
+      file.write(damaged)
+    if checkpoints.find(str(folder)).step == 8:
+      found += 1
+    else:
+      tensors = _tensors(str(folder / 'ckpt-12'))
+      assert tensors.keys() == whole.keys()
+      for name, value in whole.items():
+        np.testing.assert_array_equal(tensors[name], value)
+  # What is left are the gaps that an index has at its end.
+  assert found > (40 if kind == 'index' else 59)
+
+
+def test_a_manager_goes_on_from_what_is_whole(folder):
+  _truncate(_file(folder, 12, 'data'))
+  checkpoints.settle(str(folder))
+  weights = tf.Variable(tf.zeros([40, 3]))
+  manager = tf.train.CheckpointManager(
+    tf.train.Checkpoint(weights=weights), str(folder), max_to_keep=2
+  )
+  manager.restore_or_initialize()
+  np.testing.assert_array_equal(
+    weights,
+    _tensors(str(folder / 'ckpt-8'))['weights/.ATTRIBUTES/VARIABLE_VALUE'],
+  )
+  manager.save(checkpoint_number=12)
+  # The damaged one is replaced, and the oldest has made room.
+  assert checkpoints.steps(str(folder)) == [8, 12]
+  assert checkpoints.find(str(folder)).step == 12
+
+
+def test_a_whole_folder_is_left_as_it_is(folder, capsys):
+  before = (folder / 'checkpoint').stat().st_mtime_ns
+  checkpoints.settle(str(folder))
+  assert (folder / 'checkpoint').stat().st_mtime_ns == before
+  assert not capsys.readouterr().err
+
+
+def test_what_was_not_finished_is_no_checkpoint(folder):
+  # Killed between the data and the index, before TensorFlow's list.
+  shutil.copy(_file(folder, 12, 'data'), folder / 'ckpt-16.data-00000-of-00001')
+  found = checkpoints.find(str(folder))
+  assert (found.step, found.damages) == (12, ())
+
+
+def test_an_index_of_many_blocks_that_ends_early(tmp_path):
+  # TensorFlow reads the blocks before a damaged one, and says nothing.
+  folder = str(tmp_path)
+  values = [tf.Variable(0.0) for _ in range(6000)]
+  manager = tf.train.CheckpointManager(
+    tf.train.Checkpoint(values=values), folder, max_to_keep=1
+  )
+  manager.save(checkpoint_number=3)
+  path = _file(folder, 3, 'index')
+  with open(path, 'rb') as file:
+    content = file.read()
+  assert len(content) > 2**18
+  for place in len(content) // 2, len(content) * 19 // 20:
+    damaged = bytearray(content)
+    damaged[place] ^= 1
+    with open(path, 'wb') as file:
+      file.write(damaged)
+    (damage,) = checkpoints.find(folder).damages
+    assert damage.file == 'ckpt-3.index'
+    assert damage.reason == 'it does not list all tensors'

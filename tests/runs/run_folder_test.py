@@ -1,0 +1,236 @@
+"""Tests of run folders: what they hold, whose they are, what they refuse."""
+
+import os
+
+from uncertainty_distill import configs
+from uncertainty_distill import data
+from uncertainty_distill import models
+from uncertainty_distill import runs
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def _config(text='', name='digits_wrn10_1'):
+  config = configs.load_config(name, params_override=text)
+  return configs.resolve(config, data.dataset_spec(config.task.train_data.name))
+
+
+def _save(run, step):
+  """Writes a checkpoint as training does; returns its model."""
+  model = models.build_model(**run.config.task.model.as_dict())
+  tf.train.CheckpointManager(
+    tf.train.Checkpoint(model=model), run.path, max_to_keep=2
+  ).save(checkpoint_number=step)
+  return model
+
+
+def test_a_run_can_be_claimed_again(tmp_path):
+  path = str(tmp_path / 'deep' / 'run')
+  assert not runs.is_run(path)
+  runs.claim_run(path, _config())
+  assert runs.is_run(path)
+  # No half-written file, no probe of writability.
+  assert os.listdir(path) == [runs.PARAMS_FILE]
+  assert runs.claim_run(path, _config()).path == path
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'runtime.num_gpus=1',
+    'runtime.mixed_precision_dtype=bfloat16',
+    'evaluation.corruptions=[contrast]',
+    'teacher.epochs=1',
+    'task.validation_data.global_batch_size=100',
+    'trainer.max_to_keep=5',
+    'task.train_data.data_dir=elsewhere',
+    'trainer.steps_per_loop=3',
+    'trainer.validation_interval=7',
+    'trainer.checkpoint_interval=7',
+    'trainer.recovery_max_trials=3',
+    'trainer.loss_upper_bound=7',
+    'trainer.recovery_learning_rate_factor=0.1',
+    'trainer.recovery_begin_steps=7',
+  ],
+)
+def test_what_does_not_change_the_weights_may_change(text, tmp_path):
+  runs.claim_run(str(tmp_path), _config())
+  changed = _config(text)
+  runs.claim_run(str(tmp_path), changed)
+  # The folder describes the last one.
+  assert runs.open_run(str(tmp_path), '--run').config == changed
+
+
+@pytest.mark.parametrize(
+  'text, difference',
+  [
+    ('task.seed=1', 'task.seed=0, not 1'),
+    ('task.model.width=2', 'task.model.width=1, not 2'),
+    ('task.model.ensemble_size=2', 'task.model.ensemble_size=4, not 2'),
+    ('task.objective.kind=head', "task.objective.kind='knowledge', not 'head'"),
+    ('task.objective.weight=0.5', 'task.objective.weight=0.9, not 0.5'),
+    ('task.l2=0', 'task.l2=0.0003, not 0'),
+    ('trainer.epochs=5', 'trainer.epochs=60.0, not 5'),
+    (
+      'trainer.decay_fractions=[]',
+      r'trainer.decay_fractions=\[0.4, 0.8, 0.9\], not \[\]',
+    ),
+    ('task.train_data.num_examples=90', 'num_examples=0, not 90'),
+    ('task.train_data.views=3', 'task.train_data.views=0, not 3'),
+    ('task.train_data.augmentation_seed=3', 'augmentation_seed=-1, not 3'),
+  ],
+)
+def test_another_experiment_is_refused_by_name(text, difference, tmp_path):
+  runs.claim_run(str(tmp_path), _config())
+  before = (tmp_path / runs.PARAMS_FILE).read_bytes()
+  with pytest.raises(InputError, match=difference) as caught:
+    runs.claim_run(str(tmp_path), _config(text))
+  assert str(caught.value).startswith(f"--model_dir: got '{tmp_path}'")
+  assert (tmp_path / runs.PARAMS_FILE).read_bytes() == before
+  with pytest.raises(InputError, match='belongs to a run with'):
+    runs.claim_run(str(tmp_path), _config(name='cifar10_wrn10_1'))
+
+
+def test_checkpoints_without_a_description_are_refused(tmp_path):
+  run = runs.claim_run(str(tmp_path), _config())
+  _save(run, 3)
+  (tmp_path / runs.PARAMS_FILE).unlink()
+  with pytest.raises(InputError, match='has checkpoints but no params.yaml'):
+    runs.claim_run(str(tmp_path), _config())
+
+
+def test_matching_writes_nothing(tmp_path):
+  path = tmp_path / 'run'
+  run = runs.match_run(str(path), _config())
+  assert (run.path, run.step, run.is_complete) == (str(path), 0, False)
+  assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+  # Permissions do not stop root, but nothing lies below a regular file.
+  file = tmp_path / 'file'
+  file.write_text('')
+  for path in file, file / 'run':
+    with pytest.raises(InputError, match='a folder that can be written'):
+      runs.claim_run(str(path), _config())
+
+
+def test_folders_that_are_no_runs_are_told_apart(tmp_path):
+  (tmp_path / 'empty').mkdir()
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'file').write_text('')
+  for name, problem in (
+    ('gone', 'a missing folder'),
+    ('empty', 'an empty folder'),
+    ('other', 'not a run folder'),
+  ):
+    with pytest.raises(InputError, match=f'this is {problem}') as caught:
+      runs.open_run(str(tmp_path / name), '--teacher')
+    assert str(caught.value).startswith('--teacher: ')
+
+
+@pytest.mark.parametrize(
+  'content, message',
+  [
+    ('task: [', 'a readable YAML file'),
+    ('task: {model: {width: wide}}', "task.model.width in .*'wide', wants int"),
+    ('model: resnet', 'model in .*, wants a known name'),
+  ],
+)
+def test_a_description_that_is_not_ours_is_refused(content, message, tmp_path):
+  (tmp_path / runs.PARAMS_FILE).write_text(content)
+  with pytest.raises(InputError, match=message) as caught:
+    runs.open_run(str(tmp_path), '--run')
+  assert str(tmp_path) in str(caught.value)
+
+
+def test_step_and_completion_follow_the_newest_checkpoint(tmp_path):
+  config = _config('trainer.train_steps=9')
+  run = runs.claim_run(str(tmp_path / 'run-7'), config)
+  assert (run.checkpoint, run.step, run.is_complete) == (None, 0, False)
+  with pytest.raises(InputError, match='one with a checkpoint; train it first'):
+    run.load_model()
+  for step, complete in (8, False), (9, True), (10, True):
+    model = _save(run, step)
+    assert (run.step, run.is_complete) == (step, complete)
+  # The weights are those of the newest checkpoint, member by member.
+  loaded = runs.open_run(run.path, '--run').load_model()
+  for ours, theirs in zip(loaded.variables, model.variables, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
+  tmp_path, monkeypatch
+):
+  old, new = tmp_path / 'old', tmp_path / 'new'
+  monkeypatch.chdir(tmp_path)
+  text = 'task.objective.teacher=[old/teacher/member_0]'
+  runs.claim_run('old/student', _config(text))
+  teacher = runs.open_run(str(old / 'student'), '--run').config.task.objective
+  assert teacher.teacher == (str(old / 'teacher' / 'member_0'),)
+  # The same teacher by another path.
+  monkeypatch.chdir(old)
+  runs.claim_run(
+    'student', _config('task.objective.teacher=[teacher/member_0]')
+  )
+  old.rename(new)
+  teacher = runs.open_run(str(new / 'student'), '--run').config.task.objective
+  assert teacher.teacher == (str(new / 'teacher' / 'member_0'),)
+  with pytest.raises(InputError, match='task.objective.teacher='):
+    runs.claim_run(
+      str(new / 'student'),
+      _config(f'task.objective.teacher=[{new}/teacher/member_1]'),
+    )
+
+
+def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
+  tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  text = (
+    'task.objective.kind=cross_entropy,task.model.ensemble_size=2,'
+    'task.initialize_from=[{}/a,{}/b]'
+  )
+  runs.claim_run('old/student', _config(text.format('old', 'old')))
+  (tmp_path / 'old').rename(tmp_path / 'new')
+  opened = runs.open_run('new/student', '--run').config.task
+  assert opened.initialize_from == tuple(
+    str(tmp_path / 'new' / name) for name in 'ab'
+  )
+  runs.match_run('new/student', _config(text.format('new', 'new')))
+  with pytest.raises(InputError, match='task.initialize_from='):
+    runs.match_run('new/student', _config(text.format('new', 'old')))
+  with pytest.raises(InputError, match='task.initialize_aligned=False, not'):
+    runs.match_run(
+      'new/student',
+      _config(text.format('new', 'new') + ',task.initialize_aligned=true'),
+    )
+
+
+def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  runs.claim_run('old/run', _config('task.objective.teacher_cache=old/cache'))
+  opened = runs.open_run('old/run', '--run').config
+  assert opened.task.objective.teacher_cache == str(tmp_path / 'old' / 'cache')
+  # Elsewhere, or online on the same views.
+  runs.match_run('old/run', _config('task.objective.teacher_cache=b'))
+  runs.match_run(
+    'old/run',
+    _config('task.train_data.views=60,task.train_data.augmentation_seed=0'),
+  )
+  with pytest.raises(InputError, match='task.train_data.views=60, not 0'):
+    runs.match_run('old/run', _config())
+
+
+def test_a_folder_from_before_there_were_views_can_be_taken_up(tmp_path):
+  run = runs.claim_run(str(tmp_path), _config())
+  path = tmp_path / runs.PARAMS_FILE
+  lines = path.read_text().splitlines(keepends=True)
+  new = 'views:', 'augmentation_seed:', 'teacher_cache:'
+  kept = [line for line in lines if not line.strip().startswith(new)]
+  assert len(kept) == len(lines) - 3
+  path.write_text(''.join(kept))
+  assert runs.match_run(run.path, _config()).config == _config()

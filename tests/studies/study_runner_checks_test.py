@@ -1,0 +1,90 @@
+"""Tests of what a study finds wrong before it trains anything."""
+
+import os
+
+from uncertainty_distill import reports, studies, training
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import session
+
+import pytest
+import tiny_study
+
+
+@pytest.mark.parametrize(
+  'changes, message',
+  [
+    ({'systems': {'a': {'task': {'model': {'depth': 11}}}}}, 'got 11, wants 6'),
+    (
+      {
+        'systems': {
+          'a': {
+            'task': {
+              'objective': {'kind': 'head'},
+              'model': {'ensemble_size': 3},
+            }
+          }
+        }
+      },
+      r'teacher members \(2\) as student members \(3\)',
+    ),
+    (
+      {
+        'systems': {
+          'a': {
+            'task': {
+              'objective': {'kind': 'head', 'weight_tie': 0.1},
+              'model': {'width': 2},
+            }
+          }
+        }
+      },
+      "teacher.width: got 1, wants the student's 2",
+    ),
+    ({'params_override': {'teacher': {'width': 0}}}, 'width: got 0'),
+    ({'params_override': {'evaluation': {'corruptions': ['x']}}}, 'corruption'),
+    (
+      {'params_override': {'task': {'objective': {'teacher': ['gone']}}}},
+      "task.objective.teacher: got 'gone', wants a run folder",
+    ),
+  ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+  changes, message, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(session, 'Trainer', None)
+  changes = {'export': ''} | changes
+  study = tiny_study.read(tmp_path / 'study.yaml', **changes)
+  with pytest.raises(InputError, match=message):
+    studies.run_study(study, str(tmp_path / 'output'), tiny_study.cpu())
+  assert not (tmp_path / 'output').exists()
+
+
+def test_a_given_teacher_is_taken_and_checked(done, tmp_path, monkeypatch):
+  _, outcome, _ = done
+  members = [
+    os.path.join(outcome.directory, name) for name in tiny_study.RUNS[:2]
+  ]
+  head = {'a': {'task': {'objective': {'kind': 'head'}}}}
+  taken = []
+  monkeypatch.setattr(
+    training, 'distill', lambda config, *_, **__: taken.append(config)
+  )
+  monkeypatch.setattr(reports, 'assess', lambda *_, **__: '')
+  for teacher in members, members[:1]:
+    override = {
+      'task': {'objective': {'teacher': teacher}, 'model': {'ensemble_size': 2}}
+    }
+    study = tiny_study.read(
+      tmp_path / 'study.yaml',
+      systems=head,
+      seeds=[0],
+      export='',
+      params_override=override,
+    )
+    if len(teacher) == 2:
+      studies.run_study(study, str(tmp_path), tiny_study.cpu())
+      assert taken.pop().task.objective.teacher == tuple(members)
+    else:
+      with pytest.raises(InputError, match=r'members \(1\) as student'):
+        studies.run_study(study, str(tmp_path), tiny_study.cpu())
+  assert not taken

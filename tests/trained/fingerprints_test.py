@@ -1,0 +1,132 @@
+"""Tests of what a cache's fingerprint sees: weights, networks, pixels."""
+
+import json
+import os
+import shutil
+
+from uncertainty_distill import configs, data, export, models, runs, trained
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+
+def _run(path, step=3, change=lambda model: None, **model):
+  """Makes a run folder of fixed weights; returns its path and its model."""
+  config = configs.load_config(
+    'digits_wrn10_1', params_override='trainer.train_steps=3'
+  )
+  config = configs.resolve(config, data.dataset_spec('digits'))
+  config.task.model.override({'ensemble_size': 1, **model})
+  runs.claim_run(str(path), config)
+  tf_keras.utils.set_random_seed(0)
+  network = models.build_model(**config.task.model.as_dict())
+  change(network)
+  checkpoint = tf.train.Checkpoint(
+    model=network, optimizer=tf_keras.optimizers.SGD(np.random.rand())
+  )
+  tf.train.CheckpointManager(checkpoint, str(path), 1).save(step)
+  return str(path), network
+
+
+def _described(*paths):
+  return json.dumps(trained.describe_teacher(paths, '--teacher'))
+
+
+@pytest.fixture(name='run', scope='module')
+def _fixture_run(tmp_path_factory):
+  return _run(tmp_path_factory.mktemp('runs') / 'run')
+
+
+def test_the_same_network_elsewhere_is_the_same_teacher(run, tmp_path):
+  path, model = run
+  # Neither the optimizer's state nor the step is part of the network.
+  again, _ = _run(tmp_path / 'again', step=4)
+  assert _described(path) == _described(again)
+  assert model.count_params() and len(json.loads(_described(path))) == 1
+
+
+def test_every_weight_counts(run, tmp_path):
+  path, model = run
+  descriptions = {_described(path)}
+  places = 0, len(model.variables) // 2, len(model.variables) - 1
+  for place in places:
+
+    def change(network, place=place):
+      variable = network.variables[place]
+      flat = variable.numpy().ravel()
+      flat[-1] = np.nextafter(flat[-1], np.float32(9))
+      variable.assign(flat.reshape(variable.shape))
+
+    changed, _ = _run(tmp_path / str(place), change=change)
+    descriptions.add(_described(changed))
+  assert len(descriptions) == 1 + len(places)
+
+
+def test_network_order_and_number_count(run, tmp_path):
+  path, _ = run
+  # The same weights, standardising in another way.
+  other, _ = _run(tmp_path / 'other', mean=(0.4,) * 3)
+  assert (
+    len(
+      {
+        _described(path),
+        _described(other),
+        _described(path, other),
+        _described(other, path),
+        _described(path, path),
+      }
+    )
+    == 5
+  )
+
+
+def test_a_saved_model_is_its_files(run, tmp_path):
+  served = export.export_saved_model(
+    run[1], (16, 16, 3), str(tmp_path / 'served')
+  )
+  copied = shutil.copytree(served, tmp_path / 'copied')
+  before = _described(served)
+  assert _described(str(copied)) == before
+  (shard,) = (copied / 'variables').glob('*.data*')
+  with open(shard, 'rb+') as file:
+    file.seek(-1, os.SEEK_END)
+    file.write(b'\x99')
+  assert _described(str(copied)) != before
+
+
+def test_every_pixel_and_label_counts():
+  images = np.zeros([4, 2, 2, 3], np.uint8)
+  labels = np.zeros(4, np.int32)
+  one_pixel, one_label = images.copy(), labels.copy()
+  one_pixel[3, 1, 1, 2] = one_label[3] = 1
+  digests = {
+    trained.arrays_digest(*arrays)
+    for arrays in (
+      (images, labels),
+      (one_pixel, labels),
+      (images, one_label),
+      (images[:3], labels[:3]),
+      (images.reshape(2, 4, 2, 3), labels),
+    )
+  }
+  assert len(digests) == 5
+  assert trained.arrays_digest(images[::2], labels) == trained.arrays_digest(
+    images[::2].copy(), labels
+  )
+
+
+def test_a_teacher_that_is_not_trained_is_refused(tmp_path):
+  with pytest.raises(InputError, match='this is a missing folder'):
+    _described(str(tmp_path / 'gone'))
+  half, _ = _run(tmp_path / 'half', step=2)
+  with pytest.raises(InputError, match='trained to its end.*step 2 of 3'):
+    _described(half)
+  damaged, _ = _run(tmp_path / 'damaged')
+  with open(os.path.join(damaged, 'ckpt-3.index'), 'wb') as file:
+    file.write(b'no checkpoint')
+  with pytest.raises(InputError, match='checkpoint 3 is damaged') as caught:
+    _described(damaged)
+  assert '\n' not in str(caught.value)

@@ -1,0 +1,51 @@
+"""A search of which one run diverges."""
+
+import json
+import os
+
+from uncertainty_distill import configs, runs, training
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import held_out_predictions, session
+
+import numpy as np
+import pytest
+
+# An L2 that carries the first steps out of float32; run 0 has the teacher's.
+_TEXT = (
+  'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
+  'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
+  'task.train_data.num_examples=128,teacher.global_batch_size=32,'
+  'teacher.search.held_out_fraction=0.25,teacher.search.num_runs=2,'
+  'teacher.search.l2_range=[1e30,1e31],teacher.ensemble_size='
+)
+
+
+def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
+  one_device, tmp_path, monkeypatch, capsys
+):
+  config = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}1')
+  path = str(tmp_path / 'teacher')
+  members = training.train_teacher(config, path, one_device, False)
+  assert [os.path.basename(member) for member in members] == ['run_000']
+  said = capsys.readouterr().err
+  assert f'{path}/run_001: ' in said
+  assert '; the search goes on without it' in said
+  with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
+    text = file.read()
+  healthy, diverged = json.loads(text)['runs']
+  assert np.isfinite(healthy['nll']) and diverged['nll'] is None
+  log_probs = held_out_predictions.read_log_probs(
+    os.path.join(path, 'run_001.npz')
+  )
+  assert log_probs.shape == (32, 10) and np.isnan(log_probs).all()
+  assert not runs.open_run(os.path.join(path, 'run_001'), '--run').is_complete
+  assert training.trained_teacher(config, path) == members
+  with monkeypatch.context() as patched:
+    patched.setattr(session, 'Trainer', None)
+    assert training.train_teacher(config, path, one_device, False) == members
+    # More members than there are runs with numbers.
+    both = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}2')
+    with pytest.raises(InputError, match='1 of 2 networks with finite ones'):
+      training.train_teacher(both, path, one_device, False)
+  with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
+    assert file.read() == text

@@ -1,0 +1,195 @@
+"""Tests of whole runs that start from networks trained one by one."""
+
+import os
+
+from uncertainty_distill import (
+  configs,
+  data,
+  models,
+  reconstruction,
+  runs,
+  trained,
+  training,
+)
+from uncertainty_distill.runtime import progress
+from uncertainty_distill.training import ClassificationTask, session
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+_TEXT = (
+  'trainer.train_steps=3,trainer.steps_per_loop=1,'
+  'trainer.checkpoint_interval=1,trainer.max_to_keep=5,'
+  'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
+  'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
+  'task.objective.kind=cross_entropy'
+)
+_IMAGES = data.load_dataset('digits', 'test').images[:16]
+
+
+def _member(config, index, path):
+  """Claims a network's complete run; returns its model, not yet saved."""
+  member = training.resolve(configs.member_config(config, index))
+  runs.claim_run(path, member)
+  tf_keras.utils.set_random_seed(member.task.seed)
+  model = models.build_model(**member.task.model.as_dict())
+  # Moving statistics of its own.
+  model(data.load_dataset('digits', 'train').images[:64], training=True)
+  return model
+
+
+def _save(model, path):
+  tf.train.CheckpointManager(
+    tf.train.Checkpoint(model=model), path, max_to_keep=1
+  ).save(checkpoint_number=3)
+
+
+def _resolved(networks, text=''):
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override=(
+      f'{_TEXT},task.initialize_from=[{",".join(networks)}],{text}'
+    ),
+  )
+  return training.resolve(config)
+
+
+@pytest.fixture(scope='module', name='networks')
+def fixture_networks(tmp_path_factory):
+  """Run folders of two networks."""
+  config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
+  paths = [str(tmp_path_factory.mktemp('network')) for _ in range(2)]
+  for index, path in enumerate(paths):
+    _save(_member(config, index, path), path)
+  return tuple(paths)
+
+
+def _started(config):
+  """The model of a task, as training would begin with it."""
+  tf_keras.utils.set_random_seed(config.task.seed)
+  task = ClassificationTask(config.task)
+  model = task.build_model()
+  drawn = model.get_weights()
+  task.initialize(model)
+  return model, drawn
+
+
+def _batch_norms(model):
+  kind = tf_keras.layers.BatchNormalization
+  return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+# The stem's matrices have rank 3 at most.
+@pytest.mark.parametrize('rank, aligned', [(1, False), (4, True)])
+def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
+  config = _resolved(
+    networks, f'task.model.rank={rank},task.initialize_aligned={aligned}'
+  )
+  model, drawn = _started(config)
+  members = trained.load_networks(networks, 'networks')
+  found = reconstruction.reconstruct_network(
+    members, rank, align=aligned, ridge=0.1
+  )
+  # Plain networks of the reconstruction's kernels, one by one.
+  logits = []
+  for index, member in enumerate(members):
+    for layer, its in zip(models.kernel_layers(member), found.layers):
+      layer.kernel.assign(its.closest.factors.members()[index])
+      if its.bias is not None:
+        layer.bias.assign(its.bias[index])
+    for layer, values in zip(_batch_norms(member), found.norms):
+      layer.set_weights(values)
+    logits.append(member(_IMAGES, training=False)[0])
+  np.testing.assert_allclose(
+    model(_IMAGES, training=False), logits, rtol=1e-3, atol=1e-3
+  )
+  assert np.ptp(logits) > 1
+  # The draws of the seed are as they would have been.
+  tf_keras.utils.set_random_seed(config.task.seed)
+  plain = models.build_model(**config.task.model.as_dict())
+  for one, two in zip(drawn, plain.get_weights()):
+    np.testing.assert_array_equal(one, two)
+
+
+def test_alignment_matters_and_the_seed_does_not(networks):
+  one, other, aligned = (
+    _started(_resolved(networks, text))[0].get_weights()
+    for text in ('', 'task.seed=5', 'task.initialize_aligned=true')
+  )
+  for ours, its in zip(one, other):
+    np.testing.assert_array_equal(ours, its)
+  assert max(np.abs(a - b).max() for a, b in zip(one, aligned)) > 0.01
+
+
+def test_members_of_a_batch_ensemble_come_back(tmp_path):
+  config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
+  paths = [str(tmp_path / name) for name in 'ab']
+  members = [_member(config, i, path) for i, path in enumerate(paths)]
+  source = models.build_model(**training.resolve(config).task.model.as_dict())
+  for index, (member, path) in enumerate(zip(members, paths)):
+    for ours, its in zip(*map(models.kernel_layers, (member, source))):
+      ours.kernel.assign(
+        its.kernel * tf.tensordot(its.alpha[index], its.gamma[index], 0)
+      )
+    for ours, its in zip(_batch_norms(member), _batch_norms(members[0])):
+      ours.set_weights(its.get_weights())
+    _save(member, path)
+  model, _ = _started(_resolved(paths))
+  want = [member(_IMAGES, training=False)[0] for member in members]
+  np.testing.assert_allclose(
+    model(_IMAGES, training=False), want, rtol=1e-4, atol=1e-4
+  )
+  assert np.abs(want[0] - want[1]).max() > 0.1
+
+
+def test_two_replicas_begin_and_go_on_as_one(
+  networks, one_device, replicas, tmp_path
+):
+  config = _resolved(networks)
+  one, two = (
+    session.train(config, str(tmp_path / name), strategy, evaluate=False)
+    for name, strategy in (('one', one_device), ('two', replicas))
+  )
+  # One step of a warm-up that begins at 0 leaves the weights as they were.
+  begun, _ = _started(config)
+  for run in one, two:
+    model = models.build_model(**config.task.model.as_dict())
+    tf.train.Checkpoint(model=model).restore(
+      os.path.join(run.path, 'ckpt-1')
+    ).expect_partial()
+    for ours, its in zip(model.trainable_variables, begun.trainable_variables):
+      np.testing.assert_allclose(ours, its, rtol=1e-6, atol=1e-7)
+  for ours, its in zip(
+    one.load_model().get_weights(), two.load_model().get_weights()
+  ):
+    scale = max(np.abs(ours).max(), 1.0)
+    np.testing.assert_allclose(its, ours, rtol=0, atol=3e-5 * scale)
+
+
+def test_a_stopped_run_goes_on_without_beginning_anew(
+  networks, one_device, tmp_path, monkeypatch
+):
+  config = _resolved(networks)
+  whole = session.train(config, str(tmp_path / 'whole'), one_device, False)
+
+  class Bar(progress.tqdm.tqdm):
+    def update(self, n=1):
+      super().update(n)
+      if self.unit == 'step' and self.n == 2:
+        raise KeyboardInterrupt
+
+  path = str(tmp_path / 'stopped')
+  with monkeypatch.context() as patched:
+    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    with pytest.raises(KeyboardInterrupt):
+      session.train(config, path, one_device, False)
+  assert runs.open_run(path, '--run').step == 2
+  monkeypatch.setattr(reconstruction, 'reconstruct_network', None)
+  resumed = session.train(config, path, one_device, False)
+  assert resumed.is_complete
+  for ours, its in zip(
+    whole.load_model().get_weights(), resumed.load_model().get_weights()
+  ):
+    np.testing.assert_array_equal(ours, its)

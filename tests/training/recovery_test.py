@@ -1,0 +1,248 @@
+"""Training that diverges: where it stops, what it keeps, how it goes back.
+
+The learning rate of the 10th step is so large that it carries the weights out
+of float32 once they are squared: the first loss that is not finite is that of
+the 11th step, the third one of a loop of four.
+"""
+
+import json
+import os
+
+from uncertainty_distill import configs, runs, training
+from uncertainty_distill.errors import DivergedError, InputError
+from uncertainty_distill.runtime import progress
+from uncertainty_distill.training import recovery, session
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from official.modeling import optimization
+
+_TEXT = (
+  'task.objective.kind=cross_entropy,task.model.ensemble_size=1,'
+  'trainer.train_steps=16,trainer.steps_per_loop=4,'
+  'trainer.checkpoint_interval=4,trainer.max_to_keep=3,'
+  'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
+)
+# Eagerly: a few steps take less time than their compilation.
+_EAGER = 'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
+# Powers of 2, whose products are exact.
+_RATE, _HUGE, _FACTOR = 2.0**-3, 2.0**80, 2.0**-83
+
+
+def _config(text='', rates=(_RATE, _HUGE), boundaries=(8,)):
+  config = configs.load_config(
+    'digits_wrn10_1', params_override=f'{_TEXT}{text}'
+  )
+  config.trainer.optimizer_config = optimization.OptimizationConfig(
+    {
+      'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.9, 'nesterov': True}},
+      'learning_rate': {
+        'type': 'stepwise',
+        'stepwise': {
+          'boundaries': boundaries,
+          'values': rates,
+        },
+      },
+    }
+  )
+  return training.resolve(config)
+
+
+def _tensors(run):
+  reader = tf.train.load_checkpoint(run.checkpoint)
+  return {
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
+  }
+
+
+def _assert_same_bits(ours, theirs):
+  ours, theirs = _tensors(ours), _tensors(theirs)
+  assert ours.keys() == theirs.keys()
+  for name, value in ours.items():
+    np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+
+
+def _rollbacks(run):
+  with open(os.path.join(run.path, 'rollbacks.json'), encoding='utf-8') as file:
+    return json.load(file)
+
+
+@pytest.mark.parametrize(
+  'kind',
+  [
+    'sgd',
+    'adam',
+    'adamw',
+    'lamb',
+    'lars',
+    'rmsprop',
+    'adagrad',
+    'sgd_experimental',
+    'adam_experimental',
+    'adamw_experimental',
+    'adafactor_keras',
+  ],
+)
+def test_a_step_makes_no_variables(kind):
+  config = optimization.OptimizationConfig(
+    {
+      'optimizer': {'type': kind},
+      'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 2.0}},
+    }
+  )
+  weight = tf.Variable([1.0, 2.0])
+  optimizer = recovery.build_optimizer(config, 0.0, [weight])
+
+  @tf.function
+  def step():
+    optimizer.apply_gradients([(tf.constant([1.0, 1.0]), weight)])
+
+  step()
+  # Twice where the first time makes variables.
+  assert step.experimental_get_tracing_count() == 1
+  np.testing.assert_array_equal(weight, [1.0, 2.0])  # The rate's factor is 0.
+
+
+@pytest.fixture(scope='module', name='recovered')
+def _recovered(one_device, tmp_path_factory):
+  """A run that went back once, and what it said."""
+  text = (
+    f'{_EAGER}trainer.recovery_max_trials=1,'
+    f'trainer.recovery_learning_rate_factor={_FACTOR}'
+  )
+  path = str(tmp_path_factory.mktemp('recovered') / 'run')
+  return session.train(_config(text), path, one_device, False), text
+
+
+def test_training_stops_at_the_step_and_names_the_term(
+  one_device, tmp_path, capsys
+):
+  path = str(tmp_path / 'run')
+  for _ in range(2):  # The same command comes to the same end.
+    with pytest.raises(DivergedError) as caught:
+      session.train(_config(), path, one_device, evaluate=False)
+    assert str(caught.value) == (
+      f'{path}: l2 is not finite at step 11; training stops; the checkpoint '
+      'of step 8 is kept; a higher trainer.recovery_max_trials (now 0) goes '
+      'back to it with 0.5 of the learning rate'
+    )
+    assert caught.value.step == 11
+    run = runs.open_run(path, '--run')
+    assert run.step == 8 and not run.is_complete
+  assert all(np.isfinite(value).all() for value in _tensors(run).values())
+  assert not os.path.exists(os.path.join(path, 'rollbacks.json'))
+  assert 'Traceback' not in capsys.readouterr().err
+
+
+def test_going_back_is_training_with_a_lower_rate_from_there(
+  recovered, one_device, tmp_path
+):
+  run, _ = recovered
+  assert run.is_complete
+  record = _rollbacks(run)
+  assert record['learning_rate_factor'] == _FACTOR
+  (noted,) = record['rollbacks']
+  assert (noted['step'], noted['back_to']) == (11, 8)
+  assert 'l2' in noted['what']
+  # The 9th step's rate is that of the first boundary, too.
+  rates = _RATE, _RATE * _FACTOR, _HUGE * _FACTOR
+  reference = session.train(
+    _config(_EAGER, rates, (7, 8)), str(tmp_path), one_device, False
+  )
+  assert not os.path.exists(os.path.join(reference.path, 'rollbacks.json'))
+  _assert_same_bits(reference, run)
+
+
+def test_a_run_that_is_stopped_remembers_its_roll_backs(
+  recovered, one_device, tmp_path, monkeypatch, capsys
+):
+  class Bar(progress.tqdm.tqdm):
+    def update(self, n=1):
+      super().update(n)
+      if os.path.exists(os.path.join(path, 'rollbacks.json')):
+        raise KeyboardInterrupt
+
+  undisturbed, text = recovered
+  path = str(tmp_path / 'run')
+  config = _config(text)
+  with monkeypatch.context() as patched:
+    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    with pytest.raises(KeyboardInterrupt):
+      session.train(config, path, one_device, False)
+  # At the end of the first loop after going back.
+  assert runs.open_run(path, '--run').step == 12
+  said = capsys.readouterr().err
+  assert (
+    f' not finite at step 11: going back to the checkpoint of step 8, with '
+    f'{_FACTOR:g} of the learning rate (roll-back 1 of 1)\n'
+  ) in said
+  run = session.train(config, path, one_device, False)
+  assert _rollbacks(run) == _rollbacks(undisturbed)
+  _assert_same_bits(undisturbed, run)
+
+
+def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
+  path = str(tmp_path / 'run')
+  config = _config(
+    f'{_EAGER}trainer.recovery_max_trials=2,'
+    'trainer.recovery_learning_rate_factor=1'
+  )
+  message = 'at step 11; after 2 roll-backs'
+  with pytest.raises(DivergedError, match=message) as e:
+    session.train(config, path, one_device, False)
+  run = runs.open_run(path, '--run')
+  assert [r['back_to'] for r in _rollbacks(run)['rollbacks']] == [8, 4]
+  # It came by step 8 once more.
+  assert run.step == 8 and 'step 8 is kept' in str(e.value)
+
+
+def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
+  path = str(tmp_path / 'run')
+  config = _config(_EAGER)
+  runs.claim_run(path, config)
+  for content in '{', '{"format": 1, "learning_rate_factor": 1}':
+    (tmp_path / 'run' / 'rollbacks.json').write_text(content)
+    with pytest.raises(InputError, match='rollbacks.json.*remove it to go on'):
+      session.train(config, path, one_device, False)
+
+
+@pytest.mark.parametrize(
+  'text, rates, what',
+  [
+    (
+      'trainer.loss_upper_bound=0.01,trainer.recovery_begin_steps=5',
+      None,
+      r'the loss is \d.*, above trainer.loss_upper_bound=0.01, at step 8;',
+    ),
+    # Out of float32 in the last update of a loop, which no loss has seen.
+    ('', (_RATE, _HUGE, _RATE), r'the weights are not finite, at step 4;'),
+  ],
+)
+def test_other_numbers_that_go_bad(text, rates, what, one_device, tmp_path):
+  path = str(tmp_path / 'run')
+  config = (
+    _config(_EAGER + text, rates, (2, 3)) if rates else _config(_EAGER + text)
+  )
+  with pytest.raises(DivergedError, match=what):
+    session.train(config, path, one_device, False)
+  assert runs.open_run(path, '--run').step == (0 if rates else 4)
+
+
+def test_a_teacher_without_numbers_is_named_by_its_term(
+  student, one_device, tmp_path
+):
+  (path,) = student.task.objective.teacher
+  teacher = runs.open_run(path, '--run')
+  model = teacher.load_model()
+  model.get_layer('logits').bias.assign([np.inf] * 10)
+  broken = runs.claim_run(str(tmp_path / 'teacher'), teacher.config)
+  tf.train.CheckpointManager(
+    tf.train.Checkpoint(model=model), broken.path, max_to_keep=1
+  ).save(checkpoint_number=teacher.step)
+  student = runs.with_paths(student, lambda _: broken.path)
+  configs.override_by_text(student, _EAGER.strip(','))
+  with pytest.raises(DivergedError, match=': distillation is not .* step 1;'):
+    session.train(student, str(tmp_path / 'student'), one_device, False)

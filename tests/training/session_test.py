@@ -1,0 +1,135 @@
+"""Tests of whole runs: repeated, stopped and resumed, and on two replicas."""
+
+import collections
+import os
+
+from uncertainty_distill import runs
+from uncertainty_distill.runtime import progress
+from uncertainty_distill.training import session
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+_CLOCKED = {'steps_per_second', 'examples_per_second'}
+
+
+def _tensors(run):
+  """Returns everything in a run's newest checkpoint, by name."""
+  reader = tf.train.load_checkpoint(run.checkpoint)
+  names = [
+    name
+    for name in reader.get_variable_to_shape_map()
+    # The object graph has no value; the counter counts checkpoints.
+    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
+  ]
+  return {name: np.asarray(reader.get_tensor(name)) for name in names}
+
+
+def _weights(run, step):
+  """Returns the weights and moving statistics of a run's step, by name."""
+  reader = tf.train.load_checkpoint(os.path.join(run.path, f'ckpt-{step}'))
+  return {
+    name: np.asarray(reader.get_tensor(name))
+    for name in reader.get_variable_to_shape_map()
+    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
+  }
+
+
+def _assert_same_bits(ours, theirs):
+  assert ours.keys() == theirs.keys()
+  for name, value in ours.items():
+    np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+
+
+def test_checkpoint_holds_the_student_and_not_the_teacher(undisturbed):
+  assert undisturbed.is_complete and undisturbed.step == 7
+  model = undisturbed.load_model()
+  names = _tensors(undisturbed)
+  kinds = collections.Counter(name.split('/')[0] for name in names)
+  assert kinds.keys() == {'model', 'optimizer', 'global_step'}
+  slots = [name for name in names if '.OPTIMIZER_SLOT' in name]
+  assert len(slots) == len(model.trainable_variables)
+  assert kinds['model'] == len(model.variables) + len(slots)
+
+
+def test_one_seed_gives_one_run(
+  student, undisturbed, one_device, read_scalars, tmp_path
+):
+  # Evaluation in between must not matter either.
+  again = session.train(student, str(tmp_path), one_device, evaluate=False)
+  _assert_same_bits(_tensors(undisturbed), _tensors(again))
+  first, second = (read_scalars(r, 'train') for r in (undisturbed, again))
+  for tag in 'training_loss', 'accuracy', 'ece', 'nll', 'distillation':
+    assert sorted(first[tag]) == [1, 2, 3, 4, 5, 6, 7]
+    assert first[tag] == second[tag]
+  assert not (tmp_path / 'clean').exists()
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+  student, undisturbed, one_device, read_scalars, tmp_path, monkeypatch
+):
+  class Bar(progress.tqdm.tqdm):
+    def update(self, n=1):
+      super().update(n)
+      if self.n == 3:  # Of 4 steps an epoch, and between two checkpoints.
+        raise KeyboardInterrupt
+
+  path = str(tmp_path)
+  with monkeypatch.context() as patched:
+    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    with pytest.raises(KeyboardInterrupt):
+      session.train(student, path, one_device)
+  run = runs.open_run(path, '--run')
+  assert run.step == 3 and not run.is_complete
+  run = session.train(student, path, one_device)
+  _assert_same_bits(_tensors(undisturbed), _tensors(run))
+  for folder in 'train', 'clean':
+    whole = read_scalars(undisturbed, folder)
+    resumed = read_scalars(run, folder)
+    for tag in whole.keys() - _CLOCKED:
+      assert resumed[tag][7] == whole[tag][7], tag
+
+
+def test_a_complete_run_is_not_trained_again(
+  student, undisturbed, one_device, monkeypatch
+):
+  def files():
+    return {
+      os.path.join(folder, name): os.stat(os.path.join(folder, name))
+      for folder, _, names in os.walk(undisturbed.path)
+      for name in names
+    }
+
+  before = files()
+  monkeypatch.setattr(session, 'Trainer', None)
+  run = session.train(student, undisturbed.path, one_device)
+  assert run.is_complete
+  assert files() == before
+
+
+def test_two_replicas_take_the_same_steps_as_one(
+  student, undisturbed, read_scalars, tmp_path, replicas
+):
+  assert replicas.num_replicas_in_sync == 2
+  run = session.train(student, str(tmp_path), replicas)
+  one, two = _weights(undisturbed, 7), _weights(run, 7)
+  first = _weights(undisturbed, 1)
+  assert one.keys() == two.keys()
+  # float32 has steps of 1e-7; sums over a batch, taken in another order, lose
+  # a digit, and seven steps of training lose another one. A tensor's largest
+  # value is the measure, since its small ones are sums that cancel.
+  for name, value in one.items():
+    scale = max(np.abs(value).max(), 1.0)
+    np.testing.assert_allclose(
+      two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
+    )
+    if 'kernel' in name:
+      assert np.abs(first[name] - value).max() > 1e-3
+  for folder in 'train', 'clean':
+    whole, split = (read_scalars(r, folder) for r in (undisturbed, run))
+    assert whole.keys() == split.keys()
+    for tag in whole.keys() - _CLOCKED:
+      assert split[tag][7] == pytest.approx(
+        whole[tag][7], rel=1e-4, abs=1e-5
+      ), tag

@@ -1,0 +1,118 @@
+"""Tests of students that learn from stored predictions."""
+
+import copy
+
+from uncertainty_distill import data, trained, training
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import session, stored_teacher
+
+import numpy as np
+import pytest
+
+# As for the teacher cache, which stores the same float16.
+_TOLERANCE = 2e-3
+
+
+def _config(student, teacher, **objective):
+  """Returns the student's experiment with this teacher, not augmented."""
+  config = copy.deepcopy(student)
+  config.task.train_data.crop_padding = 0
+  config.task.objective.override({'teacher': (teacher,), **objective})
+  return training.resolve(config)
+
+
+@pytest.fixture(name='predictions', scope='module')
+def _predictions(student, tmp_path_factory):
+  """What the student's teacher says of all 797 digits, as a file."""
+  dataset = data.load_dataset('digits', 'train')
+  teacher = trained.load_ensemble(student.task.objective.teacher, '--teacher')
+  path = str(tmp_path_factory.mktemp('stored') / 'predictions.npz')
+  np.savez(
+    path,
+    train_logits=teacher.model(dataset.images),
+    train_labels=dataset.labels,
+  )
+  return path
+
+
+def test_losses_are_those_of_the_teacher_in_every_step(
+  student, predictions, one_device, read_scalars, tmp_path
+):
+  (folder,) = student.task.objective.teacher
+  ours, theirs = (
+    read_scalars(
+      session.train(
+        _config(student, teacher), str(tmp_path / name), one_device
+      ),
+      'train',
+    )
+    for name, teacher in (('stored', predictions), ('online', folder))
+  )
+  for tag in 'training_loss', 'cross_entropy', 'distillation':
+    for step in range(1, 8):
+      assert ours[tag][step] == pytest.approx(
+        theirs[tag][step], rel=_TOLERANCE
+      ), (tag, step)
+  # Losses that hardly move would show nothing.
+  assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
+
+
+def test_it_says_what_augmentation_means(
+  student, predictions, one_device, capsys
+):
+  config = _config(student, predictions)
+  stored = stored_teacher.prepare(config, one_device)
+  assert not capsys.readouterr().err
+  config.task.train_data.crop_padding = 1
+  augmented = stored_teacher.prepare(config, one_device)
+  assert 'task.train_data.crop_padding=0' in capsys.readouterr().err
+  np.testing.assert_array_equal(stored.read(0), augmented.read(5))
+
+
+@pytest.mark.parametrize(
+  'objective, message',
+  [
+    ({'kind': 'head'}, r'teacher members \(1\) as student members \(4\)'),
+    ({'weight_tie': 0.1}, 'stored predictions do not show the weights'),
+    ({'teacher_cache': 'cache'}, "teacher_cache: got 'cache', wants nothing"),
+  ],
+)
+def test_what_they_cannot_do_leaves_no_folder(
+  objective, message, student, predictions, one_device, tmp_path
+):
+  config = _config(student, predictions, **objective)
+  with pytest.raises(InputError, match=message) as caught:
+    session.train(config, str(tmp_path / 'run'), one_device)
+  assert '\n' not in str(caught.value)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_the_examples_of_the_dataset_count(student, predictions):
+  config = _config(student, predictions)
+  config.task.train_data.classes = (1, 0)
+  with pytest.raises(InputError, match=r"'float32 \[1, 797, 10\]', wants"):
+    training.open_predictions(config.task)
+  config.task.train_data.classes = ()
+  opened = training.open_predictions(config.task)
+  # The first 128 examples are trained on.
+  assert opened.read(0).shape == (128, 1, 10)
+
+
+def test_each_example_has_its_own_prediction(student, tmp_path):
+  train = data.load_dataset('digits', 'train')
+  # The teacher is sure of each label, whatever the rows that are left.
+  path = str(tmp_path / 'sure.npz')
+  np.savez(path, train_probs=np.eye(10)[train.labels])
+  config = _config(student, path)
+  config.task.train_data.held_out_fraction = 0.25
+  opened = training.open_predictions(config.task).read(0)
+  used, held_out = training.load_training(config.task.train_data)
+  assert (len(used.labels), len(held_out.labels)) == (96, 32)
+  np.testing.assert_array_equal(np.argmax(opened[:, 0], -1), used.labels)
+  task = training.ClassificationTask(
+    config.task, training.open_predictions(config.task)
+  )
+  for batch in task.build_inputs(config.task.train_data).take(5):
+    np.testing.assert_array_equal(
+      np.argmax(batch['teacher_logits'][:, 0], -1), batch['labels']
+    )

@@ -1,0 +1,235 @@
+"""Tests of students that learn from stored logits, and of how they are made."""
+
+import copy
+import os
+import pathlib
+
+from uncertainty_distill import data, runs, trained, training
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.trained_run import loading
+from uncertainty_distill.training import session, teacher_cache
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+# float16 changes a probability by less than 2e-4, so a divergence of about 1 by
+# less than 1e-3; what the steps before changed in the weights adds to it.
+_TOLERANCE = 2e-3
+
+
+def _changed(config, text):
+  """Returns the experiment with overrides, resolved anew."""
+  config = copy.deepcopy(config)
+  for item in filter(None, text.split(',')):
+    path, value = item.split('=')
+    *parents, name = path.split('.')
+    holder = config
+    for parent in parents:
+      holder = getattr(holder, parent)
+    setattr(holder, name, type(getattr(holder, name))(value))
+  return training.resolve(config)
+
+
+@pytest.fixture(name='cached', scope='module')
+def _cached(student, tmp_path_factory):
+  """The student's experiment with a cache, which is still to be made."""
+  path = tmp_path_factory.mktemp('caches') / 'cache'
+  return _changed(student, f'task.objective.teacher_cache={path}')
+
+
+@pytest.fixture(name='trained_run', scope='module')
+def _trained(cached, one_device, tmp_path_factory):
+  """A run of it, which has made the cache."""
+  path = str(tmp_path_factory.mktemp('run'))
+  return session.train(cached, path, one_device)
+
+
+def _files(config):
+  """Returns the view files of a cache and when they were written."""
+  root = config.task.objective.teacher_cache
+  return {
+    str(path): path.stat().st_mtime_ns
+    for path in pathlib.Path(root).rglob('*.npy')
+  }
+
+
+def _no_teacher(monkeypatch):
+  """Makes loading a teacher fail."""
+  monkeypatch.setattr(trained, 'load_ensemble', None)
+  monkeypatch.setattr(loading, '_load_one', None)
+
+
+def test_every_epoch_has_its_view(cached, trained_run):
+  # Seven steps of four in an epoch.
+  train_data = cached.task.train_data
+  assert (train_data.views, train_data.augmentation_seed) == (2, 0)
+  names = sorted(os.path.basename(path) for path in _files(cached))
+  assert names == ['view_0000.npy', 'view_0001.npy']
+  assert trained_run.is_complete
+
+
+def test_what_is_stored_is_what_the_teacher_says(
+  cached, trained_run, one_device
+):
+  del trained_run
+  cache = teacher_cache.prepare(cached, one_device)
+  teacher = trained.load_ensemble(cached.task.objective.teacher, '--teacher')
+  images = data.load_dataset('digits', 'train').images[:128]
+  for view in 0, 1:
+    table = data.augmentation_table(128, 0, view, 1, False)
+    train_data = cached.task.train_data
+    assert (train_data.crop_padding, train_data.horizontal_flip) == (1, False)
+    wanted = tf.nn.log_softmax(teacher.model(data.augment(images, table, 1)))
+    stored = tf.transpose(tf.cast(cache.read(view), tf.float32), [1, 0, 2])
+    np.testing.assert_allclose(stored, wanted, rtol=2**-11, atol=1e-5)
+
+
+def test_losses_are_those_of_the_online_teacher(
+  student, cached, trained_run, one_device, read_scalars, tmp_path
+):
+  online = session.train(
+    _changed(
+      student,
+      'task.train_data.views=2,task.train_data.augmentation_seed=0',
+    ),
+    str(tmp_path),
+    one_device,
+  )
+  ours, theirs = (read_scalars(run, 'train') for run in (trained_run, online))
+  for tag in 'training_loss', 'cross_entropy', 'distillation', 'l2', 'nll':
+    for step in range(1, 8):
+      assert ours[tag][step] == pytest.approx(
+        theirs[tag][step], rel=_TOLERANCE
+      ), (tag, step)
+  # Losses that hardly move would show nothing.
+  assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
+  # The first weights are the same, so the first cross-entropy is so, too.
+  assert ours['cross_entropy'][1] == theirs['cross_entropy'][1]
+  # Only where the logits come from differs, and that is no other experiment.
+  assert runs.match_run(online.path, cached).is_complete
+
+
+def test_fewer_views_than_epochs_are_enough(cached, one_device, tmp_path):
+  one_view = _changed(
+    cached,
+    f'task.train_data.views=1,task.objective.teacher_cache={tmp_path}',
+  )
+  teacher_cache.prepare(one_view, one_device)
+  (path,) = _files(one_view)
+  assert path.endswith('view_0000.npy')
+
+
+def test_views_are_shared_and_extended(
+  cached, trained_run, one_device, monkeypatch
+):
+  del trained_run
+  before = _files(cached)
+  fewer = _changed(cached, 'trainer.train_steps=2')
+  with monkeypatch.context() as patched:
+    _no_teacher(patched)
+    for text in (
+      'task.seed=5',
+      'task.objective.weight=0.5',
+      'task.model.width=2',
+      'task.validation_data.global_batch_size=25',
+      'task.train_data.global_batch_size=64',
+    ):
+      assert teacher_cache.prepare(_changed(fewer, text), one_device)
+    assert _files(cached) == before
+  more = _changed(cached, 'trainer.train_steps=12,task.train_data.views=3')
+  teacher_cache.prepare(more, one_device)
+  after = _files(cached)
+  assert len(after) == 3 and after.items() > before.items()
+
+
+def test_a_lost_view_alone_is_made_again(cached, trained_run, one_device):
+  del trained_run
+  before = _files(cached)
+  lost = min(before)
+  with open(lost, 'rb') as file:
+    content = file.read()
+  os.remove(lost)
+  teacher_cache.prepare(cached, one_device)
+  after = _files(cached)
+  assert {path for path in after if after[path] != before[path]} == {lost}
+  with open(lost, 'rb') as file:
+    assert file.read() == content
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'task.train_data.augmentation_seed=1',
+    'task.train_data.crop_padding=2',
+    'task.train_data.horizontal_flip=1',
+    'task.train_data.num_examples=127',
+    'task.train_data.held_out_fraction=0.1',
+  ],
+)
+def test_other_views_are_other_caches(
+  text, cached, trained_run, one_device, tmp_path
+):
+  del trained_run
+  ours = teacher_cache.prepare(cached, one_device)
+  other = teacher_cache.prepare(
+    _changed(
+      cached,
+      f'{text},trainer.train_steps=1,task.objective.teacher_cache={tmp_path}',
+    ),
+    one_device,
+  )
+  assert os.path.basename(other.path) != os.path.basename(ours.path)
+  # 13 of the 128 examples are held out.
+  sizes = {'num_examples=127': 127, 'held_out_fraction=0.1': 115}
+  size = sizes.get(text.removeprefix('task.train_data.'), 128)
+  assert other.shape == (size, 1, 10)
+
+
+def test_replicas_make_and_read_their_own_rows(
+  cached, trained_run, read_scalars, tmp_path, replicas
+):
+  assert replicas.num_replicas_in_sync == 2
+  apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
+  run = session.train(apart, str(tmp_path / 'run'), replicas)
+  for ours, theirs in zip(sorted(_files(apart)), sorted(_files(cached))):
+    np.testing.assert_allclose(
+      np.load(ours).astype(float),
+      np.load(theirs).astype(float),
+      rtol=2**-10,
+      atol=1e-5,
+    )
+  one, two = (read_scalars(r, 'train') for r in (trained_run, run))
+  for tag in 'training_loss', 'distillation':
+    for step in range(1, 8):
+      assert two[tag][step] == pytest.approx(one[tag][step], rel=_TOLERANCE)
+
+
+def test_members_are_counted_before_anything_is_made(
+  cached, trained_run, one_device, tmp_path
+):
+  del trained_run
+  # The teacher has one member, the student four.
+  for path in tmp_path / 'new', cached.task.objective.teacher_cache:
+    head = _changed(
+      cached,
+      f'task.objective.kind=head,task.objective.teacher_cache={path}',
+    )
+    with pytest.raises(InputError, match=r'teacher members \(1\) as student'):
+      session.train(head, str(tmp_path / 'run'), one_device)
+    assert not (tmp_path / 'run').exists()
+  assert not list((tmp_path / 'new').rglob('*.npy'))
+
+
+def test_without_a_strategy_it_is_made_on_one_device(
+  cached, trained_run, one_device, tmp_path
+):
+  del trained_run
+  apart = _changed(
+    cached,
+    f'task.objective.teacher_cache={tmp_path},trainer.train_steps=1',
+  )
+  alone = teacher_cache.prepare(apart, tf.distribute.get_strategy())
+  cache = teacher_cache.prepare(cached, one_device)
+  assert len(_files(apart)) == 1
+  np.testing.assert_array_equal(alone.read(0), cache.read(0))

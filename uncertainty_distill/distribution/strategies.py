@@ -1,0 +1,123 @@
+"""Which devices to train on, said aloud before training starts."""
+
+from __future__ import annotations
+
+from uncertainty_distill import configs
+from uncertainty_distill.distribution import clusters, workers
+from uncertainty_distill.errors import InputError
+
+import tensorflow as tf
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+
+
+def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
+  """Chooses the devices: the TPU if one is named, else all GPUs, else the CPU.
+
+  Several workers connect here, so it comes before any of TensorFlow's
+  operations, and returns once all have come.
+
+  Args:
+    runtime: `tpu` names a TPU, `local` being the machine's own. With the
+      default `distribution_strategy` and `num_gpus` of 0, all GPUs are taken.
+      With `multi_worker_mirrored`, TF_CONFIG says who trains together.
+
+  Raises:
+    InputError: If the devices that were asked for are not there, or TF_CONFIG
+      is wrong.
+  """
+  kind, num_gpus = runtime.distribution_strategy, runtime.num_gpus
+  present = len(tf.config.list_physical_devices('GPU'))
+  if num_gpus > present:
+    raise InputError(
+      'runtime.num_gpus', num_gpus, f'at most the {present} GPUs there are'
+    )
+  cluster = clusters.read_cluster(runtime)
+  if cluster is not None and num_gpus not in (0, present):
+    raise InputError(
+      'runtime.num_gpus',
+      num_gpus,
+      f'0, for all {present} of each worker',
+      'hide some by CUDA_VISIBLE_DEVICES',
+    )
+  if runtime.tpu is not None:
+    kind, num_gpus = 'tpu', 0
+  elif kind == 'mirrored':
+    num_gpus = num_gpus or present
+    kind = 'mirrored' if num_gpus > 1 else 'one_device'
+  try:
+    return distribute_utils.get_distribution_strategy(
+      distribution_strategy=kind,
+      num_gpus=num_gpus,
+      all_reduce_alg=runtime.all_reduce_alg,
+      num_packs=runtime.num_packs,
+      tpu_address=runtime.tpu,
+    )
+  except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
+    reason = str(error).strip().splitlines()[0][:200]
+    raise _unreachable(kind, runtime, cluster, reason) from error
+
+
+def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
+  """Returns what to say of devices that TensorFlow cannot have."""
+  if cluster is not None:
+    return InputError(
+      'TF_CONFIG', str(cluster), 'workers that can be reached', reason
+    )
+  if kind != 'tpu':
+    return InputError(
+      'runtime.distribution_strategy',
+      runtime.distribution_strategy,
+      'a strategy that this machine can run',
+      reason,
+    )
+  return InputError(
+    '--tpu',
+    runtime.tpu,
+    'a TPU that can be reached',
+    f'leave --tpu out to use GPUs or the CPU ({reason})',
+  )
+
+
+def describe(
+  strategy: tf.distribute.Strategy, config: configs.ExperimentConfig
+) -> str:
+  """Says in one line what a step runs on, and the batch of each replica.
+
+  Raises:
+    InputError: If the replicas do not divide a batch.
+  """
+  replicas = strategy.num_replicas_in_sync
+  task = config.task
+  for name, data in (
+    ('train_data', task.train_data),
+    ('validation_data', task.validation_data),
+  ):
+    if data.global_batch_size % replicas:
+      raise InputError(
+        f'task.{name}.global_batch_size',
+        data.global_batch_size,
+        f'a multiple of the {replicas} replicas',
+      )
+  batch = task.train_data.global_batch_size
+  members = task.model.ensemble_size
+  text = (
+    f'{replicas} x {_device_type(strategy)} ({_name(strategy)}): '
+    f'{batch} examples a step, {batch // replicas} a replica'
+  )
+  if members > 1:
+    text += f' ({batch // replicas * members} rows with the {members} members)'
+  return text
+
+
+def _name(strategy: tf.distribute.Strategy) -> str:
+  number = workers.count(strategy)
+  if number == 1:
+    return type(strategy).__name__
+  role = 'the chief' if workers.is_chief(strategy) else 'not the chief'
+  return f'MultiWorkerMirroredStrategy, {number} workers; this is {role}'
+
+
+def _device_type(strategy: tf.distribute.Strategy) -> str:
+  device = strategy.extended.worker_devices[0]
+  return tf.DeviceSpec.from_string(device).device_type or 'CPU'

@@ -1,0 +1,110 @@
+"""The model card: what a model is, what it was measured on, where it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill.export import abstention
+from uncertainty_distill.export.temperature import Calibration
+
+CARD_FILE = 'MODEL_CARD.md'
+
+_FIGURES = {
+  'accuracy': 'Accuracy',
+  'ece': 'ECE',
+  'nll': 'NLL',
+  'gibbs_nll': 'Gibbs NLL',
+  'brier': 'Brier score',
+  'auroc_misclassification': 'AUROC of errors',
+  'aurc': 'AURC',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What a card tells.
+
+  Attributes:
+    sections: Markdown paragraphs by heading: the model, its data, its teacher.
+    class_names: K names.
+    figures: Of the test set, by name; corrupted ones as `c_NAME`. Likelihoods
+      are in nats. Empty where nobody has evaluated the model.
+    images: Which test images those are of, as sentences.
+    calibration: The temperature, if one was fitted.
+    abstentions: Thresholds of the entropy; empty where there were no images.
+    abstention_images: Which images those were counted on, or why on none.
+  """
+
+  sections: Mapping[str, str]
+  class_names: Sequence[str]
+  figures: Mapping[str, float]
+  images: str
+  calibration: Calibration | None
+  abstentions: Sequence[abstention.Abstention]
+  abstention_images: str
+
+
+def model_card(facts: Facts) -> str:
+  """Returns the card as Markdown."""
+  sections = {
+    **facts.sections,
+    'Classes': ', '.join(facts.class_names),
+    'Temperature': _temperature(facts.calibration),
+    'Measured': _measured(facts),
+    'Abstaining': _abstaining(facts),
+    'Limits of use': _limits(facts),
+  }
+  parts = [f'## {heading}\n\n{text}\n' for heading, text in sections.items()]
+  return '# Model card\n\n' + '\n'.join(parts)
+
+
+def _temperature(calibration: Calibration | None) -> str:
+  if calibration is None:
+    return "1: the members' logits are served as they are."
+  return (
+    f"{calibration.temperature:.3f}, which divides the members' logits "
+    'before the mean over members. Fitted on '
+    f'{calibration.num_examples} examples: '
+    f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
+    f'nats before and {calibration.nll_after:.4f} after.'
+  )
+
+
+def _measured(facts: Facts) -> str:
+  if not facts.figures:
+    return 'No evaluation of these weights was found where they lay.'
+  lines = ['| Figure | Clean | Corrupted |', '|---|--:|--:|']
+  for name, title in _FIGURES.items():
+    cells = [facts.figures.get(key) for key in (name, f'c_{name}')]
+    if cells != [None, None]:
+      shown = ['' if cell is None else f'{cell:.4f}' for cell in cells]
+      lines.append(f'| {title} | {" | ".join(shown)} |')
+  text = '\n'.join(lines)
+  if facts.images:
+    text += f'\n\n{facts.images}'
+  if facts.calibration is not None:
+    text += '\n\nThese figures are of temperature 1.'
+  return text
+
+
+def _abstaining(facts: Facts) -> str:
+  if not facts.abstentions:
+    return f'Not counted: {facts.abstention_images}.'
+  return (
+    f'Counted on {facts.abstention_images}. On other images it will differ: '
+    'count again on your own before you choose a threshold.\n\n'
+    + abstention.as_table(facts.abstentions)
+  )
+
+
+def _limits(facts: Facts) -> str:
+  return (
+    f'It knows {len(facts.class_names)} classes and answers with one of them '
+    'whatever the image shows; a high entropy is the only sign that none '
+    'fits, and no proof. Images unlike the training images, among them '
+    'corrupted ones, are classified worse, and more confidently than they '
+    'should be. Images of another size are resized, of other proportions '
+    'stretched. It was made to study uncertainty: where errors harm people, '
+    'a person decides.'
+  )

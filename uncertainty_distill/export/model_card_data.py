@@ -1,0 +1,224 @@
+"""What a model card says of trained runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import configs, data, evaluation, runs, trained
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.export import (
+  abstention,
+  model_card,
+  saved_model,
+  temperature,
+)
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import assessment, provenance
+
+import tensorflow as tf
+
+# Enough for a table of a few thresholds, and answered soon also by a CPU.
+_TEST_IMAGES = 1000
+
+_OBJECTIVES = {
+  'cross_entropy': 'Cross-entropy with the labels; no teacher.',
+  'knowledge': 'Knowledge distillation: every member learns the mean of the '
+  "teacher's probabilities.",
+  'head': 'Head distillation: member i learns the probabilities of the '
+  "teacher's member i.",
+}
+
+
+def test_images(paths: Sequence[str]) -> data.ImageDataset | None:
+  """Returns the test images of the first run's dataset.
+
+  Args:
+    paths: Run folders or SavedModels.
+
+  Returns:
+    All of them, or None without a run folder, or where the dataset would have
+    to be downloaded.
+  """
+  config = _first_config(paths)
+  if config is None:
+    return None
+  train_data = config.task.train_data
+  try:
+    # It downloads nothing, which is much to ask of an export.
+    data.load_foreign(train_data.name, train_data.data_dir)
+    return data.load_dataset(
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+    )
+  except (InputError, OSError):
+    return None
+
+
+def first(test_set: data.ImageDataset) -> data.ImageDataset:
+  """Returns those test images that a card's table is counted on."""
+  return test_set.take(min(_TEST_IMAGES, len(test_set.labels)))
+
+
+def gather(
+  paths: Sequence[str],
+  ensemble: trained.Ensemble,
+  calibration: temperature.Calibration | None,
+  test_set: data.ImageDataset | None,
+  answers: Mapping[str, tf.Tensor] | None,
+) -> model_card.Facts:
+  """Returns what a card tells of an exported model.
+
+  Args:
+    paths: The run folders or SavedModels it was made from.
+    ensemble: They, loaded.
+    calibration: The temperature, if one was fitted.
+    test_set: Test images, or None.
+    answers: What `serving.predictions` says of them, at that temperature.
+  """
+  config = _first_config(paths)
+  results = _find_results(paths)
+  rows, counted_on = [], 'the test images were not at hand'
+  if test_set:
+    rows = abstention.abstentions(
+      answers['predictive_entropy'].numpy(),
+      answers['label'].numpy() == test_set.labels,
+    )
+    counted_on = f'the first {len(test_set.labels)} clean test images'
+  return model_card.Facts(
+    sections={
+      'Model': _model(paths, ensemble, config),
+      **(_training(config) if config else {}),
+    },
+    class_names=class_names(paths, ensemble),
+    figures=evaluation.summary(results) if results else {},
+    images=_scored(results),
+    calibration=calibration,
+    abstentions=rows,
+    abstention_images=counted_on,
+  )
+
+
+def class_names(
+  paths: Sequence[str], ensemble: trained.Ensemble
+) -> tuple[str, ...]:
+  """Returns the names of an ensemble's classes, K of them."""
+  config = _first_config(paths)
+  if config is None:
+    file = os.path.join(
+      paths[0], saved_model.EXTRA, saved_model.CLASS_NAMES_FILE
+    )
+    if files.is_file(file):
+      return tuple(files.read_text(file).splitlines())
+    return data.class_names('', ensemble.num_classes)
+  train_data = config.task.train_data
+  return data.class_names(
+    train_data.name, ensemble.num_classes, train_data.classes
+  )
+
+
+def _first_config(paths: Sequence[str]) -> configs.ExperimentConfig | None:
+  """Returns the experiment of the first run folder among the paths."""
+  found = [path for path in paths if runs.is_run(path)]
+  return runs.open_run(found[0], '--run').config if found else None
+
+
+def _model(paths, ensemble, config):
+  """Describes the network, or the networks."""
+  height, width, channels = ensemble.image_shape
+  takes = (
+    f'It takes images of {height}x{width}x{channels} and has '
+    f'{ensemble.ensemble_size} members.'
+  )
+  if config is None:
+    return f'Made from {len(paths)} SavedModels. {takes}'
+  size = f'WRN-{config.task.model.depth}-{config.task.model.width}'
+  kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
+  if len(paths) > 1:
+    return (
+      f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
+    )
+  parameters = evaluation.count_parameters(ensemble.model)
+  return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
+
+
+def _training(config):
+  """Returns the sections on data, objective and teacher."""
+  train_data, objective = config.task.train_data, config.task.objective
+  name = os.path.basename(train_data.name)
+  sections = {
+    'Data': f'{name}, its training split'
+    + (f', classes {list(train_data.classes)}' if train_data.classes else '')
+    + (f', {train_data.num_examples} images' if train_data.num_examples else '')
+    + (
+      f', {train_data.held_out_fraction:.0%} of it held out'
+      if train_data.held_out_fraction
+      else ''
+    )
+    + f'; random crops with {train_data.crop_padding} pixels of padding'
+    + (' and mirrored images.' if train_data.horizontal_flip else '.'),
+    'Objective': _OBJECTIVES[objective.kind]
+    + f' {config.trainer.epochs:g} epochs, seed {config.task.seed}.',
+  }
+  if objective.kind != 'cross_entropy':
+    sections['Objective'] += (
+      f' The weight of the teacher is {objective.weight:g}, its temperature '
+      f'{objective.temperature:g}.'
+    )
+    sections['Teacher'] = _teacher(objective.teacher)
+  return sections
+
+
+def _teacher(paths):
+  """Describes a teacher by its members' runs, where these still are."""
+  if all(map(trained.is_predictions, paths)):
+    return 'Known by stored predictions of the training images alone.'
+  text = f'A deep ensemble of {len(paths)} trained models'
+  found = [path for path in paths if runs.is_run(path)]
+  if not found:
+    return f'{text}.'
+  model = runs.open_run(found[0], 'teacher').config.task.model
+  return f'{text}, the first a WRN-{model.depth}-{model.width}.'
+
+
+def _find_results(paths):
+  """Returns the results of these very weights, if a report near has them.
+
+  A run's report lies in its own folder, a study's two folders up.
+  """
+  weights = provenance.weight_marks(paths)
+  folder = paths[0]
+  for _ in range(3):
+    try:
+      entries = json.loads(
+        files.read_text(os.path.join(folder, assessment.SYSTEMS_FILE))
+      )
+      results, _ = evaluation.read_json(
+        os.path.join(folder, assessment.RESULTS_FILE)
+      )
+      for key, entry in entries.items():
+        if [m for m in entry['made_from'] if '@' in m] == weights:
+          return [
+            result
+            for result in results
+            if assessment.System(result.model, result.seed, ()).key == key
+          ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+      pass  # None there, or of another version.
+    folder = files.parent(folder)
+  return []
+
+
+def _scored(results):
+  """Says which images the results are of."""
+  if not results:
+    return ''
+  clean = [r.num_examples for r in results if r.shift.corruption is None]
+  corrupted = sorted({r.images for r in results if r.images})
+  text = f'On {clean[0]} test images.' if clean else ''
+  if corrupted:
+    text += (
+      f' Corrupted ones: {"; ".join(corrupted)}; means over the types, then '
+      'over the severities.'
+    )
+  return text.strip()

@@ -1,0 +1,1 @@
+"""Bytes on disks and buckets: files, archives, locks."""

@@ -1,0 +1,25 @@
+"""Ensembles as BatchEnsembles: exactly where they are, else nearly."""
+
+from uncertainty_distill.reconstruction.alignment import aligned_weights
+from uncertainty_distill.reconstruction.factors import Factors
+from uncertainty_distill.reconstruction.layer_errors import (
+  LayerComparison,
+  compare_layers,
+  joint_error,
+)
+from uncertainty_distill.reconstruction.least_squares import (
+  Reconstruction,
+  reconstruct,
+)
+from uncertainty_distill.reconstruction.networks import (
+  NetworkReconstruction,
+  check_rank,
+  initialize,
+  reconstruct_network,
+)
+from uncertainty_distill.reconstruction.quotients import (
+  hadamard_quotient,
+  numerical_rank,
+  quotient_ranks,
+)
+from uncertainty_distill.reconstruction.theorem import find_parameterization

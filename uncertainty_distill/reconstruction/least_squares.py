@@ -1,0 +1,249 @@
+"""The BatchEnsemble closest to an ensemble: alternating least squares.
+
+min over W0 and R_i of sum_i ||W0 o R_i - W_i||^2, each R_i of rank k at most
+(footnote 1 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
+Estimates").
+
+Each of W0, alpha and gamma has a closed form given the other two. The pixels of
+a convolution enter only by the products of its members' weights, summed over
+them: with r the vector over members of R[c, o] and G[c, o] their E x E Gram
+matrix over the pixels, the best W0[c, o] is sum_i r_i W_i[c, o] / |r|^2, and
+
+  sum over pixels of W0^2 = r^T G r / |r|^4,
+  sum over pixels of W0 W_i = (G r)_i / |r|^2,
+  min over W0 of the square = trace(G) - r^T G r / |r|^2.
+
+So a sweep touches no weights but G; and no R of any rank does better than the
+largest eigenvalue of G, at its eigenvector. From there the sweeps start.
+
+Where r is nearly 0, the best W0 is huge: no way to start training. With alpha
+and gamma of a mean square of 1, adding c ||W0||^2 to what is minimised puts
+|r|^2 + c in place of each |r|^2 that divides, for little loss in the fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from uncertainty_distill.reconstruction import factors as factors_lib
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+  """The closest BatchEnsemble that was found for one layer.
+
+  Attributes:
+    factors: Its weights, float32.
+    relative_error: sqrt(sum_i ||W0 o R_i - W_i||^2 / sum_i ||W_i||^2), of these
+      float32 weights.
+    pixel_error: What it would be at least for any rank, because members differ
+      from pixel to pixel; 0 for dense layers and 1 x 1 convolutions.
+    history: The squared relative error after each sweep of the best start,
+      without a ridge; it never rises.
+    converged: Whether the last sweep lowered it by less than the tolerance.
+    restarts: The squared relative error that each start came to.
+  """
+
+  factors: factors_lib.Factors
+  relative_error: float
+  pixel_error: float
+  history: tuple[float, ...]
+  converged: bool
+  restarts: tuple[float, ...]
+
+
+class GramMatrices:
+  """G[c, o], the products of members' weights summed over pixels."""
+
+  def __init__(self, members: np.ndarray):
+    """Sums in float64, whatever the weights are.
+
+    Args:
+      members: [E, pixels, Cin, Cout].
+    """
+    size = len(members)
+    self.values = np.empty((size, size, *members.shape[2:]))
+    for i in range(size):
+      for j in range(i + 1):
+        self.values[i, j] = self.values[j, i] = np.einsum(
+          'pco,pco->co', members[i], members[j], dtype=np.float64
+        )
+    self.total = float(sum(self.values[i, i].sum() for i in range(size)))
+
+  def top(self) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the eigenvalues [Cin, Cout] and vectors [E, Cin, Cout] on top."""
+    values, vectors = np.linalg.eigh(np.moveaxis(self.values, (0, 1), (2, 3)))
+    return values[..., -1], np.moveaxis(vectors[..., -1], -1, 0)
+
+  def pixel_error(self) -> float:
+    """Returns the least relative error of any R, whatever its rank."""
+    explained = self.top()[0].sum() / self.total if self.total else 1.0
+    return float(np.sqrt(max(1 - explained, 0.0)))
+
+  def kernel_step(self, alpha, gamma, ridge=0.0):
+    """Takes W0 to its best given R.
+
+    Returns:
+      (sum over pixels of W0^2 [Cin, Cout], of W0 W_i [E, Cin, Cout], the
+      squared relative error, with what the ridge adds to it).
+    """
+    r = factors_lib.outer_products(alpha, gamma)
+    length = np.einsum('eco,eco->co', r, r) + ridge
+    length[length == 0] = 1  # There W0 does not matter, and is 0.
+    products = np.zeros_like(r)
+    for i, row in enumerate(self.values):
+      for g, column in zip(row, r):
+        products[i] += g * column
+    products /= length
+    explained = np.einsum('eco,eco->co', r, products)
+    error = 1 - explained.sum() / self.total if self.total else 0.0
+    return explained / length, products, float(error)
+
+
+def reconstruct(
+  kernels: Sequence[np.ndarray],
+  rank: int = 1,
+  *,
+  restarts: int = 3,
+  sweeps: int = 100,
+  tolerance: float = 1e-4,
+  target: float = 0.0,
+  ridge: float = 0.0,
+  seed: int = 0,
+) -> Reconstruction:
+  """Returns the BatchEnsemble closest to an ensemble's weights of one layer.
+
+  Args:
+    kernels: W_1, ..., W_E, [Cin, Cout] or [h, w, Cin, Cout].
+    rank: k, of the perturbations.
+    restarts: Starts, of which the best end is kept. The first gives the members
+      one sign as far as it can, the second gives one sign to the first member
+      (so that quotients by it keep theirs), the others random signs.
+    sweeps: At most, of each start.
+    tolerance: Stop where a sweep lowers the squared error by a smaller part.
+    target: Stop at this relative error.
+    ridge: How much to keep W0 small, for training to start from it. From the
+      best start, ridge e^2 ||W0||^2 is added to what is minimised, e being the
+      relative error found without: what is a BatchEnsemble stays as it is.
+    seed: Of the random signs.
+
+  Raises:
+    InputError: If the kernels differ in shape, or if the rank is below 1 or
+      above the matrices'.
+  """
+  members = factors_lib.as_matrices(kernels, rank)
+  gram = GramMatrices(members)
+  values, vectors = gram.top()
+  starts, runs = [], []
+  for toward in _signed(vectors, restarts, seed):
+    starts.append(factors_lib.low_rank(toward, rank))
+    runs.append(_descend(gram, *starts[-1], sweeps, tolerance, target**2))
+  best = min(range(restarts), key=lambda index: runs[index][2][-1])
+  alpha, gamma, history, converged = runs[best]
+  ridge *= history[-1]
+  if ridge:
+    alpha, gamma, *_ = _descend(
+      gram, *starts[best], sweeps, tolerance, target**2, ridge
+    )
+  found = _with_kernel(members, alpha, gamma, np.shape(kernels[0]), ridge)
+  explained = values.sum() / gram.total if gram.total else 1.0
+  return Reconstruction(
+    found,
+    factors_lib.relative_error(kernels, found.members()),
+    float(np.sqrt(max(1 - explained, 0.0))),
+    tuple(history),
+    converged,
+    tuple(run[2][-1] for run in runs),
+  )
+
+
+def _signed(
+  vectors: np.ndarray, restarts: int, seed: int
+) -> Iterator[np.ndarray]:
+  """Yields for each start the vectors, with the signs that it begins from."""
+  generator = np.random.default_rng(seed)
+  for index in range(restarts):
+    signs = vectors[0] if index == 1 else vectors.sum(axis=0)
+    if index > 1:
+      signs = np.einsum(
+        'eco,eco->co',
+        vectors,
+        factors_lib.outer_products(
+          *(generator.normal(size=(len(vectors), n)) for n in signs.shape)
+        ),
+      )
+    yield np.where(signs < 0, -vectors, vectors)
+
+
+def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
+  """Sweeps from a start; returns alpha, gamma, history, and if it converged.
+
+  After each sweep a step further along its way is tried, and taken if it lowers
+  the error: the closed forms alone creep along narrow valleys.
+  """
+  # A ridge sees how the scale is shared out between W0 and R, the error not.
+  scaled = factors_lib.balanced if ridge else lambda v: v
+  alpha, gamma = scaled(alpha), scaled(gamma)
+  squares, products, error = gram.kernel_step(alpha, gamma, ridge)
+  history, reach = [error], 1.0
+  for _ in range(sweeps):
+    before = alpha, gamma
+    alpha = scaled(_solve(squares, products, gamma))
+    squares, products, _ = gram.kernel_step(alpha, gamma, ridge)
+    gamma = scaled(_solve(squares.T, products.transpose(0, 2, 1), alpha))
+    squares, products, error = gram.kernel_step(alpha, gamma, ridge)
+    beyond = [
+      scaled(x + reach * (x - y)) for x, y in zip((alpha, gamma), before)
+    ]
+    trial = gram.kernel_step(*beyond, ridge)
+    if trial[2] < error:
+      (alpha, gamma), (squares, products, error) = beyond, trial
+      reach *= 1.5
+    else:
+      reach = max(reach / 2, 0.5)
+    if ridge and error >= history[-1]:
+      return *before, history, True  # Scaling may undo what a step gained.
+    # Rounding apart, each of these steps can only lower it.
+    assert error <= history[-1] + 1e-12, (error, history[-1])
+    history.append(max(error, 0.0))
+    if history[-2] - history[-1] <= tolerance * history[-1] or error <= target:
+      return alpha, gamma, history, True
+  return alpha, gamma, history, False
+
+
+def _solve(squares, products, factors):
+  """Returns the best alpha [k, E, Cin] given gamma [k, E, Cout], or reversed.
+
+  For each member i and input channel c it minimises over a in R^k, with
+  g = gamma_i[:, o], sum_o squares[c, o] (g^T a)^2 - 2 products[i, c, o] g^T a.
+
+  Args:
+    squares: [Cin, Cout], transposed for the reverse.
+    products: [E, Cin, Cout], likewise.
+    factors: gamma.
+  """
+  rank = len(factors)
+  pairs = np.einsum('keo,leo->okle', factors, factors)
+  normal = (squares @ pairs.reshape(len(pairs), -1)).reshape(
+    -1, *pairs.shape[1:]
+  )
+  normal = np.moveaxis(normal, (0, 3), (1, 0))  # [E, Cin, k, k].
+  wanted = np.matmul(products, np.moveaxis(factors, 0, -1))  # [E, Cin, k].
+  # Where a channel is dead, or ranks coincide, the least change of the answer.
+  ridge = 1e-13 * np.trace(normal, axis1=2, axis2=3)[..., None, None] + 1e-300
+  solved = np.linalg.solve(normal + ridge * np.eye(rank), wanted[..., None])
+  return np.moveaxis(solved[..., 0], -1, 0)
+
+
+def _with_kernel(members, alpha, gamma, shape, ridge):
+  """Returns the weights with the best W0 for these factors."""
+  r = factors_lib.outer_products(alpha, gamma)
+  length = np.einsum('eco,eco->co', r, r) + ridge
+  r /= np.where(length == 0, 1, length)
+  kernel = np.zeros(members.shape[1:])
+  for member, weight in zip(members, r):
+    kernel += member * weight
+  return factors_lib.make_factors(kernel.reshape(shape), alpha, gamma)

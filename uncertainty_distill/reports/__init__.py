@@ -1,0 +1,31 @@
+"""What is made of results: tables, pictures, pages."""
+
+from uncertainty_distill.reports.assessment import RESULTS_FILE, assess
+from uncertainty_distill.reports.curves import read_curves, read_scalars
+from uncertainty_distill.reports.evaluating import described_by, score
+from uncertainty_distill.reports.html_page import REPORT_PAGE, write_page
+from uncertainty_distill.reports.markup import escaped
+from uncertainty_distill.reports.metric_descriptions import MEANINGS
+from uncertainty_distill.reports.paper import (
+  beside_paper,
+  load_paper_tables,
+  paper_rows,
+)
+from uncertainty_distill.reports.paper_orderings import (
+  compare,
+  describe_orderings,
+  orderings,
+)
+from uncertainty_distill.reports.pictures import Picture, available_pictures
+from uncertainty_distill.reports.reconstruction_report import reconstruct
+from uncertainty_distill.reports.report import write_report
+from uncertainty_distill.reports.significance import best
+from uncertainty_distill.reports.tables import (
+  COLUMNS,
+  MISSING,
+  ModelSize,
+  figure_cell,
+  higher_is_better,
+  markdown_table,
+  table,
+)

@@ -1,0 +1,102 @@
+"""One test image under every corruption, to show what the test sets are."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from uncertainty_distill import plots
+from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import array_cache
+
+import numpy as np
+
+_NAME = 'corruptions'
+_ARRAYS = ('types', 'severities', 'images')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CorruptedImage:
+  """The first image of a test set under S shifts.
+
+  Attributes:
+    types: Strings [S], the corruptions' published names; empty for the clean
+      image, which is the first.
+    severities: Integers [S], 0 for the clean image.
+    images: uint8 [S, H, W, C].
+  """
+
+  types: np.ndarray
+  severities: np.ndarray
+  images: np.ndarray
+
+
+def find(
+  source: corrupted_sets.CorruptedSet, shifts: Sequence[corruptions.Shift]
+) -> CorruptedImage:
+  """Returns the image under shifts of a set of corrupted images.
+
+  Raises:
+    InputError: The images cannot be had.
+  """
+  shifts = [corruptions.CLEAN, *(s for s in shifts if s.corruption)]
+  return CorruptedImage(
+    types=np.array(
+      [s.corruption.value if s.corruption else '' for s in shifts]
+    ),
+    severities=np.array([shift.severity for shift in shifts]),
+    images=np.concatenate([source.images(shift, 0, 1) for shift in shifts]),
+  )
+
+
+def write(
+  found: CorruptedImage, directory: str, made_from: Sequence[str]
+) -> None:
+  """Keeps what was found in a report's folder; see `kept.write`."""
+  arrays = {name: getattr(found, name) for name in _ARRAYS}
+  array_cache.write(directory, _NAME, made_from, arrays)
+
+
+def read(directory: str, made_from: Sequence[str]) -> CorruptedImage | None:
+  """Returns what `write` kept if it was made from the same, or None."""
+  arrays = array_cache.read(directory, _NAME, made_from, _ARRAYS)
+  return None if arrays is None else CorruptedImage(**arrays)
+
+
+def sections(found: CorruptedImage, directory: str) -> list[str]:
+  """Draws the images, and returns the sections in Markdown that show them.
+
+  Args:
+    found: As `find` returns it.
+    directory: The folder; it gets `images/contrast.png` and so on.
+
+  Returns:
+    A heading, an explanation and the pictures; nothing without corruptions.
+
+  Raises:
+    OSError: A picture cannot be written.
+  """
+  types = [name for name in dict.fromkeys(found.types.tolist()) if name]
+  if not types:
+    return []
+  files.make_folder(os.path.join(directory, array_cache.FOLDER))
+  shown = []
+  for name in types:
+    # The clean image, to compare with, stands before those of each type.
+    chosen = np.isin(found.types, ['', name])
+    severities = found.severities[chosen].tolist()
+    picture = f'{array_cache.FOLDER}/{name}.png'
+    plots.save(
+      plots.severity_strip(name, severities, found.images[chosen]),
+      os.path.join(directory, picture),
+    )
+    of = ', '.join(str(severity) for severity in severities if severity)
+    shown.append(f'![{plots.display_name(name)} of severity {of}]({picture})')
+  return [
+    '## What the corruptions look like',
+    'The first test image, as it is and under each type of corruption at each'
+    ' severity.',
+    '\n'.join(shown),
+  ]

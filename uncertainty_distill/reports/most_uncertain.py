@@ -1,0 +1,180 @@
+"""The test images that a system is least sure of, and what its members say.
+
+They are those of the highest predictive entropy, which counts both what the
+members disagree on (the mutual information) and what all of them are unsure of
+(the expected entropy), and which a single network has, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from uncertainty_distill import metrics, plots
+from uncertainty_distill.data import ImageDataset
+from uncertainty_distill.evaluation.evaluator import Candidate
+from uncertainty_distill.io import files
+from uncertainty_distill.metrics import diversity
+from uncertainty_distill.reports import array_cache, markup
+
+import numpy as np
+import tensorflow as tf
+
+_COUNT = 12
+_ARRAYS = ('class_names', 'places', 'images', 'labels', 'log_probs')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LeastSure:
+  """Images that a system is least sure of, the least sure one first.
+
+  Attributes:
+    class_names: Strings [K].
+    places: Integers [N], where the images are in the test set.
+    images: uint8 [N, H, W, C].
+    labels: Integers [N].
+    log_probs: Float32 [E, N, K].
+  """
+
+  class_names: np.ndarray
+  places: np.ndarray
+  images: np.ndarray
+  labels: np.ndarray
+  log_probs: np.ndarray
+
+
+def find(
+  candidate: Candidate,
+  dataset: ImageDataset,
+  entropies: np.ndarray,
+  class_names: Sequence[str],
+  count: int = _COUNT,
+) -> LeastSure:
+  """Picks the images, and asks every member about them.
+
+  Args:
+    candidate: The model.
+    dataset: The clean test examples.
+    entropies: The predictive entropy of each of them, [N], as
+      `Evaluator.entropies` has it; those that are no finite numbers are never
+      the highest.
+    class_names: K names.
+    count: Of the images, at most.
+  """
+  finite = np.flatnonzero(np.isfinite(entropies))
+  # Stable, so that equal ones come in the order of the test set.
+  order = np.argsort(-entropies[finite], kind='stable')
+  places = finite[order[:count]]
+  images = dataset.images[places]
+  logits = candidate.model(tf.constant(images), training=False)
+  return LeastSure(
+    class_names=np.array(class_names),
+    places=places,
+    images=images,
+    labels=dataset.labels[places],
+    log_probs=tf.nn.log_softmax(tf.cast(logits, tf.float32)).numpy(),
+  )
+
+
+def write(
+  found: LeastSure, directory: str, system: str, made_from: Sequence[str]
+) -> None:
+  """Keeps what was found in a report's folder.
+
+  Args:
+    found: As `find` returns it.
+    directory: The folder; it gets a file in `images/`.
+    system: Of which system it is; names the file.
+    made_from: What it was made from, to know it by.
+
+  Raises:
+    OSError: The file cannot be written.
+  """
+  arrays = {name: getattr(found, name) for name in _ARRAYS}
+  array_cache.write(directory, system, made_from, arrays)
+
+
+def read(
+  directory: str, system: str, made_from: Sequence[str]
+) -> LeastSure | None:
+  """Returns what `write` kept if it was made from the same, or None."""
+  arrays = array_cache.read(directory, system, made_from, _ARRAYS)
+  return None if arrays is None else LeastSure(**arrays)
+
+
+def sections(system: str, found: LeastSure, directory: str) -> list[str]:
+  """Draws the images, and returns the sections in Markdown that show them.
+
+  Args:
+    system: What it is of, for readers.
+    found: As `find` returns it.
+    directory: The folder; it gets `images/least_sure_01.png` and so on.
+
+  Returns:
+    A heading, an explanation and the pictures; nothing without any image.
+
+  Raises:
+    OSError: A picture cannot be written.
+  """
+  if not len(found.places):
+    return []
+  files.make_folder(os.path.join(directory, array_cache.FOLDER))
+  entropies = metrics.example_scores(found.log_probs, found.labels)['entropy']
+  shared = diversity.mutual_information(found.log_probs)
+  shown = []
+  for index, (image, label) in enumerate(zip(found.images, found.labels)):
+    name = f'{array_cache.FOLDER}/least_sure_{index + 1:02}.png'
+    plots.save(
+      plots.member_votes(
+        image,
+        np.exp(found.log_probs[:, index]),
+        int(label),
+        found.class_names,
+        float(entropies[index]),
+        float(shared[index]),
+      ),
+      os.path.join(directory, name),
+    )
+    shown.append(f'![{markup.escaped(_words(found, index))}]({name})')
+  return [
+    f'## The images that {markup.escaped(system)} is least sure of',
+    _explanation(len(found.log_probs), len(shown)),
+    '\n'.join(shown),
+  ]
+
+
+def _words(found: LeastSure, index: int) -> str:
+  """Says what a picture shows, for those who cannot see it."""
+  probs = np.exp(found.log_probs[:, index])
+  mean = probs.mean(0)
+  names, best = found.class_names, int(mean.argmax())
+  text = (
+    f'Test image {found.places[index]}, labelled'
+    f' {names[found.labels[index]]}; predicted {names[best]} with'
+    f' {mean[best]:.2f}'
+  )
+  if len(probs) > 1:
+    votes = ', '.join(str(names[vote]) for vote in probs.argmax(-1))
+    text += f'; the members vote {votes}'
+  return text
+
+
+def _explanation(members: int, count: int) -> str:
+  """Says which images these are and how to read the pictures."""
+  if members == 1:
+    return (
+      f'The {count} clean test images of the highest predictive entropy, from'
+      ' the highest on. The bars are probabilities of the likeliest classes'
+      ' and of the label, which is set in bold.'
+    )
+  return (
+    f'The {count} clean test images of the highest predictive entropy, that'
+    " of the mean of the members' probabilities, from the highest on. It"
+    ' counts what the members disagree on, which the mutual information (MI)'
+    ' measures, and what all of them are unsure of. For the likeliest classes'
+    ' and the label, which is set in bold, there is a bar for each of the'
+    f' {members} members, in the same order and colours everywhere: dark'
+    ' where the member votes for the class, pale elsewhere. Black lines are'
+    ' the means.'
+  )

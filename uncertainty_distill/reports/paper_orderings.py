@@ -1,0 +1,242 @@
+"""What was measured beside what the paper reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from uncertainty_distill import plots
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.reports import tables
+
+_Rows = Mapping[str, aggregation.Aggregate]
+_Cell = tuple[float, float | None]
+
+_ENSEMBLE = 'deep_ensemble'
+_GIBBS = 'Deep ensemble (Gibbs NLL)'
+_GIBBS_OF = {'nll': 'gibbs_nll', 'c_nll': 'c_gibbs_nll'}
+
+AGREES, DISAGREES, UNDECIDED = 'agrees', 'disagrees', 'undecided'
+
+_COMPARISON = (
+  '- **Difference**: measured less paper, in standard deviations: divided by'
+  ' the root of the sum of both squared deviations over seeds; `-` where one'
+  ' of them is not known.',
+  "- **Gibbs NLL**: the mean of the members' NLLs. The paper's NLL of the"
+  " deep ensemble is near a single network's, so it is probably this one.",
+)
+_LINE = 100  # Characters of text; what follows from the width of the tables.
+
+
+def compare(rows: _Rows, paper_rows: _Rows) -> str:
+  """Lays the paper's figures beside the measured ones.
+
+  The difference is `(m - p) / sqrt(s_m^2 + s_p^2)`, with the standard
+  deviations over seeds: how unusual the difference would be between one run
+  here and one of the paper's. It is no test of the means: the published ones
+  are rounded to 0.001, as much as their standard errors.
+
+  Args:
+    rows: From systems' labels to what was measured.
+    paper_rows: From labels to what the paper reports; systems that only one of
+      the two has are left out.
+
+  Returns:
+    A Markdown table, metric by metric in the order of `rows`, and what its
+    columns mean; empty without a common system.
+  """
+  lines = []
+  rows, paper_rows = _with_gibbs(rows, paper_rows)
+  for name in tables.COLUMNS:
+    heading = tables.COLUMNS[name]
+    for label, ours, theirs in _common(rows, paper_rows, name):
+      lines.append(
+        [
+          heading,
+          plots.display_name(label),
+          tables.figure_cell(*ours),
+          tables.figure_cell(*theirs),
+          _difference(ours, theirs),
+        ]
+      )
+      heading = ''
+  if not lines:
+    return ''
+  header = ['Metric', 'Model', 'Measured', 'Paper', 'Difference']
+  table = tables.markdown_table(header, lines, text_columns=2)
+  return '\n\n'.join([table, '\n'.join(map(_wrapped, _COMPARISON))])
+
+
+def _with_gibbs(rows: _Rows, paper_rows: _Rows) -> tuple[_Rows, _Rows]:
+  """Adds the deep ensemble once more, its NLL being the Gibbs NLL."""
+  ours, theirs = {}, {}
+  measured = rows.get(_ENSEMBLE, {})
+  reported = paper_rows.get(_ENSEMBLE, {})
+  for name, gibbs in _GIBBS_OF.items():
+    if gibbs in measured and name in reported:
+      ours[name], theirs[name] = measured[gibbs], reported[name]
+  # After the ensemble itself, in the order of the rows.
+  added = {}
+  for label, figures in rows.items():
+    added[label] = figures
+    if label == _ENSEMBLE and ours:
+      added[_GIBBS] = ours
+  return added, {**paper_rows, _GIBBS: theirs}
+
+
+def _common(
+  rows: _Rows, paper_rows: _Rows, name: str
+) -> list[tuple[str, _Cell, _Cell]]:
+  """Returns (label, measured, paper's) of the systems with both figures."""
+  return [
+    (label, figures[name], paper_rows[label][name])
+    for label, figures in rows.items()
+    if name in figures and name in paper_rows.get(label, {})
+  ]
+
+
+def _difference(ours: _Cell, theirs: _Cell) -> str:
+  """Returns a difference in standard deviations; see `compare`."""
+  if ours[1] is None or theirs[1] is None:
+    return tables.MISSING
+  spread = math.hypot(ours[1], theirs[1])
+  if not spread or not math.isfinite(ours[0]) or not math.isfinite(spread):
+    return tables.MISSING
+  return f'{(ours[0] - theirs[0]) / spread:+.1f}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Ordering:
+  """Two systems of which the paper finds one better, and whether it is so here.
+
+  Attributes:
+    metric: The figure's name.
+    better: The label of the one that is better in the paper.
+    worse: That of the other.
+    verdict: `agrees`, `disagrees` or `undecided`.
+  """
+
+  metric: str
+  better: str
+  worse: str
+  verdict: str
+
+
+def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
+  """Holds the order of systems in the paper against the measured one.
+
+  Orders may last where figures do not: at another scale, on other images. Two
+  means differ if their distance exceeds the root of the sum of their squared
+  standard deviations over seeds; where one of the two is not known, the other
+  alone counts. Pairs that do not differ in the paper are left out. Those that
+  do not differ in the measurement are undecided, as are those of which neither
+  measured deviation is known, or a mean is no finite number.
+
+  Args:
+    rows: From systems' labels to what was measured.
+    paper_rows: From labels to what the paper reports. The deep ensemble's NLL
+      is compared with both its measured NLL and Gibbs NLL.
+  """
+  found = []
+  rows, paper_rows = _with_gibbs(rows, paper_rows)
+  for name in tables.COLUMNS:
+    sign = 1 if tables.higher_is_better(name) else -1
+    for one, other in itertools.combinations(
+      _common(rows, paper_rows, name), 2
+    ):
+      gap = sign * _gap(one[2], other[2])
+      if gap:
+        better, worse = (one, other) if gap > 0 else (other, one)
+        measured = sign * _gap(better[1], worse[1])
+        verdict = (
+          UNDECIDED if not measured else AGREES if measured > 0 else DISAGREES
+        )
+        found.append(Ordering(name, better[0], worse[0], verdict))
+  return found
+
+
+def _gap(one: _Cell, other: _Cell) -> float:
+  """Returns `one` less `other`, or 0 where they do not differ."""
+  gap = one[0] - other[0]
+  known = [s for s in (one[1], other[1]) if s is not None]
+  # Differences of published figures, such as 0.963 - 0.962, exceed a deviation
+  # of 0.001 by the arithmetic of floats alone.
+  if not known or not math.isfinite(gap):
+    return 0.0
+  return gap if abs(gap) > math.hypot(*known) + 1e-9 else 0.0
+
+
+def describe_orderings(found: Sequence[Ordering]) -> str:
+  """Writes in Markdown what agrees with the paper and what does not.
+
+  Args:
+    found: What `orderings` returns.
+
+  Returns:
+    A section with the number of agreements for each metric, and lists of the
+    pairs; empty if there are none.
+  """
+  if not found:
+    return ''
+  metrics = list(dict.fromkeys(pair.metric for pair in found))
+  verdicts = AGREES, DISAGREES, UNDECIDED
+  counts = [
+    [tables.COLUMNS[metric]]
+    + [
+      str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
+      for verdict in verdicts
+    ]
+    for metric in metrics
+  ]
+  header = ['Pairs of systems', *(plots.display_name(v) for v in verdicts)]
+  sections = [
+    '### What agrees with the paper and what does not',
+    _filled(
+      'Pairs that differ in the paper by more than its standard deviations.'
+      ' Undecided are those that differ by less than the measured ones, or'
+      ' that have one seed each. *A over B* says that A is the better one'
+      ' in the paper.'
+    ),
+    tables.markdown_table(header, counts),
+  ]
+  for metric in metrics:
+    lists = [
+      f'- {verdict}: '
+      + _pairs(p for p in found if (p.metric, p.verdict) == (metric, verdict))
+      for verdict in verdicts
+      if any((p.metric, p.verdict) == (metric, verdict) for p in found)
+    ]
+    sections += [
+      f'**{tables.COLUMNS[metric]}**',
+      '\n'.join(map(_wrapped, lists)),
+    ]
+  return '\n\n'.join(sections)
+
+
+def _pairs(found: Iterable[Ordering]) -> str:
+  """Returns `A over B, C; D over B`."""
+  groups: dict[str, list[str]] = {}
+  for pair in found:
+    better = plots.display_name(pair.better)
+    groups.setdefault(better, []).append(plots.display_name(pair.worse))
+  return '; '.join(
+    f'{better} over {", ".join(worse)}' for better, worse in groups.items()
+  )
+
+
+def _filled(text: str) -> str:
+  return textwrap.fill(text, _LINE, break_long_words=False)
+
+
+def _wrapped(item: str) -> str:
+  """Returns an item of a list in lines that a terminal shows whole."""
+  return textwrap.fill(
+    item,
+    _LINE,
+    subsequent_indent='  ',
+    break_long_words=False,
+    break_on_hyphens=False,
+  )

@@ -1,0 +1,163 @@
+"""The pictures of an evaluation, for its report and for TensorBoard."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from uncertainty_distill import plots
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.reports import tables
+
+import numpy as np
+
+_DRAWN = ('accuracy', 'ece', 'nll')
+_DIVERSITY = ('disagreement', 'mutual_information')
+# Positive, and of several orders of magnitude between corruptions.
+_LOG_SCALE = ('nll',)
+
+_Models = Mapping[str, Sequence[results_lib.Result]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A picture and what is said of it.
+
+  Attributes:
+    name: Of its file, without the extension, and of its TensorBoard tag.
+    section: The heading that it stands under.
+    caption: What is drawn, in sentences.
+    draw: Returns the figure.
+  """
+
+  name: str
+  section: str
+  caption: str
+  draw: Callable[[], plots.Figure]
+
+  def pixels(self) -> np.ndarray:
+    """Returns the picture drawn, uint8 [H, W, 4] (RGBA)."""
+    return plots.figure_to_array(self.draw())
+
+
+def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
+  """Returns every picture that there are results for, in reading order.
+
+  They are not drawn yet: one after the other, they need the memory of one.
+
+  Args:
+    results: Records of any models and seeds, clean, corrupted or both.
+  """
+  models = aggregation.by_model(results)
+  severities = {result.shift.severity for result in results}
+  chosen = [s for s in (0, max(corruptions.SEVERITIES)) if s in severities]
+  return [
+    *(_reliability(models, severity) for severity in chosen),
+    *(_under_corruption(models) if severities - {0} else ()),
+  ]
+
+
+def _reliability(models: _Models, severity: int) -> Picture:
+  """Returns calibration on clean images, or at a severity of all types."""
+  # One seed, not all: errors of opposite sign would cancel between seeds, and
+  # the diagram would look better calibrated than any of its models.
+  bins = {}
+  for label, records in models.items():
+    chosen = [r for r in records if r.shift.severity == severity]
+    chosen = [r for r in chosen if r.seed == chosen[0].seed]
+    if chosen:
+      bins[label] = tuple(
+        np.sum([getattr(r, name) for r in chosen], axis=0)
+        for name in ('bin_count', 'bin_confidence', 'bin_correct')
+      )
+  caption = (
+    'Accuracy against confidence, and the share of the images in each bin of'
+    ' confidence, for the first seed of each model'
+  )
+  if severity:
+    caption += (
+      '; the images of all types of corruption are taken together, so that'
+      ' the ECE above a panel is not the mean over types'
+    )
+  where = f'at severity {severity}' if severity else 'on clean images'
+  return Picture(
+    f'reliability_severity_{severity}' if severity else 'reliability',
+    f'Calibration {where}',
+    caption + '.',
+    lambda: plots.reliability_diagram(bins),
+  )
+
+
+def _under_corruption(models: _Models) -> Iterator[Picture]:
+  """Yields what corruption does to the metrics."""
+  panels = _panels(models, {name: tables.COLUMNS[name] for name in _DRAWN})
+  types = dict.fromkeys(
+    shift.corruption.value
+    for shift in sorted(r.shift for records in models.values() for r in records)
+    if shift.corruption
+  )
+  logarithmic = [tables.COLUMNS[name] for name in _LOG_SCALE]
+  yield Picture(
+    'severity_boxes',
+    'Under corruption',
+    'Boxes span the middle half of the types of corruption, lines in them are'
+    ' medians, whiskers go to the least and the largest; dots are clean'
+    f' images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
+    lambda: plots.severity_boxes(panels, logarithmic),
+  )
+  yield Picture(
+    'severity',
+    'Under corruption',
+    'Lines join the means over types of corruption, bars span the middle half'
+    ' of the types.',
+    lambda: plots.severity_curves(panels),
+  )
+  diversity = _panels(
+    models, {name: tables.DIVERSITY_COLUMNS[name] for name in _DIVERSITY}
+  )
+  if any(any(lines.values()) for lines in diversity.values()):
+    yield Picture(
+      'diversity',
+      'Under corruption',
+      'How far the members of each ensemble differ; single networks are left'
+      ' out. Lines and bars are as above.',
+      lambda: plots.severity_curves(diversity),
+    )
+  for name in _DRAWN:
+    yield _heat_maps(models, name)
+
+
+def _panels(
+  models: _Models, headings: Mapping[str, str]
+) -> dict[str, dict[str, dict[int, tuple[float, ...]]]]:
+  """Returns figures by heading, model and severity, as the plots take them."""
+  return {
+    heading: {
+      label: aggregation.by_severity(records, name)
+      for label, records in models.items()
+    }
+    for name, heading in headings.items()
+  }
+
+
+def _heat_maps(models: _Models, name: str) -> Picture:
+  """Returns one metric by corruption and severity, the darker the worse."""
+  heading = tables.COLUMNS[name]
+  cells = {
+    label: aggregation.by_corruption(records, name)
+    for label, records in models.items()
+  }
+  return Picture(
+    f'heat_map_{name}',
+    'Corruption by corruption',
+    f'{heading.split()[0]} by corruption and severity; the darker, the worse'
+    f'{" (logarithmic)" if name in _LOG_SCALE else ""}.',
+    lambda: plots.heat_maps(
+      heading,
+      {k: v for k, v in cells.items() if v},
+      higher_is_better=name == 'accuracy',
+      log_scale=name in _LOG_SCALE,
+    ),
+  )

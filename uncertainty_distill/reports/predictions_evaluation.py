@@ -1,0 +1,56 @@
+"""Evaluation of teachers that are stored predictions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from uncertainty_distill import configs, data, evaluation, trained
+from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.reports import tables
+
+
+def evaluate(
+  systems: Sequence[System], config: configs.ExperimentConfig
+) -> tuple[list[evaluation.Result], dict[str, tables.ModelSize]]:
+  """Scores what teachers said of the clean test images.
+
+  Args:
+    systems: Each is stored predictions.
+    config: Resolved; its test set counts.
+
+  Returns:
+    The systems' results, and their sizes by label. A system whose files have
+    no predictions of test images is left out, and that is said.
+
+  Raises:
+    InputError: If a file is not of the test set.
+  """
+  train_data = config.task.train_data
+  results, sizes = [], {}
+  for system in systems:
+    dataset = data.load_dataset(
+      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+    )
+    logits = trained.load_predictions(
+      system.paths,
+      '--teacher',
+      'test',
+      dataset.labels,
+      dataset.spec.num_classes,
+    )
+    if logits is None:
+      print(
+        f'{", ".join(system.paths)}: without test_probs or test_logits, the '
+        'teacher is left out of the report.',
+        file=sys.stderr,
+      )
+      continue
+    labels = dataset.take(config.task.validation_data.num_examples).labels
+    results.append(
+      evaluation.evaluate_predictions(
+        system.label, system.seed, logits[:, : len(labels)], labels
+      )
+    )
+    sizes[system.label] = tables.ModelSize(len(logits), 0)
+  return results, sizes

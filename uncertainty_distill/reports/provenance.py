@@ -1,0 +1,144 @@
+"""What results are of, and how they were made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+import uncertainty_distill
+from uncertainty_distill import (
+  configs,
+  distribution,
+  evaluation,
+  plots,
+  runs,
+  trained,
+)
+from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.io import files
+from uncertainty_distill.training import checks
+
+import tensorflow as tf
+
+
+def fingerprint(
+  paths: Sequence[str], config: configs.ExperimentConfig
+) -> list[str]:
+  """Says which weights, on which images, a system's results are of.
+
+  Args:
+    paths: The system's run folders, SavedModels or stored predictions.
+    config: Resolved; its test set and corruptions count.
+  """
+  train_data = config.task.train_data
+  marks = [
+    f'{train_data.name}:{config.task.validation_data.num_examples}',
+    f'classes:{",".join(map(str, train_data.classes)) or "all"}',
+    f'source:{config.evaluation.source}',
+    f'out of distribution:{config.evaluation.out_of_distribution}',
+    # Results of an older version lack some, and are made again.
+    f'figures:{",".join(evaluation.FIGURES)}',
+    *[shift.label for shift in checks.parse_shifts(config.evaluation)],
+  ]
+  return marks + weight_marks(paths)
+
+
+def weight_marks(paths: Sequence[str]) -> list[str]:
+  """Says which weights are in run folders or SavedModels."""
+  marks = []
+  for path in paths:
+    if trained.is_predictions(path):
+      file = path
+    elif trained.is_saved_model(path):
+      file = os.path.join(path, 'saved_model.pb')
+    else:
+      file = f'{runs.open_run(path, "--run").checkpoint}.index'
+    place = f'{os.path.basename(path)}/{os.path.basename(file)}'
+    marks.append(f'{place}@{files.modified(file)}')
+  return marks
+
+
+def provenance(
+  systems: Sequence[System],
+  config: configs.ExperimentConfig,
+  strategy: tf.distribute.Strategy,
+  results: Sequence[evaluation.Result],
+) -> Mapping[str, str | list[str]]:
+  """Says how systems and their results were made, for a report."""
+  corrupted = len(checks.parse_shifts(config.evaluation)) - 1
+  images = '; '.join(sorted({r.images for r in results if r.images}))
+  return {
+    'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
+    'Experiment': config.experiment,
+    'Seeds': _seeds(systems),
+    'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
+    'Out of distribution': _out_of_distribution(config),
+    'Machine': f'{distribution.describe(strategy, config)}; '
+    f'{os.cpu_count()} cores; {platform.platform()}',
+    'Versions': f'Python {platform.python_version()}, '
+    f'TensorFlow {tf.__version__}, {_code()}',
+  }
+
+
+def _seeds(systems: Sequence[System]) -> str:
+  """Says which seeds the runs of the systems were trained with."""
+  seeds: dict[str, list[str]] = {}
+  for system in systems:
+    seeds.setdefault(plots.display_name(system.label), []).extend(
+      str(runs.open_run(path, '--run').config.task.seed)
+      for path in system.paths
+      if runs.is_run(path)
+    )
+  names: dict[str, list[str]] = {}
+  for name, of_name in seeds.items():
+    names.setdefault(', '.join(of_name) or 'not known', []).append(name)
+  return '; '.join(f'{of} ({", ".join(x)})' for of, x in names.items())
+
+
+def _code() -> str:
+  """Names the version of this package and, in a checkout, the commit."""
+  try:
+    version = metadata.version('uncertainty_distill')
+  except metadata.PackageNotFoundError:
+    version = 'not installed'
+  try:
+    # Installed, the package may lie in a checkout of something else.
+    _git('ls-files', '--error-unmatch', 'errors.py')
+    commit = _git('rev-parse', '--short=12', 'HEAD')
+    changed = _git('status', '--porcelain', '--untracked-files=no')
+  except (OSError, subprocess.SubprocessError):
+    return f'uncertainty_distill {version}'
+  return (
+    f'uncertainty_distill {version}, commit {commit}'
+    f'{" with changes" if changed else ""}'
+  )
+
+
+def _git(*words: str) -> str:
+  """Returns what git says of the folder of this package."""
+  folder = os.path.dirname(uncertainty_distill.__file__)
+  done = subprocess.run(
+    ['git', '-C', folder, *words],
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=10,
+  )
+  return done.stdout.strip()
+
+
+def _out_of_distribution(config: configs.ExperimentConfig) -> str:
+  """Says which images were to be told from the test set's."""
+  train_data = config.task.train_data
+  if config.evaluation.out_of_distribution:
+    return f'test images of {config.evaluation.out_of_distribution}'
+  if train_data.classes:
+    return (
+      f'test images of the classes of {train_data.name} other than '
+      + ', '.join(map(str, train_data.classes))
+    )
+  return 'none'

@@ -1,0 +1,248 @@
+"""How far the members of an ensemble are from one BatchEnsemble, in a report.
+
+Section 2 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
+Estimates": whether they are one exactly (theorem 1), and how near the nearest
+one comes (footnote 1).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uncertainty_distill import models, plots, reconstruction, runs, trained
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import html_page, provenance, tables
+from uncertainty_distill.runtime import progress
+
+import tf_keras
+
+_FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
+# Up to which weights are the same; trained ones are rounded to 6e-8.
+_TOLERANCE = 1e-5
+
+# Whether neurons are as they were trained, or aligned, to the layers.
+_Comparison = Mapping[str, Sequence[reconstruction.LayerComparison]]
+
+_LEGEND = """\
+- **Rank 1** and so on: the relative error
+  sqrt(sum over i of ||W0 o R_i - W_i||² / sum over i of ||W_i||²) of the
+  nearest BatchEnsemble that alternating least squares found, each R_i of this
+  rank, or of the layer's full rank where that is lower.
+- **Any rank ≥**: what no rank falls below, because the perturbations of a
+  convolution are the same for all of its pixels, and the members' differences
+  are not.
+- **Rank of W_i / W_j**: of the Hadamard quotients of all pairs of members, of
+  the matrix's full rank."""
+_ALIGNED = """\
+- **Aligned**: what is on its left, after each member's neurons were put into
+  the order in which its weights are most like the first one's. That leaves its
+  function as it is."""
+
+
+def reconstruct(
+  paths: Sequence[str],
+  directory: str,
+  ranks: Sequence[int] = (1,),
+  aligned: bool = False,
+) -> str:
+  """Reports how near BatchEnsembles come to an ensemble, layer by layer.
+
+  A report that the directory has of the same weights, ranks and alignment is
+  left as it is.
+
+  Args:
+    paths: Complete run folders of two or more plain networks of one
+      architecture.
+    directory: Gets `reconstruction.html`, `.md` and `.json`, and
+      `plots/reconstruction.png`.
+    ranks: Of the perturbations.
+    aligned: Whether to do the same again after the members' neurons were
+      aligned.
+
+  Returns:
+    The Markdown table of relative errors.
+
+  Raises:
+    InputError: If the networks do not go together, a rank is not one of their
+      matrices', or the directory cannot be written.
+  """
+  members = _load(paths)
+  if not ranks or len(set(ranks)) < len(ranks):
+    raise InputError('--ranks', list(ranks), 'distinct numbers')
+  for rank in ranks:
+    reconstruction.check_rank(members[0], rank)
+  runs.make_writable(directory, '--output_dir')
+  made_from = {
+    'weights': provenance.weight_marks(paths),
+    'ranks': list(ranks),
+    'aligned': aligned,
+  }
+  table = _read_table(directory, made_from)
+  if not table:
+    comparison = _compare(members, ranks, aligned)
+    table = _table(comparison, ranks)
+    _write(directory, paths, comparison, table, made_from)
+  return table
+
+
+def _read_table(directory: str, made_from: Mapping[str, Any]) -> str:
+  """Returns the table of a report that still holds; empty if none does."""
+  try:
+    content = json.loads(files.read_text(os.path.join(directory, _FILE)))
+    return content['table'] if content['made_from'] == made_from else ''
+  except (OSError, ValueError, KeyError, TypeError):
+    return ''  # None yet, or unreadable.
+
+
+def _load(paths) -> list[tf_keras.Model]:
+  """Loads networks after finding out whether they go together."""
+  argument, purpose = '--teacher', 'a reconstruction'
+  if len(paths) < 2:
+    raise InputError(
+      argument, ','.join(paths), 'run folders of two members or more'
+    )
+  first = copy.deepcopy(trained.read_network(paths[0], argument, purpose))
+  first.ensemble_size = len(paths)
+  trained.check_weights(paths, first, argument, purpose)
+  return trained.load_networks(paths, argument)
+
+
+def _compare(members, ranks, aligned) -> dict[str, Any]:
+  """Compares as trained, and aligned if that is wanted."""
+  total = len(models.kernel_layers(members[0])) * (2 if aligned else 1)
+  with progress.progress_bar(total, 'reconstruction', 'layer') as bar:
+    found = {
+      '': reconstruction.compare_layers(members, ranks, after_layer=bar.update)
+    }
+    if aligned:
+      for member, weights in zip(
+        members, reconstruction.aligned_weights(members)
+      ):
+        member.set_weights(weights)
+      found['aligned'] = reconstruction.compare_layers(
+        members, ranks, after_layer=bar.update
+      )
+  return found
+
+
+def _table(comparison: _Comparison, ranks: Sequence[int]) -> str:
+  """Returns a row for each layer, and one for all of them together."""
+  trained = comparison['']
+  columns = [
+    [
+      'Layer',
+      *(plots.display_name(layer.name) for layer in trained),
+      'All layers',
+    ],
+    ['Kernel', *('×'.join(map(str, layer.shape)) for layer in trained), ''],
+    ['Rank of W_i / W_j', *map(_ranks, trained), ''],
+  ]
+  for rank in (*ranks, None):
+    for name, layers in comparison.items():
+      errors = [
+        layer.errors[rank] if rank else layer.pixel_error for layer in layers
+      ]
+      heading = f'Rank {rank}' if rank else 'Any rank ≥'
+      columns.append(
+        [
+          name.capitalize() or heading,
+          *(f'{error:.3f}' for error in errors),
+          f'{reconstruction.joint_error(layers, errors):.3f}',
+        ]
+      )
+  header, *rows = zip(*columns)
+  return tables.markdown_table(header, rows)
+
+
+def _ranks(layer: reconstruction.LayerComparison) -> str:
+  low, high = layer.quotient_ranks
+  return f'{low if low == high else f"{low}-{high}"} of {layer.full_rank}'
+
+
+def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
+  """Says whether the members are a BatchEnsemble."""
+  count = len(layers)
+  full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
+  single = sum(layer.quotient_ranks[1] <= 1 for layer in layers)
+  apart = [x.pixel_error for x in layers if x.pixel_error > _TOLERANCE]
+  undefined = sum(layer.undefined for layer in layers)
+  exact = [layer.exact_rank(_TOLERANCE) for layer in layers]
+  known = [rank for rank in exact if rank is not None]
+  lines = [
+    'Members cannot be written as one BatchEnsemble of rank 1 unless each '
+    f'W_i / W_j has rank 1 (theorem 1): theirs do in {single} of {count} '
+    f'layers, and have full rank in {full}.'
+  ]
+  if apart:
+    lines.append(
+      'They cannot be written as one of any rank k unless each W_i / W_j is '
+      'the same for all pixels of a convolution: theirs differ in '
+      f'{len(apart)} of {count} layers, where every BatchEnsemble is off by '
+      f'{min(apart):.3f} to {max(apart):.3f} at least.'
+    )
+  if known:
+    lines.append(
+      f'In {len(known)} of {count} layers they are a BatchEnsemble exactly, '
+      f'of the rank of the quotients: {min(known)} to {max(known)}.'
+    )
+  if undefined:
+    lines.append(
+      f'{undefined} entries of the quotients divide by 0; they are left out '
+      'of the ranks, and their layers are not decided.'
+    )
+  if None not in exact:
+    lines.append(f'So they are one BatchEnsemble of rank {max(exact)}.')
+  return '\n'.join(f'- {line}' for line in lines)
+
+
+def _draw(comparison: _Comparison, ranks: Sequence[int]) -> plots.Figure:
+  """Draws each layer's error, rank by rank."""
+  return plots.reconstruction_errors(
+    [layer.name for layer in comparison['']],
+    {
+      name: {rank: [x.errors[rank] for x in of] for rank in ranks}
+      for name, of in comparison.items()
+    },
+    {n: [x.pixel_error for x in of] for n, of in comparison.items()},
+  )
+
+
+def _write(directory, paths, comparison, table, made_from) -> None:
+  """Writes the files, each of them whole."""
+  files.make_folder(os.path.join(directory, 'plots'))
+  picture = 'plots/reconstruction.png'
+  drawn = _draw(comparison, made_from['ranks'])
+  plots.save(drawn, os.path.join(directory, picture))
+  members = [files.relative(path, directory) for path in paths]
+  content = {
+    'made_from': made_from,
+    'teacher': members,
+    'table': table,
+    'layers': {
+      name or 'as_trained': [dataclasses.asdict(layer) for layer in of]
+      for name, of in comparison.items()
+    },
+  }
+  text = json.dumps(content, indent=2, allow_nan=False)
+  sections = [
+    '# How near one BatchEnsemble comes to the members of an ensemble',
+    table,
+    _LEGEND + (f'\n{_ALIGNED}' if len(comparison) > 1 else ''),
+    f'![Relative error of each layer]({picture})',
+    '## Are the members one BatchEnsemble?',
+  ]
+  for name, of in comparison.items():
+    sections += [f'{name.capitalize()}:'] if name else []
+    sections.append(_findings(of))
+  sections.append('## Members\n\n' + '\n'.join(f'- `{m}`' for m in members))
+  text_path = os.path.join(directory, _REPORT)
+  files.write_text(text_path, '\n\n'.join(sections) + '\n')
+  html_page.write_page(directory, 'reconstruction.html', {_REPORT: ''})
+  # Last: it says that all the others are there.
+  files.write_text(os.path.join(directory, _FILE), f'{text}\n')

@@ -1,0 +1,253 @@
+"""The report of an evaluation: a table, pictures, and the files behind them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import plots
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import (
+  corrupted_image,
+  html_page,
+  markup,
+  metric_descriptions,
+  most_uncertain,
+  paper,
+  pictures,
+  significance,
+  tables,
+)
+
+_BOLD = (
+  '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
+  " it (Welch's t-test against the best one, Holm's correction, 5%); systems"
+  ' of one seed take no part.'
+)
+
+_PAPER = (
+  'The paper trains WRN-28-10, ensembles of 4, and scores them on the whole'
+  ' test set and on all types and severities of corruption; its figures are'
+  ' means and standard deviations over 10 seeds.'
+)
+
+_Models = Mapping[str, Sequence[results_lib.Result]]
+
+
+def write_report(
+  directory: str | os.PathLike[str],
+  title: str,
+  rows: Mapping[str, aggregation.Aggregate],
+  results: Sequence[results_lib.Result],
+  how_it_was_made: Mapping[str, str | Sequence[str]],
+  sizes: Mapping[str, tables.ModelSize] | None = None,
+  published: Mapping[str, aggregation.Aggregate] | None = None,
+  images: tuple[str, most_uncertain.LeastSure] | None = None,
+  corrupted: corrupted_image.CorruptedImage | None = None,
+) -> str:
+  """Writes a folder that says what was found, and how.
+
+  The files are `report.md`, `report.html` (the same in one file that needs none
+  of the others), `summary.json` (from labels to figures to `mean` and `std`),
+  `results.csv`, `results.json` and the pictures in `plots/` and `images/`.
+  Each is replaced whole and depends on the arguments only, so that writing
+  again changes nothing.
+
+  Args:
+    directory: The folder; made if it is not there.
+    title: The heading.
+    rows: From models' labels to their aggregates, as `tables.table` takes them.
+    results: The records behind the rows; they give the pictures.
+    how_it_was_made: From a heading such as `Machine` to a text, or to several
+      lines (commands) that are shown as they are.
+    sizes: From models' labels to their sizes.
+    published: What the paper reports, from labels to figures.
+    images: A system's name for readers, and the images that it is least sure
+      of.
+    corrupted: An image under the corruptions that were evaluated on.
+
+  Returns:
+    The path of `report.md`.
+
+  Raises:
+    OSError: The folder cannot be written.
+  """
+  directory = os.fspath(directory)
+  files.make_folder(os.path.join(directory, 'plots'))
+  _write_figures(directory, title, rows, results, how_it_was_made)
+  models = aggregation.by_model(results)
+  best = significance.best(results)
+  sections = [
+    f'# {markup.escaped(title)}',
+    tables.table(rows, sizes, marked=best),
+    _explanation(models) + (_BOLD if best else ''),
+    *_beside_paper(rows, published or {}),
+    *_more_figures(rows),
+    *_diversity(rows),
+    *_drawn(directory, results),
+    *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
+    *(most_uncertain.sections(*images, directory) if images else ()),
+    '## How it was made',
+    *(_made(heading, text) for heading, text in how_it_was_made.items()),
+  ]
+  # Last, so that what they show is there whenever they are.
+  path = os.path.join(directory, 'report.md')
+  files.write_text(path, '\n\n'.join(sections) + '\n')
+  html_page.write_page(
+    directory, html_page.REPORT_PAGE, {os.path.basename(path): ''}
+  )
+  return path
+
+
+def _write_figures(directory, title, rows, results, how_it_was_made) -> None:
+  """Writes what programs read."""
+  json_path, csv_path, summary_path = (
+    os.path.join(directory, name)
+    for name in ('results.json', 'results.csv', 'summary.json')
+  )
+  results_lib.write_json(
+    results,
+    json_path,
+    {
+      'title': title,
+      'corrupted_images': sorted({r.images for r in results if r.images}),
+      'how_it_was_made': dict(how_it_was_made),
+    },
+  )
+  results_lib.write_csv(results, csv_path)
+  files.write_text(summary_path, _summary_json(rows))
+
+
+def _summary_json(rows: Mapping[str, aggregation.Aggregate]) -> str:
+  """Returns the aggregates as JSON; numbers as in `results.write_json`."""
+  content = {
+    label: {
+      name: {
+        'mean': results_lib.json_number(mean),
+        'std': (
+          None if deviation is None else results_lib.json_number(deviation)
+        ),
+      }
+      for name, (mean, deviation) in figures.items()
+    }
+    for label, figures in rows.items()
+  }
+  return json.dumps(content, indent=2, allow_nan=False) + '\n'
+
+
+def _explanation(models: _Models) -> str:
+  """Says what the columns mean, and what the averages are over."""
+  lines = [
+    f'- **{heading}**: {metric_descriptions.MEANINGS[name]}.'
+    for name, heading in tables.COLUMNS.items()
+  ]
+  seeds, shifts = [], {}
+  for label, records in models.items():
+    numbers = dict.fromkeys(result.seed for result in records)
+    if len(numbers) > 1:
+      names = ', '.join(map(str, numbers))
+      seeds.append(f'{_name(label)} ({names})')
+    for seed in numbers:
+      seen = frozenset(r.shift for r in records if r.seed == seed)
+      shifts.setdefault(seen, []).append(_name(label))
+  if seeds:
+    lines.append(f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.')
+  if len(shifts) > 1:
+    lines.append(
+      '- **Take care**: not all were evaluated on the same corruptions, so'
+      ' their corrupted figures do not compare. Sets of images: '
+      + '; '.join(
+        f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
+        for seen, labels in shifts.items()
+      )
+      + '.'
+    )
+  return '\n'.join(lines)
+
+
+def _beside_paper(
+  rows: Mapping[str, aggregation.Aggregate],
+  published: Mapping[str, aggregation.Aggregate],
+) -> list[str]:
+  """Returns the section of what the paper reports of the same systems."""
+  sections = paper.beside_paper(rows, published)
+  return ['## Beside the paper', _PAPER, *sections] if sections else []
+
+
+def _more_figures(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
+  """Returns the section of what the paper does not report, if any is known."""
+  return _section(
+    'More figures',
+    rows,
+    tables.MORE_COLUMNS,
+    '- **c-**: averaged over corrupted test images as above; a set on'
+    ' which a model makes no error has no AUROC of them and is left out.',
+  )
+
+
+def _diversity(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
+  """Returns the section of the ensembles' diversity, if any is known."""
+  ensembles = {
+    label: figures
+    for label, figures in rows.items()
+    if not figures.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
+  }
+  return _section(
+    'Diversity',
+    ensembles,
+    tables.DIVERSITY_COLUMNS,
+    '- **c-**: averaged over corrupted test images as above.',
+  )
+
+
+def _section(
+  title: str,
+  rows: Mapping[str, aggregation.Aggregate],
+  columns: Mapping[str, str],
+  note: str,
+) -> list[str]:
+  """Returns a table of the columns that are known and what they mean, or []."""
+  known = {
+    name: heading
+    for name, heading in columns.items()
+    if any(name in figures for figures in rows.values())
+  }
+  if not known:
+    return []
+  explained = [
+    f'- **{heading}**: {metric_descriptions.MEANINGS[name]}.'
+    for name, heading in known.items()
+    if name in metric_descriptions.MEANINGS
+  ]
+  return [
+    f'## {title}',
+    tables.table(rows, columns=known),
+    '\n'.join([*explained, note]),
+  ]
+
+
+def _drawn(directory: str, results: Sequence[results_lib.Result]) -> list[str]:
+  """Writes the pictures; returns the sections that show them."""
+  sections = []
+  for picture in pictures.available_pictures(results):
+    file = f'plots/{picture.name}.png'
+    plots.save(picture.draw(), os.path.join(directory, file))
+    if f'## {picture.section}' not in sections:
+      sections.append(f'## {picture.section}')
+    name = plots.display_name(picture.name).lower()
+    sections += [f'![{picture.section}: {name}]({file})', picture.caption]
+  return sections
+
+
+def _made(heading: str, text: str | Sequence[str]) -> str:
+  """Returns a line, or several lines as a block of code."""
+  if isinstance(text, str):
+    return f'**{heading}**: {markup.escaped(text)}'
+  return f'**{heading}**:\n\n{markup.code_block(text)}'
+
+
+def _name(label: str) -> str:
+  return markup.escaped(plots.display_name(label))

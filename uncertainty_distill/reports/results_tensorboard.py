@@ -1,0 +1,211 @@
+"""What TensorBoard shows of evaluated systems.
+
+Beside what a run has written as it was trained, there are
+
+  results/    the figures of the paper's tables, with the hyper-parameters, so
+              that HParams sorts systems by any of them; calibration on clean
+              images
+  corrupted/  figures and pictures of the corrupted test sets
+
+in the folder of a system's only run; what several runs are together, as a deep
+ensemble, has a folder of its label in that of the report. They are of the last
+evaluation: what an earlier one has written goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.io import files
+from uncertainty_distill.reports import metric_descriptions, pictures, tables
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+_RESULTS, _CORRUPTED = 'results', 'corrupted'
+_CLEAN_PICTURE = 'reliability'
+
+
+def are_written(system: System, directory: str) -> bool:
+  """Tells whether a system's results are there for TensorBoard.
+
+  Args:
+    system: The system.
+    directory: Of the report.
+  """
+  return files.is_folder(os.path.join(_folder(system, directory), _RESULTS))
+
+
+def write_summaries(
+  systems: Sequence[System],
+  results: Sequence[evaluation.Result],
+  directory: str,
+) -> None:
+  """Writes what TensorBoard shows of systems that are made of runs.
+
+  A folder that cannot be written is named, and left out: the report has all of
+  it, too.
+
+  Args:
+    systems: Of which to write; those that are not made of runs are left out.
+    results: Of these systems, and perhaps of others.
+    directory: Of the report.
+  """
+  for system in systems:
+    name = system.label, system.seed
+    own = [r for r in results if (r.model, r.seed) == name]
+    if not own or not all(map(runs.is_run, system.paths)):
+      continue
+    folder = _folder(system, directory)
+    members = [runs.open_run(path, '--run') for path in system.paths]
+    try:
+      _write_results(os.path.join(folder, _RESULTS), own, members)
+      _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
+    except (OSError, tf.errors.OpError) as error:
+      print(
+        f'TensorBoard will not show the results of {system.label}: '
+        f'{folder} cannot be written ({type(error).__name__}).',
+        file=sys.stderr,
+      )
+
+
+def _folder(system: System, directory: str) -> str:
+  """Returns the folder that holds a system's summaries."""
+  if len(system.paths) == 1:
+    return system.paths[0]
+  return os.path.join(directory, system.label)
+
+
+@contextlib.contextmanager
+def _event_file(folder: str, step: int) -> Iterator[None]:
+  """Takes summaries for a folder, in place of an earlier evaluation's."""
+  earlier = files.names(folder) if files.is_folder(folder) else []
+  writer = tf.summary.create_file_writer(folder)
+  with writer.as_default(step=step):
+    yield
+  writer.close()
+  for name in earlier:
+    if 'tfevents' in name:
+      files.remove(os.path.join(folder, name))
+
+
+def _write_results(
+  folder: str,
+  results: Sequence[evaluation.Result],
+  members: Sequence[runs.RunFolder],
+) -> None:
+  """Writes a system's hyper-parameters and its figures in the tables."""
+  with _event_file(folder, members[0].step):
+    # Without a name of its own a trial has that of its folder. What can be
+    # chosen from, TensorBoard gathers from the trials that it finds.
+    hparams.hparams(
+      {'System': results[0].model, **_hyperparameters(members)}, trial_id=''
+    )
+    for name, value in evaluation.summary(results).items():
+      if name in tables.COLUMNS:
+        # TensorBoard sorts them: corrupted figures are to come first.
+        full_name = name if name.startswith('c_') else f'clean_{name}'
+        tf.summary.scalar(
+          f'{_RESULTS}/{full_name}',
+          value,
+          description=metric_descriptions.MEANINGS[name],
+        )
+    _write_calibration([r for r in results if not r.shift.severity])
+    for picture in pictures.available_pictures(results):
+      if picture.name == _CLEAN_PICTURE:
+        _write_picture(picture)
+
+
+def _write_corrupted(
+  folder: str, results: Sequence[evaluation.Result], step: int
+) -> None:
+  """Writes a system's mean corrupted figures, and the pictures of them."""
+  corrupted = [r for r in results if r.shift.severity]
+  if not corrupted:
+    return
+  with _event_file(folder, step):
+    for name, value in evaluation.summary(corrupted).items():
+      training.write_scalar(name.removeprefix('c_'), value)
+    _write_calibration(corrupted)
+    for picture in pictures.available_pictures(results):
+      if picture.name != _CLEAN_PICTURE:
+        _write_picture(picture)
+
+
+def _write_calibration(results: Sequence[evaluation.Result]) -> None:
+  """Writes the confidence of all predictions of some results together."""
+  if results:
+    training.write_confidence(
+      np.sum([r.bin_count for r in results], axis=0),
+      np.sum([r.bin_correct for r in results], axis=0),
+    )
+
+
+def _write_picture(picture: pictures.Picture) -> None:
+  tf.summary.image(
+    training.tag(picture.name),
+    picture.pixels()[None],
+    description=picture.caption,
+  )
+
+
+def _hyperparameters(members: Sequence[runs.RunFolder]) -> dict[str, Any]:
+  """Returns what the runs of a system have in common, by the fields' names."""
+  first, *others = [_scalars(run.config) for run in members]
+  values = {
+    name: value
+    for name, value in first.items()
+    if all(other.get(name) == value for other in others)
+  }
+  values['model.ensemble_size'] = sum(
+    run.config.task.model.ensemble_size for run in members
+  )
+  return values
+
+
+def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
+  """Returns what HParams shows of an experiment.
+
+  Args:
+    config: Of a run.
+
+  Returns:
+    From names as in the configuration, `task.` left out, to scalars.
+  """
+  task, trainer = config.task, config.trainer
+  objective = task.objective
+  start = 'random'
+  if task.initialize_from:
+    start = 'aligned networks' if task.initialize_aligned else 'networks'
+  taught = objective.kind != 'cross_entropy'
+  values = {
+    'objective.kind': objective.kind,
+    # TensorBoard draws only trials that have a value of all that it draws.
+    'objective.weight': objective.weight if taught else 0.0,
+    'objective.weight_tie': objective.weight_tie,
+    'objective.label_smoothing': objective.label_smoothing,
+    'model.depth': task.model.depth,
+    'model.width': task.model.width,
+    'model.ensemble_size': task.model.ensemble_size,
+    'model.rank': task.model.rank,
+    'initial_weights': start,
+    'train_data.name': task.train_data.name,
+    'train_data.global_batch_size': task.train_data.global_batch_size,
+    'trainer.epochs': trainer.epochs,
+    'trainer.base_learning_rate': trainer.base_learning_rate,
+    'seed': task.seed,
+  }
+  if taught:
+    values['objective.temperature'] = objective.temperature
+  if task.block_l2:
+    values |= {f'block_l2.{i}': l2 for i, l2 in enumerate(task.block_l2)}
+  else:
+    values['l2'] = task.l2
+  return values

@@ -1,0 +1,1 @@
+"""What concerns the process: signals, progress, lazy imports."""

@@ -1,0 +1,97 @@
+"""The paper's Figures 1 to 3, drawn from runs and from results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import evaluation, plots, reports, runs
+
+# From a panel's name to where its curve is: folder and tag.
+_CURVES = {
+  'Training loss': ('train', 'training_loss'),
+  'Cross-entropy, training': ('train', 'cross_entropy'),
+  'Distillation, training': ('train', 'distillation'),
+  'Accuracy, training': ('train', 'accuracy'),
+  'Accuracy, test': ('clean', 'accuracy'),
+  'NLL, test': ('clean', 'nll'),
+}
+# Positive, and of several orders of magnitude in one run.
+_LOG_SCALE = [name for name in _CURVES if 'Accuracy' not in name]
+
+_PANELS = ('accuracy', 'ece', 'nll', 'c_accuracy', 'c_ece', 'c_nll')
+
+
+def draw_learning_curves(
+  systems: Mapping[str, Sequence[str]],
+) -> plots.Figure | None:
+  """Draws how systems learnt (Figure 1): losses and accuracies over epochs.
+
+  Args:
+    systems: From labels to the run folders of the seeds; the paper's are
+      BatchEnsembles from random weights and from the reconstruction.
+
+  Returns:
+    A panel for each figure that any of the runs has written: those of the test
+    set only where runs were evaluated as they trained. None if there is none.
+
+  Raises:
+    InputError: If a folder is no run, or its dataset is no longer there.
+  """
+  panels: dict[str, dict[str, list[dict[float, float]]]] = {}
+  for label, paths in systems.items():
+    for path in paths:
+      curves = reports.read_curves(runs.open_run(path, '--run'))
+      for name, (folder, tag) in _CURVES.items():
+        if curves[folder].get(tag):
+          lines = panels.setdefault(name, {})
+          lines.setdefault(label, []).append(curves[folder][tag])
+  if not panels:
+    return None
+  ordered = {name: panels[name] for name in _CURVES if name in panels}
+  return plots.learning_curves(ordered, _LOG_SCALE)
+
+
+def draw_ensemble_sizes(
+  results: Sequence[evaluation.Result],
+  students: Mapping[str, Mapping[int, str]],
+  teacher_size: int,
+  teacher: str = 'deep_ensemble',
+) -> plots.Figure | None:
+  """Draws figures against the student's number of members (Figures 2 and 3).
+
+  Args:
+    results: Of the students and of the teacher.
+    students: From the label of a line, such as `knowledge_student`, to numbers
+      of members E, to the labels of the systems in the results; those without
+      results are left out.
+    teacher_size: The teacher's number of members M.
+    teacher: The label of its results.
+
+  Returns:
+    Six panels: accuracy, ECE and NLL on clean and on corrupted images; three
+    without corrupted ones, None without any student's results.
+  """
+  summaries = evaluation.by_seed(results)
+  panels = {}
+  for name in _PANELS:
+    lines = {
+      line: {
+        size: [s[name] for s in summaries.get(label, ()) if name in s]
+        for size, label in sizes.items()
+      }
+      for line, sizes in students.items()
+    }
+    if any(seeds for sizes in lines.values() for seeds in sizes.values()):
+      panels[reports.COLUMNS[name]] = lines
+  if not panels:
+    return None
+  rows = {
+    reports.COLUMNS[name]: mean
+    for name, (mean, _) in evaluation.aggregate_models(
+      r for r in results if r.model == teacher
+    )
+    .get(teacher, {})
+    .items()
+    if name in _PANELS
+  }
+  return plots.ensemble_sizes(panels, rows, teacher_size, teacher)

@@ -1,0 +1,154 @@
+"""A study's own report: the paper's tables and figures, as measured here."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import evaluation, plots, reports
+from uncertainty_distill.io import files
+from uncertainty_distill.studies import study_figures
+from uncertainty_distill.studies.spec import Figure, Study, Table
+
+REPORT = 'study.md'
+_MORE = (
+  '[Every system](report.md): what the columns and the bold type mean, more'
+  ' figures and pictures, and how all of it was made.'
+)
+_ERRORS = (
+  'The relative error of the nearest BatchEnsemble of each rank, layer by'
+  ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
+  " that of the Hadamard quotients of pairs of members' weights."
+)
+_ALIGNED = (
+  ' *Aligned* is the same after the neurons of each member were put into the'
+  " order in which its weights are most like the first one's."
+)
+
+
+def write_study_report(
+  study: Study, directory: str, systems: Sequence[evaluation.System]
+) -> dict[str, list[str]]:
+  """Writes `study.md` and its pictures, and adds them to `report.html`.
+
+  Args:
+    study: Its tables and figures are written, with the rows and lines that
+      there are results for.
+    directory: Of the study's runs and of `results.json`.
+    systems: What the results are of.
+
+  Returns:
+    The sections of each table that there are results for, by its name.
+  """
+  if not study.tables and not study.figures:
+    return {}
+  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  tables = {
+    name: _table(table, results) for name, table in study.tables.items()
+  }
+  drawn = [
+    section
+    for figure in study.figures.values()
+    for section in _figure(study, figure, results, systems, directory)
+  ]
+  if any(tables.values()) or drawn:
+    sections = [
+      f'# {reports.escaped(study.title)}',
+      _MORE,
+      *itertools.chain(*tables.values()),
+      *drawn,
+    ]
+    files.write_text(
+      os.path.join(directory, REPORT), '\n\n'.join(sections) + '\n'
+    )
+    reports.write_page(
+      directory,
+      reports.REPORT_PAGE,
+      {REPORT: '', 'report.md': 'Every system'},
+    )
+  return tables
+
+
+def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
+  """Returns a table's sections: the figures, then the paper's beside them."""
+  own = [r for label in table.rows for r in results if r.model == label]
+  if not own:
+    return []
+  rows = evaluation.aggregate_models(own)
+  sections = [
+    f'## {reports.escaped(table.title)}',
+    reports.table(rows, marked=reports.best(own)),
+  ]
+  published = {}
+  for name in table.paper:
+    published |= reports.paper_rows(*_split(name))
+  return sections + reports.beside_paper(rows, published)
+
+
+def _split(name: str) -> tuple[str, list[str]]:
+  """Returns the paper's dataset and table in a name such as cifar10.table_1."""
+  dataset, table = name.split('.')
+  return dataset, [table]
+
+
+def _figure(
+  study: Study,
+  figure: Figure,
+  results: Sequence[evaluation.Result],
+  systems: Sequence[evaluation.System],
+  directory: str,
+) -> list[str]:
+  """Returns a figure's sections, after drawing it; none without its systems."""
+  paths = {
+    label: [path for s in systems if s.label == label for path in s.paths]
+    for label in figure.systems
+  }
+  paths = {label: folders for label, folders in paths.items() if folders}
+  if not paths:
+    return []
+  title = reports.escaped(figure.title)
+  heading = f'## {title}'
+  if figure.kind == 'reconstruction':
+    return [heading, *_reconstructions(figure, paths, directory)]
+  drawn = (
+    study_figures.draw_learning_curves(paths)
+    if figure.kind == 'learning_curves'
+    else _ensemble_sizes(study, figure, results)
+  )
+  if drawn is None:
+    return []
+  file = f'plots/{figure.name}.png'
+  plots.save(drawn, os.path.join(directory, file))
+  return [heading, f'![{title}]({file})']
+
+
+def _ensemble_sizes(
+  study: Study, figure: Figure, results: Sequence[evaluation.Result]
+) -> plots.Figure | None:
+  sizes = {}
+  for label in figure.systems:
+    config = study.system_config(label, study.seeds[0])
+    sizes[config.task.model.ensemble_size] = label
+  teacher = study.teacher_of[figure.systems[0]]
+  return study_figures.draw_ensemble_sizes(
+    results,
+    {'student': sizes},
+    study.teacher_config(teacher).teacher.ensemble_size,
+    teacher,
+  )
+
+
+def _reconstructions(
+  figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
+) -> list[str]:
+  """Returns how near to each teacher a BatchEnsemble comes."""
+  sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
+  for label, paths in teachers.items():
+    folder = os.path.join('reconstruction', label)
+    table = reports.reconstruct(
+      paths, os.path.join(directory, folder), figure.ranks, figure.aligned
+    )
+    title = reports.escaped(figure.title)
+    sections += [table, f'![{title}]({folder}/plots/reconstruction.png)']
+  return sections

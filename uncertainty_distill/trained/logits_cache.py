@@ -1,0 +1,239 @@
+"""A teacher's logits of augmented views, stored once for all its students.
+
+A view is one augmentation of the whole training set. CACHE/FINGERPRINT/ holds
+
+  manifest.json   what the fingerprint is made of, the shape of the views, and
+                  the SHA-256 of each one's numbers
+  view_0000.npy   float16 [N, M, K], of all N examples in the dataset's order;
+                  NumPy can map it into memory
+
+and so on. What is stored are log-probabilities: softmax does not see the
+difference from logits, which is a constant of each example and member, and
+float16 is finest near 0, where the log-probabilities of likely classes are. Its
+11 bits of precision change a probability p by at most 2^-11 p |log p|, which is
+below 2e-4. The number of views is no part of the fingerprint: more epochs
+extend a cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import math
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+from uncertainty_distill.trained import fingerprints
+
+import numpy as np
+import tensorflow as tf
+
+_MANIFEST = 'manifest.json'
+# To be raised when files of the same names begin to mean something else.
+_FORMAT = 1
+_ARGUMENT = 'teacher cache'
+_TYPE = np.dtype('<f2')
+
+
+def as_stored(logits: tf.Tensor) -> tf.Tensor:
+  """Returns what is stored of logits [M, B, K]: float16 [B, M, K]."""
+  log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+  # exp(-65504) is 0 as exp(-infinity) is, but 65504 times 0 is a number.
+  log_probs = tf.maximum(log_probs, float(np.finfo(_TYPE).min))
+  return tf.cast(tf.transpose(log_probs, [1, 0, 2]), tf.float16)
+
+
+class LogitsCache:
+  """What one teacher says of the views of one training set.
+
+  Attributes:
+    path: Its folder.
+    shape: N, M, K of each view; empty as long as there is none.
+  """
+
+  def __init__(self, directory: str, ingredients: Mapping[str, Any]):
+    """Finds the folder of this teacher, training set and augmentation.
+
+    Args:
+      directory: Holds the folders of any number of caches.
+      ingredients: All that the logits depend on, as JSON can hold it.
+
+    Raises:
+      InputError: If the folder's manifest is not this cache's, or the folder is
+        not on a disk, whose files can be locked and mapped into memory.
+    """
+    if files.is_remote(directory):
+      raise InputError('--teacher_cache', directory, 'a folder on a local disk')
+    text = json.dumps(ingredients, sort_keys=True)
+    self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    self._ingredients = ingredients
+    self.path = os.path.join(directory, self._fingerprint)
+    self.shape: tuple[int, ...] = ()
+    self._whole: set[int] = set()
+    self._damaged: set[str] = set()
+    self._read_manifest()
+
+  @property
+  def ensemble_size(self) -> int:
+    """The teacher's members M; there must be a view."""
+    return self.shape[1]
+
+  def missing(self, views: Sequence[int]) -> list[int]:
+    """Returns those of the views that are still to be made.
+
+    One whose file is not what was once written is made again.
+
+    Raises:
+      InputError: If the manifest is not what was once written.
+    """
+    checksums = self._read_manifest()
+    for view in views:
+      if view not in self._whole and str(view) in checksums:
+        if self._is_whole(self._file(view), checksums[str(view)]):
+          self._whole.add(view)
+    return [view for view in views if view not in self._whole]
+
+  def read(self, view: tf.Tensor) -> tf.Tensor:
+    """Reads a view in a graph, where it has been checked by `missing`.
+
+    Args:
+      view: Its number, a scalar integer.
+
+    Returns:
+      float16 [N, M, K].
+    """
+    number = tf.strings.as_string(view, width=4, fill='0')
+    path = tf.strings.join([f'{self.path}/view_', number, '.npy'])
+    values = tf.io.decode_raw(tf.io.read_file(path), tf.float16)
+    # NumPy fills up the header of a file to a multiple of 64 bytes.
+    return tf.reshape(values[-math.prod(self.shape) :], self.shape)
+
+  @contextlib.contextmanager
+  def alone(self) -> Iterator[None]:
+    """Within it, no other process makes views of this cache.
+
+    Raises:
+      InputError: If the folder cannot be written, or the disk is full.
+    """
+    try:
+      os.makedirs(self.path, exist_ok=True)
+      with open(os.path.join(self.path, '.lock'), 'a+') as file:
+        # The lock of a process that was killed is gone with it.
+        try:
+          fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+          file.seek(0)
+          print(
+            f'{file.read() or "Another process"} is making {self.path}: '
+            'waiting for it.',
+            file=sys.stderr,
+          )
+          fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f'Process {os.getpid()} on {socket.gethostname()}')
+        file.flush()
+        self._sweep()
+        yield
+    except OSError as error:
+      raise InputError(
+        '--teacher_cache',
+        self.path,
+        'a folder that can be written, on a disk that has room for it',
+        f'{error.strerror or error}; complete '
+        'views are kept, and the same command goes on from there',
+      ) from error
+
+  def _sweep(self) -> None:
+    """Removes what a process that was killed has left half-written."""
+    for name in os.listdir(self.path):
+      if name.endswith('.tmp'):
+        os.remove(os.path.join(self.path, name))
+
+  def write(self, view: int, values: np.ndarray) -> None:
+    """Adds a view, whole or not at all; to be called within `alone`.
+
+    Args:
+      view: Its number.
+      values: float16 [N, M, K], from `as_stored`.
+
+    Raises:
+      InputError: If they are not numbers: the teacher is broken.
+    """
+    if not np.isfinite(values).all():
+      raise InputError(
+        '--teacher',
+        'logits that are infinite or no numbers',
+        'a teacher with finite logits',
+        'train it again',
+      )
+    values = np.ascontiguousarray(values, _TYPE)
+    checksums = self._read_manifest()
+    self.shape = values.shape
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    files.write_bytes(self._file(view), buffer.getvalue())
+    checksums[str(view)] = fingerprints.arrays_digest(values)
+    content = {
+      'format': _FORMAT,
+      'fingerprint': self._fingerprint,
+      'made_from': self._ingredients,
+      'shape': self.shape,
+      'views': checksums,
+    }
+    text = json.dumps(content, indent=1)
+    files.write_text(os.path.join(self.path, _MANIFEST), text)
+    self._whole.add(view)
+
+  def _file(self, view: int) -> str:
+    return os.path.join(self.path, f'view_{view:04}.npy')
+
+  def _read_manifest(self) -> dict[str, str]:
+    """Returns the views' checksums, and notes their shape."""
+    path = os.path.join(self.path, _MANIFEST)
+    try:
+      content = json.loads(files.read_text(path))
+      made = content['format'], content['fingerprint']
+      shape, checksums = tuple(map(int, content['shape'])), content['views']
+      if made != (_FORMAT, self._fingerprint) or len(shape) != 3:
+        raise ValueError('of another teacher, training set or augmentation')
+    except (FileNotFoundError, NotADirectoryError):
+      return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+      raise InputError(
+        _ARGUMENT,
+        path,
+        f'the manifest of {self._fingerprint}',
+        f'remove its folder, which is then made again ({error!r})',
+      ) from error
+    self.shape = shape
+    return checksums
+
+  def _is_whole(self, path: str, checksum: str) -> bool:
+    """Tells whether a view is there as it was written; says if it is not."""
+    try:
+      values = np.load(path, mmap_mode='r', allow_pickle=False)
+      whole = (
+        values.shape == self.shape
+        and os.path.getsize(path) == values.offset + values.nbytes
+        and fingerprints.arrays_digest(values) == checksum
+      )
+    except FileNotFoundError:
+      return False
+    except (OSError, ValueError, EOFError, AttributeError):
+      whole = False
+    if not whole and path not in self._damaged:
+      self._damaged.add(path)
+      print(
+        f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
+        f'{list(self.shape)} that was written; it is made again',
+        file=sys.stderr,
+      )
+    return whole

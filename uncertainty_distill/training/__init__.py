@@ -1,0 +1,31 @@
+"""From a configuration to a trained run folder."""
+
+from uncertainty_distill.training.checks import (
+  check,
+  check_initialization,
+  check_teacher,
+  check_weight_tie,
+  parse_shifts,
+  teacher_size,
+)
+from uncertainty_distill.training.deep_ensemble import (
+  member_config,
+  member_paths,
+  teacher_runs,
+  train_teacher,
+  trained_teacher,
+)
+from uncertainty_distill.training.distillation import distill, train
+from uncertainty_distill.training.session import resolve
+from uncertainty_distill.training.stored_teacher import open_predictions
+from uncertainty_distill.training.task import ClassificationTask
+from uncertainty_distill.training.teacher import check_members
+from uncertainty_distill.training.tensorboard import (
+  tag,
+  write_confidence,
+  write_scalar,
+)
+from uncertainty_distill.training.training_data import (
+  load_training,
+  load_training_rows,
+)

@@ -1,0 +1,229 @@
+"""Mistakes found before anything is trained or written."""
+
+from __future__ import annotations
+
+from uncertainty_distill import configs, data, distribution, trained
+from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import session, stored_teacher
+
+import tensorflow as tf
+
+
+def parse_shifts(
+  evaluation_config: configs.EvaluationConfig,
+) -> list[corruptions.Shift]:
+  """Returns the test sets of a configuration, the clean one first.
+
+  Raises:
+    InputError: If a corruption or a severity is unknown.
+  """
+  kinds = corruptions.parse_corruptions(evaluation_config.corruptions)
+  return [
+    corruptions.CLEAN,
+    *corruptions.shifts(kinds, evaluation_config.severities),
+  ]
+
+
+def check(
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> None:
+  """Finds a user's mistakes before anything is trained or written.
+
+  Args:
+    config: Not resolved.
+    strategy: The devices.
+
+  Raises:
+    InputError: If a value, a batch or the dataset is wrong.
+  """
+  resolved = session.resolve(config)
+  if len(parse_shifts(resolved.evaluation)) > 1:
+    shape = data.dataset_spec(resolved.task.train_data.name).image_shape
+    corruptions.check_image_shape(shape)
+  distribution.describe(strategy, resolved)
+  train_data = resolved.task.train_data
+  for split, num_examples in (
+    ('train', train_data.num_examples),
+    ('test', resolved.task.validation_data.num_examples),
+  ):
+    dataset = data.load_dataset(
+      train_data.name, split, train_data.data_dir, tuple(train_data.classes)
+    ).take(num_examples)
+  open_source(resolved, dataset)  # The test split, which is read last.
+  load_foreign(resolved)
+
+
+def test_set(config: configs.ExperimentConfig) -> data.ImageDataset:
+  """Returns the clean examples to evaluate on.
+
+  Raises:
+    InputError: If they are not there.
+  """
+  train_data = config.task.train_data
+  return data.load_dataset(
+    train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
+  ).take(config.task.validation_data.num_examples)
+
+
+def open_source(
+  config: configs.ExperimentConfig, dataset: data.ImageDataset
+) -> corrupted_sets.CorruptedSet:
+  """Opens the corrupted images to evaluate on.
+
+  Args:
+    config: Its `evaluation` says which.
+    dataset: The clean test examples.
+
+  Raises:
+    InputError: If they are not there, or not of these test examples.
+  """
+  source, train_data = config.evaluation.source, config.task.train_data
+  if source and train_data.classes:
+    raise InputError(
+      'evaluation.source',
+      source,
+      'nothing, where task.train_data.classes leaves out some of the images',
+    )
+  return corrupted_sets.open_corrupted_set(
+    dataset, parse_shifts(config.evaluation), source, train_data.data_dir
+  )
+
+
+def load_foreign(
+  config: configs.ExperimentConfig,
+) -> data.ImageDataset | None:
+  """Returns the out-of-distribution images to evaluate on, if there are any.
+
+  As many at most as there are test examples in the configuration.
+
+  Raises:
+    InputError: If they are not there, or not of the dataset's shape.
+  """
+  train_data = config.task.train_data
+  name, classes = config.evaluation.out_of_distribution, train_data.classes
+  if name:
+    foreign = data.load_foreign(name, train_data.data_dir)
+  elif classes:
+    foreign = data.load_held_out(
+      train_data.name, tuple(classes), train_data.data_dir
+    )
+  else:
+    return None
+  wanted = data.dataset_spec(train_data.name).image_shape
+  if foreign.images.shape[1:] != wanted or not len(foreign.labels):
+    raise InputError(
+      'evaluation.out_of_distribution',
+      f'{name or train_data.name} of {list(foreign.images.shape)}',
+      f'at least one image of {list(wanted)}',
+    )
+  limit = config.task.validation_data.num_examples
+  return foreign.take(min(limit, len(foreign.labels)))
+
+
+def teacher_size(config: configs.ExperimentConfig) -> int:
+  """Returns the members of the teacher, given or still to be trained.
+
+  Raises:
+    InputError: If a given one cannot be loaded, or has other images or classes
+      than the dataset.
+  """
+  given, argument = config.task.objective.teacher, 'task.objective.teacher'
+  if not given:
+    return config.teacher.ensemble_size
+  if trained.are_predictions(given, argument):
+    return stored_teacher.open_predictions(config.task).ensemble_size
+  train_data = config.task.train_data
+  train = train_data.name, 'train', train_data.data_dir
+  spec = data.dataset_spec(
+    train_data.name, tuple(train_data.classes), train_data.data_dir
+  )
+  return trained.load_ensemble(
+    given,
+    argument,
+    spec.image_shape,
+    spec.num_classes,
+    lambda: data.load_dataset(*train, tuple(train_data.classes)).images,
+  ).ensemble_size
+
+
+def check_weight_tie(config: configs.ExperimentConfig) -> None:
+  """Finds a teacher whose weights the student's cannot be tied to.
+
+  Raises:
+    InputError: If they are tied, and the teacher, given or still to be trained,
+      has not one plain network of the student's depth and width a member.
+  """
+  objective = config.task.objective
+  if objective.weight_tie:
+    _check_weights(
+      config, objective.teacher, '--teacher', 'task.objective.weight_tie'
+    )
+
+
+def check_initialization(
+  config: configs.ExperimentConfig, trains_teacher: bool
+) -> None:
+  """Finds networks from which a model cannot start.
+
+  Args:
+    config: Not resolved.
+    trains_teacher: Whether a teacher is trained where none is given.
+
+  Raises:
+    InputError: If there is not one plain network of the model's depth and width
+      for each of its members, trained or, of a teacher, still to be trained.
+  """
+  task, paths = config.task, config.task.initialize_from
+  if paths == configs.FROM_TEACHER:
+    paths = task.objective.teacher
+    if not paths and not trains_teacher:
+      raise InputError(
+        'task.initialize_from',
+        list(task.initialize_from),
+        'run folders, where there is no teacher',
+      )
+  if task.initialize_from:
+    _check_weights(
+      config, paths, 'task.initialize_from', 'task.initialize_from'
+    )
+
+
+def _check_weights(config, paths, argument, purpose):
+  """Checks networks that are given, or the teacher that is to be trained."""
+  if paths:
+    model = session.resolve(config).task.model
+    trained.check_weights(paths, model, argument, purpose)
+    return
+  for name in 'ensemble_size', 'depth', 'width':
+    got = getattr(config.teacher, name)
+    wanted = getattr(config.task.model, name)
+    if got != wanted:
+      raise InputError(
+        f'teacher.{name}', got, f"the student's {wanted}, for {purpose}"
+      )
+
+
+def check_teacher(config: configs.ExperimentConfig) -> None:
+  """Finds mistakes about a student's teacher before anything is trained.
+
+  Raises:
+    InputError: If there is no distillation to do, or if head distillation
+      cannot match the teacher that is going to be trained.
+  """
+  objective = config.task.objective
+  if objective.kind == 'cross_entropy':
+    raise InputError(
+      '--objective',
+      objective.kind,
+      'knowledge or head',
+      'train.py trains what has no teacher',
+    )
+  size, members = config.task.model.ensemble_size, config.teacher.ensemble_size
+  if objective.kind == 'head' and not objective.teacher and size != members:
+    raise InputError(
+      '--objective',
+      'head',
+      f'as many teacher members ({members}) as student members ({size})',
+      'set --ensemble_size, or take --objective=knowledge',
+    )

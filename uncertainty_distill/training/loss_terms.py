@@ -1,0 +1,74 @@
+"""The loss that a task minimises, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uncertainty_distill import configs, losses, models, trained
+
+import tensorflow as tf
+import tf_keras
+
+
+def term_names(config: configs.TaskConfig) -> list[str]:
+  """Returns the names of the terms that the loss is made of."""
+  names = ['cross_entropy', 'l2']
+  if config.objective.kind != 'cross_entropy':
+    names.append('distillation')
+  if config.objective.weight_tie:
+    names.append('weight_tie')
+  return names
+
+
+def loss_terms(
+  config: configs.TaskConfig,
+  logits: tf.Tensor,
+  teacher_logits: tf.Tensor | None,
+  labels: tf.Tensor,
+  model: tf_keras.Model,
+  tied: Sequence[trained.TiedWeights] = (),
+) -> dict[str, tf.Tensor]:
+  """Returns the loss and its terms, unweighted, as means over the batch.
+
+  loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
+  where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
+  and weight_tie is the squared distance to the teacher's weights. With
+  `block_l2`, each of six blocks has its own lambda, and the term l2 is still
+  sum(w^2) over all of them.
+
+  Args:
+    config: Of the task.
+    logits: [E, B, K].
+    teacher_logits: [M, B, K], or None without a teacher.
+    labels: [B].
+    model: Whose weights L2 is taken of.
+    tied: Its kernels beside the teacher's, for the weight tie.
+  """
+  objective = config.objective
+  cross_entropy = tf.reduce_mean(
+    losses.member_cross_entropy(logits, labels, objective.label_smoothing)
+  )
+  squares = [
+    2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
+    for block in models.regularized_blocks(model)
+  ]
+  terms = {'cross_entropy': cross_entropy, 'l2': tf.add_n(squares)}
+  fit = cross_entropy
+  if teacher_logits is not None:
+    distil = (
+      losses.head_distillation
+      if objective.kind == 'head'
+      else losses.knowledge_distillation
+    )
+    terms['distillation'] = tf.reduce_mean(
+      distil(logits, teacher_logits, objective.temperature)
+    )
+    weight = objective.weight
+    fit = (1 - weight) * cross_entropy + weight * terms['distillation']
+  # One l2 for all is six equal ones: the sum is taken in the same way.
+  strengths = config.block_l2 or (config.l2,) * len(squares)
+  loss = fit + tf.add_n([s * block for s, block in zip(strengths, squares)])
+  if objective.weight_tie:
+    terms['weight_tie'] = losses.weight_tie(tied)
+    loss += objective.weight_tie * terms['weight_tie']
+  return {**terms, 'loss': loss}

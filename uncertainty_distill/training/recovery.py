@@ -1,0 +1,188 @@
+"""Going back to the last checkpoint when numbers go bad, and on from there.
+
+A run folder in which that has happened has `rollbacks.json`:
+
+  format                1; another number would be another layout
+  learning_rate_factor  by which the learning rate is multiplied from now on
+  rollbacks             of each in order `what` was bad, at which `step`, and
+                        the step that training went `back_to`
+  sha256                the checksum of the others (see `checksums`)
+
+Model Garden's own recovery keeps its count in memory alone, takes the data up
+where they are and leaves the learning rate as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uncertainty_distill import configs, runs
+from uncertainty_distill.distribution import workers
+from uncertainty_distill.errors import DivergedError, InputError
+from uncertainty_distill.io import checksums, files
+from uncertainty_distill.runs import checkpoints
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import optimization, performance
+
+ROLLBACKS_FILE = 'rollbacks.json'
+_FORMAT = 1
+
+
+def train(
+  run: runs.RunFolder,
+  config: configs.TrainerConfig,
+  strategy: tf.distribute.Strategy,
+  attempt: Callable[[float], None],
+) -> None:
+  """Trains, and goes back as often as the configuration allows.
+
+  Args:
+    run: Its roll-backs so far count.
+    config: How often, and what becomes of the learning rate.
+    strategy: The devices; of several workers the chief writes and speaks.
+    attempt: Builds everything anew and trains from the newest checkpoint to the
+      end, with the learning rate multiplied by its argument.
+
+  Raises:
+    DivergedError: If numbers go bad once more; the last checkpoint is kept.
+    InputError: If the account of the roll-backs is damaged.
+  """
+  while True:
+    rollbacks, factor = _read(run)
+    try:
+      attempt(factor)
+      return
+    except DivergedError as error:
+      # Without the frames, which hold the network that is of no more use.
+      diverged = error.with_traceback(None)
+    performance.set_mixed_precision_policy('float32')
+    _go_back(run, config, strategy, diverged, rollbacks, factor)
+
+
+def build_optimizer(
+  config: optimization.OptimizationConfig,
+  factor: float,
+  weights: Sequence[tf.Variable],
+) -> tf_keras.optimizers.Optimizer:
+  """Builds Model Garden's optimizer with another learning rate.
+
+  Args:
+    config: The optimizer and its learning rate.
+    factor: By which this is multiplied at every step.
+    weights: That it trains.
+
+  Returns:
+    The optimizer, with all of its variables: a step that makes them is traced
+    twice, which takes seconds.
+  """
+  factory = optimization.OptimizerFactory(config)
+  rate = factory.build_learning_rate()
+  optimizer = factory.build_optimizer(
+    rate if factor == 1 else _Scaled(rate, factor)
+  )
+  if isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer):
+    optimizer._create_all_weights(weights)
+  else:
+    optimizer.build(weights)
+  return optimizer
+
+
+class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
+  """A learning rate times a number.
+
+  A constant one becomes a schedule, too: a checkpoint holds its value, and
+  would bring it back.
+  """
+
+  def __init__(self, rate: Any, factor: float):
+    super().__init__()
+    self._rate = rate
+    self._factor = factor
+
+  def __call__(self, step: tf.Tensor) -> tf.Tensor:
+    rate = self._rate(step) if callable(self._rate) else self._rate
+    return self._factor * tf.cast(rate, tf.float32)
+
+  def get_config(self) -> dict[str, Any]:
+    return {'rate': self._rate, 'factor': self._factor}
+
+
+def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
+  """Notes a roll-back; raises a DivergedError if there were enough."""
+  is_chief = workers.is_chief(strategy)
+  back_to, what = run.step, f'{run.path}: {diverged.what}'
+  kept = _kept(back_to)
+  if len(rollbacks) >= config.recovery_max_trials:
+    tried = (
+      f'after {len(rollbacks)} roll-backs, with {factor:g} of the learning rate'
+      if rollbacks
+      else 'training stops'
+    )
+    raise DivergedError(
+      what,
+      diverged.step,
+      f'{tried}; {kept} is kept; a higher '
+      f'trainer.recovery_max_trials (now {config.recovery_max_trials}) goes '
+      f'back to it with {config.recovery_learning_rate_factor:g} of the '
+      'learning rate',
+    )
+  if back_to and rollbacks and rollbacks[-1]['back_to'] == back_to:
+    # No other has been saved since: its weights are finite, and yet lost.
+    workers.wait(strategy)
+    if is_chief:
+      checkpoints.discard(run.path, back_to)
+    workers.wait(strategy)
+    back_to = run.step
+    kept = _kept(back_to)
+  factor *= config.recovery_learning_rate_factor
+  noted = {'what': diverged.what, 'step': diverged.step, 'back_to': back_to}
+  if is_chief:
+    print(
+      f'\n{what} at step {diverged.step}: going back to {kept}, with '
+      f'{factor:g} of the learning rate (roll-back {len(rollbacks) + 1} of '
+      f'{config.recovery_max_trials})',
+      file=sys.stderr,
+    )
+    content = checksums.sealed(
+      {
+        'format': _FORMAT,
+        'learning_rate_factor': factor,
+        'rollbacks': [*rollbacks, noted],
+      }
+    )
+    files.write_text(_path(run), json.dumps(content, indent=1) + '\n')
+  workers.wait(strategy)
+
+
+def _kept(step: int) -> str:
+  return f'the checkpoint of step {step}' if step else 'the initial state'
+
+
+def _path(run: runs.RunFolder) -> str:
+  return os.path.join(run.path, ROLLBACKS_FILE)
+
+
+def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
+  """Returns a run's roll-backs, and the factor of its learning rate."""
+  path = _path(run)
+  if not files.is_file(path):
+    return [], 1.0
+  try:
+    content = json.loads(files.read_text(path))
+    checksums.check(content)
+    if content['format'] != _FORMAT:
+      raise ValueError(f'its format is {content["format"]!r}')
+    return content['rollbacks'], float(content['learning_rate_factor'])
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise InputError(
+      'run folder',
+      path,
+      'the roll-backs of this run, as they were written',
+      f'remove it to go on with the whole learning rate ({error!r})',
+    ) from error

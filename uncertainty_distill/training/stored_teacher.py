@@ -1,0 +1,70 @@
+"""A teacher whose logits are stored instead of computed in every step."""
+
+from __future__ import annotations
+
+import sys
+
+from uncertainty_distill import configs, trained
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import teacher_cache, training_data
+
+import tensorflow as tf
+
+
+def prepare(
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> trained.StoredLogits | None:
+  """Opens stored predictions, or a teacher cache, making views that it lacks.
+
+  Args:
+    config: Resolved.
+    strategy: The devices.
+
+  Returns:
+    What the teacher said; None if the experiment has no teacher, or runs it.
+
+  Raises:
+    InputError: If the teacher, its predictions or its cache is wrong.
+  """
+  task = config.task
+  if task.objective.kind == 'cross_entropy':
+    return None
+  if not trained.are_predictions(task.objective.teacher, '--teacher'):
+    return teacher_cache.prepare(config, strategy)
+  train_data = task.train_data
+  if train_data.crop_padding or train_data.horizontal_flip:
+    print(
+      'The stored predictions do not know of the augmentation that the '
+      'student sees: task.train_data.crop_padding=0,'
+      'task.train_data.horizontal_flip=false turns it off.',
+      file=sys.stderr,
+    )
+  return open_predictions(task)
+
+
+def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
+  """Reads a teacher's stored predictions of the training examples.
+
+  Args:
+    config: Whose teacher is stored predictions.
+
+  Raises:
+    InputError: If they are not of the dataset, or there is to be a cache, too.
+  """
+  objective = config.objective
+  if objective.teacher_cache:
+    raise InputError(
+      '--teacher_cache',
+      objective.teacher_cache,
+      'nothing where the teacher is stored predictions, which are read as '
+      'they are',
+    )
+  dataset, rows = training_data.load_training_rows(config.train_data)
+  logits = trained.load_predictions(
+    objective.teacher,
+    '--teacher',
+    'train',
+    dataset.labels,
+    dataset.spec.num_classes,
+  )
+  return trained.StoredPredictions(logits[:, rows])

@@ -1,0 +1,238 @@
+"""What TensorBoard shows of a run, and under which tags.
+
+TensorBoard gathers in one section what stands before the slash of a tag.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from uncertainty_distill import configs, plots
+from uncertainty_distill.distribution import workers
+from uncertainty_distill.io import files
+
+import numpy as np
+import orbit
+import tensorflow as tf
+from tensorboard.plugins.histogram import metadata as histogram_metadata
+
+# However often a run is evaluated, its event files stay within a bound.
+_MAX_FIGURES, _MAX_PICTURES = 1000, 100
+
+_SECTIONS = {
+  'calibration': (
+    'ece',
+    'adaptive_ece',
+    'reliability',
+    'reliability_severity_5',
+  ),
+  'confidence': ('all_predictions', 'wrong_predictions'),
+  'corruption': (
+    'severity',
+    'severity_boxes',
+    'diversity',
+    'heat_map_accuracy',
+    'heat_map_ece',
+    'heat_map_nll',
+  ),
+  'diversity': (
+    'disagreement',
+    'mutual_information',
+    'pairwise_kl',
+    'masegosa_variance',
+  ),
+  'loss': (
+    'training_loss',
+    'cross_entropy',
+    'distillation',
+    'weight_tie',
+    'l2',
+  ),
+  'optimization': ('learning_rate', 'gradient_norm'),
+  'quality': ('accuracy', 'member_accuracy', 'nll', 'gibbs_nll', 'brier'),
+  'speed': ('examples_per_second', 'steps_per_second'),
+  'uncertainty': ('auroc_misclassification', 'aurc', 'auroc_ood'),
+}
+_SECTION_OF = {
+  name: section for section, names in _SECTIONS.items() for name in names
+}
+
+_DESCRIPTIONS = {
+  'training_loss': 'What is minimised: the terms, each times its weight.',
+  'cross_entropy': "With the labels, the mean of the members' own, in nats.",
+  'distillation': (
+    'T^2 KL(teacher || student), the mean over the members, in nats.'
+  ),
+  'weight_tie': "Squared distance of the weights to the teacher's.",
+  'l2': 'Sum of the squares of the weights that it is taken of.',
+  'gradient_norm': (
+    "L2 norm of the loss's gradient by all trained weights, of the batch of"
+    ' all replicas together; the mean over the steps of a loop.'
+  ),
+  'learning_rate': 'Of the next step.',
+  'examples_per_second': (
+    'Distinct training examples, however many members see each. Evaluations'
+    ' and checkpoints are not timed; the first point has the compilation in'
+    ' it.'
+  ),
+  'steps_per_second': (
+    'Of training, with the evaluations and checkpoints in between.'
+  ),
+  'all_predictions': 'How many images are predicted with which confidence.',
+  'wrong_predictions': (
+    'How many images are classified wrongly with which confidence.'
+  ),
+}
+
+
+def tag(name: str) -> str:
+  """Returns the tag of a figure or picture: `nll` is in `quality/nll`.
+
+  What is after the last slash is the name again; names of no section are tags
+  as they are.
+  """
+  return f'{_SECTION_OF[name]}/{name}' if name in _SECTION_OF else name
+
+
+def write_scalar(
+  name: str, value: Any, step: Any = None, description: str | None = None
+) -> None:
+  """Writes a figure under its tag, by TensorFlow's default writer.
+
+  Args:
+    name: Of the figure.
+    value: A scalar.
+    step: Of training; None for the writer's.
+    description: What is said of it; None for what is known of the name.
+  """
+  description = description or _DESCRIPTIONS.get(name)
+  tf.summary.scalar(tag(name), value, step=step, description=description)
+
+
+def write_confidence(
+  bin_count: Sequence[float], bin_correct: Sequence[float]
+) -> None:
+  """Writes histograms of the confidence of all predictions and of wrong ones.
+
+  Args:
+    bin_count: [bins], the examples in equal-width bins of [0, 1].
+    bin_correct: [bins], how many of them are classified correctly.
+  """
+  edges = np.linspace(0, 1, len(bin_count) + 1)
+  for name, heights in (
+    ('all_predictions', bin_count),
+    ('wrong_predictions', np.subtract(bin_count, bin_correct)),
+  ):
+    # As `tf.summary.histogram` writes it, which wants the examples themselves.
+    tf.summary.write(
+      tag(name),
+      np.stack([edges[:-1], edges[1:], heights], axis=1),
+      metadata=histogram_metadata.create_summary_metadata(
+        None, _DESCRIPTIONS[name]
+      ),
+    )
+
+
+def write_config(run_dir: str) -> None:
+  """Writes a run's configuration as text."""
+  text = files.read_text(os.path.join(run_dir, 'params.yaml'))
+  markdown = ''.join(f'    {line}\n' for line in text.splitlines())
+  with tf.summary.create_file_writer(os.path.join(run_dir, 'train')).as_default(
+    step=0
+  ):
+    tf.summary.text('config', markdown)
+
+
+class TrainingSummaries(orbit.utils.SummaryManager):
+  """What Orbit writes the figures of training with, once in an interval.
+
+  By itself Orbit writes them after every loop, however many there are.
+  """
+
+  def __init__(self, directory: str | None, trainer):
+    """Initializes the manager.
+
+    Args:
+      directory: Of the event files; None to write nothing.
+      trainer: The `trainer.Trainer` whose figures these are.
+    """
+    super().__init__(directory, write_scalar, trainer.global_step)
+    self._trainer = trainer
+
+  def write_summaries(self, summary_dict: dict[str, Any]) -> None:
+    """Writes the figures of a loop that is the last or ends an interval."""
+    config = self._trainer.config.trainer
+    begin = self._trainer.loop_begin
+    step = int(self._trainer.global_step.numpy())
+    interval = config.summary_interval
+    # Evaluations cut loops short, so none need end where an interval does.
+    if step == config.train_steps or begin // interval < step // interval:
+      super().write_summaries(summary_dict)
+
+
+class EvaluationSummaries(orbit.utils.SummaryManager):
+  """What Orbit writes the figures of evaluations with, of so many at most."""
+
+  def __init__(
+    self,
+    directory: str | None,
+    trainer: configs.TrainerConfig,
+    step: tf.Variable,
+  ):
+    """Initializes the manager.
+
+    Args:
+      directory: Of the event files; None to write nothing.
+      trainer: Resolved: when it evaluates.
+      step: The global step.
+    """
+    super().__init__(directory, write_scalar, step)
+    self._trainer, self._step = trainer, step
+
+  def has_turn(self, most: int) -> bool:
+    """Tells whether the evaluation at this step is one of those to show.
+
+    Args:
+      most: How many are shown of a whole run: the last one, and others at
+        equal distances. They depend on the step alone, so that a run that is
+        stopped and goes on shows the same ones.
+    """
+    interval = self._trainer.validation_interval
+    last = -(-self._trainer.train_steps // interval)
+    number = -(-int(self._step.numpy()) // interval)
+    return number == last or number % -(-last // most) == 0
+
+  def write_summaries(self, summary_dict: dict[str, Any]) -> None:
+    """Writes figures, unless it is another evaluation's turn."""
+    if self.has_turn(_MAX_FIGURES):
+      super().write_summaries(summary_dict)
+
+
+class CalibrationSummaries:
+  """An Orbit action that shows after an evaluation how calibrated it is."""
+
+  def __init__(self, trainer, evaluation_summaries: EvaluationSummaries):
+    self._trainer = trainer
+    self._summaries = evaluation_summaries
+
+  def __call__(self, output: dict[str, Any]):
+    del output
+    if not self._summaries.has_turn(_MAX_PICTURES):
+      return
+    # Read by all workers, or by none.
+    statistics = self._trainer.validation_metrics[0].statistics()
+    if not workers.is_chief(self._trainer.strategy):
+      return
+    count, confidence, correct = (
+      statistics[name].numpy()
+      for name in ('bin_count', 'bin_confidence', 'bin_correct')
+    )
+    figure = plots.reliability_diagram(
+      {'clean test images': (count, confidence, correct)}
+    )
+    writer = self._summaries.summary_writer()
+    with writer.as_default(step=self._trainer.global_step):
+      tf.summary.image(tag('reliability'), plots.figure_to_array(figure)[None])
+      write_confidence(count, correct)

@@ -1,0 +1,182 @@
+"""Model Garden's trainer, with batches that follow from the global step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from uncertainty_distill import metrics
+from uncertainty_distill.distribution import workers
+from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.runtime import signals
+from uncertainty_distill.training import divergence
+
+import tensorflow as tf
+from official.core import base_trainer, train_lib
+
+
+class Trainer(base_trainer.Trainer):
+  """Trains from any step on as if it had never stopped.
+
+  Attributes:
+    loop_begin: The global step at which the last loop began.
+  """
+
+  def __init__(self, config, task, model, optimizer, evaluate: bool = True):
+    """Builds the trainer; see `base_trainer.Trainer`.
+
+    The training batches are built at the first step instead of here, because
+    the step is only known once a checkpoint is restored.
+    """
+    super().__init__(
+      config,
+      task,
+      model,
+      optimizer,
+      evaluate=evaluate,
+      train_dataset=tf.data.Dataset.range(0),
+    )
+    self.loop_begin = 0
+    self._train_loss = metrics.WatchedMean('training_loss')
+    self._check_weights = tf.function(self._finite_weights, autograph=False)
+
+  def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
+    """Returns the batches of all replicas; see `base_trainer.Trainer`.
+
+    To one CPU there is nothing to distribute, and TensorFlow would put an
+    iterator between that is tuned: one that goes may wait for its tuner, up to
+    a minute.
+    """
+    devices = self.strategy.extended.worker_devices
+    if callable(dataset_or_fn) and len(devices) == 1 and 'CPU' in devices[0]:
+      if workers.count(self.strategy) == 1:
+        return dataset_or_fn(*args, **kwargs)
+    return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
+
+  def train(self, num_steps: tf.Tensor):
+    """Takes steps; see `orbit.StandardTrainer`."""
+    # Step by step in Python, a signal could come between two variables.
+    with signals.held(not self.config.trainer.train_tf_function):
+      return super().train(num_steps)
+
+  def train_loop_begin(self):
+    super().train_loop_begin()
+    if self._train_iter is None:
+      self._train_iter = iter(
+        self.distribute_dataset(
+          self.task.build_inputs,
+          self.config.task.train_data,
+          start_step=int(self.global_step.numpy()),
+        )
+      )
+    self.loop_begin = int(self.global_step.numpy())
+    self._loop_began = time.monotonic()
+
+  def train_loop_end(self):
+    places = {
+      metric.name: metric.first_bad(self.strategy)
+      for metric in (*self.train_metrics, self.train_loss)
+      if isinstance(metric, metrics.WatchedMean)
+    }
+    logs = _flat(super().train_loop_end())
+    # Read first: a device that works by itself has then come to the end.
+    step = int(self.global_step.numpy())
+    steps = step - self.loop_begin
+    examples = steps * self.config.task.train_data.global_batch_size
+    seconds = time.monotonic() - self._loop_began
+    logs['examples_per_second'] = examples / seconds
+    self._check(logs, places, self.loop_begin, step)
+    return logs
+
+  def eval_end(self, aggregated_logs=None):
+    logs = _flat(super().eval_end(aggregated_logs))
+    divergence.check_evaluation(logs, int(self.global_step.numpy()))
+    return logs
+
+  def _check(self, logs, places, first, step):
+    """Raises a DivergedError before bad weights can be saved."""
+    config = self.config.trainer
+    divergence.check_loop(logs, places, first, step, self.strategy)
+    divergence.check_bound(
+      logs, step, config.loss_upper_bound, config.recovery_begin_steps
+    )
+    # The last step's update has not been computed with.
+    if not self.has_finite_weights():
+      raise DivergedError('the squares of the weights are not finite,', step)
+
+  def has_finite_weights(self) -> bool:
+    """Tells whether the weights may be saved."""
+    return bool(self._check_weights())
+
+  def _finite_weights(self):
+    # Those that all replicas have in common, and all workers. From weights
+    # that have no squares in float32, no training goes on.
+    weights = self.model.trainable_variables
+    parts = self.strategy.run(
+      lambda: tf.reduce_all(
+        [tf.math.is_finite(tf.nn.l2_loss(weight)) for weight in weights]
+      )
+    )
+    return tf.reduce_all(self.strategy.experimental_local_results(parts))
+
+
+class WorkerRunner(train_lib.OrbitExperimentRunner):
+  """Model Garden's runner, whose workers go on from one checkpoint together.
+
+  All workers save when the chief does, since variables are read together; but
+  what the others save is thrown away. Model Garden has them begin anew, too.
+  """
+
+  def __init__(
+    self, *args, scratch: str, checkpoint: str | None, step: int, **kwargs
+  ):
+    """Builds the runner; see `OrbitExperimentRunner`.
+
+    Args:
+      *args: As there.
+      scratch: Where a worker other than the chief saves.
+      checkpoint: The run's newest one, or None.
+      step: Of this checkpoint.
+      **kwargs: As there.
+    """
+    self._scratch = scratch
+    self._restore_from = checkpoint
+    self._restore_step = step
+    super().__init__(*args, **kwargs)
+
+  def _maybe_build_checkpoint_manager(self):
+    is_chief = workers.is_chief(self.strategy)
+    return _CheckpointManager(
+      self.trainer.checkpoint,
+      directory=self.model_dir if is_chief else self._scratch,
+      max_to_keep=self.params.trainer.max_to_keep if is_chief else 1,
+      step_counter=self.trainer.global_step,
+      checkpoint_interval=self.params.trainer.checkpoint_interval,
+      init_fn=self.trainer.initialize if is_chief else self._begin,
+      # The chief's manager knows it from the folder. Were they to differ,
+      # one worker would save, and wait for the others for good.
+      last_checkpoint_step=self._restore_step or None,
+    )
+
+  def _begin(self):
+    if self._restore_from is None:
+      self.trainer.initialize()
+    else:
+      self.trainer.checkpoint.restore(self._restore_from)
+
+
+class _CheckpointManager(tf.train.CheckpointManager):
+  """Writes a checkpoint to its end, whatever signal comes."""
+
+  def save(self, *args, **kwargs):
+    with signals.held():
+      return super().save(*args, **kwargs)
+
+
+def _flat(logs: dict[str, Any]) -> dict[str, Any]:
+  """Lifts the figures of `statistics` beside the other scalars.
+
+  Orbit would write a nested dictionary to a TensorBoard run of its own.
+  """
+  figures = logs.pop('statistics', {})
+  return {**logs, **figures}
