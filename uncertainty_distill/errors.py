@@ -1,4 +1,4 @@
-"""What the commands print in one line: mistakes, and numbers gone bad."""
+"""The errors that the commands print in one line, and the fields they carry."""
 
 from __future__ import annotations
 
@@ -14,25 +14,44 @@ _SHORT.maxlevel = 4
 
 
 class InputError(ValueError):
-  """Something that the user gave is wrong; the commands print it in one line.
+  """A mistake in something that the user gave.
+
+  In a message, a parameter of a public function stands in backticks; the
+  commands show it as the flag that it comes from.
 
   Attributes:
-    argument: The name of the flag, config value, file or tensor at fault.
+    name: What is at fault: a parameter, a config value, a file or a tensor.
+    value: The value that was given.
+    expected: What it must be, as a noun phrase.
+    hint: What to do, where `expected` does not say it; may be empty.
   """
 
-  def __init__(self, argument: str, got: object, wants: str, todo: str = ''):
-    """Builds the message `argument: got X, wants Y; do Z`.
+  def __init__(
+    self,
+    name: str,
+    value: object,
+    expected: str,
+    hint: str = '',
+    *,
+    message: str = '',
+  ):
+    """Builds the error.
 
     Args:
-      argument: The name of what is wrong.
-      got: The value that was given; shown by `repr`, strings included,
-        and cut short where it is long.
-      wants: What would have been right.
-      todo: What to do about it, where `wants` does not already say it.
+      name: See the class.
+      value: See the class; long values are cut short in the message.
+      expected: See the class.
+      hint: See the class.
+      message: What is wrong and what it must be, where the default, "NAME must
+        be EXPECTED, not VALUE", is no natural English.
     """
-    self.argument = argument
-    message = f'{argument}: got {_SHORT.repr(got)}, wants {wants}'
-    super().__init__(message + (f'; {todo}' if todo else ''))
+    self.name = name
+    self.value = value
+    self.expected = expected
+    self.hint = hint
+    shown = f'`{name}`' if name.isidentifier() else name
+    text = message or f'{shown} must be {expected}, not {_SHORT.repr(value)}'
+    super().__init__(f'{text}; {hint}' if hint else text)
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -42,23 +61,23 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 class DivergedError(ArithmeticError):
-  """Training came to numbers that are infinite or none.
+  """Training came to non-finite numbers (inf or NaN).
 
   Attributes:
-    what: Which number of which run is bad.
+    what: Which number of which run is non-finite.
     step: The first training step, from 1 on, at which it is known to be; None
       where this is about several runs.
   """
 
-  def __init__(self, what: str, step: int | None = None, then: str = ''):
-    """Builds the message `WHAT at step STEP; THEN`.
+  def __init__(self, what: str, step: int | None = None, hint: str = ''):
+    """Builds the message `WHAT at step STEP; HINT`.
 
     Args:
       what: See the class.
       step: See the class.
-      then: What comes of it.
+      hint: What happens next, or what to do.
     """
     self.what = what
     self.step = step
     place = '' if step is None else f' at step {step}'
-    super().__init__(f'{what}{place}' + (f'; {then}' if then else ''))
+    super().__init__(f'{what}{place}' + (f'; {hint}' if hint else ''))

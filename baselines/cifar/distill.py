@@ -48,8 +48,8 @@ def main():
   strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
   if mode == 'eval':
-    run = runs.open_run(model_dir, '--model_dir')
-  with launch.holding(model_dir, '--model_dir', strategy):
+    run = runs.open_run(model_dir, 'model_dir')
+  with launch.holding(model_dir, 'model_dir', strategy):
     if mode != 'eval':
       run = training.distill(config, model_dir, strategy, mode != 'train')
     taught = run.config.task.objective

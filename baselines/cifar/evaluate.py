@@ -48,7 +48,7 @@ def main():
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
   system = evaluation.System(label, None, tuple(paths))
-  with launch.holding(directory, '--output_dir', strategy):
+  with launch.holding(directory, 'output_dir', strategy):
     finish.report([system], config, strategy, directory, 'Evaluation')
   if workers.is_chief(strategy):
     print(f'Report: {os.path.join(directory, finish.REPORT)}')
@@ -56,7 +56,7 @@ def main():
 
 def _test_set(paths):
   """Returns the configuration that says what to evaluate on."""
-  described = reports.described_by(paths, '--run')
+  described = reports.described_by(paths, 'path')
   if described and not _EXPERIMENT.value:
     return described
   return configs.load_config(
@@ -65,4 +65,4 @@ def _test_set(paths):
 
 
 if __name__ == '__main__':
-  launch.run(main)
+  launch.run(main, flag_of={'path': 'run'})

@@ -42,7 +42,10 @@ def main():
   paths = launch.required('run', 'a run folder')
   if _CALIBRATION.value and not _TEMPERATURE.value:
     raise InputError(
-      '--calibration', _CALIBRATION.value, 'a use for it: --temperature=fit'
+      'calibration',
+      _CALIBRATION.value,
+      'left out, or used by --temperature=fit',
+      message='--calibration has no effect without --temperature=fit',
     )
   fitted = export.export(
     paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
@@ -60,4 +63,12 @@ def main():
 
 
 if __name__ == '__main__':
-  launch.run(main)
+  launch.run(
+    main,
+    flag_of={
+      'calibration_file': 'calibration',
+      'directory': 'output_dir',
+      'fit_temperature': 'temperature',
+      'path': 'run',
+    },
+  )

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 
 def _tensorflow_log_level(arguments: Sequence[str]) -> str:
@@ -118,7 +118,7 @@ def define_training_flags() -> None:
   define_device_flags()
 
 
-def required(name: str, wants: str) -> str:
+def required(name: str, expected: str) -> str:
   """Returns a flag's value.
 
   Raises:
@@ -126,7 +126,12 @@ def required(name: str, wants: str) -> str:
   """
   value = _FLAGS[name].value
   if not value:
-    raise InputError(f'--{name}', value, wants)
+    raise InputError(
+      name,
+      value,
+      expected,
+      message=f'--{name} is missing: it must be {expected}',
+    )
   return value
 
 
@@ -174,7 +179,11 @@ def holding(
   return locks.hold(directory, argument, workers.is_chief(strategy))
 
 
-def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
+def run(
+  main: Callable[..., None],
+  takes_arguments: bool = False,
+  flag_of: Mapping[str, str] | None = None,
+) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
 
   So is what a disk refuses. Ctrl-C ends with exit code 130, SIGTERM with 143.
@@ -182,6 +191,8 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   Args:
     main: The command; it gets what is not a flag where it takes arguments.
     takes_arguments: Whether it does.
+    flag_of: From parameters that errors may name to the command's flags, where
+      these have other names.
   """
 
   def guarded(argv):
@@ -195,7 +206,8 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
       else:
         main()
     except InputError as error:
-      sys.exit(_fail(f'error: {error}', 2))
+      text = _with_flags(str(error), flag_of or {})
+      sys.exit(_fail(f'error: {text}', 2))
     except KeyboardInterrupt:
       stopped = signals.received() or signals.Stopped()
       sys.exit(_fail(str(stopped), stopped.code))
@@ -223,6 +235,16 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
     # Whatever it calls an error comes as an exception, too.
     tf.get_logger().setLevel('CRITICAL')
   return rest
+
+
+def _with_flags(message: str, flag_of: Mapping[str, str]) -> str:
+  """Shows the parameters of a message, which are in backticks, as flags."""
+
+  def shown(parameter):
+    name = flag_of.get(parameter[1], parameter[1])
+    return f'--{name}' if name in _FLAGS else parameter[0]
+
+  return re.sub(r'`(\w+)`', shown, message)
 
 
 def _fail(message: str, code: int) -> int:

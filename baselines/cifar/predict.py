@@ -41,7 +41,7 @@ def main(arguments):
   if not arguments:
     raise InputError('IMAGE', '', 'at least one image file, folder or pattern')
   paths = export.find_images(arguments)
-  answers = export.FilePredictor(directory, '--model').predict(paths)
+  answers = export.FilePredictor(directory, 'model').predict(paths)
   rows, num_unreadable = [], 0
   for answer in answers:
     if isinstance(answer, export.Unreadable):

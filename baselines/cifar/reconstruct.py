@@ -40,7 +40,7 @@ def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
   ranks = _ranks()
-  with locks.hold(directory, '--output_dir'):
+  with locks.hold(directory, 'output_dir'):
     table = reports.reconstruct(paths, directory, ranks, _ALIGNED.value)
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')
@@ -52,7 +52,7 @@ def _ranks():
     return tuple(map(int, _RANKS.value))
   except ValueError as error:
     got = ','.join(_RANKS.value)
-    raise InputError('--ranks', got, 'as in 1,2,4') from error
+    raise InputError('ranks', got, 'as in 1,2,4') from error
 
 
 if __name__ == '__main__':

@@ -52,7 +52,7 @@ def main():
   if _DRY_RUN.value:
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
     return
-  with launch.holding(directory, '--output_dir', strategy):
+  with launch.holding(directory, 'output_dir', strategy):
     outcome = studies.run_study(part, directory, strategy, study)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))

@@ -29,8 +29,8 @@ def main():
   strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
   if mode == 'eval':
-    runs.open_run(model_dir, '--model_dir')
-  with launch.holding(model_dir, '--model_dir', strategy):
+    runs.open_run(model_dir, 'model_dir')
+  with launch.holding(model_dir, 'model_dir', strategy):
     if mode != 'eval':
       training.train(config, model_dir, strategy, mode != 'train')
     systems = [evaluation.System(label, None, (model_dir,))]

@@ -156,7 +156,7 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
   ):
     with pytest.raises(ud.InputError, match=f'^{argument}: got ') as caught:
       function(*given)
-    assert caught.value.argument == argument
+    assert caught.value.name == argument
     assert '--' not in str(caught.value)
   assert not new.exists()
 

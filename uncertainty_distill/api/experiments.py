@@ -12,7 +12,6 @@ from uncertainty_distill import export as export_lib
 from uncertainty_distill.api import arguments
 
 
-@arguments.without_flags()
 def experiment(
   name: str, overrides: Mapping[str, Any] | None = None
 ) -> configs.ExperimentConfig:
@@ -41,7 +40,6 @@ def experiment(
   return config
 
 
-@arguments.without_flags()
 def train(
   config: configs.ExperimentConfig, model_dir: arguments.Path
 ) -> runs.RunFolder:
@@ -70,7 +68,6 @@ def train(
   )
 
 
-@arguments.without_flags()
 def distill(
   config: configs.ExperimentConfig,
   model_dir: arguments.Path,
@@ -108,7 +105,6 @@ def distill(
   )
 
 
-@arguments.without_flags(output_dir='directory')
 def export(
   path: arguments.Paths,
   directory: arguments.Path,

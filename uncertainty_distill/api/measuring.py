@@ -57,7 +57,6 @@ def measure(
   )
 
 
-@arguments.without_flags()
 def evaluate(
   path: arguments.Paths,
   config: configs.ExperimentConfig | None = None,

@@ -44,14 +44,14 @@ def load_config(
   names = registry.experiment_names()
   if experiment not in names:
     raise InputError(
-      '--experiment',
+      'experiment',
       experiment,
       'one of ' + ', '.join(names),
       errors.nearest(os.path.basename(experiment), names),
     )
   config = exp_factory.get_exp_config(experiment)
   for path in config_files:
-    override(config, read_yaml(path, '--config_file'), path)
+    override(config, read_yaml(path, 'config_file'), path)
   override_by_text(config, params_override)
   return config
 
@@ -109,7 +109,7 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
   """
   if not text:
     return
-  source = '--params_override'
+  source = 'params_override'
   try:
     if '=' in text:
       # Of pairs, unlike of a file's keys, the last one wins.

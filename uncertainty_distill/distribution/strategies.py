@@ -72,10 +72,10 @@ def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
       reason,
     )
   return InputError(
-    '--tpu',
+    'runtime.tpu',
     runtime.tpu,
     'a TPU that can be reached',
-    f'leave --tpu out to use GPUs or the CPU ({reason})',
+    f'leave it out to use GPUs or the CPU ({reason})',
   )
 
 

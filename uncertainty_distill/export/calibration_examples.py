@@ -46,7 +46,7 @@ def examples(
     shared = sum(image.tobytes() in known for image in images)
     if shared:
       raise InputError(
-        '--calibration',
+        'calibration_file',
         file,
         'no images of the test set',
         f'{shared} are: figures on the test set would no longer be fair',
@@ -61,7 +61,7 @@ def _held_out(paths):
     if not runs.is_run(path):
       parts.append(None)
       continue
-    given = runs.open_run(path, '--run').config.task.train_data
+    given = runs.open_run(path, 'path').config.task.train_data
     parts.append(
       (
         given.name,
@@ -73,10 +73,10 @@ def _held_out(paths):
     )
   if None in parts or len(set(parts)) > 1 or not parts[0][-1]:
     raise InputError(
-      '--temperature',
+      'fit_temperature',
       'fit',
       'runs that held out the same training examples '
-      '(task.train_data.held_out_fraction), or --calibration=FILE.npz',
+      '(task.train_data.held_out_fraction), or a `calibration_file`',
     )
   name, data_dir, classes, num_examples, _ = parts[0]
   dataset = data.load_dataset(name, 'train', data_dir, classes)
@@ -96,11 +96,11 @@ def _read(file, ensemble):
     images, labels = arrays['images'], arrays['labels']
   except KeyError as error:
     raise InputError(
-      '--calibration', file, wants, f'it lacks {error}'
+      'calibration_file', file, wants, f'it lacks {error}'
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(
-      '--calibration', file, wants, archives.why(error)
+      'calibration_file', file, wants, archives.why(error)
     ) from error
   if (
     images.dtype != np.uint8
@@ -112,5 +112,5 @@ def _read(file, ensemble):
     or labels.max() >= ensemble.num_classes
   ):
     got = f'{images.dtype} {list(images.shape)}, {labels.dtype} {labels.shape}'
-    raise InputError('--calibration', f'{file}: {got}', wants)
+    raise InputError('calibration_file', f'{file}: {got}', wants)
   return images, labels

@@ -33,7 +33,7 @@ def _check_replaceable(directory: str) -> None:
   )
   if not is_new and not trained.is_saved_model(directory):
     raise InputError(
-      '--output_dir',
+      'directory',
       directory,
       'a new or empty folder, or a SavedModel',
       'what is in it would be lost',
@@ -66,7 +66,7 @@ def export(
       has test images in it.
   """
   _check_replaceable(directory)
-  ensemble = trained.load_ensemble(paths, '--run')
+  ensemble = trained.load_ensemble(paths, 'path')
   test_set = model_card_data.test_images(paths)
   calibration = None
   if fit_temperature:
@@ -76,7 +76,7 @@ def export(
     calibration = temperature.fit_temperature(
       member_logits(ensemble.model, images), labels, source
     )
-  runs.make_writable(files.parent(directory), '--output_dir')
+  runs.make_writable(files.parent(directory), 'directory')
   answers = None
   if test_set:
     test_set = model_card_data.first(test_set)
@@ -85,7 +85,7 @@ def export(
       tf.constant(logits), calibration.temperature if calibration else 1.0
     )
   told = model_card_data.gather(paths, ensemble, calibration, test_set, answers)
-  with disk_errors.errors('--output_dir', directory):
+  with disk_errors.errors('directory', directory):
     saved_model.export_saved_model(
       ensemble.model,
       ensemble.image_shape,
@@ -117,19 +117,19 @@ def export_tflite(
   Raises:
     InputError: If a run cannot be loaded, or the file cannot be written.
   """
-  ensemble = trained.load_ensemble(paths, '--run')
+  ensemble = trained.load_ensemble(paths, 'path')
   temperature = calibration.temperature if calibration else 1.0
-  runs.make_writable(files.parent(file), '--tflite')
+  runs.make_writable(files.parent(file), 'tflite')
   content = tflite.convert_to_tflite(
     ensemble.model, ensemble.image_shape, temperature
   )
-  with disk_errors.errors('--tflite', file):
+  with disk_errors.errors('tflite', file):
     files.write_bytes(file, content)
   test_set = model_card_data.test_images(paths)
   if not test_set:
     return 'Not compared: the test images are not at hand.'
   test_set = model_card_data.first(test_set)
-  served = trained.load_ensemble([directory], '--output_dir')
+  served = trained.load_ensemble([directory], 'directory')
   saved_probs = np.exp(member_logits(served.model, test_set.images))
   lite = tflite.tflite_runner(content)
   parts = [

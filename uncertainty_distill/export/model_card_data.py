@@ -120,7 +120,7 @@ def class_names(
 def _first_config(paths: Sequence[str]) -> configs.ExperimentConfig | None:
   """Returns the experiment of the first run folder among the paths."""
   found = [path for path in paths if runs.is_run(path)]
-  return runs.open_run(found[0], '--run').config if found else None
+  return runs.open_run(found[0], 'path').config if found else None
 
 
 def _model(paths, ensemble, config):

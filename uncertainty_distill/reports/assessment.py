@@ -65,7 +65,7 @@ def assess(
   """
   is_chief = workers.is_chief(strategy)
   if is_chief:
-    runs.make_writable(directory, '--output_dir')
+    runs.make_writable(directory, 'output_dir')
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   shown = report_images.choose_student(systems, student)
   results, sizes, images, pending = _evaluate_changed(
@@ -114,9 +114,7 @@ def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
   )
   # All workers have read before the chief writes.
   if len(workers.gather(strategy, len(known))) > 1:
-    raise InputError(
-      '--output_dir', directory, 'a folder that all workers share'
-    )
+    raise InputError('output_dir', directory, 'a folder that all workers share')
   sizes = {s.label: known[s.key] for s in systems if s.key in known}
   pending = [system for system in systems if system.key not in known]
   if pending:

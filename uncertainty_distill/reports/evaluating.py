@@ -69,7 +69,7 @@ def score(
     InputError: If a system cannot be loaded or takes other images.
   """
   dataset = checks.test_set(config)
-  stored = [s for s in systems if trained.are_predictions(s.paths, '--run')]
+  stored = [s for s in systems if trained.are_predictions(s.paths, 'path')]
   results, sizes = predictions_evaluation.evaluate(stored, config)
   with strategy.scope():
     candidates, loaded_sizes = _load(
@@ -99,7 +99,7 @@ def _load(systems: Sequence[System], dataset: data.ImageDataset):
   for system in systems:
     ensemble = trained.load_ensemble(
       system.paths,
-      '--run',
+      'path',
       dataset.spec.image_shape,
       dataset.spec.num_classes,
       lambda: dataset.images,

@@ -34,7 +34,7 @@ def evaluate(
     )
     logits = trained.load_predictions(
       system.paths,
-      '--teacher',
+      'teacher',
       'test',
       dataset.labels,
       dataset.spec.num_classes,

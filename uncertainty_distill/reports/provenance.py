@@ -56,7 +56,7 @@ def weight_marks(paths: Sequence[str]) -> list[str]:
     elif trained.is_saved_model(path):
       file = os.path.join(path, 'saved_model.pb')
     else:
-      file = f'{runs.open_run(path, "--run").checkpoint}.index'
+      file = f'{runs.open_run(path, "path").checkpoint}.index'
     place = f'{os.path.basename(path)}/{os.path.basename(file)}'
     marks.append(f'{place}@{files.modified(file)}')
   return marks
@@ -89,7 +89,7 @@ def _seeds(systems: Sequence[System]) -> str:
   seeds: dict[str, list[str]] = {}
   for system in systems:
     seeds.setdefault(plots.display_name(system.label), []).extend(
-      str(runs.open_run(path, '--run').config.task.seed)
+      str(runs.open_run(path, 'path').config.task.seed)
       for path in system.paths
       if runs.is_run(path)
     )

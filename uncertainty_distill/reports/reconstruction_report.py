@@ -74,10 +74,10 @@ def reconstruct(
   """
   members = _load(paths)
   if not ranks or len(set(ranks)) < len(ranks):
-    raise InputError('--ranks', list(ranks), 'distinct numbers')
+    raise InputError('ranks', list(ranks), 'distinct numbers')
   for rank in ranks:
     reconstruction.check_rank(members[0], rank)
-  runs.make_writable(directory, '--output_dir')
+  runs.make_writable(directory, 'output_dir')
   made_from = {
     'weights': provenance.weight_marks(paths),
     'ranks': list(ranks),
@@ -102,7 +102,7 @@ def _read_table(directory: str, made_from: Mapping[str, Any]) -> str:
 
 def _load(paths) -> list[tf_keras.Model]:
   """Loads networks after finding out whether they go together."""
-  argument, purpose = '--teacher', 'a reconstruction'
+  argument, purpose = 'teacher', 'a reconstruction'
   if len(paths) < 2:
     raise InputError(
       argument, ','.join(paths), 'run folders of two members or more'

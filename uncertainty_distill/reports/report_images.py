@@ -24,7 +24,7 @@ def choose_student(systems: Sequence[System], label: str) -> System | None:
     label: Of the wanted one; where there is none of it, the last system is
       taken that is no stored predictions.
   """
-  models = [s for s in systems if not trained.are_predictions(s.paths, '--run')]
+  models = [s for s in systems if not trained.are_predictions(s.paths, 'path')]
   if not models:
     return None
   wanted = [s for s in models if s.label == label]

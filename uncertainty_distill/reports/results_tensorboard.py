@@ -64,7 +64,7 @@ def write_summaries(
     if not own or not all(map(runs.is_run, system.paths)):
       continue
     folder = _folder(system, directory)
-    members = [runs.open_run(path, '--run') for path in system.paths]
+    members = [runs.open_run(path, 'path') for path in system.paths]
     try:
       _write_results(os.path.join(folder, _RESULTS), own, members)
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)

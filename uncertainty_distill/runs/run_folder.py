@@ -152,7 +152,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
       checkpoints that no description goes with.
   """
   if is_run(path):
-    there = open_run(path, '--model_dir').config
+    there = open_run(path, 'model_dir').config
     its, ours = there.task, config.task
     if its.objective.kind != 'cross_entropy' and not its.objective.teacher:
       # A student is claimed before a search has found its teacher.
@@ -162,7 +162,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     if difference:
       name, old, new = difference
       raise InputError(
-        '--model_dir',
+        'model_dir',
         path,
         f'a new folder: this one belongs to a run with '
         f'{name}={old!r}, not {new!r}',
@@ -171,7 +171,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   elif checkpoints.steps(path):
     # Training would go on from weights of who knows what.
     raise InputError(
-      '--model_dir',
+      'model_dir',
       path,
       f'a new folder: this one has checkpoints but no {PARAMS_FILE}',
       'choose another folder, or remove it',
@@ -190,7 +190,7 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     InputError: If `match_run` refuses the folder, or it cannot be written.
   """
   run = match_run(path, config)
-  make_writable(path, '--model_dir')
+  make_writable(path, 'model_dir')
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
   movable = identity.with_paths(config, lambda p: files.relative(p, path))
   text = yaml.safe_dump(identity.plain(movable.as_dict()), sort_keys=False)

@@ -76,7 +76,7 @@ def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
   Raises:
     InputError: If the file, a name in it or a value is wrong.
   """
-  values = configs.read_yaml(path, '--study')
+  values = configs.read_yaml(path, 'study')
   _check_fields(values, _FIELDS, '', path)
   for name in 'experiment', 'systems':
     if not values.get(name):

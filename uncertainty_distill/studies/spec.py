@@ -136,7 +136,7 @@ class Study:
     for name in names:
       if name not in known:
         raise InputError(
-          '--only',
+          'only',
           name,
           f'one of {", ".join(known)}',
           errors.nearest(name, list(known)),

@@ -40,7 +40,7 @@ def draw_learning_curves(
   panels: dict[str, dict[str, list[dict[float, float]]]] = {}
   for label, paths in systems.items():
     for path in paths:
-      curves = reports.read_curves(runs.open_run(path, '--run'))
+      curves = reports.read_curves(runs.open_run(path, 'path'))
       for name, (folder, tag) in _CURVES.items():
         if curves[folder].get(tag):
           lines = panels.setdefault(name, {})

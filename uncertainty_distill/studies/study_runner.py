@@ -57,7 +57,7 @@ def run_study(
   """
   check_study(study, strategy)
   if workers.is_chief(strategy):
-    runs.make_writable(directory, '--output_dir')
+    runs.make_writable(directory, 'output_dir')
   teachers, lacking = _train_teachers(study, directory, strategy)
   # Curves on the test set are for those that a figure shows them of.
   curves = {
@@ -176,7 +176,7 @@ def trained_systems(
 
 
 def _is_complete(path: str) -> bool:
-  return runs.is_run(path) and runs.open_run(path, '--output_dir').is_complete
+  return runs.is_run(path) and runs.open_run(path, 'output_dir').is_complete
 
 
 def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:

@@ -71,7 +71,9 @@ class LogitsCache:
         not on a disk, whose files can be locked and mapped into memory.
     """
     if files.is_remote(directory):
-      raise InputError('--teacher_cache', directory, 'a folder on a local disk')
+      raise InputError(
+        'task.objective.teacher_cache', directory, 'a folder on a local disk'
+      )
     text = json.dumps(ingredients, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._ingredients = ingredients
@@ -144,7 +146,7 @@ class LogitsCache:
         yield
     except OSError as error:
       raise InputError(
-        '--teacher_cache',
+        'task.objective.teacher_cache',
         self.path,
         'a folder that can be written, on a disk that has room for it',
         f'{error.strerror or error}; complete '
@@ -169,7 +171,7 @@ class LogitsCache:
     """
     if not np.isfinite(values).all():
       raise InputError(
-        '--teacher',
+        'teacher',
         'logits that are infinite or no numbers',
         'a teacher with finite logits',
         'train it again',

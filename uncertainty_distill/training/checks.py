@@ -157,7 +157,7 @@ def check_weight_tie(config: configs.ExperimentConfig) -> None:
   objective = config.task.objective
   if objective.weight_tie:
     _check_weights(
-      config, objective.teacher, '--teacher', 'task.objective.weight_tie'
+      config, objective.teacher, 'teacher', 'task.objective.weight_tie'
     )
 
 
@@ -214,7 +214,7 @@ def check_teacher(config: configs.ExperimentConfig) -> None:
   objective = config.task.objective
   if objective.kind == 'cross_entropy':
     raise InputError(
-      '--objective',
+      'task.objective.kind',
       objective.kind,
       'knowledge or head',
       'train.py trains what has no teacher',
@@ -222,8 +222,8 @@ def check_teacher(config: configs.ExperimentConfig) -> None:
   size, members = config.task.model.ensemble_size, config.teacher.ensemble_size
   if objective.kind == 'head' and not objective.teacher and size != members:
     raise InputError(
-      '--objective',
+      'task.objective.kind',
       'head',
       f'as many teacher members ({members}) as student members ({size})',
-      'set --ensemble_size, or take --objective=knowledge',
+      'set task.model.ensemble_size, or take knowledge',
     )

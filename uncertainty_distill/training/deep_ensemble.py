@@ -80,7 +80,9 @@ def train_teacher(
   """
   if config.task.objective.teacher_cache:
     # Now rather than when the teacher is trained.
-    runs.make_writable(config.task.objective.teacher_cache, '--teacher_cache')
+    runs.make_writable(
+      config.task.objective.teacher_cache, 'task.objective.teacher_cache'
+    )
   if config.teacher.search.num_runs:
     return hyper_deep_ensemble.search(config, directory, strategy, evaluate)
   paths = member_paths(directory, config.teacher.ensemble_size)

@@ -125,7 +125,7 @@ def _expected_teacher(
     return tuple(deep_ensemble.member_paths(directory, wanted.ensemble_size))
   if not runs.is_run(model_dir):
     return ()
-  there = runs.open_run(model_dir, '--model_dir').config
+  there = runs.open_run(model_dir, 'model_dir').config
   chosen, found = there.task.objective.teacher, there.teacher
   if any(files.parent(path) != files.absolute(directory) for path in chosen):
     return ()  # A teacher that was given: the claim says so.
@@ -133,7 +133,7 @@ def _expected_teacher(
     (found.search, found.ensemble_size) != (wanted.search, wanted.ensemble_size)
   ):
     raise InputError(
-      '--model_dir',
+      'model_dir',
       model_dir,
       'a new folder: the student in this one has '
       f'{found.ensemble_size} teachers out of another search, of '

@@ -114,7 +114,7 @@ def _log_probs(run, held_out, global_batch_size, strategy):
   with strategy.scope():
     ensemble = trained.load_ensemble(
       [run.path],
-      '--run',
+      'path',
       held_out.spec.image_shape,
       held_out.spec.num_classes,
     )

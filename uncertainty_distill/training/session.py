@@ -80,7 +80,7 @@ def train(
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
-      '--model_dir',
+      'model_dir',
       model_dir,
       'a folder that all workers share',
       f'they find checkpoints of steps {steps} in it',
@@ -89,7 +89,7 @@ def train(
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
-  with locks.hold(model_dir, '--model_dir', workers.is_chief(strategy)):
+  with locks.hold(model_dir, 'model_dir', workers.is_chief(strategy)):
     recovery.train(
       run,
       config.trainer,

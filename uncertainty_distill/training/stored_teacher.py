@@ -29,7 +29,7 @@ def prepare(
   task = config.task
   if task.objective.kind == 'cross_entropy':
     return None
-  if not trained.are_predictions(task.objective.teacher, '--teacher'):
+  if not trained.are_predictions(task.objective.teacher, 'teacher'):
     return teacher_cache.prepare(config, strategy)
   train_data = task.train_data
   if train_data.crop_padding or train_data.horizontal_flip:
@@ -54,7 +54,7 @@ def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
   objective = config.objective
   if objective.teacher_cache:
     raise InputError(
-      '--teacher_cache',
+      'task.objective.teacher_cache',
       objective.teacher_cache,
       'nothing where the teacher is stored predictions, which are read as '
       'they are',
@@ -62,7 +62,7 @@ def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
   dataset, rows = training_data.load_training_rows(config.train_data)
   logits = trained.load_predictions(
     objective.teacher,
-    '--teacher',
+    'teacher',
     'train',
     dataset.labels,
     dataset.spec.num_classes,

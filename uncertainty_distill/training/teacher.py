@@ -14,11 +14,11 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
   members = config.model.ensemble_size
   if config.objective.kind == 'head' and teacher_size != members:
     raise InputError(
-      '--objective',
+      'task.objective.kind',
       'head',
       f'as many teacher members ({teacher_size}) as student members '
       f'({members})',
-      'set --ensemble_size, or take --objective=knowledge',
+      'set task.model.ensemble_size, or take knowledge',
     )
 
 
@@ -65,7 +65,7 @@ def tie_weights(
   trained.check_weights(
     config.objective.teacher,
     config.model,
-    '--teacher',
+    'teacher',
     'task.objective.weight_tie',
   )
   # Stored logits spare the steps the teacher's network, not its weights.
@@ -75,7 +75,7 @@ def tie_weights(
 def _load_ensemble(config: configs.TaskConfig) -> trained.Ensemble:
   teacher = trained.load_ensemble(
     config.objective.teacher,
-    '--teacher',
+    'teacher',
     config.model.image_shape,
     config.model.num_classes,
     lambda: training_data.load_training(config.train_data)[0].images,

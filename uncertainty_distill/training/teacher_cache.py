@@ -46,7 +46,7 @@ def prepare(
   cache = trained.LogitsCache(
     objective.teacher_cache,
     {
-      'teacher': trained.describe_teacher(objective.teacher, '--teacher'),
+      'teacher': trained.describe_teacher(objective.teacher, 'teacher'),
       'training_set': trained.arrays_digest(dataset.images, dataset.labels),
       'augmentation': {'version': data.AUGMENTATION_VERSION, **augmentation},
     },
@@ -80,7 +80,7 @@ def _make(
   with strategy.scope():
     teacher = trained.load_ensemble(
       task.objective.teacher,
-      '--teacher',
+      'teacher',
       spec.image_shape,
       spec.num_classes,
       lambda: dataset.images,
