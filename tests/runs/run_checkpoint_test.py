@@ -2,11 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import errors
-from uncertainty_distill import models
-from uncertainty_distill import runs
+from uncertainty_distill import configs, data, errors, models, runs
 from uncertainty_distill.trained import loading
 
 import pytest

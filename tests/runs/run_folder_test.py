@@ -2,10 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs
-from uncertainty_distill import data
-from uncertainty_distill import models
-from uncertainty_distill import runs
+from uncertainty_distill import configs, data, models, runs
 from uncertainty_distill.errors import InputError
 
 import numpy as np

@@ -6,7 +6,7 @@ import pathlib
 
 from uncertainty_distill import data, runs, trained, training
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.trained_run import loading
+from uncertainty_distill.trained import loading
 from uncertainty_distill.training import session, teacher_cache
 
 import numpy as np

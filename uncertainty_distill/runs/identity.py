@@ -7,8 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from uncertainty_distill.io import files
 from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.io import files
 
 # The fields that name files, on which a run depends, or lists of them.
 _PATHS = (

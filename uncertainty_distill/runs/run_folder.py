@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import os
 
-from uncertainty_distill.runs import checkpoints
-from uncertainty_distill import configs
-from uncertainty_distill.runs import identity
-from uncertainty_distill.io import files
-from uncertainty_distill.io import locks
-from uncertainty_distill import models
+from uncertainty_distill import configs, models
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files, locks
+from uncertainty_distill.runs import checkpoints, identity
 
 import tensorflow as tf
 import tf_keras
