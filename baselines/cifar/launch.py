@@ -8,31 +8,31 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-
-def _tensorflow_log_level(arguments: Sequence[str]) -> str:
-  """Returns what of TensorFlow's own messages --verbosity lets pass."""
-  text = ' '.join(arguments)
-  given = re.findall(r'(?:^| )--?(?:v|verbosity)[= ](-?\d+)(?= |$)', text)
-  # absl counts from -3 (fatal) to 1 (debug), TensorFlow from 3 to 0.
-  return str(min(max(-int(given[-1]), 0), 3)) if given else '3'
-
-
-# TensorFlow's chatter is of no use to whoever trains a model. The commands
-# import this module first, because TensorFlow reads the variable when imported.
-os.environ.setdefault(
-  'TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level(sys.argv[1:])
-)
-
 from uncertainty_distill.runtime import signals
 
-# Importing TensorFlow takes seconds, in which Ctrl-C may come, too. Whoever
-# imports this module for another end keeps what answers signals there. The
-# command may be that of a clone, and this module the installed one.
-_MAIN = getattr(sys.modules['__main__'], '__file__', None) or ''
-if os.path.dirname(os.path.realpath(_MAIN)).endswith(
-  os.path.join('baselines', 'cifar')
-):
-  signals.install()
+from absl import app, flags, logging
+
+_FLAGS = flags.FLAGS
+_MODES = ('train_and_eval', 'train', 'eval')
+
+
+def _tensorflow_log_level() -> str:
+  """Returns the level of TensorFlow's own messages that --verbosity asks for.
+
+  absl counts from -3 (fatal) to 1 (debug), TensorFlow from 3 to 0.
+  """
+  _FLAGS.set_gnu_getopt()  # Flags may follow the names of images.
+  with contextlib.suppress(flags.Error):  # `run` reports it.
+    _FLAGS(sys.argv, known_only=True)
+  verbosity = _FLAGS['verbosity']
+  return str(min(max(-verbosity.value, 0), 3)) if verbosity.present else '3'
+
+
+# A process that imports this module is a command: signals end it with one line
+# from here on, since importing TensorFlow takes seconds. TensorFlow reads its
+# log level when it is imported.
+signals.install()
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
 
 from uncertainty_distill import configs, distribution
 from uncertainty_distill.baselines.cifar import error_messages
@@ -41,10 +41,6 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import locks
 
 import tensorflow as tf
-from absl import app, flags, logging
-
-_FLAGS = flags.FLAGS
-_MODES = ('train_and_eval', 'train', 'eval')
 
 
 class _TpuFlag(flags.Flag):
@@ -226,6 +222,8 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   """Returns what of the command line is no flag; a wrong one ends it all."""
   try:
     rest = _FLAGS(argv)
+  except SystemExit:  # After --help, for which absl exits with 1.
+    sys.exit(0)
   except flags.Error as error:
     reason = ' '.join(str(error).split())
     sys.exit(_fail(f'error: {reason}; --help says which flags there are', 2))
