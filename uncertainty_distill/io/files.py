@@ -1,8 +1,13 @@
-"""Files and folders, on a local disk or wherever TensorFlow reaches.
+"""Files and folders on a local disk or wherever TensorFlow reaches.
 
-A path with a scheme, as in `gs://bucket/run`, is remote: TensorFlow's own file
-systems serve it, and TensorFlow is imported when the first one is met. Others
-are left to Python. Both raise OSError.
+A path with a scheme, as in `gs://bucket/run`, is remote. etils.epath serves
+both kinds: local paths by Python, remote ones by TensorFlow's file systems,
+with TensorFlow imported when the first one is met. All functions raise OSError
+with the path and the reason.
+
+What epath lacks is here: its paths know gs, s3, az and hf alone, so its
+backends are called by the scheme; errors of TensorFlow's stay what they are;
+times are whole seconds; and nothing is written atomically.
 """
 
 from __future__ import annotations
@@ -12,15 +17,16 @@ import errno
 import io
 import os
 import posixpath
-import shutil
 from collections.abc import Iterator
-from typing import Any, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
+
+from etils.epath import backend as backends
 
 Path = str | os.PathLike[str]
 
 
 def is_remote(path: Path) -> bool:
-  """Tells whether a path is for TensorFlow's file systems."""
+  """Returns whether a path is for TensorFlow's file systems."""
   return '://' in os.fspath(path)
 
 
@@ -67,35 +73,27 @@ def parent(path: str) -> str:
 
 
 def exists(path: Path) -> bool:
-  """Tells whether there is a file or folder."""
-  if not is_remote(path):
-    return os.path.exists(path)
-  with _gfile(path) as gfile:
-    return gfile.exists(path)
+  """Returns whether there is a file or folder."""
+  with _backend(path) as backend:
+    return backend.exists(path)
 
 
 def is_folder(path: Path) -> bool:
-  """Tells whether there is a folder."""
-  if not is_remote(path):
-    return os.path.isdir(path)
-  with _gfile(path) as gfile:
-    return gfile.isdir(path)
+  """Returns whether there is a folder."""
+  with _backend(path) as backend:
+    return backend.isdir(path)
 
 
 def is_file(path: Path) -> bool:
-  """Tells whether there is a file, which is no folder."""
-  if not is_remote(path):
-    return os.path.isfile(path)
+  """Returns whether there is a file that is no folder."""
   return exists(path) and not is_folder(path)
 
 
 def names(path: Path) -> list[str]:
-  """Returns the names of what lies in a folder, sorted."""
-  if not is_remote(path):
-    return sorted(os.listdir(path))
-  with _gfile(path) as gfile:
+  """Returns the names in a folder, sorted."""
+  with _backend(path) as backend:
     # Object stores mark folders by a slash.
-    return sorted(name.rstrip('/') for name in gfile.listdir(path))
+    return sorted(name.rstrip('/') for name in backend.listdir(path))
 
 
 def modified(path: Path) -> int:
@@ -104,43 +102,32 @@ def modified(path: Path) -> int:
     return 0
   if not is_remote(path):
     return os.stat(path).st_mtime_ns
-  with _gfile(path) as gfile:
-    return gfile.stat(path).mtime_nsec
+  with _backend(path) as backend:
+    return backend.gfile.stat(path).mtime_nsec
 
 
 def make_folder(path: Path) -> None:
-  """Makes a folder, and those that it lies in, unless it is there."""
-  if not is_remote(path):
-    os.makedirs(path, exist_ok=True)
-    return
-  with _gfile(path) as gfile:
-    gfile.makedirs(path)
+  """Makes a folder and its parents where they do not exist."""
+  with _backend(path) as backend:
+    backend.makedirs(path, exist_ok=True)
 
 
 def remove(path: Path) -> None:
-  """Removes a file, or a folder with all that is in it, if it is there."""
+  """Removes a file, or a folder with everything in it, if it exists."""
   if not exists(path):
     return
-  if is_remote(path):
-    try:
-      with _gfile(path) as gfile:
-        (gfile.rmtree if gfile.isdir(path) else gfile.remove)(path)
-    except FileNotFoundError:
-      # Where folders are names alone, one goes with the last file in it.
-      if exists(path):
-        raise
-  elif os.path.isdir(path):
-    shutil.rmtree(path)
-  else:
-    os.remove(path)
+  try:
+    with _backend(path) as backend:
+      (backend.rmtree if backend.isdir(path) else backend.remove)(path)
+  except FileNotFoundError:
+    # In object stores a folder is gone with the last file in it.
+    if exists(path):
+      raise
 
 
 def read_bytes(path: Path) -> bytes:
-  """Returns what a file holds."""
-  if not is_remote(path):
-    with open(path, 'rb') as file:
-      return file.read()
-  with _gfile(path) as gfile, gfile.GFile(path, 'rb') as file:
+  """Returns the content of a file."""
+  with _backend(path) as backend, backend.open(path, 'rb') as file:
     return file.read()
 
 
@@ -148,54 +135,46 @@ def read_text(path: Path) -> str:
   """Returns the text of a file in UTF-8.
 
   Raises:
-    OSError: It cannot be read.
-    UnicodeDecodeError: It is no such text.
+    OSError: The file cannot be read.
+    UnicodeDecodeError: The file is not UTF-8.
   """
   return read_bytes(path).decode('utf-8')
 
 
 def open_binary(path: Path) -> BinaryIO:
-  """Opens a file to read from any place in it; a remote one is fetched."""
+  """Opens a file that can be sought in; a remote one is fetched first."""
   return io.BytesIO(read_bytes(path)) if is_remote(path) else open(path, 'rb')
 
 
-def open_log(path: Path) -> TextIO:
+def open_log(path: Path) -> contextlib.AbstractContextManager[TextIO]:
   """Opens a text file to append to; a remote one gets the text when closed."""
-  if not is_remote(path):
-    # By lines, so that it says how far a process is, or was when killed.
-    return open(path, 'a', buffering=1, encoding='utf-8')
-  with _gfile(path) as gfile:
-    return gfile.GFile(path, 'a')
+  if is_remote(path):
+    return backends.tf_backend.open(path, 'a')
+  # By lines, so that the log of a killed process says how far it came.
+  return open(path, 'a', buffering=1, encoding='utf-8')
 
 
 def write_bytes(path: Path, content: bytes) -> None:
   """Writes a file that readers see whole, or as it was before.
 
   Args:
-    path: The file, in a folder that exists; replaced.
-    content: All of it.
+    path: The file, in a folder that exists.
+    content: What replaces its content.
 
   Raises:
-    OSError: It cannot be written; `filename` is the path.
+    OSError: The file cannot be written; `filename` is the path.
   """
   folder, name = os.path.split(os.fspath(path))
   temporary = os.path.join(folder, f'.{name}.{os.getpid()}.tmp')
   try:
-    if is_remote(path):
-      with _gfile(path) as gfile:
-        with gfile.GFile(temporary, 'wb') as file:
-          file.write(content)
-        gfile.rename(temporary, path, overwrite=True)
-    else:
-      with open(temporary, 'wb') as file:
+    with _backend(path) as backend:
+      with backend.open(temporary, 'wb') as file:
         file.write(content)
-        file.flush()
-        # Or a crash of the machine could leave the name without the content.
-        os.fsync(file.fileno())
-      os.replace(temporary, path)
-  except OSError as error:
-    # Python names the temporary file, or, where a disk is full, none.
-    raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        if not is_remote(path):
+          file.flush()
+          # A crash of the machine could leave the name without the content.
+          os.fsync(file.fileno())
+      backend.replace(temporary, path)
   finally:
     with contextlib.suppress(OSError):
       remove(temporary)
@@ -207,16 +186,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _gfile(path: Path) -> Iterator[Any]:
-  """Gives TensorFlow's file functions; their errors become OSErrors."""
-  # Not every process that has files to read needs TensorFlow.
-  import tensorflow as tf
-
+def _backend(path: Path) -> Iterator[backends.Backend]:
+  """Yields what serves a path; its errors become OSErrors with this path."""
+  backend, errors, missing = backends.os_backend, OSError, FileNotFoundError
+  if is_remote(path):
+    backend = backends.tf_backend
+    errors = OSError, backend.tf.errors.OpError
+    missing = FileNotFoundError, backend.tf.errors.NotFoundError
   try:
-    yield tf.io.gfile
-  except tf.errors.OpError as error:
-    missing = isinstance(error, tf.errors.NotFoundError)
-    reason = error.message.strip().splitlines()[:1] or [type(error).__name__]
+    yield backend
+  except errors as error:
+    # Some of these have no number and no path, others that of a temporary file.
+    number = errno.ENOENT if isinstance(error, missing) else errno.EIO
+    text = getattr(error, 'message', str(error)).strip() or type(error).__name__
     raise OSError(
-      errno.ENOENT if missing else errno.EIO, reason[0], os.fspath(path)
+      getattr(error, 'errno', None) or number,
+      getattr(error, 'strerror', None) or text.splitlines()[0],
+      os.fspath(path),
     ) from error
