@@ -17,7 +17,7 @@ from typing import Any
 
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.io import checksums, files
+from uncertainty_distill.io import files
 
 _ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
 FIGURES = (
@@ -103,9 +103,8 @@ def write_json(
 ) -> None:
   """Writes results as JSON, one record a line.
 
-  The file is an object of four members:
+  The file is an object of three members (older files have a fourth, `sha256`):
     format: "uncertainty_distill.results.v1".
-    sha256: The checksum of the others (see `checksums`); older files have none.
     metadata: The object given, as it is.
     results: A list of objects with `model` (string), `seed` (integer or null),
       `corruption` (its name, null for clean images), `severity` (integer, 0 for
@@ -123,22 +122,15 @@ def write_json(
   Raises:
     OSError: The file cannot be written.
   """
-  content = checksums.sealed(
-    {
-      'format': _FORMAT,
-      'metadata': dict(metadata or {}),
-      'results': [_to_json(result) for result in results],
-    }
-  )
-  metadata = json.dumps(content['metadata'], allow_nan=False)
+  metadata = json.dumps(dict(metadata or {}), allow_nan=False)
   records = ',\n'.join(
-    json.dumps(record, allow_nan=False) for record in content['results']
+    json.dumps(_to_json(result), allow_nan=False) for result in results
   )
   files.write_text(
     path,
     (
-      f'{{"format": "{_FORMAT}",\n"sha256": "{content["sha256"]}",\n'
-      f'"metadata": {metadata},\n"results": [\n{records}\n]}}\n'
+      f'{{"format": "{_FORMAT}",\n"metadata": {metadata},\n'
+      f'"results": [\n{records}\n]}}\n'
     ),
   )
 
@@ -158,7 +150,6 @@ def read_json(
     content = json.loads(files.read_text(path))
     if content['format'] != _FORMAT:
       raise ValueError(f'its format is {content["format"]!r}')
-    checksums.check(content, required=False)
     records = [_from_json(record) for record in content['results']]
     return records, dict(content['metadata'])
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -12,7 +12,7 @@ from uncertainty_distill import configs, evaluation, runs
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation.system import System
-from uncertainty_distill.io import checksums, files
+from uncertainty_distill.io import files
 from uncertainty_distill.reports import (
   evaluating,
   paper,
@@ -145,12 +145,10 @@ def _write_systems(
 ) -> None:
   """Notes what the results beside it were made from; see `_read_kept`."""
   entries = {
-    system.key: checksums.sealed(
-      {
-        'made_from': made_from[system.key],
-        **dataclasses.asdict(sizes[system.label]),
-      }
-    )
+    system.key: {
+      'made_from': made_from[system.key],
+      **dataclasses.asdict(sizes[system.label]),
+    }
     # Of a teacher's stored predictions there may be no results.
     for system in systems
     if system.label in sizes
@@ -172,8 +170,6 @@ def _read_kept(
   path = systems
   try:
     entries = json.loads(files.read_text(systems))
-    for entry in entries.values():
-      checksums.check(entry, required=False)
     known = {
       key: tables.ModelSize(entry['members'], entry['parameters'])
       for key, entry in entries.items()

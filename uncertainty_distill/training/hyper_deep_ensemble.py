@@ -19,8 +19,6 @@ Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
                often it was picked
   nll          of the mean of the members' probabilities, which weighs them
                equally as every teacher's members are
-  sha256       the checksum of the others (see `checksums`); older files have
-               none
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ from typing import Any
 from uncertainty_distill import configs, data, metrics, runs
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.io import checksums, files
+from uncertainty_distill.io import files
 from uncertainty_distill.training import (
   ensemble_selection,
   held_out_predictions,
@@ -66,7 +64,6 @@ def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
   """
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
-    checksums.check(content, required=False)
     if content['settings'] != _plain(_settings(config)):
       return []
     # By its name, so that no other folder can be one of its runs.
@@ -122,17 +119,15 @@ def search(
     np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
   )
   if workers.is_chief(strategy):
-    content = checksums.sealed(
-      {
-        'format': _FORMAT,
-        'settings': _settings(config),
-        'examples': {
-          'training': len(training.labels),
-          'held_out': len(held_out.labels),
-        },
-        **_account(experiments, log_probs, held_out.labels, selected),
-      }
-    )
+    content = {
+      'format': _FORMAT,
+      'settings': _settings(config),
+      'examples': {
+        'training': len(training.labels),
+        'held_out': len(held_out.labels),
+      },
+      **_account(experiments, log_probs, held_out.labels, selected),
+    }
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(os.path.join(directory, _FILE), f'{text}\n')
     _say(content)

@@ -6,7 +6,6 @@ A run folder in which that has happened has `rollbacks.json`:
   learning_rate_factor  by which the learning rate is multiplied from now on
   rollbacks             of each in order `what` was bad, at which `step`, and
                         the step that training went `back_to`
-  sha256                the checksum of the others (see `checksums`)
 
 Model Garden's own recovery keeps its count in memory alone, takes the data up
 where they are and leaves the learning rate as it is.
@@ -23,7 +22,7 @@ from typing import Any
 from uncertainty_distill import configs, runs
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError, InputError
-from uncertainty_distill.io import checksums, files
+from uncertainty_distill.io import files
 from uncertainty_distill.runs import checkpoints
 
 import tensorflow as tf
@@ -149,13 +148,11 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
       f'{config.recovery_max_trials})',
       file=sys.stderr,
     )
-    content = checksums.sealed(
-      {
-        'format': _FORMAT,
-        'learning_rate_factor': factor,
-        'rollbacks': [*rollbacks, noted],
-      }
-    )
+    content = {
+      'format': _FORMAT,
+      'learning_rate_factor': factor,
+      'rollbacks': [*rollbacks, noted],
+    }
     files.write_text(_path(run), json.dumps(content, indent=1) + '\n')
   workers.wait(strategy)
 
@@ -175,7 +172,6 @@ def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
     return [], 1.0
   try:
     content = json.loads(files.read_text(path))
-    checksums.check(content)
     if content['format'] != _FORMAT:
       raise ValueError(f'its format is {content["format"]!r}')
     return content['rollbacks'], float(content['learning_rate_factor'])
