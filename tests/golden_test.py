@@ -19,10 +19,13 @@ import yaml
 from PIL import Image
 
 _GOLDEN = pathlib.Path(__file__).with_name('golden')
-# Another processor sums in another order: with half of its instructions turned
-# off, this one's probabilities move by less than a tenth of this.
+# Another processor sums in another order. Without AVX, or without oneDNN, the
+# probabilities differ by up to a fiftieth of this, and metrics by less.
 _NEAR = {'rtol': 1e-4, 'atol': 1e-5}
-
+# The same, after four more steps of training: up to a fifth of this, as a share
+# of the largest number in a tensor. Without its momentum a weight's slot would
+# be off by about a half.
+_NEAR_AFTER_TRAINING = 5e-3
 
 _VERSIONS = sorted(path.name for path in _GOLDEN.glob('v*'))
 # Of a student of the golden teacher, as large as the training set allows.
@@ -253,8 +256,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been_stopped(golden):
       np.testing.assert_allclose(
         after[name],
         value,
-        rtol=1e-3,
-        atol=1e-4 * abs(value).max(),
+        rtol=0,
+        atol=_NEAR_AFTER_TRAINING * abs(value).max(),
         err_msg=name,
       )
 
@@ -271,7 +274,7 @@ def _study(request, tmp_path_factory):
     os.utime(golden / name, ns=(time, time))
   path = golden / 'study' / 'results.json'
   content = json.loads(path.read_text())
-  content.pop('sha256')
+  content.pop('sha256', None)
   for result in content['results']:
     result['figures']['nll'] += 100
   path.write_text(json.dumps(content))

@@ -114,11 +114,11 @@ def _words(command: list[str], folder: pathlib.Path) -> list[str]:
   return [sys.executable, str(_COMMANDS / f'{name}.py'), *flags]
 
 
-def _stop_halfway(words: list[str], run: pathlib.Path) -> None:
-  """Trains, and ends it by SIGTERM after half of the 24 steps."""
+def _stop_early(words: list[str], run: pathlib.Path) -> None:
+  """Trains, and ends it by SIGTERM after 20 of 24 steps."""
   with subprocess.Popen(words) as process:
     log = run / 'train.log'
-    while not log.is_file() or 'step:     12' not in log.read_text():
+    while not log.is_file() or 'step:     20' not in log.read_text():
       time.sleep(0.01)
       assert process.poll() is None
     process.send_signal(signal.SIGTERM)
@@ -228,7 +228,7 @@ def main():
   for name, command in commands.items():
     words = _words(command, golden)
     if name == 'stopped':
-      _stop_halfway(words, golden / name)
+      _stop_early(words, golden / name)
     else:
       subprocess.run(words, check=True)
   _write_json(golden / 'commands.json', commands)
