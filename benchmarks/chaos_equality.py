@@ -15,7 +15,7 @@ import tensorflow as tf
 # They differ in their times, or are pieces of what is compared otherwise.
 _NOT_BY_BYTES = re.compile(
   r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
-  r'|fingerprint\.pb|variables\..*|\.lock'
+  r'|fingerprint\.pb|variables\..*|\.lock(\.json)?'
 )
 _TRAINED = re.compile(r'train \| step: +(\d+) \| steps')
 

@@ -15,7 +15,7 @@ def explain(error: Exception) -> tuple[str, int] | None:
   """Returns what to say and what to exit with; None for another error."""
   if isinstance(error, DivergedError):
     return f'error: {error}', 1
-  refused = disk_errors.refusal(error)
+  refused = disk_errors.parse_disk_error(error)
   if refused:
     path, reason = refused
     return f'error: {path or "a file"}: {reason}', 2

@@ -171,8 +171,8 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
 def holding(
   directory: str, argument: str, strategy: tf.distribute.Strategy
 ) -> contextlib.AbstractContextManager[None]:
-  """Within it, no other process writes to a folder; see `locks.hold`."""
-  return locks.hold(directory, argument, workers.is_chief(strategy))
+  """Within it, no other process writes to a folder; see `locks.lock_folder`."""
+  return locks.lock_folder(directory, argument, workers.is_chief(strategy))
 
 
 def run(
@@ -204,8 +204,7 @@ def run(
     except InputError as error:
       text = _with_flags(str(error), flag_of or {})
       sys.exit(_fail(f'error: {text}', 2))
-    except KeyboardInterrupt:
-      stopped = signals.received() or signals.Stopped()
+    except signals.Stopped as stopped:
       sys.exit(_fail(str(stopped), stopped.code))
     except Exception as error:
       found = error_messages.explain(error)
@@ -213,9 +212,8 @@ def run(
         raise
       sys.exit(_fail(*found))
 
-  signals.install()
-  with signals.begun():
-    app.run(guarded, flags_parser=_parse_flags)
+  signals.install(locks.remove_all)
+  app.run(guarded, flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:

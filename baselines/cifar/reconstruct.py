@@ -40,7 +40,7 @@ def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
   ranks = _ranks()
-  with locks.hold(directory, 'output_dir'):
+  with locks.lock_folder(directory, 'output_dir'):
     table = reports.reconstruct(paths, directory, ranks, _ALIGNED.value)
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')

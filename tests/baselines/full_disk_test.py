@@ -1,5 +1,7 @@
 """Training where the disk runs full."""
 
+import errno
+import os
 import subprocess
 
 import running
@@ -20,8 +22,7 @@ def test_a_full_disk_costs_nothing_that_was_complete(small_disk):
   done = running.run(*train)
   assert done.returncode == 2 and 'Traceback' not in done.stderr
   line = done.stderr.strip().splitlines()[-1]
-  assert line.startswith(f"error: --model_dir: got '{small_disk}', wants ")
-  assert 'No space left on device; what is complete is kept' in line
+  assert str(small_disk) in line and os.strerror(errno.ENOSPC) in line
   names = sorted(path.name for path in small_disk.glob('ckpt-*'))
   assert names == ['ckpt-1.data-00000-of-00001', 'ckpt-1.index']
   assert not (small_disk / '.lock').exists()

@@ -6,16 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 
 import pytest
+import refusals
 
 _HOLD = """
-import os, sys, time
-from uncertainty_distill import files, locks
-with locks.hold(sys.argv[1], '--model_dir'):
+import os, sys
+from uncertainty_distill.io import locks
+with locks.lock_folder(sys.argv[1], 'model_dir'):
   open(os.path.join(sys.argv[1], f'.half.{os.getpid()}.tmp'), 'w').close()
   print('held', flush=True)
   sys.stdin.read()
@@ -37,27 +38,28 @@ def _other(tmp_path):
   process.communicate()
 
 
-def _hold(folder, **kwargs):
-  return locks.hold(str(folder), '--model_dir', **kwargs)
+def _lock(folder, **kwargs):
+  return locks.lock_folder(str(folder), 'model_dir', **kwargs)
 
 
-def _refusal(folder):
-  with pytest.raises(InputError) as refused, _hold(folder):
+def _hint(folder):
+  """Returns what a refusal says of who holds a folder."""
+  with refusals.refused('model_dir', str(folder)) as caught, _lock(folder):
     pass
-  return str(refused.value)
+  return caught.value.hint
 
 
 def test_a_second_process_is_refused_until_the_first_has_ended(other, tmp_path):
-  said = _refusal(tmp_path)
-  assert said.startswith(f"--model_dir: got '{tmp_path}', wants a folder that ")
-  assert f'process {other.pid} on {socket.gethostname()} does since 2' in said
-  assert 'remove' not in said
+  hint = _hint(tmp_path)
+  assert str(other.pid) in hint and socket.gethostname() in hint
   other.communicate('')
-  with _hold(tmp_path):
+  with _lock(tmp_path):
     assert locks.content(str(tmp_path)) == [f'.half.{other.pid}.tmp']
+  # Nothing else is left of either's lock.
+  assert os.listdir(tmp_path) == [f'.half.{other.pid}.tmp']
 
 
-def test_the_lock_of_a_killed_process_is_taken_over(other, tmp_path, capsys):
+def test_the_lock_of_a_killed_process_is_gone(other, tmp_path, caplog):
   (tmp_path / 'ckpt-3_temp').mkdir()
   (tmp_path / 'ckpt-3_temp' / 'part').write_text('')
   (tmp_path / 'ckpt-3.index').write_text('')
@@ -65,79 +67,103 @@ def test_the_lock_of_a_killed_process_is_taken_over(other, tmp_path, capsys):
   other.send_signal(signal.SIGKILL)
   # Not yet waited for: its number is still in the table of processes.
   os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-  with _hold(tmp_path):
-    assert json.loads((tmp_path / '.lock').read_text())['pid'] == os.getpid()
+  with _lock(tmp_path):
+    holder = json.loads((tmp_path / '.lock.json').read_text())
+    assert holder['pid'] == os.getpid()
     # What it has left half-written is gone, and nothing else.
     assert locks.content(str(tmp_path)) == ['.other.1.tmp', 'ckpt-3.index']
-  assert capsys.readouterr().err == (
-    f'{tmp_path}: taken over from process {other.pid}, which is gone.\n'
-  )
+  assert str(other.pid) in caplog.text
   assert not (tmp_path / '.lock').exists()
 
 
-def _write(folder, **changes):
-  """Writes the lock that this process would, with changes."""
-  with _hold(folder):
-    lock = json.loads((folder / '.lock').read_text())
-  (folder / '.lock').write_text(json.dumps({**lock, **changes}))
-
-
 @pytest.mark.parametrize(
-  'changes',
-  [
-    # The number is another process's now, or nobody's.
-    {'started': 'long ago'},
-    {'pid': 1},
-    {'pid': 2**30},
-  ],
+  'left', ['', 'Process 7 on elsewhere', '[1]', '{"host": "elsewhere"}']
 )
-def test_a_stale_lock_is_recognised(changes, tmp_path, capsys):
-  _write(tmp_path, **changes)
-  with _hold(tmp_path):
-    assert 'taken over' in capsys.readouterr().err
-
-
-def test_nobody_knows_of_processes_elsewhere(tmp_path):
-  _write(tmp_path, host='elsewhere', pid=2**30)
-  said = _refusal(tmp_path)
-  assert f'process {2**30} on elsewhere' in said
-  assert said.endswith(f'if that process is gone, remove {tmp_path}/.lock')
-  for damaged in '', '{}', '[1]', '{"host": 1, "pid": 1}', '"text"':
-    (tmp_path / '.lock').write_text(damaged)
-    assert 'which cannot be read' in _refusal(tmp_path), damaged
-  os.remove(tmp_path / '.lock')
-  with _hold(tmp_path):
+def test_files_of_older_locks_are_in_nobody_s_way(left, tmp_path):
+  (tmp_path / '.lock').write_text(left)
+  with _lock(tmp_path):
     pass
+  assert not os.listdir(tmp_path)
 
 
-def test_a_process_may_hold_a_folder_twice(tmp_path):
-  lock = tmp_path / '.lock'
-  with _hold(tmp_path):
-    with _hold(tmp_path / 'inner'), _hold(tmp_path):
-      assert lock.exists() and (tmp_path / 'inner' / '.lock').exists()
-    assert lock.exists()
+def test_what_an_older_version_left_half_written_is_removed(tmp_path):
+  holder = {'host': 'h', 'pid': 2**30, 'started': '', 'since': '2024'}
+  (tmp_path / '.lock').write_text(json.dumps(holder))
+  (tmp_path / f'.half.{2**30}.tmp').write_text('')
+  with _lock(tmp_path):
+    assert not locks.content(str(tmp_path))
+
+
+def test_a_thread_may_lock_a_folder_twice_and_another_may_not(tmp_path):
+  refused = []
+
+  def lock():
+    refused.append(_hint(tmp_path))
+
+  with _lock(tmp_path):
+    with _lock(tmp_path / 'inner'), _lock(tmp_path):
+      assert (tmp_path / 'inner' / '.lock').exists()
+    assert (tmp_path / '.lock').exists()
+    thread = threading.Thread(target=lock)
+    thread.start()
+    thread.join()
+  assert str(os.getpid()) in refused[0]
   assert os.listdir(tmp_path) == []
-  with _hold(tmp_path, really=False):
-    assert not lock.exists()
+  with _lock(tmp_path, enabled=False):
+    assert not (tmp_path / '.lock').exists()
+
+
+def test_one_that_waits_comes_next(other, tmp_path, caplog):
+  locked = threading.Event()
+
+  def wait():
+    with _lock(tmp_path, wait=True):
+      locked.set()
+
+  thread = threading.Thread(target=wait)
+  thread.start()
+  assert not locked.wait(0.5)
+  other.communicate('')
+  thread.join(20)
+  assert locked.is_set()
+  assert str(other.pid) in caplog.text
 
 
 def test_what_failed_leaves_no_folder(tmp_path):
   folder = tmp_path / 'a' / 'b'
-  with pytest.raises(ValueError), _hold(folder):
+  with pytest.raises(ValueError), _lock(folder):
     raise ValueError
   assert os.listdir(tmp_path) == []
-  with pytest.raises(ValueError), _hold(folder):
+  with pytest.raises(ValueError), _lock(folder):
     (tmp_path / 'a' / 'file').write_text('')
     raise ValueError
   assert os.listdir(tmp_path / 'a') == ['file']
-  assert 'can be written' in _refusal(tmp_path / 'a' / 'file' / 'b')
+  _hint(tmp_path / 'a' / 'file' / 'b')
+
+
+def test_a_process_that_is_ending_takes_its_locks_away(tmp_path):
+  with _lock(tmp_path / 'new'), _lock(tmp_path):
+    (tmp_path / f'.half.{os.getpid()}.tmp').write_text('')
+    locks.remove_all()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_remote_folder_is_held_too():
   folder = 'ram://locks_test/run'
   path = f'{folder}/.lock'
-  with _hold(folder):
-    lock = json.loads(files.read_text(path))
+  with _lock(folder), _lock(folder):
+    holder = json.loads(files.read_text(path))
   assert not files.exists(path)
-  files.write_text(path, json.dumps({**lock, 'host': 'elsewhere'}))
-  assert f'remove {path}' in _refusal(folder)
+  files.write_text(path, json.dumps({**holder, 'host': 'elsewhere'}))
+  assert path in _hint(folder) and 'elsewhere' in _hint(folder)
+  # A process that runs.
+  files.write_text(path, json.dumps({**holder, 'pid': os.getppid()}))
+  assert str(os.getppid()) in _hint(folder)
+  for damaged in '', '{}', '[1]', '{"host": 1, "pid": 1}', '"text"':
+    files.write_text(path, damaged)
+    assert path in _hint(folder), damaged
+  # One that has ended, and one that had this process's number before it.
+  for pid in 2**30, os.getpid():
+    files.write_text(path, json.dumps({**holder, 'pid': pid}))
+    with _lock(folder):
+      assert json.loads(files.read_text(path))['pid'] == os.getpid()

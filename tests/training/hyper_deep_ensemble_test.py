@@ -123,7 +123,7 @@ def test_members_are_those_selected_in_order(searched):
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(
   searched, one_device, tmp_path, monkeypatch
 ):
-  class Bar(progress.tqdm.tqdm):
+  class Bar(progress.Bar):
     def update(self, n=1):
       super().update(n)
       if self.n == 2:
@@ -131,7 +131,7 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(
 
   path = _copy(searched, tmp_path / 'teacher', 'run_000', 'run_002')
   with monkeypatch.context() as patched:
-    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
       training.train_teacher(_config(), path, one_device, False)
   assert runs.open_run(os.path.join(path, 'run_001'), '--run').step == 2

@@ -174,7 +174,7 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
   config = _resolved(networks)
   whole = session.train(config, str(tmp_path / 'whole'), one_device, False)
 
-  class Bar(progress.tqdm.tqdm):
+  class Bar(progress.Bar):
     def update(self, n=1):
       super().update(n)
       if self.unit == 'step' and self.n == 2:
@@ -182,7 +182,7 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
 
   path = str(tmp_path / 'stopped')
   with monkeypatch.context() as patched:
-    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
       session.train(config, path, one_device, False)
   assert runs.open_run(path, '--run').step == 2

@@ -159,7 +159,7 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
 def test_a_run_that_is_stopped_remembers_its_roll_backs(
   recovered, one_device, tmp_path, monkeypatch, capsys
 ):
-  class Bar(progress.tqdm.tqdm):
+  class Bar(progress.Bar):
     def update(self, n=1):
       super().update(n)
       if os.path.exists(os.path.join(path, 'rollbacks.json')):
@@ -169,7 +169,7 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
   path = str(tmp_path / 'run')
   config = _config(text)
   with monkeypatch.context() as patched:
-    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
       session.train(config, path, one_device, False)
   # At the end of the first loop after going back.

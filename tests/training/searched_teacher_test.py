@@ -29,13 +29,13 @@ def _distill(path, text=''):
 def _stop_at(monkeypatch, description):
   """Interrupts the next training of this name after its first step."""
 
-  class Bar(progress.tqdm.tqdm):
+  class Bar(progress.Bar):
     def update(self, n=1):
       super().update(n)
       if self.desc.startswith(description) and self.n == 1:
         raise KeyboardInterrupt
 
-  monkeypatch.setattr(progress.tqdm, 'tqdm', Bar)
+  monkeypatch.setattr(progress, 'Bar', Bar)
 
 
 def _params(path):

@@ -69,7 +69,7 @@ def test_one_seed_gives_one_run(
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
   student, undisturbed, one_device, read_scalars, tmp_path, monkeypatch
 ):
-  class Bar(progress.tqdm.tqdm):
+  class Bar(progress.Bar):
     def update(self, n=1):
       super().update(n)
       if self.n == 3:  # Of 4 steps an epoch, and between two checkpoints.
@@ -77,7 +77,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 
   path = str(tmp_path)
   with monkeypatch.context() as patched:
-    patched.setattr(progress.tqdm, 'tqdm', Bar)
+    patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
       session.train(student, path, one_device)
   run = runs.open_run(path, '--run')

@@ -15,7 +15,7 @@ from uncertainty_distill.export import (
   temperature,
   tflite,
 )
-from uncertainty_distill.io import disk_errors, files
+from uncertainty_distill.io import files
 
 import numpy as np
 import tensorflow as tf
@@ -85,15 +85,14 @@ def export(
       tf.constant(logits), calibration.temperature if calibration else 1.0
     )
   told = model_card_data.gather(paths, ensemble, calibration, test_set, answers)
-  with disk_errors.errors('directory', directory):
-    saved_model.export_saved_model(
-      ensemble.model,
-      ensemble.image_shape,
-      directory,
-      class_names=told.class_names,
-      temperature=calibration.temperature if calibration else 1.0,
-      documents={model_card.CARD_FILE: model_card.model_card(told)},
-    )
+  saved_model.export_saved_model(
+    ensemble.model,
+    ensemble.image_shape,
+    directory,
+    class_names=told.class_names,
+    temperature=calibration.temperature if calibration else 1.0,
+    documents={model_card.CARD_FILE: model_card.model_card(told)},
+  )
   return calibration
 
 
@@ -123,8 +122,7 @@ def export_tflite(
   content = tflite.convert_to_tflite(
     ensemble.model, ensemble.image_shape, temperature
   )
-  with disk_errors.errors('tflite', file):
-    files.write_bytes(file, content)
+  files.write_bytes(file, content)
   test_set = model_card_data.test_images(paths)
   if not test_set:
     return 'Not compared: the test images are not at hand.'

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from uncertainty_distill.export import freezing, predictive_distribution, warmup
 from uncertainty_distill.export import image_decoding as images_lib
 from uncertainty_distill.io import files
+from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
 import tf_keras
@@ -89,14 +90,16 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   is_remote = files.is_remote(directory)
   written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
   files.remove(written)
-  try:
-    tf.saved_model.save(module, written, signatures=signatures)
-    _write_extra(os.path.join(written, EXTRA), image_shape, documents)
-    if not is_remote:
-      _replace(directory, written)
-  finally:
-    if not is_remote:
-      files.remove(written)
+  with signals.defer():
+    try:
+      tf.saved_model.save(module, written, signatures=signatures)
+      signals.check()
+      _write_extra(os.path.join(written, EXTRA), image_shape, documents)
+      if not is_remote:
+        _replace(directory, written)
+    finally:
+      if not is_remote:
+        files.remove(written)
 
 
 def _replace(directory: str, written: str) -> None:

@@ -1,16 +1,11 @@
-"""What a disk refuses, as one error that says where and what to do."""
+"""Recognizes the errors of a disk: full, read-only, not permitted, broken."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
 import sys
-from collections.abc import Iterator
-
-from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import files
 
 _NUMBERS = (
   errno.ENOSPC,
@@ -29,42 +24,14 @@ _IN_A_MESSAGE = re.compile(
 )
 
 
-@contextlib.contextmanager
-def errors(argument: str, folder: str, needs: str = 'it') -> Iterator[None]:
-  """Within it, a folder that cannot be written is one error that says so.
-
-  Args:
-    argument: The name of the flag that the folder comes from.
-    folder: Where everything is written; errors of other places pass.
-    needs: What its disk must have room for.
-
-  Raises:
-    InputError: If the disk is full, read-only or out of order.
-  """
-  try:
-    yield
-  except Exception as error:
-    found = refusal(error)
-    path = files.absolute(found[0] or folder) if found else ''
-    if not found or not path.startswith(files.absolute(folder)):
-      raise
-    raise InputError(
-      argument,
-      folder,
-      f'a folder that can be written, on a disk that has room for {needs}',
-      f'{path}: {found[1]}; what is complete is kept, and the same command '
-      'goes on from there',
-    ) from error
-
-
-def refusal(error: BaseException) -> tuple[str, str] | None:
-  """Returns the path and the reason, if a disk has refused something.
+def parse_disk_error(error: BaseException) -> tuple[str, str] | None:
+  """Returns the path and the reason of an error of a disk.
 
   Args:
     error: Of Python or of TensorFlow.
 
   Returns:
-    The path is empty where the error does not tell. None for another error.
+    None for another error. The path is empty where the error does not tell.
   """
   if isinstance(error, OSError):
     if error.errno not in _NUMBERS:

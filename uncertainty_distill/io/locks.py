@@ -1,195 +1,179 @@
 """One process at a time writes to a folder.
 
-Whoever writes there leaves `.lock`, which says in JSON who it is, and takes it
-away at the end:
+Whoever writes there holds a lock on the file `.lock`, which the operating
+system takes back when the process ends, however it ends. `.lock.json` beside it
+says who that is:
 
-  host     the machine's name
-  pid      the process's number there
-  started  when the machine and the process began, to tell the process from a
-           later one of the same number; empty where there is no /proc
-  since    when it began to write, in local time
+  host   the machine's name
+  pid    the process's number there
+  since  when it began to write, in local time
 
-The lock of a process that was killed stays. On its own machine that is seen,
-and the folder taken over; from elsewhere nobody can tell.
+Both are removed at the end. Where TensorFlow's file systems serve the folder
+nothing can be locked: there `.lock` itself says who writes, and stays when its
+process is killed. On its own machine that is seen, and the folder taken over;
+from elsewhere nobody can tell.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import json
+import logging
 import os
 import re
 import socket
-import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import disk_errors, files
+from uncertainty_distill.io import files
 
-_FILE = '.lock'
-_IDENTITY = 'host', 'pid', 'started'
+import filelock
+
+_LOCK = '.lock'
+_HOLDER = '.lock.json'
 # TensorFlow writes a checkpoint there before it gives it its name.
 _CHECKPOINT_PARTS = re.compile(r'ckpt-\d+_temp')
 
+# From folders that this process has locked, and the threads that have, to the
+# folders that were made for it.
+_locked: dict[tuple[str, int], list[str]] = {}
+_logger = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
-def hold(
-  folder: str, argument: str, really: bool = True, needs: str = 'it'
+def lock_folder(
+  folder: str, name: str, enabled: bool = True, wait: bool = False
 ) -> Iterator[None]:
-  """Within it, no other process writes to a folder.
-
-  What the disk refuses is one error, too (see `disk`).
+  """Keeps other processes, and other threads, from writing to a folder.
 
   Args:
-    folder: Made if it is not there, and removed if nothing was put into it. It
-      may be this process's already.
-    argument: The flag that it comes from, for the message of an error.
-    really: Whether to; else this does nothing. Of several workers that train
-      one model, the chief writes for all.
-    needs: What the disk must have room for.
+    folder: Made if it does not exist, and removed if it stays empty. The same
+      thread may lock it again, as training does in a command that evaluates,
+      too.
+    name: The parameter that the folder comes from, for an error.
+    enabled: Whether to lock; of several workers the chief writes for all.
+    wait: Whether to wait for another process's end; else it is an error.
 
   Raises:
-    InputError: If another process writes there, or nobody can.
+    InputError: Another process writes there, or nobody can.
   """
-  missing = _missing(folder) if really else []
-  if not really or not _acquire(folder, argument, missing):
+  key = files.absolute(folder), threading.get_ident()
+  if not enabled or key in _locked:
     yield
     return
+  made = _missing(folder)
   try:
-    with disk_errors.errors(argument, folder, needs):
-      yield
+    files.make_folder(folder)
+    lock = _acquire(folder, name, wait)
+  except OSError as error:
+    _remove_empty(made)
+    raise InputError(
+      name, folder, 'a folder that can be written', error.strerror or ''
+    ) from error
+  _locked[key] = made
+  try:
+    yield
   except BaseException:
     _sweep(folder, os.getpid())
     raise
   finally:
-    with contextlib.suppress(OSError):
-      files.remove(os.path.join(folder, _FILE))
-    _remove_empty(missing)
+    # Removed while they are locked: whoever waits for the lock then finds that
+    # its file is gone, and begins anew.
+    _remove(*key)
+    if lock:
+      lock.release()
+
+
+def remove_all() -> None:
+  """Removes this process's locks and half-written files, as it is ending."""
+  for folder, thread in list(_locked):
+    _sweep(folder, os.getpid())
+    _remove(folder, thread)
 
 
 def content(folder: str) -> list[str]:
-  """Returns the names of what lies in a folder, but for its lock."""
-  return [name for name in files.names(folder) if name != _FILE]
+  """Returns the names in a folder, but for those of its lock."""
+  return [n for n in files.names(folder) if n not in (_LOCK, _HOLDER)]
 
 
-def _acquire(folder: str, argument: str, missing: list[str]) -> bool:
-  """Takes a folder; returns whether it is new to this process."""
-  path = os.path.join(folder, _FILE)
-  own = _identity()
-  try:
-    files.make_folder(folder)
-    with _deciding(folder):
-      holder = _read(path)
-      if _same(holder, own):
-        return False
-      if holder is not None and not _is_gone(holder):
-        raise _refused(folder, argument, holder)
-      files.write_text(path, json.dumps(own))
-  except OSError as error:
-    _remove_empty(missing)
-    raise InputError(
-      argument, folder, 'a folder that can be written', error.strerror or ''
-    ) from error
-  if holder is not None:
-    print(
-      f'{folder}: taken over from process {holder["pid"]}, which is gone.',
-      file=sys.stderr,
-    )
-    _sweep(folder, holder['pid'])
-  return True
-
-
-def _refused(folder: str, argument: str, holder: dict[str, Any]) -> InputError:
-  """Returns the error that says who writes to a folder."""
-  path = os.path.join(folder, _FILE)
-  todo = f'if no process does, remove {path}, which cannot be read'
+def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
+  """Locks a folder, and notes who has; returns the lock of a local one."""
+  lock, holder_file = None, os.path.join(folder, _HOLDER)
+  if files.is_remote(folder):
+    holder_file = os.path.join(folder, _LOCK)
+    holder = _read(holder_file)
+    if holder is not None and not _is_gone(holder):
+      raise _refused(folder, name, holder)
+  else:
+    lock = filelock.FileLock(os.path.join(folder, _LOCK))
+    try:
+      lock.acquire(timeout=0)
+    except filelock.Timeout:
+      holder = _read(holder_file) or {}
+      if not wait:
+        raise _refused(folder, name, holder) from None
+      _logger.warning('%s: waiting for %s', folder, _describe(holder))
+      lock.acquire()
+    # What older versions left behind is in the lock itself.
+    holder = _read(holder_file) or _read(lock.lock_file)
   if holder:
-    todo = (
-      f'process {holder["pid"]} on {holder["host"]} does since '
-      f'{holder["since"]}: let it end, or take another folder'
-    )
-    if holder['host'] != socket.gethostname():
-      todo += f'; if that process is gone, remove {path}'
+    _logger.warning('%s: %s is gone', folder, _describe(holder))
+    _sweep(folder, holder['pid'])
+  own = {
+    'host': socket.gethostname(),
+    'pid': os.getpid(),
+    'since': datetime.datetime.now().isoformat(' ', 'seconds'),
+  }
+  files.write_text(holder_file, json.dumps(own))
+  return lock
+
+
+def _refused(folder: str, name: str, holder: dict[str, Any]) -> InputError:
+  """Returns the error that says who writes to a folder."""
+  hint = f'{_describe(holder)} does: wait for its end, or choose another folder'
+  if files.is_remote(folder):
+    file = os.path.join(folder, _LOCK)
+    hint += f'; if it is gone, remove {file}'
   return InputError(
-    argument, folder, 'a folder that no other process writes to', todo
+    name, folder, 'a folder that no other process writes to', hint
   )
 
 
-@contextlib.contextmanager
-def _deciding(folder: str) -> Iterator[None]:
-  """Within it, no other process of this machine decides on a folder.
-
-  So that of two that find the lock of a third, which is gone, one takes it.
-  """
-  if files.is_remote(folder):
-    yield
-    return
-  descriptor = os.open(folder, os.O_RDONLY)
-  try:
-    # Some file systems of networks cannot; there it is a matter of luck.
-    with contextlib.suppress(OSError):
-      fcntl.flock(descriptor, fcntl.LOCK_EX)
-    yield
-  finally:
-    os.close(descriptor)
-
-
-def _identity() -> dict[str, Any]:
-  """Returns what the lock says of this process."""
-  return {
-    'host': socket.gethostname(),
-    'pid': os.getpid(),
-    'started': _started(os.getpid()),
-    'since': datetime.datetime.now().isoformat(' ', 'seconds'),
-  }
-
-
-def _same(holder: dict[str, Any] | None, own: dict[str, Any]) -> bool:
-  return bool(holder) and all(holder[key] == own[key] for key in _IDENTITY)
+def _describe(holder: dict[str, Any]) -> str:
+  if not holder:
+    return 'another process'
+  return f'process {holder["pid"]} on {holder["host"]}, since {holder["since"]}'
 
 
 def _read(path: str) -> dict[str, Any] | None:
-  """Returns what a lock says: nothing if it is damaged; None without one."""
-  if not files.is_file(path):
-    return None
+  """Returns who holds a lock; nothing if that is damaged; None without one."""
   try:
     holder = json.loads(files.read_text(path))
-    types = {'host': str, 'pid': int, 'started': str, 'since': str}
+    types = {'host': str, 'pid': int, 'since': str}
     if all(isinstance(holder[key], kind) for key, kind in types.items()):
       return holder
   except FileNotFoundError:
-    return None  # Its process has just ended.
+    return None
   except (ValueError, KeyError, TypeError):
     pass
   return {}
 
 
 def _is_gone(holder: dict[str, Any]) -> bool:
-  """Tells whether a process is known to have ended."""
+  """Returns whether a process is known to have ended."""
   if not holder or holder['host'] != socket.gethostname():
     return False
   try:
     os.kill(holder['pid'], 0)
   except (ProcessLookupError, OverflowError):
     return True
-  except PermissionError:
-    pass  # It runs, as another user.
-  return _started(holder['pid']) != holder['started']
-
-
-def _started(pid: int) -> str:
-  """Returns when the machine and a process began, as text; see `proc(5)`."""
-  try:
-    boot = files.read_text('/proc/sys/kernel/random/boot_id').strip()
-    # The name, in parentheses, may hold anything.
-    fields = files.read_text(f'/proc/{pid}/stat').rpartition(')')[2].split()
-  except OSError:
-    return ''
-  # One that was killed is listed until its parent has taken note.
-  return 'ended' if fields[0] in 'ZX' else f'{boot} {fields[19]}'
+  except PermissionError:  # It runs, as another user.
+    return False
+  # A restarted container gives the same number again.
+  return holder['pid'] == os.getpid()
 
 
 def _sweep(folder: str, pid: int) -> None:
@@ -206,12 +190,20 @@ def _sweep(folder: str, pid: int) -> None:
 
 
 def _missing(folder: str) -> list[str]:
-  """Returns the folders that are not there, from a local one upwards."""
+  """Returns the folders that do not exist, from a local one upwards."""
   missing = []
   while not files.is_remote(folder) and not os.path.exists(folder):
     missing.append(folder)
     folder = os.path.dirname(os.path.abspath(folder))
   return missing
+
+
+def _remove(folder: str, thread: int) -> None:
+  """Removes the files of a lock, and the folders that stayed empty."""
+  for name in _HOLDER, _LOCK:
+    with contextlib.suppress(OSError):
+      files.remove(os.path.join(folder, name))
+  _remove_empty(_locked.pop((folder, thread), []))
 
 
 def _remove_empty(folders: list[str]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TextIO
+
+from uncertainty_distill.runtime import signals
 
 import tqdm
 from absl import logging
@@ -28,14 +32,24 @@ class _Lines:
     self._stream.flush()
 
 
+class Bar(tqdm.tqdm):
+  """A bar whose every update is a place where a signal may stop the loop."""
+
+  def update(self, n: float | None = 1) -> bool | None:
+    displayed = super().update(n)
+    signals.check()
+    return displayed
+
+
+@contextlib.contextmanager
 def progress_bar(
   total: int,
   description: str,
   unit: str,
   initial: int = 0,
   shown: bool = True,
-) -> tqdm.tqdm:
-  """Returns a tqdm bar on standard error.
+) -> Iterator[tqdm.tqdm]:
+  """Yields a tqdm bar on standard error for a loop that signals may stop.
 
   Args:
     total: The number of units until the task is done.
@@ -43,20 +57,20 @@ def progress_bar(
     unit: The name of one unit, such as `step` or `image`.
     initial: The units done before this process took over (resumed runs).
     shown: Whether to show it at all; with --verbosity=-3 none is shown.
+
+  Raises:
+    signals.Stopped: At the first update after a signal, or at the end.
   """
-  terminal = sys.stderr.isatty()
-  style = (
-    {'dynamic_ncols': True}
-    if terminal
-    else {
+  style = {'dynamic_ncols': True}
+  if not sys.stderr.isatty():
+    style = {
       'file': _Lines(sys.stderr),
       'bar_format': _LINE,
       # A log file wants a line now and then, not ten a second.
       'mininterval': 15.0,
       'maxinterval': 60.0,
     }
-  )
-  return tqdm.tqdm(
+  bar = Bar(
     total=total,
     desc=description,
     unit=unit,
@@ -64,3 +78,5 @@ def progress_bar(
     disable=not shown or logging.get_verbosity() <= logging.FATAL,
     **style,
   )
+  with signals.defer(), bar:
+    yield bar

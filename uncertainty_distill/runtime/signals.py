@@ -1,124 +1,114 @@
-"""Ctrl-C and SIGTERM: the first saves what there is, a second stops at once.
+"""Ctrl-C and SIGTERM: the first ends in good order, a second at once.
 
-A signal comes as an exception, `Stopped`, in whatever the main thread is doing.
-What must not be cut in two, such as the writing of a checkpoint, is put into
-`held`: the exception then comes at its end. The commands alone install this; in
-a notebook Ctrl-C is Python's own.
+Loops that have something to save run within `defer`. There the first signal is
+only noted, and the loop's next `check` raises `Stopped`; elsewhere it ends the
+process with one line. A second signal always ends the process, even in a long
+call of TensorFlow's: Python runs a handler only when such a call returns, but
+writes the signal's number to a pipe at once, which a thread watches.
+
+The commands alone install this; in a notebook Ctrl-C is Python's own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
-# Seconds after which a signal is sent again whose exception was not raised.
-_SOON = 0.01
 
 
 class Stopped(KeyboardInterrupt):
   """A signal has asked this process to end.
 
   Attributes:
-    code: What to exit with: 130 after Ctrl-C, 143 after SIGTERM.
+    code: The exit code: 130 after Ctrl-C, 143 after SIGTERM.
   """
 
-  def __init__(self, number: int = signal.SIGINT):
+  def __init__(self, number: int):
     super().__init__(
-      f'{_WORDS[number]}: the same command goes on where this stopped'
+      f'{_WORDS[number]}: the same command continues from where it stopped'
     )
     self.code = 128 + number
 
 
+@dataclasses.dataclass
 class _State:
   """What is known of signals in this process.
 
   Attributes:
-    begun: Whether there is something to save.
-    received: The first signal; 0 for none yet.
-    waiting: Whether it waits for the end of `held`.
-    held: How many `held` are open, one in the other.
+    installed: Whether signals come here.
+    received: The number of the first signal; 0 before it.
+    deferrals: How many `defer` are open.
+    clean_up: What `install` was given.
   """
 
-  begun = False
-  received = 0
-  waiting = False
-  held = 0
+  installed: bool = False
+  received: int = 0
+  deferrals: int = 0
+  clean_up: Callable[[], None] | None = None
 
 
 _state = _State()
 
 
-def install() -> None:
-  """From here on signals end this process with one line that says so.
+def install(clean_up: Callable[[], None] | None = None) -> None:
+  """Has signals end this process in good order from here on.
 
-  Until `begun` they do at once, for there is nothing to be saved.
+  A signal that the process ignores stays ignored, since a shell has its
+  background jobs ignore Ctrl-C. Outside the main thread this does nothing.
+
+  Args:
+    clean_up: Called before a first signal ends the process outside `defer`;
+      by default what an earlier call was given, if there was one.
   """
   if threading.current_thread() is not threading.main_thread():
     return
-  # In a destructor or a callback of the garbage collector's, an exception would
-  # be printed and forgotten.
-  sys.unraisablehook = _unraisable
+  _state.clean_up = clean_up or _state.clean_up
+  if _state.installed:
+    return
+  _state.installed = True
+  reader, writer = os.pipe()
+  os.set_blocking(writer, False)
+  signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+  threading.Thread(target=_watch, args=[reader], daemon=True).start()
   for number in _WORDS:
-    # A shell has what it runs in the background ignore Ctrl-C.
     if signal.getsignal(number) is not signal.SIG_IGN:
       signal.signal(number, _receive)
 
 
 @contextlib.contextmanager
-def begun() -> Iterator[None]:
-  """Within it, the first signal is an exception; after it, each is the end."""
-  _state.begun = True
+def defer() -> Iterator[None]:
+  """Has a first signal wait for the next `check`, or for the end.
+
+  Raises:
+    Stopped: At the end, if a signal came and no exception is on its way.
+  """
+  _state.deferrals += 1
   try:
     yield
   finally:
-    for number in _WORDS:
-      if signal.getsignal(number) is _receive:
-        signal.signal(number, signal.SIG_DFL)
+    _state.deferrals -= 1
+  check()
 
 
 def check() -> None:
-  """Raises `Stopped` if a signal came, and was lost.
-
-  Some library may have caught the exception; so loops that are long ask now and
-  then.
-  """
-  if _state.received and not _state.held:
+  """Raises `Stopped` if there was a signal; long loops call it at each turn."""
+  if _state.received:
     raise Stopped(_state.received)
 
 
 def received() -> Stopped | None:
-  """Returns the signal that this process is ending by, if there was one."""
+  """Returns the signal that this process ends by, if there was one."""
   return Stopped(_state.received) if _state.received else None
 
 
 @contextlib.contextmanager
-def held(really: bool = True) -> Iterator[None]:
-  """Within it, a first signal waits for the end.
-
-  Args:
-    really: Whether to; else this does nothing.
-
-  Raises:
-    Stopped: At the end.
-  """
-  _state.held += really
-  try:
-    yield
-  finally:
-    _state.held -= really
-  if _state.waiting and not _state.held:
-    _state.waiting = False
-    raise Stopped(_state.received)
-
-
-@contextlib.contextmanager
-def blocked() -> Iterator[None]:
-  """Within it, signals wait; processes started in it never get them.
+def block() -> Iterator[None]:
+  """Has signals wait for the end; processes started within never get them.
 
   Such a process has to end with the one that started it.
   """
@@ -130,38 +120,50 @@ def blocked() -> Iterator[None]:
 
 
 def _receive(number: int, frame: object) -> None:
-  """Handles a signal."""
+  """Handles a signal, in the main thread and between two Python operations."""
   del frame
-  if not _state.begun:
-    _leave(number, 'before anything had begun')
   if _state.received:
-    _leave(
-      number,
-      'twice, so at once: the same command goes on from the last checkpoint',
-    )
+    _leave_at_once(number)
   _state.received = number
-  if _state.held:
-    _state.waiting = True
-  else:
-    raise Stopped(number)
+  if not _state.deferrals:
+    if _state.clean_up:
+      _state.clean_up()
+    _leave(number, str(Stopped(number)))
 
 
-def _unraisable(found: sys.UnraisableHookArgs) -> None:
-  """Hears of an exception that Python cannot raise where it is."""
-  if not issubclass(found.exc_type, Stopped):
-    sys.__unraisablehook__(found)
-    return
-  number, _state.received = _state.received, 0
-  threading.Timer(_SOON, _send_again, [number]).start()
+def _watch(reader: int) -> None:
+  """Ends the process at the second signal."""
+  count = 0
+  while True:
+    for number in os.read(reader, 64):
+      count += number in _WORDS
+      if count > 1:
+        _leave_at_once(number)
 
 
-def _send_again(number: int) -> None:
-  """Sends a signal to this process, unless it has another or has ended."""
-  if not _state.received and signal.getsignal(number) is _receive:
-    os.kill(os.getpid(), number)
+def _leave_at_once(number: int) -> None:
+  _leave(
+    number,
+    f'{_WORDS[number]} again and stopped at once: the same command continues '
+    'from the last checkpoint',
+  )
 
 
-def _leave(number: int, how: str) -> None:
+def _leave(number: int, message: str) -> None:
   """Ends this process here and now."""
-  os.write(2, f'\n{_WORDS[signal.Signals(number)]} {how}\n'.encode())
+  os.write(2, f'\n{message}\n'.encode())
   os._exit(128 + number)
+
+
+def _forget() -> None:
+  """Makes a forked process one that knows of no signals."""
+  if _state.installed:
+    # The pipe, and what there is to clean up, are the other process's.
+    signal.set_wakeup_fd(-1)
+    for number in _WORDS:
+      if signal.getsignal(number) is _receive:
+        signal.signal(number, signal.SIG_DFL)
+  _state.__init__()
+
+
+os.register_at_fork(after_in_child=_forget)

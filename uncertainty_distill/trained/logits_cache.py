@@ -18,19 +18,17 @@ extend a cache.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import math
 import os
-import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import files
+from uncertainty_distill.io import files, locks
 from uncertainty_distill.trained import fingerprints
 
 import numpy as np
@@ -118,46 +116,15 @@ class LogitsCache:
     # NumPy fills up the header of a file to a multiple of 64 bytes.
     return tf.reshape(values[-math.prod(self.shape) :], self.shape)
 
-  @contextlib.contextmanager
-  def alone(self) -> Iterator[None]:
-    """Within it, no other process makes views of this cache.
+  def alone(self) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which no other process makes views of this cache.
 
     Raises:
-      InputError: If the folder cannot be written, or the disk is full.
+      InputError: The folder cannot be written.
     """
-    try:
-      os.makedirs(self.path, exist_ok=True)
-      with open(os.path.join(self.path, '.lock'), 'a+') as file:
-        # The lock of a process that was killed is gone with it.
-        try:
-          fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-          file.seek(0)
-          print(
-            f'{file.read() or "Another process"} is making {self.path}: '
-            'waiting for it.',
-            file=sys.stderr,
-          )
-          fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(f'Process {os.getpid()} on {socket.gethostname()}')
-        file.flush()
-        self._sweep()
-        yield
-    except OSError as error:
-      raise InputError(
-        'task.objective.teacher_cache',
-        self.path,
-        'a folder that can be written, on a disk that has room for it',
-        f'{error.strerror or error}; complete '
-        'views are kept, and the same command goes on from there',
-      ) from error
-
-  def _sweep(self) -> None:
-    """Removes what a process that was killed has left half-written."""
-    for name in os.listdir(self.path):
-      if name.endswith('.tmp'):
-        os.remove(os.path.join(self.path, name))
+    return locks.lock_folder(
+      self.path, 'task.objective.teacher_cache', wait=True
+    )
 
   def write(self, view: int, values: np.ndarray) -> None:
     """Adds a view, whole or not at all; to be called within `alone`.

@@ -13,7 +13,7 @@ from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints
-from uncertainty_distill.runtime import progress, signals
+from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import (
   recovery,
   schedule,
@@ -89,7 +89,7 @@ def train(
     return run
   # First of all: it is made in float32, and leaves the random draws alone.
   stored_logits = stored_teacher.prepare(config, strategy)
-  with locks.hold(model_dir, 'model_dir', workers.is_chief(strategy)):
+  with locks.lock_folder(model_dir, 'model_dir', workers.is_chief(strategy)):
     recovery.train(
       run,
       config.trainer,
@@ -118,12 +118,12 @@ def _attempt(
     checkpoints.settle(run.path)
     if run.step == 0:
       tensorboard.write_config(run.path)
-  bar = progress.progress_bar(
+  progress_bar = progress.progress_bar(
     config.trainer.train_steps, label, 'step', run.step, is_chief
   )
   file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
   scratch = tempfile.TemporaryDirectory()
-  with bar, files.open_log(file) as log, scratch:
+  with progress_bar as bar, files.open_log(file) as log, scratch:
     # Orbit prints its own account of each loop; it goes to the log.
     with contextlib.redirect_stdout(log):
       controller = _controller(
@@ -187,7 +187,6 @@ def _controller(
   )
 
   def show(output: dict[str, Any]):
-    signals.check()
     bar.set_postfix(
       loss=f'{float(output["training_loss"]):.3f}',
       accuracy=f'{float(output["accuracy"]):.3f}',

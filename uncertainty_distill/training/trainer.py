@@ -53,12 +53,6 @@ class Trainer(base_trainer.Trainer):
         return dataset_or_fn(*args, **kwargs)
     return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
 
-  def train(self, num_steps: tf.Tensor):
-    """Takes steps; see `orbit.StandardTrainer`."""
-    # Step by step in Python, a signal could come between two variables.
-    with signals.held(not self.config.trainer.train_tf_function):
-      return super().train(num_steps)
-
   def train_loop_begin(self):
     super().train_loop_begin()
     if self._train_iter is None:
@@ -87,6 +81,11 @@ class Trainer(base_trainer.Trainer):
     logs['examples_per_second'] = examples / seconds
     self._check(logs, places, self.loop_begin, step)
     return logs
+
+  def eval_reduce(self, state=None, step_outputs=None):
+    # Called after every batch; an evaluation that is stopped is made again.
+    signals.check()
+    return super().eval_reduce(state, step_outputs)
 
   def eval_end(self, aggregated_logs=None):
     logs = _flat(super().eval_end(aggregated_logs))
@@ -146,7 +145,7 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
 
   def _maybe_build_checkpoint_manager(self):
     is_chief = workers.is_chief(self.strategy)
-    return _CheckpointManager(
+    return tf.train.CheckpointManager(
       self.trainer.checkpoint,
       directory=self.model_dir if is_chief else self._scratch,
       max_to_keep=self.params.trainer.max_to_keep if is_chief else 1,
@@ -163,14 +162,6 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
       self.trainer.initialize()
     else:
       self.trainer.checkpoint.restore(self._restore_from)
-
-
-class _CheckpointManager(tf.train.CheckpointManager):
-  """Writes a checkpoint to its end, whatever signal comes."""
-
-  def save(self, *args, **kwargs):
-    with signals.held():
-      return super().save(*args, **kwargs)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:

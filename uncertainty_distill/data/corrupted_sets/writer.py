@@ -63,8 +63,7 @@ def write_corrupted_set(
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
-  needs = f'{len(kinds) * math.prod(shape) / 1e6:.0f} MB'
-  with locks.hold(directory, 'output folder', needs=needs):
+  with locks.lock_folder(directory, 'output folder'):
     _claim(directory, dataset, seed)
     missing = [k for k in kinds if not _is_complete(directory, k, dataset)]
     complete = len(kinds) - len(missing)
@@ -148,7 +147,7 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
       _write(partial[kind], b'')
     # It is the first process that answers signals, by ending the others; these
     # are started by the first task.
-    with signals.blocked():
+    with signals.block():
       tasks = {
         pool.submit(_write_rows, partial[kind], len(header), shift, start): kind
         for kind in missing
