@@ -10,7 +10,8 @@ _REQUIRES = [
   'absl-py>=1.4,<3',
   'edward2==0.0.2',
   'etils[epath]>=1.13,<2',
-  'filelock>=3.16,<5',
+  # From 4 on it sees that the file it waits for was removed.
+  'filelock>=4,<5',
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
   'jinja2>=3.1,<4',
