@@ -65,8 +65,10 @@ def main() -> None:
   parser.add_argument('--data_dir', default='', help='of TFDS')
   parser.add_argument('--output', required=True, help='a .png file')
   arguments = parser.parse_args()
-  dataset = data.load_dataset('cifar10', 'test', arguments.data_dir)
-  picture = draw(dataset.images[arguments.example], arguments.example)
+  dataset = data.open_dataset('cifar10', arguments.data_dir).test
+  picture = draw(
+    dataset.numpy(np.array([arguments.example]))[0], arguments.example
+  )
   # 256 colours are enough for one image, and a third of the bytes.
   picture.quantize(256, dither=Image.Dither.NONE).save(
     arguments.output, optimize=True

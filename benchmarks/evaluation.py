@@ -14,7 +14,7 @@ from collections.abc import Callable
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from uncertainty_distill import data, evaluation, models
-from uncertainty_distill.data import corrupted_sets, corruptions
+from uncertainty_distill.data import cifar, corrupted_sets, corruptions
 
 import numpy as np
 import tensorflow as tf
@@ -41,23 +41,23 @@ class _Stored(corrupted_sets.CorruptedSet):
 
   def __init__(
     self,
-    dataset: data.ImageDataset,
+    dataset: data.ImageSource,
     images: dict[corruptions.Shift, np.ndarray],
   ):
     super().__init__(dataset, 'in memory')
     self._images = images
 
-  def _corrupted(self, shift, start, stop):
-    return self._images[shift][start:stop]
+  def _corrupted(self, shift, rows):
+    return self._images[shift][rows]
 
 
-def _dataset() -> data.ImageDataset:
+def _dataset() -> data.ArraySource:
   """Returns smooth images, so that every corruption has something to do."""
   rng = np.random.default_rng(0)
   shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
   images = np.cumsum(rng.integers(-9, 10, shape), axis=1) + 128
-  return data.ImageDataset(
-    data.dataset_spec('cifar10'),
+  return data.ArraySource(
+    cifar.SPECS['cifar10'],
     np.clip(images, 0, 255).astype(np.uint8),
     rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
   )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from uncertainty_distill import data, trained
+from uncertainty_distill.data import cifar
 
 import numpy as np
 import tensorflow as tf
@@ -33,17 +34,17 @@ _OURS = 'whole batches'
 _CACHED = 'whole batches, with the logits of a teacher of 4 from a cache'
 
 
-def _dataset() -> data.ImageDataset:
+def _dataset() -> data.ArraySource:
   rng = np.random.default_rng(0)
   shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
-  return data.ImageDataset(
-    data.dataset_spec('cifar10'),
+  return data.ArraySource(
+    cifar.SPECS['cifar10'],
     rng.integers(0, 256, shape, dtype=np.uint8),
     rng.integers(0, 10, _EXAMPLES.value).astype(np.int32),
   )
 
 
-def _one_at_a_time(dataset: data.ImageDataset) -> tf.data.Dataset:
+def _one_at_a_time(dataset: data.ArraySource) -> tf.data.Dataset:
   """Returns the same augmentation as TensorFlow's tutorials write it."""
 
   def augment(image, label):

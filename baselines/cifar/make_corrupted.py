@@ -45,7 +45,7 @@ def main():
   name = launch.required('dataset', 'cifar10, cifar100, digits or an .npz file')
   directory = launch.required('output_dir', 'a folder for the files')
   corrupted_sets.write_corrupted_set(
-    data.load_dataset(name, 'test', _DATA_DIR.value),
+    data.open_dataset(name, _DATA_DIR.value).test,
     directory,
     corruptions.parse_corruptions(_CORRUPTIONS.value),
     _SEED.value,

@@ -38,7 +38,7 @@ def test_command_makes_what_is_asked_for(tmp_path):
   assert '5000/5000' in done.stderr  # The progress bar.
   images = np.load(directory / 'contrast.npy')
   shift = corruptions.Shift(corruptions.Corruption.CONTRAST, 5)
-  clean = data.load_dataset('digits', 'test').images
+  clean = data.open_dataset('digits').test.images
   np.testing.assert_array_equal(
     images[4000:], corruptions.corrupt(clean, shift)
   )

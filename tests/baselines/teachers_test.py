@@ -71,7 +71,7 @@ def test_a_student_of_another_width_depth_and_rank(teacher, tmp_path):
   resumed = run.load_model().get_weights()
   for one, two in zip(weights, resumed, strict=True):
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-  images = data.load_dataset('digits', 'test').images[:9]
+  images = data.open_dataset('digits').test.images[:9]
   loaded = tf.saved_model.load(str(folder / 'saved_model'))
   served = loaded.signatures['serving_default'](images=tf.constant(images))
   np.testing.assert_allclose(
@@ -106,7 +106,7 @@ def test_a_foreign_saved_model_and_its_stored_predictions(tmp_path):
   )
   arrays = {}
   for split in 'train', 'test':
-    dataset = data.load_dataset('digits', split)
+    dataset = getattr(data.open_dataset('digits'), split)
     arrays[f'{split}_logits'] = module.serve(
       tf.cast(dataset.images, tf.float32)
     )['top']

@@ -9,7 +9,7 @@ _PUBLISHED = ['cifar10_wrn28_10', 'cifar100_wrn28_10']
 
 
 def _resolved(config):
-  return configs.resolve(config, data.dataset_spec(config.task.train_data.name))
+  return configs.resolve(config, data.open_configured(config.task.train_data))
 
 
 def _learning_rates(config, steps):

@@ -6,7 +6,7 @@ from uncertainty_distill.errors import InputError
 import pytest
 from official.modeling import optimization
 
-_DIGITS = data.dataset_spec('digits')
+_DIGITS = data.open_dataset('digits')
 
 
 def _resolved(text, steps_per_loop=100):
@@ -190,7 +190,7 @@ def test_views_follow_from_a_teacher_cache(text, views):
 def test_model_follows_the_dataset():
   model = _resolved('').task.model
   assert (model.image_shape, model.num_classes) == ((16, 16, 3), 10)
-  assert (model.mean, model.stddev) == (_DIGITS.mean, _DIGITS.stddev)
+  assert (model.mean, model.stddev) == (_DIGITS.spec.mean, _DIGITS.spec.stddev)
   assert _resolved('task.model.mean=[0.5]').task.model.mean == (0.5,)
 
 

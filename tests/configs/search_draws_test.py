@@ -13,7 +13,7 @@ def _default(text='', experiment='digits_wrn10_1'):
     experiment, params_override=(f'teacher.search.num_runs=300,{text}')
   )
   run = configs.default_run(config)
-  return configs.resolve(run, data.dataset_spec(config.task.train_data.name))
+  return configs.resolve(run, data.open_configured(config.task.train_data))
 
 
 def _runs(default, count, num_examples=757):

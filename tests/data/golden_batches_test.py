@@ -6,7 +6,7 @@ that. The digests were computed at commit 411d994.
 
 import hashlib
 
-from uncertainty_distill import configs, data, trained, training
+from uncertainty_distill import configs, data
 
 import numpy as np
 import pytest
@@ -28,8 +28,10 @@ def _path(tmp_path_factory):
   return str(path)
 
 
-def _config(path, **changes):
-  return configs.TrainDataConfig(name=path, **changes)
+def _open(path, index):
+  """Returns what to train on and what is held out of one of the subsets."""
+  config = configs.TrainDataConfig(name=path, **_SUBSETS[index])
+  return data.open_training(data.open_configured(config), config)
 
 
 def _digest(batches):
@@ -97,7 +99,7 @@ _WANT = {
 
 @pytest.mark.parametrize('index', range(len(_SUBSETS)))
 def test_training_batches(path, index):
-  training_set, _ = training.load_training(_config(path, **_SUBSETS[index]))
+  training_set, _ = _open(path, index)
   context = tf.distribute.InputContext(2, 1, 4) if index % 2 else None
   batches = data.training_batches(
     training_set,
@@ -107,7 +109,7 @@ def test_training_batches(path, index):
     flip=index != 2,
     views=2 * (index % 2),
     augmentation_seed=9 if index > 2 else None,
-    teacher_logits=_logits(len(training_set.labels)) if index == 3 else None,
+    teacher_logits=_logits(len(training_set)) if index == 3 else None,
     start_step=5 * index,
     context=context,
   )
@@ -116,7 +118,7 @@ def test_training_batches(path, index):
 
 @pytest.mark.parametrize('index', range(len(_SUBSETS)))
 def test_view_batches(path, index):
-  training_set, _ = training.load_training(_config(path, **_SUBSETS[index]))
+  training_set, _ = _open(path, index)
   context = tf.distribute.InputContext(1, 0, 2) if index % 2 else None
   batches = data.view_batches(
     training_set, [1, 0], 8, seed=4, padding=2, flip=True, context=context
@@ -126,8 +128,8 @@ def test_view_batches(path, index):
 
 @pytest.mark.parametrize('index', range(len(_SUBSETS)))
 def test_held_out_examples(path, index):
-  _, held_out = training.load_training(_config(path, **_SUBSETS[index]))
-  if not len(held_out.labels):
+  _, held_out = _open(path, index)
+  if not len(held_out):
     pytest.skip('nothing is held out')
   batches = data.evaluation_batches(held_out, 8)
   assert _digest(batches) == _WANT['held out', index]
@@ -135,26 +137,26 @@ def test_held_out_examples(path, index):
 
 @pytest.mark.parametrize('index', range(len(_SUBSETS)))
 def test_fingerprint_of_the_training_set(path, index):
-  training_set, _ = training.load_training(_config(path, **_SUBSETS[index]))
-  digest = trained.arrays_digest(training_set.images, training_set.labels)
-  assert digest[:16] == _WANT['fingerprint', index]
+  training_set, _ = _open(path, index)
+  assert training_set.fingerprint[:16] == _WANT['fingerprint', index]
 
 
 @pytest.mark.parametrize('index', range(len(_SUBSETS)))
 def test_rows_of_stored_predictions(path, index):
-  _, rows = training.load_training_rows(_config(path, **_SUBSETS[index]))
-  digest = hashlib.sha256(rows.astype(np.int64)).hexdigest()
+  training_set, _ = _open(path, index)
+  rows = training_set.rows.astype(np.int64)
+  digest = hashlib.sha256(rows).hexdigest()
   assert digest[:16] == _WANT['rows', index]
 
 
 @pytest.mark.parametrize('classes', [(), (3, 0, 4)])
 def test_evaluation_batches(path, classes):
-  test = data.load_dataset(path, 'test', classes=classes)
+  test = data.open_dataset(path, classes=classes).test
   context = tf.distribute.InputContext(2, 1, 4) if classes else None
   batches = data.evaluation_batches(test, 12, context)
   assert _digest(batches) == _WANT['evaluation', classes]
 
 
 def test_description(path):
-  spec = data.dataset_spec(path)
+  spec = data.open_dataset(path).spec
   assert spec.mean == _WANT['mean'] and spec.stddev == _WANT['stddev']

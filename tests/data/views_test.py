@@ -5,19 +5,9 @@ from uncertainty_distill import data
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_dataset
 
-_SPEC = data.DatasetSpec(
-  'numbers', (4, 4, 3), 13, 13, 0, (0.5,) * 3, (0.25,) * 3
-)
 _OPTIONS = {'padding': 1, 'flip': True}
-
-
-def _dataset():
-  """Returns 13 examples whose label is their index."""
-  images = np.random.default_rng(0).integers(0, 256, (13, 4, 4, 3))
-  return data.ImageDataset(
-    _SPEC, images.astype(np.uint8), np.arange(13, dtype=np.int32)
-  )
 
 
 def _views(dataset, count, seed):
@@ -39,7 +29,9 @@ def _stored(view):
 
 
 def _take(count, **kwargs):
-  batches = data.training_batches(_dataset(), 4, **_OPTIONS, **kwargs)
+  batches = data.training_batches(
+    tiny_dataset.numbered(13), 4, **_OPTIONS, **kwargs
+  )
   taken = list(batches.take(count).as_numpy_iterator())
   return {key: np.concatenate([b[key] for b in taken]) for key in taken[0]}
 
@@ -47,7 +39,7 @@ def _take(count, **kwargs):
 def test_views_cycle():
   # Three steps an epoch; epochs 0 to 4 train on views 0, 1, 0, 1, 0.
   taken = _take(15, seed=3, views=2, augmentation_seed=8)
-  views = _views(_dataset(), 2, 8)
+  views = _views(tiny_dataset.numbered(13), 2, 8)
   order = np.repeat([0, 1, 0, 1, 0], 12)
   np.testing.assert_array_equal(taken['images'], views[order, taken['labels']])
   # The examples still come in another order in every epoch.
@@ -68,7 +60,7 @@ def test_views_for_all_epochs_are_those_without_end():
 def test_seeds_of_order_and_views_are_apart():
   one, two = (_take(3, seed=s, augmentation_seed=5) for s in (3, 4))
   assert (one['labels'] != two['labels']).any()
-  views = _views(_dataset(), 1, 5)[0]
+  views = _views(tiny_dataset.numbered(13), 1, 5)[0]
   for taken in one, two:
     np.testing.assert_array_equal(taken['images'], views[taken['labels']])
   # By default they are one.
@@ -100,7 +92,7 @@ def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
 
 def test_logits_have_static_shapes():
   batches = data.training_batches(
-    _dataset(),
+    tiny_dataset.numbered(13),
     6,
     seed=0,
     **_OPTIONS,
@@ -122,7 +114,7 @@ def test_logits_have_static_shapes():
   ],
 )
 def test_whole_views_in_order(batch, pipelines, replicas):
-  dataset, per_pipeline = _dataset(), replicas // pipelines
+  dataset, per_pipeline = tiny_dataset.numbered(13), replicas // pipelines
   steps = -(-13 // batch)
   taken = []
   for pipeline in range(pipelines):

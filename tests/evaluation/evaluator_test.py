@@ -43,7 +43,7 @@ class _Linear(tf_keras.Model):
 
 
 def _dataset(num_examples=115):
-  return data.load_dataset('digits', 'test').take(num_examples)
+  return data.open_dataset('digits').test.take(num_examples)
 
 
 def _expected(model, shift, dataset, seed=0):

@@ -1,13 +1,15 @@
-"""Tests of the one pass over all sets: sources, foreign images, rankings."""
+"""Tests of the one pass over all sets of images, and of its rankings."""
 
-from uncertainty_distill import data, errors, evaluation, metrics
+from uncertainty_distill import data, evaluation, metrics
 from uncertainty_distill.data import corrupted_sets, corruptions
 from uncertainty_distill.metrics import ranking
 
 import numpy as np
 import pytest
+import refusals
 import tensorflow as tf
 import tf_keras
+import tiny_dataset
 
 _CONTRAST = corruptions.Corruption.CONTRAST
 _SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
@@ -20,9 +22,9 @@ class _Stored(corrupted_sets.CorruptedSet):
     super().__init__(dataset, 'stored')
     self.asked = []
 
-  def _corrupted(self, shift, start, stop):
-    self.asked.append((shift, start, stop))
-    return self.dataset.images[start:stop] // (1 + shift.severity)
+  def _corrupted(self, shift, rows):
+    self.asked.append((shift, rows[0], rows[-1] + 1))
+    return self.dataset.numpy(rows) // (1 + shift.severity)
 
 
 def _model(members, seed):
@@ -62,8 +64,8 @@ def _want(candidate, images, labels):
 @pytest.mark.parametrize('batch', [34, 64])
 @pytest.mark.parametrize('replicas', [1, 2])
 def test_every_example_counts_once(batch, replicas):
-  dataset = data.load_dataset('digits', 'test').take(100)
-  foreign = data.load_dataset('digits', 'train').take(70)
+  dataset = data.open_dataset('digits').test.take(100)
+  unknown = data.open_dataset('digits').train.take(70)
   strategy = tf.distribute.MirroredStrategy(
     [f'CPU:{i}' for i in range(replicas)]
   )
@@ -71,7 +73,7 @@ def test_every_example_counts_once(batch, replicas):
   with strategy.scope():
     candidates = _candidates()
   results = evaluation.evaluate(
-    candidates, dataset, _SHIFTS, batch, strategy, source, foreign
+    candidates, dataset, _SHIFTS, batch, strategy, source, unknown
   )
   assert [(r.shift, r.model, r.seed) for r in results] == [
     (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
@@ -80,7 +82,7 @@ def test_every_example_counts_once(batch, replicas):
     images = dataset.images // (1 + result.shift.severity)
     want, entropy = _want(candidate, images, dataset.labels)
     if result.shift == corruptions.CLEAN:
-      _, strange = _want(candidate, foreign.images, foreign.labels)
+      _, strange = _want(candidate, unknown.images, unknown.labels)
       want['auroc_ood'] = ranking.ood_auroc(entropy, strange)
     assert result.num_examples == 100
     assert result.images == ('stored' if result.shift.severity else '')
@@ -94,9 +96,12 @@ def test_every_example_counts_once(batch, replicas):
 def test_one_trace_serves_all_sets():
   evaluator = evaluation.Evaluator(_candidates(), 64)
   for examples in 100, 70:
-    dataset = data.load_dataset('digits', 'test').take(examples)
+    dataset = data.open_dataset('digits').test.take(examples)
     first = evaluator.run(dataset, _SHIFTS)
-    assert evaluator.run(dataset, _SHIFTS, foreign=dataset)[2:] == first[2:]
+    assert (
+      evaluator.run(dataset, _SHIFTS, out_of_distribution=dataset)[2:]
+      == first[2:]
+    )
   assert evaluator.step.experimental_get_tracing_count() == 1
 
 
@@ -104,9 +109,9 @@ def test_a_model_without_errors_has_no_auroc():
   images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
   zero = tf.cast(images[:, 0, 0, :1], tf.float32) * 0.0
   sure = tf_keras.Model(images, tf.concat([zero + 5.0, zero], -1)[None])
-  dataset = data.load_dataset('digits', 'test').take(20)
+  dataset = data.open_dataset('digits').test.take(20)
   labels = np.zeros(20, np.int32)
-  dataset = data.ImageDataset(dataset.spec, dataset.images, labels)
+  dataset = data.ArraySource(dataset.spec, dataset.images, labels)
   (result,) = evaluation.evaluate(
     [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
   )
@@ -114,10 +119,10 @@ def test_a_model_without_errors_has_no_auroc():
   assert 'auroc_misclassification' not in result.figures
 
 
-def test_refuses_foreign_images_of_another_shape():
-  dataset = data.load_dataset('digits', 'test').take(20)
-  small = data.ImageDataset(
-    dataset.spec, dataset.images[:, :8, :8], dataset.labels
-  )
-  with pytest.raises(errors.InputError, match='as the test set has'):
-    evaluation.evaluate(_candidates(), dataset, _SHIFTS, 16, foreign=small)
+def test_refuses_unknown_images_of_another_shape():
+  dataset = data.open_dataset('digits').test.take(20)
+  small = tiny_dataset.make(size=8)
+  with refusals.refused('out-of-distribution images'):
+    evaluation.evaluate(
+      _candidates(), dataset, _SHIFTS, 16, out_of_distribution=small
+    )

@@ -26,5 +26,5 @@ def test_figures_of_stored_predictions():
     -np.log(of_label).mean(), rel=1e-5
   )
   assert sum(result.bin_correct) == hits.sum() and sum(result.bin_count) == 50
-  # Wherever there is no need of foreign images.
+  # Wherever there is no need of images out of distribution.
   assert set(evaluation.FIGURES) - {'auroc_ood'} == set(result.figures)

@@ -26,7 +26,7 @@ def test_takes_what_the_runs_held_out(tmp_path, ensemble):
   images, labels, source = calibration_examples.examples(
     paths, ensemble, '', None
   )
-  _, want = data.hold_out(data.load_dataset('digits', 'train'), 80)
+  _, want = data.open_dataset('digits').train.hold_out(80)
   np.testing.assert_array_equal(images, want.images)
   np.testing.assert_array_equal(labels, want.labels)
   assert 'left out' in source
@@ -43,7 +43,7 @@ def test_refuses_what_some_run_was_trained_on(tmp_path, ensemble, fractions):
 
 
 def test_refuses_test_images_and_other_files(tmp_path, ensemble):
-  test = data.load_dataset('digits', 'test')
+  test = data.open_dataset('digits').test
   file = str(tmp_path / 'held.npz')
   images, labels = np.roll(test.images[:9], 1, 2), test.labels[:9]
   np.savez(file, images=images, labels=labels)

@@ -1,6 +1,6 @@
 """Tests of what accompanies a served model: temperature, table, card, names."""
 
-from uncertainty_distill import data, export
+from uncertainty_distill import export
 from uncertainty_distill.export import abstention
 
 import numpy as np
@@ -80,11 +80,3 @@ def test_card_tells_what_is_known_and_what_is_not():
   ):
     assert text in card
   assert 'ECE' not in card
-
-
-def test_names_of_the_known_datasets():
-  assert data.class_names('cifar10', 10)[3] == 'cat'
-  hundred = data.class_names('cifar100', 100)
-  assert len(set(hundred)) == 100 and list(hundred) == sorted(hundred)
-  assert data.class_names('cifar10', 2, [3, 5]) == ('cat', 'dog')
-  assert data.class_names('mine.npz', 3) == ('0', '1', '2')

@@ -42,9 +42,9 @@ def _evaluated(monkeypatch):
       self._candidates = candidates
       self.entropies = []
 
-    def run(self, dataset, shifts, source, foreign):
+    def run(self, dataset, shifts, source, out_of_distribution):
       assert source.description == 'made on the fly by formula, seed 0'
-      assert foreign is None
+      assert out_of_distribution is None
       calls.append([candidate.label for candidate in self._candidates])
       self.entropies = [np.arange(len(dataset.labels)) for _ in calls[-1]]
 

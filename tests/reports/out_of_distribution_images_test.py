@@ -1,27 +1,32 @@
 """Tests of which images are taken as out of distribution."""
 
-from uncertainty_distill import configs, errors
+from uncertainty_distill import configs, data
 from uncertainty_distill.training import checks
 
 import numpy as np
-import pytest
+import refusals
 
 
 def _config(overrides=''):
   return configs.load_config('digits_wrn10_1', (), overrides)
 
 
+def _open(config):
+  dataset = data.open_configured(config.task.train_data)
+  return checks.open_out_of_distribution(config, dataset)
+
+
 def test_all_classes_leave_none():
-  assert checks.load_foreign(_config()) is None
+  assert _open(_config()) is None
 
 
-def test_the_classes_left_out_are_foreign():
+def test_the_classes_left_out_are_out_of_distribution():
   config = _config(
     'task.train_data.classes=[0,1,2],task.validation_data.num_examples=50'
   )
-  foreign = checks.load_foreign(config)
-  assert foreign.images.shape == (50, 16, 16, 3)
-  assert set(foreign.labels) == set(range(3, 10))
+  source = _open(config)
+  assert source.images.shape == (50, 16, 16, 3)
+  assert set(source.labels) == set(range(3, 10))
 
 
 def test_another_dataset_must_have_images_of_the_same_shape(tmp_path):
@@ -36,6 +41,6 @@ def test_another_dataset_must_have_images_of_the_same_shape(tmp_path):
     )
     return _config(f'evaluation.out_of_distribution={tmp_path / name}')
 
-  assert len(checks.load_foreign(write('same.npz', 16)).labels) == 4
-  with pytest.raises(errors.InputError, match='out_of_distribution'):
-    checks.load_foreign(write('other.npz', 8))
+  assert len(_open(write('same.npz', 16))) == 4
+  with refusals.refused('evaluation.out_of_distribution'):
+    _open(write('other.npz', 8))

@@ -45,7 +45,7 @@ def _predictions(path, splits, turned=0):
   """Writes predictions that are right for all but the first 7 examples."""
   arrays = {}
   for split in splits:
-    labels = data.load_dataset('digits', split).labels
+    labels = getattr(data.open_dataset('digits'), split).labels
     probs = np.full([3, len(labels), 10], 0.01)
     shown = (labels + (np.arange(len(labels)) < 7)) % 10
     probs[:, np.arange(len(labels)), shown] = 0.91

@@ -42,7 +42,7 @@ def config():
   """A student of a dataset that is in the same place."""
   arrays = {}
   for split in 'train', 'test':
-    whole = data.load_dataset('digits', split)
+    whole = getattr(data.open_dataset('digits'), split)
     arrays[f'{split}_images'] = whole.images[:64]
     arrays[f'{split}_labels'] = whole.labels[:64]
   content = io.BytesIO()
@@ -110,7 +110,7 @@ def test_a_saved_model_is_replaced_and_serves(run):
   for _ in range(2):
     export.export([run.path], directory)
   served = tf.saved_model.load(directory)
-  images = data.load_dataset('digits', 'test').images[:3]
+  images = data.open_dataset('digits').test.images[:3]
   answer = served.signatures['serving_default'](images=tf.constant(images))
   ours = tf.nn.softmax(run.load_model()(images))
   np.testing.assert_allclose(
@@ -121,7 +121,7 @@ def test_a_saved_model_is_replaced_and_serves(run):
 
 
 def test_what_is_mapped_into_memory_is_on_a_disk():
-  dataset = data.load_dataset('digits', 'test')
+  dataset = data.open_dataset('digits').test
   for use in (
     lambda: corrupted_sets.open_corrupted_set(dataset, [], f'{_ROOT}/c'),
     lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),

@@ -48,7 +48,7 @@ def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
 
   name, texts = assess('student')
   assert name == 'Student (seed 3)' and len(texts) == 12
-  labels = data.load_dataset('digits', 'test').labels
+  labels = data.open_dataset('digits').test.labels
   # The evaluator has given the last of 70 images the highest entropy.
   assert texts[0].startswith(f'Test image 69, labelled {labels[69]}; ')
   assert texts[0].count(',') == 2 and 'members vote' in texts[0]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 def _run(path, **model):
   config = configs.load_config('digits_wrn10_1')
-  config = configs.resolve(config, data.dataset_spec('digits'))
+  config = configs.resolve(config, data.open_dataset('digits'))
   config.task.model.override(model)
   return runs.claim_run(str(path), config)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 def _config(text='', name='digits_wrn10_1'):
   config = configs.load_config(name, params_override=text)
-  return configs.resolve(config, data.dataset_spec(config.task.train_data.name))
+  return configs.resolve(config, data.open_configured(config.task.train_data))
 
 
 def _save(run, step):

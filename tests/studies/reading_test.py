@@ -235,9 +235,11 @@ def test_what_is_no_study_is_refused(content, message, tmp_path):
 @pytest.mark.parametrize('path', _STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_come_along_can_be_run(path):
   study = studies.read_study(str(path))
-  spec = data.dataset_spec(study.config.task.train_data.name)
+  dataset = data.open_configured(study.config.task.train_data)
   for label in study.teachers:
-    configs.resolve(configs.member_config(study.teacher_config(label)), spec)
+    configs.resolve(configs.member_config(study.teacher_config(label)), dataset)
   for label in study.systems:
-    config = configs.resolve(study.system_config(label, study.seeds[0]), spec)
+    config = configs.resolve(
+      study.system_config(label, study.seeds[0]), dataset
+    )
     assert config.task.objective.kind in ('cross_entropy', 'knowledge', 'head')

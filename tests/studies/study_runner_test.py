@@ -95,7 +95,7 @@ def test_table_is_over_seeds(done):
 
 def test_results_are_those_of_the_runs(done):
   _, outcome, _ = done
-  test = data.load_dataset('digits', 'test').take(70)
+  test = data.open_dataset('digits').test.take(70)
   path = os.path.join(outcome.directory, 'head_student', 'seed_4')
   logits = runs.open_run(path, '--run').load_model()(test.images)
   probs = tf.reduce_mean(tf.nn.softmax(logits), 0)
@@ -112,7 +112,7 @@ def test_saved_model_is_that_of_the_first_seed(done):
   _, outcome, _ = done
   assert outcome.saved_model == os.path.join(outcome.directory, 'saved_model')
   serve = tf.saved_model.load(outcome.saved_model).signatures['serving_default']
-  images = tf.constant(data.load_dataset('digits', 'test').images[:5])
+  images = tf.constant(data.open_dataset('digits').test.images[:5])
   path = os.path.join(outcome.directory, 'head_student', 'seed_0')
   logits = runs.open_run(path, '--run').load_model()(images)
   tf.debugging.assert_near(

@@ -18,7 +18,7 @@ def _run(path, step=3, change=lambda model: None, **model):
   config = configs.load_config(
     'digits_wrn10_1', params_override='trainer.train_steps=3'
   )
-  config = configs.resolve(config, data.dataset_spec('digits'))
+  config = configs.resolve(config, data.open_dataset('digits'))
   config.task.model.override({'ensemble_size': 1, **model})
   runs.claim_run(str(path), config)
   tf_keras.utils.set_random_seed(0)

@@ -25,7 +25,7 @@ _STEPS = 5
 def _config(**model):
   config = configs.load_config('digits_wrn10_1')
   config.trainer.train_steps = _STEPS
-  config = configs.resolve(config, data.dataset_spec('digits'))
+  config = configs.resolve(config, data.open_dataset('digits'))
   config.task.model.override(model)
   return config
 

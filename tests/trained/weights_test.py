@@ -10,7 +10,7 @@ import tensorflow as tf
 def _config(**model):
   config = configs.load_config('digits_wrn10_1')
   config.task.model.ensemble_size = 2
-  resolved = configs.resolve(config, data.dataset_spec('digits'))
+  resolved = configs.resolve(config, data.open_dataset('digits'))
   resolved.task.model.override(model)
   return resolved
 

@@ -20,11 +20,11 @@ def _loss_and_gradients(text, ensemble_size):
       f'task.model.ensemble_size={ensemble_size},{text}'
     ),
   )
-  config = configs.resolve(config, data.dataset_spec('digits')).task
+  config = configs.resolve(config, data.open_dataset('digits')).task
   tf_keras.utils.set_random_seed(0)
   model = training.ClassificationTask(config).build_model()
-  images = tf.constant(data.load_dataset('digits', 'train').images[:_BATCH])
-  labels = tf.constant(data.load_dataset('digits', 'train').labels[:_BATCH])
+  images = tf.constant(data.open_dataset('digits').train.images[:_BATCH])
+  labels = tf.constant(data.open_dataset('digits').train.labels[:_BATCH])
   with tf.GradientTape() as tape:
     logits = model(images, training=True)
     terms = terms_lib.loss_terms(config, logits, None, labels, model)

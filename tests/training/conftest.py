@@ -41,7 +41,7 @@ def student(tmp_path_factory):
   teacher = runs.claim_run(str(tmp_path_factory.mktemp('teacher')), member)
   tf_keras.utils.set_random_seed(member.task.seed)
   model = models.build_model(**member.task.model.as_dict())
-  model(data.load_dataset('digits', 'train').images[:64], training=True)
+  model(data.open_dataset('digits').train.images[:64], training=True)
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), teacher.path, max_to_keep=1
   ).save(checkpoint_number=_STEPS)

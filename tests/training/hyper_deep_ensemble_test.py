@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 
-from uncertainty_distill import configs, runs, training
+from uncertainty_distill import configs, data, runs, training
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import (
@@ -69,7 +69,9 @@ def test_runs_are_those_drawn_and_their_scores_those_of_their_models(searched):
   record = json.loads(_record(path))
   assert record['examples'] == {'training': 96, 'held_out': 32}
   default = training.resolve(configs.default_run(_config()))
-  _, held_out = training.load_training(default.task.train_data)
+  _, held_out = data.open_training(
+    data.open_configured(default.task.train_data), default.task.train_data
+  )
   for index, entry in enumerate(record['runs']):
     run = runs.open_run(os.path.join(path, f'run_{index:03}'), '--run')
     assert run.is_complete and run.config == configs.search_run(
@@ -208,7 +210,9 @@ def test_a_search_of_another_experiment_is_refused(
 
 def test_two_replicas_score_as_one(searched, tmp_path, replicas):
   run = runs.open_run(os.path.join(searched[0], 'run_001'), '--run')
-  _, held_out = training.load_training(run.config.task.train_data)
+  _, held_out = data.open_training(
+    data.open_configured(run.config.task.train_data), run.config.task.train_data
+  )
   path = str(tmp_path / 'scores.npz')
   held_out_predictions.score(run, held_out, path, 20, replicas)
   np.testing.assert_allclose(

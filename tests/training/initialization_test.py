@@ -26,7 +26,7 @@ _TEXT = (
   'task.model.ensemble_size=2,task.model.sync_batch_norm=true,'
   'task.objective.kind=cross_entropy'
 )
-_IMAGES = data.load_dataset('digits', 'test').images[:16]
+_IMAGES = data.open_dataset('digits').test.images[:16]
 
 
 def _member(config, index, path):
@@ -36,7 +36,7 @@ def _member(config, index, path):
   tf_keras.utils.set_random_seed(member.task.seed)
   model = models.build_model(**member.task.model.as_dict())
   # Moving statistics of its own.
-  model(data.load_dataset('digits', 'train').images[:64], training=True)
+  model(data.open_dataset('digits').train.images[:64], training=True)
   return model
 
 

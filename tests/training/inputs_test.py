@@ -14,7 +14,7 @@ def _task(text=''):
     ),
   )
   return training.ClassificationTask(
-    configs.resolve(config, data.dataset_spec('digits')).task
+    configs.resolve(config, data.open_dataset('digits')).task
   )
 
 
@@ -22,7 +22,7 @@ def test_validation_masks_padding():
   task = _task()
   model = task.build_model()
   (metric,) = task.build_metrics(training=False)
-  dataset = data.load_dataset('digits', 'test').take(8)
+  dataset = data.open_dataset('digits').test.take(8)
   images, labels = tf.constant(dataset.images), tf.constant(dataset.labels)
   for mask in [True] * 5 + [False] * 3, [True] * 8:
     task.validation_step(
@@ -50,7 +50,7 @@ def test_training_batches_are_those_of_the_configuration():
   (third,) = task.build_inputs(train_data, start_step=2).take(1)
   np.testing.assert_array_equal(third['images'], batches[2]['images'])
   # Neither cropped nor flipped: each is one of the first 70.
-  images = data.load_dataset('digits', 'train').images[:70]
+  images = data.open_dataset('digits').train.images[:70]
   known = {image.tobytes() for image in images}
   for batch in batches:
     assert batch['images'].shape == (64, 16, 16, 3)
@@ -67,7 +67,7 @@ def test_validation_batches_are_those_of_the_configuration():
   assert [int(np.sum(batch['mask'])) for batch in batches] == [30, 20]
   np.testing.assert_array_equal(
     np.concatenate([batch['images'] for batch in batches])[:50],
-    data.load_dataset('digits', 'test').images[:50],
+    data.open_dataset('digits').test.images[:50],
   )
 
 
@@ -78,9 +78,11 @@ def test_what_is_held_out_is_not_trained_on():
     'task.train_data.held_out_fraction=0.2'
   )
   train_data = task.task_config.train_data
-  used, held_out = training.load_training(train_data)
+  used, held_out = data.open_training(
+    data.open_configured(train_data), train_data
+  )
   assert (len(used.labels), len(held_out.labels)) == (56, 14)
-  whole = data.load_dataset('digits', 'train').images[:70]
+  whole = data.open_dataset('digits').train.images[:70]
   parts = np.concatenate([used.images, held_out.images])
   assert sorted(i.tobytes() for i in parts) == sorted(
     i.tobytes() for i in whole

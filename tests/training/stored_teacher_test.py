@@ -24,7 +24,7 @@ def _config(student, teacher, **objective):
 @pytest.fixture(name='predictions', scope='module')
 def _predictions(student, tmp_path_factory):
   """What the student's teacher says of all 797 digits, as a file."""
-  dataset = data.load_dataset('digits', 'train')
+  dataset = data.open_dataset('digits').train
   teacher = trained.load_ensemble(student.task.objective.teacher, '--teacher')
   path = str(tmp_path_factory.mktemp('stored') / 'predictions.npz')
   np.savez(
@@ -99,14 +99,16 @@ def test_the_examples_of_the_dataset_count(student, predictions):
 
 
 def test_each_example_has_its_own_prediction(student, tmp_path):
-  train = data.load_dataset('digits', 'train')
+  train = data.open_dataset('digits').train
   # The teacher is sure of each label, whatever the rows that are left.
   path = str(tmp_path / 'sure.npz')
   np.savez(path, train_probs=np.eye(10)[train.labels])
   config = _config(student, path)
   config.task.train_data.held_out_fraction = 0.25
   opened = training.open_predictions(config.task).read(0)
-  used, held_out = training.load_training(config.task.train_data)
+  used, held_out = data.open_training(
+    data.open_configured(config.task.train_data), config.task.train_data
+  )
   assert (len(used.labels), len(held_out.labels)) == (96, 32)
   np.testing.assert_array_equal(np.argmax(opened[:, 0], -1), used.labels)
   task = training.ClassificationTask(

@@ -24,7 +24,7 @@ def _resolved(text, member=False):
     ),
   )
   config = configs.member_config(config) if member else config
-  return configs.resolve(config, data.dataset_spec('digits'))
+  return configs.resolve(config, data.open_dataset('digits'))
 
 
 @pytest.fixture(scope='module')

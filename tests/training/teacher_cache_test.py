@@ -75,7 +75,7 @@ def test_what_is_stored_is_what_the_teacher_says(
   del trained_run
   cache = teacher_cache.prepare(cached, one_device)
   teacher = trained.load_ensemble(cached.task.objective.teacher, '--teacher')
-  images = data.load_dataset('digits', 'train').images[:128]
+  images = data.open_dataset('digits').train.images[:128]
   for view in 0, 1:
     table = data.augmentation_table(128, 0, view, 1, False)
     train_data = cached.task.train_data

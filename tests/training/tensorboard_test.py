@@ -48,7 +48,7 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
 
 def test_clean_test_set(undisturbed, read_events, read_scalars):
   scalars = read_scalars(undisturbed, 'clean')
-  test = data.load_dataset('digits', 'test').take(75)
+  test = data.open_dataset('digits').test.take(75)
   figures = metrics.figures(
     metrics.sufficient_statistics(
       undisturbed.load_model()(test.images, training=False), test.labels
@@ -107,7 +107,7 @@ def test_evaluations_shown_are_so_many_and_equally_far_apart(interval, last):
 
 
 def test_confidence(undisturbed, read_events):
-  test = data.load_dataset('digits', 'test').take(75)
+  test = data.open_dataset('digits').test.take(75)
   logits = undisturbed.load_model()(test.images, training=False)
   probs = tf.reduce_mean(tf.nn.softmax(logits), 0).numpy()
   wrong = probs.argmax(1) != test.labels

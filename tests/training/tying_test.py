@@ -27,7 +27,7 @@ def fixture_tied(tmp_path_factory):
     ),
   )
   paths = []
-  images = data.load_dataset('digits', 'train').images[:64]
+  images = data.open_dataset('digits').train.images[:64]
   for index in range(2):
     member = training.resolve(configs.member_config(config, index))
     path = str(tmp_path_factory.mktemp('teacher'))

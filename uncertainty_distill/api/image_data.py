@@ -14,7 +14,7 @@ _SPLITS = ('train', 'test')
 
 def load_dataset(
   name: str, split: str = 'test', data_dir: str = ''
-) -> data.ImageDataset:
+) -> data.ImageSource:
   """Reads the training or the test examples of a dataset.
 
   Args:
@@ -37,7 +37,7 @@ def load_dataset(
   """
   if split not in _SPLITS:
     raise InputError('split', split, 'one of ' + ', '.join(_SPLITS))
-  return data.load_dataset(name, split, data_dir)
+  return getattr(data.open_dataset(name, data_dir), split)
 
 
 def corrupt(

@@ -17,14 +17,20 @@ from official.modeling import optimization
 _MAX_SUMMARIES = 1000
 
 
-class _Dataset(Protocol):
-  """What resolution needs to know of a dataset (`data.DatasetSpec`)."""
+class _Spec(Protocol):
+  """What resolution needs to know of images (`data.DatasetSpec`)."""
 
   image_shape: tuple[int, ...]
   num_classes: int
-  num_train: int
   mean: tuple[float, ...]
   stddev: tuple[float, ...]
+
+
+class _Dataset(Protocol):
+  """What resolution needs to know of a dataset (`data.Dataset`)."""
+
+  spec: _Spec
+  num_train: int
 
 
 def resolve(
@@ -34,7 +40,7 @@ def resolve(
 
   Args:
     config: As parsed.
-    dataset: That of `task.train_data.name`.
+    dataset: The dataset of `task.train_data`.
     steps_per_loop: Where the configuration leaves it open: steps between two
       looks at the progress.
 
@@ -44,10 +50,10 @@ def resolve(
   config = copy.deepcopy(config)
   validate(config)
   model = config.task.model
-  model.image_shape = tuple(dataset.image_shape)
-  model.num_classes = dataset.num_classes
-  model.mean = model.mean or tuple(dataset.mean)
-  model.stddev = model.stddev or tuple(dataset.stddev)
+  model.image_shape = tuple(dataset.spec.image_shape)
+  model.num_classes = dataset.spec.num_classes
+  model.mean = model.mean or tuple(dataset.spec.mean)
+  model.stddev = model.stddev or tuple(dataset.spec.stddev)
   channels = model.image_shape[-1]
   for name, value in ('mean', model.mean), ('stddev', model.stddev):
     if len(value) not in (1, channels):

@@ -1,16 +1,20 @@
 """Datasets, augmentation, batches with masks, and corruptions."""
 
-from uncertainty_distill.data.class_names import class_names
-from uncertainty_distill.data.holding_out import hold_out
+from uncertainty_distill.data.datasets import (
+  Dataset,
+  open_configured,
+  open_dataset,
+  open_training,
+)
 from uncertainty_distill.data.image_source import (
+  ArraySource,
   DatasetSpec,
-  ImageDataset,
-  dataset_spec,
-  load_dataset,
+  ImageSource,
+  Subset,
 )
 from uncertainty_distill.data.out_of_distribution import (
-  load_foreign,
-  load_held_out,
+  check_prepared,
+  open_out_of_distribution,
 )
 from uncertainty_distill.runtime import lazy_imports
 

@@ -1,35 +1,35 @@
 """Random crops and flips, as a pure function of (seed, view, example).
 
 A view is one augmentation of the whole training set. Epoch n trains on view n,
-or on view n mod V where there are V of them, so a run can be repeated, resumed
-at any step, and a teacher's logits can be stored for the very images that a
-student sees.
+or on view n mod V where there are V of them. So a run can be repeated and
+resumed at any step, and a teacher's logits can be stored for the very images
+that a student sees.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-# To be raised when the same arguments begin to give other images: what was
-# stored for the old ones is then not taken for the new ones.
+# To be raised when the same arguments begin to give other images, so that
+# nothing stored for the old images is used with the new ones.
 AUGMENTATION_VERSION = 1
 
 
 def augmentation_table(
   num_examples: int, seed: int, view: tf.Tensor, padding: int, flip: bool
 ) -> tf.Tensor:
-  """Draws one view's crop and flip for every training example.
+  """Draws the crop and the flip of every training example in one view.
 
   Args:
-    num_examples: N.
-    seed: Of the run.
-    view: Scalar integer, such as the epoch.
+    num_examples: The number of examples N.
+    seed: The seed of the views.
+    view: The number of the view, a scalar integer.
     padding: Pixels added on each side before cropping.
     flip: Whether half of the images are mirrored.
 
   Returns:
-    int32 [N, 3]: each example's row offset and column offset, in
-    0..2*padding, and whether it is flipped, 0 or 1.
+    int32 [N, 3]: the row and column offsets of each example, in 0..2*padding,
+    and whether it is flipped, 0 or 1.
   """
   key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
   offsets = tf.random.stateless_uniform(
@@ -48,12 +48,12 @@ def augmentation_table(
 
 
 def augment(images: tf.Tensor, table: tf.Tensor, padding: int) -> tf.Tensor:
-  """Pads with black, crops to the first size, and flips.
+  """Pads images with black, crops them to their size, and flips some.
 
   Args:
     images: [B, H, W, C].
-    table: The examples' rows of `augmentation_table`, [B, 3].
-    padding: As in the table.
+    table: The rows of `augmentation_table` for these examples, int32 [B, 3].
+    padding: The padding that the table was drawn for.
 
   Returns:
     [B, H, W, C], of the same type.

@@ -1,39 +1,55 @@
-"""The handwritten digits that scikit-learn ships, as colour images."""
+"""The handwritten digits that scikit-learn ships, as color images."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 
+from uncertainty_distill.data.image_source import DatasetSpec
+
 import numpy as np
 
-SIZE = 16
+_SIZE = 16
 NUM_TRAIN = 797
 NUM_TEST = 1000
+SPEC = DatasetSpec(
+  name='digits',
+  image_shape=(_SIZE, _SIZE, 3),
+  class_names=tuple('0123456789'),
+  mean=(0.3054,) * 3,
+  stddev=(0.3175,) * 3,
+)
 
 
 def read(split: str) -> tuple[np.ndarray, np.ndarray]:
-  """Reads 8x8 digits of 17 grey levels as 16x16 colour images."""
-  # Slow to import, and CIFAR needs it for corrupted images alone.
+  """Reads 8x8 digits of 17 gray levels as 16x16 color images.
+
+  Args:
+    split: `train` or `test`.
+
+  Returns:
+    Images uint8 [N, 16, 16, 3] and labels [N].
+  """
+  # Slow to import. CIFAR needs it for corrupted images alone.
   import cv2
 
-  grey, labels = _load()
+  gray, labels = _load()
   # The file is sorted by writer and digit, so it is shuffled before the split.
   order = np.random.RandomState(0).permutation(len(labels))
   chosen = order[:NUM_TRAIN] if split == 'train' else order[NUM_TRAIN:]
-  size = (SIZE, SIZE)
-  grey = np.stack(
+  size = (_SIZE, _SIZE)
+  gray = np.stack(
     [
       cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-      for image in grey[chosen] * (255 / 16)
+      for image in gray[chosen] * (255 / 16)
     ]
   )
-  images = np.repeat(np.round(grey).astype(np.uint8)[..., None], 3, axis=-1)
+  images = np.repeat(np.round(gray).astype(np.uint8)[..., None], 3, axis=-1)
   return images, labels[chosen]
 
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
-  """Returns grey levels 0..16 [N, 8, 8] and labels [N]."""
+  """Returns gray levels from 0 to 16, [N, 8, 8], and labels [N]."""
   # The file itself, since to import scikit-learn takes longer than all else
   # that a small run does before its first step.
   package = importlib.util.find_spec('sklearn')

@@ -1,245 +1,243 @@
-"""Image classification datasets, whole, as uint8 arrays in memory.
+"""Labelled images that are read by their row numbers.
 
-The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
-handwritten digits that scikit-learn ships). Any other name is the path of an
-`.npz` file of the user's own, with the arrays `train_images`, `train_labels`,
-`test_images`, `test_labels`: images uint8 [N, H, W, 3], labels integers [N]
-from 0 to K - 1.
+Everything that trains, evaluates or exports takes an `ImageSource`. Batches,
+augmented views, exact resume, held-out examples and a teacher's stored logits
+are all functions of row numbers alone, so a source may keep its images
+anywhere as long as it reads any row at any time. `ArraySource` keeps them in
+memory, `Subset` is a part of another source. A source that decodes files, such
+as a folder of pictures, needs no more than the same two ways to read.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from uncertainty_distill.data import digits, tfds_splits
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import archives, files
 
 import numpy as np
 
-_NPZ_ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
+# The processes that only corrupt images do without TensorFlow, which takes
+# seconds to import.
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+# Images that are in memory at once while a fingerprint is computed.
+_CHUNK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-  """What is known of a dataset before its images are read.
+  """What the images and labels of a dataset are.
 
   Attributes:
-    name: `cifar10`, `cifar100`, `digits` or the path of an `.npz` file.
+    name: A known dataset's name, or the path of a file.
     image_shape: H, W, C.
-    num_classes: K.
-    num_train: Training examples.
-    num_test: Test examples.
-    mean: Of each channel of the training images, in 0..1.
-    stddev: Likewise.
+    class_names: K names, in the order of the labels 0 to K - 1.
+    mean: The mean of each channel of the training images, in 0..1.
+    stddev: The standard deviation of each channel, in the same unit.
   """
 
   name: str
   image_shape: tuple[int, int, int]
-  num_classes: int
-  num_train: int
-  num_test: int
+  class_names: tuple[str, ...]
   mean: tuple[float, ...]
   stddev: tuple[float, ...]
 
+  @property
+  def num_classes(self) -> int:
+    """The number of classes K."""
+    return len(self.class_names)
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ImageDataset:
-  """One split of a dataset.
+  def of_classes(self, classes: Sequence[int]) -> DatasetSpec:
+    """Returns the same for some of the classes, in the order given."""
+    names = tuple(self.class_names[index] for index in classes)
+    return dataclasses.replace(self, class_names=names)
+
+
+class ImageSource(abc.ABC):
+  """N labelled images.
 
   Attributes:
-    spec: Of the whole dataset.
-    images: uint8 [N, H, W, C].
-    labels: int32 [N], in 0..K-1.
+    spec: The dataset that they are of.
+    labels: int32 [N], from 0 to K - 1; read-only.
   """
 
-  spec: DatasetSpec
-  images: np.ndarray
-  labels: np.ndarray
+  def __init__(self, spec: DatasetSpec, labels: np.ndarray):
+    """Takes what is known of the images before any is read.
 
-  def take(self, num_examples: int) -> ImageDataset:
-    """Returns the first examples; all of them for 0.
+    Args:
+      spec: The dataset that they are of.
+      labels: Integers [N].
+    """
+    self.spec = spec
+    self.labels = np.array(labels, np.int32)
+    self.labels.flags.writeable = False
+
+  def __len__(self) -> int:
+    return len(self.labels)
+
+  @abc.abstractmethod
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    """Reads images in a graph, such as that of a `tf.data` pipeline.
+
+    Args:
+      rows: Row numbers, int32 [b].
+
+    Returns:
+      uint8 [b, H, W, C].
+    """
+
+  @abc.abstractmethod
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    """Reads images in Python.
+
+    Args:
+      rows: Row numbers [b], or a slice of them.
+
+    Returns:
+      uint8 [b, H, W, C], not to be written to.
+    """
+
+  @property
+  def images(self) -> np.ndarray:
+    """All images in memory, uint8 [N, H, W, C], not to be written to."""
+    return self.numpy(slice(None))
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """The SHA-256 of all images and labels, computed once.
+
+    Teacher caches are known by it. It is that of the arrays' types, shapes and
+    bytes, wherever the images come from.
+    """
+    digest = hashlib.sha256()
+    shape = len(self), *self.spec.image_shape
+    digest.update(f'|u1 {shape}\n'.encode())
+    for start in range(0, len(self), _CHUNK):
+      chunk = self.numpy(slice(start, start + _CHUNK))
+      digest.update(np.ascontiguousarray(chunk))
+    digest.update(f'<i4 {self.labels.shape}\n'.encode())
+    digest.update(self.labels.astype('<i4'))
+    return digest.hexdigest()
+
+  def take(self, num_examples: int) -> ImageSource:
+    """Returns the first examples, or all of them for 0.
 
     Raises:
       InputError: If there are fewer.
     """
-    if not 0 <= num_examples <= len(self.labels):
-      raise InputError(
-        'num_examples', num_examples, f'0 (all) to {len(self.labels)}'
-      )
-    if not num_examples:
-      return self
-    return dataclasses.replace(
-      self,
-      images=self.images[:num_examples],
-      labels=self.labels[:num_examples],
-    )
+    if not 0 <= num_examples <= len(self):
+      raise InputError('num_examples', num_examples, f'0 (all) to {len(self)}')
+    return Subset(self, np.arange(num_examples)) if num_examples else self
 
+  def of_classes(self, classes: Sequence[int]) -> ImageSource:
+    """Returns the examples of some classes.
 
-_CIFAR = functools.partial(
-  DatasetSpec,
-  image_shape=(32, 32, 3),
-  num_train=50_000,
-  num_test=10_000,
-  mean=(0.4914, 0.4822, 0.4465),
-  stddev=(0.2470, 0.2435, 0.2616),
-)
-_SPECS = {
-  'cifar10': _CIFAR('cifar10', num_classes=10),
-  'cifar100': _CIFAR('cifar100', num_classes=100),
-  'digits': DatasetSpec(
-    name='digits',
-    image_shape=(digits.SIZE, digits.SIZE, 3),
-    num_classes=10,
-    num_train=digits.NUM_TRAIN,
-    num_test=digits.NUM_TEST,
-    mean=(0.3054,) * 3,
-    stddev=(0.3175,) * 3,
-  ),
-}
-
-
-def dataset_spec(
-  name: str, classes: tuple[int, ...] = (), data_dir: str = ''
-) -> DatasetSpec:
-  """Returns what is known of a dataset, without reading its images.
-
-  Args:
-    name: Of the dataset; see the module.
-    classes: As for `load_dataset`. With some, the labels have to be read; mean
-      and standard deviation stay those of all classes.
-    data_dir: As for `load_dataset`.
-
-  Raises:
-    InputError: If there is no such dataset or class, or the file is not as
-      described.
-  """
-  spec = _SPECS[name] if name in _SPECS else _npz_spec(name)
-  if not classes:
-    return spec
-  _check_classes(classes, spec.num_classes)
-  num_train, num_test = (
-    int(np.isin(load_dataset(name, split, data_dir).labels, classes).sum())
-    for split in ('train', 'test')
-  )
-  return dataclasses.replace(
-    spec, num_classes=len(classes), num_train=num_train, num_test=num_test
-  )
-
-
-@functools.lru_cache(maxsize=4)
-def load_dataset(
-  name: str, split: str, data_dir: str = '', classes: tuple[int, ...] = ()
-) -> ImageDataset:
-  """Reads one split of a dataset into memory, once in a process.
-
-  Args:
-    name: Of the dataset; see the module.
-    split: `train` or `test`.
-    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
-      is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
-    classes: The classes to keep, whose labels become 0, 1, ... in the order
-      given; () for all.
-
-  Raises:
-    InputError: If the dataset is not there and cannot be downloaded, or if it
-      is not as described.
-  """
-  spec = dataset_spec(name, classes, data_dir)
-  if classes:
-    whole = load_dataset(name, split, data_dir)
-    chosen = np.isin(whole.labels, classes)
-    images = whole.images[chosen]
-    renumbered = np.full(max(classes) + 1, -1)
+    Args:
+      classes: Distinct labels. They become 0, 1, ... in this order.
+    """
+    renumbered = np.full(self.spec.num_classes, -1)
     renumbered[list(classes)] = np.arange(len(classes))
-    labels = renumbered[whole.labels[chosen]]
-  elif name == 'digits':
-    images, labels = digits.read(split)
-  elif name in _SPECS:
-    images, labels = tfds_splits.read_published(name, split, data_dir)
-  else:
-    arrays = archives.read_arrays(name)
-    images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
-  for array in (images, labels := np.asarray(labels, np.int32)):
-    array.flags.writeable = False
-  return ImageDataset(spec, images, labels)
+    labels = renumbered[self.labels]
+    rows = np.flatnonzero(labels >= 0)
+    return Subset(self, rows, labels[rows], self.spec.of_classes(classes))
+
+  def of_other_classes(self, classes: Sequence[int]) -> ImageSource:
+    """Returns the examples of all other classes, with the labels they have."""
+    return Subset(self, np.flatnonzero(~np.isin(self.labels, classes)))
+
+  def hold_out(self, num_examples: int) -> tuple[Subset, Subset]:
+    """Divides the examples into some to train on and some to choose by.
+
+    The ones held out are the first of the permutation of N examples that
+    NumPy's `RandomState(0)` draws, which is the same in every version. They
+    depend on N alone: every run holds out the same ones, and a smaller number
+    of them is a part of a larger one.
+
+    Args:
+      num_examples: How many to hold out, from 0 to N.
+
+    Returns:
+      The examples to train on and the ones held out, each in the order of
+      their row numbers.
+    """
+    order = np.random.RandomState(0).permutation(len(self))
+    held_out = np.sort(order[:num_examples])
+    training = np.sort(order[num_examples:])
+    return Subset(self, training), Subset(self, held_out)
 
 
-def _npz_spec(path: str) -> DatasetSpec:
-  """Describes a file of the user's own, after checking it."""
-  wants = 'cifar10, cifar100, digits or the path of an .npz file'
-  if not path.endswith('.npz') or not files.is_file(path):
-    raise InputError('dataset name', path, wants)
-  try:
-    arrays = archives.read_arrays(path)
-  except (OSError, ValueError) as error:
-    raise InputError(
-      'dataset name',
-      path,
-      f'an .npz file with {", ".join(_NPZ_ARRAYS)}',
-      f'write it by numpy.savez ({archives.why(error)})',
-    ) from error
-  missing = [name for name in _NPZ_ARRAYS if name not in arrays]
-  if missing:
-    raise InputError(
-      'dataset name',
-      path,
-      f'an .npz file with {", ".join(_NPZ_ARRAYS)}',
-      f'it lacks {", ".join(missing)}',
-    )
-  train_images, train_labels, test_images, test_labels = (
-    arrays[name] for name in _NPZ_ARRAYS
-  )
-  _check_split(path, 'train', train_images, train_labels, train_images.shape)
-  _check_split(path, 'test', test_images, test_labels, train_images.shape)
-  scaled = train_images.reshape(-1, train_images.shape[-1]) / 255
-  return DatasetSpec(
-    name=path,
-    image_shape=train_images.shape[1:],
-    num_classes=int(max(train_labels.max(), test_labels.max())) + 1,
-    num_train=len(train_labels),
-    num_test=len(test_labels),
-    mean=tuple(round(float(x), 4) for x in scaled.mean(0)),
-    stddev=tuple(round(max(float(x), 1e-3), 4) for x in scaled.std(0)),
-  )
+class ArraySource(ImageSource):
+  """Images in memory."""
+
+  def __init__(self, spec: DatasetSpec, images: np.ndarray, labels: np.ndarray):
+    """Takes arrays, which must not change from here on.
+
+    Args:
+      spec: The dataset that they are of.
+      images: uint8 [N, H, W, C].
+      labels: Integers [N].
+    """
+    super().__init__(spec, labels)
+    self._images = images.view()
+    self._images.flags.writeable = False
+    # From the name of a host's CPU to the images in TensorFlow's memory there.
+    self._tensors: dict[str, tf.Tensor] = {}
+
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    # Outside the graph, of which it would become a part, and which has at most
+    # 2 GB; and on the host of the pipeline that is being built, which may be
+    # another than this one.
+    with tf.init_scope(), tf.device('CPU'):
+      host = tf.zeros([]).device
+      if host not in self._tensors:
+        self._tensors[host] = tf.constant(self._images)
+    return tf.gather(self._tensors[host], rows)
+
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    return self._images[rows]
 
 
-def _check_split(path, split, images, labels, train_shape):
-  """Raises an InputError unless the arrays of a split are as described."""
-  if (
-    images.dtype != np.uint8
-    or images.ndim != 4
-    or images.shape[-1] != 3
-    or images.shape[1:] != train_shape[1:]
-    or not len(images)
+class Subset(ImageSource):
+  """Some rows of another source.
+
+  Attributes:
+    source: The other source.
+    rows: Their row numbers there, int32 [N].
+  """
+
+  def __init__(
+    self,
+    source: ImageSource,
+    rows: np.ndarray,
+    labels: np.ndarray | None = None,
+    spec: DatasetSpec | None = None,
   ):
-    raise InputError(
-      f'{split}_images of {path}',
-      f'{images.dtype} {list(images.shape)}',
-      'uint8 [N, H, W, 3], of one size for training and test',
-    )
-  if (
-    labels.shape != images.shape[:1]
-    or not np.issubdtype(labels.dtype, np.integer)
-    or labels.min() < 0
-  ):
-    raise InputError(
-      f'{split}_labels of {path}',
-      f'{labels.dtype} {list(labels.shape)}',
-      f'integers from 0 on, [{len(images)}]',
-    )
+    """Chooses rows.
 
-
-def _check_classes(classes, num_classes):
-  """Raises an InputError unless these are some of the classes."""
-  if (
-    len(set(classes)) != len(classes)
-    or len(classes) < 2
-    or not set(classes) <= set(range(num_classes))
-  ):
-    raise InputError(
-      'task.train_data.classes',
-      classes,
-      f'at least 2 distinct classes of 0 to {num_classes - 1}, or () for all',
+    Args:
+      source: The other source.
+      rows: Their row numbers there, integers [N].
+      labels: Other labels, integers [N]; None for those of the source.
+      spec: What the other labels mean; None for the source's own.
+    """
+    super().__init__(
+      spec or source.spec, source.labels[rows] if labels is None else labels
     )
+    self.source = source
+    self.rows = np.asarray(rows, np.int32)
+
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    return self.source.read(tf.gather(self.rows, rows))
+
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    return self.source.numpy(self.rows[rows])

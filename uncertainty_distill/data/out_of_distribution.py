@@ -1,59 +1,57 @@
-"""Images of none of the classes that a model knows (out of distribution)."""
+"""Images of none of the classes that a model knows."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 
-from uncertainty_distill.data import image_source, tfds_splits
+from uncertainty_distill.data import cifar, digits, tfds_splits
+from uncertainty_distill.data.datasets import open_dataset
+from uncertainty_distill.data.image_source import (
+  ArraySource,
+  DatasetSpec,
+  ImageSource,
+)
 
-import numpy as np
+_SVHN = DatasetSpec(
+  name='svhn_cropped',
+  image_shape=(32, 32, 3),
+  class_names=digits.SPEC.class_names,
+  # Nothing is trained on it.
+  mean=(),
+  stddev=(),
+)
 
-_TFDS = ('cifar10', 'cifar100', 'svhn_cropped')
+
+def check_prepared(name: str, data_dir: str = '') -> None:
+  """Raises an InputError if a dataset would have to be downloaded.
+
+  Args:
+    name: As for `open_out_of_distribution`.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+  """
+  if name in cifar.SPECS or name == _SVHN.name:
+    tfds_splits.check_prepared(name, data_dir)
 
 
-def load_foreign(name: str, data_dir: str = '') -> image_source.ImageDataset:
-  """Reads the test images of another dataset, without downloading it.
+def open_out_of_distribution(name: str, data_dir: str = '') -> ImageSource:
+  """Returns the test examples of another dataset; nothing is downloaded.
 
   Args:
     name: `cifar10`, `cifar100`, `svhn_cropped`, `digits` or the path of an
       `.npz` file.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
 
-  Returns:
-    Its test split; of the specification only name, shape and number hold.
-
   Raises:
-    InputError: There is no such dataset, or TFDS has not prepared it.
+    InputError: If there is no such dataset, or TFDS has not prepared it.
   """
-  if name not in _TFDS:
-    return image_source.load_dataset(name, 'test', data_dir)
-  images, labels = tfds_splits.read_published(
-    name, 'test', data_dir, download=False
-  )
-  spec = image_source.DatasetSpec(
-    name, images.shape[1:], int(labels.max()) + 1, 0, len(labels), (), ()
-  )
-  return image_source.ImageDataset(spec, images, np.asarray(labels, np.int32))
+  check_prepared(name, data_dir)
+  if name == _SVHN.name:
+    return _read_svhn(tfds_splits.folder(data_dir))
+  return open_dataset(name, data_dir).test
 
 
-def load_held_out(
-  name: str, classes: tuple[int, ...], data_dir: str = ''
-) -> image_source.ImageDataset:
-  """Reads the test images of a dataset's other classes.
-
-  Args:
-    name: As for `load_dataset`.
-    classes: Those that are not wanted.
-    data_dir: As for `load_dataset`.
-
-  Returns:
-    The others, under their labels in the whole dataset.
-
-  Raises:
-    InputError: If the dataset is not there.
-  """
-  whole = image_source.load_dataset(name, 'test', data_dir)
-  others = ~np.isin(whole.labels, classes)
-  return dataclasses.replace(
-    whole, images=whole.images[others], labels=whole.labels[others]
-  )
+@functools.lru_cache(maxsize=1)
+def _read_svhn(data_dir: str) -> ImageSource:
+  """Reads the test examples of SVHN."""
+  arrays = tfds_splits.read_published(_SVHN.name, 'test', data_dir)
+  return ArraySource(_SVHN, *arrays)

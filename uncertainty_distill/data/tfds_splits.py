@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
@@ -13,29 +14,42 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 
 
+def folder(data_dir: str) -> str:
+  """Returns where TFDS keeps its datasets; empty for ~/tensorflow_datasets.
+
+  Args:
+    data_dir: A folder; empty for that of the environment variable
+      TFDS_DATA_DIR.
+  """
+  return os.path.expanduser(data_dir) or os.environ.get('TFDS_DATA_DIR', '')
+
+
 def make_builder(name: str, data_dir: str) -> Any:
   """Returns TFDS's builder of a dataset.
 
   Args:
-    name: The dataset's, as TFDS has it.
+    name: The name that the dataset has in TFDS.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
   """
   # Imported here: it brings TensorFlow, which not every process needs.
   import tensorflow_datasets as tfds
 
-  return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
+  return tfds.builder(name, data_dir=folder(data_dir) or None)
 
 
 def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
-  """Reads a split, feature by feature, in the order of its files.
+  """Reads a split into memory, in the order of its files.
 
   Args:
-    builder: That of a dataset that TFDS has prepared.
-    split: Its name.
+    builder: The builder of a dataset that TFDS has prepared.
+    split: The name of the split.
+
+  Returns:
+    The array of each feature, by name.
 
   Raises:
-    InputError: If a file of it is damaged.
+    InputError: If a file of the split is damaged.
   """
   import tensorflow_datasets as tfds
 
@@ -46,7 +60,7 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
       shuffle_files=False,
       read_config=tfds.ReadConfig(interleave_cycle_length=1),
     )
-  except Exception as error:  # Of many types, and none names the file.
+  except Exception as error:  # Of many types; none names the file.
     path, reason = _damaged_file(builder, split) or ('', '')
     if not path:
       raise
@@ -54,13 +68,14 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
       'data_dir',
       path,
       'the file as TFDS wrote it',
-      f'remove {os.path.dirname(path)} and prepare it again ({reason})',
+      f'remove {os.path.dirname(path)} and prepare it again',
+      message=f'The file {path} of TFDS is damaged: {reason}',
     ) from error
   return {name: feature.numpy() for name, feature in whole.items()}
 
 
 def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
-  """Returns the first file of a split that is not whole, and what is wrong."""
+  """Returns the first damaged file of a split, and what is wrong with it."""
   import tensorflow as tf
 
   info = builder.info.splits[split]
@@ -68,7 +83,7 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
     return None
   for path, wanted in zip(info.filepaths, info.shard_lengths):
     try:
-      # Each record has a checksum, which is looked at here.
+      # Reading a record verifies its checksum.
       found = sum(1 for _ in tf.data.TFRecordDataset(os.fspath(path)))
     except tf.errors.OpError as error:
       return os.fspath(path), error.message.splitlines()[0][:200]
@@ -77,53 +92,68 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
   return None
 
 
-def read_published(
-  name: str, split: str, data_dir: str, download: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-  """Reads images and labels in the published order, downloading where it can.
+def check_prepared(name: str, data_dir: str) -> None:
+  """Raises an InputError unless TFDS has prepared a dataset."""
+  with _explained(name, data_dir):
+    if not make_builder(name, data_dir).is_prepared():
+      raise FileNotFoundError('it is not prepared there')
 
-  TFDS shuffles what it stores, but its ids say where in the published files an
-  example was, as in `test_00042`: that is also the order of CIFAR-10-C and
-  CIFAR-100-C. Where ids say nothing of the sort, examples stay as stored.
+
+def read_published(
+  name: str, split: str, data_dir: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """Reads a split in its published order, downloading the dataset if need be.
+
+  TFDS shuffles what it stores, but an id such as `test_00042` says where in the
+  published files an example was. CIFAR-10-C and CIFAR-100-C are in that order.
+  A dataset without such ids keeps the order of TFDS.
 
   Args:
-    name: The dataset's.
+    name: The name that the dataset has in TFDS.
     split: `train` or `test`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    download: Whether to download and prepare what is not there.
+
+  Returns:
+    Images uint8 [N, H, W, C] and labels [N].
 
   Raises:
-    InputError: If the dataset is not there, and cannot or may not be
-      downloaded.
+    InputError: If the dataset is not there and cannot be downloaded.
   """
-  try:
+  with _explained(name, data_dir):
     builder = make_builder(name, data_dir)
     if not builder.is_prepared():
-      if not download:
-        raise FileNotFoundError('it is not prepared there')
       # TFDS would go on trying for minutes where there is no network.
       for url in builder.url_infos:
         urllib.request.urlopen(url, timeout=10).close()
     builder.download_and_prepare()
     whole = read_split(builder, split)
-  except InputError:
-    raise
-  except Exception as error:  # Whatever the network or the disk came up with.
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    raise InputError(
-      'data_dir',
-      data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'),
-      f'a folder with TFDS {name!r}'
-      + (', or a network to download it' if download else ''),
-      f'prepare it elsewhere by `tfds build {name}` and copy it here '
-      f'({reason[:200]})',
-    ) from error
   order = _published_order(whole.get('id', ()))
   return whole['image'][order], whole['label'][order]
 
 
+@contextlib.contextmanager
+def _explained(name: str, data_dir: str) -> Iterator[None]:
+  """Turns any error into an InputError about the folder of TFDS."""
+  try:
+    yield
+  except InputError:
+    raise
+  except Exception as error:  # Anything that a network or a disk can raise.
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    place = folder(data_dir) or '~/tensorflow_datasets'
+    raise InputError(
+      'data_dir',
+      place,
+      f'a folder in which TFDS has prepared {name}',
+      f'run `tfds build {name}`, here or where there is a network, and copy '
+      'the folder',
+      message=f'TFDS cannot give {name} from `data_dir` {place!r}: '
+      f'{reason[:200]}',
+    ) from error
+
+
 def _published_order(ids: Sequence[bytes]) -> np.ndarray | slice:
-  """Returns the stored places of examples in the order of their numbers."""
+  """Returns the stored rows in the published order; all rows without ids."""
   numbers = [re.fullmatch(rb'(?:train|test)_(\d{5})', i) for i in ids]
   if not numbers or not all(numbers):
     return slice(None)

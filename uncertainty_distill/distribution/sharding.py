@@ -1,4 +1,4 @@
-"""How the replicas of all workers share out a batch."""
+"""How the replicas of all workers share a batch."""
 
 from __future__ import annotations
 
@@ -7,43 +7,51 @@ from uncertainty_distill.errors import InputError
 import tensorflow as tf
 
 
-def places_in_order(
+def shard_rows(
   num_examples: int,
   global_batch_size: int,
-  context: tf.distribute.InputContext | None,
+  context: tf.distribute.InputContext | None = None,
   drop_remainder: bool = False,
-) -> tf.Tensor:
-  """Returns which places of a list of examples a worker's replicas get.
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns the row numbers of the batches of one worker's replicas, in order.
 
   Args:
-    num_examples: N, the length of the list.
+    num_examples: The number of examples N.
     global_batch_size: Examples in a step, over all replicas.
-    context: Which replicas to feed.
-    drop_remainder: Whether what does not fill a step is left out; else numbers
-      from N on fill up the last step.
+    context: Which replicas to feed; None where there is one replica.
+    drop_remainder: Whether to leave out the examples that do not fill a step,
+      instead of filling the last step up by the last example.
 
   Returns:
-    int32 [batches, b], b being the batch of one replica: step after step, in
-    each replica after replica.
+    Row numbers, int32 [batches, b], and whether each counts, bool [batches, b]:
+    False where a row only fills up the last step. b is the batch of one
+    replica. The batches go step by step and, in each step, replica by replica.
 
   Raises:
     InputError: If the replicas do not divide the batch.
   """
   replicas, first, count = _share(context)
-  per_replica = _batch_of_one(global_batch_size, replicas)
+  if global_batch_size < 1 or global_batch_size % replicas:
+    raise InputError(
+      'global_batch_size',
+      global_batch_size,
+      f'a positive multiple of the {replicas} replicas',
+    )
   steps = num_examples // global_batch_size
   if num_examples % global_batch_size and not drop_remainder:
     steps += 1
-  places = tf.reshape(
+  per_replica = global_batch_size // replicas
+  indices = tf.reshape(
     tf.range(steps * global_batch_size), [steps, replicas, per_replica]
   )
-  return tf.reshape(places[:, first : first + count], [-1, per_replica])
+  indices = tf.reshape(indices[:, first : first + count], [-1, per_replica])
+  return tf.minimum(indices, num_examples - 1), indices < num_examples
 
 
 def _share(
   context: tf.distribute.InputContext | None,
 ) -> tuple[int, int, int]:
-  """Returns all replicas' number, this pipeline's first one, and its number."""
+  """Returns the numbers of replicas, of this worker's first one, of its own."""
   if context is None:
     return 1, 0, 1
   replicas = context.num_replicas_in_sync
@@ -51,25 +59,15 @@ def _share(
   return replicas, context.input_pipeline_id * count, count
 
 
-def _batch_of_one(global_batch_size: int, replicas: int) -> int:
-  if global_batch_size < 1 or global_batch_size % replicas:
-    raise InputError(
-      'global_batch_size',
-      global_batch_size,
-      f'a positive multiple of the {replicas} replicas',
-    )
-  return global_batch_size // replicas
-
-
 def options() -> tf.data.Options:
-  """Returns the options of a dataset that holds its own worker's share."""
-  its_options = tf.data.Options()
+  """Returns the options of a dataset that holds one worker's share."""
+  share_options = tf.data.Options()
   # TensorFlow's tuner looks at a pipeline now and then, up to a minute apart,
-  # and an iterator that goes may have to wait for its next look. What is read
-  # here is in memory, and needs no tuning.
-  its_options.autotune.enabled = False
+  # and to end an iterator may have to wait for its next look. These pipelines
+  # need no tuning.
+  share_options.autotune.enabled = False
   # Each worker reads its own rows; TensorFlow must not shard them again.
-  its_options.experimental_distribute.auto_shard_policy = (
+  share_options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.OFF
   )
-  return its_options
+  return share_options

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from uncertainty_distill import metrics
-from uncertainty_distill.data import ImageDataset, corrupted_sets, corruptions
+from uncertainty_distill.data import ImageSource, corrupted_sets, corruptions
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import image_sets
@@ -49,16 +49,16 @@ def count_parameters(model: tf_keras.Model) -> int:
 
 def evaluate(
   candidates: Sequence[Candidate],
-  dataset: ImageDataset,
+  dataset: ImageSource,
   shifts: Sequence[corruptions.Shift],
   global_batch_size: int,
   strategy: tf.distribute.Strategy | None = None,
   source: corrupted_sets.CorruptedSet | None = None,
-  foreign: ImageDataset | None = None,
+  out_of_distribution: ImageSource | None = None,
 ) -> list[Result]:
   """Scores models in one pass; see `Evaluator`."""
   evaluator = Evaluator(candidates, global_batch_size, strategy)
-  return evaluator.run(dataset, shifts, source, foreign)
+  return evaluator.run(dataset, shifts, source, out_of_distribution)
 
 
 class Evaluator:
@@ -100,10 +100,10 @@ class Evaluator:
 
   def run(
     self,
-    dataset: ImageDataset,
+    dataset: ImageSource,
     shifts: Sequence[corruptions.Shift],
     source: corrupted_sets.CorruptedSet | None = None,
-    foreign: ImageDataset | None = None,
+    out_of_distribution: ImageSource | None = None,
   ) -> list[Result]:
     """Scores every example once under each shift.
 
@@ -114,30 +114,31 @@ class Evaluator:
       shifts: The corruptions.
       source: Where corrupted images come from; by default they are made from
         the dataset's, with seed 0.
-      foreign: Images of none of the dataset's classes, of the same shape; their
-        labels do not count. They give the clean results `auroc_ood`.
+      out_of_distribution: Images of none of the dataset's classes, of the same
+        shape; their labels do not count. They give the clean results
+        `auroc_ood`.
 
     Returns:
       The results, shift by shift, in each the models in their order.
 
     Raises:
-      InputError: The foreign images are of another shape.
+      InputError: If the out-of-distribution images are of another shape.
     """
     source = source or corrupted_sets.FormulaSet(dataset)
-    sets = [image_sets.under_shift(source, shift) for shift in shifts]
-    if foreign is not None:
-      sets.insert(0, image_sets.foreign_to(dataset, foreign))
+    sets = [image_sets.under_shift(dataset, source, shift) for shift in shifts]
+    if out_of_distribution is not None:
+      sets.insert(0, image_sets.unlabeled(dataset, out_of_distribution))
     scored = self._scored(sets)
-    strangers = next(scored)[1] if foreign is not None else None
+    ood_scores = next(scored)[1] if out_of_distribution is not None else None
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
       for index, candidate in enumerate(self._candidates):
         figures = all_figures(sums[index], scores[index])
-        if shift == corruptions.CLEAN and strangers is not None:
+        if shift == corruptions.CLEAN and ood_scores is not None:
           figures['auroc_ood'] = ranking.ood_auroc(
-            scores[index]['entropy'], strangers[index]['entropy']
+            scores[index]['entropy'], ood_scores[index]['entropy']
           )
         results.append(
           Result(

@@ -1,4 +1,12 @@
-"""What is evaluated on: sets of images, and the batches made of them."""
+"""Sets of images to evaluate on, and their batches, made in Python.
+
+The batches of training and of validation during it are `data.pipeline`'s: they
+need no Python, so each host of a TPU slice can read its own. Corrupted images
+are made by NumPy, and a report scores them, the clean images and those out of
+distribution in one pass by one compiled step. So all of these come through
+here, from the processes that run Python. Both ways take the rows and the
+padding of a batch from `distribution.sharding`.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +14,21 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
 
-from uncertainty_distill.data import ImageDataset, corruptions
+from uncertainty_distill.data import ImageSource, corruptions
 from uncertainty_distill.data.corrupted_sets import CorruptedSet
+from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tensorflow as tf
 
 # Batches that are ready before they are asked for.
-_AHEAD = 4
-_TYPES = {'images': tf.uint8, 'labels': tf.int32, 'mask': tf.bool}
-_Place, _Made = TypeVar('_Place'), TypeVar('_Made')
+_PREFETCHED = 4
+_Item, _Made = TypeVar('_Item'), TypeVar('_Made')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,13 +38,13 @@ class ImageSet:
   Attributes:
     label: For display only.
     labels: int32 [N].
-    read: From the first example's place and that behind the last one to their
-      images, uint8 [stop - start, H, W, C].
+    read: A function from row numbers, integers [b], to images, uint8
+      [b, H, W, C].
   """
 
   label: str
   labels: np.ndarray
-  read: Callable[[int, int], np.ndarray]
+  read: Callable[[np.ndarray], np.ndarray]
 
   def __len__(self) -> int:
     return len(self.labels)
@@ -46,30 +54,42 @@ class ImageSet:
     return math.ceil(len(self) / global_batch_size)
 
 
-def under_shift(source: CorruptedSet, shift: corruptions.Shift) -> ImageSet:
-  """Returns the test examples under a shift, for `CLEAN` as they are."""
+def under_shift(
+  dataset: ImageSource, source: CorruptedSet, shift: corruptions.Shift
+) -> ImageSet:
+  """Returns the examples of a dataset under a shift.
+
+  Args:
+    dataset: The test examples, or the first so many of them.
+    source: The images of all test examples under shifts.
+    shift: The shift; for `CLEAN` the images are as they are.
+  """
   read = functools.partial(source.images, shift)
-  return ImageSet(shift.label, source.dataset.labels, read)
+  return ImageSet(shift.label, dataset.labels, read)
 
 
-def foreign_to(dataset: ImageDataset, foreign: ImageDataset) -> ImageSet:
-  """Returns images of none of the dataset's classes, under a label of its own.
+def unlabeled(
+  dataset: ImageSource, out_of_distribution: ImageSource
+) -> ImageSet:
+  """Returns images of none of the classes of a dataset.
 
   Raises:
-    InputError: The images are not of the dataset's shape.
+    InputError: If the images are not of the shape that the dataset has.
   """
-  wanted, got = (list(x.images.shape[1:]) for x in (dataset, foreign))
-  if got != wanted:
+  wanted, shape = (
+    list(source.spec.image_shape) for source in (dataset, out_of_distribution)
+  )
+  if shape != wanted:
     raise InputError(
       'out-of-distribution images',
-      f'images of {got}',
+      f'images of {shape}',
       f'images of {wanted}, as the test set has',
     )
   return ImageSet(
     'out of distribution',
-    # Any label that every model knows; what follows from it is not used.
-    np.zeros_like(foreign.labels),
-    lambda start, stop: foreign.images[start:stop],
+    # Any label that every model knows; the metrics that use it are dropped.
+    np.zeros_like(out_of_distribution.labels),
+    out_of_distribution.numpy,
   )
 
 
@@ -82,54 +102,71 @@ def distributed_batches(
 
   Each replica gets `images` uint8 [b, H, W, C], `labels` int32 [b] and `mask`
   bool [b], False where an example only fills up the last batch of a set. All
-  are of one shape, so that a step is traced once. A worker makes what its own
-  replicas get; it does so in this process, since the other hosts of a TPU slice
-  have no Python.
+  are of one shape, so that a step is traced once.
 
   Args:
     sets: Images of one shape.
-    global_batch_size: Over all replicas, which divide it.
+    global_batch_size: Examples in a step over all replicas, which divide it.
     strategy: The devices.
 
   Returns:
     What `strategy.run` takes as an argument, a batch at a time.
   """
-  replicas = _local_replicas(strategy)
-  size = global_batch_size // strategy.num_replicas_in_sync
+  context, count = _local_share(strategy)
 
-  def make(place: tuple[ImageSet, int]) -> list[dict[str, tf.Tensor]]:
-    images, start = place
-    # A worker's replicas are neighbours: their rows are read at once.
-    rows = _rows(images, start + replicas[0] * size, len(replicas) * size)
-    return [_part(rows, number * size, size) for number in range(len(replicas))]
+  def rows_of_steps() -> Iterator[tuple[ImageSet, np.ndarray, np.ndarray]]:
+    for images in sets:
+      rows, mask = sharding.shard_rows(len(images), global_batch_size, context)
+      rows, mask = rows.numpy(), mask.numpy()
+      for first in range(0, len(rows), count):
+        step = slice(first, first + count)
+        yield images, rows[step], mask[step]
 
-  places = (
-    (images, start)
-    for images in sets
-    for start in range(0, len(images), global_batch_size)
-  )
-  for batch in _made_ahead(make, places):
-    parts = iter(batch)
+  for replica_batches in _made_ahead(_make_batches, rows_of_steps()):
+    batches = iter(replica_batches)
     yield strategy.experimental_distribute_values_from_function(
       # It is called for one local replica after the other, here and now.
-      lambda _, parts=parts: next(parts)
+      lambda _, batches=batches: next(batches)
     )
 
 
-def _made_ahead(
-  make: Callable[[_Place], _Made], places: Iterable[_Place]
-) -> Iterator[_Made]:
-  """Maps places in order, in a thread that is some of them ahead.
+def _make_batches(
+  step: tuple[ImageSet, np.ndarray, np.ndarray],
+) -> list[dict[str, tf.Tensor]]:
+  """Returns the batches of this worker's replicas, in the memory of the host.
 
-  A `tf.data.Dataset` of Python code would do, too, but for signals: an iterator
-  that goes with the process waits for its thread, and that for Python.
+  Args:
+    step: The images, and the row numbers and the mask of each replica, [R, b].
+  """
+  images, rows, mask = step
+  # All replicas at once, and what fills up the last batch once.
+  wanted, indices = np.unique(rows, return_inverse=True)
+  pixels = images.read(wanted)[indices.reshape(rows.shape)]
+  with tf.device('CPU'):
+    return [
+      {
+        'images': tf.constant(pixels[replica]),
+        'labels': tf.constant(images.labels[rows[replica]]),
+        'mask': tf.constant(mask[replica]),
+      }
+      for replica in range(len(rows))
+    ]
+
+
+def _made_ahead(
+  make: Callable[[_Item], _Made], items: Iterable[_Item]
+) -> Iterator[_Made]:
+  """Maps items in order, in a thread that is some of them ahead.
+
+  A `tf.data.Dataset` of Python code would do, too, but for signals: to end, its
+  iterator waits for a thread of its own, and that for Python.
   """
   pool = futures.ThreadPoolExecutor(1)
   waiting = collections.deque()
   try:
-    for place in places:
-      waiting.append(pool.submit(make, place))
-      if len(waiting) > _AHEAD:
+    for item in items:
+      waiting.append(pool.submit(make, item))
+      if len(waiting) > _PREFETCHED:
         yield waiting.popleft().result()
     while waiting:
       yield waiting.popleft().result()
@@ -137,42 +174,21 @@ def _made_ahead(
     pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _part(
-  rows: Mapping[str, np.ndarray], start: int, size: int
-) -> dict[str, tf.Tensor]:
-  """Returns one replica's rows, in the memory of its host."""
-  with tf.device('CPU'):
-    return {
-      name: tf.constant(rows[name][start : start + size], dtype)
-      for name, dtype in _TYPES.items()
-    }
-
-
-def _local_replicas(strategy: tf.distribute.Strategy) -> list[int]:
-  """Returns the numbers of this worker's replicas among all."""
-  numbers = []
+def _local_share(
+  strategy: tf.distribute.Strategy,
+) -> tuple[tf.distribute.InputContext, int]:
+  """Returns which replicas this worker feeds, and how many they are."""
+  replicas = []
 
   def note(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
-    numbers.append(context.replica_id_in_sync_group)
+    replicas.append(context.replica_id_in_sync_group)
     return tf.constant(0)
 
   strategy.experimental_distribute_values_from_function(note)
-  return numbers
-
-
-def _rows(images: ImageSet, start: int, size: int) -> dict[str, np.ndarray]:
-  """Returns the examples from `start` on; zeros where there are no more."""
-  count = max(0, min(size, len(images) - start))
-  start = min(start, len(images))
-  return {
-    'images': _padded(images.read(start, start + count), size - count),
-    'labels': _padded(images.labels[start : start + count], size - count),
-    'mask': np.arange(size) < count,
-  }
-
-
-def _padded(array: np.ndarray, padding: int) -> np.ndarray:
-  """Returns the array with zeros behind its first axis."""
-  if not padding:
-    return array
-  return np.pad(array, [(0, padding)] + [(0, 0)] * (array.ndim - 1))
+  total, count = strategy.num_replicas_in_sync, len(replicas)
+  context = tf.distribute.InputContext(
+    num_input_pipelines=total // count,
+    input_pipeline_id=replicas[0] // count,
+    num_replicas_in_sync=total,
+  )
+  return context, count

@@ -16,7 +16,7 @@ def examples(
   paths: Sequence[str],
   ensemble: trained.Ensemble,
   file: str,
-  test_set: data.ImageDataset | None,
+  test_set: data.ImageSource | None,
 ) -> tuple[np.ndarray, np.ndarray, str]:
   """Returns what a temperature may be fitted to.
 
@@ -36,13 +36,13 @@ def examples(
   if not file:
     held_out = _held_out(paths)
     return (
-      held_out.images,
+      held_out.numpy(slice(None)),
       held_out.labels,
-      ('training examples that training left out'),
+      'training examples that training left out',
     )
   images, labels = _read(file, ensemble)
   if test_set:
-    known = {image.tobytes() for image in test_set.images}
+    known = {image.tobytes() for image in test_set.numpy(slice(None))}
     shared = sum(image.tobytes() in known for image in images)
     if shared:
       raise InputError(
@@ -56,32 +56,27 @@ def examples(
 
 def _held_out(paths):
   """Returns the training examples that all runs left out."""
-  parts = []
-  for path in paths:
-    if not runs.is_run(path):
-      parts.append(None)
-      continue
-    given = runs.open_run(path, 'path').config.task.train_data
-    parts.append(
-      (
-        given.name,
-        given.data_dir,
-        tuple(given.classes),
-        given.num_examples,
-        given.held_out_fraction,
-      )
-    )
-  if None in parts or len(set(parts)) > 1 or not parts[0][-1]:
+  given = [
+    runs.open_run(path, 'path').config.task.train_data
+    for path in paths
+    if runs.is_run(path)
+  ]
+  held_out = [
+    (x.name, x.data_dir, tuple(x.classes), x.num_examples, x.held_out_fraction)
+    for x in given
+  ]
+  if (
+    len(given) < len(paths)
+    or held_out.count(held_out[0]) < len(held_out)
+    or not given[0].held_out_fraction
+  ):
     raise InputError(
       'fit_temperature',
       'fit',
       'runs that held out the same training examples '
       '(task.train_data.held_out_fraction), or a `calibration_file`',
     )
-  name, data_dir, classes, num_examples, _ = parts[0]
-  dataset = data.load_dataset(name, 'train', data_dir, classes)
-  number = given.num_held_out(len(dataset.labels))
-  return data.hold_out(dataset.take(num_examples), number)[1]
+  return data.open_training(data.open_configured(given[0]), given[0])[1]
 
 
 def _read(file, ensemble):

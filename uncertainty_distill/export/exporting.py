@@ -80,7 +80,7 @@ def export(
   answers = None
   if test_set:
     test_set = model_card_data.first(test_set)
-    logits = member_logits(ensemble.model, test_set.images)
+    logits = member_logits(ensemble.model, test_set.numpy(slice(None)))
     answers = predictive_distribution.predictions(
       tf.constant(logits), calibration.temperature if calibration else 1.0
     )
@@ -128,11 +128,12 @@ def export_tflite(
     return 'Not compared: the test images are not at hand.'
   test_set = model_card_data.first(test_set)
   served = trained.load_ensemble([directory], 'directory')
-  saved_probs = np.exp(member_logits(served.model, test_set.images))
+  images = test_set.numpy(slice(None))
+  saved_probs = np.exp(member_logits(served.model, images))
   lite = tflite.tflite_runner(content)
   parts = [
-    lite(test_set.images[start : start + _BATCH])['member_probabilities']
-    for start in range(0, len(test_set.labels), _BATCH)
+    lite(images[start : start + _BATCH])['member_probabilities']
+    for start in range(0, len(images), _BATCH)
   ]
   lite_probs = np.swapaxes(np.concatenate(parts), 0, 1)
   return comparison(

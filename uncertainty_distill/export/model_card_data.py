@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ _OBJECTIVES = {
 }
 
 
-def test_images(paths: Sequence[str]) -> data.ImageDataset | None:
+def test_images(paths: Sequence[str]) -> data.ImageSource | None:
   """Returns the test images of the first run's dataset.
 
   Args:
@@ -46,25 +47,23 @@ def test_images(paths: Sequence[str]) -> data.ImageDataset | None:
     return None
   train_data = config.task.train_data
   try:
-    # It downloads nothing, which is much to ask of an export.
-    data.load_foreign(train_data.name, train_data.data_dir)
-    return data.load_dataset(
-      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
-    )
+    # Nobody expects a download of an export.
+    data.check_prepared(train_data.name, train_data.data_dir)
+    return data.open_configured(train_data).test
   except (InputError, OSError):
     return None
 
 
-def first(test_set: data.ImageDataset) -> data.ImageDataset:
+def first(test_set: data.ImageSource) -> data.ImageSource:
   """Returns those test images that a card's table is counted on."""
-  return test_set.take(min(_TEST_IMAGES, len(test_set.labels)))
+  return test_set.take(min(_TEST_IMAGES, len(test_set)))
 
 
 def gather(
   paths: Sequence[str],
   ensemble: trained.Ensemble,
   calibration: temperature.Calibration | None,
-  test_set: data.ImageDataset | None,
+  test_set: data.ImageSource | None,
   answers: Mapping[str, tf.Tensor] | None,
 ) -> model_card.Facts:
   """Returns what a card tells of an exported model.
@@ -84,7 +83,7 @@ def gather(
       answers['predictive_entropy'].numpy(),
       answers['label'].numpy() == test_set.labels,
     )
-    counted_on = f'the first {len(test_set.labels)} clean test images'
+    counted_on = f'the first {len(test_set)} clean test images'
   return model_card.Facts(
     sections={
       'Model': _model(paths, ensemble, config),
@@ -102,19 +101,21 @@ def gather(
 def class_names(
   paths: Sequence[str], ensemble: trained.Ensemble
 ) -> tuple[str, ...]:
-  """Returns the names of an ensemble's classes, K of them."""
-  config = _first_config(paths)
+  """Returns the names of an ensemble's K classes, by default their labels."""
+  config, names = _first_config(paths), ()
   if config is None:
     file = os.path.join(
       paths[0], saved_model.EXTRA, saved_model.CLASS_NAMES_FILE
     )
     if files.is_file(file):
       return tuple(files.read_text(file).splitlines())
-    return data.class_names('', ensemble.num_classes)
-  train_data = config.task.train_data
-  return data.class_names(
-    train_data.name, ensemble.num_classes, train_data.classes
-  )
+  else:
+    # A model outlives the file that it was trained on.
+    with contextlib.suppress(InputError):
+      names = data.open_configured(config.task.train_data).spec.class_names
+  if len(names) == ensemble.num_classes:
+    return names
+  return tuple(map(str, range(ensemble.num_classes)))
 
 
 def _first_config(paths: Sequence[str]) -> configs.ExperimentConfig | None:

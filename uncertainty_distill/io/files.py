@@ -98,12 +98,17 @@ def names(path: Path) -> list[str]:
 
 def modified(path: Path) -> int:
   """Returns when a file was written, in nanoseconds; 0 without a file."""
-  if not is_file(path):
-    return 0
+  return version(path)[0] if is_file(path) else 0
+
+
+def version(path: Path) -> tuple[int, int]:
+  """Returns when a file was written, in nanoseconds, and its size in bytes."""
   if not is_remote(path):
-    return os.stat(path).st_mtime_ns
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size
   with _backend(path) as backend:
-    return backend.gfile.stat(path).mtime_nsec
+    stat = backend.gfile.stat(path)
+    return stat.mtime_nsec, stat.length
 
 
 def make_folder(path: Path) -> None:

@@ -41,13 +41,14 @@ def find(
   Raises:
     InputError: The images cannot be had.
   """
+  first = np.arange(1)
   shifts = [corruptions.CLEAN, *(s for s in shifts if s.corruption)]
   return CorruptedImage(
     types=np.array(
       [s.corruption.value if s.corruption else '' for s in shifts]
     ),
     severities=np.array([shift.severity for shift in shifts]),
-    images=np.concatenate([source.images(shift, 0, 1) for shift in shifts]),
+    images=np.concatenate([source.images(shift, first) for shift in shifts]),
   )
 
 

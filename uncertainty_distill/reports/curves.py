@@ -28,11 +28,8 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
   Raises:
     InputError: If the run's dataset is no longer there.
   """
-  train_data = run.config.task.train_data
-  spec = data.dataset_spec(
-    train_data.name, tuple(train_data.classes), train_data.data_dir
-  )
-  steps = configs.batches_per_epoch(run.config, spec.num_train)
+  dataset = data.open_configured(run.config.task.train_data)
+  steps = configs.batches_per_epoch(run.config, dataset.num_train)
   directories = {
     'train': os.path.join(run.path, 'train'),
     'clean': os.path.join(

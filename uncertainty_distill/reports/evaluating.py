@@ -68,12 +68,13 @@ def score(
   Raises:
     InputError: If a system cannot be loaded or takes other images.
   """
-  dataset = checks.test_set(config)
+  dataset = data.open_configured(config.task.train_data)
+  test_set = dataset.test.take(config.task.validation_data.num_examples)
   stored = [s for s in systems if trained.are_predictions(s.paths, 'path')]
-  results, sizes = predictions_evaluation.evaluate(stored, config)
+  results, sizes = predictions_evaluation.evaluate(stored, config, dataset)
   with strategy.scope():
     candidates, loaded_sizes = _load(
-      [s for s in systems if s not in stored], dataset
+      [s for s in systems if s not in stored], test_set
     )
   sizes |= loaded_sizes
   found = None
@@ -82,18 +83,16 @@ def score(
       candidates, config.task.validation_data.global_batch_size, strategy
     )
     results += evaluator.run(
-      dataset,
+      test_set,
       checks.parse_shifts(config.evaluation),
       source=checks.open_source(config, dataset),
-      foreign=checks.load_foreign(config),
+      out_of_distribution=checks.open_out_of_distribution(config, dataset),
     )
-    found = report_images.least_sure(
-      shown, candidates, evaluator, dataset, config
-    )
+    found = report_images.least_sure(shown, candidates, evaluator, test_set)
   return results, sizes, found
 
 
-def _load(systems: Sequence[System], dataset: data.ImageDataset):
+def _load(systems: Sequence[System], dataset: data.ImageSource):
   """Returns systems as candidates, and their sizes by label."""
   candidates, sizes = [], {}
   for system in systems:
@@ -102,7 +101,7 @@ def _load(systems: Sequence[System], dataset: data.ImageDataset):
       'path',
       dataset.spec.image_shape,
       dataset.spec.num_classes,
-      lambda: dataset.images,
+      lambda: dataset.numpy(slice(32)),
     )
     candidates.append(
       evaluation.Candidate(system.label, system.seed, ensemble.model)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 from uncertainty_distill import metrics, plots
-from uncertainty_distill.data import ImageDataset
+from uncertainty_distill.data import ImageSource
 from uncertainty_distill.evaluation.evaluator import Candidate
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import diversity
@@ -46,9 +46,8 @@ class LeastSure:
 
 def find(
   candidate: Candidate,
-  dataset: ImageDataset,
+  dataset: ImageSource,
   entropies: np.ndarray,
-  class_names: Sequence[str],
   count: int = _COUNT,
 ) -> LeastSure:
   """Picks the images, and asks every member about them.
@@ -59,17 +58,16 @@ def find(
     entropies: The predictive entropy of each of them, [N], as
       `Evaluator.entropies` has it; those that are no finite numbers are never
       the highest.
-    class_names: K names.
     count: Of the images, at most.
   """
   finite = np.flatnonzero(np.isfinite(entropies))
   # Stable, so that equal ones come in the order of the test set.
   order = np.argsort(-entropies[finite], kind='stable')
   places = finite[order[:count]]
-  images = dataset.images[places]
+  images = dataset.numpy(places)
   logits = candidate.model(tf.constant(images), training=False)
   return LeastSure(
-    class_names=np.array(class_names),
+    class_names=np.array(dataset.spec.class_names),
     places=places,
     images=images,
     labels=dataset.labels[places],

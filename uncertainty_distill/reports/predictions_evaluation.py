@@ -11,13 +11,16 @@ from uncertainty_distill.reports import tables
 
 
 def evaluate(
-  systems: Sequence[System], config: configs.ExperimentConfig
+  systems: Sequence[System],
+  config: configs.ExperimentConfig,
+  dataset: data.Dataset,
 ) -> tuple[list[evaluation.Result], dict[str, tables.ModelSize]]:
   """Scores what teachers said of the clean test images.
 
   Args:
     systems: Each is stored predictions.
-    config: Resolved; its test set counts.
+    config: Resolved; says how many test examples count.
+    dataset: The dataset of the configuration.
 
   Returns:
     The systems' results, and their sizes by label. A system whose files have
@@ -26,17 +29,13 @@ def evaluate(
   Raises:
     InputError: If a file is not of the test set.
   """
-  train_data = config.task.train_data
   results, sizes = [], {}
   for system in systems:
-    dataset = data.load_dataset(
-      train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
-    )
     logits = trained.load_predictions(
       system.paths,
       'teacher',
       'test',
-      dataset.labels,
+      dataset.test.labels,
       dataset.spec.num_classes,
     )
     if logits is None:
@@ -46,7 +45,7 @@ def evaluate(
         file=sys.stderr,
       )
       continue
-    labels = dataset.take(config.task.validation_data.num_examples).labels
+    labels = dataset.test.take(config.task.validation_data.num_examples).labels
     results.append(
       evaluation.evaluate_predictions(
         system.label, system.seed, logits[:, : len(labels)], labels

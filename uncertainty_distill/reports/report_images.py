@@ -36,8 +36,7 @@ def least_sure(
   system: System | None,
   candidates: Sequence[evaluation.Candidate],
   evaluator: evaluation.Evaluator,
-  dataset: data.ImageDataset,
-  config: configs.ExperimentConfig,
+  dataset: data.ImageSource,
 ) -> most_uncertain.LeastSure | None:
   """Returns the images that a system is least sure of.
 
@@ -46,23 +45,16 @@ def least_sure(
     candidates: What was evaluated, perhaps the system among them.
     evaluator: That has scored them.
     dataset: The clean test examples.
-    config: The experiment.
 
   Returns:
     None where the system is not among the candidates.
   """
-  train_data = config.task.train_data
-  names = data.class_names(
-    train_data.name, dataset.spec.num_classes, train_data.classes
-  )
   for candidate, entropies in zip(candidates, evaluator.entropies, strict=True):
     if system and (candidate.label, candidate.seed) == (
       system.label,
       system.seed,
     ):
-      return most_uncertain.find(
-        candidate, dataset, np.asarray(entropies), names
-      )
+      return most_uncertain.find(candidate, dataset, np.asarray(entropies))
   return None
 
 
@@ -115,7 +107,9 @@ def find_corrupted_image(
   kept = corrupted_image.read(directory, made_from)
   if kept:
     return kept
-  source = checks.open_source(config, checks.test_set(config))
+  source = checks.open_source(
+    config, data.open_configured(config.task.train_data)
+  )
   found = corrupted_image.find(source, checks.parse_shifts(config.evaluation))
   corrupted_image.write(found, directory, made_from)
   return found

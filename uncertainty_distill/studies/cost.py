@@ -67,11 +67,9 @@ def costs(study: Study, directory: str) -> list[Cost]:
 def evaluation_flops(study: Study) -> float:
   """Returns the FLOPs of scoring all systems on all sets of images."""
   config = training.resolve(study.config)
-  train = config.task.train_data
-  images = config.task.validation_data.num_examples or len(
-    data.load_dataset(
-      train.name, 'test', train.data_dir, tuple(train.classes)
-    ).labels
+  images = (
+    config.task.validation_data.num_examples
+    or data.open_configured(config.task.train_data).num_test
   )
   images *= len(training.parse_shifts(config.evaluation))
   members = [

@@ -82,8 +82,7 @@ def measure_speed(
 
 def image_flops(config: configs.ExperimentConfig) -> int:
   """Returns the FLOPs of one image through all members of a network."""
-  train = config.task.train_data
-  spec = data.dataset_spec(train.name, tuple(train.classes), train.data_dir)
+  spec = data.open_configured(config.task.train_data).spec
   model = config.task.model
   return model.ensemble_size * _member_flops(
     model.depth, model.width, tuple(spec.image_shape), spec.num_classes

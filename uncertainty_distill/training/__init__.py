@@ -25,7 +25,3 @@ from uncertainty_distill.training.tensorboard import (
   write_confidence,
   write_scalar,
 )
-from uncertainty_distill.training.training_data import (
-  load_training,
-  load_training_rows,
-)

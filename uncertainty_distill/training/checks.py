@@ -39,44 +39,26 @@ def check(
   """
   resolved = session.resolve(config)
   if len(parse_shifts(resolved.evaluation)) > 1:
-    shape = data.dataset_spec(resolved.task.train_data.name).image_shape
-    corruptions.check_image_shape(shape)
+    corruptions.check_image_shape(resolved.task.model.image_shape)
   distribution.describe(strategy, resolved)
-  train_data = resolved.task.train_data
-  for split, num_examples in (
-    ('train', train_data.num_examples),
-    ('test', resolved.task.validation_data.num_examples),
-  ):
-    dataset = data.load_dataset(
-      train_data.name, split, train_data.data_dir, tuple(train_data.classes)
-    ).take(num_examples)
-  open_source(resolved, dataset)  # The test split, which is read last.
-  load_foreign(resolved)
-
-
-def test_set(config: configs.ExperimentConfig) -> data.ImageDataset:
-  """Returns the clean examples to evaluate on.
-
-  Raises:
-    InputError: If they are not there.
-  """
-  train_data = config.task.train_data
-  return data.load_dataset(
-    train_data.name, 'test', train_data.data_dir, tuple(train_data.classes)
-  ).take(config.task.validation_data.num_examples)
+  dataset = data.open_configured(resolved.task.train_data)
+  data.open_training(dataset, resolved.task.train_data)
+  dataset.test.take(resolved.task.validation_data.num_examples)
+  open_source(resolved, dataset)
+  open_out_of_distribution(resolved, dataset)
 
 
 def open_source(
-  config: configs.ExperimentConfig, dataset: data.ImageDataset
+  config: configs.ExperimentConfig, dataset: data.Dataset
 ) -> corrupted_sets.CorruptedSet:
   """Opens the corrupted images to evaluate on.
 
   Args:
     config: Its `evaluation` says which.
-    dataset: The clean test examples.
+    dataset: The dataset of the configuration.
 
   Raises:
-    InputError: If they are not there, or not of these test examples.
+    InputError: If they are not there, or not of its test examples.
   """
   source, train_data = config.evaluation.source, config.task.train_data
   if source and train_data.classes:
@@ -86,39 +68,42 @@ def open_source(
       'nothing, where task.train_data.classes leaves out some of the images',
     )
   return corrupted_sets.open_corrupted_set(
-    dataset, parse_shifts(config.evaluation), source, train_data.data_dir
+    dataset.test, parse_shifts(config.evaluation), source, train_data.data_dir
   )
 
 
-def load_foreign(
-  config: configs.ExperimentConfig,
-) -> data.ImageDataset | None:
+def open_out_of_distribution(
+  config: configs.ExperimentConfig, dataset: data.Dataset
+) -> data.ImageSource | None:
   """Returns the out-of-distribution images to evaluate on, if there are any.
 
-  As many at most as there are test examples in the configuration.
+  They are the test images of another dataset, or those of the classes that the
+  configuration leaves out, and at most as many as its test examples.
+
+  Args:
+    config: Says which.
+    dataset: The dataset of the configuration.
 
   Raises:
-    InputError: If they are not there, or not of the dataset's shape.
+    InputError: If they are not there, or not of the shape that the dataset has.
   """
   train_data = config.task.train_data
-  name, classes = config.evaluation.out_of_distribution, train_data.classes
+  name = config.evaluation.out_of_distribution
   if name:
-    foreign = data.load_foreign(name, train_data.data_dir)
-  elif classes:
-    foreign = data.load_held_out(
-      train_data.name, tuple(classes), train_data.data_dir
-    )
+    source = data.open_out_of_distribution(name, train_data.data_dir)
+  elif train_data.classes:
+    whole = data.open_dataset(train_data.name, train_data.data_dir).test
+    source = whole.of_other_classes(train_data.classes)
   else:
     return None
-  wanted = data.dataset_spec(train_data.name).image_shape
-  if foreign.images.shape[1:] != wanted or not len(foreign.labels):
+  wanted, shape = dataset.spec.image_shape, source.spec.image_shape
+  if shape != wanted or not len(source):
     raise InputError(
       'evaluation.out_of_distribution',
-      f'{name or train_data.name} of {list(foreign.images.shape)}',
+      f'{len(source)} images {list(shape)} of {name or train_data.name}',
       f'at least one image of {list(wanted)}',
     )
-  limit = config.task.validation_data.num_examples
-  return foreign.take(min(limit, len(foreign.labels)))
+  return source.take(min(config.task.validation_data.num_examples, len(source)))
 
 
 def teacher_size(config: configs.ExperimentConfig) -> int:
@@ -133,17 +118,13 @@ def teacher_size(config: configs.ExperimentConfig) -> int:
     return config.teacher.ensemble_size
   if trained.are_predictions(given, argument):
     return stored_teacher.open_predictions(config.task).ensemble_size
-  train_data = config.task.train_data
-  train = train_data.name, 'train', train_data.data_dir
-  spec = data.dataset_spec(
-    train_data.name, tuple(train_data.classes), train_data.data_dir
-  )
+  dataset = data.open_configured(config.task.train_data)
   return trained.load_ensemble(
     given,
     argument,
-    spec.image_shape,
-    spec.num_classes,
-    lambda: data.load_dataset(*train, tuple(train_data.classes)).images,
+    dataset.spec.image_shape,
+    dataset.spec.num_classes,
+    lambda: dataset.train.numpy(slice(32)),
   ).ensemble_size
 
 

@@ -27,7 +27,7 @@ import tensorflow as tf
 
 def score(
   run: runs.RunFolder,
-  held_out: data.ImageDataset,
+  held_out: data.ImageSource,
   path: str,
   global_batch_size: int,
   strategy: tf.distribute.Strategy,
@@ -52,17 +52,15 @@ def score(
 
 
 def note_divergence(
-  held_out: data.ImageDataset, path: str, rollbacks: int
+  held_out: data.ImageSource, path: str, rollbacks: int
 ) -> None:
   """Writes that a run diverged; the arguments are as for `has_diverged`."""
-  shape = len(held_out.labels), held_out.spec.num_classes
+  shape = len(held_out), held_out.spec.num_classes
   nothing = np.full(shape, np.nan, np.float32)
   _write(path, nothing, held_out, _given_up(rollbacks))
 
 
-def has_diverged(
-  held_out: data.ImageDataset, path: str, rollbacks: int
-) -> bool:
+def has_diverged(held_out: data.ImageSource, path: str, rollbacks: int) -> bool:
   """Tells whether a run is known to diverge.
 
   Args:
@@ -94,7 +92,7 @@ def _is_whole(path, held_out, checkpoint):
   """Tells whether a file is there, of these weights and these examples."""
   try:
     arrays = archives.read_arrays(path)
-    shape = len(held_out.labels), held_out.spec.num_classes
+    shape = len(held_out), held_out.spec.num_classes
     return (
       arrays['log_probs'].shape == shape
       and np.array_equal(arrays['labels'], held_out.labels)
@@ -130,7 +128,7 @@ def _log_probs(run, held_out, global_batch_size, strategy):
     )
   )
   parts = [step(batch).numpy() for batch in batches]
-  return np.concatenate(parts)[: len(held_out.labels)]
+  return np.concatenate(parts)[: len(held_out)]
 
 
 def _step(model, strategy, batch):

@@ -37,7 +37,6 @@ from uncertainty_distill.training import (
   ensemble_selection,
   held_out_predictions,
   session,
-  training_data,
 )
 
 import numpy as np
@@ -99,9 +98,12 @@ def search(
       experiment, or too many runs diverged.
   """
   default = session.resolve(configs.default_run(config))
-  training, held_out = training_data.load_training(default.task.train_data)
+  train_data = default.task.train_data
+  training, held_out = data.open_training(
+    data.open_configured(train_data), train_data
+  )
   experiments = {
-    path: configs.search_run(default, index, len(training.labels))
+    path: configs.search_run(default, index, len(training))
     for index, path in enumerate(
       run_paths(directory, config.teacher.search.num_runs)
     )
@@ -123,8 +125,8 @@ def search(
       'format': _FORMAT,
       'settings': _settings(config),
       'examples': {
-        'training': len(training.labels),
-        'held_out': len(held_out.labels),
+        'training': len(training),
+        'held_out': len(held_out),
       },
       **_account(experiments, log_probs, held_out.labels, selected),
     }
@@ -152,7 +154,7 @@ def _plain(values: Mapping[str, Any]) -> Any:
 def _train(
   experiment: configs.ExperimentConfig,
   path: str,
-  held_out: data.ImageDataset,
+  held_out: data.ImageSource,
   strategy: tf.distribute.Strategy,
   evaluate: bool,
   label: str,
@@ -177,7 +179,7 @@ def _train(
 
 def _score(
   run: runs.RunFolder,
-  held_out: data.ImageDataset,
+  held_out: data.ImageSource,
   strategy: tf.distribute.Strategy,
 ) -> np.ndarray:
   """Returns a run's log_probs [N, K] of the held-out examples."""

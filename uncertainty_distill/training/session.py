@@ -40,12 +40,9 @@ def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
   )
   # A loop is one call into the device: long for a fast device's sake, short
   # for the eyes of who waits for a slow one.
-  train_data = config.task.train_data
   return configs.resolve(
     config,
-    data.dataset_spec(
-      train_data.name, tuple(train_data.classes), train_data.data_dir
-    ),
+    data.open_configured(config.task.train_data),
     steps_per_loop=10 if on_cpu else 100,
   )
 

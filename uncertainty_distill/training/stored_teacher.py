@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from uncertainty_distill import configs, trained
+from uncertainty_distill import configs, data, trained
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.training import teacher_cache, training_data
+from uncertainty_distill.training import teacher_cache
 
 import tensorflow as tf
 
@@ -59,12 +59,13 @@ def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
       'nothing where the teacher is stored predictions, which are read as '
       'they are',
     )
-  dataset, rows = training_data.load_training_rows(config.train_data)
+  dataset = data.open_configured(config.train_data)
+  training_set, _ = data.open_training(dataset, config.train_data)
   logits = trained.load_predictions(
     objective.teacher,
     'teacher',
     'train',
-    dataset.labels,
+    dataset.train.labels,
     dataset.spec.num_classes,
   )
-  return trained.StoredPredictions(logits[:, rows])
+  return trained.StoredPredictions(logits[:, training_set.rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill import metrics as metrics_lib
-from uncertainty_distill.training import initialization, teacher, training_data
+from uncertainty_distill.training import initialization, teacher
 from uncertainty_distill.training import loss_terms as terms_lib
 
 import tensorflow as tf
@@ -81,18 +81,18 @@ class ClassificationTask(base_task.Task):
       input_context: Which replicas to feed.
       start_step: The global step that training goes on from.
     """
-    train = self.task_config.train_data
-    if params is not train:
-      test = data.load_dataset(
-        train.name, 'test', train.data_dir, tuple(train.classes)
-      ).take(params.num_examples)
+    train_data = self.task_config.train_data
+    dataset = data.open_configured(train_data)
+    if isinstance(params, configs.ValidationDataConfig):
       return data.evaluation_batches(
-        test, params.global_batch_size, input_context
+        dataset.test.take(params.num_examples),
+        params.global_batch_size,
+        input_context,
       )
-    dataset, _ = training_data.load_training(train)
+    training_set, _ = data.open_training(dataset, train_data)
     stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
-      dataset,
+      training_set,
       params.global_batch_size,
       seed=seed,
       padding=params.crop_padding,

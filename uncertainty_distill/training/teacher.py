@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from uncertainty_distill import configs, models, trained
+from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.training import training_data
 
 import tf_keras
 
@@ -78,7 +77,7 @@ def _load_ensemble(config: configs.TaskConfig) -> trained.Ensemble:
     'teacher',
     config.model.image_shape,
     config.model.num_classes,
-    lambda: training_data.load_training(config.train_data)[0].images,
+    lambda: data.open_configured(config.train_data).train.numpy(slice(32)),
   )
   teacher.model.trainable = False
   return teacher

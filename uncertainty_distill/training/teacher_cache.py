@@ -7,7 +7,6 @@ from typing import Any
 
 from uncertainty_distill import configs, data, trained
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training import training_data
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +36,7 @@ def prepare(
   objective, train_data = config.task.objective, config.task.train_data
   if objective.kind == 'cross_entropy' or not objective.teacher_cache:
     return None
-  dataset, _ = training_data.load_training(train_data)
+  dataset, _ = data.open_training(data.open_configured(train_data), train_data)
   augmentation = {
     'seed': train_data.augmentation_seed,
     'padding': train_data.crop_padding,
@@ -47,11 +46,11 @@ def prepare(
     objective.teacher_cache,
     {
       'teacher': trained.describe_teacher(objective.teacher, 'teacher'),
-      'training_set': trained.arrays_digest(dataset.images, dataset.labels),
+      'training_set': dataset.fingerprint,
       'augmentation': {'version': data.AUGMENTATION_VERSION, **augmentation},
     },
   )
-  steps_per_epoch = len(dataset.labels) // train_data.global_batch_size
+  steps_per_epoch = len(dataset) // train_data.global_batch_size
   epochs = -(-config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
   if cache.missing(views):
@@ -65,7 +64,7 @@ def _make(
   cache: trained.LogitsCache,
   views: Sequence[int],
   config: configs.ExperimentConfig,
-  dataset: data.ImageDataset,
+  dataset: data.ImageSource,
   augmentation: dict[str, Any],
   strategy: tf.distribute.Strategy,
 ) -> None:
@@ -83,10 +82,10 @@ def _make(
       'teacher',
       spec.image_shape,
       spec.num_classes,
-      lambda: dataset.images,
+      lambda: dataset.numpy(slice(32)),
     )
   teacher.check_members(task, teacher.ensemble_size)
-  size, batch_size = len(dataset.labels), task.validation_data.global_batch_size
+  size, batch_size = len(dataset), task.validation_data.global_batch_size
   batches = iter(
     strategy.distribute_datasets_from_function(
       lambda context: data.view_batches(

@@ -1,13 +1,18 @@
-"""Corrupted test sets: made on the fly, made as files, read from files."""
+"""Corrupted test sets: made on the fly, written to files, read from files."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets.base import (
   CorruptedSet,
   FormulaSet,
 )
 from uncertainty_distill.data.corrupted_sets.folders import FolderSet
-from uncertainty_distill.data.corrupted_sets.opening import open_corrupted_set
 from uncertainty_distill.data.corrupted_sets.tfds_set import TfdsSet
 from uncertainty_distill.data.corrupted_sets.writer import write_corrupted_set
+from uncertainty_distill.data.image_source import ImageSource
 
 __all__ = [
   'CorruptedSet',
@@ -17,3 +22,33 @@ __all__ = [
   'open_corrupted_set',
   'write_corrupted_set',
 ]
+
+
+def open_corrupted_set(
+  dataset: ImageSource,
+  shifts: Sequence[corruptions.Shift],
+  source: str = '',
+  data_dir: str = '',
+  seed: int = 0,
+) -> CorruptedSet:
+  """Opens the images of a test set under shifts.
+
+  Args:
+    dataset: The clean test examples, all of them.
+    shifts: The shifts that will be asked for; `CLEAN` may be among them.
+    source: Empty to make the images on the fly; `tfds` for those that TFDS has
+      prepared as `cifar10_corrupted`; else a folder in the published layout.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+    seed: The seed of images made on the fly.
+
+  Raises:
+    InputError: If the images are not there, not of this test set, or cannot be
+      corrupted.
+  """
+  if not source:
+    if any(shift != corruptions.CLEAN for shift in shifts):
+      corruptions.check_image_shape(dataset.spec.image_shape)
+    return FormulaSet(dataset, seed)
+  if source == 'tfds':
+    return TfdsSet(dataset, shifts, data_dir)
+  return FolderSet(dataset, source, shifts)

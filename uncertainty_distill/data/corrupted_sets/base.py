@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.image_source import ImageDataset
+from uncertainty_distill.data.image_source import ImageSource
 
 import numpy as np
 
@@ -14,66 +14,56 @@ class CorruptedSet(abc.ABC):
   """The images of a test set under shifts, in the order of the clean ones.
 
   Attributes:
-    dataset: The clean test examples; their labels are those of the corrupted
-      images too.
-    description: Which images these are, for reports: published or not, from
-      where.
+    dataset: The clean test examples. The corrupted images have their labels.
+    description: Which images these are, for reports: published or not, and
+      where they come from.
   """
 
-  def __init__(self, dataset: ImageDataset, description: str):
+  def __init__(self, dataset: ImageSource, description: str):
     self.dataset = dataset
     self.description = description
 
-  def images(
-    self, shift: corruptions.Shift, start: int, stop: int
-  ) -> np.ndarray:
-    """Returns the images of examples `start` to `stop` under a shift.
+  def images(self, shift: corruptions.Shift, rows: np.ndarray) -> np.ndarray:
+    """Returns test images under a shift.
 
     Args:
       shift: One of those that the set was opened for, or `CLEAN`.
-      start: The first example's place in the test set.
-      stop: The place after the last example's; cut to the test set's length.
+      rows: Row numbers of test examples, integers [b].
 
     Returns:
-      uint8 [stop - start, H, W, C].
+      uint8 [b, H, W, C].
 
     Raises:
-      InputError: The images cannot be had.
+      InputError: If the images cannot be read or made.
     """
-    start, stop, _ = slice(start, stop).indices(len(self.dataset.labels))
     if shift == corruptions.CLEAN:
-      return self.dataset.images[start:stop]
-    return self._corrupted(shift, start, stop)
+      return self.dataset.numpy(rows)
+    return self._corrupted(shift, rows)
 
   @abc.abstractmethod
   def _corrupted(
-    self, shift: corruptions.Shift, start: int, stop: int
+    self, shift: corruptions.Shift, rows: np.ndarray
   ) -> np.ndarray:
-    """Returns images as `images` does, for places in the test set."""
+    """Does what `images` does for a shift other than `CLEAN`."""
 
 
 class FormulaSet(CorruptedSet):
   """Corrupted images made on the fly; see `corruptions.corrupt`."""
 
-  def __init__(self, dataset: ImageDataset, seed: int = 0):
-    """Checks that the images can be corrupted.
+  def __init__(self, dataset: ImageSource, seed: int = 0):
+    """Takes the test set.
 
     Args:
       dataset: The clean test examples.
-      seed: Of the random draws.
+      seed: The seed of the random draws.
 
     Raises:
-      InputError: Images of this size or by this seed cannot be corrupted.
+      InputError: If images cannot be corrupted by this seed.
     """
-    # Nothing to corrupt; but the arguments are checked before all is under way.
-    corruptions.corrupt(dataset.images[:0], corruptions.CLEAN, seed)
+    corruptions.check_seed(seed)
     super().__init__(dataset, f'made on the fly by formula, seed {seed}')
     self._seed = seed
 
-  def _corrupted(self, shift, start, stop):
-    return corruptions.corrupt(
-      self.dataset.images[start:stop],
-      shift,
-      self._seed,
-      np.arange(start, stop),
-    )
+  def _corrupted(self, shift, rows):
+    images = self.dataset.numpy(rows)
+    return corruptions.corrupt(images, shift, self._seed, rows)

@@ -1,9 +1,9 @@
 """Corrupted test sets as files, in the layout of CIFAR-10-C.
 
-For a test set of N examples a folder holds, for each corruption, the uint8
-array `<corruption>.npy` [5*N, H, W, C]: row (s - 1) * N + i is example i at
-severity s; and `labels.npy` [5*N], the labels five times over. Folders made by
-this package also hold `made.json`, which says from what.
+For a test set of N examples a folder holds a uint8 array `<corruption>.npy`
+[5*N, H, W, C] for each corruption, of which row (s - 1) * N + i is example i at
+severity s, and `labels.npy` [5*N], the labels five times over. Folders made by
+this package also hold `made.json`, which says what they were made from.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from collections.abc import Iterable
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import base
-from uncertainty_distill.data.image_source import ImageDataset
+from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
 
 LABELS_FILE = 'labels.npy'
-# Written by `making`: `dataset`, `num_examples` and `seed`, and with which
-# `versions` of the libraries.
+# Holds `dataset`, `num_examples`, `seed` and the `versions` of the libraries.
 MADE_FILE = 'made.json'
 
 _REPEATS = len(corruptions.SEVERITIES)
@@ -34,20 +33,20 @@ class FolderSet(base.CorruptedSet):
 
   def __init__(
     self,
-    dataset: ImageDataset,
+    dataset: ImageSource,
     directory: str,
     shifts: Iterable[corruptions.Shift],
   ):
-    """Opens the files, and checks them; their images are read when wanted.
+    """Opens and checks the files; images are read when they are asked for.
 
     Args:
-      dataset: The clean test examples, or the first so many of them.
+      dataset: The clean test examples, all of them.
       directory: The folder.
-      shifts: Those that will be asked for.
+      shifts: The shifts that will be asked for.
 
     Raises:
-      InputError: A file is missing, truncated or of another shape or type, or
-        its labels are not those of the test set, in the same order.
+      InputError: If a file is missing, truncated, or of another shape or type,
+        or if the labels are not those of the test set in the same order.
     """
     check_local(directory)
     if not os.path.isdir(directory):
@@ -65,52 +64,54 @@ class FolderSet(base.CorruptedSet):
       for kind in sorted(kinds, key=lambda kind: kind.value)
     }
 
-  def _corrupted(self, shift, start, stop):
-    first = (shift.severity - 1) * self.dataset.spec.num_test
-    # A copy in memory: the file is read here and now, by whoever prepares the
-    # input, not in the middle of a step.
-    rows = self._arrays[shift.corruption][first + start : first + stop]
-    return np.array(rows)
+  def _corrupted(self, shift, rows):
+    first = (shift.severity - 1) * len(self.dataset)
+    # By an array of numbers, NumPy copies the images into memory: the file is
+    # read by the thread that prepares batches, not in the middle of a step.
+    return np.array(self._arrays[shift.corruption][first + rows])
 
 
 def check_local(directory: str) -> None:
-  """Checks that a folder is on a disk, whose files can be mapped into memory.
+  """Checks that the files in a folder can be mapped into memory.
 
   Raises:
-    InputError: It is not.
+    InputError: If the folder is not on a local disk.
   """
   if files.is_remote(directory):
     raise InputError(
       'corrupted images',
       directory,
       'a folder on a local disk',
-      'copy it there and back',
+      'copy it to one',
     )
 
 
 def images_path(directory: str, kind: corruptions.Corruption) -> str:
-  """Returns the path of a corruption's file."""
+  """Returns the path of the file of a corruption."""
   return os.path.join(directory, f'{kind.value}.npy')
 
 
-def images_shape(dataset: ImageDataset) -> tuple[int, ...]:
-  """Returns the shape of a corruption's array for a test set."""
-  return _REPEATS * dataset.spec.num_test, *dataset.images.shape[1:]
+def images_shape(dataset: ImageSource) -> tuple[int, ...]:
+  """Returns the shape of the array of a corruption, for a whole test set."""
+  return _REPEATS * len(dataset), *dataset.spec.image_shape
 
 
-def repeated_labels(dataset: ImageDataset) -> np.ndarray:
-  """Returns what belongs in `labels.npy` for a whole test set, [5*N]."""
+def repeated_labels(dataset: ImageSource) -> np.ndarray:
+  """Returns the content of `labels.npy` for a whole test set, [5*N]."""
   smallest = np.min_scalar_type(dataset.spec.num_classes - 1)
   return np.tile(dataset.labels.astype(smallest), _REPEATS)
 
 
 def open_images(
-  directory: str, kind: corruptions.Corruption, dataset: ImageDataset
+  directory: str, kind: corruptions.Corruption, dataset: ImageSource
 ) -> np.ndarray:
-  """Maps a corruption's file into memory, read-only, uint8 [5*N, H, W, C].
+  """Maps the file of a corruption into memory, read-only.
+
+  Returns:
+    uint8 [5*N, H, W, C].
 
   Raises:
-    InputError: It is missing, truncated, or not such an array.
+    InputError: If it is missing, truncated, or another kind of array.
   """
   shape = images_shape(dataset)
   wants = f'uint8 {list(shape)}'
@@ -121,23 +122,24 @@ def open_images(
   return images
 
 
-def check_labels(directory: str, dataset: ImageDataset) -> None:
-  """Checks that a folder's labels are the test set's, in its order.
+def check_labels(directory: str, dataset: ImageSource) -> None:
+  """Checks that the labels in a folder are those of the test set, in its order.
 
   Args:
     directory: The folder.
-    dataset: The clean test examples, or the first so many of them.
+    dataset: The clean test examples, all of them.
 
   Raises:
-    InputError: They are not, or they are missing, truncated or no labels.
+    InputError: If they are not, or if they are missing, truncated or not
+      labels.
   """
   path = os.path.join(directory, LABELS_FILE)
-  number = dataset.spec.num_test
+  number = len(dataset)
   wants = f'integers [{_REPEATS * number}]'
   labels = _map_array(path, wants)
   if labels.shape != (_REPEATS * number,) or labels.dtype.kind not in 'iu':
     raise InputError(path, f'{labels.dtype} {list(labels.shape)}', wants)
-  labels = labels.reshape(_REPEATS, number)[:, : len(dataset.labels)]
+  labels = labels.reshape(_REPEATS, number)
   wrong = np.argwhere(labels != dataset.labels)
   if len(wrong):
     repeat, example = wrong[0]
@@ -152,10 +154,10 @@ def check_labels(directory: str, dataset: ImageDataset) -> None:
 
 
 def read_made(directory: str) -> dict[str, object] | None:
-  """Returns from what a folder was made; None where it does not say.
+  """Returns what a folder was made from; None where it does not say.
 
   Raises:
-    InputError: Its `made.json` is damaged.
+    InputError: If its `made.json` is damaged.
   """
   path = os.path.join(directory, MADE_FILE)
   if not os.path.exists(path):
@@ -170,7 +172,7 @@ def read_made(directory: str) -> dict[str, object] | None:
 
 
 def _describe(directory: str) -> str:
-  """Says which images a folder holds."""
+  """Returns which images a folder holds, for reports."""
   made = read_made(directory)
   if made is None:
     return f'files in {directory}, not made by this package'
@@ -188,8 +190,8 @@ def _map_array(path: str, wants: str) -> np.ndarray:
     raise InputError(path, 'no such file', wants) from error
   except OSError as error:
     raise InputError(path, error.strerror or str(error), wants) from error
-  # NumPy raises ValueError for a file that is too short for its header's shape,
-  # and for one that is no array at all it speaks of pickles.
+  # NumPy raises ValueError for a file that is too short for the shape in its
+  # header, and speaks of pickles where a file is no array at all.
   except (ValueError, EOFError, zipfile.BadZipFile) as error:
     raise InputError(
       path,

@@ -9,13 +9,13 @@ from typing import Any
 
 from uncertainty_distill.data import corruptions, tfds_splits
 from uncertainty_distill.data.corrupted_sets import base
-from uncertainty_distill.data.image_source import ImageDataset
+from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.errors import InputError
 
 import numpy as np
 
 _NAME = 'cifar10_corrupted'
-# Where TFDS has another name than the published file.
+# Corruptions that have another name in TFDS than in the published files.
 _TFDS_NAMES = {
   corruptions.Corruption.GLASS_BLUR: 'frosted_glass_blur',
   corruptions.Corruption.ELASTIC_TRANSFORM: 'elastic',
@@ -27,22 +27,22 @@ class TfdsSet(base.CorruptedSet):
 
   def __init__(
     self,
-    dataset: ImageDataset,
+    dataset: ImageSource,
     shifts: Iterable[corruptions.Shift],
     data_dir: str = '',
   ):
-    """Checks that all are prepared; each is read when it is wanted.
+    """Checks that all shifts are prepared; images are read when asked for.
 
-    Nothing is downloaded: 2.9 GB are for the user to decide on.
+    Nothing is downloaded: whether to fetch 2.9 GB is for the user to decide.
 
     Args:
-      dataset: The clean test examples, or the first so many of them.
-      shifts: Those that will be asked for.
+      dataset: The clean test examples, all of them.
+      shifts: The shifts that will be asked for.
       data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
 
     Raises:
-      InputError: The dataset is not CIFAR-10, a corruption is not prepared, or
-        the labels are not the test set's, in the same order.
+      InputError: If the dataset is not CIFAR-10, a corruption is not prepared,
+        or the labels are not those of the test set in the same order.
     """
     if dataset.spec.name != 'cifar10':
       raise InputError('corrupted images', 'tfds', 'cifar10 as the dataset')
@@ -52,38 +52,38 @@ class TfdsSet(base.CorruptedSet):
       if shift != corruptions.CLEAN
     }
     super().__init__(dataset, f'the published files, from TFDS {_NAME}')
-    # A shift's images are asked for piece by piece, then those of the next.
+    # All images of a shift are asked for before those of the next.
     self._read = functools.lru_cache(maxsize=1)(self._read_whole)
     if self._builders:
       self._read(next(iter(self._builders)))
 
-  def _corrupted(self, shift, start, stop):
-    return self._read(shift)[start:stop]
+  def _corrupted(self, shift, rows):
+    return self._read(shift)[rows]
 
   def _read_whole(self, shift: corruptions.Shift) -> np.ndarray:
-    """Reads a shift's images into memory, in the published order."""
+    """Reads the images of a shift into memory, in the published order."""
     arrays = tfds_splits.read_split(self._builders[shift], 'test')
-    place = np.argsort(_stored_order(len(arrays['label'])))
-    number = len(self.dataset.labels)
-    labels = arrays['label'][place][:number]
+    order = np.argsort(_stored_order(len(arrays['label'])))
+    labels = arrays['label'][order]
     if not np.array_equal(labels, self.dataset.labels):
       raise InputError(
         f'TFDS {_NAME}/{tfds_name(shift)}',
         f'{len(labels)} labels in another order or of other examples',
-        f'the {number} labels of the test set of {self.dataset.spec.name}',
+        f'the {len(self.dataset)} labels of the test set of '
+        f'{self.dataset.spec.name}',
         'prepare both datasets with the same version of TFDS',
       )
-    return arrays['image'][place]
+    return arrays['image'][order]
 
 
 def tfds_name(shift: corruptions.Shift) -> str:
-  """Returns TFDS's name for a shift, such as `frosted_glass_blur_3`."""
+  """Returns the name of a shift in TFDS, such as `frosted_glass_blur_3`."""
   kind = shift.corruption
   return f'{_TFDS_NAMES.get(kind, kind.value)}_{shift.severity}'
 
 
 def _builder(shift: corruptions.Shift, data_dir: str) -> Any:
-  """Returns TFDS's builder of a shift's images."""
+  """Returns the TFDS builder of the images of a shift."""
   name = f'{_NAME}/{tfds_name(shift)}'
   builder = tfds_splits.make_builder(name, data_dir)
   if not builder.is_prepared():
@@ -97,10 +97,10 @@ def _builder(shift: corruptions.Shift, data_dir: str) -> Any:
 
 
 def _stored_order(number: int) -> list[int]:
-  """Returns the published place of each example that TFDS has stored.
+  """Returns the published row of each example in the order of TFDS.
 
-  TFDS sorts the examples of a split by the MD5 of the split's name and the
-  example's key, which for this dataset is its place.
+  TFDS sorts the examples of a split by the MD5 of the name of the split and the
+  key of the example, which in this dataset is its row.
   """
   return sorted(
     range(number), key=lambda i: hashlib.md5(f'test{i}'.encode()).digest()

@@ -14,7 +14,7 @@ from concurrent import futures
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import folders
-from uncertainty_distill.data.image_source import ImageDataset
+from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runtime import progress, signals
@@ -23,15 +23,16 @@ import cv2
 import numpy as np
 import PIL
 
-# Few enough that processes end together, enough that handing them out is cheap.
+# Few enough that the processes end together, many enough that handing out tasks
+# costs little.
 _IMAGES_PER_TASK = 500
 
-# In each process, from `_prepare`: the test images and the seed.
+# What `_prepare` gives each process: the test set and the seed.
 _WORK: dict[str, object] = {}
 
 
 def write_corrupted_set(
-  dataset: ImageDataset,
+  dataset: ImageSource,
   directory: str,
   kinds: Sequence[corruptions.Corruption],
   seed: int = 0,
@@ -40,25 +41,26 @@ def write_corrupted_set(
   """Writes the files of a corrupted test set, in the layout of CIFAR-10-C.
 
   They hold what `corruptions.corrupt` makes of the test set. A file appears
-  under its name when it is complete; those that are there already are kept, so
-  that the same call goes on where one was stopped.
+  under its name when it is complete. Files that are complete already are kept,
+  so that the same call goes on where one was stopped.
 
-  The processes import the main module: what it does must be behind
+  The processes import the main module: what it runs must stand behind
   `if __name__ == '__main__'`, as always with `multiprocessing`.
 
   Args:
     dataset: The whole clean test set.
-    directory: Where to; made if there is none.
+    directory: The folder to write to; made if there is none.
     kinds: The corruptions.
-    seed: Of the random draws.
-    processes: How many; 0 for one a core.
+    seed: The seed of the random draws.
+    processes: The number of processes; 0 for one on each core.
 
   Raises:
-    InputError: The folder holds other files, it cannot be written, its disk is
-      full, or images of this size or by this seed cannot be corrupted.
+    InputError: If the folder holds other files or cannot be written, its disk
+      is full, or images of this size or by this seed cannot be corrupted.
   """
-  # Nothing to corrupt; but the arguments are checked, here and not over there.
-  corruptions.corrupt(dataset.images[:0], corruptions.CLEAN, seed)
+  # Before any process is started.
+  corruptions.check_image_shape(dataset.spec.image_shape)
+  corruptions.check_seed(seed)
   folders.check_local(directory)
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
@@ -74,22 +76,24 @@ def write_corrupted_set(
         _write_missing(dataset, directory, missing, seed, processes, bar)
 
 
-def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
-  """Makes a folder this set's own, unless it is another's."""
+def _claim(directory: str, dataset: ImageSource, seed: int) -> None:
+  """Notes in a folder which set it is for, unless it is for another."""
   made = {
     'dataset': dataset.spec.name,
-    'num_examples': dataset.spec.num_test,
+    'num_examples': len(dataset),
     'seed': seed,
   }
   before = folders.read_made(directory)
   if before is None:
-    strangers = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
-    if strangers:
+    arrays = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
+    if arrays:
       raise InputError(
         'output folder',
         directory,
-        'one without files from elsewhere',
-        f'{strangers[0]} was not made by this command',
+        'a new or empty folder, or one that was made by this command',
+        message=f'The output folder {directory} holds {arrays[0]}, which was '
+        'not made by this command',
+        hint='take another folder',
       )
     versions = {
       'numpy': np.__version__,
@@ -103,8 +107,10 @@ def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
     raise InputError(
       'output folder',
       directory,
-      f'one begun with {made}',
-      f'it was begun with {before}; take another folder',
+      f'a folder for {made}',
+      'take another folder',
+      message=f'The output folder {directory} was begun for {before}, not for '
+      f'{made}',
     )
   path = os.path.join(directory, folders.LABELS_FILE)
   if os.path.exists(path):
@@ -116,9 +122,9 @@ def _claim(directory: str, dataset: ImageDataset, seed: int) -> None:
 
 
 def _is_complete(
-  directory: str, kind: corruptions.Corruption, dataset: ImageDataset
+  directory: str, kind: corruptions.Corruption, dataset: ImageSource
 ) -> bool:
-  """Whether a corruption's file is there, whole, of its shape and type."""
+  """Returns whether the file of a corruption is there and complete."""
   try:
     folders.open_images(directory, kind, dataset)
   except InputError:
@@ -134,25 +140,25 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   }
   shape = folders.images_shape(dataset)
   header = _header(shape)
-  # Not `fork`: the libraries of this process may have threads, whose locks a
-  # forked process would inherit as they are, for good.
+  # Not `fork`: the libraries of this process may have threads, and a forked
+  # process would inherit their locks as they are, for good.
   pool = futures.ProcessPoolExecutor(
     processes or os.cpu_count(),
     multiprocessing.get_context('spawn'),
     _prepare,
-    (dataset.images, seed),
+    (dataset, seed),
   )
   try:
     for kind in missing:
       _write(partial[kind], b'')
-    # It is the first process that answers signals, by ending the others; these
-    # are started by the first task.
+    # The first task starts the processes. Only this one answers signals, by
+    # ending the others.
     with signals.block():
       tasks = {
         pool.submit(_write_rows, partial[kind], len(header), shift, start): kind
         for kind in missing
         for shift in corruptions.shifts([kind])
-        for start in range(0, dataset.spec.num_test, _IMAGES_PER_TASK)
+        for start in range(0, len(dataset), _IMAGES_PER_TASK)
       }
     left = dict.fromkeys(missing, len(tasks) // len(missing))
     for task in futures.as_completed(tasks):
@@ -164,22 +170,22 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
         _finish(partial[kind], folders.images_path(directory, kind), header)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
-    # Those, too, that a killed process has left of other corruptions.
+    # Also what a killed process has left of other corruptions.
     for path in partial.values():
       with contextlib.suppress(OSError):
         os.remove(path)
 
 
-def _prepare(images: np.ndarray, seed: int) -> None:
+def _prepare(dataset: ImageSource, seed: int) -> None:
   """Gives a new process what its tasks have in common."""
-  _WORK.update(images=images, seed=seed)
-  # There are as many processes as cores.
+  _WORK.update(dataset=dataset, seed=seed)
+  # Each process has a core of its own.
   cv2.setNumThreads(1)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-  """Ends this process once the first one is gone, killed for example."""
+  """Ends this process once the first one has ended, killed for example."""
   multiprocessing.parent_process().join()
   os._exit(1)
 
@@ -187,29 +193,30 @@ def _end_with_parent() -> None:
 def _write_rows(
   path: str, offset: int, shift: corruptions.Shift, start: int
 ) -> int:
-  """Makes some examples under a shift, and writes them where they belong.
+  """Corrupts some examples, and writes them where they belong.
 
   Args:
-    path: Of the partial file.
-    offset: Where its rows begin, in bytes.
-    shift: What to do to the examples.
-    start: The first example.
+    path: The partial file.
+    offset: The number of bytes before its first row.
+    shift: The corruption and its severity.
+    start: The row number of the first example.
 
   Returns:
-    Their number.
+    The number of examples.
   """
-  images = _WORK['images']
-  rows = images[start : start + _IMAGES_PER_TASK]
-  indices = np.arange(start, start + len(rows))
-  corrupted = corruptions.corrupt(rows, shift, _WORK['seed'], indices)
-  first = (shift.severity - 1) * len(images) + start
-  _write(path, corrupted.tobytes(), offset + first * math.prod(rows.shape[1:]))
+  dataset = _WORK['dataset']
+  rows = np.arange(start, min(start + _IMAGES_PER_TASK, len(dataset)))
+  images = dataset.numpy(rows)
+  corrupted = corruptions.corrupt(images, shift, _WORK['seed'], rows)
+  first = (shift.severity - 1) * len(dataset) + start
+  offset += first * math.prod(dataset.spec.image_shape)
+  _write(path, corrupted.tobytes(), offset)
   return len(rows)
 
 
 def _finish(partial: str, path: str, header: bytes) -> None:
-  """Makes a partial file whole, and gives it its name."""
-  # Last, so that what is not complete is no array to anyone.
+  """Completes a partial file, and gives it its name."""
+  # Last, so that nobody takes an incomplete file for an array.
   _write(partial, header)
   with open(partial, 'rb') as file:
     os.fsync(file.fileno())
@@ -226,7 +233,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 def _write(path: str, content: bytes, offset: int = 0) -> None:
-  """Writes at a place in a file, which is made if there is none."""
+  """Writes into a file at an offset in bytes; makes the file if need be."""
   with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), 'wb') as file:
     file.seek(offset)
     file.write(content)

@@ -1,7 +1,8 @@
-"""The 19 corruptions of CIFAR-10-C, made by formula."""
+"""The 19 corruptions of CIFAR-10-C, computed by their formulas."""
 
 from uncertainty_distill.data.corruptions.apply import (
   check_image_shape,
+  check_seed,
   corrupt,
 )
 from uncertainty_distill.data.corruptions.corruption_types import (
@@ -23,6 +24,7 @@ __all__ = [
   'STANDARD',
   'Shift',
   'check_image_shape',
+  'check_seed',
   'corrupt',
   'parse_corruptions',
   'shifts',

@@ -1,7 +1,7 @@
-"""Makes corrupted images, a few at a time, each from its own random stream.
+"""Corrupts images, each by a random stream of its own.
 
-A corruption is a function of the module of its family; it is known here by one
-entry in `_DETERMINISTIC` or `_RANDOM`.
+A corruption is a function in the module of its family and an entry here, in
+`_DETERMINISTIC` or `_RANDOM`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DETERMINISTIC: dict[
   corruption_types.Corruption.SATURATE: color.saturate,
 }
 
-# Functions of images [B,H,W,3], severity and B generators.
+# Functions of images [B,H,W,3], severity and one generator for each image.
 _RANDOM: dict[
   corruption_types.Corruption,
   Callable[[np.ndarray, int, Sequence[np.random.Generator]], np.ndarray],
@@ -55,12 +55,13 @@ _RANDOM: dict[
   corruption_types.Corruption.SPATTER: spatter.spatter,
 }
 
-# Below these sides, the least zoom blur leaves an image as it is; above them,
-# blurs of a pixel or two do, and the matrices of others outgrow the memory.
+# The smallest and the largest side of an image. Below, the weakest zoom blur
+# has no effect; above, blurs of a pixel or two have none, and the matrices of
+# other corruptions outgrow the memory.
 _SIDES = 12, 512
 
-# 4 MiB for one float64 array, 170 images of 32x32: the half dozen arrays that
-# a corruption holds at once stay in or near the processor's caches.
+# 4 MiB for one float64 array, or 170 images of 32x32. The half dozen arrays
+# that a corruption holds at once stay in or near the caches of the processor.
 _VALUES_PER_CHUNK = 2**19
 
 
@@ -70,32 +71,33 @@ def corrupt(
   seed: int = 0,
   indices: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Returns the images corrupted, each independently of the others.
+  """Corrupts images, each independently of the others.
 
-  An image's result depends on the image, the shift, the seed and its index
-  alone: not on the batch it comes in, the order or the number of processes.
-  Every index, severity, corruption and seed has random draws of its own, as in
-  the published data, where severities do not share their noise either.
+  The result for an image depends on the image, the shift, the seed and the
+  index alone, not on its batch, the order or the number of processes. Every
+  index, severity, corruption and seed has random draws of its own. In the
+  published data, too, severities do not share their noise.
 
   The formulas are those of CIFAR-10-C (Hendrycks and Dietterich, 2019,
   "Benchmarking Neural Network Robustness to Common Corruptions and
   Perturbations"); the random draws are not the published ones.
 
   Args:
-    images: RGB, uint8 [N,H,W,3], sides of 12 to 512 pixels. Not changed.
-    shift: What to do to them; for `CLEAN` the images themselves are returned.
+    images: RGB images, uint8 [N,H,W,3], with sides of 12 to 512 pixels.
+    shift: The corruption and its severity. For `CLEAN` the images themselves
+      are returned.
     seed: At least 0, below 2^64.
-    indices: The examples' places in the dataset, integers [N], at least 0;
-      by default 0 to N-1.
+    indices: The row numbers of the examples in their dataset, integers [N], at
+      least 0; by default 0 to N-1.
 
   Returns:
     uint8 [N,H,W,3].
 
   Raises:
-    InputError: The images, the seed or the indices are not as above.
+    InputError: If the images, the seed or the indices are not as above.
   """
   _check_images(images)
-  _check_seed(seed)
+  check_seed(seed)
   if indices is None:
     indices = np.arange(len(images))
   indices = np.asarray(indices)
@@ -113,7 +115,7 @@ def corrupt(
 def check_image_shape(shape: tuple[int, int, int]) -> None:
   """Raises an InputError unless images [H,W,C] of this shape can be corrupted.
 
-  They are RGB, their sides from 12 to 512 pixels.
+  They must be RGB, with sides of 12 to 512 pixels.
   """
   least, most = _SIDES
   if shape[2] != 3 or not all(least <= side <= most for side in shape[:2]):
@@ -142,10 +144,11 @@ def _corrupt_chunk(
 def _generators(
   shift: corruption_types.Shift, seed: int, indices: np.ndarray
 ) -> list[np.random.Generator]:
-  """Returns one generator an example, at the start of its own stream."""
-  # Philox is a function of a key and a counter whose first word counts the
-  # draws: severity and index in the last two give streams that never meet. The
-  # name's checksum, unlike Python's hash, is the same in every process.
+  """Returns a generator for each example, at the start of its own stream."""
+  # Philox is a function of a key and a counter, whose first word counts the
+  # draws. Severity and index in the last two words give streams that never
+  # meet. The checksum of the name, unlike Python's hash, is the same in every
+  # process.
   key = np.array([seed, zlib.crc32(shift.corruption.value.encode())], np.uint64)
   return [
     np.random.Generator(
@@ -169,13 +172,14 @@ def _check_images(images: np.ndarray) -> None:
   check_image_shape(images.shape[1:])
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+  """Raises an InputError unless a seed is from 0 to 2^64 - 1."""
   if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
     raise errors.InputError('seed', seed, 'an integer from 0 to 2^64 - 1')
 
 
 def _check_indices(indices: np.ndarray, num_examples: int) -> None:
-  wants = f'{num_examples} integers of at least 0, one an image'
+  wants = f'{num_examples} integers of at least 0, one for each image'
   if indices.shape != (num_examples,):
     raise errors.InputError('indices', indices.shape, wants)
   if not np.issubdtype(indices.dtype, np.integer):

@@ -1,8 +1,8 @@
 """Corruptions that blur.
 
-Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and, where it is
-random, one random generator an example, and returns uint8 [B,H,W,C]. The
-constants are those of CIFAR-10-C, severity 1 first, lengths in pixels.
+Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and, if it is random,
+a random generator for each image, and returns uint8 [B,H,W,C]. The constants
+are those of CIFAR-10-C, severity 1 first, with lengths in pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy import ndimage, sparse
 _GAUSSIAN_SIGMAS = (0.4, 0.6, 0.7, 0.8, 1.0)
 # Radius of the disk, sigma of the Gaussian that smooths its outline.
 _DEFOCUS_DISKS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
-# Sigma of the Gaussian before and after, sweeps between.
+# Sigma of the Gaussian before and after; number of sweeps between.
 _GLASS_SWEEPS = ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))
 # Radius and sigma of ImageMagick's motion blur.
 _MOTION_LINES = ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))
@@ -33,7 +33,7 @@ def gaussian_blur(images: np.ndarray, severity: int) -> np.ndarray:
 
 
 def defocus_blur(images: np.ndarray, severity: int) -> np.ndarray:
-  """Blurs by a disk, as a lens out of focus; edges reflect."""
+  """Blurs by a disk, like a lens out of focus; edges reflect."""
   kernel = _disk(*_DEFOCUS_DISKS[severity - 1])
   values = pixels.to_unit(images)
   for image in values:
@@ -44,14 +44,14 @@ def defocus_blur(images: np.ndarray, severity: int) -> np.ndarray:
 def glass_blur(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Blurs, moves pixels to neighbours of theirs, and blurs again."""
+  """Blurs, moves pixels to neighboring places, and blurs again."""
   sigma, sweeps = _GLASS_SWEEPS[severity - 1]
   blurred = pixels.to_bytes(_gaussian(pixels.to_unit(images), sigma))
   batch, height, width, channels = images.shape
   # The published sweep visits the pixels backwards, from the lower right to the
-  # upper left, and puts in each the value of the neighbour at most one pixel
-  # up and to the left, drawn at random: none that it has visited already. So a
-  # sweep is the same as moving all pixels at once.
+  # upper left. It puts in each the value of a neighbor at most one pixel up and
+  # to the left, drawn at random, which it has not visited yet. So a sweep is
+  # the same as moving all pixels at once.
   drawn = np.stack(
     [
       generator.integers(
@@ -60,8 +60,8 @@ def glass_blur(
       for generator in generators
     ]
   )
-  # Neither the first two rows and columns nor, where there are none, the values
-  # beyond the image take part.
+  # The first two rows and columns stay as they are: no value comes from beyond
+  # the image.
   moves = np.zeros((batch, sweeps, 2, height, width), np.intp)
   moves[..., 2:, 2:] = drawn
   here = np.arange(height * width)
@@ -80,7 +80,7 @@ def glass_blur(
 def motion_blur(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Blurs along a line of a random angle within 45 degrees of horizontal."""
+  """Blurs along a line at a random angle of up to 45 degrees."""
   angles = [generator.uniform(-45.0, 45.0) for generator in generators]
   return motion.blur(images, *_MOTION_LINES[severity - 1], np.array(angles))
 
@@ -89,7 +89,7 @@ def zoom_blur(images: np.ndarray, severity: int) -> np.ndarray:
   """Averages the image with itself magnified, step by step, by up to 25%."""
   operator = _zoom_mean(*images.shape[1:3], _ZOOM_STOPS[severity - 1])
   values = zoom.apply(operator, pixels.to_unit(images))
-  # The published script computes in float32. Rounded to it, what is flat keeps
+  # The published script computes in float32. Rounded to that, a flat area keeps
   # its level; truncated from float64, white would become 254 here and there.
   return pixels.to_bytes(values.astype(np.float32))
 
@@ -104,18 +104,18 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _disk(radius: float, sigma: float) -> np.ndarray:
-  """Returns a disk's kernel, its outline smoothed, cut to where it is not 0."""
+  """Returns the kernel of a disk whose outline is smoothed."""
   reach = int(radius) + 1  # Smoothing adds a pixel.
   offsets = np.arange(-reach, reach + 1)
   inside = offsets**2 + offsets[:, np.newaxis] ** 2 <= radius**2
   disk = inside.astype(np.float32) / np.float32(inside.sum())
-  # Zeros around the disk, as on the published grid of 17x17.
+  # With zeros around the disk, as on the published grid of 17x17.
   return cv2.GaussianBlur(disk, (3, 3), sigma, borderType=cv2.BORDER_CONSTANT)
 
 
 @functools.lru_cache(maxsize=5)
 def _zoom_mean(height: int, width: int, stop: float) -> sparse.csr_array:
-  """Returns the operator that averages the image and all magnified ones."""
+  """Returns the operator that averages an image and its magnified copies."""
   factors = np.arange(1.0, stop, 0.01)
   total = sparse.eye_array(height * width, format='csr')
   for factor in factors:

@@ -1,4 +1,4 @@
-"""Corruptions that change colours pixel by pixel, without randomness.
+"""Corruptions that change colors pixel by pixel, without randomness.
 
 Each takes images uint8 [B,H,W,C] and a severity from 1 to 5, and returns uint8
 [B,H,W,C]. The constants are those of CIFAR-10-C, severity 1 first.
@@ -17,22 +17,22 @@ _SATURATION_LINES = ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2))
 
 
 def brightness(images: np.ndarray, severity: int) -> np.ndarray:
-  """Adds c to V of HSV, hue and saturation kept; V stops at 1."""
+  """Adds c to V of HSV, up to 1, and keeps hue and saturation."""
   peak, drop = _peak_and_drop(pixels.to_unit(images))
   raised = np.minimum(peak + _BRIGHTNESS_INCREMENTS[severity - 1], 1.0)
   return pixels.to_bytes(raised * (1.0 - drop))
 
 
 def saturate(images: np.ndarray, severity: int) -> np.ndarray:
-  """Makes S of HSV a S + b, from 0 to 1, hue and brightness kept."""
+  """Replaces S of HSV by a S + b, from 0 to 1; keeps hue and brightness."""
   factor, increment = _SATURATION_LINES[severity - 1]
   peak, drop = _peak_and_drop(pixels.to_unit(images))
   saturation = drop.max(axis=-1, keepdims=True)
   changed = np.clip(saturation * factor + increment, 0.0, 1.0)
-  grey = saturation == 0.0
-  drop *= changed / np.where(grey, 1.0, saturation)
-  # The hue of grey is by convention that of red, which green and blue lack.
-  drop += grey * changed * (0.0, 1.0, 1.0)
+  gray = saturation == 0.0
+  drop *= changed / np.where(gray, 1.0, saturation)
+  # By convention gray has the hue of red: green and blue drop.
+  drop += gray * changed * (0.0, 1.0, 1.0)
   return pixels.to_bytes(peak * (1.0 - drop))
 
 
@@ -47,10 +47,10 @@ def contrast(images: np.ndarray, severity: int) -> np.ndarray:
 
 
 def _peak_and_drop(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns V of HSV and how far below it each channel is, relatively.
+  """Returns V of HSV and the relative drop of each channel below it.
 
-  A channel is V * (1 - drop) with drop = (V - x) / V, which is S for the
-  smallest channel, and hue and S fix the drops: no need to go through the hue.
+  A channel is V * (1 - drop), where drop = (V - x) / V is S for the smallest
+  channel. Hue and S determine the drops, so the hue is not needed itself.
 
   Args:
     values: RGB in [0, 1], [B,H,W,3].

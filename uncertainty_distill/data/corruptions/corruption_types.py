@@ -1,6 +1,6 @@
-"""What identifies a dataset of corrupted images: which corruption, how severe.
+"""What identifies a set of corrupted images: the corruption and its severity.
 
-These are values that can be compared, sorted and used as keys.
+Both are values that can be compared, sorted and used as keys.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SEVERITIES = (1, 2, 3, 4, 5)
 class Corruption(enum.Enum):
   """A kind of corruption; its value is its published name.
 
-  In the published order: the standard noise, blur, weather and digital ones,
-  then the extra ones.
+  They are in the published order: the standard ones (noise, blur, weather,
+  digital), then the extra ones.
   """
 
   GAUSSIAN_NOISE = 'gaussian_noise'
@@ -44,13 +44,13 @@ class Corruption(enum.Enum):
 
   @classmethod
   def parse(cls, name: str) -> Corruption:
-    """Returns the corruption of a published name, as a user types it.
+    """Returns the corruption that has a published name.
 
     Args:
       name: The published name, such as `gaussian_noise`.
 
     Raises:
-      InputError: No corruption has that name.
+      InputError: If no corruption has that name.
     """
     names = [corruption.value for corruption in cls]
     if name in names:
@@ -63,7 +63,7 @@ class Corruption(enum.Enum):
     )
 
 
-# Those that the published means are over, and those kept for tuning.
+# The published means are over the standard ones; the extra ones are for tuning.
 STANDARD = tuple(Corruption)[:15]
 EXTRA = tuple(Corruption)[15:]
 
@@ -71,14 +71,14 @@ _GROUPS = {'standard': STANDARD, 'extra': EXTRA, 'all': STANDARD + EXTRA}
 
 
 def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
-  """Returns the corruptions of names as a user types them, each once.
+  """Returns the corruptions that names stand for, each once.
 
   Args:
     names: Published names, `standard` for the standard ones, `extra` for the
       extra ones, `all` for both.
 
   Raises:
-    InputError: A name is none of these.
+    InputError: If a name is none of these.
   """
   kinds = [
     kind
@@ -91,17 +91,17 @@ def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
 @functools.total_ordering
 @dataclasses.dataclass(frozen=True)
 class Shift:
-  """How test images differ from those trained on: a corruption, or nothing.
+  """How test images differ from training images: by a corruption, or not.
 
-  Sorts clean first, then by corruption in the order of the enum, then by
-  severity.
+  Shifts sort by corruption, in the order of the enum, then by severity; clean
+  images come first.
 
   Attributes:
     corruption: The kind of corruption; None for clean images.
     severity: 1 (least) to 5 (most); 0 for clean images.
 
   Raises:
-    InputError: The severity does not go with the corruption.
+    InputError: If the severity does not go with the corruption.
   """
 
   corruption: Corruption | None
@@ -138,7 +138,7 @@ class Shift:
 
   @property
   def label(self) -> str:
-    """For display only: `clean` or, for example, `gaussian_noise/3`."""
+    """The name for display: `clean` or, for example, `gaussian_noise/3`."""
     if self.corruption is None:
       return 'clean'
     return f'{self.corruption.value}/{self.severity}'
@@ -151,16 +151,16 @@ def shifts(
   corruptions: Sequence[Corruption] = tuple(Corruption),
   severities: Sequence[int] = SEVERITIES,
 ) -> list[Shift]:
-  """Returns every corruption at every severity, corruption by corruption.
+  """Returns corruptions at severities, corruption by corruption.
 
   Clean images are not among them.
 
   Args:
     corruptions: The kinds of corruption.
-    severities: Each from 1 to 5.
+    severities: Integers from 1 to 5.
 
   Raises:
-    InputError: A severity is out of range.
+    InputError: If a severity is out of range.
   """
   return [
     Shift(corruption, severity)

@@ -1,4 +1,4 @@
-"""Corruptions that come of storing an image in less space.
+"""Corruptions that result from storing an image in less space.
 
 Each takes images uint8 [B,H,W,C] and a severity from 1 to 5, and returns uint8
 [B,H,W,C]. The constants are those of CIFAR-10-C, severity 1 first.
@@ -16,7 +16,7 @@ _JPEG_QUALITIES = (80, 65, 58, 50, 40)
 
 
 def pixelate(images: np.ndarray, severity: int) -> np.ndarray:
-  """Shrinks both sides by c, rounded down, and enlarges back; box filter."""
+  """Shrinks both sides by c and enlarges them again, by a box filter."""
   scale = _PIXELATE_SCALES[severity - 1]
   height, width = images.shape[1:3]
   small = int(width * scale), int(height * scale)

@@ -1,7 +1,7 @@
 """Elastic transform: a random affine map, then random smooth displacements.
 
-Constants are those of CIFAR-10-C, severity 1 first, as parts of the shorter
-side.
+The constants are those of CIFAR-10-C, severity 1 first, as shares of the
+shorter side.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-# Largest displacement before smoothing, sigma of the smoothing, and how far the
-# three points that fix the affine map may move.
+# The largest displacement before smoothing, the sigma of the smoothing, and how
+# far the three points that determine the affine map may move.
 _CONSTANTS = (
   (0.0, 0.0, 0.08),
   (0.05, 0.2, 0.07),
@@ -34,7 +34,7 @@ def elastic_transform(
   Args:
     images: uint8 [B,H,W,C].
     severity: 1 to 5.
-    generators: One an example.
+    generators: One for each image.
 
   Returns:
     uint8 [B,H,W,C].
@@ -55,11 +55,11 @@ def elastic_transform(
 
 
 def _affine(image: np.ndarray, moves: np.ndarray) -> np.ndarray:
-  """Moves three points around the centre; edges reflect, not repeated.
+  """Moves three points around the center; edges reflect without repetition.
 
   Args:
     image: float32 [H,W,C].
-    moves: x and y of each point's move in pixels, [3,2].
+    moves: How far each point moves, x and y in pixels, [3,2].
 
   Returns:
     float32 [H,W,C].
@@ -85,12 +85,12 @@ def _smoothing(side: int, sigma: float) -> np.ndarray:
 
 
 def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
-  """Returns values taken a little beside each pixel, linearly interpolated.
+  """Returns the values a little beside each pixel, interpolated linearly.
 
   Args:
     values: float32 [B,H,W,C].
-    moves: Rows and columns to go from each pixel, float32 [B,2,H,W], all less
-      than the sides: edges reflect only once.
+    moves: How many rows and columns to go from each pixel, float32 [B,2,H,W],
+      all less than the sides, since edges reflect only once.
 
   Returns:
     float32 [B,H,W,C].
@@ -107,7 +107,7 @@ def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
   upper = starts + _reflect(top, height) * width
   lower = starts + _reflect(top + 1, height) * width
   left, beside = _reflect(left, width), _reflect(left + 1, width)
-  # a + share * (b - a), not the weighted sum: what is flat stays as it is.
+  # a + share * (b - a), not the weighted sum, leaves a flat area as it is.
   above = flat[upper + left]
   above += right * (flat[upper + beside] - above)
   below = flat[lower + left]

@@ -1,8 +1,8 @@
 """Pictures of ice on a window, drawn by rule.
 
-They stand in for the five photographs of frost of the published data. Like
-those, shrunk to a fifth, they are six times as large as the images that a piece
-of them is laid over, so that many pieces differ.
+They stand in for the five photographs of frost of the published data. A piece
+of a picture is laid over an image. Like the photographs, shrunk to a fifth, the
+pictures are six times as large as the images, so that many pieces differ.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from uncertainty_distill.data.corruptions import plasma
 import cv2
 import numpy as np
 
-# How many times as long as an image's side a picture's side is.
+# How many times as long the side of a picture is as that of an image.
 SIDES = 6
 
 _PICTURES = 5
-_CANVAS = 512  # 2.7 pixels for one of a picture for images of 32x32.
+_CANVAS = 512  # For images of 32x32, 2.7 pixels for one of a picture.
 _CRYSTALS = 60
 _BRANCHES = 9  # On each side of a stem.
 _ANGLE = np.pi / 3  # Ice grows at 60 degrees.
@@ -59,12 +59,12 @@ def _draw(rng: np.random.Generator) -> np.ndarray:
 
 
 def _grow(canvas: np.ndarray, rng: np.random.Generator) -> None:
-  """Draws a crystal: a stem, branches on both of its sides, and theirs."""
+  """Draws a crystal: a stem, its branches on both sides, and their branches."""
   starts = rng.uniform(0.0, len(canvas), (1, 1, 2))
   angles = rng.uniform(0.0, 2 * np.pi, (1, 1))
   lengths = rng.uniform(0.1, 0.4, (1, 1)) * len(canvas)
   parts = np.arange(1, _BRANCHES + 1) / (_BRANCHES + 1)
-  parts = np.repeat(parts, 2)[:, np.newaxis]  # One branch for each side.
+  parts = np.repeat(parts, 2)[:, np.newaxis]  # One branch on each side.
   turns = np.tile([-_ANGLE, _ANGLE], _BRANCHES)[:, np.newaxis]
   for thickness in (3, 2, 1):
     along = lengths[..., np.newaxis] * np.stack(

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-# ImageMagick adds up in steps of 1/257 of a level, rounding, and truncates to
-# levels only then.
+# ImageMagick adds up in steps of 1/257 of a level, rounds to such a step, and
+# truncates to levels only then.
 _HALF_STEP = 0.5 / 257
 
 
 def blur(
   images: np.ndarray, radius: int, sigma: float, angles: np.ndarray
 ) -> np.ndarray:
-  """Blurs each image along a line of its own angle, to one side.
+  """Blurs each image along a line at its own angle, to one side.
 
-  The value of a pixel is the weighted mean of those that lie 0, 1, ... 2*radius
-  pixels away in the direction of the angle, each the nearest to the line, with
-  the weights of a Gaussian. Beyond the edges lie the nearest values.
+  The value of a pixel is the mean of the values that lie 0, 1, ... 2*radius
+  pixels away in the direction of the angle, each of the pixel nearest to the
+  line, weighted by a Gaussian. Edges repeat the nearest value.
 
   Args:
     images: uint8 [B,H,W,C].
     radius: Half the length of the line, in pixels.
-    sigma: Of the Gaussian, in pixels.
-    angles: In degrees, [B]; 0 points to the right, 90 downwards.
+    sigma: The standard deviation of the Gaussian, in pixels.
+    angles: Degrees, [B]; 0 points to the right, 90 downwards.
 
   Returns:
     uint8 [B,H,W,C].
@@ -31,8 +31,8 @@ def blur(
   steps = np.arange(2 * radius + 1)
   weights = np.exp(-(steps**2) / (2.0 * sigma**2))
   weights = (weights / weights.sum()).astype(np.float32)
-  # In the order of their angles, the images whose step goes to the same pixel
-  # lie side by side: one slice serves them all.
+  # Sorted by angle, the images whose step goes to the same pixel lie side by
+  # side, and one slice serves them all.
   order = np.argsort(angles, kind='stable')
   radians = np.deg2rad(angles[order])[:, np.newaxis]
   right = np.ceil(steps * np.cos(radians) - 0.5).astype(int)
@@ -56,7 +56,7 @@ def blur(
 
 
 def _runs(y: np.ndarray, x: np.ndarray) -> list[tuple[int, int]]:
-  """Returns where runs of equal pairs start and end."""
+  """Returns the start and the end of each run of equal pairs."""
   changes = np.flatnonzero((np.diff(y) != 0) | (np.diff(x) != 0)) + 1
   edges = [0, *changes.tolist(), len(y)] if len(y) else []
   return list(zip(edges[:-1], edges[1:], strict=True))

@@ -1,7 +1,7 @@
-"""Corruptions that add random noise to each value by itself.
+"""Corruptions that add random noise to each value independently.
 
-Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and one random
-generator an example, and returns uint8 [B,H,W,C]. The constants are those of
+Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and a random generator
+for each image, and returns uint8 [B,H,W,C]. The constants are those of
 CIFAR-10-C, severity 1 first.
 """
 
@@ -55,12 +55,12 @@ def shot_noise(
 def impulse_noise(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Sets a fraction c of the values, each by itself, to 0 or 1 at evens."""
+  """Sets each value with probability c to 0 or 1, both equally likely."""
   fraction = _IMPULSE_FRACTIONS[severity - 1]
   draws = np.empty(images.shape)
   for draw, generator in zip(draws, generators, strict=True):
     generator.random(out=draw)
-  # One uniform draw decides both whether a value is hit and which way.
+  # One uniform draw decides whether a value is replaced, and by which.
   values = pixels.to_unit(images)
   values[draws < fraction] = 0.0
   values[draws < fraction / 2] = 1.0
@@ -70,7 +70,7 @@ def impulse_noise(
 def _normal(
   shape: tuple[int, ...], generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Returns N(0, 1), each example's from its own generator."""
+  """Draws from N(0, 1), for each image by its own generator."""
   values = np.empty(shape)
   for draws, generator in zip(values, generators, strict=True):
     generator.standard_normal(out=draws)

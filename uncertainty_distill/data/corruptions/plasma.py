@@ -8,24 +8,24 @@ import numpy as np
 
 
 def height_maps(draws: np.ndarray, decay: float) -> np.ndarray:
-  """Makes height maps by the diamond-square algorithm, opposite edges joined.
+  """Makes height maps by the diamond-square algorithm; opposite edges join.
 
-  From coarse to fine, points are filled in by the mean of their four neighbours
-  and a random part: at each scale first the middles of squares, then those of
-  their upper sides, then those of their left sides.
+  From coarse to fine, points are filled in with the mean of their four
+  neighbors plus a random part: at each scale first the middles of squares, then
+  the middles of their upper sides, then those of their left sides.
 
   Args:
-    draws: Uniform in -1..1, [B, S*S-1] for maps of side S, a power of two; in
-      the order of the points that they are for, row by row.
+    draws: Uniform draws in -1..1, [B, S*S-1], for maps of side S, a power of
+      two, in the order in which the points are filled in, row by row.
     decay: The random part falls by `decay**2` from one scale to the next.
 
   Returns:
-    Heights that reach from 0 to 1, float64 [B,S,S].
+    Heights from 0 to 1, both of which occur, float64 [B,S,S].
   """
   batch, number = draws.shape
   side = round((number + 1) ** 0.5)
   wobbles = _wobbles(draws, decay)
-  # Maps last: the steps along a map are long, those along the batch are not.
+  # The batch is the last axis: slices along a map have long strides.
   heights = np.zeros((side, side, batch))
   step = side
   while step > 1:
@@ -46,7 +46,7 @@ def height_maps(draws: np.ndarray, decay: float) -> np.ndarray:
 
 
 def _wobbles(draws: np.ndarray, decay: float) -> Iterator[np.ndarray]:
-  """Yields the random parts of the points filled in together, [n,n,B]."""
+  """Yields the random parts of points that are filled in together, [n,n,B]."""
   points, scale, start = 1, 1.0, 0
   while start < draws.shape[1]:
     for _ in range(3):

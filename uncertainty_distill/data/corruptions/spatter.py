@@ -1,6 +1,6 @@
 """Spatter: drops of water or of mud on the lens.
 
-Constants are those of CIFAR-10-C, severity 1 first, lengths in pixels.
+The constants are those of CIFAR-10-C, severity 1 first, with lengths in pixels.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-# Mean and deviation of the liquid, sigma of its smoothing, the threshold of a
-# drop, the strength of water or sigma of the outline of mud, whether it is mud.
+# Mean and standard deviation of the liquid, sigma of its smoothing, a drop's
+# threshold, strength of water or sigma of the outline of mud, whether it is mud.
 _CONSTANTS = (
   (0.62, 0.1, 0.7, 0.7, 0.5, False),
   (0.65, 0.1, 0.8, 0.7, 0.5, False),
@@ -24,19 +24,19 @@ _CONSTANTS = (
 )
 _WATER = np.array([175.0, 238.0, 238.0]) / 255.0
 _MUD = np.array([63.0, 42.0, 20.0]) / 255.0
-# Light that falls from the upper left.
+# Light falls from the upper left.
 _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 
 
 def spatter(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Adds water's colour to the image, or puts mud in its place.
+  """Adds drops of water to images, or covers parts of them with mud.
 
   Args:
     images: uint8 [B,H,W,3].
     severity: 1 to 5.
-    generators: One an example.
+    generators: One for each image.
 
   Returns:
     uint8 [B,H,W,3].
@@ -64,11 +64,11 @@ def _smooth(layers: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _water(layer: np.ndarray) -> np.ndarray:
-  """Returns how much light a layer of liquid reflects, at most 1, [H,W].
+  """Returns how much light a layer of liquid reflects, up to 1, [H,W].
 
-  It grows with the distance from the outlines of the drops, in relief.
+  The light grows with the distance from the outlines of the drops, in relief.
   """
-  # Above 1 the published data starts from 0 again, as bytes do.
+  # As in the published data, values above 1 wrap around to 0.
   levels = (layer * 255.0).astype(np.int64).astype(np.uint8)
   outlines = cv2.Canny(levels, 50, 150)
   distances = cv2.distanceTransform(255 - outlines, cv2.DIST_L2, 5)
@@ -76,5 +76,5 @@ def _water(layer: np.ndarray) -> np.ndarray:
   distances = cv2.blur(distances, (3, 3)).astype(np.uint8)
   relief = cv2.filter2D(cv2.equalizeHist(distances), cv2.CV_8U, _RELIEF)
   light = levels * cv2.blur(relief, (3, 3)).astype(np.float32)
-  # Without a single drop all is 0, and so it stays.
+  # Without a single drop all values are 0.
   return light / max(light.max(), 1.0)

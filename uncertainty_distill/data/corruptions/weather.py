@@ -1,7 +1,7 @@
 """Corruptions by the weather.
 
-Each takes images uint8 [B,H,W,3], a severity from 1 to 5 and one random
-generator an example, and returns uint8 [B,H,W,3]. The constants are those of
+Each takes images uint8 [B,H,W,3], a severity from 1 to 5 and a random generator
+for each image, and returns uint8 [B,H,W,3]. The constants are those of
 CIFAR-10-C, severity 1 first.
 """
 
@@ -21,9 +21,9 @@ from uncertainty_distill.data.corruptions import (
 import numpy as np
 from scipy import sparse
 
-# Mean and deviation of the layer, its magnification, the threshold of a flake,
-# radius and sigma of the motion blur, and the share of the image that keeps its
-# colour.
+# Mean and standard deviation of the layer, its magnification, the threshold of
+# a flake, radius and sigma of the motion blur, and the share of the image that
+# keeps its color.
 _SNOW = (
   (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
   (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
@@ -31,7 +31,7 @@ _SNOW = (
   (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
   (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
 )
-# Shares of the image and of the ice.
+# The shares of the image and of the ice.
 _FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 # Density, and by how much the fog is rougher at one scale than at the next.
 _FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
@@ -40,7 +40,7 @@ _FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
 def snow(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Lets flakes fall in streaks, and whitens the image."""
+  """Adds streaks of falling flakes, and whitens the image."""
   mean, deviation, factor, threshold, radius, sigma, kept = _SNOW[severity - 1]
   height, width = images.shape[1:3]
   layer = np.stack(
@@ -56,8 +56,8 @@ def snow(
   flakes = pixels.to_unit(flakes)
   values = pixels.to_unit(images).astype(np.float32)
   red, green, blue = np.moveaxis(values, -1, 0)
-  grey = (0.299 * red + 0.587 * green + 0.114 * blue)[..., np.newaxis]
-  white = 1.5 * grey + 0.5
+  gray = (0.299 * red + 0.587 * green + 0.114 * blue)[..., np.newaxis]
+  white = 1.5 * gray + 0.5
   values = kept * values + (1.0 - kept) * np.maximum(values, white)
   # The same flakes again, upside down.
   return pixels.to_bytes(values + flakes + flakes[:, ::-1, ::-1])
@@ -83,7 +83,7 @@ def frost(
 def fog(
   images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Adds a height map to the image, which keeps its largest value."""
+  """Adds a height map to each image, and keeps its largest value."""
   density, decay = _FOG[severity - 1]
   height, width = images.shape[1:3]
   side = 1 << (max(height, width) - 1).bit_length()

@@ -1,4 +1,4 @@
-"""Magnifying about the centre, as a sparse matrix over an image's pixels."""
+"""Magnification about the center, as a sparse matrix over pixels."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ def operator(height: int, width: int, factor: float) -> sparse.csr_array:
   """Returns the matrix that magnifies an image and keeps its size.
 
   The middle `ceil(side / factor)` pixels of each side are stretched linearly
-  to `round(factor)` times as many, corner on corner, and cut to the side again.
+  by the factor, corner on corner, and cut to the side again.
 
   Args:
-    height: H, in pixels.
-    width: W, in pixels.
+    height: The height H in pixels.
+    width: The width W in pixels.
     factor: At least 1.
 
   Returns:
-    float64 [H*W, H*W], rows of the magnified image by pixels of the image.
+    float64 [H*W, H*W], from the pixels of the image to those of the result.
   """
   return sparse.kron(_along(height, factor), _along(width, factor), 'csr')
 
 
 def apply(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
-  """Returns [B,H,W,C] with a matrix [H*W,H*W] applied to each image.
+  """Applies a matrix [H*W,H*W] to each image of [B,H,W,C].
 
-  The sum for a pixel is taken in the matrix's order, whatever the batch.
+  The sum for a pixel is in the order of the matrix, whatever the batch.
   """
   batch, height, width, channels = values.shape
   columns = np.moveaxis(values.reshape(batch, -1, channels), 0, 1)
@@ -38,15 +38,15 @@ def apply(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
 
 
 def _along(side: int, factor: float) -> sparse.csr_array:
-  """Returns what magnifies one axis, [side, side]."""
+  """Returns the matrix that magnifies one axis, [side, side]."""
   cropped = math.ceil(side / factor)
   stretched = round(cropped * factor)
   first = (side - cropped) // 2
   trimmed = (stretched - side) // 2
-  places = np.arange(trimmed, trimmed + side)
-  places = places * ((cropped - 1) / (stretched - 1))
-  left = np.minimum(places.astype(int), cropped - 2)
-  share = places - left
+  positions = np.arange(trimmed, trimmed + side)
+  positions = positions * ((cropped - 1) / (stretched - 1))
+  left = np.minimum(positions.astype(int), cropped - 2)
+  share = positions - left
   rows = np.arange(side)
   return sparse.csr_array(
     (

@@ -6,11 +6,11 @@ import resource
 import subprocess
 import sys
 
-from uncertainty_distill import errors
 from uncertainty_distill.data import corrupted_sets, corruptions
 
 import numpy as np
 import pytest
+import refusals
 import tiny_dataset
 
 Corruption = corruptions.Corruption
@@ -33,12 +33,10 @@ def test_files_hold_what_is_made_on_the_fly(made):
   from_files = corrupted_sets.open_corrupted_set(dataset, shifts, directory)
   by_formula = corrupted_sets.open_corrupted_set(dataset, shifts, seed=7)
   for shift in shifts:
-    for start, stop in ((0, 3), (990, 2000)):
-      images = from_files.images(shift, start, stop)
-      assert images.dtype == np.uint8 and len(images) == min(stop, 1001) - start
-      np.testing.assert_array_equal(
-        images, by_formula.images(shift, start, stop)
-      )
+    for rows in np.arange(3), np.arange(990, 1001):
+      images = from_files.images(shift, rows)
+      assert images.dtype == np.uint8 and len(images) == len(rows)
+      np.testing.assert_array_equal(images, by_formula.images(shift, rows))
   assert by_formula.description == 'made on the fly by formula, seed 7'
   assert from_files.description == (
     f'files in {directory}, made by formula from tiny, seed 7'
@@ -80,15 +78,18 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
   if wrong == 'dataset':
     dataset = tiny_dataset.make('other', 1001)
   if wrong == 'labels':
-    dataset = tiny_dataset.make(number=1001)
-    dataset.labels[5] = 9
-  with pytest.raises(errors.InputError, match=directory):
+    dataset = tiny_dataset.make(number=1001, labels=np.full(1001, 9))
+  with refusals.refused(
+    os.path.join(directory, 'labels.npy')
+    if wrong == 'labels'
+    else 'output folder'
+  ):
     corrupted_sets.write_corrupted_set(dataset, directory, kinds, seed)
 
 
 def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
   np.save(tmp_path / 'fog.npy', np.zeros(3))
-  with pytest.raises(errors.InputError, match='fog.npy was not made'):
+  with refusals.refused('output folder', str(tmp_path)):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(), str(tmp_path), CONTRAST
     )
@@ -101,7 +102,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
   try:
-    with pytest.raises(errors.InputError, match='room for .*File too large'):
+    with refusals.refused('output folder', expected='room for'):
       corrupted_sets.write_corrupted_set(
         dataset, directory, CONTRAST, processes=1
       )
@@ -115,19 +116,19 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 def test_what_cannot_be_made_is_refused_at_once(tmp_path):
   file = tmp_path / 'file'
   file.write_text('')
-  with pytest.raises(errors.InputError, match='output folder: .*directory'):
+  with refusals.refused('output folder'):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(), str(file / 'folder'), CONTRAST
     )
-  with pytest.raises(errors.InputError, match='from 12 to 512'):
+  with refusals.refused('images', expected='from 12 to 512'):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(size=8), str(tmp_path / 'x'), CONTRAST
     )
-  with pytest.raises(errors.InputError, match='seed: got -1'):
+  with refusals.refused('seed', -1):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, seed=-1
     )
-  with pytest.raises(errors.InputError, match='processes'):
+  with refusals.refused('processes', -1):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, processes=-1
     )

@@ -1,0 +1,175 @@
+"""Tests of the known datasets: what they hold, and that they are read once."""
+
+import os
+import socket
+import time
+
+import uncertainty_distill as ud
+from uncertainty_distill import configs, data
+from uncertainty_distill.data import tfds_splits
+
+import numpy as np
+import pytest
+import refusals
+import tensorflow as tf
+from sklearn import datasets
+
+_TFDS = os.environ.get('TFDS_DATA_DIR', '')
+
+needs_cifar10 = pytest.mark.skipif(
+  not os.path.isdir(os.path.join(_TFDS, 'cifar10')),
+  reason='TFDS_DATA_DIR holds no cifar10',
+)
+
+
+def _assert_describes(spec, images, tolerance=1e-4):
+  """Checks mean and deviation per channel against exact counts of levels."""
+  levels = np.arange(256) / 255
+  for channel in range(3):
+    values = images[..., channel].ravel()
+    shares = np.bincount(values, minlength=256) / values.size
+    mean = shares @ levels
+    stddev = np.sqrt(shares @ (levels - mean) ** 2)
+    assert spec.mean[channel] == pytest.approx(mean, abs=tolerance)
+    assert spec.stddev[channel] == pytest.approx(stddev, abs=tolerance)
+
+
+def test_digits():
+  digits = data.open_dataset('digits')
+  for split, size in (
+    (digits.train, digits.num_train),
+    (digits.test, digits.num_test),
+  ):
+    assert split.spec == digits.spec
+    assert split.images.shape == (size, *digits.spec.image_shape)
+    assert split.images.dtype == np.uint8 and split.labels.dtype == np.int32
+    assert np.ptp(split.images) == 255
+    np.testing.assert_array_equal(np.unique(split.labels), np.arange(10))
+    np.testing.assert_array_equal(split.images[..., :1], split.images[..., 1:2])
+  assert digits.spec.class_names == tuple('0123456789')
+  _assert_describes(digits.spec, digits.train.images)
+
+
+def test_digits_are_split_without_overlap():
+  digits = data.open_dataset('digits')
+  splits = digits.train, digits.test
+  images, targets = datasets.load_digits(return_X_y=True)
+  counts = sum(np.bincount(split.labels) for split in splits)
+  np.testing.assert_array_equal(counts, np.bincount(targets))
+  # All of scikit-learn's digits are different, and so are the enlarged ones.
+  assert len(np.unique(images, axis=0)) == 1797
+  enlarged = np.concatenate([s.images[..., 0].reshape(-1, 256) for s in splits])
+  assert len(np.unique(enlarged, axis=0)) == 1797
+
+
+def test_digits_keep_their_labels():
+  # Shrunk again by averaging 2x2 pixels, each is nearest to its original.
+  images, targets = datasets.load_digits(return_X_y=True)
+  test = data.open_dataset('digits').test
+  gray = test.images[:100, ..., 0].reshape(-1, 8, 2, 8, 2).mean((2, 4))
+  distances = ((gray.reshape(100, 1, 64) * 16 / 255 - images) ** 2).sum(-1)
+  np.testing.assert_array_equal(targets[distances.argmin(1)], test.labels[:100])
+
+
+def test_a_split_is_read_once(monkeypatch):
+  # Whatever way the same arguments are written in.
+  digits = data.open_dataset('digits')
+  assert data.open_dataset('digits', '', ()) is digits
+  assert (
+    data.open_dataset('digits', data_dir='/elsewhere', classes=[]) is digits
+  )
+  config = configs.TrainDataConfig(name='digits', data_dir='elsewhere')
+  assert data.open_configured(config) is digits
+  assert data.open_out_of_distribution('digits') is digits.test
+  assert ud.load_dataset('digits', 'train') is digits.train
+  chosen = data.open_dataset('digits', classes=(1, 2))
+  assert data.open_dataset('digits', '', [1, 2]).train is chosen.train
+  assert chosen.train.source is digits.train
+  monkeypatch.setenv('TFDS_DATA_DIR', '/some/folder')
+  cifar = data.open_dataset('cifar10')
+  assert data.open_dataset('cifar10', '/some/folder', ()) is cifar
+  monkeypatch.setenv('TFDS_DATA_DIR', '/other/folder')
+  assert data.open_dataset('cifar10') is not cifar
+
+
+def test_chosen_classes():
+  whole = data.open_dataset('digits')
+  chosen = data.open_dataset('digits', classes=(7, 2, 5))
+  assert chosen.spec.class_names == ('7', '2', '5')
+  assert chosen.spec.num_classes == 3 and chosen.spec.mean == whole.spec.mean
+  rows = np.flatnonzero(np.isin(whole.test.labels, [7, 2, 5]))
+  np.testing.assert_array_equal(chosen.test.images, whole.test.images[rows])
+  np.testing.assert_array_equal(
+    np.array([7, 2, 5])[chosen.test.labels], whole.test.labels[rows]
+  )
+  assert chosen.num_test == len(rows)
+  assert chosen.num_train == np.isin(whole.train.labels, [7, 2, 5]).sum()
+
+
+@pytest.mark.parametrize('classes', [(3,), (3, 3), (3, 10), (-1, 3)])
+def test_refuses_classes(classes):
+  with refusals.refused('task.train_data.classes', classes):
+    data.open_dataset('digits', classes=classes)
+
+
+@pytest.mark.parametrize('name', ['cifar', 'missing.npz', '', 'folder.npz'])
+def test_refuses_unknown_names(tmp_path, monkeypatch, name):
+  monkeypatch.chdir(tmp_path)
+  os.mkdir('folder.npz')
+  with refusals.refused('dataset name', name, 'cifar10, cifar100, digits'):
+    data.open_dataset(name)
+
+
+def test_missing_dataset_without_a_network_is_reported_at_once(
+  tmp_path, monkeypatch
+):
+  def resolve(*_, **__):
+    raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
+
+  monkeypatch.setattr(socket, 'getaddrinfo', resolve)
+  began = time.monotonic()
+  with refusals.refused('data_dir', str(tmp_path), 'cifar100'):
+    data.open_dataset('cifar100', str(tmp_path)).test  # noqa: B018
+  # TFDS retries for 200 seconds; its import takes a few.
+  assert time.monotonic() - began < 30
+  assert not os.listdir(tmp_path)
+
+
+@needs_cifar10
+def test_cifar10_test_split_is_in_the_order_of_its_file():
+  dataset = data.open_dataset('cifar10').test
+  assert dataset.images.shape == (10_000, 32, 32, 3)
+  assert dataset.images.dtype == np.uint8
+  np.testing.assert_array_equal(np.bincount(dataset.labels), [1000] * 10)
+  [file] = tf.io.gfile.glob(f'{_TFDS}/cifar10/*/cifar10-test.tfrecord*')
+  feature = tf.io.FixedLenFeature
+  features = {'image': feature([], tf.string), 'label': feature([], tf.int64)}
+  records = tf.data.TFRecordDataset(file).take(100)
+  for index, record in enumerate(records):
+    example = tf.io.parse_single_example(record, features)
+    assert dataset.labels[index] == example['label']
+    np.testing.assert_array_equal(
+      dataset.images[index], tf.io.decode_png(example['image'])
+    )
+  assert dataset.labels[:10].tolist() == [2, 9, 4, 6, 9, 3, 0, 5, 8, 1]
+
+
+@needs_cifar10
+def test_cifar10_train_split_is_described():
+  # A tenth, to be fast: it is random, being in the order of hashed names.
+  images, labels = tfds_splits.read_published('cifar10', 'train[:10%]', '')
+  assert images.shape == (5000, 32, 32, 3)
+  np.testing.assert_allclose(np.bincount(labels), 500, atol=100)
+  _assert_describes(data.open_dataset('cifar10').spec, images, tolerance=5e-3)
+
+
+def test_cifar_is_known_before_it_is_read():
+  for classes in 10, 100:
+    dataset = data.open_dataset(f'cifar{classes}', '/nowhere')
+    spec = dataset.spec
+    assert spec.num_classes == classes and spec.image_shape == (32, 32, 3)
+    assert (dataset.num_train, dataset.num_test) == (50_000, 10_000)
+    names = spec.class_names
+    assert len(set(names)) == classes and list(names) == sorted(names)
+  some = data.open_dataset('cifar10', '/nowhere', [3, 5])
+  assert some.spec.class_names == ('cat', 'dog')

@@ -1,0 +1,217 @@
+"""Tests of datasets in `.npz` files of the user's own."""
+
+import os
+import tracemalloc
+
+import uncertainty_distill as ud
+from uncertainty_distill import data
+from uncertainty_distill.io import archives
+
+import numpy as np
+import pytest
+import refusals
+
+
+def _arrays():
+  generator = np.random.default_rng(0)
+  return {
+    'train_images': generator.integers(0, 200, (7, 4, 5, 3), dtype=np.uint8),
+    'train_labels': np.array([0, 1, 2, 0, 1, 2, 0]),
+    'test_images': generator.integers(0, 200, (3, 4, 5, 3), dtype=np.uint8),
+    'test_labels': np.array([0, 3, 1], np.uint8),
+  }
+
+
+@pytest.fixture(name='path')
+def _path(tmp_path):
+  return str(tmp_path / 'own.npz')
+
+
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_own_file(path, save):
+  arrays = _arrays()
+  save(path, **arrays)
+  dataset = data.open_dataset(path)
+  spec = dataset.spec
+  assert spec.name == path and spec.image_shape == (4, 5, 3)
+  # The greatest label of both splits counts.
+  assert spec.num_classes == 4
+  assert (dataset.num_train, dataset.num_test) == (7, 3)
+  for split in 'train', 'test':
+    source = getattr(dataset, split)
+    assert source.spec == spec
+    np.testing.assert_array_equal(source.images, arrays[f'{split}_images'])
+    np.testing.assert_array_equal(source.labels, arrays[f'{split}_labels'])
+
+
+def test_moments_are_those_of_all_channels_and_images(path, monkeypatch):
+  monkeypatch.setattr('uncertainty_distill.data.npz_file._CHUNK', 30)
+  images = np.random.default_rng(1).integers(0, 256, (7, 4, 5, 3))
+  images = (images // (1, 2, 3)).astype(np.uint8)
+  np.savez(path, **{**_arrays(), 'train_images': images})
+  spec = data.open_dataset(path).spec
+  assert spec.mean == tuple((images / 255).mean((0, 1, 2)).round(4))
+  assert spec.stddev == tuple((images / 255).std((0, 1, 2)).round(4))
+
+
+def test_constant_images_can_be_standardized(path):
+  images = np.zeros((7, 4, 5, 3), np.uint8)
+  np.savez(path, **{**_arrays(), 'train_images': images})
+  assert data.open_dataset(path).spec.stddev == (1e-3,) * 3
+
+
+def test_a_file_is_read_once(path, monkeypatch):
+  np.savez(path, **_arrays())
+  read, asked = archives.read_arrays, []
+
+  def counted(path):
+    asked.append(path)
+    return read(path)
+
+  monkeypatch.setattr(archives, 'read_arrays', counted)
+  dataset = data.open_dataset(path)
+  monkeypatch.chdir(os.path.dirname(path))
+  for _ in range(3):
+    assert data.open_dataset(path, '', ()).spec is dataset.spec
+    assert data.open_dataset(path, classes=(0, 1)).train.source is dataset.train
+    assert data.open_out_of_distribution(path) is dataset.test
+    assert ud.load_dataset(path, 'train') is dataset.train
+  assert asked == [path]
+
+
+def test_a_file_that_was_changed_is_read_anew(path):
+  arrays = _arrays()
+  np.savez(path, **arrays)
+  before = data.open_dataset(path)
+  arrays['train_images'][0] = 255
+  np.savez(path, **arrays)
+  os.utime(path, ns=(1, 1))  # Whatever the resolution of the clock.
+  after = data.open_dataset(path)
+  assert after.train.images[0].min() == 255 != before.train.images[0].min()
+  assert after.train.fingerprint != before.train.fingerprint
+  assert after.test.fingerprint == before.test.fingerprint
+
+
+def test_a_file_takes_no_more_memory_than_its_arrays(path):
+  arrays = {
+    'train_images': np.full((4000, 32, 32, 3), 7, np.uint8),
+    'train_labels': np.arange(4000) % 10,
+    'test_images': np.zeros((100, 32, 32, 3), np.uint8),
+    'test_labels': np.arange(100) % 10,
+  }
+  size = sum(array.nbytes for array in arrays.values())
+  np.savez(path, **arrays)
+  tracemalloc.start()
+  try:
+    dataset = data.open_dataset(path)
+    assert len(dataset.train) == 4000 and len(dataset.test) == 100
+    assert len(data.open_dataset(path, classes=(1, 2)).train) == 800
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  # What counts the levels of a chunk takes 8 MB.
+  assert peak < 1.1 * size + 12e6
+
+
+@pytest.mark.parametrize(
+  'names',
+  [['cat', 'dog', 'eel', 'fly'], np.array([b'cat', b'dog', b'e', b'f'])],
+)
+def test_names_of_classes(path, names):
+  np.savez(path, **_arrays(), class_names=names)
+  names = data.open_dataset(path).spec.class_names
+  assert names[:2] == ('cat', 'dog') and len(names) == 4
+  some = data.open_dataset(path, classes=(3, 0)).spec
+  assert some.class_names == (names[3], 'cat')
+
+
+def test_classes_without_names_are_called_by_their_labels(path):
+  np.savez(path, **_arrays())
+  assert data.open_dataset(path).spec.class_names == ('0', '1', '2', '3')
+
+
+@pytest.mark.parametrize('names', [['a', 'b', 'c'], [0, 1, 2, 3], 'abcd', [[]]])
+def test_refuses_names_of_another_number_or_kind(path, names):
+  np.savez(path, **_arrays(), class_names=names)
+  with refusals.refused(f'class_names of {path}', expected='4 strings'):
+    data.open_dataset(path)
+
+
+@pytest.mark.parametrize(
+  'name, array, value',
+  [
+    ('train_images', np.zeros((7, 4, 5, 3)), 'float64 [7, 4, 5, 3]'),
+    ('train_images', np.zeros((7, 4, 5), np.uint8), 'uint8 [7, 4, 5]'),
+    ('train_images', np.uint8(0), 'uint8 []'),
+    ('train_images', np.zeros((7, 4, 5, 1), np.uint8), 'uint8 [7, 4, 5, 1]'),
+    ('train_images', np.zeros((0, 4, 5, 3), np.uint8), 'uint8 [0, 4, 5, 3]'),
+    ('test_images', np.zeros((0, 4, 5, 3), np.uint8), 'uint8 [0, 4, 5, 3]'),
+    ('test_images', np.zeros((3, 4, 4, 3), np.uint8), 'uint8 [3, 4, 4, 3]'),
+    ('train_labels', np.zeros(6, int), 'int64 [6]'),
+    ('train_labels', np.zeros((7, 1), int), 'int64 [7, 1]'),
+    ('train_labels', np.zeros(7), 'float64 [7]'),
+    ('train_labels', np.zeros(7, bool), 'bool [7]'),
+    ('test_labels', np.array([0, 1, -1]), 'int64 [3]'),
+    ('test_labels', np.array(0), 'int64 []'),
+  ],
+)
+def test_refuses_other_arrays(path, name, array, value):
+  np.savez(path, **{**_arrays(), name: array})
+  with refusals.refused(f'{name} of {path}', value):
+    data.open_dataset(path)
+
+
+def _save_nothing(path):
+  with open(path, 'wb'):
+    pass
+
+
+def _save_text(path):
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write('images')
+
+
+def _save_array(path):
+  with open(path, 'wb') as file:
+    np.save(file, np.zeros(3))
+
+
+def _save_half(path):
+  np.savez(path, **_arrays())
+  with open(path, 'r+b') as file:
+    file.truncate(os.path.getsize(path) // 2)
+
+
+def _save_damaged(path):
+  np.savez_compressed(path, **_arrays())
+  with open(path, 'r+b') as file:
+    file.seek(200)
+    file.write(b'\xff' * 50)
+
+
+def _save_objects(path):
+  np.savez(path, **{**_arrays(), 'test_labels': np.array([0, 1, None])})
+
+
+def _save_three(path):
+  arrays = _arrays()
+  del arrays['test_labels']
+  np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+  'save',
+  [
+    _save_nothing,
+    _save_text,
+    _save_array,
+    _save_half,
+    _save_damaged,
+    _save_objects,
+    _save_three,
+  ],
+)
+def test_refuses_files_of_another_kind(path, save):
+  save(path)
+  with refusals.refused('dataset name', path, 'an .npz file with train_images'):
+    data.open_dataset(path)

@@ -1,0 +1,206 @@
+"""Image classification datasets, each opened once in a process.
+
+The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
+handwritten digits that scikit-learn ships). Any other name is the path of an
+`.npz` file of the user's own; see `npz_file`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from uncertainty_distill.data import cifar, digits, npz_file, tfds_splits
+from uncertainty_distill.data.image_source import (
+  ArraySource,
+  DatasetSpec,
+  ImageSource,
+  Subset,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+
+import numpy as np
+
+# The processes that only corrupt images do without Model Garden.
+if TYPE_CHECKING:
+  from uncertainty_distill import configs
+
+
+class Dataset:
+  """A dataset, whose images are read when they are first asked for.
+
+  Attributes:
+    spec: What its images are.
+  """
+
+  def __init__(
+    self,
+    spec: DatasetSpec,
+    read: Callable[[str], ImageSource],
+    sizes: Mapping[str, int] | None = None,
+  ):
+    """Takes what is known before the images are read.
+
+    Args:
+      spec: What the images are.
+      read: From `train` or `test` to the examples of the split.
+      sizes: From `train` and `test` to the number of examples; None to find
+        out by reading them.
+    """
+    self.spec = spec
+    self._read = read
+    self._sizes = sizes or {}
+
+  @functools.cached_property
+  def train(self) -> ImageSource:
+    """The training examples.
+
+    Raises:
+      InputError: If they cannot be read.
+    """
+    return self._read('train')
+
+  @functools.cached_property
+  def test(self) -> ImageSource:
+    """The test examples.
+
+    Raises:
+      InputError: If they cannot be read.
+    """
+    return self._read('test')
+
+  @property
+  def num_train(self) -> int:
+    """The number of training examples."""
+    return self._sizes.get('train') or len(self.train)
+
+  @property
+  def num_test(self) -> int:
+    """The number of test examples."""
+    return self._sizes.get('test') or len(self.test)
+
+  def of_classes(self, classes: Sequence[int]) -> Dataset:
+    """Returns the examples of some classes.
+
+    The mean and the standard deviation stay those of all classes.
+
+    Args:
+      classes: At least two distinct labels. They become 0, 1, ... in this
+        order.
+
+    Raises:
+      InputError: If they are not.
+    """
+    num_classes = self.spec.num_classes
+    if (
+      len(set(classes)) != len(classes)
+      or len(classes) < 2
+      or not set(classes) <= set(range(num_classes))
+    ):
+      raise InputError(
+        'task.train_data.classes',
+        classes,
+        f'at least 2 distinct classes of 0 to {num_classes - 1}, or () for all',
+      )
+    return Dataset(
+      self.spec.of_classes(classes),
+      lambda split: getattr(self, split).of_classes(classes),
+    )
+
+
+def open_dataset(
+  name: str, data_dir: str = '', classes: Sequence[int] = ()
+) -> Dataset:
+  """Opens a dataset.
+
+  A process reads it once: the same arguments give the same object as long as
+  the file, if it is one, keeps its size and its time of writing.
+
+  Args:
+    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file; see
+      the module.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
+      is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
+    classes: The classes to keep, whose labels become 0, 1, ... in the order
+      given; () for all.
+
+  Raises:
+    InputError: If there is no such dataset or class, or if the file is not as
+      described. The images of CIFAR are read at their first use: they may
+      still be found missing then.
+  """
+  if name == 'digits':
+    place = ()
+  elif name in cifar.SPECS:
+    place = (tfds_splits.folder(data_dir),)
+  elif name.endswith('.npz') and files.is_file(name):
+    place = (files.absolute(name), *files.version(name))
+  else:
+    raise InputError(
+      'dataset name',
+      name,
+      'cifar10, cifar100, digits or the path of an .npz file',
+    )
+  return _open(name, place, tuple(classes))
+
+
+@functools.lru_cache(maxsize=4)
+def _open(
+  name: str, place: tuple[str | int, ...], classes: tuple[int, ...]
+) -> Dataset:
+  """Opens a dataset that is at a place, in the state it has there."""
+  if classes:
+    return _open(name, place, ()).of_classes(classes)
+  if name == 'digits':
+    sizes = {'train': digits.NUM_TRAIN, 'test': digits.NUM_TEST}
+    return _in_memory(digits.SPEC, digits.read, sizes)
+  if name in cifar.SPECS:
+    sizes = {'train': cifar.NUM_TRAIN, 'test': cifar.NUM_TEST}
+    read = functools.partial(
+      tfds_splits.read_published, name, data_dir=place[0]
+    )
+    return _in_memory(cifar.SPECS[name], read, sizes)
+  spec, arrays = npz_file.read(name)
+  return _in_memory(
+    spec,
+    lambda split: (arrays[f'{split}_images'], arrays[f'{split}_labels']),
+  )
+
+
+def _in_memory(
+  spec: DatasetSpec,
+  read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+  sizes: Mapping[str, int] | None = None,
+) -> Dataset:
+  """Returns a dataset of what reads images and labels of a split."""
+  return Dataset(spec, lambda split: ArraySource(spec, *read(split)), sizes)
+
+
+def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
+  """Opens the dataset of a configuration; see `open_dataset`."""
+  return open_dataset(train_data.name, train_data.data_dir, train_data.classes)
+
+
+def open_training(
+  dataset: Dataset, train_data: configs.TrainDataConfig
+) -> tuple[Subset, Subset]:
+  """Divides the training examples of a dataset as a configuration says.
+
+  Args:
+    dataset: The dataset of the configuration.
+    train_data: Says how many examples to use, and how many of them to hold out.
+
+  Returns:
+    The examples to train on and the ones held out. The row numbers of both are
+    those in `dataset.train`.
+
+  Raises:
+    InputError: If the examples cannot be read, or if there are fewer than the
+      configuration asks for.
+  """
+  whole = dataset.train
+  used = whole.take(train_data.num_examples)
+  parts = used.hold_out(train_data.num_held_out(len(whole)))
+  return tuple(Subset(whole, part.rows) for part in parts)

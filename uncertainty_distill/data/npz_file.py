@@ -1,0 +1,133 @@
+"""A dataset in an `.npz` file of the user's own.
+
+The file holds the arrays `train_images`, `train_labels`, `test_images` and
+`test_labels`: images uint8 [N, H, W, 3] of one size, labels integers [N] from 0
+to K - 1. It may hold `class_names`, K strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from uncertainty_distill.data.image_source import DatasetSpec
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import archives
+
+import numpy as np
+
+_ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
+# Values that are counted at once: to count, NumPy needs 8 bytes for each.
+_CHUNK = 2**20
+
+
+def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
+  """Reads and checks a file.
+
+  Args:
+    path: The file, local or remote.
+
+  Returns:
+    What its images are, and its arrays by name.
+
+  Raises:
+    InputError: If it cannot be read, or is not as the module describes.
+  """
+  wants = f'an .npz file with {", ".join(_ARRAYS)}'
+  try:
+    arrays = archives.read_arrays(path)
+  except (OSError, ValueError) as error:
+    raise InputError(
+      'dataset name',
+      path,
+      wants,
+      f'write it by numpy.savez ({archives.why(error)})',
+    ) from error
+  missing = [name for name in _ARRAYS if name not in arrays]
+  if missing:
+    raise InputError(
+      'dataset name', path, wants, f'it lacks {", ".join(missing)}'
+    )
+  shape = arrays['train_images'].shape
+  for split in 'train', 'test':
+    _check_split(path, split, arrays, shape)
+  mean, stddev = _moments(arrays['train_images'])
+  spec = DatasetSpec(
+    name=path,
+    image_shape=shape[1:],
+    class_names=_class_names(path, arrays),
+    mean=tuple(round(float(x), 4) for x in mean),
+    stddev=tuple(round(max(float(x), 1e-3), 4) for x in stddev),
+  )
+  return spec, arrays
+
+
+def _check_split(
+  path: str,
+  split: str,
+  arrays: Mapping[str, np.ndarray],
+  train_shape: tuple[int, ...],
+) -> None:
+  """Raises an InputError unless the arrays of a split are as described."""
+  images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
+  if (
+    images.dtype != np.uint8
+    or images.ndim != 4
+    or images.shape[-1] != 3
+    or images.shape[1:] != train_shape[1:]
+    or not len(images)
+  ):
+    raise InputError(
+      f'{split}_images of {path}',
+      f'{images.dtype} {list(images.shape)}',
+      'uint8 [N, H, W, 3], of one size for training and test',
+    )
+  if (
+    labels.shape != images.shape[:1]
+    or not np.issubdtype(labels.dtype, np.integer)
+    or labels.min() < 0
+  ):
+    raise InputError(
+      f'{split}_labels of {path}',
+      f'{labels.dtype} {list(labels.shape)}',
+      f'integers from 0 on, [{len(images)}]',
+    )
+
+
+def _class_names(
+  path: str, arrays: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+  """Returns the names of the K classes, their labels as text by default."""
+  largest = max(arrays[f'{split}_labels'].max() for split in ('train', 'test'))
+  num_classes = int(largest) + 1
+  if 'class_names' not in arrays:
+    return tuple(map(str, range(num_classes)))
+  names = arrays['class_names']
+  if names.shape != (num_classes,) or names.dtype.kind not in 'US':
+    raise InputError(
+      f'class_names of {path}',
+      f'{names.dtype} {list(names.shape)}',
+      f'{num_classes} strings, for the labels from 0 to {num_classes - 1}',
+    )
+  return tuple(
+    name.decode() if isinstance(name, bytes) else name
+    for name in names.tolist()
+  )
+
+
+def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns mean and standard deviation of each channel, in 0..1.
+
+  They are exact: all values of a channel are counted, level by level.
+
+  Args:
+    images: uint8 [N, H, W, C].
+  """
+  pixels = images.reshape(-1, images.shape[-1])
+  counts = np.zeros([pixels.shape[-1], 256], np.int64)
+  for start in range(0, len(pixels), _CHUNK):
+    for channel, values in enumerate(pixels[start : start + _CHUNK].T):
+      counts[channel] += np.bincount(values, minlength=256)
+  shares, levels = counts / len(pixels), np.arange(256) / 255
+  mean = shares @ levels
+  variance = (shares * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1)
+  return mean, np.sqrt(variance)
