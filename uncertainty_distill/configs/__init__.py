@@ -6,7 +6,10 @@ from uncertainty_distill.runtime import lazy_imports
 # TFDS; this package reads datasets in its own way, and some need no TFDS.
 lazy_imports.defer('tensorflow_datasets')
 
-from uncertainty_distill.configs.data_config import TrainDataConfig
+from uncertainty_distill.configs.data_config import (
+  TrainDataConfig,
+  ValidationDataConfig,
+)
 from uncertainty_distill.configs.experiment import (
   FROM_TEACHER,
   EvaluationConfig,

@@ -7,6 +7,7 @@ from typing import Any
 
 from uncertainty_distill import configs, data, trained
 from uncertainty_distill.runtime import progress
+from uncertainty_distill.training.teacher import check_members
 
 import numpy as np
 import tensorflow as tf
@@ -84,7 +85,7 @@ def _make(
       spec.num_classes,
       lambda: dataset.numpy(slice(32)),
     )
-  teacher.check_members(task, teacher.ensemble_size)
+  check_members(task, teacher.ensemble_size)
   size, batch_size = len(dataset), task.validation_data.global_batch_size
   batches = iter(
     strategy.distribute_datasets_from_function(

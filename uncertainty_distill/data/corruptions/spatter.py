@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-# Mean and standard deviation of the liquid, sigma of its smoothing, a drop's
-# threshold, strength of water or sigma of the outline of mud, whether it is mud.
+# The mean and the standard deviation of the liquid, the sigma of its smoothing,
+# the threshold of a drop, the strength of water or the sigma of the outline of
+# mud, and whether it is mud.
 _CONSTANTS = (
   (0.62, 0.1, 0.7, 0.7, 0.5, False),
   (0.65, 0.1, 0.8, 0.7, 0.5, False),
