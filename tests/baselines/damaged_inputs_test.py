@@ -151,7 +151,7 @@ def _calls(student, places):
   for name in _datasets(tmp):
     file = f'{name}.npz'
     calls[name] = file, ['make_corrupted', f'--dataset={tmp / file}', new]
-  calls['strangers'] = (
+  calls['a folder of other files'] = (
     'was not made by this command',
     ['make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'],
   )

@@ -31,7 +31,7 @@ def test_auroc_against_scikit_learn(levels):
 def test_auroc_by_hand():
   # Of the pairs (0.4, 0.4), (0.4, 0.1), (0.9, 0.4), (0.9, 0.1) one ties.
   assert ranking.auroc([0.4, 0.9, 0.4, 0.1], [1, 1, 0, 0]) == 3.5 / 4
-  # The surer it is, the likelier foreign: the wrong way round.
+  # The surer it is, the likelier out of distribution: the wrong way round.
   assert ranking.ood_auroc([2.0, 1.5], [0.1]) == 0.0
 
 

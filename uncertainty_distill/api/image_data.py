@@ -21,7 +21,8 @@ def load_dataset(
     name: `digits`, which needs no download (16x16 pixels), `cifar10` or
       `cifar100`, or the path of an `.npz` file with the arrays `train_images`,
       `train_labels`, `test_images` and `test_labels`: images uint8
-      [N, H, W, 3], labels integers [N] from 0 to K - 1.
+      [N, H, W, 3], labels integers [N] from 0 to K - 1. It may hold
+      `class_names`, K strings.
     split: `train` or `test`.
     data_dir: Where TFDS keeps CIFAR; empty for TFDS's own choice, which is the
       environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.

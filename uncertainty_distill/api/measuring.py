@@ -76,7 +76,7 @@ def evaluate(
   Returns:
     By name, the figures of `measure` on clean images, and with the prefix `c_`
     the mean on corrupted ones, over corruptions and then severities;
-    `auroc_ood` where the experiment names foreign images.
+    `auroc_ood` where the experiment names images out of distribution.
 
   Raises:
     InputError: If a model cannot be loaded or takes other images, or if there

@@ -22,9 +22,9 @@ class TrainDataConfig(hyperparams.Config):
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only the first so many; 0 for all.
-    held_out_fraction: The share of these that training leaves out; the same
-      ones in every run on this dataset (`data.hold_out`), and fewer of the same
-      ones for a smaller share.
+    held_out_fraction: The share of these that training leaves out. They are
+      the same in every run on this dataset (`data.ImageSource.hold_out`), and
+      those of a smaller share are a part of those of a larger one.
     crop_padding: Pixels on each side before a random crop; 0 for none.
     horizontal_flip: Whether to mirror half of the images.
     views: Epoch n trains on view n mod views, a view being one augmentation of

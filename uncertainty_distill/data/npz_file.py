@@ -32,21 +32,13 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   Raises:
     InputError: If it cannot be read, or is not as the module describes.
   """
-  wants = f'an .npz file with {", ".join(_ARRAYS)}'
   try:
     arrays = archives.read_arrays(path)
   except (OSError, ValueError) as error:
-    raise InputError(
-      'dataset name',
-      path,
-      wants,
-      f'write it by numpy.savez ({archives.why(error)})',
-    ) from error
+    raise _not_a_dataset(path, archives.why(error)) from error
   missing = [name for name in _ARRAYS if name not in arrays]
   if missing:
-    raise InputError(
-      'dataset name', path, wants, f'it lacks {", ".join(missing)}'
-    )
+    raise _not_a_dataset(path, f'it lacks {", ".join(missing)}')
   shape = arrays['train_images'].shape
   for split in 'train', 'test':
     _check_split(path, split, arrays, shape)
@@ -59,6 +51,17 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
     stddev=tuple(round(max(float(x), 1e-3), 4) for x in stddev),
   )
   return spec, arrays
+
+
+def _not_a_dataset(path: str, reason: str) -> InputError:
+  """Returns the error of a file that is no dataset."""
+  return InputError(
+    'dataset name',
+    path,
+    f'an .npz file with {", ".join(_ARRAYS)}',
+    f'write {", ".join(_ARRAYS)} into it by numpy.savez',
+    message=f'{path} cannot be read as a dataset: {reason}',
+  )
 
 
 def _check_split(
@@ -81,15 +84,17 @@ def _check_split(
       f'{images.dtype} {list(images.shape)}',
       'uint8 [N, H, W, 3], of one size for training and test',
     )
-  if (
-    labels.shape != images.shape[:1]
-    or not np.issubdtype(labels.dtype, np.integer)
-    or labels.min() < 0
+  if labels.shape != images.shape[:1] or not np.issubdtype(
+    labels.dtype, np.integer
   ):
     raise InputError(
       f'{split}_labels of {path}',
       f'{labels.dtype} {list(labels.shape)}',
-      f'integers from 0 on, [{len(images)}]',
+      f'integers [{len(images)}], a label for each image',
+    )
+  if labels.min() < 0:
+    raise InputError(
+      f'{split}_labels of {path}', int(labels.min()), 'from 0 to K - 1'
     )
 
 

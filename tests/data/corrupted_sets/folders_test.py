@@ -54,7 +54,7 @@ def damage(directory, how):
   of_images, of_labels = 'uint8 [150, 16, 16, 3]', 'integers [150]'
   if how == 'missing':
     images.unlink()
-    return images, 'no such file', of_images
+    return images, 'No such file', of_images
   if how == 'truncated':
     os.truncate(images, 5000)
     return images, '5000 bytes', of_images
@@ -83,7 +83,7 @@ def damage(directory, how):
     return images, 'Is a directory', of_images
   if how == 'no labels':
     labels.unlink()
-    return labels, 'no such file', of_labels
+    return labels, 'No such file', of_labels
   if how == 'fewer labels':
     np.save(labels, np.load(labels)[:30])
     return labels, 'uint8 [30]', of_labels
@@ -92,12 +92,12 @@ def damage(directory, how):
     return labels, 'float64 [150]', of_labels
   if how == 'another order':
     np.save(labels, np.load(labels)[::-1])
-    return labels, 'label 2 in row 0', '0, as example 0'
+    return labels, 'label 2 in row 0', '0, the label of test example 0'
   if how == 'another order at a severity':
     values = np.load(labels)
     values[[95, 96]] = values[[96, 95]]
     np.save(labels, values)
-    return labels, 'label 0 in row 95', '2, as example 5'
+    return labels, 'label 0 in row 95', '2, the label of test example 5'
   assert how == 'made.json'
   (directory / 'made.json').write_text('{"seed":')
   return directory / 'made.json', 'JSONDecodeError', 'make_corrupted.py'

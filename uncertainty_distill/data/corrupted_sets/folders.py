@@ -143,13 +143,15 @@ def check_labels(directory: str, dataset: ImageSource) -> None:
   wrong = np.argwhere(labels != dataset.labels)
   if len(wrong):
     repeat, example = wrong[0]
+    row, label = repeat * number + example, labels[repeat, example]
+    right = f'{dataset.labels[example]}, the label of test example {example}'
     raise InputError(
       path,
-      f'label {labels[repeat, example]} in row {repeat * number + example}',
-      f'{dataset.labels[example]}, as example {example} of the test set of '
-      f'{dataset.spec.name} has',
-      f'{len(wrong)} of {labels.size} labels differ: the images are of '
-      'another dataset or in another order',
+      f'label {label} in row {row}',
+      right,
+      'take images of this dataset, in the order of its test set',
+      message=f'{path} has label {label} in row {row}, but {dataset.spec.name} '
+      f'has {right}; {len(wrong)} of {labels.size} labels differ',
     )
 
 
@@ -166,8 +168,13 @@ def read_made(directory: str) -> dict[str, object] | None:
     made = json.loads(files.read_text(path))
     return {key: made[key] for key in ('dataset', 'num_examples', 'seed')}
   except (OSError, ValueError, KeyError, TypeError) as error:
+    reason = f'{type(error).__name__}: {error}'
     raise InputError(
-      path, f'{type(error).__name__}: {error}', 'what make_corrupted.py wrote'
+      path,
+      reason,
+      'the file that make_corrupted.py wrote',
+      'take another folder',
+      message=f'{path} is damaged ({reason})',
     ) from error
 
 
@@ -186,18 +193,16 @@ def _map_array(path: str, wants: str) -> np.ndarray:
   """Maps a .npy file into memory, read-only."""
   try:
     array = np.load(path, mmap_mode='r', allow_pickle=False)
-  except FileNotFoundError as error:
-    raise InputError(path, 'no such file', wants) from error
   except OSError as error:
-    raise InputError(path, error.strerror or str(error), wants) from error
+    reason = error.strerror or str(error)
   # NumPy raises ValueError for a file that is too short for the shape in its
   # header, and speaks of pickles where a file is no array at all.
-  except (ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise InputError(
-      path,
-      f'{os.path.getsize(path)} bytes, truncated or not a .npy file',
-      wants,
-    ) from error
-  if not isinstance(array, np.ndarray):
-    raise InputError(path, 'an .npz archive', wants)
-  return array
+  except (ValueError, EOFError, zipfile.BadZipFile):
+    reason = f'its {os.path.getsize(path)} bytes are no whole .npy file'
+  else:
+    if isinstance(array, np.ndarray):
+      return array
+    reason = 'it is an .npz archive'
+  raise InputError(
+    path, reason, wants, message=f'{path} cannot be read as {wants}: {reason}'
+  )

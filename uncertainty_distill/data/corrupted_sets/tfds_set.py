@@ -45,7 +45,13 @@ class TfdsSet(base.CorruptedSet):
         or the labels are not those of the test set in the same order.
     """
     if dataset.spec.name != 'cifar10':
-      raise InputError('corrupted images', 'tfds', 'cifar10 as the dataset')
+      raise InputError(
+        'corrupted images',
+        'tfds',
+        'a folder of images of this dataset, or empty',
+        message='The corrupted images of TFDS are of cifar10, not of '
+        f'{dataset.spec.name}',
+      )
     self._builders = {
       shift: _builder(shift, data_dir)
       for shift in shifts
@@ -68,10 +74,11 @@ class TfdsSet(base.CorruptedSet):
     if not np.array_equal(labels, self.dataset.labels):
       raise InputError(
         f'TFDS {_NAME}/{tfds_name(shift)}',
-        f'{len(labels)} labels in another order or of other examples',
-        f'the {len(self.dataset)} labels of the test set of '
-        f'{self.dataset.spec.name}',
+        f'{len(labels)} labels',
+        f'the {len(self.dataset)} labels of the test set, in its order',
         'prepare both datasets with the same version of TFDS',
+        message=f'The labels of TFDS {_NAME}/{tfds_name(shift)} are not those '
+        f'of the test set of {self.dataset.spec.name}, or in another order',
       )
     return arrays['image'][order]
 
@@ -91,7 +98,7 @@ def _builder(shift: corruptions.Shift, data_dir: str) -> Any:
       'data_dir',
       builder.data_dir,
       f'a folder in which TFDS has prepared {name}',
-      f'`tfds build {_NAME}` downloads 2.9 GB and does',
+      f'run `tfds build {_NAME}`, which downloads 2.9 GB',
     )
   return builder
 

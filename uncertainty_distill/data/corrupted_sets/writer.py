@@ -55,8 +55,9 @@ def write_corrupted_set(
     processes: The number of processes; 0 for one on each core.
 
   Raises:
-    InputError: If the folder holds other files or cannot be written, its disk
-      is full, or images of this size or by this seed cannot be corrupted.
+    InputError: If the folder holds other files or cannot be made, or if images
+      of this size or by this seed cannot be corrupted.
+    OSError: If a file cannot be written.
   """
   # Before any process is started.
   corruptions.check_image_shape(dataset.spec.image_shape)
@@ -234,6 +235,9 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 def _write(path: str, content: bytes, offset: int = 0) -> None:
   """Writes into a file at an offset in bytes; makes the file if need be."""
-  with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), 'wb') as file:
-    file.seek(offset)
-    file.write(content)
+  try:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), 'wb') as file:
+      file.seek(offset)
+      file.write(content)
+  except OSError as error:  # Of a full disk, Python names no file.
+    raise OSError(error.errno, error.strerror, path) from error

@@ -162,7 +162,7 @@ def _generators(
 
 
 def _check_images(images: np.ndarray) -> None:
-  wants = 'uint8 images [N,H,W,3]'
+  wants = 'uint8 [N,H,W,3]'
   if not isinstance(images, np.ndarray):
     raise errors.InputError('images', type(images).__name__, wants)
   if images.dtype != np.uint8:
