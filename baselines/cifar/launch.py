@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging as std_logging
 import os
 import re
 import sys
@@ -41,6 +42,14 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import locks
 
 import tensorflow as tf
+import tqdm
+
+
+class _Stderr(std_logging.Handler):
+  """Writes what the package logs to standard error, above progress bars."""
+
+  def emit(self, record):
+    tqdm.tqdm.write(self.format(record), sys.stderr)
 
 
 class _TpuFlag(flags.Flag):
@@ -213,6 +222,10 @@ def run(
       sys.exit(_fail(*found))
 
   signals.install(locks.remove_all)
+  logger = std_logging.getLogger('uncertainty_distill')
+  logger.addHandler(_Stderr())
+  logger.setLevel(std_logging.INFO)
+  logger.propagate = False  # absl would write it once more.
   app.run(guarded, flags_parser=_parse_flags)
 
 

@@ -73,7 +73,7 @@ def test_a_folder_without_checkpoints(tmp_path):
 @pytest.mark.parametrize('kind', ['index', 'data'])
 @pytest.mark.parametrize('damage', [_truncate, _empty, os.remove])
 def test_a_damaged_file_is_named_and_the_one_before_is_taken(
-  kind, damage, folder, capsys
+  kind, damage, folder, caplog
 ):
   path = _file(folder, 12, kind)
   checkpoints.find(str(folder))  # What was known of it no longer holds.
@@ -83,7 +83,7 @@ def test_a_damaged_file_is_named_and_the_one_before_is_taken(
   (damaged,) = found.damages
   assert (damaged.step, damaged.file) == (12, os.path.basename(path))
   checkpoints.settle(str(folder))
-  said = capsys.readouterr().err
+  said = caplog.text
   start = f'{folder}: checkpoint 12 is damaged ({damaged.file}: '
   assert said.startswith(start)
   assert said.endswith('): going on from 8, 4 steps are repeated\n')
@@ -91,14 +91,14 @@ def test_a_damaged_file_is_named_and_the_one_before_is_taken(
   assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')
 
 
-def test_none_that_is_whole(folder, capsys):
+def test_none_that_is_whole(folder, caplog):
   for step in 4, 8, 12:
     _empty(_file(folder, step, 'index'))
   found = checkpoints.find(str(folder))
   assert (found.prefix, found.step, found.lost_steps) == (None, 0, 12)
   assert [damage.step for damage in found.damages] == [12, 8, 4]
   checkpoints.settle(str(folder))
-  assert 'going on from 0, 12 steps are repeated' in capsys.readouterr().err
+  assert 'going on from 0, 12 steps are repeated' in caplog.text
   assert not (folder / 'checkpoint').exists()
 
 
@@ -144,11 +144,11 @@ def test_a_manager_goes_on_from_what_is_whole(folder):
   assert checkpoints.find(str(folder)).step == 12
 
 
-def test_a_whole_folder_is_left_as_it_is(folder, capsys):
+def test_a_whole_folder_is_left_as_it_is(folder, caplog):
   before = (folder / 'checkpoint').stat().st_mtime_ns
   checkpoints.settle(str(folder))
   assert (folder / 'checkpoint').stat().st_mtime_ns == before
-  assert not capsys.readouterr().err
+  assert not caplog.text
 
 
 def test_what_was_not_finished_is_no_checkpoint(folder):

@@ -5,7 +5,10 @@ import functools
 import pytest
 import running
 
-_PREPARE = 'from uncertainty_distill.baselines.cifar import launch\n'
+_PREPARE = (
+  'from uncertainty_distill import training\n'
+  'from uncertainty_distill.baselines.cifar import launch\n'
+)
 
 
 @functools.cache

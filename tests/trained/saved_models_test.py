@@ -74,7 +74,7 @@ def test_the_more_telling_of_several_outputs_counts(tmp_path):
 
 
 @pytest.mark.parametrize('activation', [None, 'softmax'])
-def test_what_keras_saves(activation, tmp_path, capsys):
+def test_what_keras_saves(activation, tmp_path, caplog):
   tf_keras.utils.set_random_seed(0)
   keras = tf_keras.Sequential(
     [
@@ -90,7 +90,8 @@ def test_what_keras_saves(activation, tmp_path, capsys):
   path = str(tmp_path / 'keras')
   keras.save(path, save_format='tf')
   ensemble = foreign.load(path)
-  said = capsys.readouterr().err
+  said = caplog.text
+  caplog.clear()
   kind = 'probabilities' if activation else 'logits'
   assert f'{path}: its output top is taken for {kind}' in said
   assert 'float32, is given images of 0 to 255' in said
@@ -103,7 +104,7 @@ def test_what_keras_saves(activation, tmp_path, capsys):
   )
   # Once is enough.
   foreign.load(path)
-  assert not capsys.readouterr().err
+  assert not caplog.messages
 
 
 def test_stacks_with_others_in_order(tmp_path):

@@ -117,9 +117,7 @@ def _recovered(one_device, tmp_path_factory):
   return session.train(_config(text), path, one_device, False), text
 
 
-def test_training_stops_at_the_step_and_names_the_term(
-  one_device, tmp_path, capsys
-):
+def test_training_stops_at_the_step_and_names_the_term(one_device, tmp_path):
   path = str(tmp_path / 'run')
   for _ in range(2):  # The same command comes to the same end.
     with pytest.raises(DivergedError) as caught:
@@ -134,7 +132,6 @@ def test_training_stops_at_the_step_and_names_the_term(
     assert run.step == 8 and not run.is_complete
   assert all(np.isfinite(value).all() for value in _tensors(run).values())
   assert not os.path.exists(os.path.join(path, 'rollbacks.json'))
-  assert 'Traceback' not in capsys.readouterr().err
 
 
 def test_going_back_is_training_with_a_lower_rate_from_there(
@@ -157,7 +154,7 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
 
 
 def test_a_run_that_is_stopped_remembers_its_roll_backs(
-  recovered, one_device, tmp_path, monkeypatch, capsys
+  recovered, one_device, tmp_path, monkeypatch, caplog
 ):
   class Bar(progress.Bar):
     def update(self, n=1):
@@ -174,11 +171,9 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
       session.train(config, path, one_device, False)
   # At the end of the first loop after going back.
   assert runs.open_run(path, '--run').step == 12
-  said = capsys.readouterr().err
-  assert (
-    f' not finite at step 11: going back to the checkpoint of step 8, with '
-    f'{_FACTOR:g} of the learning rate (roll-back 1 of 1)\n'
-  ) in said
+  (line,) = caplog.messages
+  for figure in 'step 11', 'step 8', f'{_FACTOR:g}', '1 of 1':
+    assert figure in line
   run = session.train(config, path, one_device, False)
   assert _rollbacks(run) == _rollbacks(undisturbed)
   _assert_same_bits(undisturbed, run)

@@ -58,14 +58,14 @@ def test_losses_are_those_of_the_teacher_in_every_step(
 
 
 def test_it_says_what_augmentation_means(
-  student, predictions, one_device, capsys
+  student, predictions, one_device, caplog
 ):
   config = _config(student, predictions)
   stored = stored_teacher.prepare(config, one_device)
-  assert not capsys.readouterr().err
+  assert not caplog.messages
   config.task.train_data.crop_padding = 1
   augmented = stored_teacher.prepare(config, one_device)
-  assert 'task.train_data.crop_padding=0' in capsys.readouterr().err
+  assert 'task.train_data.crop_padding=0' in caplog.text
   np.testing.assert_array_equal(stored.read(0), augmented.read(5))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import configs, evaluation, runs
@@ -24,6 +24,8 @@ from uncertainty_distill.reports import (
 )
 
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 RESULTS_FILE = 'results.json'
 # What `results.json` was made from, so that only what changed is made again.
@@ -178,10 +180,9 @@ def _read_kept(
     path = figures
     results, _ = evaluation.read_json(figures)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-    print(
+    _logger.warning(
       f'{path} is damaged ({error.__cause__ or error}): all systems are '
-      'evaluated again',
-      file=sys.stderr,
+      'evaluated again'
     )
     return [], {}
   return [r for r in results if System(r.model, r.seed, ()).key in known], known

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 
 from uncertainty_distill import configs, data, evaluation, trained
 from uncertainty_distill.evaluation.system import System
 from uncertainty_distill.reports import tables
+
+_logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -39,10 +41,9 @@ def evaluate(
       dataset.spec.num_classes,
     )
     if logits is None:
-      print(
+      _logger.warning(
         f'{", ".join(system.paths)}: without test_probs or test_logits, the '
-        'teacher is left out of the report.',
-        file=sys.stderr,
+        'teacher is left out of the report.'
       )
       continue
     labels = dataset.test.take(config.task.validation_data.num_examples).labels

@@ -15,8 +15,8 @@ evaluation: what an earlier one has written goes.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,6 +28,8 @@ from uncertainty_distill.reports import metric_descriptions, pictures, tables
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
+
+_logger = logging.getLogger(__name__)
 
 _RESULTS, _CORRUPTED = 'results', 'corrupted'
 _CLEAN_PICTURE = 'reliability'
@@ -69,10 +71,9 @@ def write_summaries(
       _write_results(os.path.join(folder, _RESULTS), own, members)
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
     except (OSError, tf.errors.OpError) as error:
-      print(
+      _logger.warning(
         f'TensorBoard will not show the results of {system.label}: '
-        f'{folder} cannot be written ({type(error).__name__}).',
-        file=sys.stderr,
+        f'{folder} cannot be written ({type(error).__name__}).'
       )
 
 

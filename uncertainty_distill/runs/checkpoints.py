@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import os
 import re
-import sys
 
 from uncertainty_distill.io import files
 
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+_logger = logging.getLogger(__name__)
 
 # TensorFlow's list of the checkpoints that it is to keep.
 _STATE = 'checkpoint'
@@ -97,10 +99,9 @@ def settle(folder: str) -> None:
   """
   found = find(folder)
   if found.damages:
-    print(
+    _logger.warning(
       f'{folder}: {found.damages[0]}: going on from {found.step}, '
-      f'{found.lost_steps} steps are repeated',
-      file=sys.stderr,
+      f'{found.lost_steps} steps are repeated'
     )
   path = os.path.join(folder, _STATE)
   kept = [step for step in steps(folder) if step <= found.step]

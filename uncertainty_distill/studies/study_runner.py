@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-import sys
 
 from uncertainty_distill import evaluation, export, reports, runs, training
 from uncertainty_distill.distribution import workers
@@ -13,6 +13,8 @@ from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.study_report import write_study_report
 
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _train_systems(
 
 def _say(error: DivergedError, strategy: tf.distribute.Strategy) -> None:
   if workers.is_chief(strategy):
-    print(f'\n{error}; the study goes on without it', file=sys.stderr)
+    _logger.warning(f'{error}; the study goes on without it')
 
 
 def run_path(directory: str, label: str, seed: int) -> str:

@@ -21,9 +21,9 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +33,8 @@ from uncertainty_distill.trained import fingerprints
 
 import numpy as np
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 _MANIFEST = 'manifest.json'
 # To be raised when files of the same names begin to mean something else.
@@ -200,9 +202,8 @@ class LogitsCache:
       whole = False
     if not whole and path not in self._damaged:
       self._damaged.add(path)
-      print(
+      _logger.warning(
         f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
-        f'{list(self.shape)} that was written; it is made again',
-        file=sys.stderr,
+        f'{list(self.shape)} that was written; it is made again'
       )
     return whole

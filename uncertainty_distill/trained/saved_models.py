@@ -13,7 +13,7 @@ name it is found out on some images.
 from __future__ import annotations
 
 import functools
-import sys
+import logging
 from collections.abc import Callable
 
 from uncertainty_distill.errors import InputError
@@ -22,6 +22,8 @@ from uncertainty_distill.io import files
 import numpy as np
 import tensorflow as tf
 import tf_keras
+
+_logger = logging.getLogger(__name__)
 
 # Documented names of outputs, and whether they are of probabilities. Of several
 # the first one counts: logits lose nothing where a probability is tiny.
@@ -258,4 +260,4 @@ def _first_line(error: Exception) -> str:
 @functools.cache
 def _say(line: str) -> None:
   """Prints a line, the first time that it is called for."""
-  print(line, file=sys.stderr)
+  _logger.warning(line)

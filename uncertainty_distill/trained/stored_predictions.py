@@ -14,7 +14,7 @@ whose labels are numbered anew. The members of several files are stacked.
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.errors import InputError
@@ -23,6 +23,8 @@ from uncertainty_distill.trained import logits_cache
 
 import numpy as np
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 # More than rounding to float16 adds to a sum of probabilities.
 _TOLERANCE = 1e-3
@@ -224,10 +226,9 @@ def _check_labels(
   name = f'{split}_labels'
   if name not in arrays:
     agree = np.mean(values.mean(0).argmax(-1) == labels)
-    print(
+    _logger.warning(
       f'{path}: without {name}, nothing shows that it is in the order of the '
-      f'dataset; it agrees with {agree:.1%} of the labels',
-      file=sys.stderr,
+      f'dataset; it agrees with {agree:.1%} of the labels'
     )
     return
   given = arrays[name]

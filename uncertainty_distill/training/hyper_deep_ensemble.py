@@ -24,8 +24,8 @@ Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +41,8 @@ from uncertainty_distill.training import (
 
 import numpy as np
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 _FILE = 'search.json'
 _FORMAT = 1
@@ -171,7 +173,7 @@ def _train(
       return _score(run, held_out, strategy)
     except DivergedError as error:
       if workers.is_chief(strategy):
-        print(f'\n{error}; the search goes on without it', file=sys.stderr)
+        _logger.warning(f'{error}; the search goes on without it')
         held_out_predictions.note_divergence(held_out, scores, rollbacks)
   workers.wait(strategy)
   return held_out_predictions.read_log_probs(scores)
@@ -237,9 +239,8 @@ def _say(content: Mapping[str, Any]) -> None:
   """Says in one line what was chosen."""
   chosen = ', '.join(member['folder'] for member in content['members'])
   alone = content['runs'][0]['nll']
-  print(
+  _logger.info(
     f'search: {chosen} of {len(content["runs"])} runs; held-out NLL '
     f'{content["nll"]:.4f}, of the default run '
-    + ('none' if alone is None else f'{alone:.4f}'),
-    file=sys.stderr,
+    + ('none' if alone is None else f'{alone:.4f}')
   )

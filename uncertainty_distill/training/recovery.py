@@ -14,8 +14,8 @@ where they are and leaves the learning rate as it is.
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +28,8 @@ from uncertainty_distill.runs import checkpoints
 import tensorflow as tf
 import tf_keras
 from official.modeling import optimization, performance
+
+_logger = logging.getLogger(__name__)
 
 ROLLBACKS_FILE = 'rollbacks.json'
 _FORMAT = 1
@@ -142,11 +144,10 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
   factor *= config.recovery_learning_rate_factor
   noted = {'what': diverged.what, 'step': diverged.step, 'back_to': back_to}
   if is_chief:
-    print(
-      f'\n{what} at step {diverged.step}: going back to {kept}, with '
+    _logger.warning(
+      f'{what} at step {diverged.step}: going back to {kept}, with '
       f'{factor:g} of the learning rate (roll-back {len(rollbacks) + 1} of '
-      f'{config.recovery_max_trials})',
-      file=sys.stderr,
+      f'{config.recovery_max_trials})'
     )
     content = {
       'format': _FORMAT,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 
 from uncertainty_distill import configs, data, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import teacher_cache
 
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 
 def prepare(
@@ -33,11 +35,10 @@ def prepare(
     return teacher_cache.prepare(config, strategy)
   train_data = task.train_data
   if train_data.crop_padding or train_data.horizontal_flip:
-    print(
+    _logger.warning(
       'The stored predictions do not know of the augmentation that the '
       'student sees: task.train_data.crop_padding=0,'
-      'task.train_data.horizontal_flip=false turns it off.',
-      file=sys.stderr,
+      'task.train_data.horizontal_flip=false turns it off.'
     )
   return open_predictions(task)
 

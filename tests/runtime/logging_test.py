@@ -1,0 +1,53 @@
+"""What the package logs: shown by default, and silenced by a logger's level."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import foreign
+import pytest
+import tensorflow as tf
+
+_PACKAGE = pathlib.Path(__file__).parents[2] / 'uncertainty_distill'
+
+
+@pytest.fixture(name='path', scope='module')
+def _path(tmp_path_factory):
+  """A SavedModel whose output's name leaves open what it means."""
+  module = foreign.Linear()
+  return foreign.save(
+    tmp_path_factory.mktemp('saved') / 'model',
+    module,
+    lambda images: {'top': tf.nn.softmax(module.logits(images)[:, 0])},
+    (None, 6, 6, 3),
+  )
+
+
+@pytest.mark.parametrize('level, shown', [('NOTSET', True), ('ERROR', False)])
+def test_a_logger_s_level_silences_a_call(path, level, shown):
+  code = (
+    'import logging, os\n'
+    'os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"\n'
+    'import uncertainty_distill as ud\n'
+    f'logging.getLogger("uncertainty_distill").setLevel("{level}")\n'
+    f'ud.load({path!r})'
+  )
+  done = subprocess.run(
+    [sys.executable, '-W', 'ignore', '-c', code],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert (path in done.stderr) == shown, done.stderr
+
+
+def test_only_commands_print():
+  for file in _PACKAGE.rglob('*.py'):
+    calls = [
+      node
+      for node in ast.walk(ast.parse(file.read_text()))
+      if isinstance(node, ast.Call) and ast.unparse(node.func) == 'print'
+    ]
+    assert not calls, file
