@@ -36,7 +36,7 @@ def test_own_file(path, save):
   assert spec.name == path and spec.image_shape == (4, 5, 3)
   # The greatest label of both splits counts.
   assert spec.num_classes == 4
-  assert (dataset.num_train, dataset.num_test) == (7, 3)
+  assert (dataset.num_train, len(dataset.test)) == (7, 3)
   for split in 'train', 'test':
     source = getattr(dataset, split)
     assert source.spec == spec

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uncertainty_distill.data.image_source import DatasetSpec
 
 NUM_TRAIN = 50_000
-NUM_TEST = 10_000
 
 _CIFAR10_CLASSES = """
     airplane automobile bird cat deer dog frog horse ship truck

@@ -8,7 +8,7 @@ handwritten digits that scikit-learn ships). Any other name is the path of an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from uncertainty_distill.data import cifar, digits, npz_file, tfds_splits
@@ -21,11 +21,22 @@ from uncertainty_distill.data.image_source import (
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
-import numpy as np
-
 # The processes that only corrupt images do without Model Garden.
 if TYPE_CHECKING:
   from uncertainty_distill import configs
+
+# From names to specifications, numbers of training examples, and functions from
+# `train` or `test` and the folder of TFDS to images and labels.
+_KNOWN = {
+  'digits': (digits.SPEC, digits.NUM_TRAIN, lambda split, _: digits.read(split))
+} | {
+  name: (
+    spec,
+    cifar.NUM_TRAIN,
+    functools.partial(tfds_splits.read_published, name),
+  )
+  for name, spec in cifar.SPECS.items()
+}
 
 
 class Dataset:
@@ -39,19 +50,19 @@ class Dataset:
     self,
     spec: DatasetSpec,
     read: Callable[[str], ImageSource],
-    sizes: Mapping[str, int] | None = None,
+    num_train: int = 0,
   ):
     """Takes what is known before the images are read.
 
     Args:
       spec: What the images are.
       read: From `train` or `test` to the examples of the split.
-      sizes: From `train` and `test` to the number of examples; None to find
-        out by reading them.
+      num_train: The number of training examples; 0 to find out by reading
+        them.
     """
     self.spec = spec
     self._read = read
-    self._sizes = sizes or {}
+    self._num_train = num_train
 
   @functools.cached_property
   def train(self) -> ImageSource:
@@ -74,12 +85,7 @@ class Dataset:
   @property
   def num_train(self) -> int:
     """The number of training examples."""
-    return self._sizes.get('train') or len(self.train)
-
-  @property
-  def num_test(self) -> int:
-    """The number of test examples."""
-    return self._sizes.get('test') or len(self.test)
+    return self._num_train or len(self.train)
 
   def of_classes(self, classes: Sequence[int]) -> Dataset:
     """Returns the examples of some classes.
@@ -131,9 +137,7 @@ def open_dataset(
       described. The images of CIFAR are read at their first use: they may
       still be found missing then.
   """
-  if name == 'digits':
-    place = ()
-  elif name in cifar.SPECS:
+  if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
   elif name.endswith('.npz') and files.is_file(name):
     place = (files.absolute(name), *files.version(name))
@@ -153,29 +157,18 @@ def _open(
   """Opens a dataset that is at a place, in the state it has there."""
   if classes:
     return _open(name, place, ()).of_classes(classes)
-  if name == 'digits':
-    sizes = {'train': digits.NUM_TRAIN, 'test': digits.NUM_TEST}
-    return _in_memory(digits.SPEC, digits.read, sizes)
-  if name in cifar.SPECS:
-    sizes = {'train': cifar.NUM_TRAIN, 'test': cifar.NUM_TEST}
-    read = functools.partial(
-      tfds_splits.read_published, name, data_dir=place[0]
+  if name in _KNOWN:
+    spec, num_train, read = _KNOWN[name]
+    return Dataset(
+      spec, lambda split: ArraySource(spec, *read(split, *place)), num_train
     )
-    return _in_memory(cifar.SPECS[name], read, sizes)
   spec, arrays = npz_file.read(name)
-  return _in_memory(
+  return Dataset(
     spec,
-    lambda split: (arrays[f'{split}_images'], arrays[f'{split}_labels']),
+    lambda split: ArraySource(
+      spec, arrays[f'{split}_images'], arrays[f'{split}_labels']
+    ),
   )
-
-
-def _in_memory(
-  spec: DatasetSpec,
-  read: Callable[[str], tuple[np.ndarray, np.ndarray]],
-  sizes: Mapping[str, int] | None = None,
-) -> Dataset:
-  """Returns a dataset of what reads images and labels of a split."""
-  return Dataset(spec, lambda split: ArraySource(spec, *read(split)), sizes)
 
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:

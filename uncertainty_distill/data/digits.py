@@ -11,7 +11,6 @@ import numpy as np
 
 _SIZE = 16
 NUM_TRAIN = 797
-NUM_TEST = 1000
 SPEC = DatasetSpec(
   name='digits',
   image_shape=(_SIZE, _SIZE, 3),

@@ -67,9 +67,8 @@ def costs(study: Study, directory: str) -> list[Cost]:
 def evaluation_flops(study: Study) -> float:
   """Returns the FLOPs of scoring all systems on all sets of images."""
   config = training.resolve(study.config)
-  images = (
-    config.task.validation_data.num_examples
-    or data.open_configured(config.task.train_data).num_test
+  images = config.task.validation_data.num_examples or len(
+    data.open_configured(config.task.train_data).test
   )
   images *= len(training.parse_shifts(config.evaluation))
   members = [

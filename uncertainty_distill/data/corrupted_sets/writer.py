@@ -135,12 +135,6 @@ def _is_complete(
 
 def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
-  partial = {
-    kind: os.path.join(directory, f'.{kind.value}.partial')
-    for kind in corruptions.Corruption
-  }
-  shape = folders.images_shape(dataset)
-  header = _header(shape)
   # Not `fork`: the libraries of this process may have threads, and a forked
   # process would inherit their locks as they are, for good.
   pool = futures.ProcessPoolExecutor(
@@ -151,30 +145,43 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
   )
   try:
     for kind in missing:
-      _write(partial[kind], b'')
-    # The first task starts the processes. Only this one answers signals, by
-    # ending the others.
-    with signals.block():
-      tasks = {
-        pool.submit(_write_rows, partial[kind], len(header), shift, start): kind
-        for kind in missing
-        for shift in corruptions.shifts([kind])
-        for start in range(0, len(dataset), _IMAGES_PER_TASK)
-      }
-    left = dict.fromkeys(missing, len(tasks) // len(missing))
-    for task in futures.as_completed(tasks):
-      kind = tasks[task]
       bar.set_postfix_str(kind.value, refresh=False)
-      bar.update(task.result())
-      left[kind] -= 1
-      if not left[kind]:
-        _finish(partial[kind], folders.images_path(directory, kind), header)
+      _write_file(pool, dataset, directory, kind, bar)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
     # Also what a killed process has left of other corruptions.
-    for path in partial.values():
+    for kind in corruptions.Corruption:
       with contextlib.suppress(OSError):
-        os.remove(path)
+        os.remove(_partial_path(directory, kind))
+
+
+def _partial_path(directory: str, kind: corruptions.Corruption) -> str:
+  """Returns where the file of a corruption is until it is complete."""
+  return os.path.join(directory, f'.{kind.value}.partial')
+
+
+def _write_file(pool, dataset, directory, kind, bar) -> None:
+  """Writes the file of a corruption."""
+  partial = _partial_path(directory, kind)
+  try:
+    offset = np.lib.format.open_memmap(
+      partial, 'w+', np.uint8, folders.images_shape(dataset)
+    ).offset
+    # The first task starts the processes. Only this one answers signals, by
+    # ending the others.
+    with signals.block():
+      tasks = [
+        pool.submit(_write_rows, partial, offset, shift, start)
+        for shift in corruptions.shifts([kind])
+        for start in range(0, len(dataset), _IMAGES_PER_TASK)
+      ]
+    for task in futures.as_completed(tasks):
+      bar.update(task.result())
+    with open(partial, 'rb') as file:
+      os.fsync(file.fileno())
+  except OSError as error:  # Of a full disk, Python names no file.
+    raise OSError(error.errno, error.strerror, partial) from error
+  os.replace(partial, folders.images_path(directory, kind))
 
 
 def _prepare(dataset: ImageSource, seed: int) -> None:
@@ -210,34 +217,8 @@ def _write_rows(
   images = dataset.numpy(rows)
   corrupted = corruptions.corrupt(images, shift, _WORK['seed'], rows)
   first = (shift.severity - 1) * len(dataset) + start
-  offset += first * math.prod(dataset.spec.image_shape)
-  _write(path, corrupted.tobytes(), offset)
+  # Not mapped into memory: a disk that is full would end the process.
+  with open(path, 'r+b') as file:
+    file.seek(offset + first * math.prod(dataset.spec.image_shape))
+    file.write(corrupted.tobytes())
   return len(rows)
-
-
-def _finish(partial: str, path: str, header: bytes) -> None:
-  """Completes a partial file, and gives it its name."""
-  # Last, so that nobody takes an incomplete file for an array.
-  _write(partial, header)
-  with open(partial, 'rb') as file:
-    os.fsync(file.fileno())
-  os.replace(partial, path)
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-  """Returns the first bytes of a .npy file of a uint8 array."""
-  buffer = io.BytesIO()
-  np.lib.format.write_array_header_1_0(
-    buffer, {'descr': '|u1', 'fortran_order': False, 'shape': shape}
-  )
-  return buffer.getvalue()
-
-
-def _write(path: str, content: bytes, offset: int = 0) -> None:
-  """Writes into a file at an offset in bytes; makes the file if need be."""
-  try:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), 'wb') as file:
-      file.seek(offset)
-      file.write(content)
-  except OSError as error:  # Of a full disk, Python names no file.
-    raise OSError(error.errno, error.strerror, path) from error
