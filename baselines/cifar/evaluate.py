@@ -65,4 +65,4 @@ def _test_set(paths):
 
 
 if __name__ == '__main__':
-  launch.run(main, flag_of={'path': 'run'})
+  launch.run(main)

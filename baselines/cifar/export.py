@@ -63,12 +63,4 @@ def main():
 
 
 if __name__ == '__main__':
-  launch.run(
-    main,
-    flag_of={
-      'calibration_file': 'calibration',
-      'directory': 'output_dir',
-      'fit_temperature': 'temperature',
-      'path': 'run',
-    },
-  )
+  launch.run(main)

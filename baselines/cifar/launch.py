@@ -7,7 +7,7 @@ import logging as std_logging
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from uncertainty_distill.runtime import signals
 
@@ -15,6 +15,21 @@ from absl import app, flags, logging
 
 _FLAGS = flags.FLAGS
 _MODES = ('train_and_eval', 'train', 'eval')
+# The flags of what an error names otherwise: a parameter, or a config value.
+_FLAG_OF = {
+  'calibration_file': 'calibration',
+  'corruption': 'corruptions',
+  'directory': 'output_dir',
+  'fit_temperature': 'temperature',
+  'path': 'run',
+  'rank': 'ranks',
+  'runtime.tpu': 'tpu',
+  'task.model.ensemble_size': 'ensemble_size',
+  'task.objective.kind': 'objective',
+  'task.objective.teacher': 'teacher',
+  'task.objective.teacher_cache': 'teacher_cache',
+  'task.seed': 'seed',
+}
 
 
 def _tensorflow_log_level() -> str:
@@ -184,11 +199,7 @@ def holding(
   return locks.lock_folder(directory, argument, workers.is_chief(strategy))
 
 
-def run(
-  main: Callable[..., None],
-  takes_arguments: bool = False,
-  flag_of: Mapping[str, str] | None = None,
-) -> None:
+def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
 
   So is what a disk refuses. Ctrl-C ends with exit code 130, SIGTERM with 143.
@@ -196,8 +207,6 @@ def run(
   Args:
     main: The command; it gets what is not a flag where it takes arguments.
     takes_arguments: Whether it does.
-    flag_of: From parameters that errors may name to the command's flags, where
-      these have other names.
   """
 
   def guarded(argv):
@@ -211,8 +220,7 @@ def run(
       else:
         main()
     except InputError as error:
-      text = _with_flags(str(error), flag_of or {})
-      sys.exit(_fail(f'error: {text}', 2))
+      sys.exit(_fail(f'error: {_with_flags(error)}', 2))
     except signals.Stopped as stopped:
       sys.exit(_fail(str(stopped), stopped.code))
     except Exception as error:
@@ -246,14 +254,18 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   return rest
 
 
-def _with_flags(message: str, flag_of: Mapping[str, str]) -> str:
-  """Shows the parameters of a message, which are in backticks, as flags."""
+def _with_flags(error: InputError) -> str:
+  """Returns a message with the command's flags for the names of the API.
 
-  def shown(parameter):
-    name = flag_of.get(parameter[1], parameter[1])
-    return f'--{name}' if name in _FLAGS else parameter[0]
+  These are what it has in backticks, and a config value that it begins with.
+  """
 
-  return re.sub(r'`(\w+)`', shown, message)
+  def shown(name):
+    parameter = name[1] or name[2]
+    flag = _FLAG_OF.get(parameter, parameter)
+    return f'--{flag}' if flag in _FLAGS else name[0]
+
+  return re.sub(r'`([\w.]+)`|^([\w.]+)(?= must )', shown, str(error))
 
 
 def _fail(message: str, code: int) -> int:

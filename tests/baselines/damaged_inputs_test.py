@@ -29,7 +29,7 @@ def _cut(path):
 
 
 def _runs(student, tmp):
-  """Damages run folders; returns what must be said of each."""
+  """Damages run folders; returns their names."""
   cut = _copy_run(student, tmp / 'run_cut')
   _cut(next(cut.glob('*.data-*')))
   no_index = _copy_run(student, tmp / 'run_no_index')
@@ -44,19 +44,19 @@ def _runs(student, tmp):
   values['task']['model']['width'] = 2
   (wide / 'params.yaml').write_text(yaml.safe_dump(values))
   (tmp / 'run_empty').mkdir()
-  return {
-    'run_cut': 'run_cut',
-    'run_no_index': 'run_no_index',
-    'run_cut_params': 'a readable YAML file',
-    'run_typo': "did you mean 'width'?",
-    'run_wide': 'a checkpoint of the model',
-    'run_empty': 'this is an empty folder',
-    'run_none': 'this is a missing folder',
-  }
+  return [
+    'run_cut',
+    'run_no_index',
+    'run_cut_params',
+    'run_typo',
+    'run_wide',
+    'run_empty',
+    'run_none',
+  ]
 
 
 def _saved_models(student, tmp):
-  """Damages SavedModels; returns what must be said of each."""
+  """Damages SavedModels; returns their names."""
   for name in 'saved_cut', 'saved_bare', 'saved_text':
     shutil.copytree(student / 'saved_model', tmp / name)
   _cut(tmp / 'saved_cut' / 'saved_model.pb')
@@ -66,7 +66,7 @@ def _saved_models(student, tmp):
 
 
 def _predictions(tmp):
-  """Writes unfit predictions; returns what must be said of each."""
+  """Writes unfit predictions; returns their names."""
   _, labels = digits.read('train')
   probs = np.eye(10, dtype=np.float32)[labels]
   logits = np.where(probs > 0, 5, 0).astype(np.float32)
@@ -89,7 +89,7 @@ def _predictions(tmp):
 
 
 def _corrupted_folders(tmp):
-  """Writes unfit corrupted test sets; returns what must be said of each."""
+  """Writes unfit corrupted test sets; returns the file at fault in each."""
   images, labels = digits.read('test')
   whole = np.tile(images, (5, 1, 1, 1))
   for name in 'c_none', 'c_few', 'c_cut', 'c_float', 'c_labels', 'c_pickle':
@@ -108,14 +108,14 @@ def _corrupted_folders(tmp):
     'c_few': 'contrast.npy',
     'c_cut': 'contrast.npy',
     'c_float': 'contrast.npy',
-    'c_labels': 'labels',
+    'c_labels': 'labels.npy',
     'c_pickle': 'contrast.npy',
-    'c_missing': 'folder',
+    'c_missing': '',
   }
 
 
 def _datasets(tmp):
-  """Writes what `make_corrupted` cannot use; returns what must be said."""
+  """Writes what `make_corrupted` cannot use; returns the files' names."""
   images, labels = digits.read('test')
   np.savez(tmp / 'd_images.npz', images=images)
   np.savez(tmp / 'd_floats.npz', images=images / 255.0, labels=labels)
@@ -125,20 +125,21 @@ def _datasets(tmp):
 
 
 def _calls(student, places):
-  """Returns what must be said of each unfit file, and the call."""
+  """Returns the names that must be said of each unfit file, and the call."""
   tmp, new, calls = places['tmp'], f'--output_dir={places["new"]}', {}
-  for name, words in _runs(student, tmp).items():
-    calls[name] = words, ['evaluate', f'--run={tmp / name}', new]
+  for name in _runs(student, tmp):
+    path = str(tmp / name)
+    calls[name] = path, ['evaluate', f'--run={path}', new]
   for name in _saved_models(student, tmp):
     path = str(tmp / name)
     calls[name] = path, ['predict', f'--model={path}', 'a.png']
-    calls[f'{name} as a teacher'] = path, _distil(places, path)
+    calls[f'{name} as a teacher'] = path, _distill(places, path)
   for name in _predictions(tmp):
     file = f'{name}.npz'
-    calls[name] = file, _distil(places, tmp / file)
-  for name, words in _corrupted_folders(tmp).items():
+    calls[name] = file, _distill(places, tmp / file)
+  for name, file in _corrupted_folders(tmp).items():
     calls[name] = (
-      words,
+      f'{tmp / name} {file}',
       [
         'evaluate',
         f'--run={student}',
@@ -151,20 +152,20 @@ def _calls(student, places):
   for name in _datasets(tmp):
     file = f'{name}.npz'
     calls[name] = file, ['make_corrupted', f'--dataset={tmp / file}', new]
-  calls['a folder of other files'] = (
-    'was not made by this command',
+  calls['files from elsewhere'] = (
+    f'{tmp / "c_few"} contrast.npy',
     ['make_corrupted', '--dataset=digits', f'--output_dir={tmp / "c_few"}'],
   )
   calls['cache'] = (
     'report.md',
-    _distil(
+    _distill(
       places, places['members'], f'--teacher_cache={student / "report.md"}'
     ),
   )
   return calls
 
 
-def _distil(places, teacher, *more):
+def _distill(places, teacher, *more):
   return [
     'distill',
     '--experiment=digits_wrn10_1',
@@ -181,7 +182,7 @@ def _distil(places, teacher, *more):
 
 @pytest.fixture(scope='module')
 def said(student, places):
-  """From each unfit file to what must be said of it, and what was."""
+  """From each unfit file to the names that must be said, and what was said."""
   return running.run_mistakes(_calls(student[0], places))
 
 

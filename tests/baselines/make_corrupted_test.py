@@ -34,7 +34,7 @@ def test_command_makes_what_is_asked_for(tmp_path):
     '--seed=3',
   )
   assert done.returncode == 0, done.stderr
-  assert done.stdout == f'Corrupted images: {directory}\n'
+  assert done.stdout.endswith(f' {directory}\n')
   assert '5000/5000' in done.stderr  # The progress bar.
   images = np.load(directory / 'contrast.npy')
   shift = corruptions.Shift(corruptions.Corruption.CONTRAST, 5)
@@ -50,6 +50,6 @@ def test_a_mistake_is_one_line(tmp_path):
   )
   assert done.returncode == 2 and not os.listdir(tmp_path)
   last_line = done.stderr.strip().splitlines()[-1]
-  assert last_line.startswith('error: corruption: got')
-  assert last_line.endswith("did you mean 'frost'?")
+  assert last_line.startswith('error: --corruptions ')
+  assert "'frots'" in last_line and "'frost'" in last_line
   assert 'Traceback' not in done.stderr

@@ -27,7 +27,9 @@ def test_distill_searches_and_teaches(tmp_path):
   # 5% of 797 digits.
   assert record['examples'] == {'training': 757, 'held_out': 40}
   chosen = [member['folder'] for member in record['members']]
-  assert f'search: {", ".join(chosen)} of 3 runs' in done.stderr
+  assert any(
+    all(name in line for name in chosen) for line in done.stderr.splitlines()
+  )
   params = (folder / 'params.yaml').read_text()
   for name in chosen:
     assert f'- teacher/{name}\n' in params

@@ -100,25 +100,28 @@ def run_mistakes(calls):
   """Runs commands that are to fail.
 
   Args:
-    calls: From any key to the words that must be said, and the words of `run`.
+    calls: From any key to the names that must be said (flags, files, config
+      values, values that are meant; with spaces between them) and the words of
+      `run`.
 
   Returns:
-    From each key to the words that must be said, and what `run` returned.
+    From each key to the names that must be said, and what `run` returned.
   """
-  return {key: (wanted, run(*words)) for key, (wanted, words) in calls.items()}
+  return {key: (names, run(*words)) for key, (names, words) in calls.items()}
 
 
-def check_mistakes(wanted_and_said):
+def check_mistakes(names_and_said):
   """Asserts that commands failed as they do for a user's mistakes.
 
   Args:
-    wanted_and_said: What `run_mistakes` returned.
+    names_and_said: What `run_mistakes` returned.
   """
   wrong = {
-    key: (wanted, done)
-    for key, (wanted, done) in wanted_and_said.items()
+    key: (names, done)
+    for key, (names, done) in names_and_said.items()
     if done.returncode != 2
-    or wanted not in done.stderr
+    or not all(name in done.stderr for name in names.split())
+    or not done.stderr.startswith('\nerror: ')
     or len(done.stderr.strip().splitlines()) != 1
     or len(done.stderr) > 1500
   }
