@@ -57,17 +57,28 @@ def test_the_newest_is_found_whatever_tensorflow_lists(folder):
   for content in None, b'', b'\xff\x00', b'model_checkpoint_path: "ckpt-4"\n':
     if content is not None:
       (folder / 'checkpoint').write_bytes(content)
-    found = checkpoints.find(str(folder))
-    assert (found.step, found.damages) == (12, ())
-    assert found.prefix == str(folder / 'ckpt-12')
+    assert checkpoints.newest_step(str(folder)) == 12
+    checkpoints.repair_state_file(str(folder))
+    assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-12')
   (folder / 'checkpoint').unlink()
-  assert checkpoints.find(str(folder)).step == 12
+  assert checkpoints.newest_step(str(folder)) == 12
 
 
 def test_a_folder_without_checkpoints(tmp_path):
   for folder in tmp_path / 'gone', tmp_path:
-    assert checkpoints.find(str(folder)) == checkpoints.Found(None, 0, ())
+    assert checkpoints.newest_step(str(folder)) == 0
     assert not checkpoints.steps(str(folder))
+    checkpoints.repair_state_file(str(folder))
+  assert not os.listdir(tmp_path)
+
+
+def test_looking_for_the_newest_reads_no_checkpoint(folder, monkeypatch):
+  # Even ones that nothing could read.
+  for name in os.listdir(folder):
+    if name != 'checkpoint':
+      _empty(folder / name)
+  monkeypatch.setattr(tf.compat.v1.train, 'NewCheckpointReader', None)
+  assert checkpoints.newest_step(str(folder)) == 12
 
 
 @pytest.mark.parametrize('kind', ['index', 'data'])
@@ -76,29 +87,30 @@ def test_a_damaged_file_is_named_and_the_one_before_is_taken(
   kind, damage, folder, caplog
 ):
   path = _file(folder, 12, kind)
-  checkpoints.find(str(folder))  # What was known of it no longer holds.
+  assert not checkpoints.find_damage(str(folder), 12)
   damage(path)
-  found = checkpoints.find(str(folder))
-  assert (found.step, found.lost_steps) == (8, 4)
-  (damaged,) = found.damages
-  assert (damaged.step, damaged.file) == (12, os.path.basename(path))
-  checkpoints.settle(str(folder))
-  said = caplog.text
-  start = f'{folder}: checkpoint 12 is damaged ({damaged.file}: '
-  assert said.startswith(start)
-  assert said.endswith('): going on from 8, 4 steps are repeated\n')
-  assert said.count('\n') == 1
+  for thorough in True, False:
+    found = checkpoints.find_damage(str(folder), 12, thorough)
+    assert (found.step, found.file) == (12, os.path.basename(path))
+  assert checkpoints.newest_step(str(folder)) == 12
+  checkpoints.repair_state_file(str(folder))
+  (line,) = caplog.messages
+  assert str(folder) in line and found.file in line
+  # The step gone back to, and the number of those that are lost.
+  assert 'step 8' in line and '4 steps' in line
   assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')
+  assert checkpoints.newest_step(str(folder)) == 8
+  checkpoints.repair_state_file(str(folder))
+  assert len(caplog.messages) == 1
 
 
 def test_none_that_is_whole(folder, caplog):
   for step in 4, 8, 12:
     _empty(_file(folder, step, 'index'))
-  found = checkpoints.find(str(folder))
-  assert (found.prefix, found.step, found.lost_steps) == (None, 0, 12)
-  assert [damage.step for damage in found.damages] == [12, 8, 4]
-  checkpoints.settle(str(folder))
-  assert 'going on from 0, 12 steps are repeated' in caplog.text
+  checkpoints.repair_state_file(str(folder))
+  (line,) = caplog.messages
+  assert 'step 0' in line and '12 steps' in line
+  assert checkpoints.newest_step(str(folder)) == 0
   assert not (folder / 'checkpoint').exists()
 
 
@@ -115,7 +127,7 @@ def test_a_changed_bit_is_found_or_changes_nothing(kind, folder):
     damaged[place // 8] ^= 1 << place % 8
     with open(path, 'wb') as file:
       file.write(damaged)
-    if checkpoints.find(str(folder)).step == 8:
+    if checkpoints.find_damage(str(folder), 12):
       found += 1
     else:
       tensors = _tensors(str(folder / 'ckpt-12'))
@@ -128,7 +140,7 @@ def test_a_changed_bit_is_found_or_changes_nothing(kind, folder):
 
 def test_a_manager_goes_on_from_what_is_whole(folder):
   _truncate(_file(folder, 12, 'data'))
-  checkpoints.settle(str(folder))
+  checkpoints.repair_state_file(str(folder))
   weights = tf.Variable(tf.zeros([40, 3]))
   manager = tf.train.CheckpointManager(
     tf.train.Checkpoint(weights=weights), str(folder), max_to_keep=2
@@ -141,21 +153,20 @@ def test_a_manager_goes_on_from_what_is_whole(folder):
   manager.save(checkpoint_number=12)
   # The damaged one is replaced, and the oldest has made room.
   assert checkpoints.steps(str(folder)) == [8, 12]
-  assert checkpoints.find(str(folder)).step == 12
+  assert not checkpoints.find_damage(str(folder), 12)
 
 
 def test_a_whole_folder_is_left_as_it_is(folder, caplog):
   before = (folder / 'checkpoint').stat().st_mtime_ns
-  checkpoints.settle(str(folder))
+  checkpoints.repair_state_file(str(folder))
   assert (folder / 'checkpoint').stat().st_mtime_ns == before
-  assert not caplog.text
+  assert not caplog.messages
 
 
 def test_what_was_not_finished_is_no_checkpoint(folder):
   # Killed between the data and the index, before TensorFlow's list.
   shutil.copy(_file(folder, 12, 'data'), folder / 'ckpt-16.data-00000-of-00001')
-  found = checkpoints.find(str(folder))
-  assert (found.step, found.damages) == (12, ())
+  assert checkpoints.newest_step(str(folder)) == 12
 
 
 def test_an_index_of_many_blocks_that_ends_early(tmp_path):
@@ -175,6 +186,5 @@ def test_an_index_of_many_blocks_that_ends_early(tmp_path):
     damaged[place] ^= 1
     with open(path, 'wb') as file:
       file.write(damaged)
-    (damage,) = checkpoints.find(folder).damages
-    assert damage.file == 'ckpt-3.index'
-    assert damage.reason == 'it does not list all tensors'
+    damage = checkpoints.find_damage(folder, 3)
+    assert (damage.step, damage.file) == (3, 'ckpt-3.index')

@@ -7,6 +7,7 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
+import refusals
 import tensorflow as tf
 
 
@@ -58,36 +59,37 @@ def test_what_does_not_change_the_weights_may_change(text, tmp_path):
   changed = _config(text)
   runs.claim_run(str(tmp_path), changed)
   # The folder describes the last one.
-  assert runs.open_run(str(tmp_path), '--run').config == changed
+  assert runs.open_run(str(tmp_path), 'run').config == changed
+
+
+def _refused(path, difference):
+  """Asserts that a folder is refused whose run has not a certain value."""
+  return refusals.refused('model_dir', str(path), difference)
 
 
 @pytest.mark.parametrize(
   'text, difference',
   [
-    ('task.seed=1', 'task.seed=0, not 1'),
-    ('task.model.width=2', 'task.model.width=1, not 2'),
-    ('task.model.ensemble_size=2', 'task.model.ensemble_size=4, not 2'),
-    ('task.objective.kind=head', "task.objective.kind='knowledge', not 'head'"),
-    ('task.objective.weight=0.5', 'task.objective.weight=0.9, not 0.5'),
-    ('task.l2=0', 'task.l2=0.0003, not 0'),
-    ('trainer.epochs=5', 'trainer.epochs=60.0, not 5'),
-    (
-      'trainer.decay_fractions=[]',
-      r'trainer.decay_fractions=\[0.4, 0.8, 0.9\], not \[\]',
-    ),
-    ('task.train_data.num_examples=90', 'num_examples=0, not 90'),
-    ('task.train_data.views=3', 'task.train_data.views=0, not 3'),
-    ('task.train_data.augmentation_seed=3', 'augmentation_seed=-1, not 3'),
+    ('task.seed=1', 'task.seed=1'),
+    ('task.model.width=2', 'task.model.width=2'),
+    ('task.model.ensemble_size=2', 'task.model.ensemble_size=2'),
+    ('task.objective.kind=head', "task.objective.kind='head'"),
+    ('task.objective.weight=0.5', 'task.objective.weight=0.5'),
+    ('task.l2=0', 'task.l2=0'),
+    ('trainer.epochs=5', 'trainer.epochs=5'),
+    ('trainer.decay_fractions=[]', 'trainer.decay_fractions=[]'),
+    ('task.train_data.num_examples=90', 'num_examples=90'),
+    ('task.train_data.views=3', 'task.train_data.views=3'),
+    ('task.train_data.augmentation_seed=3', 'augmentation_seed=3'),
   ],
 )
 def test_another_experiment_is_refused_by_name(text, difference, tmp_path):
   runs.claim_run(str(tmp_path), _config())
   before = (tmp_path / runs.PARAMS_FILE).read_bytes()
-  with pytest.raises(InputError, match=difference) as caught:
+  with _refused(tmp_path, difference):
     runs.claim_run(str(tmp_path), _config(text))
-  assert str(caught.value).startswith(f"--model_dir: got '{tmp_path}'")
   assert (tmp_path / runs.PARAMS_FILE).read_bytes() == before
-  with pytest.raises(InputError, match='belongs to a run with'):
+  with _refused(tmp_path, ''):
     runs.claim_run(str(tmp_path), _config(name='cifar10_wrn10_1'))
 
 
@@ -95,7 +97,7 @@ def test_checkpoints_without_a_description_are_refused(tmp_path):
   run = runs.claim_run(str(tmp_path), _config())
   _save(run, 3)
   (tmp_path / runs.PARAMS_FILE).unlink()
-  with pytest.raises(InputError, match='has checkpoints but no params.yaml'):
+  with _refused(tmp_path, runs.PARAMS_FILE):
     runs.claim_run(str(tmp_path), _config())
 
 
@@ -111,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
   file = tmp_path / 'file'
   file.write_text('')
   for path in file, file / 'run':
-    with pytest.raises(InputError, match='a folder that can be written'):
+    with _refused(path, ''):
       runs.claim_run(str(path), _config())
 
 
@@ -119,28 +121,23 @@ def test_folders_that_are_no_runs_are_told_apart(tmp_path):
   (tmp_path / 'empty').mkdir()
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'file').write_text('')
-  for name, problem in (
-    ('gone', 'a missing folder'),
-    ('empty', 'an empty folder'),
-    ('other', 'not a run folder'),
-  ):
-    with pytest.raises(InputError, match=f'this is {problem}') as caught:
-      runs.open_run(str(tmp_path / name), '--teacher')
-    assert str(caught.value).startswith('--teacher: ')
+  messages = set()
+  for name in 'gone', 'empty', 'other':
+    path = str(tmp_path / name)
+    with refusals.refused('teacher', path, runs.PARAMS_FILE) as caught:
+      runs.open_run(path, 'teacher')
+    messages.add(str(caught.value).replace(name, ''))
+  assert len(messages) == 3
 
 
 @pytest.mark.parametrize(
-  'content, message',
-  [
-    ('task: [', 'a readable YAML file'),
-    ('task: {model: {width: wide}}', "task.model.width in .*'wide', wants int"),
-    ('model: resnet', 'model in .*, wants a known name'),
-  ],
+  'content',
+  ['task: [', 'task: {model: {width: wide}}', 'model: resnet'],
 )
-def test_a_description_that_is_not_ours_is_refused(content, message, tmp_path):
+def test_a_description_that_is_not_ours_is_refused(content, tmp_path):
   (tmp_path / runs.PARAMS_FILE).write_text(content)
-  with pytest.raises(InputError, match=message) as caught:
-    runs.open_run(str(tmp_path), '--run')
+  with pytest.raises(InputError) as caught:
+    runs.open_run(str(tmp_path), 'run')
   assert str(tmp_path) in str(caught.value)
 
 
@@ -148,15 +145,15 @@ def test_step_and_completion_follow_the_newest_checkpoint(tmp_path):
   config = _config('trainer.train_steps=9')
   run = runs.claim_run(str(tmp_path / 'run-7'), config)
   assert (run.checkpoint, run.step, run.is_complete) == (None, 0, False)
-  with pytest.raises(InputError, match='one with a checkpoint; train it first'):
+  with refusals.refused('run folder', run.path):
     run.load_model()
   for step, complete in (8, False), (9, True), (10, True):
     model = _save(run, step)
     assert (run.step, run.is_complete) == (step, complete)
   # The weights are those of the newest checkpoint, member by member.
-  loaded = runs.open_run(run.path, '--run').load_model()
-  for ours, theirs in zip(loaded.variables, model.variables, strict=True):
-    np.testing.assert_array_equal(ours, theirs)
+  loaded = runs.open_run(run.path, 'run').load_model()
+  for variable, saved in zip(loaded.variables, model.variables, strict=True):
+    np.testing.assert_array_equal(variable, saved)
 
 
 def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
@@ -166,7 +163,7 @@ def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
   monkeypatch.chdir(tmp_path)
   text = 'task.objective.teacher=[old/teacher/member_0]'
   runs.claim_run('old/student', _config(text))
-  teacher = runs.open_run(str(old / 'student'), '--run').config.task.objective
+  teacher = runs.open_run(str(old / 'student'), 'run').config.task.objective
   assert teacher.teacher == (str(old / 'teacher' / 'member_0'),)
   # The same teacher by another path.
   monkeypatch.chdir(old)
@@ -174,9 +171,9 @@ def test_a_tree_of_runs_can_be_moved_and_entered_elsewhere(
     'student', _config('task.objective.teacher=[teacher/member_0]')
   )
   old.rename(new)
-  teacher = runs.open_run(str(new / 'student'), '--run').config.task.objective
+  teacher = runs.open_run(str(new / 'student'), 'run').config.task.objective
   assert teacher.teacher == (str(new / 'teacher' / 'member_0'),)
-  with pytest.raises(InputError, match='task.objective.teacher='):
+  with _refused(new / 'student', 'task.objective.teacher='):
     runs.claim_run(
       str(new / 'student'),
       _config(f'task.objective.teacher=[{new}/teacher/member_1]'),
@@ -193,14 +190,14 @@ def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
   )
   runs.claim_run('old/student', _config(text.format('old', 'old')))
   (tmp_path / 'old').rename(tmp_path / 'new')
-  opened = runs.open_run('new/student', '--run').config.task
+  opened = runs.open_run('new/student', 'run').config.task
   assert opened.initialize_from == tuple(
     str(tmp_path / 'new' / name) for name in 'ab'
   )
   runs.match_run('new/student', _config(text.format('new', 'new')))
-  with pytest.raises(InputError, match='task.initialize_from='):
+  with _refused('new/student', 'task.initialize_from='):
     runs.match_run('new/student', _config(text.format('new', 'old')))
-  with pytest.raises(InputError, match='task.initialize_aligned=False, not'):
+  with _refused('new/student', 'task.initialize_aligned=True'):
     runs.match_run(
       'new/student',
       _config(text.format('new', 'new') + ',task.initialize_aligned=true'),
@@ -210,7 +207,7 @@ def test_networks_to_start_from_move_with_the_tree_and_are_the_run_s(
 def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   runs.claim_run('old/run', _config('task.objective.teacher_cache=old/cache'))
-  opened = runs.open_run('old/run', '--run').config
+  opened = runs.open_run('old/run', 'run').config
   assert opened.task.objective.teacher_cache == str(tmp_path / 'old' / 'cache')
   # Elsewhere, or online on the same views.
   runs.match_run('old/run', _config('task.objective.teacher_cache=b'))
@@ -218,7 +215,7 @@ def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
     'old/run',
     _config('task.train_data.views=60,task.train_data.augmentation_seed=0'),
   )
-  with pytest.raises(InputError, match='task.train_data.views=60, not 0'):
+  with _refused('old/run', 'task.train_data.views=0'):
     runs.match_run('old/run', _config())
 
 

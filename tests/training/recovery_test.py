@@ -237,7 +237,7 @@ def test_a_teacher_without_numbers_is_named_by_its_term(
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), broken.path, max_to_keep=1
   ).save(checkpoint_number=teacher.step)
-  student = runs.with_paths(student, lambda _: broken.path)
+  student = runs.map_paths(student, lambda _: broken.path)
   configs.override_by_text(student, _EAGER.strip(','))
   with pytest.raises(DivergedError, match=': distillation is not .* step 1;'):
     session.train(student, str(tmp_path / 'student'), one_device, False)

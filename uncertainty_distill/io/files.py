@@ -130,6 +130,12 @@ def remove(path: Path) -> None:
       raise
 
 
+def rename(path: Path, new: Path) -> None:
+  """Renames a file; one of the new name is replaced."""
+  with _backend(path) as backend:
+    backend.replace(path, new)
+
+
 def read_bytes(path: Path) -> bytes:
   """Returns the content of a file."""
   with _backend(path) as backend, backend.open(path, 'rb') as file:

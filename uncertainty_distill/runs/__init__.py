@@ -1,6 +1,5 @@
-"""Run folders: what they hold, and what makes a run the one it is."""
+"""Run folders: what they hold, and which run one belongs to."""
 
-from uncertainty_distill.runs.identity import difference, plain, with_paths
 from uncertainty_distill.runs.run_folder import (
   PARAMS_FILE,
   RunFolder,
@@ -9,4 +8,9 @@ from uncertainty_distill.runs.run_folder import (
   make_writable,
   match_run,
   open_run,
+)
+from uncertainty_distill.runs.run_identity import (
+  difference,
+  map_paths,
+  to_plain,
 )

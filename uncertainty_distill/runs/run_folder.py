@@ -14,7 +14,7 @@ import os
 from uncertainty_distill import configs, models
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
-from uncertainty_distill.runs import checkpoints, identity
+from uncertainty_distill.runs import checkpoints, run_identity
 
 import tensorflow as tf
 import tf_keras
@@ -27,7 +27,7 @@ class RunFolder:
   """One trained, or partly trained, model.
 
   Attributes:
-    path: Of the folder.
+    path: The folder.
     config: The resolved experiment.
   """
 
@@ -37,22 +37,22 @@ class RunFolder:
 
   @property
   def checkpoint(self) -> str | None:
-    """The path prefix of the newest checkpoint that is whole, or None."""
-    return checkpoints.find(self.path).prefix
+    """The path prefix of the newest checkpoint, or None."""
+    return checkpoints.prefix(self.path, self.step) if self.step else None
 
   @property
   def step(self) -> int:
     """The global step of this checkpoint; 0 without one."""
-    return checkpoints.find(self.path).step
+    return checkpoints.newest_step(self.path)
 
   @property
   def evaluation_due_file(self) -> str:
-    """Where the step of the next evaluation is noted."""
+    """The file that holds the step of the next evaluation."""
     return os.path.join(self.path, 'evaluation_due')
 
   @property
   def evaluation_due(self) -> int:
-    """The step of the evaluation that comes next, or was cut short; else 0."""
+    """The step of the evaluation that is due or was cut short; 0 for none."""
     try:
       return int(files.read_text(self.evaluation_due_file))
     except (OSError, ValueError):
@@ -60,33 +60,24 @@ class RunFolder:
 
   @property
   def is_complete(self) -> bool:
-    """Whether training has come to its end, and its last evaluation, too."""
+    """Whether training and its last evaluation have ended."""
     return (
       self.step >= self.config.trainer.train_steps and not self.evaluation_due
     )
 
   @property
   def state(self) -> str:
-    """Says how far training is, and what is damaged, if anything is."""
-    found = checkpoints.find(self.path)
+    """How far training is, and what to do."""
     steps = self.config.trainer.train_steps
-    text = f'it is at step {found.step} of {steps}; run its command again'
-    return '; '.join([*map(str, found.damages[:1]), text])
+    return f'it is at step {self.step} of {steps}; run its command again'
 
   def load_model(self) -> tf_keras.Model:
     """Rebuilds the model with the weights of the newest checkpoint.
 
     Raises:
-      InputError: If there is no checkpoint, or it is damaged, or of another
-        model. Older weights than those asked for are never taken.
+      InputError: There is no checkpoint, or the newest one is damaged or of
+        another model; older weights are never taken instead.
     """
-    if checkpoints.find(self.path).damages and not self.is_complete:
-      raise InputError(
-        'run folder',
-        self.path,
-        'one whose newest checkpoint can be read',
-        self.state,
-      )
     if self.checkpoint is None:
       raise InputError(
         'run folder', self.path, 'one with a checkpoint', 'train it first'
@@ -96,110 +87,132 @@ class RunFolder:
       restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
       # Every weight of the model must be there; the optimizer's are left.
       restored.expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+    except (AssertionError, *checkpoints.READ_ERRORS) as error:
+      damage = checkpoints.find_damage(self.path, self.step)
+      if damage:
+        raise InputError(
+          'run folder',
+          self.path,
+          'one whose newest checkpoint can be read',
+          f'{damage}; remove {self.checkpoint}.* and run its command again to '
+          'continue from the checkpoint before it',
+        ) from error
       raise InputError(
         'run folder',
         self.path,
-        f'a checkpoint of the model that its {PARAMS_FILE} describes',
+        f'one with a checkpoint of the model that its {PARAMS_FILE} describes',
       ) from error
     return model
 
 
 def is_run(path: str) -> bool:
-  """Tells whether a folder is a run folder."""
+  """Returns whether a folder is a run folder."""
   return files.is_file(os.path.join(path, PARAMS_FILE))
 
 
-def open_run(path: str, argument: str) -> RunFolder:
+def open_run(path: str, name: str) -> RunFolder:
   """Opens an existing run folder.
 
   Args:
-    path: Of the folder.
-    argument: The flag that it comes from, for the message of an error.
+    path: The folder.
+    name: The parameter that it comes from, for an error.
 
   Raises:
-    InputError: If there is no run, or its description cannot be read.
+    InputError: There is no run, or its description cannot be read.
   """
   if not is_run(path):
-    problem = 'a missing folder'
+    problem = 'does not exist'
     if files.is_folder(path):
-      problem = 'not a run folder' if locks.content(path) else 'an empty folder'
+      has_files = locks.content(path)
+      problem = f'has no {PARAMS_FILE}' if has_files else 'is an empty folder'
     elif files.is_file(path):
-      problem = 'a file'
+      problem = 'is a file'
+    shown = f'`{name}`' if name.isidentifier() else name
     raise InputError(
-      argument, path, f'a run folder with {PARAMS_FILE}', f'this is {problem}'
+      name,
+      path,
+      f'a run folder, which has {PARAMS_FILE}',
+      message=f'{shown} must be a run folder, but {path!r} {problem}',
     )
   config = configs.ExperimentConfig()
   file = os.path.join(path, PARAMS_FILE)
-  configs.override(config, configs.read_yaml(file, argument), file)
+  configs.override(config, configs.read_yaml(file, name), file)
   return RunFolder(
-    path, identity.with_paths(config, lambda p: files.absolute(p, path))
+    path, run_identity.map_paths(config, lambda p: files.absolute(p, path))
   )
 
 
 def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
-  """Returns the run that a folder holds or is going to; writes nothing.
+  """Returns the run that a folder holds, or will hold; writes nothing.
 
   Args:
-    path: Of the folder, which need not be there.
+    path: The folder, which need not exist.
     config: The resolved experiment.
 
   Raises:
-    InputError: If the folder belongs to another experiment, or holds
-      checkpoints that no description goes with.
+    InputError: The folder belongs to another experiment, or has checkpoints
+      without a description.
   """
   if is_run(path):
-    there = open_run(path, 'model_dir').config
-    its, ours = there.task, config.task
-    if its.objective.kind != 'cross_entropy' and not its.objective.teacher:
+    stored = open_run(path, 'model_dir').config
+    objective = stored.task.objective
+    if objective.kind != 'cross_entropy' and not objective.teacher:
       # A student is claimed before a search has found its teacher.
-      its.objective.teacher = ours.objective.teacher
-      its.initialize_from = ours.initialize_from
-    difference = identity.difference(there, config)
+      objective.teacher = config.task.objective.teacher
+      stored.task.initialize_from = config.task.initialize_from
+    difference = run_identity.difference(stored, config)
     if difference:
       name, old, new = difference
       raise InputError(
         'model_dir',
         path,
-        f'a new folder: this one belongs to a run with '
-        f'{name}={old!r}, not {new!r}',
-        'choose another folder, or remove it',
+        f'a new folder, or that of a run with {name}={new!r}',
+        'choose another folder, or remove this one',
+        message=f'`model_dir` {path!r} belongs to a run with {name}={old!r}, '
+        f'not {new!r}',
       )
   elif checkpoints.steps(path):
-    # Training would go on from weights of who knows what.
+    # Training would continue from weights of an unknown network.
     raise InputError(
       'model_dir',
       path,
-      f'a new folder: this one has checkpoints but no {PARAMS_FILE}',
-      'choose another folder, or remove it',
+      f'a new folder, or one with {PARAMS_FILE}',
+      'choose another folder, or remove this one',
+      message=f'`model_dir` {path!r} has checkpoints, but no {PARAMS_FILE}',
     )
   return RunFolder(path, config)
 
 
 def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
-  """Opens a run folder for training, making it where it is new.
+  """Opens a run folder for training; makes it if it is new.
 
   Args:
-    path: Of the folder.
+    path: The folder.
     config: The resolved experiment.
 
   Raises:
-    InputError: If `match_run` refuses the folder, or it cannot be written.
+    InputError: `match_run` refuses the folder, or it cannot be written.
   """
   run = match_run(path, config)
   make_writable(path, 'model_dir')
   # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
-  movable = identity.with_paths(config, lambda p: files.relative(p, path))
-  text = yaml.safe_dump(identity.plain(movable.as_dict()), sort_keys=False)
+  movable = run_identity.map_paths(config, lambda p: files.relative(p, path))
+  text = yaml.safe_dump(
+    run_identity.to_plain(movable.as_dict()), sort_keys=False
+  )
   files.write_text(os.path.join(path, PARAMS_FILE), text)
   return run
 
 
-def make_writable(path: str, argument: str) -> None:
-  """Makes a folder and checks that files can be written there.
+def make_writable(path: str, name: str) -> None:
+  """Makes a folder, and checks that files can be written there.
+
+  Args:
+    path: The folder.
+    name: The parameter that it comes from, for an error.
 
   Raises:
-    InputError: If not.
+    InputError: They cannot.
   """
   probe = os.path.join(path, '.writable')
   try:
@@ -208,5 +221,5 @@ def make_writable(path: str, argument: str) -> None:
     files.remove(probe)
   except OSError as error:
     raise InputError(
-      argument, path, 'a folder that can be written', error.strerror or ''
+      name, path, 'a folder that can be written', error.strerror or ''
     ) from error

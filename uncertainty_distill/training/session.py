@@ -73,7 +73,9 @@ def train(
   """
   run = runs.match_run(model_dir, config)
   # Before the workers meet: after that the chief may write.
-  is_complete = run.is_complete
+  is_complete = run.is_complete and not checkpoints.find_damage(
+    run.path, run.step, thorough=False
+  )
   steps = workers.gather(strategy, run.step)
   if len(steps) > 1:
     raise InputError(
@@ -112,9 +114,11 @@ def _attempt(
   if is_chief:
     # Not before the teacher has proved to fit: a mistake leaves no folder.
     runs.claim_run(run.path, config)
-    checkpoints.settle(run.path)
+    checkpoints.repair_state_file(run.path)
     if run.step == 0:
       tensorboard.write_config(run.path)
+  # The others look for checkpoints once the chief has set aside damaged ones.
+  workers.wait(strategy)
   progress_bar = progress.progress_bar(
     config.trainer.train_steps, label, 'step', run.step, is_chief
   )

@@ -1,4 +1,4 @@
-"""What makes a run the one that it is."""
+"""Which values of a configuration make two runs the same one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.io import files
 
-# The fields that name files, on which a run depends, or lists of them.
+# The fields that are paths of what a run depends on, or lists of such paths.
 _PATHS = (
   ('task.objective', 'teacher'),
   ('task.objective', 'teacher_cache'),
@@ -38,10 +38,10 @@ _NOT_IDENTITY = (
 )
 
 
-def with_paths(
+def map_paths(
   config: ExperimentConfig, change: Callable[[str], str]
 ) -> ExperimentConfig:
-  """Returns a copy with every path in it changed; an empty one stays."""
+  """Returns a copy with a function of each path that is not empty."""
   config = copy.deepcopy(config)
   for parents, name in _PATHS:
     holder = operator.attrgetter(parents)(config)
@@ -54,18 +54,18 @@ def with_paths(
   return config
 
 
-def plain(value: Any) -> Any:
-  """Returns the value with tuples as lists, which safe YAML can hold."""
+def to_plain(value: Any) -> Any:
+  """Returns the value with lists for tuples, which safe YAML lacks."""
   if isinstance(value, dict):
-    return {key: plain(element) for key, element in value.items()}
+    return {key: to_plain(element) for key, element in value.items()}
   if isinstance(value, (list, tuple)):
-    return [plain(element) for element in value]
+    return [to_plain(element) for element in value]
   return value
 
 
 def _identity(config: ExperimentConfig) -> dict[str, Any]:
-  """Returns what makes a run the one that it is, as plain values."""
-  values = plain(with_paths(config, files.absolute).as_dict())
+  """Returns the values that must not differ, without those that may."""
+  values = to_plain(map_paths(config, files.absolute).as_dict())
   # Named last among differences: both follow from the other fields.
   for derived in 'train_steps', 'optimizer_config':
     values['trainer'][derived] = values['trainer'].pop(derived)
@@ -78,20 +78,26 @@ def _identity(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def difference(
-  old: ExperimentConfig, new: ExperimentConfig
+  stored: ExperimentConfig, requested: ExperimentConfig
 ) -> tuple[str, Any, Any] | None:
-  """Returns the first name and the two values by which runs differ, or None."""
-  return _first_difference(_identity(old), _identity(new))
+  """Returns the first name by which two runs differ, and the two values.
+
+  Returns:
+    None where they are the same run.
+  """
+  return _first_difference(_identity(stored), _identity(requested))
 
 
-def _first_difference(old: Any, new: Any, name: str = '') -> tuple | None:
-  """Returns the first (name, old value, new value) that differ, or None."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    for key in {**new, **old}:
+def _first_difference(
+  stored: Any, requested: Any, name: str = ''
+) -> tuple[str, Any, Any] | None:
+  """Returns the first name and values that differ, or None."""
+  if isinstance(stored, dict) and isinstance(requested, dict):
+    for key in {**requested, **stored}:
       found = _first_difference(
-        old.get(key), new.get(key), f'{name}.{key}' if name else key
+        stored.get(key), requested.get(key), f'{name}.{key}' if name else key
       )
       if found:
         return found
     return None
-  return None if old == new else (name, old, new)
+  return None if stored == requested else (name, stored, requested)
