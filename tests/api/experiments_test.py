@@ -7,6 +7,7 @@ from uncertainty_distill import evaluation, runs, train
 
 import numpy as np
 import pytest
+import refusals
 import running
 
 _OVERRIDES = {
@@ -31,25 +32,25 @@ def test_a_run_is_that_of_the_command(tmp_path):
     '--ensemble_size=1',
     '--seed=3',
     f'--params_override={running.SHORT}',
-    f'--model_dir={tmp_path / "theirs"}',
+    f'--model_dir={tmp_path / "command"}',
   )
-  theirs = runs.open_run(str(tmp_path / 'theirs'), 'path')
+  by_command = runs.open_run(str(tmp_path / 'command'), 'path')
   config = _experiment(**{'task.model.ensemble_size': 1, 'task.seed': 3})
   given = copy.deepcopy(config)
-  ours = train(config, tmp_path / 'ours')
+  run = train(config, tmp_path / 'api')
   assert config == given
-  assert ours.config.as_dict() == theirs.config.as_dict()
-  for one, other in zip(
-    ours.load_model().get_weights(),
-    theirs.load_model().get_weights(),
+  assert run.config.as_dict() == by_command.config.as_dict()
+  for weight, wanted in zip(
+    run.load_model().get_weights(),
+    by_command.load_model().get_weights(),
     strict=True,
   ):
-    np.testing.assert_allclose(one, other, atol=1e-4)
-  results, _ = evaluation.read_json(f'{theirs.path}/results.json')
-  figures = ud.evaluate(theirs.path)
-  assert figures == pytest.approx(evaluation.summary(results), rel=1e-5)
-  assert {'accuracy', 'c_nll'} <= figures.keys()
-  assert train(config, tmp_path / 'ours').step == ours.step
+    np.testing.assert_allclose(weight, wanted, atol=1e-4)
+  results, _ = evaluation.read_json(f'{by_command.path}/results.json')
+  metrics = ud.evaluate(by_command.path)
+  assert metrics == pytest.approx(evaluation.summary(results), rel=1e-5)
+  assert {'accuracy', 'c_nll'} <= metrics.keys()
+  assert train(config, tmp_path / 'api').step == run.step
 
 
 @pytest.fixture(name='student', scope='module')
@@ -95,26 +96,26 @@ def _softmax(logits):
 def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
   run, _ = student
   before = set(tmp_path.iterdir())
-  figures = ud.evaluate(run.path)
+  metrics = ud.evaluate(run.path)
   assert set(tmp_path.iterdir()) == before
   again = ud.evaluate(run.path, output_dir=tmp_path / 'report')
   assert (tmp_path / 'report' / 'report.md').is_file()
-  assert again == pytest.approx(figures)
+  assert again == pytest.approx(metrics)
   assert ud.evaluate(run.path, output_dir=tmp_path / 'report') == again
   # Of 70 images, as `measure` has it.
   digits = ud.load_dataset('digits').take(70)
   measured = ud.measure(ud.load(run.path).predict(digits.images), digits.labels)
   for name, value in measured.items():
-    assert figures[name] == pytest.approx(value, abs=1e-5), name
+    assert metrics[name] == pytest.approx(value, abs=1e-5), name
 
 
 def test_saved_models_alone_need_an_experiment(student, tmp_path):
   run, _ = student
   ud.export(run.path, tmp_path / 'served')
-  with pytest.raises(ud.InputError, match='config: got None'):
+  with refusals.refused('config', None):
     ud.evaluate(tmp_path / 'served')
-  figures = ud.evaluate(tmp_path / 'served', _experiment())
-  assert figures == pytest.approx(ud.evaluate(run.path), abs=1e-4)
+  metrics = ud.evaluate(tmp_path / 'served', _experiment())
+  assert metrics == pytest.approx(ud.evaluate(run.path), abs=1e-4)
 
 
 def test_overrides_are_those_of_the_commands():
@@ -130,12 +131,12 @@ def test_overrides_are_those_of_the_commands():
   assert (config.task.model.width, config.task.model.depth) == (3, 16)
   assert (config.task.seed, config.evaluation.corruptions) == (7, ('fog',))
   assert ud.experiment('digits_wrn10_1').task.seed == 0
-  for overrides, message in (
-    ({'task.modle.width': 1}, 'task.modle in overrides.*did you mean'),
+  for overrides, name in (
+    ({'task.modle.width': 1}, 'task.modle in overrides'),
     ({'trainer.epochs': 'many'}, 'trainer.epochs in overrides'),
     ({'task.seed.x': 1}, 'task.seed in overrides'),
   ):
-    with pytest.raises(ud.InputError, match=message):
+    with refusals.refused(name):
       ud.experiment('digits_wrn10_1', overrides)
 
 
@@ -144,8 +145,8 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'thesis.txt').write_text('years')
   nowhere, new = tmp_path / 'nowhere', tmp_path / 'new'
-  for argument, function, *given in (
-    ('name', ud.experiment, 'digits_wrn10'),
+  for name, function, *given in (
+    ('experiment', ud.experiment, 'digits_wrn10'),
     ('model_dir', train, _experiment(), run.path),
     ('teacher', ud.distill, _experiment(), new, nowhere),
     ('path', ud.evaluate, nowhere),
@@ -154,9 +155,8 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
     ('fit_temperature', ud.export, run.path, new, True),
     ('calibration_file', ud.export, run.path, new, True, nowhere),
   ):
-    with pytest.raises(ud.InputError, match=f'^{argument}: got ') as caught:
+    with refusals.refused(name) as caught:
       function(*given)
-    assert caught.value.name == argument
     assert '--' not in str(caught.value)
   assert not new.exists()
 
@@ -164,6 +164,6 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
 def test_a_wrong_value_leaves_no_folder(tmp_path):
   config = _experiment(**{'task.model.ensemble_size': 0})
   for function in train, ud.distill:
-    with pytest.raises(ud.InputError, match='ensemble_size: got 0, wants at'):
+    with refusals.refused('task.model.ensemble_size', 0):
       function(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
