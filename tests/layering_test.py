@@ -28,7 +28,7 @@ ROOMS = (
   'training',
   'evaluation',
   'reports',
-  'export',
+  'exporting',
   'studies',
   'api',
   'baselines',

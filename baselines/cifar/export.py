@@ -6,7 +6,7 @@ python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import export
+from uncertainty_distill import exporting
 from uncertainty_distill.errors import InputError
 
 from absl import flags
@@ -47,7 +47,7 @@ def main():
       'left out, or used by --temperature=fit',
       message='--calibration has no effect without --temperature=fit',
     )
-  fitted = export.export(
+  fitted = exporting.export(
     paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
   )
   if fitted:
@@ -57,7 +57,7 @@ def main():
       f'examples: {fitted.source}'
     )
   if _TFLITE.value:
-    print(export.export_tflite(paths, directory, _TFLITE.value, fitted))
+    print(exporting.export_tflite(paths, directory, _TFLITE.value, fitted))
     print(f'TensorFlow Lite: {_TFLITE.value}')
   print(f'SavedModel: {directory}')
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, evaluation, export, reports, training
+from uncertainty_distill import (
+  configs,
+  evaluation,
+  exporting,
+  reports,
+  training,
+)
 from uncertainty_distill.distribution import workers
 
 import tensorflow as tf
@@ -57,9 +63,9 @@ def conclude(
   if evaluates:
     report(systems, config, strategy, model_dir, title)
   if workers.is_chief(strategy):
-    saved_model = os.path.join(model_dir, export.SAVED_MODEL)
+    saved_model = os.path.join(model_dir, exporting.SAVED_MODEL)
     if exports:
-      export.export([model_dir], saved_model)
+      exporting.export([model_dir], saved_model)
     say_where(
       model_dir, saved_model if exports else '', REPORT if evaluates else ''
     )

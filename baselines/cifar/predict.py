@@ -13,7 +13,7 @@ import sys
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import export
+from uncertainty_distill import exporting
 from uncertainty_distill.errors import InputError
 
 from absl import flags
@@ -40,11 +40,11 @@ def main(arguments):
   directory = launch.required('model', 'the folder of a SavedModel')
   if not arguments:
     raise InputError('IMAGE', '', 'at least one image file, folder or pattern')
-  paths = export.find_images(arguments)
-  answers = export.FilePredictor(directory, 'model').predict(paths)
+  paths = exporting.find_images(arguments)
+  answers = exporting.FilePredictor(directory, 'model').predict(paths)
   rows, num_unreadable = [], 0
   for answer in answers:
-    if isinstance(answer, export.Unreadable):
+    if isinstance(answer, exporting.Unreadable):
       num_unreadable += 1
       print(f'error: {answer.image}: {answer.reason}', file=sys.stderr)
     elif _JSON.value:

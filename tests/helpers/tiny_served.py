@@ -1,6 +1,6 @@
 """A small BatchEnsemble as a SavedModel."""
 
-from uncertainty_distill import export, models
+from uncertainty_distill import exporting, models
 
 CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
@@ -19,7 +19,7 @@ def make(folder, temperature=1.0):
     stddev=(0.25,) * 3,
     ensemble_size=3,
   )
-  return model, export.export_saved_model(
+  return model, exporting.export_saved_model(
     model,
     (16, 16, 3),
     str(folder),

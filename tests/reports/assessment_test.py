@@ -3,7 +3,7 @@
 import json
 import os
 
-from uncertainty_distill import evaluation, export, reports, runs
+from uncertainty_distill import evaluation, exporting, reports, runs
 from uncertainty_distill.errors import InputError
 
 import pytest
@@ -166,7 +166,7 @@ def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
 
 def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   directory = str(tmp_path / 'exported' / 'model')
-  assert export.export(paths, directory) is None
+  assert exporting.export(paths, directory) is None
   serve = tf.saved_model.load(directory).signatures['serving_default']
   images = tf.cast(
     tf.random.stateless_uniform(
@@ -186,4 +186,4 @@ def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   tf.debugging.assert_near(served, tf.transpose(direct, [1, 0, 2]), 1e-5, 1e-5)
   (tmp_path / 'file').write_text('')
   with pytest.raises(InputError, match='a folder that can be written'):
-    export.export(paths[:1], str(tmp_path / 'file' / 'model'))
+    exporting.export(paths[:1], str(tmp_path / 'file' / 'model'))

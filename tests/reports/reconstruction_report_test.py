@@ -5,7 +5,7 @@ import os
 
 from uncertainty_distill import (
   configs,
-  export,
+  exporting,
   models,
   reconstruction,
   reports,
@@ -118,7 +118,7 @@ def test_recognises_a_batch_ensemble(tmp_path):
 
 def test_what_is_refused_leaves_nothing(members, tmp_path):
   served = str(tmp_path / 'served')
-  export.export(members[:1], served)
+  exporting.export(members[:1], served)
   cases = [
     (members[:1], (1,), 'run folders of two members or more'),
     (members, (), r'--ranks: got \[\], wants distinct numbers'),

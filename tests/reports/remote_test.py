@@ -7,7 +7,7 @@ from uncertainty_distill import (
   configs,
   data,
   evaluation,
-  export,
+  exporting,
   reports,
   runs,
   trained,
@@ -108,7 +108,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
 def test_a_saved_model_is_replaced_and_serves(run):
   directory = f'{_ROOT}/served'
   for _ in range(2):
-    export.export([run.path], directory)
+    exporting.export([run.path], directory)
   served = tf.saved_model.load(directory)
   images = data.open_dataset('digits').test.images[:3]
   answer = served.signatures['serving_default'](images=tf.constant(images))
@@ -117,7 +117,7 @@ def test_a_saved_model_is_replaced_and_serves(run):
     answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
   )
   with pytest.raises(InputError, match='would be lost'):
-    export.export([run.path], run.path)
+    exporting.export([run.path], run.path)
 
 
 def test_what_is_mapped_into_memory_is_on_a_disk():

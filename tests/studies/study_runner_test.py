@@ -6,7 +6,7 @@ import pathlib
 import statistics
 import time
 
-from uncertainty_distill import data, evaluation, export, runs, studies
+from uncertainty_distill import data, evaluation, exporting, runs, studies
 from uncertainty_distill.training import session
 
 import numpy as np
@@ -128,7 +128,7 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   monkeypatch.setattr(session, 'Trainer', None)
   monkeypatch.setattr(evaluation, 'evaluate', None)
   # Writing the SavedModel again is what takes time.
-  monkeypatch.setattr(export, 'export', lambda paths, directory: directory)
+  monkeypatch.setattr(exporting, 'export', lambda paths, directory: directory)
   start = time.monotonic()
   again = studies.run_study(study, outcome.directory, tiny_study.cpu())
   assert again == outcome

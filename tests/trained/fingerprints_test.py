@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 
-from uncertainty_distill import configs, data, export, models, runs, trained
+from uncertainty_distill import configs, data, exporting, models, runs, trained
 from uncertainty_distill.errors import InputError
 
 import numpy as np
@@ -84,7 +84,7 @@ def test_network_order_and_number_count(run, tmp_path):
 
 
 def test_a_saved_model_is_its_files(run, tmp_path):
-  served = export.export_saved_model(
+  served = exporting.export_saved_model(
     run[1], (16, 16, 3), str(tmp_path / 'served')
   )
   copied = shutil.copytree(served, tmp_path / 'copied')

@@ -7,7 +7,7 @@ from uncertainty_distill import (
   configs,
   data,
   errors,
-  export,
+  exporting,
   models,
   runs,
   trained,
@@ -114,7 +114,7 @@ def test_the_newest_checkpoint_counts(tmp_path):
 
 def test_a_saved_model_is_a_member_too(pair, tmp_path):
   paths, models = pair
-  served = export.export_saved_model(
+  served = exporting.export_saved_model(
     models[1], (16, 16, 3), str(tmp_path / 'served')
   )
   loaded = trained.load_ensemble([served, paths[0]], '--teacher')
@@ -129,7 +129,7 @@ def test_a_saved_model_is_a_member_too(pair, tmp_path):
 
 
 def test_teacher_that_is_served_alone(pair, tmp_path):
-  served = export.export_saved_model(
+  served = exporting.export_saved_model(
     pair[1][0], (16, 16, 3), str(tmp_path / 'served')
   )
   model = saved_models.ServedModel(served)
@@ -244,7 +244,7 @@ def test_refuses_no_folders():
 def test_refuses_models_that_do_not_fit(tmp_path, pair, other, message):
   path, served = str(tmp_path / 'other'), str(tmp_path / 'served')
   model = _run(path, ensemble_size=1, **other)
-  export.export_saved_model(model, model.input_shape[1:], served)
+  exporting.export_saved_model(model, model.input_shape[1:], served)
   for folder in path, served:
     with pytest.raises(errors.InputError, match=message) as raised:
       trained.load_ensemble([folder], '--teacher', (16, 16, 3), 10)

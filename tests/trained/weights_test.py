@@ -1,6 +1,6 @@
 """Tests of a teacher's weights beside a student's, and of what is refused."""
 
-from uncertainty_distill import configs, data, export, models, runs, trained
+from uncertainty_distill import configs, data, exporting, models, runs, trained
 from uncertainty_distill.errors import InputError
 
 import pytest
@@ -96,7 +96,7 @@ def test_refuses_a_run_that_is_not_complete(tmp_path):
 def test_refuses_what_shows_no_weights(tmp_path):
   path = str(tmp_path / 'served')
   model = _network(ensemble_size=1)
-  export.export_saved_model(model, model.input_shape[1:], path)
+  exporting.export_saved_model(model, model.input_shape[1:], path)
   assert tf.saved_model.contains_saved_model(path)
   for paths in [path, path], ['stored.npz']:
     with pytest.raises(InputError, match='do not show the weights') as raised:

@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs, export, models, runs, training
+from uncertainty_distill import configs, exporting, models, runs, training
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import checks, session
@@ -191,7 +191,7 @@ def _students(folders):
 def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
   fits = _run(tmp_path / 'fits')
   served = tmp_path / 'served'
-  export.export([fits], str(served))
+  exporting.export([fits], str(served))
   bad = {
     _run(tmp_path / 'wide', 'teacher.width=2'): 'this one is WRN-10-2 of',
     _run(

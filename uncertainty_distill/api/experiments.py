@@ -7,8 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from uncertainty_distill import configs, runs, training
-from uncertainty_distill import export as export_lib
+from uncertainty_distill import configs, exporting, runs, training
 from uncertainty_distill.api import arguments
 
 
@@ -110,7 +109,7 @@ def export(
   directory: arguments.Path,
   fit_temperature: bool = False,
   calibration_file: arguments.Path = '',
-) -> export_lib.Calibration | None:
+) -> exporting.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
   Args:
@@ -128,7 +127,7 @@ def export(
     InputError: If a run cannot be loaded, the folder holds anything else, or
       there are no examples to fit a temperature to.
   """
-  return export_lib.export(
+  return exporting.export(
     arguments.as_list(path),
     os.fspath(directory),
     fit_temperature,

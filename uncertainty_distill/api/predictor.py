@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from uncertainty_distill import export, runs, trained
+from uncertainty_distill import exporting, runs, trained
 from uncertainty_distill.api import arguments
 from uncertainty_distill.errors import InputError
 
@@ -81,7 +81,7 @@ class Predictor:
 
     @tf.function(input_signature=[spec], autograph=False)
     def answer(images):
-      return export.predictions(ensemble.model(images, training=False))
+      return exporting.predictions(ensemble.model(images, training=False))
 
     self._answer = answer
 
@@ -152,4 +152,4 @@ def load(path: arguments.Paths) -> Predictor:
     if not trained.is_saved_model(one) and not runs.is_run(one):
       raise InputError('path', one, 'a SavedModel or a run folder')
   ensemble = trained.load_ensemble(paths, 'path')
-  return Predictor(ensemble, export.class_names(paths, ensemble))
+  return Predictor(ensemble, exporting.class_names(paths, ensemble))

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 
-from uncertainty_distill import evaluation, export, reports, runs, training
+from uncertainty_distill import evaluation, exporting, reports, runs, training
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.studies.spec import Study
@@ -86,9 +86,9 @@ def run_study(
   saved_model = ''
   run = run_path(directory, study.export, study.seeds[0])
   if study.export and _is_complete(run):
-    saved_model = os.path.join(directory, export.SAVED_MODEL)
+    saved_model = os.path.join(directory, exporting.SAVED_MODEL)
     if workers.is_chief(strategy):
-      export.export([run], saved_model)
+      exporting.export([run], saved_model)
   sections = []
   if workers.is_chief(strategy):
     of_tables = write_study_report(whole or study, directory, systems)

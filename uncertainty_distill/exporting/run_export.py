@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import metrics, runs, trained
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.export import (
+from uncertainty_distill.exporting import (
   calibration_examples,
   model_card,
   model_card_data,

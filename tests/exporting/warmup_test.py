@@ -1,6 +1,6 @@
 """Tests of the requests that TensorFlow Serving warms up with."""
 
-from uncertainty_distill import export, models
+from uncertainty_distill import exporting, models
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +49,7 @@ def test_the_model_answers_its_warm_up(tmp_path):
     stddev=(0.25,) * 3,
     ensemble_size=2,
   )
-  folder = export.export_saved_model(
+  folder = exporting.export_saved_model(
     model,
     (16, 16, 3),
     str(tmp_path / 'm'),

@@ -3,8 +3,8 @@
 import io
 import zlib
 
-from uncertainty_distill import export, models
-from uncertainty_distill.export import image_decoding as images_lib
+from uncertainty_distill import exporting, models
+from uncertainty_distill.exporting import image_decoding as images_lib
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_signature_takes_files_of_any_size(tmp_path):
     stddev=(0.25,) * 3,
     ensemble_size=2,
   )
-  folder = export.export_saved_model(model, (16, 16, 3), str(tmp_path / 'm'))
+  folder = exporting.export_saved_model(model, (16, 16, 3), str(tmp_path / 'm'))
   loaded = tf.saved_model.load(folder)
   pictures = [_encoded(_picture(50, 30)), _encoded(_picture(9, 40), 'JPEG')]
   images = [images_lib.decode_image(each, (16, 16)) for each in pictures]

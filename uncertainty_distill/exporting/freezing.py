@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from uncertainty_distill import models
-from uncertainty_distill.export import silence
+from uncertainty_distill.exporting import silence
 
 import tensorflow as tf
 import tf_keras

@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import export
+from uncertainty_distill import exporting
 from uncertainty_distill.errors import InputError
 
 import numpy as np
@@ -33,18 +33,18 @@ def fixture_images(tmp_path):
 def test_predicts_what_can_be_read_in_batches(served, images):
   model, directory = served
   folder, pixels = images
-  paths = export.find_images([str(folder)])
-  found = list(export.FilePredictor(directory, '--model').predict(paths))
+  paths = exporting.find_images([str(folder)])
+  found = list(exporting.FilePredictor(directory, '--model').predict(paths))
   assert [answer.image for answer in found] == [
     str(folder / f'{index:02d}.png') for index in range(70)
   ]
   assert [
     index
     for index, answer in enumerate(found)
-    if isinstance(answer, export.Unreadable)
+    if isinstance(answer, exporting.Unreadable)
   ] == [5]
   logits = model(pixels, training=False)
-  want = export.predictions(logits)
+  want = exporting.predictions(logits)
   for index in 0, 3, 69:  # 69 is in the second batch.
     answer = found[index]
     np.testing.assert_allclose(
@@ -66,16 +66,16 @@ def test_predicts_what_can_be_read_in_batches(served, images):
 def test_finds_files_folders_and_patterns(images):
   folder, _ = images
   one, text = str(folder / '07.png'), str(folder / 'notes.txt')
-  assert export.find_images([text, one]) == [text, one]
-  assert export.find_images([f'{folder}/1*.png']) == [
+  assert exporting.find_images([text, one]) == [text, one]
+  assert exporting.find_images([f'{folder}/1*.png']) == [
     str(folder / f'1{digit}.png') for digit in range(10)
   ]
   os.mkdir(folder / 'empty')
   for argument in f'{folder}/empty', f'{folder}/*.gif':
     with pytest.raises(InputError, match='a folder or a pattern of images'):
-      export.find_images([argument])
+      exporting.find_images([argument])
 
 
 def test_refuses_what_is_no_model_of_this_package(tmp_path):
   with pytest.raises(InputError, match='that export.py wrote'):
-    export.FilePredictor(str(tmp_path), '--model')
+    exporting.FilePredictor(str(tmp_path), '--model')

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import configs, data, evaluation, runs, trained
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.export import (
+from uncertainty_distill.exporting import (
   abstention,
   model_card,
   saved_model,

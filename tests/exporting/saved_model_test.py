@@ -2,8 +2,8 @@
 
 import os
 
-from uncertainty_distill import export, models
-from uncertainty_distill.export import freezing, predictive_distribution
+from uncertainty_distill import exporting, models
+from uncertainty_distill.exporting import freezing, predictive_distribution
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def fixture_exported(request, tmp_path_factory):
   else:
     model = _model({'single': 1, 'batch': 3}[request.param])
   folder = str(tmp_path_factory.mktemp(request.param) / 'served')
-  assert export.export_saved_model(model, _SHAPE, folder) == folder
+  assert exporting.export_saved_model(model, _SHAPE, folder) == folder
   loaded = tf.saved_model.load(folder)
   # Whoever drops the loaded object drops its variables.
   yield model, loaded.signatures['serving_default']
@@ -139,7 +139,9 @@ def test_too_large_a_graph_keeps_variables(tmp_path, monkeypatch):
   want = special.softmax(model(images, training=False), axis=-1).mean(0)
   for limit in 0, 1e9:
     monkeypatch.setattr(freezing, '_MOST_GRAPH_BYTES', limit)
-    folder = export.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
+    folder = exporting.export_saved_model(
+      model, _SHAPE, str(tmp_path / 'served')
+    )
     graphs[limit] = os.path.getsize(f'{folder}/saved_model.pb')
     served = _serve(folder, images)['probabilities']
     np.testing.assert_allclose(served, want, atol=1e-5)
@@ -192,7 +194,7 @@ def test_replaces_a_whole_folder(tmp_path):
   served = []
   # A trailing slash names the same folder.
   for seed, directory in (1, f'{folder}'), (2, f'{folder}/'):
-    export.export_saved_model(_model(seed=seed), _SHAPE, directory)
+    exporting.export_saved_model(_model(seed=seed), _SHAPE, directory)
     assert sorted(os.listdir(folder)) == [
       'assets',
       'assets.extra',
@@ -217,7 +219,7 @@ def test_a_failed_export_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
 
   monkeypatch.setattr(tf.saved_model, 'save', fail)
   with pytest.raises(OSError, match='No space'):
-    export.export_saved_model(_model(), _SHAPE, str(folder))
+    exporting.export_saved_model(_model(), _SHAPE, str(folder))
   assert os.listdir(folder) == ['saved_model.pb']
 
 
@@ -227,7 +229,7 @@ def test_serves_float32_from_mixed_precision(tmp_path):
     model = _model()
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
-  folder = export.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
+  folder = exporting.export_saved_model(model, _SHAPE, str(tmp_path / 'served'))
   served = _serve(folder, _images(3))
   assert served['member_probabilities'].dtype == np.float32
   np.testing.assert_allclose(served['probabilities'].sum(-1), 1, atol=1e-6)

@@ -4,7 +4,7 @@ import dataclasses
 
 from uncertainty_distill import configs, data, runs, trained
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.export import calibration_examples
+from uncertainty_distill.exporting import calibration_examples
 
 import numpy as np
 import pytest

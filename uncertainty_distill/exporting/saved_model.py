@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill.export import freezing, predictive_distribution, warmup
-from uncertainty_distill.export import image_decoding as images_lib
+from uncertainty_distill.exporting import (
+  freezing,
+  predictive_distribution,
+  warmup,
+)
+from uncertainty_distill.exporting import image_decoding as images_lib
 from uncertainty_distill.io import files
 from uncertainty_distill.runtime import signals
 

@@ -1,6 +1,6 @@
 """Tests of the TensorFlow Lite file."""
 
-from uncertainty_distill import export, models
+from uncertainty_distill import exporting, models
 
 import numpy as np
 
@@ -15,16 +15,16 @@ def test_answers_as_the_model_in_the_size_of_one_network():
     stddev=(0.25,) * 3,
     ensemble_size=4,
   )
-  content = export.convert_to_tflite(model, (16, 16, 3), temperature=2.0)
+  content = exporting.convert_to_tflite(model, (16, 16, 3), temperature=2.0)
   weights = sum(v.shape.num_elements() * 4 for v in model.weights)
   assert weights < len(content) < 1.25 * weights
   generator = np.random.default_rng(0)
   images = generator.integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
   # Without a delegate, so of builtin operations alone.
-  run = export.tflite_runner(content)
+  run = exporting.tflite_runner(content)
   for count in 1, 9:
     logits = model(images[:count], training=False)
-    want = export.predictions(logits, temperature=2.0)
+    want = exporting.predictions(logits, temperature=2.0)
     got = run(images[:count])
     assert set(got) == set(want)
     for key in want:

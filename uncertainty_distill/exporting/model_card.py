@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill.export import abstention
-from uncertainty_distill.export.temperature import Calibration
+from uncertainty_distill.exporting import abstention
+from uncertainty_distill.exporting.temperature import Calibration
 
 CARD_FILE = 'MODEL_CARD.md'
 

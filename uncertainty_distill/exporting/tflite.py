@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from uncertainty_distill.export import predictive_distribution, silence
+from uncertainty_distill.exporting import predictive_distribution, silence
 
 import numpy as np
 import tensorflow as tf

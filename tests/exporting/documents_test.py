@@ -1,7 +1,7 @@
 """Tests of what accompanies a served model: temperature, table, card, names."""
 
-from uncertainty_distill import export
-from uncertainty_distill.export import abstention
+from uncertainty_distill import exporting
+from uncertainty_distill.exporting import abstention
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_temperature_finds_the_scale_of_the_logits():
   logits = generator.normal(size=(1, 20_000, 5)) * 2
   noise = generator.gumbel(size=logits.shape[1:])
   labels = (logits[0] + noise).argmax(-1)
-  fitted = export.fit_temperature(3 * logits, labels, 'drawn')
+  fitted = exporting.fit_temperature(3 * logits, labels, 'drawn')
   assert fitted.temperature == pytest.approx(3, rel=0.03)
   assert fitted.nll_after < fitted.nll_before
   for got, scale, tolerance in (
@@ -31,14 +31,14 @@ def test_temperature_finds_the_scale_of_the_logits():
 def test_the_nll_is_of_the_mean_by_hand():
   # Two members give the label 1/2 and 1/4: the mean is 3/8.
   logits = np.log([[[0.5, 0.5]], [[0.25, 0.75]]])
-  fitted = export.fit_temperature(logits + [[[2.0]]], np.array([0]), 'drawn')
+  fitted = exporting.fit_temperature(logits + [[[2.0]]], np.array([0]), 'drawn')
   assert fitted.nll_before == pytest.approx(-np.log(3 / 8))
 
 
 def test_abstention_by_hand():
   entropy = np.array([0.4, 0.1, 0.3, 0.2])
   correct = np.array([False, True, False, True])
-  rows = export.abstentions(entropy, correct, [1.0, 0.75, 0.6, 0.5])
+  rows = exporting.abstentions(entropy, correct, [1.0, 0.75, 0.6, 0.5])
   # Three quarters are the least that is at least 60%.
   assert rows == [
     abstention.Abstention(0.4, 1.0, 0.5, 2),
@@ -50,21 +50,21 @@ def test_abstention_by_hand():
 
 def test_thresholds_answer_what_is_said_as_they_are_printed():
   entropy = np.array([0.12345, 0.12346, 0.9])
-  (row, _) = export.abstentions(entropy, np.ones(3, bool), [0.3, 1.0])
+  (row, _) = exporting.abstentions(entropy, np.ones(3, bool), [0.3, 1.0])
   assert (row.threshold, row.coverage) == (0.124, pytest.approx(2 / 3))
 
 
 def test_card_tells_what_is_known_and_what_is_not():
-  facts = export.Facts(
+  facts = exporting.Facts(
     sections={'Model': 'A network.'},
     class_names=['cat', 'dog'],
     figures={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
     images='On 70 test images.',
-    calibration=export.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
+    calibration=exporting.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
     abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
     abstention_images='the first 70 clean test images',
   )
-  card = export.model_card(facts)
+  card = exporting.model_card(facts)
   for text in (
     '## Model\n\nA network.',
     'cat, dog',

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.export import image_decoding as images_lib
-from uncertainty_distill.export import saved_model
+from uncertainty_distill.exporting import image_decoding as images_lib
+from uncertainty_distill.exporting import saved_model
 from uncertainty_distill.io import files
 
 import numpy as np

@@ -1,0 +1,33 @@
+"""Export of trained models for serving."""
+
+from uncertainty_distill.exporting.abstention import abstentions
+from uncertainty_distill.exporting.file_predictor import (
+  FilePredictor,
+  Unreadable,
+  find_images,
+)
+from uncertainty_distill.exporting.model_card import (
+  CARD_FILE,
+  Facts,
+  model_card,
+)
+from uncertainty_distill.exporting.model_card_data import class_names
+from uncertainty_distill.exporting.predictive_distribution import predictions
+from uncertainty_distill.exporting.run_export import (
+  SAVED_MODEL,
+  export,
+  export_tflite,
+)
+from uncertainty_distill.exporting.saved_model import (
+  CLASS_NAMES_FILE,
+  EXTRA,
+  export_saved_model,
+)
+from uncertainty_distill.exporting.temperature import (
+  Calibration,
+  fit_temperature,
+)
+from uncertainty_distill.exporting.tflite import (
+  convert_to_tflite,
+  tflite_runner,
+)
