@@ -4,8 +4,10 @@ from uncertainty_distill import data
 
 import numpy as np
 
+_NAMES = tuple('0123456789')
 
-def make(name='tiny', number=30, size=16, labels=None, num_classes=10):
+
+def make(name='tiny', number=30, size=16, labels=None, class_names=_NAMES):
   """Returns random images.
 
   Args:
@@ -13,13 +15,13 @@ def make(name='tiny', number=30, size=16, labels=None, num_classes=10):
     number: How many.
     size: The length of their sides.
     labels: [number]; by default 0, 1, 2, 0, 1 ...
-    num_classes: The number of classes.
+    class_names: The names of the classes.
   """
   rng = np.random.default_rng(0)
   spec = data.DatasetSpec(
     name=name,
     image_shape=(size, size, 3),
-    class_names=tuple(map(str, range(num_classes))),
+    class_names=tuple(class_names),
     mean=(0.5,) * 3,
     stddev=(0.25,) * 3,
   )
@@ -30,6 +32,7 @@ def make(name='tiny', number=30, size=16, labels=None, num_classes=10):
 
 def numbered(number, size=4):
   """Returns random images, the label of each of which is its row number."""
+  labels = np.arange(number)
   return make(
-    number=number, size=size, labels=np.arange(number), num_classes=number
+    number=number, size=size, labels=labels, class_names=map(str, labels)
   )

@@ -33,7 +33,7 @@ def _candidate(members=3):
 @pytest.fixture(name='found', scope='module')
 def _found():
   """What is found by the entropies of an evaluation, and by NumPy."""
-  candidate, dataset = _candidate(), tiny_dataset.make()
+  candidate, dataset = _candidate(), tiny_dataset.make(class_names=_NAMES)
   evaluator = evaluation.Evaluator([candidate], 8)
   evaluator.run(dataset, [corruptions.CLEAN])
   (entropies,) = evaluator.entropies
@@ -42,7 +42,7 @@ def _found():
   mean = probs.mean(0)
   want = -(mean * np.log(mean)).sum(-1)
   np.testing.assert_allclose(entropies, want, rtol=1e-4)
-  found = most_uncertain.find(candidate, dataset, entropies, _NAMES, 4)
+  found = most_uncertain.find(candidate, dataset, entropies, 4)
   return found, dataset, probs, want
 
 
@@ -62,9 +62,9 @@ def test_ties_keep_their_order_and_what_is_no_number_comes_never():
   entropies = np.full(30, 0.5)
   entropies[[3, 7]] = np.nan, np.inf
   entropies[20] = 0.75
-  found = most_uncertain.find(_candidate(), dataset, entropies, _NAMES, 5)
+  found = most_uncertain.find(_candidate(), dataset, entropies, 5)
   assert found.places.tolist() == [20, 0, 1, 2, 4]
-  found = most_uncertain.find(_candidate(), dataset, entropies * np.nan, _NAMES)
+  found = most_uncertain.find(_candidate(), dataset, entropies * np.nan)
   assert found.places.tolist() == []
   assert most_uncertain.sections('A', found, os.devnull) == []
 
@@ -115,9 +115,7 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
 
 def test_a_single_network_has_no_votes(tmp_path):
   dataset = tiny_dataset.make()
-  found = most_uncertain.find(
-    _candidate(1), dataset, np.arange(30.0), _NAMES, 2
-  )
+  found = most_uncertain.find(_candidate(1), dataset, np.arange(30.0), 2)
   text = '\n'.join(most_uncertain.sections('A', found, str(tmp_path)))
   assert text.count('Test image ') == 2 and 'vote' not in text
   assert 'MI' not in text
