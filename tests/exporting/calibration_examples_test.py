@@ -3,11 +3,11 @@
 import dataclasses
 
 from uncertainty_distill import configs, data, runs, trained
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import calibration_examples
 
 import numpy as np
 import pytest
+import refusals
 
 
 def _run(folder, fraction):
@@ -38,7 +38,7 @@ def test_refuses_what_some_run_was_trained_on(tmp_path, ensemble, fractions):
     str(tmp_path) if fraction is None else _run(tmp_path / str(n), fraction)
     for n, fraction in enumerate(fractions)
   ]
-  with pytest.raises(InputError, match='held out the same training examples'):
+  with refusals.refused('fit_temperature'):
     calibration_examples.examples(paths, ensemble, '', None)
 
 
@@ -50,17 +50,18 @@ def test_refuses_test_images_and_other_files(tmp_path, ensemble):
   got = calibration_examples.examples([], ensemble, file, test)
   np.testing.assert_array_equal(got[0], images)
   np.savez(file, images=test.images[990:], labels=test.labels[990:])
-  with pytest.raises(InputError, match='10 are'):
+  with refusals.refused('calibration_file', file, 'test set') as caught:
     calibration_examples.examples([], ensemble, file, test)
+  assert '10 ' in caught.value.hint
   for wrong in (
     {'images': images},
     {'images': images, 'labels': labels + 10},
     {'images': images[:, :8], 'labels': labels},
   ):
     np.savez(file, **wrong)
-    with pytest.raises(InputError, match='an .npz with images'):
+    with refusals.refused('calibration_file', expected='[N, 16, 16, 3]'):
       calibration_examples.examples([], ensemble, file, None)
   few = dataclasses.replace(ensemble, num_classes=3)
   np.savez(file, images=images, labels=labels)
-  with pytest.raises(InputError, match='integers .N. of 0 to 2'):
+  with refusals.refused('calibration_file', expected='[N] of 0 to 2'):
     calibration_examples.examples([], few, file, None)

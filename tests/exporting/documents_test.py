@@ -55,17 +55,17 @@ def test_thresholds_answer_what_is_said_as_they_are_printed():
 
 
 def test_card_tells_what_is_known_and_what_is_not():
-  facts = exporting.Facts(
+  card = exporting.ModelCard(
     sections={'Model': 'A network.'},
     class_names=['cat', 'dog'],
-    figures={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
-    images='On 70 test images.',
+    metrics={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
+    evaluated_images='On 70 test images.',
     calibration=exporting.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
     abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
     abstention_images='the first 70 clean test images',
   )
-  card = exporting.model_card(facts)
-  for text in (
+  text = card.to_markdown()
+  for part in (
     '## Model\n\nA network.',
     'cat, dog',
     '| Accuracy | 0.9000 | 0.5000 |',
@@ -78,5 +78,5 @@ def test_card_tells_what_is_known_and_what_is_not():
     'the first 70 clean',
     'Limits of use',
   ):
-    assert text in card
-  assert 'ECE' not in card
+    assert part in text
+  assert 'ECE' not in text

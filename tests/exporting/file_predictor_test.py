@@ -3,10 +3,10 @@
 import os
 
 from uncertainty_distill import exporting
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
+import refusals
 import tiny_served
 from PIL import Image
 
@@ -44,7 +44,7 @@ def test_predicts_what_can_be_read_in_batches(served, images):
     if isinstance(answer, exporting.Unreadable)
   ] == [5]
   logits = model(pixels, training=False)
-  want = exporting.predictions(logits)
+  want = exporting.outputs_from_logits(logits)
   for index in 0, 3, 69:  # 69 is in the second batch.
     answer = found[index]
     np.testing.assert_allclose(
@@ -72,10 +72,10 @@ def test_finds_files_folders_and_patterns(images):
   ]
   os.mkdir(folder / 'empty')
   for argument in f'{folder}/empty', f'{folder}/*.gif':
-    with pytest.raises(InputError, match='a folder or a pattern of images'):
+    with refusals.refused('IMAGE', argument):
       exporting.find_images([argument])
 
 
 def test_refuses_what_is_no_model_of_this_package(tmp_path):
-  with pytest.raises(InputError, match='that export.py wrote'):
-    exporting.FilePredictor(str(tmp_path), '--model')
+  with refusals.refused('model', str(tmp_path)):
+    exporting.FilePredictor(str(tmp_path), 'model')

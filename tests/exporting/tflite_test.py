@@ -24,7 +24,7 @@ def test_answers_as_the_model_in_the_size_of_one_network():
   run = exporting.tflite_runner(content)
   for count in 1, 9:
     logits = model(images[:count], training=False)
-    want = exporting.predictions(logits, temperature=2.0)
+    want = exporting.outputs_from_logits(logits, temperature=2.0)
     got = run(images[:count])
     assert set(got) == set(want)
     for key in want:

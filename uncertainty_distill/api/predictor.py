@@ -81,7 +81,9 @@ class Predictor:
 
     @tf.function(input_signature=[spec], autograph=False)
     def answer(images):
-      return exporting.predictions(ensemble.model(images, training=False))
+      return exporting.outputs_from_logits(
+        ensemble.model(images, training=False)
+      )
 
     self._answer = answer
 

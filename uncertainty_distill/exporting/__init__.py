@@ -6,13 +6,11 @@ from uncertainty_distill.exporting.file_predictor import (
   Unreadable,
   find_images,
 )
-from uncertainty_distill.exporting.model_card import (
-  CARD_FILE,
-  Facts,
-  model_card,
-)
+from uncertainty_distill.exporting.model_card import CARD_FILE, ModelCard
 from uncertainty_distill.exporting.model_card_data import class_names
-from uncertainty_distill.exporting.predictive_distribution import predictions
+from uncertainty_distill.exporting.predictive_distribution import (
+  outputs_from_logits,
+)
 from uncertainty_distill.exporting.run_export import (
   SAVED_MODEL,
   export,

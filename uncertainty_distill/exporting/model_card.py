@@ -10,7 +10,7 @@ from uncertainty_distill.exporting.temperature import Calibration
 
 CARD_FILE = 'MODEL_CARD.md'
 
-_FIGURES = {
+_METRICS = {
   'accuracy': 'Accuracy',
   'ece': 'ECE',
   'nll': 'NLL',
@@ -22,15 +22,15 @@ _FIGURES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
-  """What a card tells.
+class ModelCard:
+  """A model card (Mitchell et al. 2019), written by `to_markdown`.
 
   Attributes:
     sections: Markdown paragraphs by heading: the model, its data, its teacher.
     class_names: K names.
-    figures: Of the test set, by name; corrupted ones as `c_NAME`. Likelihoods
-      are in nats. Empty where nobody has evaluated the model.
-    images: Which test images those are of, as sentences.
+    metrics: Metrics on the test set by name, on corrupted images as `c_NAME`,
+      likelihoods in nats. Empty where nobody has evaluated the model.
+    evaluated_images: Sentences that say which test images the metrics are of.
     calibration: The temperature, if one was fitted.
     abstentions: Thresholds of the entropy; empty where there were no images.
     abstention_images: Which images those were counted on, or why on none.
@@ -38,25 +38,24 @@ class Facts:
 
   sections: Mapping[str, str]
   class_names: Sequence[str]
-  figures: Mapping[str, float]
-  images: str
+  metrics: Mapping[str, float]
+  evaluated_images: str
   calibration: Calibration | None
   abstentions: Sequence[abstention.Abstention]
   abstention_images: str
 
-
-def model_card(facts: Facts) -> str:
-  """Returns the card as Markdown."""
-  sections = {
-    **facts.sections,
-    'Classes': ', '.join(facts.class_names),
-    'Temperature': _temperature(facts.calibration),
-    'Measured': _measured(facts),
-    'Abstaining': _abstaining(facts),
-    'Limits of use': _limits(facts),
-  }
-  parts = [f'## {heading}\n\n{text}\n' for heading, text in sections.items()]
-  return '# Model card\n\n' + '\n'.join(parts)
+  def to_markdown(self) -> str:
+    """Returns the card as Markdown."""
+    sections = {
+      **self.sections,
+      'Classes': ', '.join(self.class_names),
+      'Temperature': _temperature(self.calibration),
+      'Metrics': _metrics(self),
+      'Abstaining': _abstaining(self),
+      'Limits of use': _limits(self),
+    }
+    parts = [f'## {heading}\n\n{text}\n' for heading, text in sections.items()]
+    return '# Model card\n\n' + '\n'.join(parts)
 
 
 def _temperature(calibration: Calibration | None) -> str:
@@ -71,36 +70,36 @@ def _temperature(calibration: Calibration | None) -> str:
   )
 
 
-def _measured(facts: Facts) -> str:
-  if not facts.figures:
-    return 'No evaluation of these weights was found where they lay.'
-  lines = ['| Figure | Clean | Corrupted |', '|---|--:|--:|']
-  for name, title in _FIGURES.items():
-    cells = [facts.figures.get(key) for key in (name, f'c_{name}')]
+def _metrics(card: ModelCard) -> str:
+  if not card.metrics:
+    return 'No evaluation of these weights was found beside them.'
+  lines = ['| Metric | Clean | Corrupted |', '|---|--:|--:|']
+  for name, title in _METRICS.items():
+    cells = [card.metrics.get(key) for key in (name, f'c_{name}')]
     if cells != [None, None]:
       shown = ['' if cell is None else f'{cell:.4f}' for cell in cells]
       lines.append(f'| {title} | {" | ".join(shown)} |')
   text = '\n'.join(lines)
-  if facts.images:
-    text += f'\n\n{facts.images}'
-  if facts.calibration is not None:
-    text += '\n\nThese figures are of temperature 1.'
+  if card.evaluated_images:
+    text += f'\n\n{card.evaluated_images}'
+  if card.calibration is not None:
+    text += '\n\nThese metrics are of temperature 1.'
   return text
 
 
-def _abstaining(facts: Facts) -> str:
-  if not facts.abstentions:
-    return f'Not counted: {facts.abstention_images}.'
+def _abstaining(card: ModelCard) -> str:
+  if not card.abstentions:
+    return f'Not counted: {card.abstention_images}.'
   return (
-    f'Counted on {facts.abstention_images}. On other images it will differ: '
+    f'Counted on {card.abstention_images}. On other images it will differ: '
     'count again on your own before you choose a threshold.\n\n'
-    + abstention.as_table(facts.abstentions)
+    + abstention.as_table(card.abstentions)
   )
 
 
-def _limits(facts: Facts) -> str:
+def _limits(card: ModelCard) -> str:
   return (
-    f'It knows {len(facts.class_names)} classes and answers with one of them '
+    f'It knows {len(card.class_names)} classes and answers with one of them '
     'whatever the image shows; a high entropy is the only sign that none '
     'fits, and no proof. Images unlike the training images, among them '
     'corrupted ones, are classified worse, and more confidently than they '

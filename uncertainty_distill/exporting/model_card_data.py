@@ -1,4 +1,4 @@
-"""What a model card says of trained runs."""
+"""The contents of a model card: what trained runs say of themselves."""
 
 from __future__ import annotations
 
@@ -59,39 +59,39 @@ def first(test_set: data.ImageSource) -> data.ImageSource:
   return test_set.take(min(_TEST_IMAGES, len(test_set)))
 
 
-def gather(
+def make_card(
   paths: Sequence[str],
   ensemble: trained.Ensemble,
   calibration: temperature.Calibration | None,
   test_set: data.ImageSource | None,
-  answers: Mapping[str, tf.Tensor] | None,
-) -> model_card.Facts:
-  """Returns what a card tells of an exported model.
+  outputs: Mapping[str, tf.Tensor] | None,
+) -> model_card.ModelCard:
+  """Returns the card of an exported model.
 
   Args:
     paths: The run folders or SavedModels it was made from.
     ensemble: They, loaded.
     calibration: The temperature, if one was fitted.
     test_set: Test images, or None.
-    answers: What `serving.predictions` says of them, at that temperature.
+    outputs: The outputs for these images, at that temperature.
   """
   config = _first_config(paths)
   results = _find_results(paths)
   rows, counted_on = [], 'the test images were not at hand'
   if test_set:
     rows = abstention.abstentions(
-      answers['predictive_entropy'].numpy(),
-      answers['label'].numpy() == test_set.labels,
+      outputs['predictive_entropy'].numpy(),
+      outputs['label'].numpy() == test_set.labels,
     )
     counted_on = f'the first {len(test_set)} clean test images'
-  return model_card.Facts(
+  return model_card.ModelCard(
     sections={
       'Model': _model(paths, ensemble, config),
       **(_training(config) if config else {}),
     },
     class_names=class_names(paths, ensemble),
-    figures=evaluation.summary(results) if results else {},
-    images=_scored(results),
+    metrics=evaluation.summary(results) if results else {},
+    evaluated_images=_evaluated_images(results),
     calibration=calibration,
     abstentions=rows,
     abstention_images=counted_on,
@@ -210,8 +210,8 @@ def _find_results(paths):
   return []
 
 
-def _scored(results):
-  """Says which images the results are of."""
+def _evaluated_images(results):
+  """Returns sentences that say which images the results are of."""
   if not results:
     return ''
   clean = [r.num_examples for r in results if r.shift.corruption is None]

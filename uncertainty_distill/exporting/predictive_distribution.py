@@ -1,4 +1,4 @@
-"""What a served model says of each image, made from its members' logits."""
+"""The outputs of a served model, made from its members' logits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-def predictions(
+def outputs_from_logits(
   logits: tf.Tensor, temperature: float = 1.0
 ) -> dict[str, tf.Tensor]:
   """Turns members' logits into probabilities and their uncertainty.
@@ -46,11 +46,11 @@ def predictions(
 
 
 def with_class_names(
-  answers: dict[str, tf.Tensor], class_names: Sequence[str]
+  outputs: dict[str, tf.Tensor], class_names: Sequence[str]
 ) -> dict[str, tf.Tensor]:
-  """Adds `class_name`, string [B], to what `predictions` returns."""
+  """Adds `class_name`, string [B], to what `outputs_from_logits` returns."""
   names = tf.constant(list(class_names), tf.string)
-  return {**answers, 'class_name': tf.gather(names, answers['label'])}
+  return {**outputs, 'class_name': tf.gather(names, outputs['label'])}
 
 
 def _entropy(probs: tf.Tensor) -> tf.Tensor:

@@ -77,21 +77,23 @@ def export(
       member_logits(ensemble.model, images), labels, source
     )
   runs.make_writable(files.parent(directory), 'directory')
-  answers = None
+  outputs = None
   if test_set:
     test_set = model_card_data.first(test_set)
     logits = member_logits(ensemble.model, test_set.numpy(slice(None)))
-    answers = predictive_distribution.predictions(
+    outputs = predictive_distribution.outputs_from_logits(
       tf.constant(logits), calibration.temperature if calibration else 1.0
     )
-  told = model_card_data.gather(paths, ensemble, calibration, test_set, answers)
+  card = model_card_data.make_card(
+    paths, ensemble, calibration, test_set, outputs
+  )
   saved_model.export_saved_model(
     ensemble.model,
     ensemble.image_shape,
     directory,
-    class_names=told.class_names,
+    class_names=card.class_names,
     temperature=calibration.temperature if calibration else 1.0,
-    documents={model_card.CARD_FILE: model_card.model_card(told)},
+    documents={model_card.CARD_FILE: card.to_markdown()},
   )
   return calibration
 
@@ -161,14 +163,14 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
     '|---|--:|--:|--:|--:|',
   ]
   for name, mean in means.items():
-    figures = metrics.figures(
+    values = metrics.figures(
       metrics.sufficient_statistics(
         tf.math.log(tf.constant(probs[name]) + 1e-30), labels
       )
     )
     agreement = (mean.argmax(-1) == first.argmax(-1)).mean()
     lines.append(
-      f'| {name} | {figures["accuracy"]:.4f} | {figures["ece"]:.4f} '
+      f'| {name} | {values["accuracy"]:.4f} | {values["ece"]:.4f} '
       f'| {agreement:.1%} | {np.abs(mean - first).max():.1e} |'
     )
   return '\n'.join(lines)

@@ -36,7 +36,7 @@ def export_saved_model(
   Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
   `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
   size, see `images.decode_image`. Both take any number of images, 0 among them,
-  and return what `answers.predictions` does, and `class_name`, string [B].
+  and return what `outputs_from_logits` does, and `class_name`, string [B].
 
   `assets.extra/` holds requests for TensorFlow Serving to warm up with, the
   class names, one a line, and the documents. The folder appears when it is
@@ -62,7 +62,9 @@ def export_saved_model(
     # network would take images of any size, even grey ones.
     images = tf.ensure_shape(images, [None, *image_shape])
     member_logits = _of_any_number(logits, images)
-    found = predictive_distribution.predictions(member_logits, temperature)
+    found = predictive_distribution.outputs_from_logits(
+      member_logits, temperature
+    )
     return predictive_distribution.with_class_names(found, names)
 
   @_signature(tf.TensorSpec([None, *image_shape], tf.uint8, name='images'))

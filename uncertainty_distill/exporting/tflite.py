@@ -29,7 +29,7 @@ def convert_to_tflite(
 
   Returns:
     A file whose signature takes `images`, uint8 [B, H, W, C], B being 1 until
-    the input is resized, and returns what `predictions` does.
+    the input is resized, and returns what `outputs_from_logits` does.
   """
 
   @tf.function(
@@ -40,7 +40,7 @@ def convert_to_tflite(
   )
   def answer(images):
     logits = model(images, training=False)
-    return predictive_distribution.predictions(logits, temperature)
+    return predictive_distribution.outputs_from_logits(logits, temperature)
 
   with _perturbing_activations(model):
     concrete = answer.get_concrete_function()
