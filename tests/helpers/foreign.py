@@ -50,6 +50,8 @@ def sample():
   return images_of(30)
 
 
-def load(path, images=sample):
-  """Loads a SavedModel as a teacher."""
-  return trained.load_ensemble([path], '--teacher', (6, 6, 3), CLASSES, images)
+def load(path, images=sample, num_classes=CLASSES):
+  """Opens a SavedModel as a teacher."""
+  opened = trained.open_trained([path], 'teacher')
+  opened.check_fits((6, 6, 3), num_classes, images)
+  return opened

@@ -5,7 +5,6 @@ import os
 import shutil
 
 from uncertainty_distill import configs, data, exporting, models, runs, trained
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
@@ -31,8 +30,12 @@ def _run(path, step=3, change=lambda model: None, **model):
   return str(path), network
 
 
+def _open(*paths):
+  return trained.open_trained(paths, 'teacher')
+
+
 def _described(*paths):
-  return json.dumps(trained.describe_teacher(paths, '--teacher'))
+  return json.dumps(_open(*paths).description)
 
 
 @pytest.fixture(name='run', scope='module')
@@ -46,6 +49,7 @@ def test_the_same_network_elsewhere_is_the_same_teacher(run, tmp_path):
   again, _ = _run(tmp_path / 'again', step=4)
   assert _described(path) == _described(again)
   assert model.count_params() and len(json.loads(_described(path))) == 1
+  assert _open(path).fingerprint == _open(again).fingerprint
 
 
 def test_every_weight_counts(run, tmp_path):
@@ -62,6 +66,7 @@ def test_every_weight_counts(run, tmp_path):
 
     changed, _ = _run(tmp_path / str(place), change=change)
     descriptions.add(_described(changed))
+    assert _open(changed).fingerprint != _open(path).fingerprint
   assert len(descriptions) == 1 + len(places)
 
 
@@ -81,6 +86,33 @@ def test_network_order_and_number_count(run, tmp_path):
     )
     == 5
   )
+  assert _open(path).fingerprint == _open(other).fingerprint
+  assert _open(path, path).fingerprint != _open(path).fingerprint
+
+
+def test_stored_predictions_are_their_arrays(tmp_path):
+  paths = [str(tmp_path / name) for name in ('a.npz', 'b.npz', 'c.npz')]
+  logits = np.zeros([4, 3])
+  np.savez(paths[0], train_logits=logits)
+  np.savez_compressed(paths[1], train_logits=logits)
+  np.savez(paths[2], train_logits=logits + 1e-9)
+  one, same, other = (_open(path).fingerprint for path in paths)
+  assert one == same != other
+  assert _open(*paths[:2]).fingerprint not in (one, other)
+
+
+def test_files_are_read_once_as_long_as_they_stay(run, tmp_path, monkeypatch):
+  path = str(tmp_path / 'copied')
+  shutil.copytree(run[0], path)
+  before = _open(path).fingerprint
+  with monkeypatch.context() as patched:
+    patched.setattr(tf.train, 'load_checkpoint', None)
+    assert _open(path).fingerprint == before
+  (index,) = (tmp_path / 'copied').glob('*.index')
+  os.utime(index, ns=(0, 0))
+  monkeypatch.setattr(tf.train, 'load_checkpoint', None)
+  with pytest.raises(TypeError):
+    _ = _open(path).fingerprint
 
 
 def test_a_saved_model_is_its_files(run, tmp_path):
@@ -116,17 +148,3 @@ def test_every_pixel_and_label_counts():
   assert trained.arrays_digest(images[::2], labels) == trained.arrays_digest(
     images[::2].copy(), labels
   )
-
-
-def test_a_teacher_that_is_not_trained_is_refused(tmp_path):
-  with pytest.raises(InputError, match='this is a missing folder'):
-    _described(str(tmp_path / 'gone'))
-  half, _ = _run(tmp_path / 'half', step=2)
-  with pytest.raises(InputError, match='trained to its end.*step 2 of 3'):
-    _described(half)
-  damaged, _ = _run(tmp_path / 'damaged')
-  with open(os.path.join(damaged, 'ckpt-3.index'), 'wb') as file:
-    file.write(b'no checkpoint')
-  with pytest.raises(InputError, match='checkpoint 3 is damaged') as caught:
-    _described(damaged)
-  assert '\n' not in str(caught.value)

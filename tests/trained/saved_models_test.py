@@ -35,14 +35,14 @@ def test_any_output_and_input(name, members, softmax, dtype, tmp_path):
     return {name: values if members else values[:, 0]}
 
   path = foreign.save(tmp_path / 'served', module, serve, dtype=dtype)
-  ensemble = foreign.load(path)
-  assert ensemble.ensemble_size == max(members, 1)
-  assert ensemble.image_shape == (6, 6, 3)
-  assert ensemble.num_classes == foreign.CLASSES
+  opened = foreign.load(path)
+  assert opened.ensemble_size == max(members, 1)
+  assert opened.image_shape == (6, 6, 3)
+  assert opened.num_classes == foreign.CLASSES
   images = foreign.images_of()
   want = module.expected(images)
   assert np.ptp(want, axis=-1).min() > 0.5
-  for call in ensemble.model, tf.function(ensemble.model):
+  for call in opened.ensemble(), tf.function(opened.ensemble()):
     logits = call(images)
     assert logits.shape == want.shape and logits.dtype == tf.float32
     np.testing.assert_allclose(
@@ -63,11 +63,11 @@ def test_the_more_telling_of_several_outputs_counts(tmp_path):
       'features': logits,
     }
 
-  ensemble = foreign.load(foreign.save(tmp_path / 'served', module, serve))
-  assert ensemble.ensemble_size == 2
+  opened = foreign.load(foreign.save(tmp_path / 'served', module, serve))
+  assert opened.ensemble_size == 2
   images = foreign.images_of()
   np.testing.assert_allclose(
-    tf.nn.softmax(ensemble.model(images)),
+    tf.nn.softmax(opened.ensemble()(images)),
     special.softmax(module.expected(images), -1),
     atol=1e-5,
   )
@@ -89,18 +89,17 @@ def test_what_keras_saves(activation, tmp_path, caplog):
   )
   path = str(tmp_path / 'keras')
   keras.save(path, save_format='tf')
-  ensemble = foreign.load(path)
+  opened = foreign.load(path)
   said = caplog.text
   caplog.clear()
-  kind = 'probabilities' if activation else 'logits'
-  assert f'{path}: its output top is taken for {kind}' in said
-  assert 'float32, is given images of 0 to 255' in said
+  assert path in said and 'float32' in said
+  assert ('probabilities' in said) == bool(activation)
   images = foreign.images_of()
   want = keras(images, training=False)
   if not activation:
     want = tf.nn.softmax(want)
   np.testing.assert_allclose(
-    tf.nn.softmax(ensemble.model(images)[0]), want, atol=1e-5
+    tf.nn.softmax(opened.ensemble()(images)[0]), want, atol=1e-5
   )
   # Once is enough.
   foreign.load(path)
@@ -114,13 +113,12 @@ def test_stacks_with_others_in_order(tmp_path):
     foreign.save(tmp_path / str(i), module, _unnamed(module))
     for i, module in enumerate(modules)
   ]
-  ensemble = trained.load_ensemble(
-    paths, '--teacher', (6, 6, 3), foreign.CLASSES, foreign.sample
-  )
+  opened = trained.open_trained(paths, 'teacher')
+  opened.check_fits((6, 6, 3), foreign.CLASSES, foreign.sample)
   images = foreign.images_of()
   want = modules[0].expected(images)
   np.testing.assert_allclose(
-    ensemble.model(images),
+    opened.ensemble()(images),
     np.concatenate([want, -modules[1].expected(images)]),
     atol=1e-4,
   )
@@ -130,7 +128,7 @@ def test_replicas_share_one(tmp_path, replicas):
   module = foreign.Linear(2)
   path = foreign.save(tmp_path / 's', module, _unnamed(module))
   with replicas.scope():
-    model = foreign.load(path).model
+    model = foreign.load(path).ensemble()
   images = foreign.images_of(6)
 
   @tf.function

@@ -1,9 +1,10 @@
 """Tests of stored predictions: what is read, and what is refused."""
 
-from uncertainty_distill import errors, trained
+from uncertainty_distill import trained
 
 import numpy as np
 import pytest
+import refusals
 import tensorflow as tf
 from scipy import special
 
@@ -21,9 +22,8 @@ def _probs(**kwargs):
 
 
 def _load(*paths, split='train'):
-  return trained.load_predictions(
-    [str(path) for path in paths], '--teacher', split, _LABELS, 3
-  )
+  opened = trained.open_trained([str(path) for path in paths], 'teacher')
+  return opened.predictions(split, _LABELS, 3)
 
 
 def _save(path, **arrays):
@@ -77,7 +77,7 @@ def test_certainty_stays_finite(tmp_path):
 
 
 def test_every_view_is_the_same():
-  stored = trained.StoredPredictions(_logits())
+  stored = trained.FixedLogits(_logits())
   assert stored.ensemble_size == 2
   read = tf.function(stored.read)
   for view in 0, 7:
@@ -114,35 +114,58 @@ def _negative():
 _TURNED = np.roll(_LABELS, 1)
 
 
+_LOGITS, _PROBS = 'train_logits of {path}', 'train_probs of {path}'
+_NAMED = 'train_labels of {path}'
+
+
 @pytest.mark.parametrize(
-  'arrays, message',
+  'arrays, name, value',
   [
-    ({'train_logits': _logits()[:, :39]}, r'float32 \[2, 39, 3\].*wants .*40'),
-    ({'train_logits': _logits()[..., :2]}, r'floats \[M, 40, 3\], or of one'),
-    ({'train_logits': _logits().transpose(1, 0, 2)}, 'swap its first two axes'),
-    ({'train_logits': _logits()[:0]}, r"'float32 \[0, 40, 3\]'"),
-    ({'train_logits': _logits()[0, 0]}, r"'float32 \[3\]'"),
-    ({'train_logits': _logits().astype(int)}, r"'int64 \[2, 40, 3\]'"),
-    ({'train_logits': _logits().astype(object)}, 'it holds Python objects'),
-    ({'train_logits': _with_nan()}, '1 values .*of member 1 and example 5'),
-    ({'train_probs': _logits()}, 'train_probs of .*name logits so'),
-    ({'train_probs': _negative()}, 'values from -0.5'),
-    ({'train_probs': _probs() * 1.002}, 'differ from 1 by up to 0.002'),
-    ({'train_logits': _logits(), 'train_probs': _probs()}, 'either train_log'),
-    ({'logits': _logits()}, 'train_probs; it has logits'),
+    ({'train_logits': _logits()[:, :39]}, _LOGITS, 'float32 [2, 39, 3]'),
+    ({'train_logits': _logits()[..., :2]}, _LOGITS, 'float32 [2, 40, 2]'),
+    (
+      {'train_logits': _logits().transpose(1, 0, 2)},
+      _LOGITS,
+      'float32 [40, 2, 3]',
+    ),
+    ({'train_logits': _logits()[:0]}, _LOGITS, 'float32 [0, 40, 3]'),
+    ({'train_logits': _logits()[0, 0]}, _LOGITS, 'float32 [3]'),
+    ({'train_logits': _logits().astype(int)}, _LOGITS, 'int64 [2, 40, 3]'),
+    ({'train_logits': _logits().astype(object)}, 'teacher', '{path}'),
+    ({'train_logits': _with_nan()}, _LOGITS, '1 non-finite'),
+    ({'train_probs': _logits()}, _PROBS, 'values from -'),
+    ({'train_probs': _negative()}, _PROBS, 'values from -0.5'),
+    ({'train_probs': _probs() * 1.002}, _PROBS, '1 by up to 0.002'),
+    (
+      {'train_logits': _logits(), 'train_probs': _probs()},
+      'teacher',
+      '{path}',
+    ),
+    ({'logits': _logits()}, 'teacher', '{path}'),
     (
       {'train_logits': _logits(), 'train_labels': _TURNED},
-      f'{(_TURNED != _LABELS).sum()} of 40 are not',
+      _NAMED,
+      f'{(_TURNED != _LABELS).sum()} ',
     ),
-    ({'train_logits': _logits(), 'train_labels': _LABELS[:9]}, r'int32 \[9\]'),
-    ({'train_logits': _logits(), 'train_labels': _LABELS / 1}, r'float64 \[40'),
+    (
+      {'train_logits': _logits(), 'train_labels': _LABELS[:9]},
+      _NAMED,
+      'int32 [9]',
+    ),
+    (
+      {'train_logits': _logits(), 'train_labels': _LABELS / 1},
+      _NAMED,
+      'float64 [40]',
+    ),
   ],
 )
-def test_refuses_other_predictions(arrays, message, tmp_path):
+def test_refuses_other_predictions(arrays, name, value, tmp_path):
   path = _save(tmp_path / 'a.npz', **arrays)
-  with pytest.raises(errors.InputError, match=message) as caught:
+  with refusals.refused(name.format(path=path)) as caught:
     _load(path)
-  assert str(path) in str(caught.value) and '\n' not in str(caught.value)
+  assert value.format(path=path) in caught.value.value
+  # It says which one of them.
+  assert ('member 1 and example 5' in str(caught.value)) == ('non-fi' in value)
 
 
 def test_refuses_other_files(tmp_path):
@@ -150,16 +173,5 @@ def test_refuses_other_files(tmp_path):
   np.save(tmp_path / 'array.npy', _logits())
   (tmp_path / 'array.npy').rename(tmp_path / 'array.npz')
   for name in 'text.npz', 'array.npz', 'gone.npz':
-    with pytest.raises(errors.InputError, match='--teacher: .*savez') as e:
+    with refusals.refused('teacher', str(tmp_path / name), '.npz'):
       _load(tmp_path / name)
-    assert '\n' not in str(e.value)
-
-
-def test_models_and_predictions_do_not_mix(tmp_path):
-  assert trained.are_predictions(['a.npz', 'b.npz'], '--teacher')
-  assert not trained.are_predictions(['a', 'b'], '--teacher')
-  assert not trained.are_predictions([], '--teacher')
-  (tmp_path / 'run.npz').mkdir()
-  assert not trained.is_predictions(str(tmp_path / 'run.npz'))
-  with pytest.raises(errors.InputError, match="--teacher: got 'b', wants stor"):
-    trained.are_predictions(['a.npz', 'b'], '--teacher')

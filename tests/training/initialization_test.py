@@ -88,7 +88,7 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
     networks, f'task.model.rank={rank},task.initialize_aligned={aligned}'
   )
   model, drawn = _started(config)
-  members = trained.load_networks(networks, 'networks')
+  members = trained.open_trained(networks, 'networks').networks()
   found = reconstruction.reconstruct_network(
     members, rank, align=aligned, ridge=0.1
   )

@@ -7,7 +7,6 @@ one comes (footnote 1).
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import os
@@ -102,15 +101,11 @@ def _read_table(directory: str, made_from: Mapping[str, Any]) -> str:
 
 def _load(paths) -> list[tf_keras.Model]:
   """Loads networks after finding out whether they go together."""
-  argument, purpose = 'teacher', 'a reconstruction'
   if len(paths) < 2:
-    raise InputError(
-      argument, ','.join(paths), 'run folders of two members or more'
-    )
-  first = copy.deepcopy(trained.read_network(paths[0], argument, purpose))
-  first.ensemble_size = len(paths)
-  trained.check_weights(paths, first, argument, purpose)
-  return trained.load_networks(paths, argument)
+    raise InputError('teacher', list(paths), 'at least 2 run folders')
+  model = trained.open_trained(paths, 'teacher')
+  trained.check_networks(model, None, 'a reconstruction')
+  return model.networks()
 
 
 def _compare(members, ranks, aligned) -> dict[str, Any]:

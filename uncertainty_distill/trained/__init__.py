@@ -1,27 +1,35 @@
-"""Trained models as teachers: runs, SavedModels, stored predictions."""
+"""Trained models: runs, SavedModels, stored predictions, several of them."""
 
-from uncertainty_distill.trained.fingerprints import (
-  arrays_digest,
-  describe_teacher,
-)
+from uncertainty_distill.trained.batch_function import BatchFunction, apply
+from uncertainty_distill.trained.fingerprints import arrays_digest
 from uncertainty_distill.trained.loading import (
   Ensemble,
+  are_predictions,
+  describe_teacher,
   is_saved_model,
   load_ensemble,
-)
-from uncertainty_distill.trained.logits_cache import LogitsCache, as_stored
-from uncertainty_distill.trained.stored_predictions import (
-  StoredLogits,
-  StoredPredictions,
-  are_predictions,
-  is_predictions,
   load_predictions,
+)
+from uncertainty_distill.trained.logits_cache import (
+  FixedLogits,
+  LogitsCache,
+  StoredLogits,
+  as_stored,
+)
+from uncertainty_distill.trained.stored_predictions import (
+  is_predictions,
   probs_as_logits,
+)
+from uncertainty_distill.trained.trained_model import (
+  Members,
+  Run,
+  SavedModel,
+  StoredPredictions,
+  TrainedModel,
+  open_trained,
 )
 from uncertainty_distill.trained.weights import (
   TiedWeights,
-  check_weights,
-  load_networks,
+  check_networks,
   pair_weights,
-  read_network,
 )

@@ -1,46 +1,23 @@
-"""What a teacher's stored logits depend on, byte by byte."""
+"""SHA-256 of trained weights, by their content.
+
+A copy of a folder has the fingerprint of the folder. Within a process, files
+that stay as they are are read once.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any
 
-from uncertainty_distill import runs
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import files
-from uncertainty_distill.trained import loading
+from uncertainty_distill.io import archives, files
 
 import numpy as np
 import tensorflow as tf
 
-
-def describe_teacher(
-  paths: Sequence[str], argument: str
-) -> list[dict[str, Any]]:
-  """Says what a teacher is, without loading it into models.
-
-  Args:
-    paths: Run folders or SavedModels.
-    argument: The flag that they come from, for the message of an error.
-
-  Returns:
-    For each path what JSON can hold: a run's network and the SHA-256 of its
-    weights, or the SHA-256 of a SavedModel's files.
-
-  Raises:
-    InputError: If a folder holds no trained model.
-  """
-  parts = []
-  for path in paths:
-    if loading.is_saved_model(path):
-      parts.append({'saved_model': _files_digest(path)})
-    else:
-      run = loading.open_trained(path, argument)
-      network = run.config.task.model.as_dict()
-      parts.append({'network': network, 'weights': _weights_digest(run)})
-  return parts
+_cached = functools.lru_cache(maxsize=4096)
 
 
 def arrays_digest(*arrays: np.ndarray) -> str:
@@ -52,11 +29,47 @@ def arrays_digest(*arrays: np.ndarray) -> str:
   return digest.hexdigest()
 
 
-def _weights_digest(run: runs.RunFolder) -> str:
-  """Returns the SHA-256 of a run's weights and moving statistics."""
+def weights_digest(checkpoint: str) -> str:
+  """Returns the SHA-256 of the weights and moving statistics of a run.
+
+  Args:
+    checkpoint: The path prefix of a checkpoint. The optimizer's state and the
+      step, which it also holds, do not count.
+
+  Raises:
+    InputError: If it cannot be read.
+  """
+  folder, prefix = os.path.split(checkpoint)
+  names = [n for n in files.names(folder) if n.startswith(f'{prefix}.')]
+  return _weights_digest(checkpoint, _versions(folder, names))
+
+
+def files_digest(folder: str) -> str:
+  """Returns the SHA-256 of all files in a folder, and of their names."""
+  names = tuple(_files_below(folder, ''))
+  return _files_digest(folder, names, _versions(folder, names))
+
+
+def archive_digest(path: str) -> str:
+  """Returns the SHA-256 of the arrays in an `.npz` file, and of their names.
+
+  Raises:
+    OSError: If the file cannot be read.
+    ValueError: If it is no archive of arrays.
+  """
+  return _archive_digest(path, _versions('', [path]))
+
+
+def _versions(folder: str, names: Sequence[str]) -> tuple:
+  return tuple(files.version(os.path.join(folder, name)) for name in names)
+
+
+@_cached
+def _weights_digest(checkpoint, versions):
+  del versions  # Part of the cache's key alone, here and below.
   digest = hashlib.sha256()
   try:
-    reader = tf.train.load_checkpoint(run.checkpoint)
+    reader = tf.train.load_checkpoint(checkpoint)
     for name in sorted(reader.get_variable_to_shape_map()):
       if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name:
         weight = np.asarray(reader.get_tensor(name))
@@ -64,20 +77,30 @@ def _weights_digest(run: runs.RunFolder) -> str:
   except (RuntimeError, ValueError, tf.errors.OpError) as error:
     raise InputError(
       'run folder',
-      run.path,
-      'a checkpoint that can be read',
+      os.path.dirname(checkpoint),
+      'one whose checkpoint can be read',
       str(error).splitlines()[0][:200],
     ) from error
   return digest.hexdigest()
 
 
-def _files_digest(path: str) -> str:
-  """Returns the SHA-256 of all files in a folder, and of their names."""
+@_cached
+def _files_digest(folder, names, versions):
+  del versions
   digest = hashlib.sha256()
-  for relative in _files_below(path, ''):
-    content = files.read_bytes(os.path.join(path, relative))
+  for name in names:
+    content = files.read_bytes(os.path.join(folder, name))
     content = np.frombuffer(content, np.uint8)
-    digest.update(f'{relative} {arrays_digest(content)}\n'.encode())
+    digest.update(f'{name} {arrays_digest(content)}\n'.encode())
+  return digest.hexdigest()
+
+
+@_cached
+def _archive_digest(path, versions):
+  del versions
+  digest = hashlib.sha256()
+  for name, array in sorted(archives.read_arrays(path).items()):
+    digest.update(f'{name} {arrays_digest(array)}\n'.encode())
   return digest.hexdigest()
 
 

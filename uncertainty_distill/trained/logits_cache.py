@@ -3,16 +3,15 @@
 A view is one augmentation of the whole training set. CACHE/FINGERPRINT/ holds
 
   manifest.json   what the fingerprint is made of, the shape of the views, and
-                  the SHA-256 of each one's numbers
-  view_0000.npy   float16 [N, M, K], of all N examples in the dataset's order;
-                  NumPy can map it into memory
+                  the SHA-256 of the numbers in each
+  view_0000.npy   float16 [N, M, K] of all N examples in the dataset's order,
+                  which NumPy can map into memory
 
-and so on. What is stored are log-probabilities: softmax does not see the
-difference from logits, which is a constant of each example and member, and
-float16 is finest near 0, where the log-probabilities of likely classes are. Its
-11 bits of precision change a probability p by at most 2^-11 p |log p|, which is
-below 2e-4. The number of views is no part of the fingerprint: more epochs
-extend a cache.
+and a file for every other view. The files hold log-probabilities. Softmax gives
+the same for them as for logits, and float16 is finest near 0, where the
+log-probabilities of likely classes are: its 11 bits of precision change a
+probability p by at most 2^-11 p |log p|, which is below 2e-4. The number of
+views is no part of the fingerprint: more epochs extend a cache.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ _logger = logging.getLogger(__name__)
 _MANIFEST = 'manifest.json'
 # To be raised when files of the same names begin to mean something else.
 _FORMAT = 1
-_ARGUMENT = 'teacher cache'
+_NAME = 'task.objective.teacher_cache'
 _TYPE = np.dtype('<f2')
 
 
 def as_stored(logits: tf.Tensor) -> tf.Tensor:
-  """Returns what is stored of logits [M, B, K]: float16 [B, M, K]."""
+  """Returns logits [M, B, K] as they are stored: float16 [B, M, K]."""
   log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
   # exp(-65504) is 0 as exp(-infinity) is, but 65504 times 0 is a number.
   log_probs = tf.maximum(log_probs, float(np.finfo(_TYPE).min))
@@ -52,10 +51,10 @@ def as_stored(logits: tf.Tensor) -> tf.Tensor:
 
 
 class LogitsCache:
-  """What one teacher says of the views of one training set.
+  """One teacher's logits of the views of one training set.
 
   Attributes:
-    path: Its folder.
+    path: The folder of its files.
     shape: N, M, K of each view; empty as long as there is none.
   """
 
@@ -63,7 +62,7 @@ class LogitsCache:
     """Finds the folder of this teacher, training set and augmentation.
 
     Args:
-      directory: Holds the folders of any number of caches.
+      directory: The folder that holds those of any number of caches.
       ingredients: All that the logits depend on, as JSON can hold it.
 
     Raises:
@@ -71,9 +70,7 @@ class LogitsCache:
         not on a disk, whose files can be locked and mapped into memory.
     """
     if files.is_remote(directory):
-      raise InputError(
-        'task.objective.teacher_cache', directory, 'a folder on a local disk'
-      )
+      raise InputError(_NAME, directory, 'a folder on a local disk')
     text = json.dumps(ingredients, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._ingredients = ingredients
@@ -89,12 +86,10 @@ class LogitsCache:
     return self.shape[1]
 
   def missing(self, views: Sequence[int]) -> list[int]:
-    """Returns those of the views that are still to be made.
-
-    One whose file is not what was once written is made again.
+    """Returns the views that are still to be made, damaged ones included.
 
     Raises:
-      InputError: If the manifest is not what was once written.
+      InputError: If the manifest is not as it was written.
     """
     checksums = self._read_manifest()
     for view in views:
@@ -104,10 +99,10 @@ class LogitsCache:
     return [view for view in views if view not in self._whole]
 
   def read(self, view: tf.Tensor) -> tf.Tensor:
-    """Reads a view in a graph, where it has been checked by `missing`.
+    """Reads a view in a graph, once `missing` has checked it.
 
     Args:
-      view: Its number, a scalar integer.
+      view: The number of the view, a scalar integer.
 
     Returns:
       float16 [N, M, K].
@@ -119,29 +114,27 @@ class LogitsCache:
     return tf.reshape(values[-math.prod(self.shape) :], self.shape)
 
   def alone(self) -> contextlib.AbstractContextManager[None]:
-    """Returns a context in which no other process makes views of this cache.
+    """Keeps other processes from making views of this cache meanwhile.
 
     Raises:
-      InputError: The folder cannot be written.
+      InputError: If the folder cannot be written.
     """
-    return locks.lock_folder(
-      self.path, 'task.objective.teacher_cache', wait=True
-    )
+    return locks.lock_folder(self.path, _NAME, wait=True)
 
   def write(self, view: int, values: np.ndarray) -> None:
-    """Adds a view, whole or not at all; to be called within `alone`.
+    """Adds a view, whole or not at all; call it within `alone`.
 
     Args:
-      view: Its number.
+      view: The number of the view.
       values: float16 [N, M, K], from `as_stored`.
 
     Raises:
-      InputError: If they are not numbers: the teacher is broken.
+      InputError: If they are non-finite, since the teacher is broken.
     """
     if not np.isfinite(values).all():
       raise InputError(
-        'teacher',
-        'logits that are infinite or no numbers',
+        'task.objective.teacher',
+        'non-finite logits (inf or NaN)',
         'a teacher with finite logits',
         'train it again',
       )
@@ -179,7 +172,7 @@ class LogitsCache:
       return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
       raise InputError(
-        _ARGUMENT,
+        _NAME,
         path,
         f'the manifest of {self._fingerprint}',
         f'remove its folder, which is then made again ({error!r})',
@@ -188,7 +181,7 @@ class LogitsCache:
     return checksums
 
   def _is_whole(self, path: str, checksum: str) -> bool:
-    """Tells whether a view is there as it was written; says if it is not."""
+    """Returns whether a view is as it was written; warns of one that is not."""
     try:
       values = np.load(path, mmap_mode='r', allow_pickle=False)
       whole = (
@@ -203,7 +196,32 @@ class LogitsCache:
     if not whole and path not in self._damaged:
       self._damaged.add(path)
       _logger.warning(
-        f'{_ARGUMENT}: {path} is damaged: it is not the float16 '
-        f'{list(self.shape)} that was written; it is made again'
+        f'{path} is damaged: it is not the float16 {list(self.shape)} that was '
+        'written; it is made again'
       )
     return whole
+
+
+class FixedLogits:
+  """Logits of the training examples as they are: every view has the same.
+
+  It is used like a `LogitsCache`.
+  """
+
+  def __init__(self, logits: np.ndarray):
+    """Takes logits [M, N, K] of the examples in the dataset's order."""
+    self._stored = as_stored(tf.constant(logits))
+
+  @property
+  def ensemble_size(self) -> int:
+    """The teacher's members M."""
+    return self._stored.shape[1]
+
+  def read(self, view: tf.Tensor) -> tf.Tensor:
+    """Returns float16 [N, M, K], whatever the number of the view."""
+    del view
+    return self._stored
+
+
+# A teacher's logits that need not be computed in the steps of training.
+StoredLogits = LogitsCache | FixedLogits

@@ -4,10 +4,9 @@ A SavedModel is a program, which can read and write files like any other: load
 only SavedModels that you trust.
 
 Its signature `serving_default` takes images [B, H, W, C] and nothing else:
-uint8, or floats, which are then 0 to 255, too. It returns probabilities or
-logits, [B, K] of one member or [B, E, K] of several. Which of the two they are
-is said by the output's name, one of `_NAMES`; of a single output with another
-name it is found out on some images.
+uint8, or floats from 0 to 255. It returns probabilities or logits, [B, K] of
+one member or [B, E, K] of several. The name of the output, one of `_NAMES`,
+says which; a single output with another name is tried on some images.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ import tf_keras
 
 _logger = logging.getLogger(__name__)
 
-# Documented names of outputs, and whether they are of probabilities. Of several
-# the first one counts: logits lose nothing where a probability is tiny.
+# Documented names of outputs, and whether they name probabilities. The first
+# of several counts: logits lose nothing where a probability is tiny.
 _NAMES = {
   'member_logits': False,
   'member_probabilities': True,
@@ -35,11 +34,17 @@ _NAMES = {
 }
 # Images to try it on: no likely number of members or classes.
 _TRIED = 17
-# Beside what export.py writes. It proves nothing; but who wrote a model with
-# this package need not be told.
-_OUR_CARD = 'assets.extra/MODEL_CARD.md'
+GRAPH_FILE = 'saved_model.pb'
+# A class name a line, in the order of the labels, if this package wrote it.
+CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
+# Written by this package, too. It proves nothing; but those who exported the
+# model themselves need no warning.
+_CARD_FILE = 'assets.extra/MODEL_CARD.md'
 # More than rounding to bfloat16 adds to a sum of probabilities.
 _TOLERANCE = 1e-2
+
+# Builds an InputError from what the SavedModel must be, and a hint.
+_Refuse = Callable[..., InputError]
 
 
 class ServedModel(tf_keras.Model):
@@ -54,31 +59,36 @@ class ServedModel(tf_keras.Model):
     ensemble_size: E.
   """
 
-  def __init__(self, path: str, images: np.ndarray | None = None):
+  def __init__(
+    self, path: str, images: np.ndarray | None = None, parameter: str = 'path'
+  ):
     """Loads a SavedModel and calls it once.
 
     Args:
-      path: Of its folder.
-      images: uint8 [N, H, W, C], such as it is made for; some are tried. Where
-        there are none, or the signature says another size, a black one is.
+      path: The folder.
+      images: uint8 [N, H, W, C], such as the model is made for; it is tried on
+        some of them. Without them, or if the signature has another size, it is
+        tried on a black image.
+      parameter: The parameter that gave the path, for the messages of errors.
 
     Raises:
       InputError: If it cannot be loaded or does not take the images, or if it
         is not clear that it returns probabilities or logits of them.
     """
     super().__init__()
-    # Whoever drops the loaded object drops its variables.
-    self._loaded = _load(path)
+    refuse = functools.partial(InputError, parameter, path)
+    # The variables live no longer than the loaded object.
+    self._loaded = _load(path, refuse)
     self._serve = self._loaded.signatures['serving_default']
-    self._argument, self._input = _find_input(self._serve, path)
-    images = _fitting(self._input, images, path)[:_TRIED]
-    served = self._try(images, path)
-    self._output, self._are_probs = _find_output(served, len(images), path)
+    self._argument, self._input = _find_input(self._serve, refuse)
+    images = _fitting(self._input, images, refuse)[:_TRIED]
+    served = self._try(images, refuse)
+    self._output, self._are_probs = _find_output(served, len(images), refuse)
     values = served[self._output]
     self.image_shape = tuple(images.shape[1:])
     self.num_classes = values.shape[-1]
     self.ensemble_size = values.shape[1] if values.ndim == 3 else 1
-    self._say_what_is_assumed(path)
+    self._warn_of_assumptions(path)
 
   def call(self, images, training=None):
     del training  # A SavedModel is in inference mode.
@@ -92,19 +102,19 @@ class ServedModel(tf_keras.Model):
       served = tf.math.log(served + 1e-30)  # Finite for a probability of 0.
     return tf.transpose(served, [1, 0, 2])
 
-  def _say_what_is_assumed(self, path: str) -> None:
-    """Says what neither a type nor a name in the signature has said."""
+  def _warn_of_assumptions(self, path: str) -> None:
+    """Warns of what neither a type nor a name in the signature has said."""
     if self._input.dtype.is_floating:
-      _say(
+      _warn(
         f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
         'given images of 0 to 255'
       )
     if self._output not in _NAMES:
       kind = 'probabilities' if self._are_probs else 'logits'
-      _say(f'{path}: its output {self._output} is taken for {kind}')
+      _warn(f'{path}: its output {self._output} is taken for {kind}')
 
-  def _try(self, images: np.ndarray, path: str) -> dict[str, np.ndarray]:
-    """Returns what is served for some images: its floats, as float64."""
+  def _try(self, images: np.ndarray, refuse: _Refuse) -> dict[str, np.ndarray]:
+    """Returns the outputs for some images: its floats, as float64."""
     strategy = tf.distribute.get_strategy()
 
     @tf.function(autograph=False)
@@ -118,10 +128,8 @@ class ServedModel(tf_keras.Model):
         for name, value in serve().items()
       }
     except (TypeError, ValueError, tf.errors.OpError) as error:
-      raise InputError(
-        'SavedModel',
-        path,
-        f'a model of images {list(images.shape[1:])}',
+      raise refuse(
+        f'a SavedModel that takes images {list(images.shape[1:])}',
         _first_line(error),
       ) from error
     outputs = self._serve.structured_outputs
@@ -132,34 +140,30 @@ class ServedModel(tf_keras.Model):
     }
 
 
-def _load(path: str) -> tf.Module:
+def _load(path: str, refuse: _Refuse) -> tf.Module:
   """Loads a SavedModel that has the signature `serving_default`."""
-  if not files.is_file(f'{path}/{_OUR_CARD}'):
-    _say(
+  if not files.is_file(f'{path}/{_CARD_FILE}'):
+    _warn(
       f'{path}: a SavedModel is a program, which may read and write files: '
       'load only those that you trust'
     )
   try:
     loaded = tf.saved_model.load(path)
   except (OSError, ValueError, tf.errors.OpError) as error:
-    raise InputError(
-      'SavedModel',
-      path,
-      'one that can be loaded',
-      f'write it again ({_first_line(error)})',
+    raise refuse(
+      'a SavedModel that can be loaded',
+      f'export it again ({_first_line(error)})',
     ) from error
   if 'serving_default' not in loaded.signatures:
-    raise InputError(
-      'SavedModel',
-      path,
-      'one with the signature serving_default',
-      f'this one has {", ".join(sorted(loaded.signatures)) or "none"}',
+    raise refuse(
+      'a SavedModel with the signature serving_default',
+      f'this one has {", ".join(sorted(loaded.signatures)) or "no signature"}',
     )
   return loaded
 
 
 def _find_input(
-  serve: Callable[..., dict[str, tf.Tensor]], path: str
+  serve: Callable[..., dict[str, tf.Tensor]], refuse: _Refuse
 ) -> tuple[str, tf.TensorSpec]:
   """Returns the name of the images in a signature, and what they are."""
   _, inputs = serve.structured_input_signature
@@ -168,25 +172,21 @@ def _find_input(
     if specs[0].dtype == tf.uint8 or specs[0].dtype.is_floating:
       return next(iter(inputs.items()))
   found = ', '.join(f'{spec.dtype.name} {spec.shape}' for spec in specs)
-  raise InputError(
-    'SavedModel',
-    path,
-    'one whose serving_default takes images '
-    '[B, H, W, C] of uint8 or floats, and nothing else',
+  raise refuse(
+    'a SavedModel whose serving_default takes images [B, H, W, C], uint8 or '
+    'floats, and nothing else',
     f'this one takes {found or "nothing"}',
   )
 
 
 def _fitting(
-  spec: tf.TensorSpec, images: np.ndarray | None, path: str
+  spec: tf.TensorSpec, images: np.ndarray | None, refuse: _Refuse
 ) -> np.ndarray:
   """Returns the images, or a black one of the signature's size."""
   batch, *sides = spec.shape.with_rank(4).as_list()
   if batch is not None:
-    raise InputError(
-      'SavedModel',
-      path,
-      'one that takes any number of images',
+    raise refuse(
+      'a SavedModel that takes any number of images',
       f'this one takes {batch} at a time',
     )
   if images is not None and all(
@@ -194,60 +194,47 @@ def _fitting(
   ):
     return images
   if None in sides:
-    wanted = 'known' if images is None else str(list(images.shape[1:]))
-    raise InputError(
-      'SavedModel',
-      path,
-      f'a model of images whose size is {wanted}',
-      f'this one takes {sides}',
+    size = 'of a known size' if images is None else str(list(images.shape[1:]))
+    raise refuse(
+      f'a SavedModel that takes images {size}', f'this one takes {sides}'
     )
   return np.zeros([1, *sides], np.uint8)
 
 
 def _find_output(
-  served: dict[str, np.ndarray], batch: int, path: str
+  served: dict[str, np.ndarray], batch: int, refuse: _Refuse
 ) -> tuple[str, bool]:
-  """Returns an output's name, and whether it is one of probabilities."""
+  """Returns an output's name, and whether it holds probabilities."""
   names = [name for name in _NAMES if name in served] or list(served)
   if not names or (names[0] not in _NAMES and len(names) > 1):
-    raise InputError(
-      'SavedModel',
-      path,
-      'one whose serving_default returns '
+    raise refuse(
+      'a SavedModel whose serving_default returns '
       f'{", ".join(_NAMES)}, or a single output of floats',
       f'this one returns {", ".join(sorted(served)) or "no floats"}',
     )
   name = names[0]
   values = served[name]
-  wanted = f'{name} as [B, K] or [B, E, K], finite'
+  expected = f'a SavedModel that returns {name} as finite [B, K] or [B, E, K]'
   if values.ndim not in (2, 3) or len(values) != batch:
-    raise InputError(
-      'SavedModel',
-      path,
-      wanted,
-      f'for {batch} images it returns {list(values.shape)}',
+    raise refuse(
+      expected, f'for {batch} images it returns {list(values.shape)}'
     )
   if not np.isfinite(values).all():
-    raise InputError('SavedModel', path, wanted, 'it returns infinity or NaN')
+    raise refuse(expected, 'it returns inf or NaN')
   are_probs = bool(
     (values >= 0).all() and (abs(values.sum(-1) - 1) < _TOLERANCE).all()
   )
   if _NAMES.get(name, are_probs) != are_probs:
-    raise InputError(
-      'SavedModel',
-      path,
-      f'{name}',
-      'what it returns under this name are '
-      f'{"" if are_probs else "no "}probabilities that sum to 1',
+    raise refuse(
+      f'a SavedModel whose {name} are {name.rpartition("_")[-1]}',
+      f'they are {"" if are_probs else "no "}probabilities that sum to 1',
     )
   within = 0 <= values.min() and values.max() <= 1
   if name not in _NAMES and within and not are_probs:
     # Sigmoids, perhaps, whose softmax would be something else.
-    raise InputError(
-      'SavedModel',
-      path,
-      'probabilities that sum to 1, or logits',
-      f'its {name} is between 0 and 1; if they are logits, name them logits',
+    raise refuse(
+      'a SavedModel that returns probabilities that sum to 1, or logits',
+      f'its {name} are between 0 and 1; if they are logits, name them logits',
     )
   return name, are_probs
 
@@ -258,6 +245,6 @@ def _first_line(error: Exception) -> str:
 
 
 @functools.cache
-def _say(line: str) -> None:
-  """Prints a line, the first time that it is called for."""
+def _warn(line: str) -> None:
+  """Logs a warning, the first time that it is called for."""
   _logger.warning(line)

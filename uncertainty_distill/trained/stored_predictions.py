@@ -1,15 +1,15 @@
-"""Stored predictions as a teacher: `.npz` files of any trained ensemble.
+"""Reads stored predictions: `.npz` files of any trained ensemble.
 
 A file holds, in the order of the dataset's examples,
 
   train_logits or train_probs   floats [M, N, K], or [N, K] of one member
-  train_labels                  integers [N]; they show that the order is right
-  test_logits or test_probs     the same of the test examples; need not be there
-  test_labels                   likewise
+  train_labels                  integers [N], which show that the order is right
+  test_logits or test_probs     the same for the test examples; optional
+  test_labels                   integers, the labels of the test examples
 
-N counts the whole training set, before `task.train_data.num_examples` and what
-is held out; with `task.train_data.classes` it is the examples of these classes,
-whose labels are numbered anew. The members of several files are stacked.
+N counts the whole training set, before `task.train_data.num_examples` and
+held-out examples are taken off; with `task.train_data.classes` it counts the
+examples of these classes, whose labels are numbered anew.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives, files
-from uncertainty_distill.trained import logits_cache
 
 import numpy as np
-import tensorflow as tf
 
 _logger = logging.getLogger(__name__)
 
@@ -30,71 +28,26 @@ _logger = logging.getLogger(__name__)
 _TOLERANCE = 1e-3
 
 
-class StoredPredictions:
-  """What a teacher said of the training examples as they are.
-
-  It is used as a `LogitsCache` is, but every view of it is the same.
-  """
-
-  def __init__(self, logits: np.ndarray):
-    """Takes logits [M, N, K] of the examples in the dataset's order."""
-    self._stored = logits_cache.as_stored(tf.constant(logits))
-
-  @property
-  def ensemble_size(self) -> int:
-    """The teacher's members M."""
-    return self._stored.shape[1]
-
-  def read(self, view: tf.Tensor) -> tf.Tensor:
-    """Returns float16 [N, M, K], whatever the view's number."""
-    del view
-    return self._stored
-
-
-# What spares the steps of training the teacher's network.
-StoredLogits = logits_cache.LogitsCache | StoredPredictions
-
-
-def are_predictions(paths: Sequence[str], argument: str) -> bool:
-  """Tells whether a teacher is stored predictions, not models.
-
-  Args:
-    paths: The teacher's files or folders.
-    argument: The flag that they come from, for the message of an error.
-
-  Raises:
-    InputError: If some are, and some are not.
-  """
-  stored = [is_predictions(path) for path in paths]
-  if any(stored) and not all(stored):
-    raise InputError(
-      argument,
-      paths[stored.index(False)],
-      'stored predictions (.npz), as the others are, or models alone',
-    )
-  return any(stored)
-
-
 def is_predictions(path: str) -> bool:
-  """Tells whether a path is of a file of stored predictions."""
+  """Returns whether a path is the path of a file of stored predictions."""
   # A run folder may have any name.
   return path.endswith('.npz') and not files.is_folder(path)
 
 
-def load_predictions(
+def read_predictions(
   paths: Sequence[str],
-  argument: str,
+  name: str,
   split: str,
   labels: np.ndarray,
   num_classes: int,
 ) -> np.ndarray | None:
-  """Reads what a teacher said of one split of a dataset.
+  """Reads predictions of one split of a dataset.
 
   Args:
     paths: `.npz` files, whose members are stacked.
-    argument: The flag that they come from, for the message of an error.
+    name: The parameter that the paths are from, for the messages of errors.
     split: `train`, which must be there, or `test`.
-    labels: Of all examples of the split, [N].
+    labels: The labels of all examples of the split, [N].
     num_classes: K.
 
   Returns:
@@ -105,29 +58,27 @@ def load_predictions(
   """
   members = []
   for path in paths:
-    arrays = _read(path, argument)
+    arrays = _read(path, name)
     given = [
-      name for name in (f'{split}_logits', f'{split}_probs') if name in arrays
+      key for key in (f'{split}_logits', f'{split}_probs') if key in arrays
     ]
     if not given and split == 'test':
       return None
     if len(given) != 1:
       raise InputError(
-        argument,
+        name,
         path,
         f'a file with either {split}_logits or {split}_probs',
         f'it has {", ".join(arrays) or "nothing"}',
       )
-    name, are_probs = given[0], given[0].endswith('_probs')
-    values = _members(
-      arrays[name], f'{name} of {path}', (len(labels), num_classes)
-    )
-    if are_probs:
-      _check_probs(values, f'{name} of {path}', 'name logits so')
+    (key,) = given
+    array_name = f'{key} of {path}'
+    values = _as_members(arrays[key], array_name, (len(labels), num_classes))
+    if key.endswith('_probs'):
+      _check_probs(values, array_name, f'call logits {split}_logits')
     _check_labels(arrays, path, split, labels, values)
     values = values.astype(np.float32)
-    # As `ServedModel` has it, which keeps every divergence finite.
-    members.append(np.log(values + 1e-30) if are_probs else values)
+    members.append(_log(values) if key.endswith('_probs') else values)
   return np.concatenate(members)
 
 
@@ -138,7 +89,7 @@ def probs_as_logits(
 
   Args:
     probs: Floats [M, N, K], or [N, K] of one member.
-    name: What they were given as, for the message of an error.
+    name: The parameter that gave them, for the messages of errors.
     num_examples: N.
     num_classes: K.
 
@@ -148,30 +99,33 @@ def probs_as_logits(
   Raises:
     InputError: If they are of another shape, or no probabilities.
   """
-  members = _members(probs, name, (num_examples, num_classes))
-  _check_probs(members, name, '')
-  # As `ServedModel` has it, which keeps every divergence finite.
-  return np.log(members.astype(np.float32) + 1e-30)
+  members = _as_members(probs, name, (num_examples, num_classes))
+  _check_probs(members, name)
+  return _log(members.astype(np.float32))
 
 
-def _read(path: str, argument: str) -> dict[str, np.ndarray]:
+def _log(probs):
+  # As in `ServedModel`: finite for a probability of 0, and so is a divergence.
+  return np.log(probs + 1e-30)
+
+
+def _read(path: str, name: str) -> dict[str, np.ndarray]:
   """Returns the arrays of a file."""
   try:
     return archives.read_arrays(path)
   except (OSError, ValueError) as error:
     raise InputError(
-      argument,
+      name,
       path,
       'an .npz file of stored predictions',
       f'write it by numpy.savez ({archives.why(error)})',
     ) from error
 
 
-def _members(
+def _as_members(
   values: np.ndarray, name: str, shape: tuple[int, int]
 ) -> np.ndarray:
   """Returns finite values as [M, N, K], or raises an InputError."""
-  wants = f'floats [M, {shape[0]}, {shape[1]}], or of one member {list(shape)}'
   whole = values[None] if values.ndim == 2 else values
   if (
     not np.issubdtype(values.dtype, np.floating)
@@ -183,7 +137,7 @@ def _members(
     raise InputError(
       name,
       f'{values.dtype} {list(values.shape)}',
-      wants,
+      f'floats [M, {shape[0]}, {shape[1]}], or {list(shape)} for one member',
       'swap its first two axes' if swapped else '',
     )
   broken = np.argwhere(~np.isfinite(whole))
@@ -191,23 +145,23 @@ def _members(
     member, example, _ = broken[0]
     raise InputError(
       name,
-      f'{len(broken)} values that are infinite or NaN',
-      'finite numbers',
-      f'the first is of member {member} and example {example}',
+      f'{len(broken)} non-finite values (inf or NaN)',
+      'finite',
+      f'the first one is of member {member} and example {example}',
     )
   return whole
 
 
-def _check_probs(values: np.ndarray, name: str, todo: str) -> None:
+def _check_probs(values: np.ndarray, name: str, hint: str = '') -> None:
   """Raises an InputError unless [M, N, K] are probabilities."""
   error = abs(values.sum(-1, dtype=np.float64) - 1).max()
   if values.min() < 0 or error > _TOLERANCE:
     raise InputError(
       name,
-      f'values from {values.min():.3g}, whose sums over the classes '
-      f'differ from 1 by up to {error:.3g}',
-      f'probabilities, whose sums differ by at most {_TOLERANCE}',
-      todo,
+      f'values from {values.min():.3g} on, whose sums over the classes differ '
+      f'from 1 by up to {error:.3g}',
+      f'probabilities, whose sums differ from 1 by at most {_TOLERANCE}',
+      hint,
     )
 
 
@@ -220,14 +174,14 @@ def _check_labels(
 ) -> None:
   """Raises an InputError if the examples are in another order.
 
-  Without labels in the file it is only said how far its predictions [M, N, K]
-  agree with the dataset's.
+  Without labels in the file, a warning says how far its predictions [M, N, K]
+  agree with the labels of the dataset.
   """
   name = f'{split}_labels'
   if name not in arrays:
     agree = np.mean(values.mean(0).argmax(-1) == labels)
     _logger.warning(
-      f'{path}: without {name}, nothing shows that it is in the order of the '
+      f'{path} has no {name}, which would show that it is in the order of the '
       f'dataset; it agrees with {agree:.1%} of the labels'
     )
     return
@@ -242,6 +196,6 @@ def _check_labels(
   if differing:
     raise InputError(
       f'{name} of {path}',
-      f"labels of which {differing} of {len(labels)} are not the dataset's",
-      "those of the dataset's examples in its order",
+      f'{differing} other labels',
+      f'the {len(labels)} labels of the dataset, in its order',
     )

@@ -1,4 +1,4 @@
-"""A teacher's weights beside a student's, layer by layer."""
+"""The weights of trained networks beside those of a BatchEnsemble."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from uncertainty_distill import configs, models
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.trained import loading, stored_predictions
+from uncertainty_distill.trained.trained_model import Run, TrainedModel
 
 import tensorflow as tf
 import tf_keras
@@ -17,89 +17,52 @@ TiedWeights = tuple[
 ]
 
 
-def check_weights(
-  paths: Sequence[str],
-  student: configs.ModelConfig,
-  argument: str,
-  purpose: str,
+def check_networks(
+  model: TrainedModel, student: configs.ModelConfig | None, purpose: str
 ) -> None:
-  """Finds out whether each member of a student has a network beside it.
+  """Finds out whether a model is made of plain networks of one architecture.
 
   Args:
-    paths: The networks' folders.
-    student: The student's network, its images and classes known.
-    argument: The flag or value that the folders come from, for the message of
-      an error.
-    purpose: What they are for, likewise.
+    model: The networks.
+    student: The BatchEnsemble, its images and classes known, whose members are
+      to have one network each, of its own depth and width; None where the
+      networks need only be like the first of them.
+    purpose: What the networks are for, for the message of an error.
 
   Raises:
-    InputError: Unless each is the complete run of a plain network of the
-      student's depth and width, images and classes, and they are as many as the
-      student's members.
+    InputError: If one is no run of such a network, or if they are not as many
+      as the student's members.
   """
-  for path in paths:
-    _check_shows_weights(path, argument, purpose)
-  if len(paths) != student.ensemble_size:
-    raise InputError(
-      argument,
-      f'{len(paths)} folders',
-      f"one for each of the student's {student.ensemble_size} members, for "
-      f'{purpose}',
-    )
-  for path in paths:
-    model = read_network(path, argument, purpose)
-    if model.ensemble_size != 1 or _kind(model) != _kind(student):
-      members = model.ensemble_size
+  for part in model.parts:
+    if not isinstance(part, Run):
       raise InputError(
-        argument,
-        path,
-        f'the run of a single {_kind(student)}, for {purpose}',
-        f'this one is {_kind(model)}'
+        model.name,
+        part.paths[0],
+        f'a run folder, for {purpose}',
+        'the weights of SavedModels and stored predictions cannot be read',
+      )
+  if student and len(model.parts) != student.ensemble_size:
+    raise InputError(
+      model.name,
+      len(model.parts),
+      f'{student.ensemble_size}, one folder for each member, for {purpose}',
+    )
+  wanted = _kind(student or model.config.task.model)
+  for part in model.parts:
+    network = part.config.task.model
+    if network.ensemble_size != 1 or _kind(network) != wanted:
+      members = network.ensemble_size
+      raise InputError(
+        model.name,
+        part.paths[0],
+        f'the run of a single {wanted}, for {purpose}',
+        f'this one is {_kind(network)}'
         + (f' with {members} members' if members > 1 else ''),
       )
 
 
-def read_network(path: str, argument: str, purpose: str) -> configs.ModelConfig:
-  """Returns what network a folder holds whose weights can be read.
-
-  Args:
-    path: Of the folder.
-    argument: The flag or value that it comes from, for the message of an error.
-    purpose: What it is for, likewise.
-
-  Raises:
-    InputError: Unless it is a complete run.
-  """
-  _check_shows_weights(path, argument, purpose)
-  return loading.open_trained(path, argument).config.task.model
-
-
-def _check_shows_weights(path: str, argument: str, purpose: str) -> None:
-  if stored_predictions.is_predictions(path) or loading.is_saved_model(path):
-    raise InputError(
-      argument,
-      path,
-      f'a run folder, for {purpose}',
-      'SavedModels and stored predictions do not show the weights',
-    )
-
-
-def load_networks(paths: Sequence[str], argument: str) -> list[tf_keras.Model]:
-  """Loads networks with their weights as they were trained, in float32.
-
-  Args:
-    paths: Run folders that `check_weights` has found to be fit.
-    argument: The flag or value that they come from, for the message of an
-      error.
-
-  Raises:
-    InputError: If one of them is not complete.
-  """
-  return [loading.open_trained(p, argument).load_model() for p in paths]
-
-
 def _kind(model: configs.ModelConfig) -> str:
-  """Says what a network's weights are of."""
+  """Describes a network by what its weights are for."""
   return (
     f'WRN-{model.depth}-{model.width} of images {list(model.image_shape)} '
     f'and {model.num_classes} classes'
@@ -107,23 +70,23 @@ def _kind(model: configs.ModelConfig) -> str:
 
 
 def pair_weights(
-  student: tf_keras.Model, teacher: models.DeepEnsemble
+  student: tf_keras.Model, networks: Sequence[tf_keras.Model]
 ) -> list[TiedWeights]:
-  """Puts each kernel of a student beside those of the teacher's members.
+  """Puts each kernel of a student beside those of its teacher's members.
 
-  The teacher's are its own variables, so that there is no second copy of them;
-  where it computes in bfloat16, so are they.
+  The teacher's kernels are the networks' own variables, so that there is no
+  second copy of them.
 
   Args:
     student: A BatchEnsemble of E members.
-    teacher: E plain networks of the student's depth and width.
+    networks: E plain networks of the student's depth and width.
 
   Returns:
     For each convolution and dense layer, in the network's order, what
     `losses.weight_tie` takes.
   """
-  layers = (models.kernel_layers(m) for m in (student, *teacher.models))
+  layers = (models.kernel_layers(model) for model in (student, *networks))
   return [
-    (ours.kernel, ours.alpha, ours.gamma, tuple(w.kernel for w in its))
-    for ours, *its in zip(*layers, strict=True)
+    (layer.kernel, layer.alpha, layer.gamma, tuple(w.kernel for w in members))
+    for layer, *members in zip(*layers, strict=True)
   ]

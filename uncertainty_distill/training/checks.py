@@ -174,7 +174,9 @@ def _check_weights(config, paths, argument, purpose):
   """Checks networks that are given, or the teacher that is to be trained."""
   if paths:
     model = session.resolve(config).task.model
-    trained.check_weights(paths, model, argument, purpose)
+    trained.check_networks(
+      trained.open_trained(paths, argument), model, purpose
+    )
     return
   for name in 'ensemble_size', 'depth', 'width':
     got = getattr(config.teacher, name)

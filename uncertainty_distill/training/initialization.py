@@ -25,9 +25,8 @@ def check_networks(config: configs.TaskConfig) -> None:
     InputError: If not.
   """
   if config.initialize_from:
-    trained.check_weights(
-      config.initialize_from, config.model, _ARGUMENT, _ARGUMENT
-    )
+    networks = trained.open_trained(config.initialize_from, _ARGUMENT)
+    trained.check_networks(networks, config.model, _ARGUMENT)
 
 
 def find_weights(
@@ -42,7 +41,7 @@ def find_weights(
   Raises:
     InputError: If the networks cannot be loaded.
   """
-  networks = trained.load_networks(config.initialize_from, _ARGUMENT)
+  networks = trained.open_trained(config.initialize_from, _ARGUMENT).networks()
   with progress.progress_bar(
     len(models.kernel_layers(networks[0])),
     'initial weights',

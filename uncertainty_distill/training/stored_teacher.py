@@ -43,7 +43,7 @@ def prepare(
   return open_predictions(task)
 
 
-def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
+def open_predictions(config: configs.TaskConfig) -> trained.FixedLogits:
   """Reads a teacher's stored predictions of the training examples.
 
   Args:
@@ -69,4 +69,4 @@ def open_predictions(config: configs.TaskConfig) -> trained.StoredPredictions:
     dataset.train.labels,
     dataset.spec.num_classes,
   )
-  return trained.StoredPredictions(logits[:, training_set.rows])
+  return trained.FixedLogits(logits[:, training_set.rows])

@@ -61,14 +61,14 @@ def tie_weights(
   Raises:
     InputError: If the teacher's weights have no counterpart in the student.
   """
-  trained.check_weights(
-    config.objective.teacher,
+  trained.check_networks(
+    trained.open_trained(config.objective.teacher, 'teacher'),
     config.model,
-    'teacher',
     'task.objective.weight_tie',
   )
   # Stored logits spare the steps the teacher's network, not its weights.
-  return trained.pair_weights(model, teacher or _load_ensemble(config).model)
+  teacher = teacher or _load_ensemble(config).model
+  return trained.pair_weights(model, teacher.models)
 
 
 def _load_ensemble(config: configs.TaskConfig) -> trained.Ensemble:

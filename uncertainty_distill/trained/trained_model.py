@@ -1,0 +1,401 @@
+"""Trained models of any kind, opened once and passed on as objects."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uncertainty_distill import configs, data, models, runs
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+from uncertainty_distill.trained import (
+  fingerprints,
+  saved_models,
+  stored_predictions,
+)
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+# Returns uint8 images [N, H, W, C]; called where they are needed.
+Sample = Callable[[], np.ndarray]
+
+
+class TrainedModel(abc.ABC):
+  """A trained model: what it is, and what it computes.
+
+  Attributes:
+    paths: The folders or files that it was opened from.
+    name: The parameter that gave the paths, for the messages of errors.
+    config: The experiment that trained it, or the first part of it; None where
+      that is unknown.
+    image_shape: H, W, C.
+    num_classes: K.
+    ensemble_size: Members M.
+    class_names: K names in the order of the labels; the labels as text where
+      the names are unknown.
+    fingerprint: The SHA-256 of its weights.
+  """
+
+  config: configs.ExperimentConfig | None = None
+  image_shape: tuple[int, ...]
+  num_classes: int
+  ensemble_size: int
+  class_names: tuple[str, ...]
+  fingerprint: str
+
+  def __init__(self, paths: Sequence[str], name: str):
+    self.paths = tuple(paths)
+    self.name = name
+    self._ensembles: dict[Any, models.DeepEnsemble] = {}
+
+  @property
+  def parts(self) -> tuple[TrainedModel, ...]:
+    """The models that stand side by side; of a single one, itself."""
+    return (self,)
+
+  def ensemble(self) -> models.DeepEnsemble:
+    """Returns the model: images [B, H, W, C] -> logits [M, B, K].
+
+    It is loaded once for each strategy, within whose scope this is called, and
+    each policy of mixed precision.
+
+    Raises:
+      InputError: If it cannot be loaded.
+    """
+    policy = tf_keras.mixed_precision.global_policy().name
+    key = tf.distribute.get_strategy(), policy
+    if key not in self._ensembles:
+      self._ensembles[key] = models.DeepEnsemble(self._load())
+    return self._ensembles[key]
+
+  @abc.abstractmethod
+  def _load(self) -> list[tf_keras.Model]:
+    """Loads the models that `ensemble` puts side by side."""
+
+  def networks(self) -> list[tf_keras.Model]:
+    """Loads the networks as they were trained, each with float32 weights.
+
+    Raises:
+      InputError: If this is no run, whose weights can be read.
+    """
+    raise InputError(
+      self.name,
+      self.paths[0],
+      'a run folder: the weights of SavedModels and of stored predictions '
+      'cannot be read',
+    )
+
+  @property
+  def description(self) -> list[dict[str, Any]]:
+    """What a cache of its logits is named by, as JSON can hold it."""
+    raise InputError(self.name, self.paths[0], 'a model that can be run')
+
+  def has_fingerprint(self, mark: str) -> bool:
+    """Returns whether a mark is of these weights.
+
+    Args:
+      mark: A fingerprint, or what an older version noted instead of one.
+    """
+    return mark == self.fingerprint
+
+  def check_fits(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    sample: Sample | None = None,
+  ) -> None:
+    """Finds out whether the model takes some images and tells their classes.
+
+    Args:
+      image_shape: H, W, C of the images.
+      num_classes: K.
+      sample: Images to try a SavedModel on, where its signature leaves
+        something open; see `saved_models`.
+
+    Raises:
+      InputError: If not, or if the model cannot be loaded.
+    """
+    del sample
+    if self.num_classes != num_classes:
+      raise InputError(
+        self.name,
+        self.paths[0],
+        f'a model of {num_classes} classes',
+        f'this one has {self.num_classes}',
+      )
+    if tuple(self.image_shape) != tuple(image_shape):
+      raise InputError(
+        self.name,
+        self.paths[0],
+        f'a model of images {list(image_shape)}',
+        f'this one takes {list(self.image_shape)}',
+      )
+
+
+class Run(TrainedModel):
+  """A run folder whose training is complete.
+
+  Attributes:
+    run: The folder.
+  """
+
+  def __init__(self, run: runs.RunFolder, name: str):
+    super().__init__([run.path], name)
+    self.run = run
+    self.config = run.config
+    model = run.config.task.model
+    self.image_shape = tuple(model.image_shape)
+    self.num_classes = model.num_classes
+    self.ensemble_size = model.ensemble_size
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    # The model outlives the file that it was trained on.
+    with contextlib.suppress(InputError):
+      names = data.open_configured(self.config.task.train_data).spec.class_names
+      if len(names) == self.num_classes:
+        return names
+    return _labels(self.num_classes)
+
+  @property
+  def fingerprint(self) -> str:
+    return fingerprints.weights_digest(self.run.checkpoint)
+
+  @property
+  def description(self) -> list[dict[str, Any]]:
+    network = self.config.task.model.as_dict()
+    return [{'network': network, 'weights': self.fingerprint}]
+
+  def has_fingerprint(self, mark: str) -> bool:
+    index = f'{self.run.checkpoint}.index'
+    older = _older_mark(self.paths[0], index)
+    digest = hashlib.sha256(files.read_bytes(index)).hexdigest()
+    return mark in (older, digest) or mark == self.fingerprint
+
+  def _load(self):
+    return [models.cast_weights(network) for network in self.networks()]
+
+  def networks(self) -> list[tf_keras.Model]:
+    return [self.run.load_model()]
+
+
+class SavedModel(TrainedModel):
+  """A SavedModel of any origin; see `saved_models`."""
+
+  def __init__(self, path: str, name: str):
+    super().__init__([path], name)
+    self._sample: Sample | None = None
+
+  def check_fits(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    sample: Sample | None = None,
+  ) -> None:
+    self._sample = sample or self._sample
+    super().check_fits(image_shape, num_classes)
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    return self._served.image_shape
+
+  @property
+  def num_classes(self) -> int:
+    return self._served.num_classes
+
+  @property
+  def ensemble_size(self) -> int:
+    return self._served.ensemble_size
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    file = os.path.join(self.paths[0], saved_models.CLASS_NAMES_FILE)
+    if files.is_file(file):
+      return tuple(files.read_text(file).splitlines())
+    return _labels(self.num_classes)
+
+  @property
+  def fingerprint(self) -> str:
+    return fingerprints.files_digest(self.paths[0])
+
+  @property
+  def description(self) -> list[dict[str, Any]]:
+    return [{'saved_model': self.fingerprint}]
+
+  def has_fingerprint(self, mark: str) -> bool:
+    (path,) = self.paths
+    file = os.path.join(path, saved_models.GRAPH_FILE)
+    return mark == _older_mark(path, file) or mark == self.fingerprint
+
+  @property
+  def _served(self) -> saved_models.ServedModel:
+    return self.ensemble().models[0]
+
+  def _load(self):
+    images = self._sample() if self._sample else None
+    return [saved_models.ServedModel(self.paths[0], images, self.name)]
+
+
+class StoredPredictions(TrainedModel):
+  """Predictions of one dataset in `.npz` files; see `stored_predictions`.
+
+  They are all that is known: there is no network to load, and sizes follow from
+  the dataset that they are read with.
+  """
+
+  def predictions(
+    self, split: str, labels: np.ndarray, num_classes: int
+  ) -> np.ndarray | None:
+    """Reads the predictions of one split of a dataset.
+
+    Args:
+      split: `train`, which must be there, or `test`.
+      labels: [N], those of all examples of the split.
+      num_classes: K.
+
+    Returns:
+      Logits, float32 [M, N, K]; None where a file has none of test examples.
+
+    Raises:
+      InputError: If a file is not as described, or is of another dataset.
+    """
+    return stored_predictions.read_predictions(
+      self.paths, self.name, split, labels, num_classes
+    )
+
+  @property
+  def parts(self) -> tuple[TrainedModel, ...]:
+    if len(self.paths) == 1:
+      return (self,)
+    return tuple(StoredPredictions([path], self.name) for path in self.paths)
+
+  @property
+  def fingerprint(self) -> str:
+    return _joint([fingerprints.archive_digest(path) for path in self.paths])
+
+  def has_fingerprint(self, mark: str) -> bool:
+    path = self.paths[0]
+    return mark == _older_mark(path, path) or mark == self.fingerprint
+
+  def _load(self):
+    raise InputError(
+      self.name, self.paths[0], 'a trained model, not stored predictions'
+    )
+
+
+class Members(TrainedModel):
+  """Several models side by side: a deep ensemble."""
+
+  def __init__(self, parts: Sequence[TrainedModel], name: str):
+    super().__init__([path for part in parts for path in part.paths], name)
+    self._parts = tuple(parts)
+    described = [part for part in parts if part.config]
+    self.config = described[0].config if described else None
+    self._names = (*described, *parts)[0]
+
+  @property
+  def parts(self) -> tuple[TrainedModel, ...]:
+    return self._parts
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    return self.parts[0].image_shape
+
+  @property
+  def num_classes(self) -> int:
+    return self.parts[0].num_classes
+
+  @property
+  def ensemble_size(self) -> int:
+    return sum(part.ensemble_size for part in self.parts)
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    return self._names.class_names
+
+  @property
+  def fingerprint(self) -> str:
+    return _joint([part.fingerprint for part in self.parts])
+
+  @property
+  def description(self) -> list[dict[str, Any]]:
+    return [entry for part in self.parts for entry in part.description]
+
+  def check_fits(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    sample: Sample | None = None,
+  ) -> None:
+    for part in self.parts:
+      part.check_fits(image_shape, num_classes, sample)
+
+  def _load(self):
+    self.check_fits(self.image_shape, self.num_classes)
+    return [model for part in self.parts for model in part.ensemble().models]
+
+  def networks(self) -> list[tf_keras.Model]:
+    return [network for part in self.parts for network in part.networks()]
+
+
+def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
+  """Opens trained models; several are taken together as a deep ensemble.
+
+  This is the one place that finds out what a path is.
+
+  Args:
+    paths: Folders of complete runs, SavedModels, or `.npz` files of stored
+      predictions alone.
+    name: The parameter that the paths are from, for the messages of errors.
+
+  Raises:
+    InputError: If there is no path, if one is of no trained model, or if models
+      and stored predictions are mixed.
+  """
+  if not paths:
+    raise InputError(name, list(paths), 'at least one trained model')
+  stored = [stored_predictions.is_predictions(path) for path in paths]
+  if all(stored):
+    return StoredPredictions(paths, name)
+  if any(stored):
+    raise InputError(
+      name,
+      paths[stored.index(False)],
+      'stored predictions (.npz), as the others are, or models alone',
+    )
+  parts = [_open_model(path, name) for path in paths]
+  return parts[0] if len(parts) == 1 else Members(parts, name)
+
+
+def _open_model(path: str, name: str) -> TrainedModel:
+  """Opens a run folder or a SavedModel."""
+  if files.is_file(os.path.join(path, saved_models.GRAPH_FILE)):
+    return SavedModel(path, name)
+  run = runs.open_run(path, name)
+  if not run.is_complete:
+    raise InputError(name, path, 'a run whose training is complete', run.state)
+  return Run(run, name)
+
+
+def _labels(num_classes: int) -> tuple[str, ...]:
+  """Returns labels as text, for classes whose names are unknown."""
+  return tuple(map(str, range(num_classes)))
+
+
+def _joint(digests: Sequence[str]) -> str:
+  """Returns one fingerprint for several; that of a single one is its own."""
+  if len(digests) == 1:
+    return digests[0]
+  return hashlib.sha256('\n'.join(digests).encode()).hexdigest()
+
+
+def _older_mark(path: str, file: str) -> str:
+  """Returns what reports noted of weights before there were fingerprints."""
+  place = f'{os.path.basename(path)}/{os.path.basename(file)}'
+  return f'{place}@{files.modified(file)}'
