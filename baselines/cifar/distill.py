@@ -57,7 +57,9 @@ def main():
       evaluation.System('deep_ensemble', None, taught.teacher),
       evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
     ]
-    finish.conclude(systems, config, strategy, model_dir, 'Distillation')
+    finish.evaluate_and_export(
+      systems, config, strategy, model_dir, 'Distillation'
+    )
 
 
 if __name__ == '__main__':

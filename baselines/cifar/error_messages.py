@@ -1,35 +1,71 @@
-"""What ends a command and is no fault of the program: one line, a code."""
+"""The errors that end a command and are no fault of the program."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 
 from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.io import disk_errors, files
+from uncertainty_distill.io import files
 from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
 
+# A disk that is full, read-only, not permitted or broken.
+_DISK_ERRORS = (
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EROFS,
+  errno.EACCES,
+  errno.EPERM,
+  errno.EFBIG,
+  errno.EIO,
+)
+# TensorFlow's errors hold `PATH; REASON`, whatever their class is.
+_IN_A_MESSAGE = re.compile(
+  r'(?P<path>(?:\w+:/)?/[^;{}]*); .*?(?P<reason>'
+  + '|'.join(re.escape(os.strerror(number)) for number in _DISK_ERRORS)
+  + ')'
+)
+
 
 def explain(error: Exception) -> tuple[str, int] | None:
-  """Returns what to say and what to exit with; None for another error."""
+  """Returns a line for the user and an exit code; None for another error."""
   if isinstance(error, DivergedError):
     return f'error: {error}', 1
-  refused = disk_errors.parse_disk_error(error)
-  if refused:
-    path, reason = refused
+  disk_error = parse_disk_error(error)
+  if disk_error:
+    path, reason = disk_error
     return f'error: {path or "a file"}: {reason}', 2
   if isinstance(error, OSError) and files.is_remote(error.filename or ''):
     return f'error: {error.filename}: {error.strerror}', 2
   stopped = signals.received()
   if stopped:
-    # What the exception went through may have made another one of it.
+    # Another library may have caught the exception and raised its own.
     return str(stopped), stopped.code
   lost = tf.errors.UnavailableError, tf.errors.AbortedError
   if isinstance(error, lost) and 'TF_CONFIG' in os.environ:
     return (
-      'error: another worker is gone: what it wrote says why; the same '
-      'command on all workers goes on from the last checkpoint',
+      'error: another worker has ended; its own output says why. Start the '
+      'same command on all workers to continue from the last checkpoint',
       1,
     )
+  return None
+
+
+def parse_disk_error(error: BaseException) -> tuple[str, str] | None:
+  """Returns the path and the reason of an error of a disk.
+
+  Args:
+    error: An error of Python or of TensorFlow.
+
+  Returns:
+    None for another error. The path is empty where the error does not tell.
+  """
+  if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    return os.fspath(error.filename or ''), error.strerror
+  if isinstance(error, tf.errors.OpError):
+    match = _IN_A_MESSAGE.search(error.message)
+    return match and (match['path'], match['reason'])
   return None

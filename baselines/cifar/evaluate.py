@@ -7,8 +7,6 @@ test set.
   python baselines/cifar/evaluate.py --run=runs/a,runs/b --output_dir=runs/ab
 """
 
-import os
-
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
@@ -49,9 +47,9 @@ def main():
   directory = _OUTPUT_DIR.value or paths[0]
   system = evaluation.System(label, None, tuple(paths))
   with launch.holding(directory, 'output_dir', strategy):
-    finish.report([system], config, strategy, directory, 'Evaluation')
+    finish.evaluate([system], config, strategy, directory, 'Evaluation')
   if workers.is_chief(strategy):
-    print(f'Report: {os.path.join(directory, finish.REPORT)}')
+    finish.print_report_path(directory)
 
 
 def _test_set(paths):

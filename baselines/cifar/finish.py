@@ -1,4 +1,4 @@
-"""How the commands that train and evaluate end: report, export, last words."""
+"""What the commands do at the end: evaluate, export, print the output paths."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from uncertainty_distill.distribution import workers
 import tensorflow as tf
 from absl import flags
 
-REPORT = 'report.html'
 
-
-def report(
+def evaluate(
   systems: Sequence[evaluation.System],
   config: configs.ExperimentConfig,
   strategy: tf.distribute.Strategy,
@@ -35,39 +33,41 @@ def report(
     print(f'\n{table}\n')
 
 
-def say_where(
-  directory: str, saved_model: str = '', report_file: str = REPORT
+def print_output_paths(
+  directory: str, saved_model: str = '', has_report: bool = True
 ) -> None:
-  """Says what to type next, and last of all where the results are."""
-  lines = {'TensorBoard': f'tensorboard --logdir {directory}'}
+  """Prints what to type next, and on the last line where the results are."""
+  print(f'TensorBoard: tensorboard --logdir {directory}')
   if saved_model:
     folder = os.path.relpath(os.path.dirname(__file__))
-    here = os.path.join(folder, 'predict.py')
-    lines['Predict'] = f'python {here} --model={saved_model} IMAGE...'
-    lines['SavedModel'] = saved_model
-  if report_file:
-    lines['Report'] = os.path.join(directory, report_file)
-  for name, text in lines.items():
-    print(f'{name}: {text}')
+    script = os.path.join(folder, 'predict.py')
+    print(f'Predict: python {script} --model={saved_model} IMAGE...')
+    print(f'SavedModel: {saved_model}')
+  if has_report:
+    print_report_path(directory)
 
 
-def conclude(
+def print_report_path(directory: str) -> None:
+  """Prints where the report is."""
+  print(f'Report: {os.path.join(directory, reports.REPORT_PAGE)}')
+
+
+def evaluate_and_export(
   systems: Sequence[evaluation.System],
   config: configs.ExperimentConfig,
   strategy: tf.distribute.Strategy,
   model_dir: str,
   title: str,
 ) -> None:
-  """Does what --mode asks for once a run is trained: reports, exports."""
-  evaluates, exports = flags.FLAGS.mode != 'train', flags.FLAGS.mode != 'eval'
-  if evaluates:
-    report(systems, config, strategy, model_dir, title)
+  """Does what --mode asks for once a run is trained."""
+  mode = flags.FLAGS.mode
+  if mode != 'train':
+    evaluate(systems, config, strategy, model_dir, title)
   if workers.is_chief(strategy):
-    saved_model = os.path.join(model_dir, exporting.SAVED_MODEL)
-    if exports:
+    saved_model = ''
+    if mode != 'eval':
+      saved_model = os.path.join(model_dir, exporting.SAVED_MODEL)
       exporting.export([model_dir], saved_model)
-    say_where(
-      model_dir, saved_model if exports else '', REPORT if evaluates else ''
-    )
-  # Whoever starts the workers sees them end together, or fail together.
+    print_output_paths(model_dir, saved_model, has_report=mode != 'train')
+  # Workers end together, or fail together.
   workers.wait(strategy)

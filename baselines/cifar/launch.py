@@ -150,7 +150,7 @@ def required(name: str, expected: str) -> str:
       name,
       value,
       expected,
-      message=f'--{name} is missing: it must be {expected}',
+      message=f'--{name} is required: set it to {expected}',
     )
   return value
 
@@ -215,7 +215,10 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         main(argv[1:])
       elif len(argv) > 1:
         raise InputError(
-          'arguments', ' '.join(argv[1:]), 'flags only', 'write --name=value'
+          'arguments',
+          argv[1:],
+          'flags only',
+          message=f'{argv[1]!r} is not a flag: write --name=value',
         )
       else:
         main()

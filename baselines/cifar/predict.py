@@ -39,7 +39,12 @@ _HEADER = (
 def main(arguments):
   directory = launch.required('model', 'the folder of a SavedModel')
   if not arguments:
-    raise InputError('IMAGE', '', 'at least one image file, folder or pattern')
+    raise InputError(
+      'IMAGE',
+      arguments,
+      'at least one image file, folder or pattern',
+      message='no IMAGE is given: name at least one file, folder or pattern',
+    )
   paths = exporting.find_images(arguments)
   answers = exporting.FilePredictor(directory, 'model').predict(paths)
   rows, num_unreadable = [], 0

@@ -51,8 +51,9 @@ def _ranks():
   try:
     return tuple(map(int, _RANKS.value))
   except ValueError as error:
-    got = ','.join(_RANKS.value)
-    raise InputError('ranks', got, 'as in 1,2,4') from error
+    raise InputError(
+      'ranks', ','.join(_RANKS.value), 'integers such as 1,2,4'
+    ) from error
 
 
 if __name__ == '__main__':

@@ -56,7 +56,7 @@ def main():
     outcome = studies.run_study(part, directory, strategy, study)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
-    finish.say_where(outcome.directory, outcome.saved_model)
+    finish.print_output_paths(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
   if outcome.lacking:
     raise DivergedError(

@@ -34,7 +34,7 @@ def main():
     if mode != 'eval':
       training.train(config, model_dir, strategy, mode != 'train')
     systems = [evaluation.System(label, None, (model_dir,))]
-    finish.conclude(systems, config, strategy, model_dir, 'Training')
+    finish.evaluate_and_export(systems, config, strategy, model_dir, 'Training')
 
 
 if __name__ == '__main__':

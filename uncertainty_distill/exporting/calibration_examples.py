@@ -48,8 +48,9 @@ def examples(
       raise InputError(
         'calibration_file',
         file,
-        'no images of the test set',
-        f'{shared} are: figures on the test set would no longer be fair',
+        'images that are not in the test set',
+        f'{shared} of {len(images)} are in it, and metrics on it would no '
+        'longer be fair',
       )
   return images, labels, f'`{os.path.basename(file)}`'
 
@@ -73,8 +74,10 @@ def _held_out(paths):
     raise InputError(
       'fit_temperature',
       'fit',
-      'runs that held out the same training examples '
-      '(task.train_data.held_out_fraction), or a `calibration_file`',
+      'left out, or runs that held out the same training examples',
+      message='`fit_temperature` needs examples that no model was trained on: '
+      'set `calibration_file`, or train all runs with the same '
+      'task.train_data.held_out_fraction above 0',
     )
   return data.open_training(data.open_configured(given[0]), given[0])[1]
 
@@ -82,7 +85,7 @@ def _held_out(paths):
 def _read(file, ensemble):
   """Returns a calibration file's images and labels, checked."""
   height, width, channels = ensemble.image_shape
-  wants = (
+  expected = (
     f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
     f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
   )
@@ -91,11 +94,11 @@ def _read(file, ensemble):
     images, labels = arrays['images'], arrays['labels']
   except KeyError as error:
     raise InputError(
-      'calibration_file', file, wants, f'it lacks {error}'
+      'calibration_file', file, expected, f'it has no {error}'
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(
-      'calibration_file', file, wants, archives.why(error)
+      'calibration_file', file, expected, archives.why(error)
     ) from error
   if (
     images.dtype != np.uint8
@@ -106,6 +109,11 @@ def _read(file, ensemble):
     or labels.min() < 0
     or labels.max() >= ensemble.num_classes
   ):
-    got = f'{images.dtype} {list(images.shape)}, {labels.dtype} {labels.shape}'
-    raise InputError('calibration_file', f'{file}: {got}', wants)
+    raise InputError(
+      'calibration_file',
+      file,
+      expected,
+      f'it has {images.dtype} {list(images.shape)} and '
+      f'{labels.dtype} {list(labels.shape)}',
+    )
   return images, labels

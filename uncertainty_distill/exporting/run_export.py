@@ -36,7 +36,7 @@ def _check_replaceable(directory: str) -> None:
       'directory',
       directory,
       'a new or empty folder, or a SavedModel',
-      'what is in it would be lost',
+      'the files in it would be lost',
     )
 
 

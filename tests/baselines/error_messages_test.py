@@ -1,10 +1,11 @@
-"""Tests of disks that are full or read-only, which are small ones in memory."""
+"""Tests of errors that end commands, on small disks in memory."""
 
 import errno
 import os
 import subprocess
 
-from uncertainty_distill.io import disk_errors, files
+from uncertainty_distill.baselines.cifar import error_messages
+from uncertainty_distill.io import files
 
 import pytest
 import tensorflow as tf
@@ -14,7 +15,7 @@ def _parse(write):
   """Returns the path and the reason of the error that a function ends with."""
   with pytest.raises((OSError, tf.errors.OpError)) as caught:
     write()
-  return disk_errors.parse_disk_error(caught.value)
+  return error_messages.parse_disk_error(caught.value)
 
 
 def test_python_names_the_file_not_the_temporary_one(small_disk):
@@ -67,12 +68,12 @@ def test_other_errors_are_none_of_a_disk(tmp_path):
     tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'),
     ValueError(str(tmp_path)),
   ):
-    assert disk_errors.parse_disk_error(error) is None
+    assert error_messages.parse_disk_error(error) is None
   # Of a bucket's permissions, for example.
   denied = tf.errors.PermissionDeniedError(
     None, None, '{{node Save}} gs://bucket/a b/ckpt; Permission denied [Op:]'
   )
-  assert disk_errors.parse_disk_error(denied) == (
+  assert error_messages.parse_disk_error(denied) == (
     'gs://bucket/a b/ckpt',
     'Permission denied',
   )
