@@ -15,13 +15,14 @@ from absl import app, flags, logging
 
 _FLAGS = flags.FLAGS
 _MODES = ('train_and_eval', 'train', 'eval')
-# The flags of what an error names otherwise: a parameter, or a config value.
+# The flags, in one command or another, of what an error names otherwise: a
+# parameter, or a config value.
 _FLAG_OF = {
   'calibration_file': 'calibration',
   'corruption': 'corruptions',
   'directory': 'output_dir',
   'fit_temperature': 'temperature',
-  'path': 'run',
+  'path': 'run model',
   'rank': 'ranks',
   'runtime.tpu': 'tpu',
   'task.model.ensemble_size': 'ensemble_size',
@@ -265,8 +266,10 @@ def _with_flags(error: InputError) -> str:
 
   def shown(name):
     parameter = name[1] or name[2]
-    flag = _FLAG_OF.get(parameter, parameter)
-    return f'--{flag}' if flag in _FLAGS else name[0]
+    for flag in _FLAG_OF.get(parameter, parameter).split():
+      if flag in _FLAGS:
+        return f'--{flag}'
+    return name[0]
 
   return re.sub(r'`([\w.]+)`|^([\w.]+)(?= must )', shown, str(error))
 

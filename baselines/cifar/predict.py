@@ -13,12 +13,14 @@ import sys
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import exporting
+from uncertainty_distill.api import image_files, predictor
 from uncertainty_distill.errors import InputError
 
 from absl import flags
 
-_MODEL = flags.DEFINE_string('model', None, 'The folder of the SavedModel.')
+_MODEL = flags.DEFINE_string(
+  'model', None, 'The folder of a SavedModel or of a run.'
+)
 _JSON = flags.DEFINE_bool(
   'json',
   False,
@@ -37,7 +39,7 @@ _HEADER = (
 
 
 def main(arguments):
-  directory = launch.required('model', 'the folder of a SavedModel')
+  path = launch.required('model', 'the folder of a SavedModel or of a run')
   if not arguments:
     raise InputError(
       'IMAGE',
@@ -45,17 +47,17 @@ def main(arguments):
       'at least one image file, folder or pattern',
       message='no IMAGE is given: name at least one file, folder or pattern',
     )
-  paths = exporting.find_images(arguments)
-  answers = exporting.FilePredictor(directory, 'model').predict(paths)
+  paths = image_files.find_images(arguments)
+  model = predictor.load(path)
   rows, num_unreadable = [], 0
-  for answer in answers:
-    if isinstance(answer, exporting.Unreadable):
+  for prediction in image_files.predict_files(model, paths):
+    if isinstance(prediction, image_files.UnreadableFile):
       num_unreadable += 1
-      print(f'error: {answer.image}: {answer.reason}', file=sys.stderr)
+      print(f'error: {prediction.image}: {prediction.reason}', file=sys.stderr)
     elif _JSON.value:
-      print(json.dumps(dataclasses.asdict(answer)))
+      print(json.dumps(dataclasses.asdict(prediction)))
     else:
-      rows.append(_row(answer))
+      rows.append(_row(prediction))
   if rows:
     _print_table([_HEADER, *rows])
   if num_unreadable:
@@ -66,17 +68,16 @@ def main(arguments):
     sys.exit(1)
 
 
-def _row(answer):
-  votes = ', '.join(f'{name} {n}' for name, n in answer.votes.items())
-  label = str(answer.label)
-  name = answer.class_name
+def _row(prediction):
+  votes = ', '.join(f'{name} {n}' for name, n in prediction.votes.items())
+  label, name = str(prediction.label), prediction.class_name
   return (
     label if name == label else f'{label} {name}',
-    f'{answer.confidence:.3f}',
-    f'{answer.predictive_entropy:.3f}',
-    f'{answer.mutual_information:.3f}',
+    f'{prediction.confidence:.3f}',
+    f'{prediction.predictive_entropy:.3f}',
+    f'{prediction.mutual_information:.3f}',
     votes,
-    answer.image,
+    prediction.image,
   )
 
 

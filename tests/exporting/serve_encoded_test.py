@@ -4,7 +4,7 @@ import io
 import zlib
 
 from uncertainty_distill import exporting, models
-from uncertainty_distill.exporting import image_decoding as images_lib
+from uncertainty_distill.exporting import image_decoding
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def _picture(height, width, mode='RGB'):
 @pytest.mark.parametrize('shape', [(90, 61), (5, 7), (32, 24)])
 def test_resizes_as_pillow_does(shape):
   picture = _picture(*shape)
-  got = images_lib.decode_image(_encoded(picture), (32, 24)).numpy()
+  got = image_decoding.decode_image(_encoded(picture), (32, 24)).numpy()
   want = np.asarray(picture.resize((24, 32), Image.BILINEAR))
   assert got.dtype == np.uint8 and got.shape == (32, 24, 3)
   # Pillow computes in integers.
@@ -58,7 +58,7 @@ def test_any_kind_of_pixel(mode, form):
   picture = _picture(20, 20, mode)
   options = {'quality': 95, 'subsampling': 0} if form == 'JPEG' else {}
   encoded = _encoded(picture, form, **options)
-  got = images_lib.decode_image(encoded, (20, 20)).numpy().astype(int)
+  got = image_decoding.decode_image(encoded, (20, 20)).numpy().astype(int)
   want = np.asarray(Image.open(io.BytesIO(encoded)).convert('RGB'))
   assert np.abs(got - want).max() <= (3 if form == 'JPEG' else 0)
 
@@ -67,7 +67,7 @@ def test_what_is_transparent_is_laid_on_white():
   pixels = np.zeros([4, 4, 4], np.uint8)
   pixels[:2] = [200, 100, 0, 255]
   pixels[2:] = [200, 100, 0, 51]  # One fifth.
-  got = images_lib.decode_image(
+  got = image_decoding.decode_image(
     _encoded(Image.fromarray(pixels, 'RGBA')), (4, 4)
   )
   np.testing.assert_array_equal(got[:2], np.full([2, 4, 3], [200, 100, 0]))
@@ -76,16 +76,16 @@ def test_what_is_transparent_is_laid_on_white():
 
 def test_sixteen_bits_become_eight():
   deep = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
-  got = images_lib.decode_image(_encoded(Image.fromarray(deep)), (4, 4))
+  got = image_decoding.decode_image(_encoded(Image.fromarray(deep)), (4, 4))
   np.testing.assert_array_equal(got[..., 0], deep >> 8)
 
 
 @pytest.mark.parametrize('form', ['PNG', 'JPEG'])
 def test_so_many_pixels_and_no_more(form, monkeypatch):
-  monkeypatch.setattr(images_lib, 'MAX_PIXELS', 50 * 30)
-  images_lib.decode_image(_encoded(_picture(50, 30), form), (4, 4))
+  monkeypatch.setattr(image_decoding, 'MAX_PIXELS', 50 * 30)
+  image_decoding.decode_image(_encoded(_picture(50, 30), form), (4, 4))
   with pytest.raises(tf.errors.InvalidArgumentError):
-    images_lib.decode_image(_encoded(_picture(79, 19), form), (4, 4))
+    image_decoding.decode_image(_encoded(_picture(79, 19), form), (4, 4))
 
 
 def _huge_png():
@@ -109,7 +109,7 @@ def test_signature_takes_files_of_any_size(tmp_path):
   folder = exporting.export_saved_model(model, (16, 16, 3), str(tmp_path / 'm'))
   loaded = tf.saved_model.load(folder)
   pictures = [_encoded(_picture(50, 30)), _encoded(_picture(9, 40), 'JPEG')]
-  images = [images_lib.decode_image(each, (16, 16)) for each in pictures]
+  images = [image_decoding.decode_image(each, (16, 16)) for each in pictures]
   want = loaded.signatures['serving_default'](images=tf.stack(images))
   encoded = loaded.signatures['serve_encoded']
   for count in 2, 1, 0:

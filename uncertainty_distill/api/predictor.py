@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
-from uncertainty_distill import exporting, runs, trained
+from uncertainty_distill import exporting, trained
 from uncertainty_distill.api import arguments
 from uncertainty_distill.errors import InputError
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
-
-_BATCH = 128
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -67,25 +63,21 @@ class Predictor:
   class_names: tuple[str, ...]
   ensemble_size: int
 
-  def __init__(self, ensemble: trained.Ensemble, class_names: Sequence[str]):
-    """Takes a model; `load` is the way to one.
+  def __init__(self, model: trained.TrainedModel):
+    """Wraps a trained model; `load` opens one.
 
     Args:
-      ensemble: The model, and what it takes and gives.
-      class_names: K names.
+      model: The model.
     """
-    self.image_shape = tuple(ensemble.image_shape)
-    self.class_names = tuple(class_names)
-    self.ensemble_size = ensemble.ensemble_size
-    spec = tf.TensorSpec([None, *self.image_shape], tf.uint8)
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def answer(images):
-      return exporting.outputs_from_logits(
-        ensemble.model(images, training=False)
+    network = model.ensemble()
+    self.image_shape = tuple(model.image_shape)
+    self.class_names = tuple(model.class_names)
+    self.ensemble_size = model.ensemble_size
+    self._outputs = trained.BatchFunction(
+      lambda images: exporting.outputs_from_logits(
+        network(images, training=False)
       )
-
-    self._answer = answer
+    )
 
   def predict(self, images: npt.NDArray[np.uint8]) -> Predictions:
     """Predicts images, a batch at a time.
@@ -110,18 +102,7 @@ class Predictor:
         if images.shape == self.image_shape
         else '',
       )
-    count = len(images)
-    if not count:
-      # Convolutions on CPUs mistake the shape of nothing at all.
-      images = np.zeros([1, *self.image_shape], np.uint8)
-    answers = [
-      self._answer(tf.constant(images[start : start + _BATCH]))
-      for start in range(0, len(images), _BATCH)
-    ]
-    arrays = {
-      name: np.concatenate([part[name].numpy() for part in answers])[:count]
-      for name in answers[0]
-    }
+    arrays = self._outputs(images)
     names = np.array(self.class_names)[arrays['label']]
     return Predictions(class_name=names, **arrays)
 
@@ -149,9 +130,4 @@ def load(path: arguments.Paths) -> Predictor:
     InputError: If there is no trained model, or if several differ in their
       images or classes.
   """
-  paths = arguments.as_list(path)
-  for one in paths:
-    if not trained.is_saved_model(one) and not runs.is_run(one):
-      raise InputError('path', one, 'a SavedModel or a run folder')
-  ensemble = trained.load_ensemble(paths, 'path')
-  return Predictor(ensemble, exporting.class_names(paths, ensemble))
+  return Predictor(trained.open_trained(arguments.as_list(path), 'path'))

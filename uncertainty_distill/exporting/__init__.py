@@ -1,13 +1,7 @@
 """Export of trained models for serving."""
 
 from uncertainty_distill.exporting.abstention import abstentions
-from uncertainty_distill.exporting.file_predictor import (
-  FilePredictor,
-  Unreadable,
-  find_images,
-)
 from uncertainty_distill.exporting.model_card import CARD_FILE, ModelCard
-from uncertainty_distill.exporting.model_card_data import class_names
 from uncertainty_distill.exporting.predictive_distribution import (
   outputs_from_logits,
 )

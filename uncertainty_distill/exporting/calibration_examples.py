@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from uncertainty_distill import data, runs, trained
+from uncertainty_distill import data, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives
 
 import numpy as np
 
 
-def examples(
-  paths: Sequence[str],
-  ensemble: trained.Ensemble,
-  file: str,
-  test_set: data.ImageSource | None,
+def load(
+  model: trained.TrainedModel, file: str, test_set: data.ImageSource | None
 ) -> tuple[np.ndarray, np.ndarray, str]:
-  """Returns what a temperature may be fitted to.
+  """Loads the examples to fit a model's temperature to.
 
   Args:
-    paths: Run folders, or SavedModels.
-    ensemble: They, loaded.
+    model: The model.
     file: An `.npz`; empty for the training examples that the runs held out.
-    test_set: Test images, which must not be in the file; None if not at hand.
+    test_set: Test images, which must not be in the file; None if unavailable.
 
   Returns:
     Images uint8 [N, H, W, C], labels [N], and which examples these are.
 
   Raises:
     InputError: If the file is not as described or has test images in it, or if
-      not every run held the same examples out.
+      not every run held out the same examples.
   """
   if not file:
-    held_out = _held_out(paths)
+    held_out = _held_out(model)
     return (
       held_out.numpy(slice(None)),
       held_out.labels,
-      'training examples that training left out',
+      'training examples that training held out',
     )
-  images, labels = _read(file, ensemble)
+  images, labels = _read(file, model)
   if test_set:
     known = {image.tobytes() for image in test_set.numpy(slice(None))}
     shared = sum(image.tobytes() in known for image in images)
@@ -55,20 +50,16 @@ def examples(
   return images, labels, f'`{os.path.basename(file)}`'
 
 
-def _held_out(paths):
-  """Returns the training examples that all runs left out."""
-  given = [
-    runs.open_run(path, 'path').config.task.train_data
-    for path in paths
-    if runs.is_run(path)
-  ]
-  held_out = [
+def _held_out(model):
+  """Returns the training examples that all runs held out."""
+  given = [part.config.task.train_data for part in model.parts if part.config]
+  held_out = {
     (x.name, x.data_dir, tuple(x.classes), x.num_examples, x.held_out_fraction)
     for x in given
-  ]
+  }
   if (
-    len(given) < len(paths)
-    or held_out.count(held_out[0]) < len(held_out)
+    len(given) < len(model.parts)
+    or len(held_out) > 1
     or not given[0].held_out_fraction
   ):
     raise InputError(
@@ -82,12 +73,12 @@ def _held_out(paths):
   return data.open_training(data.open_configured(given[0]), given[0])[1]
 
 
-def _read(file, ensemble):
+def _read(file, model):
   """Returns a calibration file's images and labels, checked."""
-  height, width, channels = ensemble.image_shape
+  height, width, channels = model.image_shape
   expected = (
     f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '
-    f'labels, integers [N] of 0 to {ensemble.num_classes - 1}'
+    f'labels, integers [N] of 0 to {model.num_classes - 1}'
   )
   try:
     arrays = archives.read_arrays(file)
@@ -102,12 +93,12 @@ def _read(file, ensemble):
     ) from error
   if (
     images.dtype != np.uint8
-    or images.shape[1:] != tuple(ensemble.image_shape)
+    or images.shape[1:] != tuple(model.image_shape)
     or labels.shape != images.shape[:1]
     or not np.issubdtype(labels.dtype, np.integer)
     or not len(labels)
     or labels.min() < 0
-    or labels.max() >= ensemble.num_classes
+    or labels.max() >= model.num_classes
   ):
     raise InputError(
       'calibration_file',

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from uncertainty_distill import configs, data, evaluation, runs, trained
+from uncertainty_distill import data, evaluation, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
   abstention,
   model_card,
-  saved_model,
   temperature,
 )
 from uncertainty_distill.io import files
@@ -32,20 +30,16 @@ _OBJECTIVES = {
 }
 
 
-def test_images(paths: Sequence[str]) -> data.ImageSource | None:
-  """Returns the test images of the first run's dataset.
-
-  Args:
-    paths: Run folders or SavedModels.
+def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
+  """Returns the test images of the dataset that a model was trained on.
 
   Returns:
-    All of them, or None without a run folder, or where the dataset would have
-    to be downloaded.
+    All of them; None where the dataset is unknown, or would have to be
+    downloaded.
   """
-  config = _first_config(paths)
-  if config is None:
+  if model.config is None:
     return None
-  train_data = config.task.train_data
+  train_data = model.config.task.train_data
   try:
     # Nobody expects a download of an export.
     data.check_prepared(train_data.name, train_data.data_dir)
@@ -55,13 +49,12 @@ def test_images(paths: Sequence[str]) -> data.ImageSource | None:
 
 
 def first(test_set: data.ImageSource) -> data.ImageSource:
-  """Returns those test images that a card's table is counted on."""
+  """Returns the test images that a card's table is counted on."""
   return test_set.take(min(_TEST_IMAGES, len(test_set)))
 
 
 def make_card(
-  paths: Sequence[str],
-  ensemble: trained.Ensemble,
+  model: trained.TrainedModel,
   calibration: temperature.Calibration | None,
   test_set: data.ImageSource | None,
   outputs: Mapping[str, tf.Tensor] | None,
@@ -69,15 +62,13 @@ def make_card(
   """Returns the card of an exported model.
 
   Args:
-    paths: The run folders or SavedModels it was made from.
-    ensemble: They, loaded.
+    model: The model.
     calibration: The temperature, if one was fitted.
     test_set: Test images, or None.
     outputs: The outputs for these images, at that temperature.
   """
-  config = _first_config(paths)
-  results = _find_results(paths)
-  rows, counted_on = [], 'the test images were not at hand'
+  results = _find_results(model.paths)
+  rows, counted_on = [], 'the test images were not on this machine'
   if test_set:
     rows = abstention.abstentions(
       outputs['predictive_entropy'].numpy(),
@@ -86,10 +77,10 @@ def make_card(
     counted_on = f'the first {len(test_set)} clean test images'
   return model_card.ModelCard(
     sections={
-      'Model': _model(paths, ensemble, config),
-      **(_training(config) if config else {}),
+      'Model': _describe_model(model),
+      **(_describe_training(model.config) if model.config else {}),
     },
-    class_names=class_names(paths, ensemble),
+    class_names=model.class_names,
     metrics=evaluation.summary(results) if results else {},
     evaluated_images=_evaluated_images(results),
     calibration=calibration,
@@ -98,52 +89,25 @@ def make_card(
   )
 
 
-def class_names(
-  paths: Sequence[str], ensemble: trained.Ensemble
-) -> tuple[str, ...]:
-  """Returns the names of an ensemble's K classes, by default their labels."""
-  config, names = _first_config(paths), ()
-  if config is None:
-    file = os.path.join(
-      paths[0], saved_model.EXTRA, saved_model.CLASS_NAMES_FILE
-    )
-    if files.is_file(file):
-      return tuple(files.read_text(file).splitlines())
-  else:
-    # A model outlives the file that it was trained on.
-    with contextlib.suppress(InputError):
-      names = data.open_configured(config.task.train_data).spec.class_names
-  if len(names) == ensemble.num_classes:
-    return names
-  return tuple(map(str, range(ensemble.num_classes)))
-
-
-def _first_config(paths: Sequence[str]) -> configs.ExperimentConfig | None:
-  """Returns the experiment of the first run folder among the paths."""
-  found = [path for path in paths if runs.is_run(path)]
-  return runs.open_run(found[0], 'path').config if found else None
-
-
-def _model(paths, ensemble, config):
+def _describe_model(model):
   """Describes the network, or the networks."""
-  height, width, channels = ensemble.image_shape
+  config, number = model.config, len(model.parts)
+  height, width, channels = model.image_shape
   takes = (
     f'It takes images of {height}x{width}x{channels} and has '
-    f'{ensemble.ensemble_size} members.'
+    f'{model.ensemble_size} members.'
   )
   if config is None:
-    return f'Made from {len(paths)} SavedModels. {takes}'
+    return f'Made from {number} SavedModels. {takes}'
   size = f'WRN-{config.task.model.depth}-{config.task.model.width}'
   kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
-  if len(paths) > 1:
-    return (
-      f'A deep ensemble of {len(paths)} models, the first a {size}. {takes}'
-    )
-  parameters = evaluation.count_parameters(ensemble.model)
+  if number > 1:
+    return f'A deep ensemble of {number} models, the first a {size}. {takes}'
+  parameters = evaluation.count_parameters(model.ensemble())
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
 
 
-def _training(config):
+def _describe_training(config):
   """Returns the sections on data, objective and teacher."""
   train_data, objective = config.task.train_data, config.task.objective
   name = os.path.basename(train_data.name)
@@ -166,11 +130,11 @@ def _training(config):
       f' The weight of the teacher is {objective.weight:g}, its temperature '
       f'{objective.temperature:g}.'
     )
-    sections['Teacher'] = _teacher(objective.teacher)
+    sections['Teacher'] = _describe_teacher(objective.teacher)
   return sections
 
 
-def _teacher(paths):
+def _describe_teacher(paths):
   """Describes a teacher by its members' runs, where these still are."""
   if all(map(trained.is_predictions, paths)):
     return 'Known by stored predictions of the training images alone.'

@@ -27,7 +27,7 @@ _BATCH = 128
 
 
 def _check_replaceable(directory: str) -> None:
-  """Raises an InputError if a SavedModel there would cost other files."""
+  """Raises an InputError if a folder holds anything but a SavedModel."""
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
   )
@@ -60,39 +60,37 @@ def export(
     The temperature that was fitted, or None.
 
   Raises:
-    InputError: If a run cannot be loaded, if the folder holds something other
-      than a SavedModel, which is replaced, or cannot be written, or if
-      there is nothing held out, or the calibration file is not as described or
-      has test images in it.
+    InputError: If a run cannot be loaded, if the folder cannot be written or
+      holds anything but a SavedModel, which is replaced, if nothing was held
+      out, or if the calibration file is not as described or has test images.
   """
   _check_replaceable(directory)
-  ensemble = trained.load_ensemble(paths, 'path')
-  test_set = model_card_data.test_images(paths)
+  model = trained.open_trained(paths, 'path')
+  network = model.ensemble()
+  test_set = model_card_data.open_test_images(model)
   calibration = None
   if fit_temperature:
-    images, labels, source = calibration_examples.examples(
-      paths, ensemble, calibration_file, test_set
+    images, labels, source = calibration_examples.load(
+      model, calibration_file, test_set
     )
     calibration = temperature.fit_temperature(
-      member_logits(ensemble.model, images), labels, source
+      _member_logits(network, images), labels, source
     )
   runs.make_writable(files.parent(directory), 'directory')
+  fitted = calibration.temperature if calibration else 1.0
   outputs = None
   if test_set:
     test_set = model_card_data.first(test_set)
-    logits = member_logits(ensemble.model, test_set.numpy(slice(None)))
     outputs = predictive_distribution.outputs_from_logits(
-      tf.constant(logits), calibration.temperature if calibration else 1.0
+      tf.constant(_member_logits(network, test_set.numpy(slice(None)))), fitted
     )
-  card = model_card_data.make_card(
-    paths, ensemble, calibration, test_set, outputs
-  )
+  card = model_card_data.make_card(model, calibration, test_set, outputs)
   saved_model.export_saved_model(
-    ensemble.model,
-    ensemble.image_shape,
+    network,
+    model.image_shape,
     directory,
     class_names=card.class_names,
-    temperature=calibration.temperature if calibration else 1.0,
+    temperature=fitted,
     documents={model_card.CARD_FILE: card.to_markdown()},
   )
   return calibration
@@ -108,7 +106,7 @@ def export_tflite(
 
   Args:
     paths: Run folders, or SavedModels.
-    directory: Of the SavedModel of the same runs and temperature.
+    directory: The SavedModel of the same runs and temperature.
     file: The TensorFlow Lite file.
     calibration: The SavedModel's temperature, if it has one.
 
@@ -118,33 +116,35 @@ def export_tflite(
   Raises:
     InputError: If a run cannot be loaded, or the file cannot be written.
   """
-  ensemble = trained.load_ensemble(paths, 'path')
-  temperature = calibration.temperature if calibration else 1.0
+  model = trained.open_trained(paths, 'path')
   runs.make_writable(files.parent(file), 'tflite')
   content = tflite.convert_to_tflite(
-    ensemble.model, ensemble.image_shape, temperature
+    model.ensemble(),
+    model.image_shape,
+    calibration.temperature if calibration else 1.0,
   )
   files.write_bytes(file, content)
-  test_set = model_card_data.test_images(paths)
+  test_set = model_card_data.open_test_images(model)
   if not test_set:
-    return 'Not compared: the test images are not at hand.'
+    return 'Not compared: the test images are not on this machine.'
   test_set = model_card_data.first(test_set)
-  served = trained.load_ensemble([directory], 'directory')
   images = test_set.numpy(slice(None))
-  saved_probs = np.exp(member_logits(served.model, images))
+  saved = trained.open_trained([directory], 'directory')
   lite = tflite.tflite_runner(content)
   parts = [
     lite(images[start : start + _BATCH])['member_probabilities']
     for start in range(0, len(images), _BATCH)
   ]
-  lite_probs = np.swapaxes(np.concatenate(parts), 0, 1)
-  return comparison(
-    {'SavedModel': saved_probs, 'TensorFlow Lite': lite_probs},
+  return compare(
+    {
+      'SavedModel': np.exp(_member_logits(saved.ensemble(), images)),
+      'TensorFlow Lite': np.swapaxes(np.concatenate(parts), 0, 1),
+    },
     test_set.labels,
   )
 
 
-def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
+def compare(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
   """Compares models with the first one, example by example.
 
   Args:
@@ -176,17 +176,8 @@ def comparison(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
   return '\n'.join(lines)
 
 
-def member_logits(model: tf_keras.Model, images: np.ndarray) -> np.ndarray:
-  """Returns logits [E, N, K] of images uint8 [N, H, W, C], batch by batch."""
-  infer = tf.function(
-    lambda batch: model(batch, training=False), autograph=False
+def _member_logits(network: tf_keras.Model, images: np.ndarray) -> np.ndarray:
+  """Returns logits [E, N, K] of images uint8 [N, H, W, C]."""
+  return trained.apply(
+    lambda batch: network(batch, training=False), images, axis=1
   )
-  size = min(_BATCH, len(images))
-  # A last batch of another size would be compiled for it.
-  count = -(-len(images) // size) * size
-  padded = np.resize(images, (count, *images.shape[1:]))
-  parts = [
-    infer(tf.constant(padded[start : start + size])).numpy()
-    for start in range(0, count, size)
-  ]
-  return np.concatenate(parts, 1)[:, : len(images)]

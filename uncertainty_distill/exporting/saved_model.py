@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.exporting import (
   freezing,
+  image_decoding,
   predictive_distribution,
   warmup,
 )
-from uncertainty_distill.exporting import image_decoding as images_lib
 from uncertainty_distill.io import files
 from uncertainty_distill.runtime import signals
 
@@ -73,7 +73,7 @@ def export_saved_model(
 
   @_signature(tf.TensorSpec([None], tf.string, name='image_bytes'))
   def serve_encoded(image_bytes):
-    return answer(images_lib.decode_images(image_bytes, image_shape[:2]))
+    return answer(image_decoding.decode_images(image_bytes, image_shape[:2]))
 
   # The functions and the weights are all that is tracked: Keras layers would
   # bring their own traces and their Python classes with them.

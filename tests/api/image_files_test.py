@@ -2,7 +2,8 @@
 
 import os
 
-from uncertainty_distill import exporting
+from uncertainty_distill import exporting, load
+from uncertainty_distill.api import image_files
 
 import numpy as np
 import pytest
@@ -33,15 +34,15 @@ def fixture_images(tmp_path):
 def test_predicts_what_can_be_read_in_batches(served, images):
   model, directory = served
   folder, pixels = images
-  paths = exporting.find_images([str(folder)])
-  found = list(exporting.FilePredictor(directory, '--model').predict(paths))
+  paths = image_files.find_images([str(folder)])
+  found = list(image_files.predict_files(load(directory), paths))
   assert [answer.image for answer in found] == [
     str(folder / f'{index:02d}.png') for index in range(70)
   ]
   assert [
     index
     for index, answer in enumerate(found)
-    if isinstance(answer, exporting.Unreadable)
+    if isinstance(answer, image_files.UnreadableFile)
   ] == [5]
   logits = model(pixels, training=False)
   want = exporting.outputs_from_logits(logits)
@@ -66,16 +67,11 @@ def test_predicts_what_can_be_read_in_batches(served, images):
 def test_finds_files_folders_and_patterns(images):
   folder, _ = images
   one, text = str(folder / '07.png'), str(folder / 'notes.txt')
-  assert exporting.find_images([text, one]) == [text, one]
-  assert exporting.find_images([f'{folder}/1*.png']) == [
+  assert image_files.find_images([text, one]) == [text, one]
+  assert image_files.find_images([f'{folder}/1*.png']) == [
     str(folder / f'1{digit}.png') for digit in range(10)
   ]
   os.mkdir(folder / 'empty')
   for argument in f'{folder}/empty', f'{folder}/*.gif':
     with refusals.refused('IMAGE', argument):
-      exporting.find_images([argument])
-
-
-def test_refuses_what_is_no_model_of_this_package(tmp_path):
-  with refusals.refused('model', str(tmp_path)):
-    exporting.FilePredictor(str(tmp_path), 'model')
+      image_files.find_images([argument])
