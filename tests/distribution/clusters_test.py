@@ -4,9 +4,9 @@ import json
 import socket
 
 from uncertainty_distill import configs, distribution
-from uncertainty_distill.errors import InputError
 
 import pytest
+import refusals
 
 _HOSTS = ['a:2222', 'b:2222', 'c:2222']
 
@@ -32,7 +32,8 @@ def test_the_chief_comes_first(monkeypatch):
   )
   cluster = distribution.read_cluster(_runtime())
   assert (cluster.addresses, cluster.index) == (tuple(_HOSTS), 2)
-  assert str(cluster) == ('worker 2 of 3, at c:2222, waits for a:2222, b:2222')
+  for address in _HOSTS:
+    assert address in str(cluster)
 
 
 def test_worker_hosts_stand_in_for_tf_config(monkeypatch):
@@ -47,7 +48,7 @@ def test_without_other_workers_there_is_no_cluster(text, monkeypatch):
   monkeypatch.setenv('TF_CONFIG', text)
   mirrored = _runtime(distribution_strategy='mirrored')
   assert distribution.read_cluster(mirrored) is None
-  with pytest.raises(InputError, match='TF_CONFIG: got .* wants JSON such as'):
+  with refusals.refused('TF_CONFIG', text):
     distribution.make_strategy(_runtime())
 
 
@@ -55,27 +56,33 @@ _TASK = {'type': 'worker', 'index': 0}
 
 
 @pytest.mark.parametrize(
-  'text, message',
+  'text',
   [
-    ('worker0', "TF_CONFIG: got 'worker0', wants JSON such as"),
-    ('[1]', 'TF_CONFIG: got .* wants JSON such as'),
-    (_text({'worker': _HOSTS}, {'type': 'worker'}), 'task in TF_CONFIG'),
-    (_text({'worker': _HOSTS}, {'type': 'worker', 'index': '0'}), 'task in'),
-    (_text({'worker': _HOSTS}, {'type': 'worker', 'index': 3}), 'task in'),
-    (_text({'worker': _HOSTS}, {'type': 'chief', 'index': 0}), 'task in'),
-    (json.dumps({'cluster': {'worker': _HOSTS}}), 'task in TF_CONFIG: got {}'),
-    (_text({'worker': _HOSTS, 'ps': ['d:1']}, _TASK), "cluster .*'ps'"),
-    (_text({'worker': ['a', 'b']}, _TASK), 'lists of host:port'),
-    (_text({'worker': 'a:2222,b:2222'}, _TASK), 'lists of host:port'),
-    (_text({'worker': ['a:1', 'a:1']}, _TASK), 'distinct addresses'),
-    (_text({'worker': ['a:99999', 'b:1']}, _TASK), 'port in TF_CONFIG: got 99'),
+    'worker0',
+    '[1]',
+    _text({'worker': _HOSTS}, {'type': 'worker'}),
+    _text({'worker': _HOSTS}, {'type': 'worker', 'index': 'first'}),
+    _text({'worker': _HOSTS}, {'type': 'worker', 'index': 3}),
+    _text({'worker': _HOSTS}, {'type': 'worker', 'index': -1}),
+    _text({'worker': _HOSTS}, {'type': 'chief', 'index': 0}),
+    json.dumps({'cluster': {'worker': _HOSTS}}),
+    _text({'worker': _HOSTS, 'ps': ['d:1']}, _TASK),
+    _text({'worker': _HOSTS, 'chief': ['d:1', 'e:1']}, _TASK),
+    _text({'worker': ['a', 'b']}, _TASK),
+    _text({'worker': 'a:2222,b:2222'}, _TASK),
+    _text({'worker': ['a:1', 'a:1']}, _TASK),
   ],
 )
-def test_mistakes_are_named(text, message, monkeypatch):
+def test_mistakes_are_named(text, monkeypatch):
   monkeypatch.setenv('TF_CONFIG', text)
-  with pytest.raises(InputError, match=message) as caught:
+  with refusals.refused('TF_CONFIG', text):
     distribution.make_strategy(_runtime())
-  assert '\n' not in str(caught.value)
+
+
+def test_a_port_that_does_not_exist_is_named(monkeypatch):
+  monkeypatch.setenv('TF_CONFIG', _text({'worker': ['a:99999', 'b:1']}, _TASK))
+  with refusals.refused('port in TF_CONFIG', 99999):
+    distribution.make_strategy(_runtime())
 
 
 def test_a_taken_port_is_named(monkeypatch):
@@ -85,11 +92,11 @@ def test_a_taken_port_is_named(monkeypatch):
     port = taken.getsockname()[1]
     hosts = [f'localhost:{port}', 'b:2222']
     monkeypatch.setenv('TF_CONFIG', _text({'worker': hosts}, _TASK))
-    with pytest.raises(InputError, match=f'port .* got {port}, .* in use'):
+    with refusals.refused('port in TF_CONFIG', port):
       distribution.make_strategy(_runtime())
 
 
 def test_workers_do_not_train_side_by_side(monkeypatch):
   monkeypatch.setenv('TF_CONFIG', _text({'worker': _HOSTS}, _TASK))
-  with pytest.raises(InputError, match='names 3 workers'):
+  with refusals.refused('runtime.distribution_strategy', 'mirrored'):
     distribution.make_strategy(_runtime(distribution_strategy='mirrored'))

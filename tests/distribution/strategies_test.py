@@ -1,9 +1,9 @@
 """Tests of the choice of devices and of what is said about it."""
 
 from uncertainty_distill import configs, distribution, training
-from uncertainty_distill.errors import InputError
 
 import pytest
+import refusals
 import tensorflow as tf
 
 
@@ -42,28 +42,31 @@ def test_description_names_the_batch_of_a_replica():
 @pytest.mark.parametrize('name', ['train_data', 'validation_data'])
 def test_replicas_must_divide_the_batches(name):
   field = f'task.{name}.global_batch_size'
-  with pytest.raises(InputError, match=f'{field}: got 33, wants a multiple of'):
+  with refusals.refused(field, 33):
     distribution.describe(_two_replicas(), _config(f'{field}=33'))
 
 
 @pytest.mark.parametrize(
-  'text, message',
+  'text, name, value',
   [
-    ('runtime.num_gpus=1000', 'runtime.num_gpus: got 1000, wants at most the'),
-    ('runtime.num_gpus=-1', 'a strategy that this machine can run'),
-    ('runtime.distribution_strategy=bogus', "'bogus', wants a strategy that"),
+    ('runtime.num_gpus=1000', 'runtime.num_gpus', 1000),
+    ('runtime.num_gpus=-1', 'runtime.distribution_strategy', 'mirrored'),
+    (
+      'runtime.distribution_strategy=bogus',
+      'runtime.distribution_strategy',
+      'bogus',
+    ),
   ],
 )
-def test_devices_that_are_not_there_are_named(text, message):
-  with pytest.raises(InputError, match=message) as caught:
+def test_devices_that_are_not_there_are_named(text, name, value):
+  with refusals.refused(name, value):
     distribution.make_strategy(_config(text).runtime)
-  assert '\n' not in str(caught.value)
 
 
 def test_tpu_that_is_not_there_is_named():
   if tf.config.list_physical_devices('TPU'):
     pytest.skip('there is a TPU')
-  with pytest.raises(InputError, match="--tpu: got 'local', wants a TPU that"):
+  with refusals.refused('runtime.tpu', 'local'):
     distribution.make_strategy(_config('runtime.tpu=local').runtime)
 
 

@@ -104,30 +104,36 @@ queue.dequeue()
 """
 
 
-@pytest.mark.parametrize('code', [_LAST_WORDS, _LONG_CALL])
-def test_a_second_one_ends_at_once(code):
-  body = textwrap.indent(code, '  ')
+def _interrupt(code, *numbers):
+  """Runs code and sends signals, a while apart, once it has printed a line."""
   with subprocess.Popen(
-    [
-      sys.executable,
-      '-c',
-      f'{_BEGIN}signals.install()\nwith signals.defer():\n{body}',
-    ],
+    [sys.executable, '-c', f'{_BEGIN}signals.install()\n{code}'],
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
   ) as process:
     try:
       assert process.stdout.readline()
-      process.send_signal(15)
-      with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1)
-      process.send_signal(2)
+      process.send_signal(numbers[0])
+      for number in numbers[1:]:
+        with pytest.raises(subprocess.TimeoutExpired):
+          process.wait(2)
+        process.send_signal(number)
       error = process.communicate(timeout=5)[1]
     finally:
       process.kill()
-  assert process.returncode == 130
   assert error.strip().count('\n') == 0
+  return process.returncode
+
+
+@pytest.mark.parametrize('code', [_LAST_WORDS, _LONG_CALL])
+def test_a_second_one_ends_at_once(code):
+  body = textwrap.indent(code, '  ')
+  assert _interrupt(f'with signals.defer():\n{body}', 15, 2) == 130
+
+
+def test_the_first_ends_a_long_call_that_is_in_no_loop():
+  assert _interrupt(_LONG_CALL, 15) == 143
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import socket
-from typing import Any
 
 from uncertainty_distill.errors import InputError
 
+import tensorflow as tf
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 
@@ -22,6 +21,7 @@ _EXAMPLE = (
   '"task": {"type": "worker", "index": 0}}'
 )
 _JOBS = ('chief', 'worker')
+_ADDRESS = re.compile(r'.+:\d{1,5}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Cluster:
   """The workers, of which the first is the chief.
 
   Attributes:
-    addresses: Of each, host:port.
-    index: Of this process among them.
+    addresses: host:port of each worker.
+    index: This process's place among them.
   """
 
   addresses: tuple[str, ...]
@@ -48,12 +48,12 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
   """Returns the cluster that this process belongs to; None for no other.
 
   Args:
-    runtime: `worker_hosts` and `task_index` may say what TF_CONFIG, which goes
-      before them, usually does.
+    runtime: Its `worker_hosts` and `task_index` stand in for TF_CONFIG, which
+      takes precedence over them.
 
   Raises:
-    InputError: If TF_CONFIG does not say who trains with whom, or this
-      worker's port is taken, or other workers wait for a strategy of theirs.
+    InputError: TF_CONFIG does not say who trains with whom, this worker's port
+      is taken, or there are several workers but no strategy for them.
   """
   if runtime.worker_hosts and runtime.task_index >= 0:
     if not os.environ.get(_VARIABLE):
@@ -65,7 +65,7 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
   several = cluster is not None and len(cluster.addresses) > 1
   if runtime.distribution_strategy == MULTI_WORKER:
     if cluster is None:
-      raise InputError(_VARIABLE, text, f'JSON such as {_EXAMPLE}')
+      raise _refused(text)
     if several:
       _check_port(cluster)
   elif several and runtime.tpu is None:
@@ -73,7 +73,8 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
     raise InputError(
       'runtime.distribution_strategy',
       runtime.distribution_strategy,
-      f'{MULTI_WORKER}, as {_VARIABLE} names {len(cluster.addresses)} workers',
+      f'{MULTI_WORKER}, since {_VARIABLE} names {len(cluster.addresses)} '
+      'workers',
     )
   return cluster if several else None
 
@@ -81,44 +82,31 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
 def _parse(text: str) -> Cluster | None:
   """Reads TF_CONFIG; returns None where it names no workers."""
   try:
-    content = json.loads(text)
-    jobs = dict(content.get('cluster', {}))
-    task = dict(content.get('task', {}))
-  except (AttributeError, TypeError, ValueError) as error:
-    raise InputError(_VARIABLE, text, f'JSON such as {_EXAMPLE}') from error
-  if not jobs:
-    return None
-  addresses = []
-  for job, hosts in jobs.items():
-    if (
-      job not in _JOBS
-      or not isinstance(hosts, list)
-      or not all(map(_is_address, hosts))
-    ):
-      raise InputError(
-        f'cluster in {_VARIABLE}',
-        {job: hosts},
-        'lists of host:port for worker, and perhaps one for chief',
-      )
-  for job in _JOBS:
-    addresses += jobs.get(job, [])
-  if len(jobs.get('chief', [])) > 1 or len(set(addresses)) < len(addresses):
-    raise InputError(
-      f'cluster in {_VARIABLE}', jobs, 'distinct addresses, and one chief'
-    )
-  kind, index = task.get('type'), task.get('index')
-  hosts = jobs.get(kind, []) if isinstance(kind, str) else []
-  if type(index) is not int or not 0 <= index < len(hosts):
-    raise InputError(
-      f'task in {_VARIABLE}',
-      task,
-      'type and index of this worker, such as {"type": "worker", "index": 0}',
-    )
-  return Cluster(tuple(addresses), addresses.index(hosts[index]))
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = resolver.cluster_spec().as_dict()
+    if not jobs:
+      return None
+    addresses = [a for job in _JOBS for a in jobs.get(job, [])]
+    own = dict(enumerate(jobs[resolver.task_type]))[resolver.task_id]
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise _refused(text) from error
+  # The resolver lets pass what would leave the workers waiting for each other.
+  if (
+    not set(jobs) <= set(_JOBS)
+    or len(jobs.get('chief', [])) > 1
+    or len(set(addresses)) < len(addresses)
+    or not all(map(_ADDRESS.fullmatch, addresses))
+  ):
+    raise _refused(text)
+  return Cluster(tuple(addresses), addresses.index(own))
 
 
-def _is_address(value: Any) -> bool:
-  return isinstance(value, str) and bool(re.fullmatch(r'.+:\d{1,5}', value))
+def _refused(text: str) -> InputError:
+  return InputError(
+    _VARIABLE,
+    text,
+    f'JSON such as {_EXAMPLE}, with distinct addresses and one chief at most',
+  )
 
 
 def _check_port(cluster: Cluster) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uncertainty_distill import configs
 from uncertainty_distill.distribution import clusters, workers
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
 from official.common import distribute_utils
@@ -46,13 +47,16 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     num_gpus = num_gpus or present
     kind = 'mirrored' if num_gpus > 1 else 'one_device'
   try:
-    return distribute_utils.get_distribution_strategy(
-      distribution_strategy=kind,
-      num_gpus=num_gpus,
-      all_reduce_alg=runtime.all_reduce_alg,
-      num_packs=runtime.num_packs,
-      tpu_address=runtime.tpu,
-    )
+    # While it waits for other workers TensorFlow holds on to Python's lock. It
+    # also takes SIGTERM for itself, which is handled here again afterwards.
+    with signals.restore_defaults():
+      return distribute_utils.get_distribution_strategy(
+        distribution_strategy=kind,
+        num_gpus=num_gpus,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_packs=runtime.num_packs,
+        tpu_address=runtime.tpu,
+      )
   except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]
     raise _unreachable(kind, runtime, cluster, reason) from error

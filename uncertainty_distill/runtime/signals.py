@@ -4,7 +4,8 @@ Loops that have something to save run within `defer`. There the first signal is
 only noted, and the loop's next `check` raises `Stopped`; elsewhere it ends the
 process with one line. A second signal always ends the process, even in a long
 call of TensorFlow's: Python runs a handler only when such a call returns, but
-writes the signal's number to a pipe at once, which a thread watches.
+writes the signal's number to a pipe at once, which a thread watches. The thread
+ends such a call outside of `defer` at the first signal, too.
 
 The commands alone install this; in a notebook Ctrl-C is Python's own.
 """
@@ -19,6 +20,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
+
+
+# Seconds after which Python is taken not to come back to its handlers soon.
+_PATIENCE = 1.0
 
 
 class Stopped(KeyboardInterrupt):
@@ -53,6 +58,7 @@ class _State:
 
 
 _state = _State()
+_leaving = threading.Lock()
 
 
 def install(clean_up: Callable[[], None] | None = None) -> None:
@@ -119,6 +125,22 @@ def block() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def restore_defaults() -> Iterator[None]:
+  """Has signals end the process at once, without a line.
+
+  For calls of C++ during which no thread of Python's can run.
+  """
+  handled = [n for n in _WORDS if signal.getsignal(n) is _receive]
+  for number in handled:
+    signal.signal(number, signal.SIG_DFL)
+  try:
+    yield
+  finally:
+    for number in handled:
+      signal.signal(number, _receive)
+
+
 def _receive(number: int, frame: object) -> None:
   """Handles a signal, in the main thread and between two Python operations."""
   del frame
@@ -126,19 +148,32 @@ def _receive(number: int, frame: object) -> None:
     _leave_at_once(number)
   _state.received = number
   if not _state.deferrals:
-    if _state.clean_up:
-      _state.clean_up()
-    _leave(number, str(Stopped(number)))
+    _end(number)
 
 
 def _watch(reader: int) -> None:
-  """Ends the process at the second signal."""
+  """Ends the process at the second signal, or at one that nothing handles."""
   count = 0
   while True:
     for number in os.read(reader, 64):
-      count += number in _WORDS
-      if count > 1:
-        _leave_at_once(number)
+      if number in _WORDS:
+        count += 1
+        if count > 1:
+          _leave_at_once(number)
+        threading.Timer(_PATIENCE, _end_unhandled, [number]).start()
+
+
+def _end_unhandled(number: int) -> None:
+  """Ends the process if it is in a long call of C++, and not in a loop."""
+  if not _state.received and not _state.deferrals:
+    _end(number)
+
+
+def _end(number: int) -> None:
+  """Ends this process in good order."""
+  if _state.clean_up:
+    _state.clean_up()
+  _leave(number, str(Stopped(number)))
 
 
 def _leave_at_once(number: int) -> None:
@@ -150,9 +185,10 @@ def _leave_at_once(number: int) -> None:
 
 
 def _leave(number: int, message: str) -> None:
-  """Ends this process here and now."""
-  os.write(2, f'\n{message}\n'.encode())
-  os._exit(128 + number)
+  """Ends this process here and now, unless another thread is about to."""
+  if _leaving.acquire(blocking=False):
+    os.write(2, f'\n{message}\n'.encode())
+    os._exit(128 + number)
 
 
 def _forget() -> None:
