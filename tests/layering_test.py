@@ -43,7 +43,7 @@ ONLY_IN = {
   'official': {'configs', 'distribution', 'training'},
   'orbit': {'training'},
 }
-PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
+PLOTS_NEED = {'PIL', 'lazy_loader', 'matplotlib', 'numpy'}
 
 
 def _room(path):

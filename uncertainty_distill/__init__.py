@@ -32,28 +32,8 @@ if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 
-from uncertainty_distill.runtime import lazy_imports
+import lazy_loader
 
-# TensorFlow takes seconds to import: each name brings what it needs when it is
-# asked for. `__init__.pyi` tells type checkers the same.
-_MODULES = {
-  'InputError': 'errors',
-  'Predictions': 'api.predictor',
-  'Predictor': 'api.predictor',
-  'corrupt': 'api.image_data',
-  'distill': 'api.experiments',
-  'evaluate': 'api.measuring',
-  'experiment': 'api.experiments',
-  'export': 'api.experiments',
-  'load': 'api.predictor',
-  'load_dataset': 'api.image_data',
-  'measure': 'api.measuring',
-  'train': 'api.experiments',
-}
-
-__all__ = list(_MODULES)
-__getattr__ = lazy_imports.attributes(__name__, _MODULES)
-
-
-def __dir__() -> list[str]:
-  return sorted({*globals(), *_MODULES})
+# TensorFlow takes seconds to import: each name of `__init__.pyi`, which type
+# checkers read, brings what it needs when it is asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

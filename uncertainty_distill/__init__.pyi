@@ -1,14 +1,14 @@
-"""What type checkers read in place of `__init__.py`, which imports nothing."""
+"""The public names: for type checkers, and for `__init__.py` to look up."""
 
-from uncertainty_distill.api.experiments import distill as distill
-from uncertainty_distill.api.experiments import experiment as experiment
-from uncertainty_distill.api.experiments import export as export
-from uncertainty_distill.api.experiments import train as train
-from uncertainty_distill.api.image_data import corrupt as corrupt
-from uncertainty_distill.api.image_data import load_dataset as load_dataset
-from uncertainty_distill.api.measuring import evaluate as evaluate
-from uncertainty_distill.api.measuring import measure as measure
-from uncertainty_distill.api.predictor import Predictions as Predictions
-from uncertainty_distill.api.predictor import Predictor as Predictor
-from uncertainty_distill.api.predictor import load as load
-from uncertainty_distill.errors import InputError as InputError
+from .api.experiments import distill as distill
+from .api.experiments import experiment as experiment
+from .api.experiments import export as export
+from .api.experiments import train as train
+from .api.image_data import corrupt as corrupt
+from .api.image_data import load_dataset as load_dataset
+from .api.measuring import evaluate as evaluate
+from .api.measuring import measure as measure
+from .api.predictor import Predictions as Predictions
+from .api.predictor import Predictor as Predictor
+from .api.predictor import load as load
+from .errors import InputError as InputError

@@ -26,7 +26,7 @@ def test_type_checkers_see_the_same_names():
     (alias,) = node.names
     # Without `as` it would not be offered.
     assert alias.asname == alias.name
-    stub[alias.name] = node.module
+    stub[alias.name] = f'{ud.__name__}.{node.module}'
   assert stub.keys() == set(ud.__all__)
   for name, module in stub.items():
     found = getattr(ud, name)

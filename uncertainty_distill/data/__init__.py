@@ -16,18 +16,19 @@ from uncertainty_distill.data.out_of_distribution import (
   check_prepared,
   open_out_of_distribution,
 )
-from uncertainty_distill.runtime import lazy_imports
+
+import lazy_loader
 
 # These need TensorFlow, which takes seconds to import. The processes that only
 # corrupt images do without, so it is imported when one of these is asked for.
-__getattr__ = lazy_imports.attributes(
+__getattr__, *_ = lazy_loader.attach(
   __name__,
-  {
-    'augment': 'augmentation',
-    'augmentation_table': 'augmentation',
-    'AUGMENTATION_VERSION': 'augmentation',
-    'evaluation_batches': 'pipeline',
-    'training_batches': 'pipeline',
-    'view_batches': 'pipeline',
+  submod_attrs={
+    'augmentation': [
+      'AUGMENTATION_VERSION',
+      'augment',
+      'augmentation_table',
+    ],
+    'pipeline': ['evaluation_batches', 'training_batches', 'view_batches'],
   },
 )

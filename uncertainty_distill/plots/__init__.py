@@ -1,25 +1,20 @@
 """Pictures of calibration, corruption, training, ensembles and images."""
 
-from uncertainty_distill.runtime import lazy_imports
+import lazy_loader
 
 # They need Matplotlib, which takes a while to import and is first needed when
 # training has come to its first evaluation.
-__getattr__ = lazy_imports.attributes(
+__getattr__, *_ = lazy_loader.attach(
   __name__,
-  {
-    'Bins': 'reliability',
-    'Figure': 'style',
-    'display_name': 'style',
-    'ensemble_sizes': 'ensemble_size',
-    'figure_to_array': 'style',
-    'heat_maps': 'heat_map',
-    'learning_curves': 'learning_curve',
-    'member_votes': 'votes',
-    'reconstruction_errors': 'reconstruction_error',
-    'reliability_diagram': 'reliability',
-    'save': 'style',
-    'severity_boxes': 'severity',
-    'severity_curves': 'severity',
-    'severity_strip': 'corruption_grid',
+  submod_attrs={
+    'corruption_grid': ['severity_strip'],
+    'ensemble_size': ['ensemble_sizes'],
+    'heat_map': ['heat_maps'],
+    'learning_curve': ['learning_curves'],
+    'reconstruction_error': ['reconstruction_errors'],
+    'reliability': ['Bins', 'reliability_diagram'],
+    'severity': ['severity_boxes', 'severity_curves'],
+    'style': ['Figure', 'display_name', 'figure_to_array', 'save'],
+    'votes': ['member_votes'],
   },
 )

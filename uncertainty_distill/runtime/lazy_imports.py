@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -25,24 +25,6 @@ class _Deferred(types.ModuleType):
     if sys.modules.get(self.__name__) is self:
       del sys.modules[self.__name__]
     return getattr(importlib.import_module(self.__name__), name)
-
-
-def attributes(
-  package: str, modules: Mapping[str, str]
-) -> Callable[[str], Any]:
-  """Returns a package's `__getattr__`, which imports what is asked for.
-
-  Args:
-    package: Its full name.
-    modules: From the public names to the package's modules that hold them.
-  """
-
-  def get(name: str) -> Any:
-    if name not in modules:
-      raise AttributeError(f'module {package!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'{package}.{modules[name]}'), name)
-
-  return get
 
 
 def defer(name: str) -> None:
