@@ -9,12 +9,13 @@ import json
 import os
 
 from uncertainty_distill import configs, runs, training
-from uncertainty_distill.errors import DivergedError, InputError
+from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import recovery, session
 
 import numpy as np
 import pytest
+import refusals
 import tensorflow as tf
 from official.modeling import optimization
 
@@ -122,12 +123,10 @@ def test_training_stops_at_the_step_and_names_the_term(one_device, tmp_path):
   for _ in range(2):  # The same command comes to the same end.
     with pytest.raises(DivergedError) as caught:
       session.train(_config(), path, one_device, evaluate=False)
-    assert str(caught.value) == (
-      f'{path}: l2 is not finite at step 11; training stops; the checkpoint '
-      'of step 8 is kept; a higher trainer.recovery_max_trials (now 0) goes '
-      'back to it with 0.5 of the learning rate'
-    )
+    what, message = caught.value.what, str(caught.value)
+    assert what.startswith(f'{path}: l2 ') and 'loss' not in what
     assert caught.value.step == 11
+    assert 'step 8' in message and 'trainer.recovery_max_trials' in message
     run = runs.open_run(path, '--run')
     assert run.step == 8 and not run.is_complete
   assert all(np.isfinite(value).all() for value in _tensors(run).values())
@@ -185,13 +184,13 @@ def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
     f'{_EAGER}trainer.recovery_max_trials=2,'
     'trainer.recovery_learning_rate_factor=1'
   )
-  message = 'at step 11; after 2 roll-backs'
-  with pytest.raises(DivergedError, match=message) as e:
+  with pytest.raises(DivergedError) as caught:
     session.train(config, path, one_device, False)
+  assert caught.value.step == 11
   run = runs.open_run(path, '--run')
   assert [r['back_to'] for r in _rollbacks(run)['rollbacks']] == [8, 4]
   # It came by step 8 once more.
-  assert run.step == 8 and 'step 8 is kept' in str(e.value)
+  assert run.step == 8 and 'step 8' in str(caught.value)
 
 
 def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
@@ -200,29 +199,31 @@ def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
   runs.claim_run(path, config)
   for content in '{', '{"format": 1, "learning_rate_factor": 1}':
     (tmp_path / 'run' / 'rollbacks.json').write_text(content)
-    with pytest.raises(InputError, match='rollbacks.json.*remove it to go on'):
+    with refusals.refused('run folder', f'{path}/rollbacks.json'):
       session.train(config, path, one_device, False)
 
 
 @pytest.mark.parametrize(
-  'text, rates, what',
+  'text, rates, what, step',
   [
     (
       'trainer.loss_upper_bound=0.01,trainer.recovery_begin_steps=5',
       None,
-      r'the loss is \d.*, above trainer.loss_upper_bound=0.01, at step 8;',
+      'trainer.loss_upper_bound',
+      8,
     ),
     # Out of float32 in the last update of a loop, which no loss has seen.
-    ('', (_RATE, _HUGE, _RATE), r'the weights are not finite, at step 4;'),
+    ('', (_RATE, _HUGE, _RATE), 'the weights', 4),
   ],
 )
-def test_other_numbers_that_go_bad(text, rates, what, one_device, tmp_path):
+def test_other_numbers_diverge(text, rates, what, step, one_device, tmp_path):
   path = str(tmp_path / 'run')
   config = (
     _config(_EAGER + text, rates, (2, 3)) if rates else _config(_EAGER + text)
   )
-  with pytest.raises(DivergedError, match=what):
+  with pytest.raises(DivergedError) as caught:
     session.train(config, path, one_device, False)
+  assert what in caught.value.what and caught.value.step == step
   assert runs.open_run(path, '--run').step == (0 if rates else 4)
 
 
@@ -239,5 +240,6 @@ def test_a_teacher_without_numbers_is_named_by_its_term(
   ).save(checkpoint_number=teacher.step)
   student = runs.map_paths(student, lambda _: broken.path)
   configs.override_by_text(student, _EAGER.strip(','))
-  with pytest.raises(DivergedError, match=': distillation is not .* step 1;'):
+  with pytest.raises(DivergedError) as caught:
     session.train(student, str(tmp_path / 'student'), one_device, False)
+  assert ': distillation ' in caught.value.what and caught.value.step == 1

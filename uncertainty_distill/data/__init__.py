@@ -29,6 +29,11 @@ __getattr__, *_ = lazy_loader.attach(
       'augment',
       'augmentation_table',
     ],
+    'evaluation_sets': [
+      'EvaluationSets',
+      'open_evaluation_sets',
+      'parse_shifts',
+    ],
     'pipeline': ['evaluation_batches', 'training_batches', 'view_batches'],
   },
 )

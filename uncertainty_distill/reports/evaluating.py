@@ -12,7 +12,6 @@ from uncertainty_distill.reports import (
   report_images,
   tables,
 )
-from uncertainty_distill.training import checks
 
 import tensorflow as tf
 
@@ -69,12 +68,12 @@ def score(
     InputError: If a system cannot be loaded or takes other images.
   """
   dataset = data.open_configured(config.task.train_data)
-  test_set = dataset.test.take(config.task.validation_data.num_examples)
+  sets = data.open_evaluation_sets(config)
   stored = [s for s in systems if trained.are_predictions(s.paths, 'path')]
   results, sizes = predictions_evaluation.evaluate(stored, config, dataset)
   with strategy.scope():
     candidates, loaded_sizes = _load(
-      [s for s in systems if s not in stored], test_set
+      [s for s in systems if s not in stored], sets.clean
     )
   sizes |= loaded_sizes
   found = None
@@ -83,12 +82,12 @@ def score(
       candidates, config.task.validation_data.global_batch_size, strategy
     )
     results += evaluator.run(
-      test_set,
-      checks.parse_shifts(config.evaluation),
-      source=checks.open_source(config, dataset),
-      out_of_distribution=checks.open_out_of_distribution(config, dataset),
+      sets.clean,
+      sets.shifts,
+      source=sets.corrupted,
+      out_of_distribution=sets.out_of_distribution,
     )
-    found = report_images.least_sure(shown, candidates, evaluator, test_set)
+    found = report_images.least_sure(shown, candidates, evaluator, sets.clean)
   return results, sizes, found
 
 

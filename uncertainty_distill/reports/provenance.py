@@ -12,6 +12,7 @@ from importlib import metadata
 import uncertainty_distill
 from uncertainty_distill import (
   configs,
+  data,
   distribution,
   evaluation,
   plots,
@@ -20,7 +21,6 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.evaluation.system import System
 from uncertainty_distill.io import files
-from uncertainty_distill.training import checks
 
 import tensorflow as tf
 
@@ -42,7 +42,7 @@ def fingerprint(
     f'out of distribution:{config.evaluation.out_of_distribution}',
     # Results of an older version lack some, and are made again.
     f'figures:{",".join(evaluation.FIGURES)}',
-    *[shift.label for shift in checks.parse_shifts(config.evaluation)],
+    *[shift.label for shift in data.parse_shifts(config.evaluation)],
   ]
   return marks + weight_marks(paths)
 
@@ -69,7 +69,7 @@ def provenance(
   results: Sequence[evaluation.Result],
 ) -> Mapping[str, str | list[str]]:
   """Says how systems and their results were made, for a report."""
-  corrupted = len(checks.parse_shifts(config.evaluation)) - 1
+  corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
     'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],

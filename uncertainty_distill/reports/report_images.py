@@ -11,7 +11,6 @@ from uncertainty_distill.reports import (
   most_uncertain,
   provenance,
 )
-from uncertainty_distill.training import checks
 
 import numpy as np
 
@@ -107,9 +106,7 @@ def find_corrupted_image(
   kept = corrupted_image.read(directory, made_from)
   if kept:
     return kept
-  source = checks.open_source(
-    config, data.open_configured(config.task.train_data)
-  )
-  found = corrupted_image.find(source, checks.parse_shifts(config.evaluation))
+  sets = data.open_evaluation_sets(config)
+  found = corrupted_image.find(sets.corrupted, sets.shifts)
   corrupted_image.write(found, directory, made_from)
   return found

@@ -70,7 +70,7 @@ def evaluation_flops(study: Study) -> float:
   images = config.task.validation_data.num_examples or len(
     data.open_configured(config.task.train_data).test
   )
-  images *= len(training.parse_shifts(config.evaluation))
+  images *= len(data.parse_shifts(config.evaluation))
   members = [
     study.teacher_config(label).teacher.ensemble_size
     * image_flops(configs.member_config(study.teacher_config(label)))

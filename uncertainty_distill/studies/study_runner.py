@@ -196,9 +196,6 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     config.task.objective.teacher = study.given_teacher(teacher)
     training.check_initialization(config, trains_teacher=True)
     if config.task.objective.kind != 'cross_entropy':
-      training.check_weight_tie(config)
-      # A given teacher is checked like one that is still to be trained.
-      config.task.objective.teacher = ()
       config.teacher.ensemble_size = members[teacher]
       training.check_teacher(config)
 

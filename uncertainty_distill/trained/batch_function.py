@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from uncertainty_distill import data
+
 import numpy as np
 import tensorflow as tf
 
@@ -48,23 +50,25 @@ class BatchFunction:
       reduce_retracing=True,
     )
 
-  def __call__(self, images: np.ndarray) -> Any:
-    """Returns what the function returns of all images, as NumPy arrays.
+  def __call__(self, images: np.ndarray | data.ImageSource) -> Any:
+    """Returns what the function returns for all images, as NumPy arrays.
 
     Args:
-      images: [N, H, W, C]. The last of several batches is filled up, so that it
-        need not be compiled anew; so is the only one where replicas share it.
+      images: [N, H, W, C], perhaps of a source, which is read batch by batch.
+        The last of several batches is filled up, so that it is not compiled
+        anew; so is a single one if replicas share it.
     """
-    count = len(images)
-    whole = self._strategy is not None
-    size = self._batch_size if whole else min(self._batch_size, max(count, 1))
-    padded = max(-(-count // size), 1) * size
-    # Nothing at all has a batch, too: of its outputs the shapes are kept.
-    images = np.resize(images, (padded, *images.shape[1:]))
-    parts = [
-      self.step(self._placed(images[start : start + size]))
-      for start in range(0, padded, size)
-    ]
+    read = images.numpy if isinstance(images, data.ImageSource) else None
+    read = read or images.__getitem__
+    count, size = len(images), self._batch_size
+    if self._strategy is None:
+      size = min(size, max(count, 1))
+    parts = []
+    # Without any image there is one batch, too, for the shapes of the outputs.
+    for start in range(0, max(count, 1), size):
+      batch = read(slice(start, start + size))
+      batch = np.resize(batch, (size, *batch.shape[1:]))
+      parts.append(self.step(self._placed(batch)))
 
     kept = (slice(None),) * self._axis + (slice(count),)
 
@@ -99,7 +103,7 @@ def _step(function, strategy, axis, batch):
 
 def apply(
   function: Callable[[Any], Any],
-  images: np.ndarray,
+  images: np.ndarray | data.ImageSource,
   batch_size: int = 128,
   strategy: tf.distribute.Strategy | None = None,
   axis: int = 0,

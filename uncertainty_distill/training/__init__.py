@@ -4,8 +4,7 @@ from uncertainty_distill.training.checks import (
   check,
   check_initialization,
   check_teacher,
-  check_weight_tie,
-  parse_shifts,
+  resolve,
   teacher_size,
 )
 from uncertainty_distill.training.deep_ensemble import (
@@ -16,10 +15,7 @@ from uncertainty_distill.training.deep_ensemble import (
   trained_teacher,
 )
 from uncertainty_distill.training.distillation import distill, train
-from uncertainty_distill.training.session import resolve
-from uncertainty_distill.training.stored_teacher import open_predictions
 from uncertainty_distill.training.task import ClassificationTask
-from uncertainty_distill.training.teacher import check_members
 from uncertainty_distill.training.tensorboard import (
   tag,
   write_confidence,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from uncertainty_distill import configs, runs
-from uncertainty_distill.training import hyper_deep_ensemble, session
+from uncertainty_distill.training import checks, hyper_deep_ensemble, session
 
 import tensorflow as tf
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:
-  """Returns the run folders of a deep ensemble's members, if not searched."""
+  """Returns the run folders of a deep ensemble that comes from no search."""
   return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
 
 
@@ -27,15 +27,15 @@ def teacher_runs(config: configs.ExperimentConfig, directory: str) -> list[str]:
 def trained_teacher(
   config: configs.ExperimentConfig, directory: str
 ) -> list[str]:
-  """Returns the members' run folders of a teacher that is complete, else none.
+  """Returns the members' run folders if the teacher is complete, else none.
 
   Args:
-    config: As `train_teacher` took it.
-    directory: Likewise.
+    config: The student's experiment, as for `train_teacher`.
+    directory: The folder of the teacher.
   """
   if config.teacher.search.num_runs:
-    # Of the runs that were not chosen, some may have diverged.
-    paths = hyper_deep_ensemble.chosen(config, directory)
+    # Runs that were not chosen may have diverged.
+    paths = hyper_deep_ensemble.chosen_members(config, directory)
   else:
     paths = member_paths(directory, config.teacher.ensemble_size)
   for path in paths:
@@ -47,7 +47,7 @@ def trained_teacher(
 def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
   """Returns the experiment that `train_teacher` trains first, not resolved.
 
-  What is wrong with it is wrong with all members, or with all runs of a search.
+  A mistake in it is one in all members, or in all runs of a search.
   """
   if config.teacher.search.num_runs:
     return configs.default_run(config)
@@ -63,13 +63,12 @@ def train_teacher(
   """Trains the members of a deep ensemble, each once.
 
   Args:
-    config: The student's experiment, not resolved; its `teacher` says what the
-      members are, and whether they come from a search.
-    directory: Where the members' run folders lie, as `member_0` and on, or
-      those of the search's runs, as `run_000` and on. Complete ones are left
-      alone.
+    config: The student's experiment, not resolved; its `teacher` describes the
+      members, and the search that they come from, if any.
+    directory: The folder that holds the run folders: `member_0` and so on, or
+      `run_000` and so on of a search. Complete ones are left alone.
     strategy: The devices.
-    evaluate: Whether to evaluate them on the clean test set now and then.
+    evaluate: Whether to evaluate on the clean test set while training.
 
   Returns:
     The members' run folders.
@@ -79,7 +78,7 @@ def train_teacher(
     DivergedError: If a member diverges; a search goes on without that run.
   """
   if config.task.objective.teacher_cache:
-    # Now rather than when the teacher is trained.
+    # Checked now rather than when the teacher is trained.
     runs.make_writable(
       config.task.objective.teacher_cache, 'task.objective.teacher_cache'
     )
@@ -87,7 +86,7 @@ def train_teacher(
     return hyper_deep_ensemble.search(config, directory, strategy, evaluate)
   paths = member_paths(directory, config.teacher.ensemble_size)
   for index, path in enumerate(paths):
-    member = session.resolve(configs.member_config(config, index))
+    member = checks.resolve(configs.member_config(config, index))
     label = f'teacher {index + 1} of {len(paths)}'
     session.train(member, path, strategy, evaluate, label)
   return paths

@@ -1,4 +1,4 @@
-"""Training, from a configuration as the user gave it."""
+"""Trains an experiment as the user gave it, with its teacher where needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 
 from uncertainty_distill import configs, runs
 from uncertainty_distill.distribution import workers
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 from uncertainty_distill.training import checks, deep_ensemble, session
 
@@ -24,26 +23,27 @@ def train(
   """Trains a network or a BatchEnsemble that has no teacher.
 
   Args:
-    config: Not resolved; its objective is taken to be cross-entropy. A teacher
-      that it names is of use for `task.initialize_from` alone.
+    config: The experiment, not resolved; its objective is taken to be
+      cross-entropy. A teacher that it names serves `task.initialize_from`
+      alone.
     model_dir: The run folder.
     strategy: The devices.
     evaluate: Whether to evaluate on the clean test set while training.
-    label: What to call it beside the progress bar.
+    label: The name beside the progress bar.
 
   Raises:
     InputError: If something that the user gave is wrong.
   """
   config = copy.deepcopy(config)
   if config.task.objective.teacher:
-    _take_teacher(config, config)
+    _initialize_from_teacher(config)
   config.task.objective.kind = 'cross_entropy'
   config.task.objective.teacher = ()
   config.task.objective.teacher_cache = ''
   checks.check(config, strategy)
   checks.check_initialization(config, trains_teacher=False)
   return session.train(
-    session.resolve(config), model_dir, strategy, evaluate, label
+    checks.resolve(config), model_dir, strategy, evaluate, label
   )
 
 
@@ -58,11 +58,11 @@ def distill(
 
   Args:
     config: The student's experiment, not resolved.
-    model_dir: The student's run folder; a teacher trained here lies in its
-      folder `teacher`.
+    model_dir: The student's run folder; a teacher that is trained here is in
+      its folder `teacher`.
     strategy: The devices.
     evaluate: Whether to evaluate on the clean test set while training.
-    label: What to call the student beside the progress bar.
+    label: The student's name beside the progress bar.
 
   Returns:
     The student's run.
@@ -71,73 +71,63 @@ def distill(
     InputError: If something that the user gave is wrong.
   """
   config = copy.deepcopy(config)
+  objective = config.task.objective
   checks.check(config, strategy)
   checks.check_teacher(config)
-  checks.check_weight_tie(config)
   checks.check_initialization(config, trains_teacher=True)
-  objective = config.task.objective
-  trains_teacher = not objective.teacher
-  if trains_teacher:
+  if not objective.teacher:
     directory = os.path.join(model_dir, 'teacher')
     checks.check(deep_ensemble.member_config(config), strategy)
-    objective.teacher = _expected_teacher(config, model_dir, directory)
-  resolved = session.resolve(config)
-  _take_teacher(resolved, config)
-  if trains_teacher:
+    student = copy.deepcopy(config)
+    student.task.objective.teacher = _expected_teacher(
+      config, model_dir, directory
+    )
+    student = _resolve(student)
     # Claimed first, so that a folder of another experiment stays as it is.
     if workers.is_chief(strategy):
-      runs.claim_run(model_dir, resolved)
+      runs.claim_run(model_dir, student)
     objective.teacher = tuple(
       deep_ensemble.train_teacher(config, directory, strategy, evaluate)
     )
-    _take_teacher(resolved, config)
-  return session.train(resolved, model_dir, strategy, evaluate, label)
+  return session.train(_resolve(config), model_dir, strategy, evaluate, label)
 
 
-def _take_teacher(
-  resolved: configs.ExperimentConfig, config: configs.ExperimentConfig
-) -> None:
-  """Puts the teacher's folders, as far as they are known, where they belong."""
-  resolved.task.objective.teacher = config.task.objective.teacher
+def _resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
+  """Returns a student's experiment, resolved."""
+  resolved = checks.resolve(config)
+  _initialize_from_teacher(resolved)
+  return resolved
+
+
+def _initialize_from_teacher(config: configs.ExperimentConfig) -> None:
+  """Puts the teacher's folders, if they are known, in place of their name."""
   if tuple(config.task.initialize_from) == configs.FROM_TEACHER:
-    resolved.task.initialize_from = config.task.objective.teacher
+    config.task.initialize_from = config.task.objective.teacher
 
 
 def _expected_teacher(
   config: configs.ExperimentConfig, model_dir: str, directory: str
 ) -> tuple[str, ...]:
-  """Returns the run folders of a teacher that is trained with its student.
+  """Returns the folders of a teacher that is trained with its student.
 
   Which runs a search chooses is known at its end alone. Until then the student
-  is claimed without a teacher; from then on it belongs to those that were
-  chosen.
+  is claimed without a teacher, and from then on with the chosen runs.
 
   Args:
     config: The student's experiment, not resolved.
     model_dir: The student's run folder.
     directory: The teacher's.
-
-  Raises:
-    InputError: If the student was taught by a search other than this one.
   """
-  wanted = config.teacher
-  if not wanted.search.num_runs:
-    return tuple(deep_ensemble.member_paths(directory, wanted.ensemble_size))
+  teacher = config.teacher
+  if not teacher.search.num_runs:
+    return tuple(deep_ensemble.member_paths(directory, teacher.ensemble_size))
   if not runs.is_run(model_dir):
     return ()
-  there = runs.open_run(model_dir, 'model_dir').config
-  chosen, found = there.task.objective.teacher, there.teacher
-  if any(files.parent(path) != files.absolute(directory) for path in chosen):
-    return ()  # A teacher that was given: the claim says so.
-  if chosen and (
-    (found.search, found.ensemble_size) != (wanted.search, wanted.ensemble_size)
-  ):
-    raise InputError(
-      'model_dir',
-      model_dir,
-      'a new folder: the student in this one has '
-      f'{found.ensemble_size} teachers out of another search, of '
-      f'{found.search.num_runs} runs',
-      "copy its folder 'teacher' to the new one to go on with the search",
-    )
-  return chosen
+  stored = runs.open_run(model_dir, 'model_dir').config
+  chosen = stored.task.objective.teacher
+  is_this_search = (stored.teacher.search, stored.teacher.ensemble_size) == (
+    teacher.search,
+    teacher.ensemble_size,
+  ) and all(files.parent(p) == files.absolute(directory) for p in chosen)
+  # Of another teacher the claim says that the folder belongs to it.
+  return chosen if is_this_search else ()

@@ -1,4 +1,4 @@
-"""Whether what training computes is still numbers."""
+"""Detects training that diverges: non-finite numbers (inf or NaN)."""
 
 from __future__ import annotations
 
@@ -12,47 +12,50 @@ import numpy as np
 import tensorflow as tf
 
 _TOTAL = 'training_loss'
-# What follows from the terms of the loss, and says less than they do.
-_FOLLOWING = (_TOTAL, 'gradient_norm')
-_NONE = 2**62
+# They follow from the terms of the loss, and tell less.
+_DERIVED = (_TOTAL, 'gradient_norm')
+_NEVER = 2**62
 
 
 def check_loop(
   logs: Mapping[str, Any],
-  places: Mapping[str, int],
+  first_steps: Mapping[str, int],
   start: int,
   stop: int,
   strategy: tf.distribute.Strategy,
 ) -> None:
-  """Checks what a loop of training steps has come to.
+  """Checks the numbers of a loop of training steps.
 
   Args:
-    logs: Numbers by name, the same for all workers.
-    places: Of those that know it, which of the loop's steps, from 1 on, was
-      the first bad one on this worker; 0 for none.
+    logs: The numbers by name, the same for all workers.
+    first_steps: Where it is known, which of the loop's steps, from 1 on, was
+      the first one with a non-finite number on this worker; 0 for none.
     start: The global step before the loop.
-    stop: That after it.
+    stop: The global step after it.
     strategy: The devices.
 
   Raises:
-    DivergedError: If one is infinite or none, with the first step of which this
+    DivergedError: If a number is non-finite, with the first step for which this
       is known.
   """
-  names = _not_finite(logs)
+  names = _nonfinite(logs)
   if not names:
     return
-  # A mean is bad if one of its values is: all workers come here, or none does.
-  places = {name: places[name] or _NONE for name in names if name in places}
-  first = min(places.values(), default=_NONE)
+  # A mean is non-finite if one of its values is: all workers come here, or none
+  # does.
+  first_steps = {
+    name: first_steps[name] or _NEVER for name in names if name in first_steps
+  }
+  first = min(first_steps.values(), default=_NEVER)
   first = workers.gather(strategy, first)[0]
-  own = [name for name, place in places.items() if place == first]
-  names = [n for n in own if n not in _FOLLOWING] or own or names
-  _fail(names, stop if first == _NONE else start + first)
+  own = [name for name, step in first_steps.items() if step == first]
+  names = [n for n in own if n not in _DERIVED] or own or names
+  _fail(names, stop if first == _NEVER else start + first)
 
 
 def check_evaluation(logs: Mapping[str, Any], step: int) -> None:
-  """Raises a DivergedError if a figure of the test set is infinite or none."""
-  names = _not_finite(logs)
+  """Raises a DivergedError if a metric of the test set is non-finite."""
+  names = _nonfinite(logs)
   if names:
     _fail([f'{name} of the test images' for name in names], step)
 
@@ -68,10 +71,12 @@ def check_bound(
     )
 
 
-def _not_finite(logs: Mapping[str, Any]) -> list[str]:
+def _nonfinite(logs: Mapping[str, Any]) -> list[str]:
   return [k for k, v in logs.items() if not np.isfinite(np.asarray(v)).all()]
 
 
 def _fail(names: Sequence[str], step: int) -> None:
   verb = 'is' if len(names) == 1 else 'are'
-  raise DivergedError(f'{", ".join(names)} {verb} not finite', step)
+  raise DivergedError(
+    f'{", ".join(names)} {verb} non-finite (inf or NaN)', step
+  )

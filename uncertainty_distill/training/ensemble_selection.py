@@ -9,7 +9,7 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 
-# Of picks for each member that is wanted.
+# Picks for each member, from which on none is picked again.
 _PATIENCE = 10
 
 
@@ -18,8 +18,9 @@ class Selection:
   """What was picked, pick after pick.
 
   Attributes:
-    picks: Indices of networks, the same one perhaps several times.
-    nlls: After each pick the NLL by which it was the best; see `select`.
+    picks: The index of the network in each pick, perhaps the same several
+      times.
+    nlls: The NLL by which each pick was the best one; see `select`.
   """
 
   picks: tuple[int, ...]
@@ -47,24 +48,25 @@ def select(
   NLL.
 
   Args:
-    log_probs: [R, N, K] of R networks. One that is infinite or no number, as
-      after training that diverged, is not picked.
+    log_probs: [R, N, K] of R networks. One with non-finite values, as after
+      training that diverged, is not picked.
     labels: Integers [N].
-    num_members: How many distinct networks are wanted.
+    num_members: How many distinct networks to pick.
 
   Returns:
     The picks, of exactly `num_members` distinct networks; the last pick is the
     first one of its network.
 
   Raises:
-    InputError: If there are not as many networks whose numbers are finite.
+    InputError: If there are fewer networks with finite predictions.
   """
   finite = np.isfinite(log_probs).all((1, 2))
   if np.sum(finite) < num_members:
     raise InputError(
-      'log_probs',
-      f'{np.sum(finite)} of {len(finite)} networks with finite ones',
-      f'at least {num_members}, as many as the members',
+      'teacher.ensemble_size',
+      num_members,
+      f'at most {np.sum(finite)}: {np.sum(finite)} of {len(finite)} networks '
+      'have finite predictions',
       'search more runs, or narrow teacher.search.l2_range',
     )
   # The log-probability of each example's label, by each network.
@@ -75,7 +77,7 @@ def select(
     if len(picks) >= _PATIENCE * num_members:
       mixed = sorted(set(picks))
       allowed[mixed] = False
-    # Of no network the sum is exp(-infinity) = 0.
+    # Without any network the sum is exp(-infinity) = 0.
     total = np.logaddexp.reduce(single[np.array(mixed, int)], axis=0)
     scores = np.full(len(finite), np.inf)
     scores[allowed] = np.log(len(mixed) + 1) - np.mean(

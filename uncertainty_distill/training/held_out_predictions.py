@@ -1,74 +1,85 @@
-"""What a trained network says of held-out examples, kept in a file.
+"""The predictions of a trained network for held-out examples, in a file.
 
 An `.npz` file beside each run of a search, read without pickle:
 
-  log_probs    float32 [N, K], of the held-out examples as they are, in
-               inference mode
-  labels       int32 [N], theirs
-  checkpoint   text: the SHA-256 of the index of the checkpoint that was scored,
-               which holds the checksums of its weights
+  log_probs    float32 [N, K], the predictions for the held-out examples
+  labels       int32 [N], the labels of the examples
+  checkpoint   text: the fingerprint of the weights; older files have the
+               SHA-256 of the index of the checkpoint
 
-Of a run that diverged all log_probs are NaN, and the text says after how many
+For a run that diverged all log_probs are NaN, and the text says after how many
 roll-backs it was given up.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import io
+from collections.abc import Callable
 
-from uncertainty_distill import data, runs, trained
+from uncertainty_distill import data, trained
 from uncertainty_distill.io import archives, files
 
 import numpy as np
 import tensorflow as tf
 
 
-def score(
-  run: runs.RunFolder,
-  held_out: data.ImageSource,
+def write_log_probs(
   path: str,
+  model: trained.TrainedModel,
+  held_out: data.ImageSource,
   global_batch_size: int,
   strategy: tf.distribute.Strategy,
 ) -> None:
-  """Writes what a run says of held-out examples, if the file is not there.
+  """Writes the predictions of a network, if they are not there.
 
   Args:
-    run: A single network that was trained to its end.
-    held_out: N examples.
-    path: Of the `.npz` file; one of other weights or examples is replaced.
+    path: The `.npz` file; one of other weights or examples is replaced.
+    model: A single network.
+    held_out: The N examples.
     global_batch_size: Examples in a step over all replicas.
     strategy: The devices.
 
   Raises:
-    InputError: If the run's checkpoint cannot be read.
+    InputError: If the network cannot be loaded.
   """
-  checkpoint = _checkpoint_digest(run)
-  if _is_whole(path, held_out, checkpoint):
+  if _is_current(path, held_out, model.has_fingerprint):
     return
-  log_probs = _log_probs(run, held_out, global_batch_size, strategy)
-  _write(path, log_probs, held_out, checkpoint)
+  spec = held_out.spec
+  with strategy.scope():
+    model.check_fits(spec.image_shape, spec.num_classes)
+    ensemble = model.ensemble()
+
+  def log_probs(images):
+    (logits,) = tf.unstack(ensemble(images, training=False))
+    return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+
+  values = trained.apply(log_probs, held_out, global_batch_size, strategy)
+  _write(path, values, held_out, model.fingerprint)
 
 
-def note_divergence(
-  held_out: data.ImageSource, path: str, rollbacks: int
+def write_divergence(
+  path: str, held_out: data.ImageSource, rollbacks: int
 ) -> None:
-  """Writes that a run diverged; the arguments are as for `has_diverged`."""
+  """Writes that a run diverged; the arguments are those of `has_diverged`."""
   shape = len(held_out), held_out.spec.num_classes
-  nothing = np.full(shape, np.nan, np.float32)
-  _write(path, nothing, held_out, _given_up(rollbacks))
+  values = np.full(shape, np.nan, np.float32)
+  _write(path, values, held_out, _given_up(rollbacks))
 
 
-def has_diverged(held_out: data.ImageSource, path: str, rollbacks: int) -> bool:
-  """Tells whether a run is known to diverge.
+def has_diverged(path: str, held_out: data.ImageSource, rollbacks: int) -> bool:
+  """Returns whether a run is known to diverge.
 
   Args:
-    held_out: N examples.
-    path: Of the `.npz` file.
-    rollbacks: How many it may make.
+    path: The `.npz` file.
+    held_out: The N examples.
+    rollbacks: How many the run may make.
   """
-  return _is_whole(path, held_out, _given_up(rollbacks))
+  return _is_current(path, held_out, _given_up(rollbacks).__eq__)
+
+
+def read_log_probs(path: str) -> np.ndarray:
+  """Returns the log_probs [N, K] of a file."""
+  return archives.read_arrays(path)['log_probs']
 
 
 def _given_up(rollbacks):
@@ -83,60 +94,17 @@ def _write(path, log_probs, held_out, checkpoint):
   files.write_bytes(path, buffer.getvalue())
 
 
-def read_log_probs(path: str) -> np.ndarray:
-  """Returns the log_probs [N, K] of a file that `score` has written."""
-  return archives.read_arrays(path)['log_probs']
-
-
-def _is_whole(path, held_out, checkpoint):
-  """Tells whether a file is there, of these weights and these examples."""
+def _is_current(
+  path: str, held_out: data.ImageSource, is_expected: Callable[[str], bool]
+) -> bool:
+  """Returns whether a file is of these examples, and of these weights."""
   try:
     arrays = archives.read_arrays(path)
     shape = len(held_out), held_out.spec.num_classes
     return (
       arrays['log_probs'].shape == shape
       and np.array_equal(arrays['labels'], held_out.labels)
-      and str(arrays['checkpoint']) == checkpoint
+      and is_expected(str(arrays['checkpoint']))
     )
-  except (OSError, ValueError, KeyError):  # It is cut, missing or another's.
+  except (OSError, ValueError, KeyError):  # It is missing, cut or another one.
     return False
-
-
-def _checkpoint_digest(run):
-  index = files.read_bytes(f'{run.checkpoint}.index')
-  return hashlib.sha256(index).hexdigest()
-
-
-def _log_probs(run, held_out, global_batch_size, strategy):
-  """Returns float32 [N, K], whatever the replicas."""
-  with strategy.scope():
-    ensemble = trained.load_ensemble(
-      [run.path],
-      'path',
-      held_out.spec.image_shape,
-      held_out.spec.num_classes,
-    )
-
-  # TensorFlow warns of one function that is traced often, as for each run; a
-  # partial one is each time another.
-  step = tf.function(
-    functools.partial(_step, ensemble.model, strategy), autograph=False
-  )
-  batches = strategy.distribute_datasets_from_function(
-    lambda context: data.evaluation_batches(
-      held_out, global_batch_size, context
-    )
-  )
-  parts = [step(batch).numpy() for batch in batches]
-  return np.concatenate(parts)[: len(held_out)]
-
-
-def _step(model, strategy, batch):
-  """Returns the log_probs of a batch, those of the replicas in order."""
-
-  def replica_step(batch):
-    (logits,) = tf.unstack(model(batch['images'], training=False))
-    return tf.nn.log_softmax(tf.cast(logits, tf.float32))
-
-  parts = strategy.run(replica_step, args=(batch,))
-  return tf.concat(strategy.experimental_local_results(parts), axis=0)

@@ -1,24 +1,24 @@
 """A hyper-deep ensemble: many runs, and the few that are best together.
 
-The search of Appendix B.1 of Mariet et al. (2020), after Wenzel et al. (2020).
-Its folder holds the run folders `run_000`, `run_001` and so on, beside each an
-`.npz` file of what it says of the held-out examples (see `scoring`), and
-`search.json`:
+This is the search of Appendix B.1 of Mariet et al. (2020), after Wenzel et al.
+(2020). Its folder has the run folders `run_000`, `run_001` and so on, beside
+each an `.npz` file of its predictions for the held-out examples (see
+`held_out_predictions`), and `search.json`:
 
   format       1; another number would be another layout
   settings     what was asked for: `search` (as `teacher.search`), the
                teacher's `ensemble_size`, and the `seed` of the draws
-  examples     `training` and `held_out`, their numbers
-  runs         of each in order its `folder`, `l2` or six lambdas `block_l2`,
+  examples     how many are `training` and `held_out`
+  runs         for each run its `folder`, `l2` or six lambdas `block_l2`,
                `label_smoothing`, and on the held-out examples its `nll` in nats
-               and `accuracy` (null where its training diverged)
-  picks        of each in order the `folder`, and the `nll` of the mean of the
-               probabilities of all picks up to it; behind 10 picks a member,
-               of the distinct ones (see `selection`)
-  members      of each distinct pick in order its `folder` and `picks`, how
-               often it was picked
-  nll          of the mean of the members' probabilities, which weighs them
-               equally as every teacher's members are
+               and `accuracy` (null if its training diverged)
+  picks        for each pick its `folder`, and the `nll` of the mean of the
+               probabilities of all picks so far; after 10 picks a member, of
+               the distinct ones (see `ensemble_selection`)
+  members      for each distinct pick, in the order of first picks, its `folder`
+               and `picks`, how often it was picked
+  nll          that of the mean of the members' probabilities, equally weighted
+               as in every teacher
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, data, metrics, runs
+from uncertainty_distill import configs, data, metrics, runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.io import files
 from uncertainty_distill.training import (
+  checks,
   ensemble_selection,
   held_out_predictions,
   session,
@@ -53,15 +54,18 @@ def run_paths(directory: str, num_runs: int) -> list[str]:
   return [os.path.join(directory, f'run_{i:03}') for i in range(num_runs)]
 
 
-def chosen(config: configs.ExperimentConfig, directory: str) -> list[str]:
-  """Returns the members' run folders that a search has chosen.
+def chosen_members(
+  config: configs.ExperimentConfig, directory: str
+) -> list[str]:
+  """Returns the run folders that a search has chosen, if it is complete.
 
   Args:
-    config: As `search` took it.
-    directory: Likewise.
+    config: The student's experiment, as for `search`.
+    directory: The folder of the search.
 
   Returns:
-    None of them if there is no account of this very search, or a damaged one.
+    The members; none if there is no record of this very search, or a damaged
+    one.
   """
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
@@ -83,12 +87,13 @@ def search(
   strategy: tf.distribute.Strategy,
   evaluate: bool,
 ) -> list[str]:
-  """Trains what is still missing of the runs, and chooses the members.
+  """Trains the runs that are still missing, and chooses the members.
 
   Args:
     config: The student's experiment, not resolved.
-    directory: Of the search. Runs that are complete are left alone, and those
-      of a search with fewer runs are the first ones of one with more.
+    directory: The folder of the search. Runs that are complete are left alone;
+      those of a search with fewer runs are the first ones of a search with
+      more.
     strategy: The devices.
     evaluate: Whether to evaluate runs on the clean test set now and then.
 
@@ -99,7 +104,7 @@ def search(
     InputError: If the configuration is wrong, a folder belongs to another
       experiment, or too many runs diverged.
   """
-  default = session.resolve(configs.default_run(config))
+  default = checks.resolve(configs.default_run(config))
   train_data = default.task.train_data
   training, held_out = data.open_training(
     data.open_configured(train_data), train_data
@@ -111,7 +116,7 @@ def search(
     )
   }
   for path, experiment in experiments.items():
-    # All of them before the first is trained: a mistake costs no time.
+    # All of them before the first one is trained: a mistake costs no time.
     runs.match_run(path, experiment)
   log_probs = []
   for index, (path, experiment) in enumerate(experiments.items()):
@@ -130,11 +135,11 @@ def search(
         'training': len(training),
         'held_out': len(held_out),
       },
-      **_account(experiments, log_probs, held_out.labels, selected),
+      **_record(experiments, log_probs, held_out.labels, selected),
     }
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(os.path.join(directory, _FILE), f'{text}\n')
-    _say(content)
+    _log_choice(content)
   workers.wait(strategy)
   return [list(experiments)[index] for index in selected.counts]
 
@@ -163,60 +168,52 @@ def _train(
 ) -> np.ndarray:
   """Trains one run; returns its log_probs [N, K] of the held-out examples.
 
-  Those of a run that diverges are NaN, the worst there is; it is not trained
-  again when the search is taken up.
+  Those of a run that diverges are NaN, and it is not trained again when the
+  search is taken up.
   """
-  scores, rollbacks = f'{path}.npz', experiment.trainer.recovery_max_trials
-  if not held_out_predictions.has_diverged(held_out, scores, rollbacks):
+  file, rollbacks = f'{path}.npz', experiment.trainer.recovery_max_trials
+  if not held_out_predictions.has_diverged(file, held_out, rollbacks):
     try:
-      run = session.train(experiment, path, strategy, evaluate, label)
-      return _score(run, held_out, strategy)
+      session.train(experiment, path, strategy, evaluate, label)
+      if workers.is_chief(strategy):
+        several = workers.count(strategy) > 1
+        held_out_predictions.write_log_probs(
+          file,
+          trained.open_trained([path], 'run folder'),
+          held_out,
+          experiment.task.validation_data.global_batch_size,
+          # The other workers wait, and could not take part in its steps.
+          tf.distribute.get_strategy() if several else strategy,
+        )
     except DivergedError as error:
       if workers.is_chief(strategy):
         _logger.warning(f'{error}; the search goes on without it')
-        held_out_predictions.note_divergence(held_out, scores, rollbacks)
+        held_out_predictions.write_divergence(file, held_out, rollbacks)
   workers.wait(strategy)
-  return held_out_predictions.read_log_probs(scores)
+  return held_out_predictions.read_log_probs(file)
 
 
-def _score(
-  run: runs.RunFolder,
-  held_out: data.ImageSource,
-  strategy: tf.distribute.Strategy,
-) -> np.ndarray:
-  """Returns a run's log_probs [N, K] of the held-out examples."""
-  path = f'{run.path}.npz'
-  if workers.is_chief(strategy):
-    several = workers.count(strategy) > 1
-    # The other workers wait, and could not take part in its steps.
-    devices = tf.distribute.get_strategy() if several else strategy
-    batch_size = run.config.task.validation_data.global_batch_size
-    held_out_predictions.score(run, held_out, path, batch_size, devices)
-  workers.wait(strategy)
-  return held_out_predictions.read_log_probs(path)
-
-
-def _account(
+def _record(
   experiments: Mapping[str, configs.ExperimentConfig],
   log_probs: Sequence[np.ndarray],
   labels: np.ndarray,
   selected: ensemble_selection.Selection,
 ) -> dict[str, Any]:
-  """Returns what `search.json` says of the runs and of the choice."""
+  """Returns the part of `search.json` about the runs and the choice."""
   names = [os.path.basename(path) for path in experiments]
   described = []
-  for name, experiment, its in zip(names, experiments.values(), log_probs):
+  for name, experiment, values in zip(names, experiments.values(), log_probs):
     task = experiment.task
-    diverged = not np.isfinite(its).all()
+    diverged = not np.isfinite(values).all()
     described.append(
       {
         'folder': name,
         'l2': None if task.block_l2 else task.l2,
         'block_l2': list(task.block_l2),
         'label_smoothing': task.objective.label_smoothing,
-        'nll': None if diverged else metrics.ensemble_nll(its[None], labels),
+        'nll': None if diverged else metrics.ensemble_nll(values[None], labels),
         'accuracy': (
-          None if diverged else float(np.mean(its.argmax(-1) == labels))
+          None if diverged else float(np.mean(values.argmax(-1) == labels))
         ),
       }
     )
@@ -235,8 +232,8 @@ def _account(
   }
 
 
-def _say(content: Mapping[str, Any]) -> None:
-  """Says in one line what was chosen."""
+def _log_choice(content: Mapping[str, Any]) -> None:
+  """Logs what was chosen."""
   chosen = ', '.join(member['folder'] for member in content['members'])
   alone = content['runs'][0]['nll']
   _logger.info(

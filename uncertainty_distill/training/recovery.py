@@ -1,14 +1,14 @@
-"""Going back to the last checkpoint when numbers go bad, and on from there.
+"""Goes back to the last checkpoint when training diverges, and on from there.
 
 A run folder in which that has happened has `rollbacks.json`:
 
   format                1; another number would be another layout
-  learning_rate_factor  by which the learning rate is multiplied from now on
-  rollbacks             of each in order `what` was bad, at which `step`, and
-                        the step that training went `back_to`
+  learning_rate_factor  the factor of the learning rate from now on
+  rollbacks             for each of them `what` was non-finite, at which `step`,
+                        and the step that training went `back_to`
 
-Model Garden's own recovery keeps its count in memory alone, takes the data up
-where they are and leaves the learning rate as it is.
+Model Garden's own recovery keeps its count in memory alone, does not go back in
+the data, and leaves the learning rate as it is.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def train(
   """Trains, and goes back as often as the configuration allows.
 
   Args:
-    run: Its roll-backs so far count.
-    config: How often, and what becomes of the learning rate.
-    strategy: The devices; of several workers the chief writes and speaks.
+    run: The run folder; roll-backs so far count.
+    config: How often to go back, and how far to lower the learning rate.
+    strategy: The devices; of several workers the chief writes and logs.
     attempt: Builds everything anew and trains from the newest checkpoint to the
       end, with the learning rate multiplied by its argument.
 
   Raises:
-    DivergedError: If numbers go bad once more; the last checkpoint is kept.
-    InputError: If the account of the roll-backs is damaged.
+    DivergedError: If training diverges once more; the last checkpoint is kept.
+    InputError: If the record of the roll-backs is damaged.
   """
   while True:
     rollbacks, factor = _read(run)
@@ -60,7 +60,7 @@ def train(
       attempt(factor)
       return
     except DivergedError as error:
-      # Without the frames, which hold the network that is of no more use.
+      # Without the frames, which keep the network in memory.
       diverged = error.with_traceback(None)
     performance.set_mixed_precision_policy('float32')
     _go_back(run, config, strategy, diverged, rollbacks, factor)
@@ -75,12 +75,12 @@ def build_optimizer(
 
   Args:
     config: The optimizer and its learning rate.
-    factor: By which this is multiplied at every step.
-    weights: That it trains.
+    factor: The factor of the learning rate at every step.
+    weights: The weights to train.
 
   Returns:
-    The optimizer, with all of its variables: a step that makes them is traced
-    twice, which takes seconds.
+    The optimizer with all of its variables. A step that made them would be
+    traced twice, which takes seconds.
   """
   factory = optimization.OptimizerFactory(config)
   rate = factory.build_learning_rate()
@@ -97,8 +97,8 @@ def build_optimizer(
 class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
   """A learning rate times a number.
 
-  A constant one becomes a schedule, too: a checkpoint holds its value, and
-  would bring it back.
+  A constant rate becomes a schedule, too, since a checkpoint would restore its
+  value.
   """
 
   def __init__(self, rate: Any, factor: float):
@@ -115,7 +115,7 @@ class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
-  """Notes a roll-back; raises a DivergedError if there were enough."""
+  """Records a roll-back; raises a DivergedError if there were enough."""
   is_chief = workers.is_chief(strategy)
   back_to, what = run.step, f'{run.path}: {diverged.what}'
   kept = _kept(back_to)
@@ -128,13 +128,12 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
     raise DivergedError(
       what,
       diverged.step,
-      f'{tried}; {kept} is kept; a higher '
-      f'trainer.recovery_max_trials (now {config.recovery_max_trials}) goes '
-      f'back to it with {config.recovery_learning_rate_factor:g} of the '
-      'learning rate',
+      f'{tried}; {kept} is kept; a higher trainer.recovery_max_trials (now '
+      f'{config.recovery_max_trials}) continues from it with '
+      f'{config.recovery_learning_rate_factor:g} of the learning rate',
     )
   if back_to and rollbacks and rollbacks[-1]['back_to'] == back_to:
-    # No other has been saved since: its weights are finite, and yet lost.
+    # None was saved since then: its weights are finite, but of no use.
     workers.wait(strategy)
     if is_chief:
       checkpoints.discard(run.path, back_to)
@@ -142,7 +141,7 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
     back_to = run.step
     kept = _kept(back_to)
   factor *= config.recovery_learning_rate_factor
-  noted = {'what': diverged.what, 'step': diverged.step, 'back_to': back_to}
+  entry = {'what': diverged.what, 'step': diverged.step, 'back_to': back_to}
   if is_chief:
     _logger.warning(
       f'{what} at step {diverged.step}: going back to {kept}, with '
@@ -152,7 +151,7 @@ def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
     content = {
       'format': _FORMAT,
       'learning_rate_factor': factor,
-      'rollbacks': [*rollbacks, noted],
+      'rollbacks': [*rollbacks, entry],
     }
     files.write_text(_path(run), json.dumps(content, indent=1) + '\n')
   workers.wait(strategy)
@@ -167,7 +166,7 @@ def _path(run: runs.RunFolder) -> str:
 
 
 def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
-  """Returns a run's roll-backs, and the factor of its learning rate."""
+  """Returns a run's roll-backs and the factor of its learning rate."""
   path = _path(run)
   if not files.is_file(path):
     return [], 1.0
@@ -181,5 +180,5 @@ def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
       'run folder',
       path,
       'the roll-backs of this run, as they were written',
-      f'remove it to go on with the whole learning rate ({error!r})',
+      f'remove it to continue with the full learning rate ({error!r})',
     ) from error

@@ -1,50 +1,30 @@
-"""One run: a configuration in, a trained run folder out."""
+"""Trains one run: a resolved configuration in, a trained run folder out."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import os
 import tempfile
 from typing import Any
 
-from uncertainty_distill import configs, data, runs
+from uncertainty_distill import configs, runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training import (
-  recovery,
-  schedule,
-  stored_teacher,
-  tensorboard,
-)
+from uncertainty_distill.training import recovery, tensorboard
+from uncertainty_distill.training.stored_logits import open_stored_logits
 from uncertainty_distill.training.task import ClassificationTask
+from uncertainty_distill.training.teacher import open_teacher
 from uncertainty_distill.training.trainer import Trainer, WorkerRunner
 
 import orbit
 import tensorflow as tf
 import tf_keras
 from official.modeling import performance
-
-
-def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
-  """Returns a checked copy whose derived fields are filled in.
-
-  Raises:
-    InputError: If the dataset is unknown or a value is out of its range.
-  """
-  on_cpu = config.runtime.tpu is None and not tf.config.list_physical_devices(
-    'GPU'
-  )
-  # A loop is one call into the device: long for a fast device's sake, short
-  # for the eyes of who waits for a slow one.
-  return configs.resolve(
-    config,
-    data.open_configured(config.task.train_data),
-    steps_per_loop=10 if on_cpu else 100,
-  )
 
 
 def train(
@@ -54,24 +34,37 @@ def train(
   evaluate: bool = True,
   label: str = 'training',
 ) -> runs.RunFolder:
-  """Trains to the end, going on from the newest checkpoint there is.
+  """Trains to the end, starting from the newest checkpoint if there is one.
 
   Args:
-    config: Resolved.
+    config: The experiment, resolved.
     model_dir: The run folder; a complete one is returned as it is.
-    strategy: The devices. Of several workers the chief alone writes there;
-      all of them read it.
+    strategy: The devices. Of several workers the chief alone writes to the
+      folder, and all of them read it.
     evaluate: Whether to evaluate on the clean test set now and then.
-    label: What to call it beside the progress bar.
+    label: The name beside the progress bar.
 
   Raises:
     InputError: If the configuration, the folder, the teacher or its cache is
       wrong.
-    DivergedError: If numbers go bad more often than the configuration allows.
+    DivergedError: If training diverges more often than the configuration
+      allows.
     KeyboardInterrupt: After saving a checkpoint, unless there are several
       workers, which save together or not at all.
   """
   run = runs.match_run(model_dir, config)
+  if _is_complete(run, strategy):
+    return run
+  session = TrainingSession(config, run, strategy, evaluate, label)
+  # Before all else: logits are made in float32, and draw no random numbers.
+  session.prepare_teacher()
+  with locks.lock_folder(model_dir, 'model_dir', session.is_chief):
+    recovery.train(run, config.trainer, strategy, session.attempt)
+  return run
+
+
+def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
+  """Returns whether there is nothing to train, the same on all workers."""
   # Before the workers meet: after that the chief may write.
   is_complete = run.is_complete and not checkpoints.find_damage(
     run.path, run.step, thorough=False
@@ -80,139 +73,194 @@ def train(
   if len(steps) > 1:
     raise InputError(
       'model_dir',
-      model_dir,
+      run.path,
       'a folder that all workers share',
       f'they find checkpoints of steps {steps} in it',
     )
-  if is_complete:
-    return run
-  # First of all: it is made in float32, and leaves the random draws alone.
-  stored_logits = stored_teacher.prepare(config, strategy)
-  with locks.lock_folder(model_dir, 'model_dir', workers.is_chief(strategy)):
-    recovery.train(
-      run,
-      config.trainer,
-      strategy,
-      lambda rate_factor: _attempt(
-        config, run, strategy, stored_logits, evaluate, label, rate_factor
-      ),
+  return is_complete
+
+
+@dataclasses.dataclass
+class TrainingSession:
+  """The training of one run, in as many attempts as it takes.
+
+  Attributes:
+    config: The experiment, resolved.
+    run: The run folder.
+    strategy: The devices.
+    evaluate: Whether to evaluate on the clean test set now and then.
+    label: The name beside the progress bar.
+    teacher: The teacher whose network or weights the steps need, if any.
+    stored_logits: The teacher's logits, where they are stored.
+  """
+
+  config: configs.ExperimentConfig
+  run: runs.RunFolder
+  strategy: tf.distribute.Strategy
+  evaluate: bool
+  label: str
+  teacher: trained.TrainedModel | None = None
+  stored_logits: trained.StoredLogits | None = None
+
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process writes to the folder."""
+    return workers.is_chief(self.strategy)
+
+  def prepare_teacher(self) -> None:
+    """Opens the teacher, and its logits where they are stored.
+
+    Raises:
+      InputError: If the teacher, its predictions or its cache is wrong.
+    """
+    objective = self.config.task.objective
+    if objective.kind == 'cross_entropy':
+      return
+    self.teacher = open_teacher(self.config.task)
+    self.stored_logits = open_stored_logits(
+      self.config, self.teacher, self.strategy
     )
-  return run
+    if self.stored_logits and not objective.weight_tie:
+      self.teacher = None  # It may be in memory, where nobody needs it now.
 
+  def attempt(self, rate_factor: float) -> None:
+    """Trains from the newest checkpoint to the end, if all goes well.
 
-def _attempt(
-  config, run, strategy, stored_logits, evaluate, label, rate_factor
-) -> None:
-  """Trains from the newest checkpoint to the end, if all goes well."""
-  evaluation_due = run.evaluation_due
-  # The chief writes it once all have read it.
-  workers.wait(strategy)
-  trainer = _build_trainer(
-    config, strategy, stored_logits, evaluate, rate_factor
-  )
-  is_chief = workers.is_chief(strategy)
-  if is_chief:
-    # Not before the teacher has proved to fit: a mistake leaves no folder.
-    runs.claim_run(run.path, config)
-    checkpoints.repair_state_file(run.path)
-    if run.step == 0:
-      tensorboard.write_config(run.path)
-  # The others look for checkpoints once the chief has set aside damaged ones.
-  workers.wait(strategy)
-  progress_bar = progress.progress_bar(
-    config.trainer.train_steps, label, 'step', run.step, is_chief
-  )
-  file = os.path.join(run.path, 'train.log') if is_chief else os.devnull
-  scratch = tempfile.TemporaryDirectory()
-  with progress_bar as bar, files.open_log(file) as log, scratch:
-    # Orbit prints its own account of each loop; it goes to the log.
-    with contextlib.redirect_stdout(log):
-      controller = _controller(
-        config, run, strategy, trainer, evaluate, bar, scratch.name
-      )
-      _run(config, run, strategy, controller, evaluation_due, evaluate)
-  # Another worker must not look for what the chief has not written yet.
-  workers.wait(strategy)
-  # What is loaded from here on computes as it would in another process.
-  performance.set_mixed_precision_policy('float32')
+    Args:
+      rate_factor: The factor of the learning rate.
 
-
-def _build_trainer(
-  config, strategy, stored_logits, evaluate, rate_factor
-) -> Trainer:
-  """Builds all that is trained, from the seed alone."""
-  tf_keras.backend.clear_session()
-  tf_keras.utils.set_random_seed(config.task.seed)
-  performance.set_mixed_precision_policy(
-    config.runtime.mixed_precision_dtype or 'float32'
-  )
-  with strategy.scope():
-    task = ClassificationTask(config.task, stored_logits)
-    model = task.build_model()
-    optimizer = recovery.build_optimizer(
-      config.trainer.optimizer_config, rate_factor, model.trainable_variables
+    Raises:
+      InputError: If the folder or the teacher is wrong.
+      DivergedError: If training diverges.
+      KeyboardInterrupt: If it is interrupted; see `train`.
+    """
+    evaluation_due = self.run.evaluation_due
+    # The chief writes it once all have read it.
+    workers.wait(self.strategy)
+    trainer = self._build_trainer(rate_factor)
+    if self.is_chief:
+      # Not before the teacher is known to fit: a mistake leaves no folder.
+      runs.claim_run(self.run.path, self.config)
+      checkpoints.repair_state_file(self.run.path)
+      if self.run.step == 0:
+        tensorboard.write_config(self.run.path)
+    # The others look for checkpoints once the chief has set aside damaged ones.
+    workers.wait(self.strategy)
+    progress_bar = progress.progress_bar(
+      self.config.trainer.train_steps,
+      self.label,
+      'step',
+      self.run.step,
+      self.is_chief,
     )
-    return Trainer(config, task, model, optimizer, evaluate)
+    log_file = os.path.join(self.run.path, 'train.log')
+    with (
+      progress_bar as bar,
+      files.open_log(log_file if self.is_chief else os.devnull) as log,
+      tempfile.TemporaryDirectory() as scratch,
+      # Orbit prints a report of each loop, which belongs in the log.
+      contextlib.redirect_stdout(log),
+    ):
+      controller = self._build_controller(trainer, bar, scratch)
+      try:
+        with self.strategy.scope():
+          self._train_and_evaluate(controller, evaluation_due)
+      except KeyboardInterrupt:
+        if workers.count(self.strategy) == 1 and trainer.has_finite_weights():
+          controller.save_checkpoint()
+        raise
+    # Another worker must not look for what the chief has not written yet.
+    workers.wait(self.strategy)
+    # What is loaded from here on computes as it would in another process.
+    performance.set_mixed_precision_policy('float32')
 
-
-def _run(config, run, strategy, controller, evaluation_due, evaluate) -> None:
-  """Trains to the end; saves a checkpoint when interrupted."""
-  try:
-    with strategy.scope():
-      schedule.train(
-        controller,
-        config,
-        run,
-        evaluation_due,
-        evaluate,
-        workers.is_chief(strategy),
+  def _build_trainer(self, rate_factor: float) -> Trainer:
+    """Builds all that is trained, from the seed alone."""
+    config = self.config
+    tf_keras.backend.clear_session()
+    tf_keras.utils.set_random_seed(config.task.seed)
+    performance.set_mixed_precision_policy(
+      config.runtime.mixed_precision_dtype or 'float32'
+    )
+    with self.strategy.scope():
+      task = ClassificationTask(config.task, self.teacher, self.stored_logits)
+      model = task.build_model()
+      optimizer = recovery.build_optimizer(
+        config.trainer.optimizer_config, rate_factor, model.trainable_variables
       )
-  except KeyboardInterrupt:
-    alone = workers.count(strategy) == 1
-    if alone and controller.trainer.has_finite_weights():
+      return Trainer(config, task, model, optimizer, self.evaluate)
+
+  def _build_controller(
+    self, trainer: Trainer, bar: progress.Bar, scratch: str
+  ) -> orbit.Controller:
+    """Hands the trainer to Orbit, with what happens beside its steps."""
+    training_folder, evaluation_folder = (
+      os.path.join(self.run.path, name) if self.is_chief else None
+      for name in ('train', self.config.trainer.validation_summary_subdir)
+    )
+    evaluation_summaries = tensorboard.EvaluationSummaries(
+      evaluation_folder, self.config.trainer, trainer.global_step
+    )
+
+    def show(output: dict[str, Any]):
+      bar.set_postfix(
+        loss=f'{float(output["training_loss"]):.3f}',
+        accuracy=f'{float(output["accuracy"]):.3f}',
+        refresh=False,
+      )
+      bar.update(int(trainer.global_step.numpy()) - bar.n)
+
+    # Orbit's own recovery would come before that of `recovery`.
+    params = copy.deepcopy(self.config)
+    params.trainer.recovery_max_trials = -1
+    return WorkerRunner(
+      self.strategy,
+      trainer.task,
+      'train_and_eval' if self.evaluate else 'train',
+      params,
+      self.run.path,
+      save_summary=self.is_chief,
+      trainer=trainer,
+      train_actions=[show],
+      eval_actions=[
+        tensorboard.CalibrationSummaries(trainer, evaluation_summaries)
+      ],
+      summary_manager=tensorboard.TrainingSummaries(training_folder, trainer),
+      eval_summary_manager=evaluation_summaries,
+      scratch=scratch,
+      checkpoint=self.run.checkpoint,
+      step=self.run.step,
+    ).controller
+
+  def _train_and_evaluate(
+    self, controller: orbit.Controller, evaluation_due: int
+  ) -> None:
+    """Trains to the end, with evaluations at multiples of their interval.
+
+    Orbit counts the steps to the next evaluation from where it starts, and
+    saves a checkpoint before it evaluates. So that a run that is killed between
+    the two still has its evaluation, and the same curves as one that is not,
+    the step of the next one is noted in the run folder before training gets
+    there.
+
+    Args:
+      controller: At the step that training continues from.
+      evaluation_due: The step that was noted; the same on all workers.
+    """
+    trainer = self.config.trainer
+    last, interval = trainer.train_steps, trainer.validation_interval
+    if self.evaluate:
+      step = int(controller.global_step.numpy())
+      if step and step == evaluation_due:
+        controller.evaluate(trainer.validation_steps)
+      while step < last:
+        step = min((step // interval + 1) * interval, last)
+        if self.is_chief:
+          files.write_text(self.run.evaluation_due_file, str(step))
+        controller.train(step, checkpoint_at_completion=False)
+        controller.evaluate(trainer.validation_steps)
       controller.save_checkpoint()
-    raise
-
-
-def _controller(
-  config, run, strategy, trainer, evaluate, bar, scratch
-) -> orbit.Controller:
-  """Hands the trainer to Orbit, with what happens beside its steps."""
-  is_chief = workers.is_chief(strategy)
-  training_folder, evaluation_folder = (
-    os.path.join(run.path, name) if is_chief else None
-    for name in ('train', config.trainer.validation_summary_subdir)
-  )
-  evaluation_summaries = tensorboard.EvaluationSummaries(
-    evaluation_folder, config.trainer, trainer.global_step
-  )
-
-  def show(output: dict[str, Any]):
-    bar.set_postfix(
-      loss=f'{float(output["training_loss"]):.3f}',
-      accuracy=f'{float(output["accuracy"]):.3f}',
-      refresh=False,
-    )
-    bar.update(int(trainer.global_step.numpy()) - bar.n)
-
-  # Its own recovery would come before ours.
-  params = copy.deepcopy(config)
-  params.trainer.recovery_max_trials = -1
-  return WorkerRunner(
-    strategy,
-    trainer.task,
-    'train_and_eval' if evaluate else 'train',
-    params,
-    run.path,
-    save_summary=is_chief,
-    trainer=trainer,
-    train_actions=[show],
-    eval_actions=[
-      tensorboard.CalibrationSummaries(trainer, evaluation_summaries)
-    ],
-    summary_manager=tensorboard.TrainingSummaries(training_folder, trainer),
-    eval_summary_manager=evaluation_summaries,
-    scratch=scratch,
-    checkpoint=run.checkpoint,
-    step=run.step,
-  ).controller
+    else:
+      controller.train(last)
+    if self.is_chief:
+      files.remove(self.run.evaluation_due_file)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill import metrics as metrics_lib
-from uncertainty_distill.training import initialization, teacher
-from uncertainty_distill.training import loss_terms as terms_lib
+from uncertainty_distill.training import initialization, loss_terms
+from uncertainty_distill.training import teacher as teacher_lib
 
 import tensorflow as tf
 import tf_keras
@@ -14,14 +14,23 @@ from official.core import base_task, task_factory
 
 @task_factory.register_task_cls(configs.TaskConfig)
 class ClassificationTask(base_task.Task):
-  """Trains [B, H, W, C] -> [E, B, K] by the configured objective."""
+  """Trains [B, H, W, C] -> [E, B, K] by the configured objective.
 
-  # The key of what `train_step` minimises, for Model Garden's trainer.
+  The model takes the images of one replica, uint8 [b, H, W, C], and returns
+  logits [E, b, K]. A batch has labels int32 [b], and where the logits of a
+  teacher are stored, these as float16 [b, M, K]. Members and examples have axes
+  of their own throughout, which leaves room for members that each see examples
+  of their own: images [E, b, H, W, C], labels [E, b], teacher logits
+  [M, E, b, K] and logits [E, b, K].
+  """
+
+  # The name of the loss among what `train_step` returns.
   loss = 'loss'
 
   def __init__(
     self,
     params: configs.TaskConfig,
+    teacher: trained.TrainedModel | None = None,
     stored_logits: trained.StoredLogits | None = None,
     **kwargs,
   ):
@@ -29,12 +38,15 @@ class ClassificationTask(base_task.Task):
 
     Args:
       params: The configuration, resolved.
-      stored_logits: The teacher's, with every view that is trained on; None to
-        run the teacher in every step.
-      **kwargs: Of `base_task.Task`.
+      teacher: The teacher; None to open the one that the configuration names.
+      stored_logits: The teacher's logits of every view that is trained on; None
+        to run the teacher in every step.
+      **kwargs: For `base_task.Task`.
     """
     super().__init__(params, **kwargs)
+    self._teacher = teacher
     self._stored_logits = stored_logits
+    self._ensemble = None
     self._tied = ()
     self._start = None
 
@@ -49,16 +61,33 @@ class ClassificationTask(base_task.Task):
     self._strategy = tf.distribute.get_strategy()
     # First, so that its initial weights do not depend on there being a teacher.
     model = models.build_model(**self.task_config.model.as_dict())
-    self._teacher = teacher.load_teacher(self.task_config, self._stored_logits)
-    if self.task_config.objective.weight_tie:
-      self._tied = teacher.tie_weights(self.task_config, model, self._teacher)
+    if self.task_config.objective.kind != 'cross_entropy':
+      self._load_teacher(model)
     return model
+
+  def _load_teacher(self, student):
+    """Loads of the teacher what the steps need."""
+    config, stored = self.task_config, self._stored_logits
+    tie = config.objective.weight_tie
+    if stored:
+      teacher_lib.check_members(config, stored.ensemble_size)
+      if not tie:
+        return
+    teacher = self._teacher or teacher_lib.open_teacher(config)
+    if tie:
+      trained.check_networks(teacher, config.model, 'task.objective.weight_tie')
+    ensemble = teacher_lib.load_teacher(config, teacher)
+    if tie:
+      self._tied = trained.pair_weights(student, ensemble.models)
+    if not stored:
+      self._ensemble = ensemble
 
   def initialize(self, model: tf_keras.Model):
     """Starts a run that has no checkpoint yet.
 
     Args:
-      model: Gets other initial weights if the configuration says so.
+      model: The model, which gets other initial weights if the configuration
+        names networks to start from.
     """
     if not self.task_config.initialize_from:
       return
@@ -79,7 +108,7 @@ class ClassificationTask(base_task.Task):
     Args:
       params: `train_data` or `validation_data` of the configuration.
       input_context: Which replicas to feed.
-      start_step: The global step that training goes on from.
+      start_step: The global step that training continues from.
     """
     train_data = self.task_config.train_data
     dataset = data.open_configured(train_data)
@@ -107,13 +136,13 @@ class ClassificationTask(base_task.Task):
     )
 
   def build_metrics(self, training: bool = True):
-    """Returns statistics of the predictions, then means of a step's numbers."""
+    """Returns statistics of the predictions, then means of the loss terms."""
     statistics = metrics_lib.ClassificationStatistics(
       self.task_config.model.ensemble_size
     )
     if not training:
       return [statistics]
-    names = [*terms_lib.term_names(self.task_config), 'gradient_norm']
+    names = [*loss_terms.term_names(self.task_config), 'gradient_norm']
     return [statistics] + [metrics_lib.WatchedMean(name) for name in names]
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
@@ -122,21 +151,21 @@ class ClassificationTask(base_task.Task):
     """Takes one step on one replica's batch.
 
     Returns:
-      The replica's loss and its terms, and under `gradient_norm` the L2 norm of
-      the gradient that all replicas have together.
+      The replica's loss and its terms, and as `gradient_norm` the L2 norm of
+      the gradient of the global batch.
     """
     images, labels = inputs['images'], inputs['labels']
     teacher_logits = self._teacher_logits(inputs)
     with tf.GradientTape() as tape:
       logits = model(images, training=True)
-      terms = terms_lib.loss_terms(
+      terms = loss_terms.loss_terms(
         self.task_config, logits, teacher_logits, labels, model, self._tied
       )
-      # Gradients are summed over replicas; their mean is wanted.
+      # Gradients are summed over replicas, and their mean is needed.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       replica_loss = terms['loss'] / replicas
     variables = model.trainable_variables
-    # Summed here rather than by the optimizer: the sum has the norm to show.
+    # Summed here rather than by the optimizer: the norm is that of the sum.
     gradients = tf.distribute.get_replica_context().all_reduce(
       'sum', tape.gradient(replica_loss, variables)
     )
@@ -152,13 +181,13 @@ class ClassificationTask(base_task.Task):
     return terms
 
   def _teacher_logits(self, inputs):
-    """Returns [M, B, K], of the very images that the student sees."""
+    """Returns [M, b, K] of the very images that the student sees, or None."""
     if 'teacher_logits' in inputs:
       stored = tf.cast(inputs['teacher_logits'], tf.float32)
       return tf.transpose(stored, [1, 0, 2])
-    if self._teacher is None:
+    if self._ensemble is None:
       return None
-    return self._teacher(inputs['images'], training=False)
+    return self._ensemble(inputs['images'], training=False)
 
   def _scale_fast(self, gradients, variables, model):
     """Gives alpha and gamma a learning rate of their own.

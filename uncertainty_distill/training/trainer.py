@@ -43,9 +43,8 @@ class Trainer(base_trainer.Trainer):
   def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
     """Returns the batches of all replicas; see `base_trainer.Trainer`.
 
-    To one CPU there is nothing to distribute, and TensorFlow would put an
-    iterator between that is tuned: one that goes may wait for its tuner, up to
-    a minute.
+    For one CPU there is nothing to distribute, and TensorFlow would add an
+    iterator that is tuned: deleting one may wait for its tuner, up to a minute.
     """
     devices = self.strategy.extended.worker_devices
     if callable(dataset_or_fn) and len(devices) == 1 and 'CPU' in devices[0]:
@@ -67,7 +66,7 @@ class Trainer(base_trainer.Trainer):
     self._loop_began = time.monotonic()
 
   def train_loop_end(self):
-    places = {
+    first_steps = {
       metric.name: metric.first_bad(self.strategy)
       for metric in (*self.train_metrics, self.train_loss)
       if isinstance(metric, metrics.WatchedMean)
@@ -79,7 +78,7 @@ class Trainer(base_trainer.Trainer):
     examples = steps * self.config.task.train_data.global_batch_size
     seconds = time.monotonic() - self._loop_began
     logs['examples_per_second'] = examples / seconds
-    self._check(logs, places, self.loop_begin, step)
+    self._check(logs, first_steps, step)
     return logs
 
   def eval_reduce(self, state=None, step_outputs=None):
@@ -92,24 +91,28 @@ class Trainer(base_trainer.Trainer):
     divergence.check_evaluation(logs, int(self.global_step.numpy()))
     return logs
 
-  def _check(self, logs, places, first, step):
-    """Raises a DivergedError before bad weights can be saved."""
+  def _check(self, logs, first_steps, step):
+    """Raises a DivergedError before non-finite weights can be saved."""
     config = self.config.trainer
-    divergence.check_loop(logs, places, first, step, self.strategy)
+    divergence.check_loop(
+      logs, first_steps, self.loop_begin, step, self.strategy
+    )
     divergence.check_bound(
       logs, step, config.loss_upper_bound, config.recovery_begin_steps
     )
     # The last step's update has not been computed with.
     if not self.has_finite_weights():
-      raise DivergedError('the squares of the weights are not finite,', step)
+      raise DivergedError(
+        'the squares of the weights are non-finite (inf or NaN)', step
+      )
 
   def has_finite_weights(self) -> bool:
-    """Tells whether the weights may be saved."""
+    """Returns whether the weights may be saved."""
     return bool(self._check_weights())
 
   def _finite_weights(self):
-    # Those that all replicas have in common, and all workers. From weights
-    # that have no squares in float32, no training goes on.
+    # These are the weights that all replicas and all workers have in common.
+    # Training cannot continue from weights whose squares overflow float32.
     weights = self.model.trainable_variables
     parts = self.strategy.run(
       lambda: tf.reduce_all(
@@ -120,10 +123,10 @@ class Trainer(base_trainer.Trainer):
 
 
 class WorkerRunner(train_lib.OrbitExperimentRunner):
-  """Model Garden's runner, whose workers go on from one checkpoint together.
+  """Model Garden's runner, whose workers continue from one checkpoint.
 
-  All workers save when the chief does, since variables are read together; but
-  what the others save is thrown away. Model Garden has them begin anew, too.
+  All workers save when the chief does, since variables are read together, but
+  what the others save is thrown away. Model Garden would have them start anew.
   """
 
   def __init__(
@@ -132,11 +135,11 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
     """Builds the runner; see `OrbitExperimentRunner`.
 
     Args:
-      *args: As there.
-      scratch: Where a worker other than the chief saves.
-      checkpoint: The run's newest one, or None.
-      step: Of this checkpoint.
-      **kwargs: As there.
+      *args: For `OrbitExperimentRunner`.
+      scratch: The folder to which a worker other than the chief saves.
+      checkpoint: The run's newest checkpoint, or None.
+      step: The step of this checkpoint.
+      **kwargs: For `OrbitExperimentRunner`.
     """
     self._scratch = scratch
     self._restore_from = checkpoint
@@ -152,8 +155,8 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
       step_counter=self.trainer.global_step,
       checkpoint_interval=self.params.trainer.checkpoint_interval,
       init_fn=self.trainer.initialize if is_chief else self._begin,
-      # The chief's manager knows it from the folder. Were they to differ,
-      # one worker would save, and wait for the others for good.
+      # The chief's manager knows it from the folder. If they differed, one
+      # worker would save, and wait for the others forever.
       last_checkpoint_step=self._restore_step or None,
     )
 
@@ -165,7 +168,7 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:
-  """Lifts the figures of `statistics` beside the other scalars.
+  """Lifts the metrics of `statistics` beside the other scalars.
 
   Orbit would write a nested dictionary to a TensorBoard run of its own.
   """

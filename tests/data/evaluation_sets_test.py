@@ -1,7 +1,7 @@
-"""Tests of which images are taken as out of distribution."""
+"""Tests of what a configuration evaluates on."""
 
 from uncertainty_distill import configs, data
-from uncertainty_distill.training import checks
+from uncertainty_distill.data import corruptions
 
 import numpy as np
 import refusals
@@ -12,8 +12,22 @@ def _config(overrides=''):
 
 
 def _open(config):
-  dataset = data.open_configured(config.task.train_data)
-  return checks.open_out_of_distribution(config, dataset)
+  return data.open_evaluation_sets(config).out_of_distribution
+
+
+def test_shifts_of_a_configuration():
+  shifts = data.parse_shifts(_config().evaluation)
+  assert shifts[0] == corruptions.CLEAN
+  assert len(shifts) == len(set(shifts)) == 1 + 5 * 15
+  chosen = _config(
+    'evaluation.corruptions=[contrast],evaluation.severities=[4]'
+  )
+  assert data.parse_shifts(chosen.evaluation) == [
+    corruptions.CLEAN,
+    corruptions.Shift(corruptions.Corruption.CONTRAST, 4),
+  ]
+  clean = _config('evaluation.corruptions=[]')
+  assert data.parse_shifts(clean.evaluation) == [corruptions.CLEAN]
 
 
 def test_all_classes_leave_none():

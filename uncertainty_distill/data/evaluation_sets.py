@@ -1,0 +1,99 @@
+"""The sets of images that a configuration evaluates on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from uncertainty_distill import configs
+from uncertainty_distill.data import corrupted_sets, corruptions, datasets
+from uncertainty_distill.data import out_of_distribution as ood
+from uncertainty_distill.data.image_source import ImageSource
+from uncertainty_distill.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSets:
+  """Images to evaluate on.
+
+  Attributes:
+    clean: The clean test examples.
+    shifts: The corruptions of them, `CLEAN` first.
+    corrupted: The corrupted images.
+    out_of_distribution: Images of other classes; None for none.
+  """
+
+  clean: ImageSource
+  shifts: list[corruptions.Shift]
+  corrupted: corrupted_sets.CorruptedSet
+  out_of_distribution: ImageSource | None
+
+
+def parse_shifts(
+  evaluation: configs.EvaluationConfig,
+) -> list[corruptions.Shift]:
+  """Returns the shifts of a configuration, `CLEAN` first.
+
+  Raises:
+    InputError: If a corruption or a severity is unknown.
+  """
+  kinds = corruptions.parse_corruptions(evaluation.corruptions)
+  return [
+    corruptions.CLEAN,
+    *corruptions.shifts(kinds, evaluation.severities),
+  ]
+
+
+def open_evaluation_sets(config: configs.ExperimentConfig) -> EvaluationSets:
+  """Opens the images that a configuration evaluates on.
+
+  Raises:
+    InputError: If some are not there, or do not go with the test examples.
+  """
+  train_data, source = config.task.train_data, config.evaluation.source
+  if source and train_data.classes:
+    raise InputError(
+      'evaluation.source',
+      source,
+      'empty',
+      message='evaluation.source holds the images of all classes, and '
+      'task.train_data.classes leaves some out',
+    )
+  dataset, shifts = (
+    datasets.open_configured(train_data),
+    parse_shifts(config.evaluation),
+  )
+  return EvaluationSets(
+    dataset.test.take(config.task.validation_data.num_examples),
+    shifts,
+    corrupted_sets.open_corrupted_set(
+      dataset.test, shifts, source, train_data.data_dir
+    ),
+    _open_out_of_distribution(config, dataset),
+  )
+
+
+def _open_out_of_distribution(
+  config: configs.ExperimentConfig, dataset: datasets.Dataset
+) -> ImageSource | None:
+  """Returns images of other classes, at most as many as test examples.
+
+  They are the test images of another dataset, or those of the classes that the
+  configuration leaves out.
+  """
+  train_data = config.task.train_data
+  name = config.evaluation.out_of_distribution
+  if name:
+    source = ood.open_out_of_distribution(name, train_data.data_dir)
+  elif train_data.classes:
+    whole = datasets.open_dataset(train_data.name, train_data.data_dir).test
+    source = whole.of_other_classes(train_data.classes)
+  else:
+    return None
+  expected, shape = dataset.spec.image_shape, source.spec.image_shape
+  if shape != expected or not len(source):
+    raise InputError(
+      'evaluation.out_of_distribution',
+      f'{len(source)} images {list(shape)} of {name or train_data.name}',
+      f'at least one image {list(expected)}',
+    )
+  return source.take(min(config.task.validation_data.num_examples, len(source)))
