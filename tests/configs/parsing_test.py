@@ -1,11 +1,12 @@
 """Tests of what a user can type: names, files, overrides, and mistakes."""
 
+import math
 import pathlib
 
 from uncertainty_distill import configs
-from uncertainty_distill.errors import InputError
 
 import pytest
+from refusals import refused
 
 _NAME = 'digits_wrn10_1'
 
@@ -15,16 +16,17 @@ def _overridden(text):
 
 
 @pytest.mark.parametrize(
-  'name, hint',
+  'name, nearest',
   [
-    ('digits_wrn10_2', "did you mean 'digits_wrn10_1'"),
-    ('cifar10_wrn28-10', "did you mean 'cifar10_wrn28_10'"),
-    ('zzz', 'one of cifar100_wrn28_10, '),
+    ('digits_wrn10_2', 'digits_wrn10_1'),
+    ('cifar10_wrn28-10', 'cifar10_wrn28_10'),
+    ('zzz', ''),
   ],
 )
-def test_unknown_experiment(name, hint):
-  with pytest.raises(InputError, match=hint):
+def test_unknown_experiment(name, nearest):
+  with refused('experiment', name, 'cifar100_wrn28_10') as caught:
     configs.load_config(name)
+  assert nearest in caught.value.hint
 
 
 def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
@@ -92,67 +94,88 @@ def test_values_are_of_the_type_of_their_fields(text, path, value):
 
 
 @pytest.mark.parametrize(
-  'text, message',
+  'text, name, value',
   [
-    ('task.model.width=abc', "task.model.width .*'abc', wants int"),
-    ('task.model.width=1.5', 'task.model.width .*1.5, wants int'),
-    ('task.model.width=true', 'task.model.width .*True, wants int'),
-    ('task.model.width=', 'task.model.width .*None, wants int'),
-    ('task.l2=true', 'task.l2 .*True, wants a finite float'),
-    ('task.l2=much', "task.l2 .*'much', wants a finite float"),
-    ('trainer.epochs=.inf', 'trainer.epochs .*inf, wants a finite float'),
-    ('trainer.epochs=nan', 'trainer.epochs .*nan, wants a finite float'),
-    ('task.model.sync_batch_norm=1', 'sync_batch_norm .*1, wants bool'),
-    ('task.train_data.name=5', 'task.train_data.name .*5, wants str'),
-    ('trainer.decay_fractions=0.5', r'0.5, wants tuple\[float, \.\.\.\]'),
-    ('trainer.decay_fractions=[a]', r"\('a',\), wants tuple\[float"),
-    ('evaluation.severities=[true]', r'\(True,\), wants tuple\[int'),
-    ('evaluation.corruptions=contrast', "'contrast', wants tuple"),
-    ('task.model=3', 'task.model .*3, wants a mapping of image_shape, '),
-    ('task.modle.width=2', "task.modle .* did you mean 'model'"),
-    ('task.model.widht=2', "task.model.widht .* did you mean 'width'"),
-    ('task.model.zzzzz=2', 'task.model.zzzzz .* a known name: image_shape'),
-    ('task.model.width.x=2', 'task.model.width .*, wants int'),
-    ('hello', "'hello', wants key=value pairs"),
-    ('{a: [}', 'wants key=value pairs'),
-    ('[1, 2]', 'wants key=value pairs'),
-    ('=', 'wants key=value pairs'),
+    ('task.model.width=abc', 'task.model.width in params_override', 'abc'),
+    ('task.model.width=1.5', 'task.model.width in params_override', 1.5),
+    ('task.model.width=true', 'task.model.width in params_override', True),
+    ('task.model.width=', 'task.model.width in params_override', None),
+    ('task.l2=true', 'task.l2 in params_override', True),
+    ('task.l2=much', 'task.l2 in params_override', 'much'),
+    ('trainer.epochs=.inf', 'trainer.epochs in params_override', math.inf),
+    (
+      'trainer.epochs=nan',
+      'trainer.epochs in params_override',
+      pytest.approx(math.nan, nan_ok=True),
+    ),
+    (
+      'task.model.sync_batch_norm=1',
+      'task.model.sync_batch_norm in params_override',
+      1,
+    ),
+    ('task.train_data.name=5', 'task.train_data.name in params_override', 5),
+    (
+      'trainer.decay_fractions=0.5',
+      'trainer.decay_fractions in params_override',
+      0.5,
+    ),
+    (
+      'trainer.decay_fractions=[a]',
+      'trainer.decay_fractions in params_override',
+      ('a',),
+    ),
+    (
+      'evaluation.severities=[true]',
+      'evaluation.severities in params_override',
+      (True,),
+    ),
+    (
+      'evaluation.corruptions=contrast',
+      'evaluation.corruptions in params_override',
+      'contrast',
+    ),
+    ('task.model=3', 'task.model in params_override', 3),
+    ('task.modle.width=2', 'task.modle in params_override', {'width': 2}),
+    ('task.model.widht=2', 'task.model.widht in params_override', 2),
+    ('task.model.zzzzz=2', 'task.model.zzzzz in params_override', 2),
+    ('task.model.width.x=2', 'task.model.width in params_override', {'x': 2}),
+    ('hello', 'params_override', 'hello'),
+    ('{a: [}', 'params_override', '{a: [}'),
+    ('[1, 2]', 'params_override', '[1, 2]'),
+    ('=', 'params_override', '='),
   ],
 )
-def test_mistakes_in_overrides_are_named(text, message):
-  with pytest.raises(InputError, match=message) as caught:
+def test_mistakes_in_overrides_are_named(text, name, value):
+  with refused(name, value):
     _overridden(text)
-  assert '--params_override' in str(caught.value)
-  assert '\n' not in str(caught.value)
 
 
 def test_mistakes_in_files_are_named(tmp_path):
   path = tmp_path / 'typo.yaml'
   path.write_text('trainer: {epoch: 3}\n')
-  with pytest.raises(InputError, match=f"epoch in {path}.*mean 'epochs'"):
+  with refused(f'trainer.epoch in {path}', 3) as caught:
     configs.load_config(_NAME, [str(path)])
+  assert 'epochs' in caught.value.hint
 
 
 @pytest.mark.parametrize(
-  'content, message',
+  'content',
   [
-    (b'- 1\n- 2\n', 'a YAML mapping, not list'),
-    (b'', 'a YAML mapping, not NoneType'),
-    (b'just words', 'a YAML mapping, not str'),
-    (b'task: {seed: \xff\xfe}', "a readable YAML file.*can't decode"),
-    (b'task: {seed: 1', 'a readable YAML file'),
-    (b'a: 1\n\tb: 2', 'a readable YAML file'),
-    (None, 'a readable YAML file.*No such file'),
+    b'- 1\n- 2\n',
+    b'',
+    b'just words',
+    b'task: {seed: \xff\xfe}',
+    b'task: {seed: 1',
+    b'a: 1\n\tb: 2',
+    None,
   ],
 )
-def test_unreadable_files_are_named(content, message, tmp_path):
+def test_unreadable_files_are_named(content, tmp_path):
   path = tmp_path / 'file.yaml'
   if content is not None:
     path.write_bytes(content)
-  with pytest.raises(InputError, match=message) as caught:
+  with refused('config_file', str(path)):
     configs.load_config(_NAME, [str(path)])
-  assert str(caught.value).startswith(f"--config_file: got '{path}'")
-  assert '\n' not in str(caught.value)
 
 
 def test_yaml_runs_no_code(tmp_path):
@@ -160,8 +183,8 @@ def test_yaml_runs_no_code(tmp_path):
   attack = f'!!python/object/apply:pathlib.Path.touch [{victim}]'
   path = tmp_path / 'file.yaml'
   path.write_text(f'task: {attack}\n')
-  with pytest.raises(InputError, match='a readable YAML file'):
+  with refused('config_file', str(path)):
     configs.load_config(_NAME, [str(path)])
-  with pytest.raises(InputError, match='wants key=value pairs'):
+  with refused('params_override'):
     _overridden(f'task={attack}')
   assert not pathlib.Path(victim).exists()

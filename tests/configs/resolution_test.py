@@ -1,10 +1,10 @@
 """Tests of ranges and of what is derived from a configuration."""
 
 from uncertainty_distill import configs, data
-from uncertainty_distill.errors import InputError
 
 import pytest
 from official.modeling import optimization
+from refusals import refused
 
 _DIGITS = data.open_dataset('digits')
 
@@ -15,99 +15,159 @@ def _resolved(text, steps_per_loop=100):
 
 
 @pytest.mark.parametrize(
-  'text, message',
+  'text, name, value',
   [
-    ('task.model.depth=12', 'task.model.depth: got 12, wants 6 n'),
-    ('task.model.depth=4', 'task.model.depth: got 4, wants 6 n'),
-    ('task.model.width=0', 'task.model.width: got 0, wants at least 1'),
-    ('task.model.ensemble_size=0', 'ensemble_size: got 0, wants at least 1'),
-    ('task.model.perturb=bias', "'bias', wants one of auto, weights"),
-    ('task.model.rank=0', 'rank: got 0, wants at least 1'),
-    ('task.model.fast_weight_stddev=-1', 'stddev: got -1, wants at least 0'),
-    ('task.model.batch_norm_epsilon=0', 'epsilon: got 0, wants more than 0'),
-    ('task.model.mean=[0.5,0.5]', 'task.model.mean: .* each of the 3'),
-    ('task.model.stddev=[0.5,0,0.5]', 'task.model.stddev: .* more than 0'),
-    ('task.objective.kind=heads', "'heads', wants one of cross_entropy"),
-    ('task.objective.weight=1.1', 'weight: got 1.1, wants 0 to 1'),
-    ('task.objective.temperature=0', 'temperature: got 0, wants more than'),
-    ('task.objective.label_smoothing=1', 'label_smoothing: got 1, wants'),
-    ('task.objective.weight_tie=-1', 'weight_tie: got -1, wants at least'),
+    ('task.model.depth=12', 'task.model.depth', 12),
+    ('task.model.depth=4', 'task.model.depth', 4),
+    ('task.model.width=0', 'task.model.width', 0),
+    ('task.model.ensemble_size=0', 'task.model.ensemble_size', 0),
+    ('task.model.perturb=bias', 'task.model.perturb', 'bias'),
+    ('task.model.rank=0', 'task.model.rank', 0),
+    ('task.model.fast_weight_stddev=-1', 'task.model.fast_weight_stddev', -1),
+    ('task.model.batch_norm_epsilon=0', 'task.model.batch_norm_epsilon', 0),
+    ('task.model.mean=[0.5,0.5]', 'task.model.mean', (0.5, 0.5)),
+    ('task.model.stddev=[0.5,0,0.5]', 'task.model.stddev', (0.5, 0, 0.5)),
+    ('task.objective.kind=heads', 'task.objective.kind', 'heads'),
+    ('task.objective.weight=1.1', 'task.objective.weight', 1.1),
+    ('task.objective.temperature=0', 'task.objective.temperature', 0),
+    ('task.objective.label_smoothing=1', 'task.objective.label_smoothing', 1),
+    ('task.objective.weight_tie=-1', 'task.objective.weight_tie', -1),
     (
       'task.objective.weight_tie=1,task.objective.kind=cross_entropy',
-      'weight_tie: got 1, wants 0 where there is no teacher',
+      'task.objective.weight_tie',
+      1,
     ),
     (
       'task.objective.weight_tie=1,task.model.ensemble_size=1',
-      'weight_tie: got 1, wants 0 where .*no BatchEnsemble',
+      'task.objective.weight_tie',
+      1,
     ),
-    ('task.model.rank=65', 'task.model.rank: got 65, wants 1 to 64, the most'),
-    ('task.initialize_from=[a,b]', 'wants 4 folders, .* or .teacher.'),
+    ('task.model.rank=65', 'task.model.rank', 65),
+    ('task.initialize_from=[a,b]', 'task.initialize_from', ['a', 'b']),
     (
       'task.initialize_from=[teacher],task.model.ensemble_size=1',
-      r'task.initialize_from: .*, wants \[\] where there is no BatchEnsemble',
+      'task.initialize_from',
+      ['teacher'],
     ),
-    ('task.initialize_aligned=true', 'wants false where .* names no networks'),
-    ('task.l2=-1e-9', 'task.l2: got -1e-09, wants at least 0'),
-    ('task.block_l2=[1,2,3,4,5]', 'block_l2: .* wants six values of at least'),
-    ('task.block_l2=[1,2,3,4,5,-6]', 'block_l2: .* wants six values of at le'),
-    ('task.seed=-1', 'task.seed: got -1, wants at least 0'),
-    ('task.seed=4294967296', 'task.seed: .*, less than 2'),
-    ('task.train_data.global_batch_size=0', 'size: got 0, wants at least 1'),
-    ('task.train_data.global_batch_size=798', 'at most the 797 training'),
-    ('task.train_data.num_examples=50', 'at most the 50 training examples'),
-    ('task.train_data.held_out_fraction=1', 'fraction: got 1, .*less than 1'),
+    ('task.initialize_aligned=true', 'task.initialize_aligned', True),
+    ('task.l2=-1e-9', 'task.l2', -1e-09),
+    ('task.block_l2=[1,2,3,4,5]', 'task.block_l2', (1, 2, 3, 4, 5)),
+    ('task.block_l2=[1,2,3,4,5,-6]', 'task.block_l2', (1, 2, 3, 4, 5, -6)),
+    ('task.seed=-1', 'task.seed', -1),
+    ('task.seed=4294967296', 'task.seed', 4294967296),
     (
-      'task.train_data.held_out_fraction=1e-4',
-      'held_out_fraction: got 0.0001, wants a share of the 797 training',
+      'task.train_data.global_batch_size=0',
+      'task.train_data.global_batch_size',
+      0,
     ),
+    (
+      'task.train_data.global_batch_size=798',
+      'task.train_data.global_batch_size',
+      798,
+    ),
+    (
+      'task.train_data.num_examples=50',
+      'task.train_data.global_batch_size',
+      64,
+    ),
+    (
+      'task.train_data.held_out_fraction=1',
+      'task.train_data.held_out_fraction',
+      1,
+    ),
+    ('task.train_data.held_out_fraction=1e-4', 'held_out_fraction', 0.0001),
     (
       'task.train_data.num_examples=64,task.train_data.held_out_fraction=0.999',
-      'held_out_fraction: got 0.999, wants a share of the 64 training',
+      'held_out_fraction',
+      0.999,
     ),
-    ('task.train_data.held_out_fraction=0.95', 'at most the 40 training'),
-    ('task.train_data.views=-1', 'views: got -1, wants at least 0'),
-    ('task.train_data.augmentation_seed=-2', 'seed: got -2, wants at least -1'),
-    ('task.validation_data.global_batch_size=0', 'wants at least 1'),
-    ('trainer.epochs=0', 'trainer.epochs: got 0, wants more than 0'),
-    ('trainer.momentum=1', 'trainer.momentum: got 1, wants .*less than 1'),
-    ('trainer.decay_fractions=[0.8,0.4]', 'wants increasing fractions'),
-    ('trainer.decay_fractions=[0.4,0.4]', 'wants increasing fractions'),
-    ('trainer.decay_fractions=[0.4,1.0]', 'wants increasing fractions'),
-    ('trainer.decay_rate=0', 'decay_rate: got 0, wants more than 0'),
-    ('trainer.train_steps=-1', 'train_steps: got -1, wants at least 0'),
-    # Orbit would evaluate for ever.
-    ('trainer.validation_interval=-1', 'interval: got -1, wants at least 0'),
-    ('trainer.validation_steps=0', 'steps: got 0, wants at least 1, or -1'),
-    ('trainer.max_to_keep=1', 'max_to_keep: got 1, wants at least 2'),
-    ('trainer.recovery_max_trials=-1', 'got -1, wants at least 0'),
-    ('trainer.recovery_learning_rate_factor=0', 'factor: got 0, wants more'),
-    ('trainer.loss_upper_bound=0', 'bound: got 0, wants more than 0'),
-    ('trainer.recovery_begin_steps=-1', 'got -1, wants at least 0'),
-    ('trainer.summary_interval=150', 'a multiple of the 100 steps'),
-    ('runtime.mixed_precision_dtype=float16', 'wants float32 or bfloat16'),
-    ('teacher.ensemble_size=0', 'teacher.ensemble_size: got 0'),
-    ('teacher.depth=11', 'teacher.depth: got 11, wants 6 n'),
-    ('teacher.search.num_runs=-1', 'num_runs: got -1, wants 0 to 1000'),
-    ('teacher.search.num_runs=1001', 'num_runs: got 1001, wants 0 to 1000'),
-    ('teacher.search.num_runs=3', "got 3, wants 0, .* teacher's 4 members"),
-    ('teacher.search.held_out_fraction=0', 'got 0, wants more than 0'),
+    (
+      'task.train_data.held_out_fraction=0.95',
+      'task.train_data.global_batch_size',
+      64,
+    ),
+    ('task.train_data.views=-1', 'task.train_data.views', -1),
+    (
+      'task.train_data.augmentation_seed=-2',
+      'task.train_data.augmentation_seed',
+      -2,
+    ),
+    (
+      'task.validation_data.global_batch_size=0',
+      'task.validation_data.global_batch_size',
+      0,
+    ),
+    ('trainer.epochs=0', 'trainer.epochs', 0),
+    ('trainer.momentum=1', 'trainer.momentum', 1),
+    (
+      'trainer.decay_fractions=[0.8,0.4]',
+      'trainer.decay_fractions',
+      (0.8, 0.4),
+    ),
+    (
+      'trainer.decay_fractions=[0.4,0.4]',
+      'trainer.decay_fractions',
+      (0.4, 0.4),
+    ),
+    (
+      'trainer.decay_fractions=[0.4,1.0]',
+      'trainer.decay_fractions',
+      (0.4, 1.0),
+    ),
+    ('trainer.decay_rate=0', 'trainer.decay_rate', 0),
+    ('trainer.train_steps=-1', 'trainer.train_steps', -1),
+    ('trainer.validation_interval=-1', 'trainer.validation_interval', -1),
+    ('trainer.validation_steps=0', 'trainer.validation_steps', 0),
+    ('trainer.max_to_keep=1', 'trainer.max_to_keep', 1),
+    ('trainer.recovery_max_trials=-1', 'trainer.recovery_max_trials', -1),
+    (
+      'trainer.recovery_learning_rate_factor=0',
+      'trainer.recovery_learning_rate_factor',
+      0,
+    ),
+    ('trainer.loss_upper_bound=0', 'trainer.loss_upper_bound', 0),
+    ('trainer.recovery_begin_steps=-1', 'trainer.recovery_begin_steps', -1),
+    ('trainer.summary_interval=150', 'trainer.summary_interval', 150),
+    (
+      'runtime.mixed_precision_dtype=float16',
+      'runtime.mixed_precision_dtype',
+      'float16',
+    ),
+    ('teacher.ensemble_size=0', 'teacher.ensemble_size', 0),
+    ('teacher.depth=11', 'teacher.depth', 11),
+    ('teacher.search.num_runs=-1', 'teacher.search.num_runs', -1),
+    ('teacher.search.num_runs=1001', 'teacher.search.num_runs', 1001),
+    ('teacher.search.num_runs=3', 'teacher.search.num_runs', 3),
+    (
+      'teacher.search.held_out_fraction=0',
+      'teacher.search.held_out_fraction',
+      0,
+    ),
     (
       'teacher.search.num_runs=9,task.train_data.held_out_fraction=0.1',
-      "held_out_fraction: got 0.05, wants at least the student's own 0.1",
+      'teacher.search.held_out_fraction',
+      0.05,
     ),
-    ('teacher.search.l2_range=[0,1]', r'l2_range: got \(0, 1\), wants a least'),
-    ('teacher.search.l2_range=[2,1]', r'l2_range: got \(2, 1\), wants a least'),
-    ('teacher.search.l2_range=[1]', r'l2_range: got \(1,\), wants a least'),
-    ('teacher.search.label_smoothing_range=[0.1,1]', 'both between 0 and 1'),
-    ('evaluation.severities=[0]', 'wants distinct severities of 1 to 5'),
-    ('evaluation.severities=[2,2]', 'wants distinct severities of 1 to 5'),
-    ('evaluation.corruptions=[contrast,contrast]', 'wants distinct names'),
+    ('teacher.search.l2_range=[0,1]', 'teacher.search.l2_range', (0, 1)),
+    ('teacher.search.l2_range=[2,1]', 'teacher.search.l2_range', (2, 1)),
+    ('teacher.search.l2_range=[1]', 'teacher.search.l2_range', (1,)),
+    (
+      'teacher.search.label_smoothing_range=[0.1,1]',
+      'teacher.search.label_smoothing_range',
+      (0.1, 1),
+    ),
+    ('evaluation.severities=[0]', 'evaluation.severities', (0,)),
+    ('evaluation.severities=[2,2]', 'evaluation.severities', (2, 2)),
+    (
+      'evaluation.corruptions=[contrast,contrast]',
+      'evaluation.corruptions',
+      ('contrast', 'contrast'),
+    ),
   ],
 )
-def test_values_out_of_range_are_named(text, message):
-  with pytest.raises(InputError, match=message) as caught:
+def test_values_out_of_range_are_named(text, name, value):
+  with refused(name, value):
     _resolved(text)
-  assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +180,10 @@ def test_values_out_of_range_are_named(text, message):
   ],
 )
 def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
-  with pytest.raises(InputError, match=f'both for `optimizer`.*{message}'):
+  with refused('trainer.optimizer_config') as caught:
     _resolved(f'trainer.optimizer_config.{text}')
+  # What Model Garden says, which is its own wording.
+  assert message in caught.value.hint
 
 
 def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
@@ -130,7 +192,7 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
     'trainer.optimizer_config.learning_rate.type=constant,'
     'trainer.optimizer_config.learning_rate.constant.learning_rate=3e-3'
   )
-  with pytest.raises(InputError, match='1 with the optimizer adam'):
+  with refused('task.fast_weight_learning_rate_multiplier', 0.5):
     _resolved(text)
   config = _resolved(f'{text},task.fast_weight_learning_rate_multiplier=1')
   chosen = config.trainer.optimizer_config
@@ -138,7 +200,8 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   assert chosen.learning_rate.constant.learning_rate == 3e-3
   # What reckons with gradients that are still to be summed over replicas.
   adamw = text.replace('=adam,', '=adamw,')
-  with pytest.raises(InputError, match='clip_norm: got 1.0, wants 0'):
+  name = 'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm'
+  with refused(name, 1.0):
     _resolved(f'{adamw},task.fast_weight_learning_rate_multiplier=1')
 
 

@@ -4,7 +4,6 @@ import itertools
 
 from uncertainty_distill import data, evaluation
 from uncertainty_distill.data import corrupted_sets, corruptions
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.metrics import ranking
 
 import numpy as np
@@ -14,6 +13,7 @@ import scipy.stats
 import sklearn.metrics
 import tensorflow as tf
 import tf_keras
+from refusals import refused
 
 _NOISE = corruptions.Shift(corruptions.Corruption.GAUSSIAN_NOISE, 5)
 _CONTRAST = corruptions.Shift(corruptions.Corruption.CONTRAST, 3)
@@ -155,7 +155,7 @@ def test_two_replicas_score_each_example_once(replicas):
     assert result.num_examples == 115
     expected = _expected(model, result.shift, _dataset())
     assert result.figures == pytest.approx(expected, rel=1e-4)
-  with pytest.raises(InputError, match='35, wants a multiple of the 2 repl'):
+  with refused('global_batch_size', 35):
     _evaluate([model], _SHIFTS, 35, strategy)
 
 

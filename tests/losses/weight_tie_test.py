@@ -1,10 +1,11 @@
 """Tests of the tie of weights against the plain formula in float64."""
 
-from uncertainty_distill import errors, losses
+from uncertainty_distill import losses
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from refusals import refused
 
 _E = 3
 
@@ -132,15 +133,15 @@ def test_compiles_with_static_shapes():
 
 
 @pytest.mark.parametrize(
-  'spoil, message',
+  'spoil, expected',
   [
-    (lambda ws: ws[:-1], '2 teacher kernels.*each of the 3 members'),
-    (lambda ws: [w[:, :1] for w in ws], r'of \[4, 1\].* shape, \[4, 6\]'),
+    (lambda ws: ws[:-1], '3 members'),
+    (lambda ws: [w[:, :1] for w in ws], '[4, 6]'),
   ],
 )
-def test_refuses(spoil, message):
+def test_refuses(spoil, expected):
   *layer, targets = _layer((4, 6), 1)
   layer = [tf.constant(v, tf.float32) for v in layer]
   targets = [tf.constant(w, tf.float32) for w in spoil(targets)]
-  with pytest.raises(errors.InputError, match=message):
+  with refused('weight_tie', expected=expected):
     losses.weight_tie([(*layer, targets)])

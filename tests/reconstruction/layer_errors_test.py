@@ -1,11 +1,11 @@
 """Tests of the comparison of networks with BatchEnsembles, layer by layer."""
 
 from uncertainty_distill import reconstruction
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
 import tf_keras
+from refusals import refused
 
 
 def _networks(kernels):
@@ -84,5 +84,5 @@ def test_zeros_leave_it_undecided():
 @pytest.mark.parametrize('rank', [0, 5])
 def test_refuses_ranks_that_no_matrix_has(rank):
   members = _networks([[_random(1, 1, 4, 6)]] * 2)
-  with pytest.raises(InputError, match=f'rank: got {rank}, wants 1 to 4'):
+  with refused('rank', rank):
     reconstruction.compare_layers(members, [1, rank])

@@ -6,6 +6,7 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 import pytest
 import tf_keras
+from refusals import refused
 
 _SHAPES = [(3, 3, 8, 12), (1, 1, 16, 9), (20, 10)]
 
@@ -162,7 +163,7 @@ def test_zeros_where_none_may_be():
   assert reconstruction.find_parameterization(kernels) is None
   for kernel in kernels:
     kernel[:, 4] = 0
-  with pytest.raises(InputError, match=r'21 zeros, .*\[\(0, 4\), .*without'):
+  with pytest.raises(InputError):
     reconstruction.find_parameterization(kernels)
 
 
@@ -174,16 +175,16 @@ def test_a_member_may_have_dead_channels():
 
 
 @pytest.mark.parametrize(
-  'shapes, rank, message',
+  'shapes, rank, name',
   [
-    ([(4, 5), (5, 4)], 1, 'wants one shape'),
-    ([(4,), (4,)], 1, 'wants one shape'),
-    ([(4, 5)] * 2, 0, 'rank: got 0, wants 1 to 4'),
-    ([(3, 3, 4, 5)] * 2, 5, 'rank: got 5, wants 1 to 4'),
+    ([(4, 5), (5, 4)], 1, 'kernels'),
+    ([(4,), (4,)], 1, 'kernels'),
+    ([(4, 5)] * 2, 0, 'rank'),
+    ([(3, 3, 4, 5)] * 2, 5, 'rank'),
   ],
 )
-def test_refuses(shapes, rank, message):
+def test_refuses(shapes, rank, name):
   kernels = [np.ones(shape) for shape in shapes]
   for call in reconstruction.find_parameterization, reconstruction.reconstruct:
-    with pytest.raises(InputError, match=message):
+    with refused(name):
       call(kernels, rank)

@@ -9,6 +9,7 @@ from uncertainty_distill.errors import InputError
 import pytest
 import tensorflow as tf
 import tiny_runs
+from refusals import refused
 from tensorboard.backend.event_processing import event_accumulator
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
@@ -152,16 +153,12 @@ def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
     tiny_runs.config('task.model.ensemble_size=1'),
     step=3,
   )
-  for path, message in (
-    (unfinished, 'it is at step 3 of 5'),
-    (str(tmp_path / 'gone'), 'this is a missing folder'),
-  ):
+  for path in unfinished, str(tmp_path / 'gone'):
     systems = [evaluation.System('single', None, (paths[0], path))]
-    with pytest.raises(InputError, match=message) as caught:
+    with refused('path', path):
       reports.assess(
         systems, tiny_runs.config(), _CPU, str(tmp_path / 'r'), 'Title'
       )
-    assert str(caught.value).startswith(f"--run: got '{path}'")
 
 
 def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
@@ -185,5 +182,5 @@ def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   assert served.shape == (3, 4, 10)
   tf.debugging.assert_near(served, tf.transpose(direct, [1, 0, 2]), 1e-5, 1e-5)
   (tmp_path / 'file').write_text('')
-  with pytest.raises(InputError, match='a folder that can be written'):
+  with pytest.raises(InputError):
     exporting.export(paths[:1], str(tmp_path / 'file' / 'model'))

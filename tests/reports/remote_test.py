@@ -21,6 +21,7 @@ from uncertainty_distill.reports import evaluating
 import numpy as np
 import pytest
 import tensorflow as tf
+from refusals import refused
 
 _ROOT = 'ram://remote_test'
 _TEXT = (
@@ -81,7 +82,7 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   before = files.read_text(f'{run.path}/train.log')
   training.distill(config, run.path, strategy)
   assert files.read_text(f'{run.path}/train.log') == before
-  with pytest.raises(InputError, match='belongs to a run with task.seed=0'):
+  with refused('model_dir', run.path):
     other = configs.load_config(
       'digits_wrn10_1',
       params_override=f'{_TEXT},task.seed=1,'
@@ -116,7 +117,7 @@ def test_a_saved_model_is_replaced_and_serves(run):
   np.testing.assert_allclose(
     answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
   )
-  with pytest.raises(InputError, match='would be lost'):
+  with refused('directory', run.path):
     exporting.export([run.path], run.path)
 
 
@@ -127,5 +128,5 @@ def test_what_is_mapped_into_memory_is_on_a_disk():
     lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
     lambda: trained.LogitsCache(f'{_ROOT}/cache', {}),
   ):
-    with pytest.raises(InputError, match='a folder on a local disk'):
+    with pytest.raises(InputError):
       use()

@@ -3,10 +3,10 @@
 import pathlib
 
 from uncertainty_distill import configs, data, studies
-from uncertainty_distill.errors import InputError
 
 import pytest
 import yaml
+from refusals import refused
 
 _STUDIES = sorted(
   (pathlib.Path(__file__).parents[2] / 'configs' / 'studies').glob('*.yaml')
@@ -71,61 +71,69 @@ def test_what_may_be_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'changes, message',
+  'changes, name, value',
   [
-    ({'titel': 'x'}, 'titel in .*wants one of title, experiment'),
-    ({'title': 5}, 'title in .*got 5, wants str'),
-    ({'params_override': 'task.l2=1'}, 'params_override in .*wants dict'),
-    ({'seeds': 3}, 'seeds in .*got 3, wants list'),
-    ({'systems': ['lone']}, 'systems in .*wants dict'),
-    ({'experiment': None}, 'experiment in .*wants a value'),
-    ({'systems': None}, 'systems in .*wants a value'),
-    ({'systems': {}}, 'systems in .*wants a value'),
-    ({'experiment': 'digits'}, "--experiment: got 'digits', wants one of"),
-    ({'params_override': {'task': {'l': 1}}}, 'task.l in .*a known name'),
-    ({'params_override': {'task': {'l2': 'x'}}}, 'task.l2 in .*finite float'),
-    ({'seeds': []}, r'seeds in .*got \[\], wants distinct integers'),
-    ({'seeds': [1, 1]}, r'got \[1, 1\], wants distinct integers'),
-    ({'seeds': [-1]}, r'got \[-1\], wants distinct integers'),
-    ({'seeds': [True]}, r'got \[True\], wants distinct integers'),
-    ({'seeds': ['a']}, r"got \['a'\], wants distinct integers"),
-    ({'systems': {'deep_ensemble': {}}}, "got 'deep_ensemble', wants labels"),
-    # Where the export goes.
-    ({'systems': {'saved_model': {}}}, "got 'saved_model', wants labels of"),
-    ({'systems': {'a/b': {}}}, "got 'a/b', wants labels of letters"),
-    ({'systems': {'../a': {}}}, "got '../a', wants labels of letters"),
-    ({'systems': {1: {}}}, 'got 1, wants labels of letters'),
-    ({'systems': {'a': None}}, 'systems.a in .*got None, wants a mapping'),
-    ({'systems': {'a': {'tusk': {}}}}, "tusk in systems.a.*mean 'task'"),
-    ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a'),
+    ({'titel': 'x'}, 'titel in STUDY', 'x'),
+    ({'title': 5}, 'title in STUDY', 5),
+    ({'params_override': 'task.l2=1'}, 'params_override in STUDY', 'task.l2=1'),
+    ({'seeds': 3}, 'seeds in STUDY', 3),
+    ({'systems': ['lone']}, 'systems in STUDY', ['lone']),
+    ({'experiment': None}, 'experiment in STUDY', None),
+    ({'systems': None}, 'systems in STUDY', None),
+    ({'systems': {}}, 'systems in STUDY', None),
+    ({'experiment': 'digits'}, 'experiment', 'digits'),
+    ({'params_override': {'task': {'l': 1}}}, 'task.l in STUDY', 1),
+    ({'params_override': {'task': {'l2': 'x'}}}, 'task.l2 in STUDY', 'x'),
+    ({'seeds': []}, 'seeds in STUDY', []),
+    ({'seeds': [1, 1]}, 'seeds in STUDY', [1, 1]),
+    ({'seeds': [-1]}, 'seeds in STUDY', [-1]),
+    ({'seeds': [True]}, 'seeds in STUDY', [True]),
+    ({'seeds': ['a']}, 'seeds in STUDY', ['a']),
+    ({'systems': {'deep_ensemble': {}}}, 'systems in STUDY', 'deep_ensemble'),
+    ({'systems': {'saved_model': {}}}, 'systems in STUDY', 'saved_model'),
+    ({'systems': {'a/b': {}}}, 'systems in STUDY', 'a/b'),
+    ({'systems': {'../a': {}}}, 'systems in STUDY', '../a'),
+    ({'systems': {1: {}}}, 'systems in STUDY', 1),
+    ({'systems': {'a': None}}, 'systems.a in STUDY', None),
+    ({'systems': {'a': {'tusk': {}}}}, 'tusk in systems.a', {}),
+    ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a', True),
     (
       {'systems': {'a': {'teacher': {'width': 3}}}},
-      'systems.a in .*wants teacher as for the other systems',
+      'systems.a in STUDY',
+      {'teacher': {'width': 3}},
     ),
     (
       {'systems': {'a': {'task': {'train_data': {'name': 'cifar10'}}}}},
-      'wants task.train_data.name as for the other systems',
+      'systems.a in STUDY',
+      {'task': {'train_data': {'name': 'cifar10'}}},
     ),
-    ({'export': 'heads'}, "export in .*'heads', wants one of lone, head_2"),
-    ({'teachers': {'t': 3}}, 'teachers.t in .*got 3, wants a mapping'),
-    ({'teachers': {'lone': {}}}, "systems in .*got 'lone', wants labels"),
-    ({'teachers': {'t': {'widht': 3}}}, "widht in teachers.t.*mean 'width'"),
-    ({'systems': {'a': {'teacher': 'b'}}}, "systems.a.teacher in .*got 'b'"),
-    ({'tables': {'t': {'rows': ['b']}}}, "tables.t.rows in .*got 'b', wants"),
-    ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in .*wants a value'),
-    ({'tables': {'t': {'lines': []}}}, 'tables.t.lines in .*one of title, r'),
+    ({'export': 'heads'}, 'export in STUDY', 'heads'),
+    ({'teachers': {'t': 3}}, 'teachers.t in STUDY', 3),
+    ({'teachers': {'lone': {}}}, 'systems in STUDY', 'lone'),
+    ({'teachers': {'t': {'widht': 3}}}, 'teacher.widht in teachers.t', 3),
+    ({'systems': {'a': {'teacher': 'b'}}}, 'systems.a.teacher in STUDY', 'b'),
+    ({'tables': {'t': {'rows': ['b']}}}, 'tables.t.rows in STUDY', 'b'),
+    ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in STUDY', None),
+    ({'tables': {'t': {'lines': []}}}, 'tables.t.lines in STUDY', []),
     (
       {'tables': {'t': {'rows': ['lone'], 'paper': ['cifar10.table_9']}}},
-      "tables.t.paper in .*got 'cifar10.table_9', wants one of cifar10.table_1",
+      'tables.t.paper in STUDY',
+      'cifar10.table_9',
     ),
-    ({'figures': {'f': {'systems': ['lone']}}}, 'figures.f.kind in .*a value'),
+    (
+      {'figures': {'f': {'systems': ['lone']}}},
+      'figures.f.kind in STUDY',
+      None,
+    ),
     (
       {'figures': {'f': {'systems': ['lone'], 'kind': 'pie'}}},
-      "figures.f.kind in .*got 'pie', wants one of ensemble_size",
+      'figures.f.kind in STUDY',
+      'pie',
     ),
     (
       {'figures': {'f': {'systems': ['lone'], 'kind': 'reconstruction'}}},
-      "figures.f.systems in .*got 'lone', wants one of deep_ensemble",
+      'figures.f.systems in STUDY',
+      'lone',
     ),
     (
       {
@@ -137,15 +145,15 @@ def test_what_may_be_left_out(tmp_path):
           }
         }
       },
-      'figures.f.ranks in .*>= 1',
+      'figures.f.ranks in STUDY',
+      [0],
     ),
   ],
 )
-def test_mistakes_in_a_study_are_named(changes, message, tmp_path):
+def test_mistakes_in_a_study_are_named(changes, name, value, tmp_path):
   path = _write(tmp_path / 'study.yaml', **changes)
-  with pytest.raises(InputError, match=message) as caught:
+  with refused(name.replace('STUDY', str(path)), value):
     studies.read_study(path)
-  assert '\n' not in str(caught.value)
 
 
 def _with_two_teachers(path):
@@ -212,23 +220,16 @@ def test_a_part_of_a_study_has_what_it_needs(
 
 def test_an_unknown_part_is_refused(tmp_path):
   whole = _with_two_teachers(tmp_path / 'study.yaml')
-  with pytest.raises(InputError, match="--only: got 'tabel', wants one of t"):
+  with refused('only', 'tabel'):
     whole.select(['tabel'])
 
 
-@pytest.mark.parametrize(
-  'content, message',
-  [
-    (None, 'a readable YAML file.*No such file'),
-    ('- a', 'a YAML mapping, not list'),
-    ('a: [', 'a readable YAML file'),
-  ],
-)
-def test_what_is_no_study_is_refused(content, message, tmp_path):
+@pytest.mark.parametrize('content', [None, '- a', 'a: ['])
+def test_what_is_no_study_is_refused(content, tmp_path):
   path = tmp_path / 'study.yaml'
   if content is not None:
     path.write_text(content)
-  with pytest.raises(InputError, match=f"--study: got '{path}', .*{message}"):
+  with refused('study', str(path)):
     studies.read_study(str(path))
 
 
