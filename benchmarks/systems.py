@@ -68,7 +68,7 @@ class _Task(ClassificationTask):
     stored_logits: trained.LogitsCache | None,
     peer: bool,
   ):
-    super().__init__(config, stored_logits)
+    super().__init__(config, stored_logits=stored_logits)
     self._peer = peer
 
   def build_model(self) -> tf_keras.Model:
