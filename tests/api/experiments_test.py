@@ -148,7 +148,7 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
   for name, function, *given in (
     ('experiment', ud.experiment, 'digits_wrn10'),
     ('model_dir', train, _experiment(), run.path),
-    ('teacher', ud.distill, _experiment(), new, nowhere),
+    ('task.objective.teacher', ud.distill, _experiment(), new, nowhere),
     ('path', ud.evaluate, nowhere),
     ('path', ud.export, nowhere, new),
     ('directory', ud.export, run.path, tmp_path / 'mine'),

@@ -205,7 +205,7 @@ def test_ten_thousand_test_examples_of_cifar10(batch, replicas):
   directory = os.environ.get('TFDS_DATA_DIR', '')
   if not os.path.isdir(os.path.join(directory, 'cifar10')):
     pytest.skip('TFDS_DATA_DIR holds no cifar10')
-  dataset = data.opentiny_dataset.numbered('cifar10').test
+  dataset = data.open_dataset('cifar10').test
   context = tf.distribute.InputContext(1, 0, replicas)
   batches = data.evaluation_batches(dataset, batch, context)
   scored = [rows['labels'][rows['mask']] for rows in batches]

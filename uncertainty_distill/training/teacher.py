@@ -47,8 +47,8 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
       'head',
       'knowledge',
       'set task.model.ensemble_size, or choose knowledge',
-      message=f'head distillation needs as many student members as teacher '
-      f'members, but there are {members} and {teacher_size}',
+      message='`task.objective.kind` head needs as many student members as '
+      f'teacher members, but there are {members} and {teacher_size}',
     )
 
 
