@@ -15,7 +15,7 @@ _REQUIRES = [
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
   'jinja2>=3.1,<4',
-  'lazy_loader>=0.4,<1',
+  'lazy-loader>=0.4,<1',
   'markdown-it-py>=3,<5',
   'matplotlib>=3.8,<4',
   'numpy>=1.26,<3',
