@@ -65,7 +65,7 @@ def test_prints_a_table(arguments, rows):
 def test_tables_go_to_their_places():
   page = (BENCHMARKS.parent / 'docs' / 'performance.md').read_text()
   text = (BENCHMARKS / 'run.py').read_text()
-  names = re.findall(r"^    '(\w+)': ", text, re.MULTILINE)
+  names = re.findall(r"^  '(\w+)': ", text, re.MULTILINE)
   assert len(names) >= 8
   for name in names:
     assert page.count(f'<!-- {name} -->') == 1, name
