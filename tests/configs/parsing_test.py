@@ -4,6 +4,7 @@ import math
 import pathlib
 
 from uncertainty_distill import configs
+from uncertainty_distill.errors import InputError
 
 import pytest
 from refusals import refused
@@ -150,6 +151,16 @@ def test_mistakes_in_overrides_are_named(text, name, value):
     _overridden(text)
 
 
+@pytest.mark.parametrize(
+  'text, near',
+  [('task.modle.width=2', 'model'), ('task.model.widht=2', 'width')],
+)
+def test_misspelled_names_bring_the_nearest_one(text, near):
+  with pytest.raises(InputError) as caught:
+    _overridden(text)
+  assert repr(near) in caught.value.hint
+
+
 def test_mistakes_in_files_are_named(tmp_path):
   path = tmp_path / 'typo.yaml'
   path.write_text('trainer: {epoch: 3}\n')
@@ -159,22 +170,22 @@ def test_mistakes_in_files_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'content',
+  'content, expected',
   [
-    b'- 1\n- 2\n',
-    b'',
-    b'just words',
-    b'task: {seed: \xff\xfe}',
-    b'task: {seed: 1',
-    b'a: 1\n\tb: 2',
-    None,
+    (b'- 1\n- 2\n', 'mapping'),
+    (b'', 'mapping'),
+    (b'just words', 'mapping'),
+    (b'task: {seed: \xff\xfe}', 'readable'),
+    (b'task: {seed: 1', 'readable'),
+    (b'a: 1\n\tb: 2', 'readable'),
+    (None, 'readable'),
   ],
 )
-def test_unreadable_files_are_named(content, tmp_path):
+def test_unreadable_files_are_named(content, expected, tmp_path):
   path = tmp_path / 'file.yaml'
   if content is not None:
     path.write_bytes(content)
-  with refused('config_file', str(path)):
+  with refused('config_file', str(path), expected):
     configs.load_config(_NAME, [str(path)])
 
 

@@ -201,7 +201,7 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   # What reckons with gradients that are still to be summed over replicas.
   adamw = text.replace('=adam,', '=adamw,')
   name = 'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm'
-  with refused(name, 1.0):
+  with refused(name, 1.0, '0'):
     _resolved(f'{adamw},task.fast_weight_learning_rate_multiplier=1')
 
 

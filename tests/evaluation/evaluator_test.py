@@ -155,7 +155,7 @@ def test_two_replicas_score_each_example_once(replicas):
     assert result.num_examples == 115
     expected = _expected(model, result.shift, _dataset())
     assert result.figures == pytest.approx(expected, rel=1e-4)
-  with refused('global_batch_size', 35):
+  with refused('global_batch_size', 35, '2 replicas'):
     _evaluate([model], _SHIFTS, 35, strategy)
 
 

@@ -125,7 +125,7 @@ def test_output_shape_counts_dilation():
 def test_members_must_divide_the_batch(wrap, kind, shape):
   arguments = (7, 3) if len(shape) == 4 else (7,)
   layer = kind(*arguments, ensemble_size=2, name='mine')
-  with refused('batch of mine', 5):
+  with refused('batch of mine', 5, '2 members'):
     wrap(layer)(_inputs(*shape))
 
 

@@ -84,5 +84,5 @@ def test_zeros_leave_it_undecided():
 @pytest.mark.parametrize('rank', [0, 5])
 def test_refuses_ranks_that_no_matrix_has(rank):
   members = _networks([[_random(1, 1, 4, 6)]] * 2)
-  with refused('rank', rank):
+  with refused('rank', rank, '1 to 4'):
     reconstruction.compare_layers(members, [1, rank])

@@ -167,7 +167,7 @@ def test_factors_are_balanced():
 def test_refuses_what_is_not_finite():
   kernels = _random((4, 5))
   kernels[0][1, 1] = np.nan
-  with refused('kernels'):
+  with refused('kernels', expected='numbers'):
     reconstruction.reconstruct(kernels)
 
 

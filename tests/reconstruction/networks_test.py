@@ -1,11 +1,11 @@
 """Tests of aligned members, and of a student made from whole networks."""
 
 from uncertainty_distill import models, reconstruction
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
 import tf_keras
+from refusals import refused
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), np.uint8)
 
@@ -187,7 +187,7 @@ def test_refuses():
     reconstruction.aligned_weights,
     reconstruction.reconstruct_network,
   ):
-    with pytest.raises(InputError):
+    with refused('members', expected='one architecture'):
       call(members)
   found = reconstruction.reconstruct_network(
     [_network(0), _network(1)], restarts=1, sweeps=1
@@ -202,7 +202,7 @@ def test_refuses():
   ):
     student = _network(0, **other)
     before = student.get_weights()
-    with pytest.raises(InputError):
+    with refused('student', student.name, 'depth, width, members and rank'):
       reconstruction.initialize(student, found)
     for old, new in zip(before, student.get_weights()):
       np.testing.assert_array_equal(old, new)

@@ -1,7 +1,6 @@
 """Tests of quotients, their ranks, and what the theorem recognises."""
 
 from uncertainty_distill import layers, reconstruction
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import pytest
@@ -163,8 +162,10 @@ def test_zeros_where_none_may_be():
   assert reconstruction.find_parameterization(kernels) is None
   for kernel in kernels:
     kernel[:, 4] = 0
-  with pytest.raises(InputError):
+  with refused('kernels', expected='without a zero') as caught:
     reconstruction.find_parameterization(kernels)
+  assert caught.value.value.startswith('21 zeros')
+  assert '[(0, 4), ' in caught.value.value
 
 
 def test_a_member_may_have_dead_channels():
@@ -175,16 +176,16 @@ def test_a_member_may_have_dead_channels():
 
 
 @pytest.mark.parametrize(
-  'shapes, rank, name',
+  'shapes, rank, name, expected',
   [
-    ([(4, 5), (5, 4)], 1, 'kernels'),
-    ([(4,), (4,)], 1, 'kernels'),
-    ([(4, 5)] * 2, 0, 'rank'),
-    ([(3, 3, 4, 5)] * 2, 5, 'rank'),
+    ([(4, 5), (5, 4)], 1, 'kernels', 'one shape'),
+    ([(4,), (4,)], 1, 'kernels', 'one shape'),
+    ([(4, 5)] * 2, 0, 'rank', '1 to 4'),
+    ([(3, 3, 4, 5)] * 2, 5, 'rank', '1 to 4'),
   ],
 )
-def test_refuses(shapes, rank, name):
+def test_refuses(shapes, rank, name, expected):
   kernels = [np.ones(shape) for shape in shapes]
   for call in reconstruction.find_parameterization, reconstruction.reconstruct:
-    with refused(name):
+    with refused(name, expected=expected):
       call(kernels, rank)

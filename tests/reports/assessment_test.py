@@ -4,7 +4,6 @@ import json
 import os
 
 from uncertainty_distill import evaluation, exporting, reports, runs
-from uncertainty_distill.errors import InputError
 
 import pytest
 import tensorflow as tf
@@ -182,5 +181,5 @@ def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   assert served.shape == (3, 4, 10)
   tf.debugging.assert_near(served, tf.transpose(direct, [1, 0, 2]), 1e-5, 1e-5)
   (tmp_path / 'file').write_text('')
-  with pytest.raises(InputError):
+  with refused('directory', str(tmp_path / 'file')):
     exporting.export(paths[:1], str(tmp_path / 'file' / 'model'))

@@ -120,26 +120,27 @@ def test_what_is_refused_leaves_nothing(members, tmp_path):
   served = str(tmp_path / 'served')
   exporting.export(members[:1], served)
   cases = [
-    (members[:1], (1,), 'teacher'),
-    (members, (), 'ranks'),
-    (members, (2, 2), 'ranks'),
-    (members, (1, 65), 'rank'),
-    (members, (0,), 'rank'),
-    ([served, *members], (1,), 'teacher'),
-    ([*members, served], (1,), 'teacher'),
-    ([*members, str(tmp_path / 'gone')], (1,), 'teacher'),
+    (members[:1], (1,), 'teacher', 'at least 2'),
+    (members, (), 'ranks', '[]'),
+    (members, (2, 2), 'ranks', '[2, 2]'),
+    (members, (1, 65), 'rank', '64'),
+    (members, (0,), 'rank', '64'),
+    ([served, *members], (1,), 'teacher', served),
+    ([*members, served], (1,), 'teacher', served),
+    ([*members, str(tmp_path / 'gone')], (1,), 'teacher', 'gone'),
     (
       [*members, _run(tmp_path / 'wide', 2, 'teacher.width=2')],
       (1,),
       'teacher',
+      'WRN-10-2',
     ),
-    ([*members, _run(tmp_path / 'half', 2, step=3)], (1,), 'teacher'),
+    ([*members, _run(tmp_path / 'half', 2, step=3)], (1,), 'teacher', 'step 3'),
   ]
   directory = tmp_path / 'report'
-  for paths, ranks, name in cases:
-    with refused(name):
+  for paths, ranks, name, told in cases:
+    with refused(name) as caught:
       reports.reconstruct(paths, str(directory), ranks)
-    assert not directory.exists()
+    assert told in str(caught.value) and not directory.exists()
   (tmp_path / 'file').write_text('')
   with refused('output_dir', str(tmp_path / 'file')):
     reports.reconstruct(members, str(tmp_path / 'file'))

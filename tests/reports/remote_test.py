@@ -82,13 +82,14 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   before = files.read_text(f'{run.path}/train.log')
   training.distill(config, run.path, strategy)
   assert files.read_text(f'{run.path}/train.log') == before
-  with refused('model_dir', run.path):
+  with refused('model_dir', run.path) as caught:
     other = configs.load_config(
       'digits_wrn10_1',
       params_override=f'{_TEXT},task.seed=1,'
       f'task.train_data.name={_ROOT}/mine.npz',
     )
     training.distill(other, run.path, strategy)
+  assert 'task.seed=0' in str(caught.value)
 
 
 def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
@@ -128,5 +129,7 @@ def test_what_is_mapped_into_memory_is_on_a_disk():
     lambda: corrupted_sets.write_corrupted_set(dataset, f'{_ROOT}/c', []),
     lambda: trained.LogitsCache(f'{_ROOT}/cache', {}),
   ):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
       use()
+    assert caught.value.value.startswith(_ROOT)
+    assert 'local disk' in caught.value.expected

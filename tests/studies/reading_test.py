@@ -3,6 +3,7 @@
 import pathlib
 
 from uncertainty_distill import configs, data, studies
+from uncertainty_distill.errors import InputError
 
 import pytest
 import yaml
@@ -218,18 +219,35 @@ def test_a_part_of_a_study_has_what_it_needs(
   assert part.main_teacher == 'plain'
 
 
+@pytest.mark.parametrize(
+  'changes, near',
+  [
+    ({'systems': {'a': {'tusk': {}}}}, 'task'),
+    ({'teachers': {'t': {'widht': 3}}}, 'width'),
+  ],
+)
+def test_misspelled_names_bring_the_nearest_one(changes, near, tmp_path):
+  path = _write(tmp_path / 'study.yaml', **changes)
+  with pytest.raises(InputError) as caught:
+    studies.read_study(path)
+  assert repr(near) in caught.value.hint
+
+
 def test_an_unknown_part_is_refused(tmp_path):
   whole = _with_two_teachers(tmp_path / 'study.yaml')
   with refused('only', 'tabel'):
     whole.select(['tabel'])
 
 
-@pytest.mark.parametrize('content', [None, '- a', 'a: ['])
-def test_what_is_no_study_is_refused(content, tmp_path):
+@pytest.mark.parametrize(
+  'content, expected',
+  [(None, 'readable'), ('- a', 'mapping'), ('a: [', 'readable')],
+)
+def test_what_is_no_study_is_refused(content, expected, tmp_path):
   path = tmp_path / 'study.yaml'
   if content is not None:
     path.write_text(content)
-  with refused('study', str(path)):
+  with refused('study', str(path), expected):
     studies.read_study(str(path))
 
 
