@@ -14,7 +14,6 @@ _REQUIRES = [
   'filelock>=4,<5',
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
-  'jinja2>=3.1,<4',
   'lazy-loader>=0.4,<1',
   'markdown-it-py>=3,<5',
   'matplotlib>=3.8,<4',
