@@ -20,7 +20,6 @@ from uncertainty_distill import (
   trained,
 )
 from uncertainty_distill.evaluation.system import System
-from uncertainty_distill.io import files
 
 import tensorflow as tf
 
@@ -49,17 +48,9 @@ def fingerprint(
 
 def weight_marks(paths: Sequence[str]) -> list[str]:
   """Says which weights are in run folders or SavedModels."""
-  marks = []
-  for path in paths:
-    if trained.is_predictions(path):
-      file = path
-    elif trained.is_saved_model(path):
-      file = os.path.join(path, 'saved_model.pb')
-    else:
-      file = f'{runs.open_run(path, "path").checkpoint}.index'
-    place = f'{os.path.basename(path)}/{os.path.basename(file)}'
-    marks.append(f'{place}@{files.modified(file)}')
-  return marks
+  if not paths:
+    return []
+  return [part.time_mark for part in trained.open_trained(paths, 'path').parts]
 
 
 def provenance(

@@ -5,7 +5,6 @@ from uncertainty_distill.trained.fingerprints import arrays_digest
 from uncertainty_distill.trained.loading import (
   Ensemble,
   are_predictions,
-  describe_teacher,
   is_saved_model,
   load_ensemble,
   load_predictions,

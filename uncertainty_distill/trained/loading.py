@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from uncertainty_distill import models
 from uncertainty_distill.io import files
@@ -73,8 +72,3 @@ def load_predictions(
 ) -> np.ndarray | None:
   """Reads stored predictions; see `StoredPredictions.predictions`."""
   return StoredPredictions(paths, name).predictions(split, labels, num_classes)
-
-
-def describe_teacher(paths: Sequence[str], name: str) -> list[dict[str, Any]]:
-  """Describes trained models; see `TrainedModel.description`."""
-  return open_trained(paths, name).description

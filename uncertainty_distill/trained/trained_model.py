@@ -96,13 +96,29 @@ class TrainedModel(abc.ABC):
     """What a cache of its logits is named by, as JSON can hold it."""
     raise InputError(self.name, self.paths[0], 'a model that can be run')
 
+  @property
+  def time_mark(self) -> str:
+    """The names of the model and of one file of it, and when it was written.
+
+    Of several models each part has its own.
+    """
+    path = self.paths[0]
+    file = self._marked_file()
+    place = f'{os.path.basename(path)}/{os.path.basename(file)}'
+    return f'{place}@{files.modified(file)}'
+
+  def _marked_file(self) -> str:
+    """Returns the file whose time tells whether the weights have changed."""
+    return self.paths[0]
+
   def has_fingerprint(self, mark: str) -> bool:
     """Returns whether a mark is of these weights.
 
     Args:
       mark: A fingerprint, or what an older version noted instead of one.
     """
-    return mark == self.fingerprint
+    # In this order: a fingerprint has to read all weights.
+    return mark == self.time_mark or mark == self.fingerprint
 
   def check_fits(
     self,
@@ -173,10 +189,13 @@ class Run(TrainedModel):
     return [{'network': network, 'weights': self.fingerprint}]
 
   def has_fingerprint(self, mark: str) -> bool:
-    index = f'{self.run.checkpoint}.index'
-    older = _older_mark(self.paths[0], index)
-    digest = hashlib.sha256(files.read_bytes(index)).hexdigest()
-    return mark in (older, digest) or mark == self.fingerprint
+    # What is beside the runs of an older search.
+    index = files.read_bytes(self._marked_file())
+    digest = hashlib.sha256(index).hexdigest()
+    return mark == digest or super().has_fingerprint(mark)
+
+  def _marked_file(self):
+    return f'{self.run.checkpoint}.index'
 
   def _load(self):
     return [models.cast_weights(network) for network in self.networks()]
@@ -228,10 +247,8 @@ class SavedModel(TrainedModel):
   def description(self) -> list[dict[str, Any]]:
     return [{'saved_model': self.fingerprint}]
 
-  def has_fingerprint(self, mark: str) -> bool:
-    (path,) = self.paths
-    file = os.path.join(path, saved_models.GRAPH_FILE)
-    return mark == _older_mark(path, file) or mark == self.fingerprint
+  def _marked_file(self):
+    return os.path.join(self.paths[0], saved_models.GRAPH_FILE)
 
   @property
   def _served(self) -> saved_models.ServedModel:
@@ -279,10 +296,6 @@ class StoredPredictions(TrainedModel):
   def fingerprint(self) -> str:
     return _joint([fingerprints.archive_digest(path) for path in self.paths])
 
-  def has_fingerprint(self, mark: str) -> bool:
-    path = self.paths[0]
-    return mark == _older_mark(path, path) or mark == self.fingerprint
-
   def _load(self):
     raise InputError(
       self.name, self.paths[0], 'a trained model, not stored predictions'
@@ -322,6 +335,9 @@ class Members(TrainedModel):
   @property
   def fingerprint(self) -> str:
     return _joint([part.fingerprint for part in self.parts])
+
+  def has_fingerprint(self, mark: str) -> bool:
+    return mark == self.fingerprint
 
   @property
   def description(self) -> list[dict[str, Any]]:
@@ -393,9 +409,3 @@ def _joint(digests: Sequence[str]) -> str:
   if len(digests) == 1:
     return digests[0]
   return hashlib.sha256('\n'.join(digests).encode()).hexdigest()
-
-
-def _older_mark(path: str, file: str) -> str:
-  """Returns what reports noted of weights before there were fingerprints."""
-  place = f'{os.path.basename(path)}/{os.path.basename(file)}'
-  return f'{place}@{files.modified(file)}'
