@@ -30,6 +30,12 @@ _CORRUPTIONS = flags.DEFINE_list(
   'usual ones, extra for the other 4, all for both.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the random draws.')
+_FROST = flags.DEFINE_string(
+  'frost',
+  'texture',
+  'The pictures of ice that frost lays over images: texture, drawn by rule, or '
+  'photographs, the published ones.',
+)
 _PROCESSES = flags.DEFINE_integer(
   'processes', 0, 'How many work at once. By default one a core.'
 )
@@ -50,6 +56,7 @@ def main():
     corruptions.parse_corruptions(_CORRUPTIONS.value),
     _SEED.value,
     _PROCESSES.value,
+    _FROST.value,
   )
   print(f'Corrupted images: {directory}')
 

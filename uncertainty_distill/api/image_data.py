@@ -46,6 +46,7 @@ def corrupt(
   corruption: str,
   severity: int,
   seed: int = 0,
+  frost: str = 'texture',
 ) -> npt.NDArray[np.uint8]:
   """Corrupts images by a formula of CIFAR-10-C.
 
@@ -62,6 +63,8 @@ def corrupt(
       `gaussian_blur`, `spatter`, `saturate`.
     severity: 1 (least) to 5 (most).
     seed: Of the random draws; at least 0, below 2^64.
+    frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
+      or `photographs`, the published ones.
 
   Returns:
     New images, uint8 [B, H, W, 3].
@@ -72,4 +75,4 @@ def corrupt(
   if isinstance(severity, np.integer):
     severity = int(severity)
   shift = corruptions.Shift(corruptions.Corruption.parse(corruption), severity)
-  return corruptions.corrupt(images, shift, seed)
+  return corruptions.corrupt(images, shift, seed, frost=frost)

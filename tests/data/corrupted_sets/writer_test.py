@@ -23,8 +23,14 @@ def made(tmp_path_factory):
   """Returns a test set and the folder of two of its corruptions."""
   dataset = tiny_dataset.make(number=1001)  # Not a whole number of tasks.
   directory = str(tmp_path_factory.mktemp('made'))
-  kinds = (Corruption.SPECKLE_NOISE, Corruption.ELASTIC_TRANSFORM)
-  corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
+  kinds = (
+    Corruption.FROST,
+    Corruption.SPECKLE_NOISE,
+    Corruption.ELASTIC_TRANSFORM,
+  )
+  corrupted_sets.write_corrupted_set(
+    dataset, directory, kinds, 7, processes=2, frost='photographs'
+  )
   return dataset, directory, kinds
 
 
@@ -32,16 +38,34 @@ def test_files_hold_what_is_made_on_the_fly(made):
   dataset, directory, kinds = made
   shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
   from_files = corrupted_sets.open_corrupted_set(dataset, shifts, directory)
-  by_formula = corrupted_sets.open_corrupted_set(dataset, shifts, seed=7)
+  by_formula = corrupted_sets.open_corrupted_set(
+    dataset, shifts, seed=7, frost='photographs'
+  )
   for shift in shifts:
     for rows in np.arange(3), np.arange(990, 1001):
       images = from_files.images(shift, rows)
       assert images.dtype == np.uint8 and len(images) == len(rows)
       np.testing.assert_array_equal(images, by_formula.images(shift, rows))
-  assert by_formula.description == 'made on the fly by formula, seed 7'
-  assert from_files.description == (
-    f'files in {directory}, made by formula from tiny, seed 7'
+  assert (
+    by_formula.description
+    == 'made on the fly by formula, seed 7, frost from photographs'
   )
+  assert from_files.description == (
+    f'files in {directory}, made by formula from tiny, seed 7, '
+    'frost from photographs'
+  )
+
+
+def test_a_folder_that_names_no_frost_has_the_texture(tmp_path):
+  dataset = tiny_dataset.make(number=5)
+  corrupted_sets.write_corrupted_set(dataset, str(tmp_path), CONTRAST)
+  path = tmp_path / 'made.json'
+  made = json.loads(path.read_text())
+  assert made.pop('frost') == 'texture'
+  path.write_text(json.dumps(made))
+  corrupted_sets.write_corrupted_set(dataset, str(tmp_path), CONTRAST)
+  opened = corrupted_sets.open_corrupted_set(dataset, [], str(tmp_path))
+  assert opened.description.endswith('from tiny, seed 0')
 
 
 def test_layout_is_the_published_one(made):
@@ -58,24 +82,27 @@ def test_layout_is_the_published_one(made):
 
 def test_whole_files_are_kept_and_others_made_again(made):
   dataset, directory, kinds = made
-  kept, broken = (os.path.join(directory, f'{k.value}.npy') for k in kinds)
+  kept, broken = (os.path.join(directory, f'{k.value}.npy') for k in kinds[1:])
   before = os.stat(kept).st_mtime_ns
   with open(broken, 'rb') as file:
     content = file.read()
   os.truncate(broken, 10_000)
   # Killed processes leave such files.
   open(os.path.join(directory, '.fog.partial'), 'wb').close()
-  corrupted_sets.write_corrupted_set(dataset, directory, kinds, 7, processes=2)
+  corrupted_sets.write_corrupted_set(
+    dataset, directory, kinds, 7, processes=2, frost='photographs'
+  )
   assert not any(name.endswith('.partial') for name in os.listdir(directory))
   assert os.stat(kept).st_mtime_ns == before
   with open(broken, 'rb') as file:
     assert file.read() == content
 
 
-@pytest.mark.parametrize('wrong', ['seed', 'dataset', 'labels'])
+@pytest.mark.parametrize('wrong', ['seed', 'frost', 'dataset', 'labels'])
 def test_a_folder_of_another_set_is_refused(made, wrong):
   dataset, directory, kinds = made
   seed = 8 if wrong == 'seed' else 7
+  frost = 'texture' if wrong == 'frost' else 'photographs'
   if wrong == 'dataset':
     dataset = tiny_dataset.make('other', 1001)
   if wrong == 'labels':
@@ -85,7 +112,9 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
     if wrong == 'labels'
     else 'output folder'
   ):
-    corrupted_sets.write_corrupted_set(dataset, directory, kinds, seed)
+    corrupted_sets.write_corrupted_set(
+      dataset, directory, kinds, seed, frost=frost
+    )
 
 
 def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):
@@ -130,6 +159,10 @@ def test_what_cannot_be_made_is_refused_at_once(tmp_path):
   with refusals.refused('seed', -1):
     corrupted_sets.write_corrupted_set(
       tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, seed=-1
+    )
+  with refusals.refused('frost', 'hail'):
+    corrupted_sets.write_corrupted_set(
+      tiny_dataset.make(), str(tmp_path / 'x'), CONTRAST, frost='hail'
     )
   with refusals.refused('processes', -1):
     corrupted_sets.write_corrupted_set(

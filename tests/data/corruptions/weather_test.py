@@ -2,6 +2,7 @@
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corruptions import (
+  frost_photographs,
   frost_texture,
   plasma,
   spatter,
@@ -10,6 +11,7 @@ from uncertainty_distill.data.corruptions import (
 
 import numpy as np
 import pytest
+import refusals
 
 Corruption = corruptions.Corruption
 Shift = corruptions.Shift
@@ -68,7 +70,7 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
   image = np.full_like(black, 80)
   frozen = corruptions.corrupt(black, shift).astype(float)
   # Exact but for truncation, which takes half a level on average.
-  pictures = frost_texture.pictures(6 * 32)
+  pictures = frost_texture.pictures(32)
   gap = frozen.mean(axis=(0, 1, 2)) + 0.5
   gap -= c[1] * pictures.mean(axis=(0, 1, 2))
   assert np.abs(gap).max() < 5
@@ -77,12 +79,41 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
   assert np.all(np.abs(over_grey - expected) <= 1)
 
 
+def test_photographs_of_frost_are_laid_over_as_published():
+  # The size of each file at a fifth. The published files 2 and 3 are the same.
+  sides = [(120, 180), (63, 112), (63, 112), (70, 105), (99, 132)]
+  published = frost_photographs.photographs(32)
+  assert [picture.shape[:2] for picture in published] == sides
+  np.testing.assert_array_equal(published[1], published[2])
+  # The means of the published files, over channels (imagecorruptions 1.1.2).
+  means = [130.84, 206.88, 206.88, 151.86, 123.50]
+  np.testing.assert_allclose([p.mean() for p in published], means, atol=0.5)
+  shift = corruptions.Shift(Corruption.FROST, 3)
+  images = np.full((50, 32, 32, 3), 100, np.uint8)
+  frozen = corruptions.corrupt(images, shift, frost='photographs')
+  # Each is 0.9 of the image and 0.4 of a piece of one of the photographs.
+  for image in frozen[:8]:
+    assert any(_has_piece(picture, image) for picture in published)
+  assert len({image.tobytes() for image in frozen}) == 50
+  textured = corruptions.corrupt(images, shift)
+  assert not np.array_equal(frozen, textured)
+  with refusals.refused('frost', 'hail', 'one of texture, photographs'):
+    corruptions.corrupt(images, shift, frost='hail')
+
+
+def _has_piece(picture, frozen):
+  """Returns whether a picture has the piece that was laid over gray 100."""
+  laid = np.clip(0.9 * 100 + 0.4 * picture, 0, 255).astype(np.uint8)
+  windows = np.lib.stride_tricks.sliding_window_view(laid, (32, 32, 3))
+  return bool((windows == frozen).all(axis=(-3, -2, -1)).any())
+
+
 def test_pictures_of_ice_are_five_always_the_same_and_bluish():
-  pictures = frost_texture.pictures(192)
+  pictures = frost_texture.pictures(32)
   assert pictures.shape == (5, 192, 192, 3)
   frost_texture.pictures.cache_clear()
   frost_texture._canvases.cache_clear()
-  np.testing.assert_array_equal(frost_texture.pictures(192), pictures)
+  np.testing.assert_array_equal(frost_texture.pictures(32), pictures)
   red, green, blue = pictures.reshape(-1, 3).mean(axis=0)
   assert 80 < red < green < blue < 180
   spreads = pictures.std(axis=(1, 2))

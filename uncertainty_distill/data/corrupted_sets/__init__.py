@@ -30,6 +30,7 @@ def open_corrupted_set(
   source: str = '',
   data_dir: str = '',
   seed: int = 0,
+  frost: str = 'texture',
 ) -> CorruptedSet:
   """Opens the images of a test set under shifts.
 
@@ -40,6 +41,8 @@ def open_corrupted_set(
       prepared as `cifar10_corrupted`; else a folder in the published layout.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     seed: The seed of images made on the fly.
+    frost: The pictures of ice of images made on the fly, `texture` or
+      `photographs`.
 
   Raises:
     InputError: If the images are not there, not of this test set, or cannot be
@@ -48,7 +51,7 @@ def open_corrupted_set(
   if not source:
     if any(shift != corruptions.CLEAN for shift in shifts):
       corruptions.check_image_shape(dataset.spec.image_shape)
-    return FormulaSet(dataset, seed)
+    return FormulaSet(dataset, seed, frost)
   if source == 'tfds':
     return TfdsSet(dataset, shifts, data_dir)
   return FolderSet(dataset, source, shifts)

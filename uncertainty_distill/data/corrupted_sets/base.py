@@ -50,20 +50,33 @@ class CorruptedSet(abc.ABC):
 class FormulaSet(CorruptedSet):
   """Corrupted images made on the fly; see `corruptions.corrupt`."""
 
-  def __init__(self, dataset: ImageSource, seed: int = 0):
+  def __init__(
+    self, dataset: ImageSource, seed: int = 0, frost: str = 'texture'
+  ):
     """Takes the test set.
 
     Args:
       dataset: The clean test examples.
       seed: The seed of the random draws.
+      frost: The pictures of ice, `texture` or `photographs`.
 
     Raises:
-      InputError: If images cannot be corrupted by this seed.
+      InputError: If the seed or the pictures are not as above.
     """
     corruptions.check_seed(seed)
-    super().__init__(dataset, f'made on the fly by formula, seed {seed}')
+    corruptions.check_frost(frost)
+    recipe = describe_recipe(seed, frost)
+    super().__init__(dataset, f'made on the fly by formula, {recipe}')
     self._seed = seed
+    self._frost = frost
 
   def _corrupted(self, shift, rows):
     images = self.dataset.numpy(rows)
-    return corruptions.corrupt(images, shift, self._seed, rows)
+    return corruptions.corrupt(images, shift, self._seed, rows, self._frost)
+
+
+def describe_recipe(seed: int, frost: str) -> str:
+  """Returns what made images depend on besides the formulas, for reports."""
+  # Reports of the time when there was no choice do not name the texture.
+  pictures = '' if frost == 'texture' else f', frost from {frost}'
+  return f'seed {seed}{pictures}'

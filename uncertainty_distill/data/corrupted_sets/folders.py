@@ -22,7 +22,8 @@ from uncertainty_distill.io import files
 import numpy as np
 
 LABELS_FILE = 'labels.npy'
-# Holds `dataset`, `num_examples`, `seed` and the `versions` of the libraries.
+# Holds `dataset`, `num_examples`, `seed`, `frost` and the `versions` of the
+# libraries.
 MADE_FILE = 'made.json'
 
 _REPEATS = len(corruptions.SEVERITIES)
@@ -165,8 +166,10 @@ def read_made(directory: str) -> dict[str, object] | None:
   if not os.path.exists(path):
     return None
   try:
-    made = json.loads(files.read_text(path))
-    return {key: made[key] for key in ('dataset', 'num_examples', 'seed')}
+    # Older files were made when there was no choice of pictures.
+    made = {'frost': 'texture', **json.loads(files.read_text(path))}
+    keys = ('dataset', 'num_examples', 'seed', 'frost')
+    return {key: made[key] for key in keys}
   except (OSError, ValueError, KeyError, TypeError) as error:
     reason = f'{type(error).__name__}: {error}'
     raise InputError(
@@ -185,7 +188,7 @@ def _describe(directory: str) -> str:
     return f'files in {directory}, not made by this package'
   return (
     f'files in {directory}, made by formula from {made["dataset"]}, '
-    f'seed {made["seed"]}'
+    f'{base.describe_recipe(made["seed"], made["frost"])}'
   )
 
 

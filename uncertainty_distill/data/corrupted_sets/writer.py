@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent import futures
+from typing import Any
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corrupted_sets import folders
@@ -27,8 +28,8 @@ import PIL
 # costs little.
 _IMAGES_PER_TASK = 500
 
-# What `_prepare` gives each process: the test set and the seed.
-_WORK: dict[str, object] = {}
+# What `_prepare` gives each process: `dataset`, `seed` and `frost`.
+_WORK: dict[str, Any] = {}
 
 
 def write_corrupted_set(
@@ -37,6 +38,7 @@ def write_corrupted_set(
   kinds: Sequence[corruptions.Corruption],
   seed: int = 0,
   processes: int = 0,
+  frost: str = 'texture',
 ) -> None:
   """Writes the files of a corrupted test set, in the layout of CIFAR-10-C.
 
@@ -53,36 +55,40 @@ def write_corrupted_set(
     kinds: The corruptions.
     seed: The seed of the random draws.
     processes: The number of processes; 0 for one on each core.
+    frost: The pictures of ice, `texture` or `photographs`.
 
   Raises:
     InputError: If the folder holds other files or cannot be made, or if images
-      of this size or by this seed cannot be corrupted.
+      of this size, by this seed or with this frost cannot be made.
     OSError: If a file cannot be written.
   """
   # Before any process is started.
   corruptions.check_image_shape(dataset.spec.image_shape)
   corruptions.check_seed(seed)
+  corruptions.check_frost(frost)
   folders.check_local(directory)
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
   with locks.lock_folder(directory, 'output folder'):
-    _claim(directory, dataset, seed)
+    _claim(directory, dataset, seed, frost)
     missing = [k for k in kinds if not _is_complete(directory, k, dataset)]
     complete = len(kinds) - len(missing)
     with progress.progress_bar(
       len(kinds) * shape[0], 'corrupting', 'image', complete * shape[0]
     ) as bar:
       if missing:
-        _write_missing(dataset, directory, missing, seed, processes, bar)
+        work = {'dataset': dataset, 'seed': seed, 'frost': frost}
+        _write_missing(work, directory, missing, processes, bar)
 
 
-def _claim(directory: str, dataset: ImageSource, seed: int) -> None:
+def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
   """Notes in a folder which set it is for, unless it is for another."""
   made = {
     'dataset': dataset.spec.name,
     'num_examples': len(dataset),
     'seed': seed,
+    'frost': frost,
   }
   before = folders.read_made(directory)
   if before is None:
@@ -133,7 +139,7 @@ def _is_complete(
   return True
 
 
-def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
+def _write_missing(work, directory, missing, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
   # Not `fork`: the libraries of this process may have threads, and a forked
   # process would inherit their locks as they are, for good.
@@ -141,12 +147,12 @@ def _write_missing(dataset, directory, missing, seed, processes, bar) -> None:
     processes or os.cpu_count(),
     multiprocessing.get_context('spawn'),
     _prepare,
-    (dataset, seed),
+    (work,),
   )
   try:
     for kind in missing:
       bar.set_postfix_str(kind.value, refresh=False)
-      _write_file(pool, dataset, directory, kind, bar)
+      _write_file(pool, work['dataset'], directory, kind, bar)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
     # Also what a killed process has left of other corruptions.
@@ -184,9 +190,9 @@ def _write_file(pool, dataset, directory, kind, bar) -> None:
   os.replace(partial, folders.images_path(directory, kind))
 
 
-def _prepare(dataset: ImageSource, seed: int) -> None:
+def _prepare(work: dict[str, Any]) -> None:
   """Gives a new process what its tasks have in common."""
-  _WORK.update(dataset=dataset, seed=seed)
+  _WORK.update(work)
   # Each process has a core of its own.
   cv2.setNumThreads(1)
   threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -212,10 +218,10 @@ def _write_rows(
   Returns:
     The number of examples.
   """
-  dataset = _WORK['dataset']
+  dataset, seed = _WORK['dataset'], _WORK['seed']
   rows = np.arange(start, min(start + _IMAGES_PER_TASK, len(dataset)))
   images = dataset.numpy(rows)
-  corrupted = corruptions.corrupt(images, shift, _WORK['seed'], rows)
+  corrupted = corruptions.corrupt(images, shift, seed, rows, _WORK['frost'])
   first = (shift.severity - 1) * len(dataset) + start
   # Not mapped into memory: a disk that is full would end the process.
   with open(path, 'r+b') as file:

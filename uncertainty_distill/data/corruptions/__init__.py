@@ -1,6 +1,7 @@
 """The 19 corruptions of CIFAR-10-C, computed by their formulas."""
 
 from uncertainty_distill.data.corruptions.apply import (
+  check_frost,
   check_image_shape,
   check_seed,
   corrupt,
@@ -23,6 +24,7 @@ __all__ = [
   'SEVERITIES',
   'STANDARD',
   'Shift',
+  'check_frost',
   'check_image_shape',
   'check_seed',
   'corrupt',

@@ -1,7 +1,7 @@
 """Corrupts images, each by a random stream of its own.
 
 A corruption is a function in the module of its family and an entry here, in
-`_DETERMINISTIC` or `_RANDOM`.
+`_DETERMINISTIC` or `_RANDOM`; frost alone has an option and is called by name.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ _RANDOM: dict[
   corruption_types.Corruption.GLASS_BLUR: blur.glass_blur,
   corruption_types.Corruption.MOTION_BLUR: blur.motion_blur,
   corruption_types.Corruption.SNOW: weather.snow,
-  corruption_types.Corruption.FROST: weather.frost,
   corruption_types.Corruption.FOG: weather.fog,
   corruption_types.Corruption.ELASTIC_TRANSFORM: elastic.elastic_transform,
   corruption_types.Corruption.SPECKLE_NOISE: noise.speckle_noise,
@@ -70,6 +69,7 @@ def corrupt(
   shift: corruption_types.Shift,
   seed: int = 0,
   indices: np.ndarray | None = None,
+  frost: str = 'texture',
 ) -> np.ndarray:
   """Corrupts images, each independently of the others.
 
@@ -89,15 +89,19 @@ def corrupt(
     seed: At least 0, below 2^64.
     indices: The row numbers of the examples in their dataset, integers [N], at
       least 0; by default 0 to N-1.
+    frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
+      or `photographs`, the published ones.
 
   Returns:
     uint8 [N,H,W,3].
 
   Raises:
-    InputError: If the images, the seed or the indices are not as above.
+    InputError: If an argument is not as above, or the photographs are not
+      installed.
   """
   _check_images(images)
   check_seed(seed)
+  check_frost(frost)
   if indices is None:
     indices = np.arange(len(images))
   indices = np.asarray(indices)
@@ -108,7 +112,9 @@ def corrupt(
   step = max(1, _VALUES_PER_CHUNK // int(np.prod(images.shape[1:])))
   for start in range(0, len(images), step):
     chunk = slice(start, start + step)
-    result[chunk] = _corrupt_chunk(images[chunk], shift, seed, indices[chunk])
+    result[chunk] = _corrupt_chunk(
+      images[chunk], shift, seed, indices[chunk], frost
+    )
   return result
 
 
@@ -131,6 +137,7 @@ def _corrupt_chunk(
   shift: corruption_types.Shift,
   seed: int,
   indices: np.ndarray,
+  frost: str,
 ) -> np.ndarray:
   """Returns corrupted images: uint8 [B,H,W,3], indices [B]."""
   # Pillow reads an array's memory row by row.
@@ -138,6 +145,8 @@ def _corrupt_chunk(
   if shift.corruption in _DETERMINISTIC:
     return _DETERMINISTIC[shift.corruption](images, shift.severity)
   generators = _generators(shift, seed, indices)
+  if shift.corruption is corruption_types.Corruption.FROST:
+    return weather.frost(images, shift.severity, generators, frost)
   return _RANDOM[shift.corruption](images, shift.severity, generators)
 
 
@@ -176,6 +185,14 @@ def check_seed(seed: int) -> None:
   """Raises an InputError unless a seed is from 0 to 2^64 - 1."""
   if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
     raise errors.InputError('seed', seed, 'an integer from 0 to 2^64 - 1')
+
+
+def check_frost(frost: str) -> None:
+  """Raises an InputError unless `frost` names pictures of ice."""
+  if frost not in weather.FROST_PICTURES:
+    raise errors.InputError(
+      'frost', frost, 'one of ' + ', '.join(weather.FROST_PICTURES)
+    )
 
 
 def _check_indices(indices: np.ndarray, num_examples: int) -> None:

@@ -1,8 +1,8 @@
 """Pictures of ice on a window, drawn by rule.
 
-They stand in for the five photographs of frost of the published data. A piece
-of a picture is laid over an image. Like the photographs, shrunk to a fifth, the
-pictures are six times as large as the images, so that many pieces differ.
+They stand in for the published photographs, which `frost_photographs` has. A
+piece of a picture is laid over an image. The pictures are six times as large as
+the images, so that many pieces differ.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 # How many times as long the side of a picture is as that of an image.
-SIDES = 6
+_SIDES = 6
 
 _PICTURES = 5
 _CANVAS = 512  # For images of 32x32, 2.7 pixels for one of a picture.
@@ -28,7 +28,15 @@ _LIGHT = np.array([232.0, 244.0, 255.0])
 
 @functools.lru_cache(maxsize=2)
 def pictures(side: int) -> np.ndarray:
-  """Returns the pictures, RGB uint8 [5,S,S,3], always the same."""
+  """Returns the pictures for images, always the same.
+
+  Args:
+    side: The longer side of the images, in pixels.
+
+  Returns:
+    RGB uint8 [5,6*side,6*side,3].
+  """
+  side *= _SIDES
   # INTER_AREA averages where it shrinks, and interpolates where it enlarges.
   return np.stack(
     [

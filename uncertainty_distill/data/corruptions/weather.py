@@ -11,6 +11,7 @@ import functools
 from collections.abc import Sequence
 
 from uncertainty_distill.data.corruptions import (
+  frost_photographs,
   frost_texture,
   motion,
   pixels,
@@ -31,6 +32,11 @@ _SNOW = (
   (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
   (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
 )
+# Functions of the longer side of the images.
+FROST_PICTURES = {
+  'texture': frost_texture.pictures,
+  'photographs': frost_photographs.photographs,
+}
 # The shares of the image and of the ice.
 _FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 # Density, and by how much the fog is rougher at one scale than at the next.
@@ -64,15 +70,21 @@ def snow(
 
 
 def frost(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  pictures: str = 'texture',
 ) -> np.ndarray:
-  """Lays a random piece of a picture of ice over the image."""
+  """Lays a random piece of a picture of ice over the image.
+
+  `pictures` is a key of `FROST_PICTURES`.
+  """
   image_share, ice_share = _FROST[severity - 1]
   height, width = images.shape[1:3]
-  pictures = frost_texture.pictures(frost_texture.SIDES * max(height, width))
+  choices = FROST_PICTURES[pictures](max(height, width))
   pieces = np.empty(images.shape, np.uint8)
   for piece, generator in zip(pieces, generators, strict=True):
-    picture = pictures[generator.integers(len(pictures))]
+    picture = choices[generator.integers(len(choices))]
     y = generator.integers(picture.shape[0] - height)
     x = generator.integers(picture.shape[1] - width)
     piece[...] = picture[y : y + height, x : x + width]

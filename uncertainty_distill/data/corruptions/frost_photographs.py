@@ -1,0 +1,59 @@
+"""The published photographs of frosted windows.
+
+The package `torch-uncertainty-assets` ships them. Its files 3 and 4 are the
+published files 4 and 5, byte for byte; 1 and 2 were PNG files and are JPEG
+there, which changes a level by 3 to 4 on average. The published files 2 and 3
+hold the same photograph, and the sixth (the package's fifth) is never drawn.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+
+from uncertainty_distill import errors
+
+import cv2
+import numpy as np
+
+# The package's number of each published photograph, 1 to 5.
+_NUMBERS = (1, 2, 2, 3, 4)
+# How much the photographs are shrunk to be laid over images of 32x32.
+_SCALE = 0.2
+
+
+@functools.lru_cache(maxsize=2)
+def photographs(side: int) -> list[np.ndarray]:
+  """Returns the five photographs at the size that goes with images.
+
+  Args:
+    side: The longer side of the images, in pixels. Photographs for 32 pixels
+      have the published size; others grow with the image.
+
+  Returns:
+    RGB uint8 [h, w, 3] each; the shortest side is 63 pixels for images of 32.
+
+  Raises:
+    InputError: If the package with the photographs is not installed.
+  """
+  scale = _SCALE * side / 32
+  # Linear interpolation, as published, although it skips pixels.
+  return [
+    cv2.resize(_read(number), None, fx=scale, fy=scale) for number in _NUMBERS
+  ]
+
+
+def _read(number: int) -> np.ndarray:
+  """Returns a photograph as it is shipped, RGB uint8 [H, W, 3]."""
+  try:
+    folder = importlib.resources.files('torch_uncertainty_assets')
+  except ModuleNotFoundError as error:
+    raise errors.InputError(
+      'frost',
+      'photographs',
+      'texture where the package torch-uncertainty-assets is not installed',
+      'Install it by pip.',
+    ) from error
+  encoded = (folder / 'frost' / f'frost{number}.jpg').read_bytes()
+  picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+  return picture[..., ::-1]
