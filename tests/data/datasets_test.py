@@ -102,6 +102,27 @@ def test_chosen_classes():
   assert chosen.num_train == np.isin(whole.train.labels, [7, 2, 5]).sum()
 
 
+def test_smaller_images_are_means_of_areas():
+  whole = data.open_dataset('digits')
+  small = data.open_dataset('digits', image_size=(8, 4))
+  assert small.spec.image_shape == (8, 4, 3)
+  assert small.num_train == whole.num_train and small.spec.mean == (
+    whole.spec.mean
+  )
+  areas = whole.test.images.reshape(-1, 8, 2, 4, 4, 3).mean(axis=(2, 4))
+  assert np.abs(small.test.images - areas).max() <= 0.5
+  np.testing.assert_array_equal(small.test.labels, whole.test.labels)
+  some = data.open_dataset('digits', classes=(7, 2), image_size=(8, 4))
+  rows = np.flatnonzero(np.isin(whole.test.labels, [7, 2]))
+  np.testing.assert_array_equal(some.test.images, small.test.images[rows])
+
+
+@pytest.mark.parametrize('size', [(8,), (0, 8), (8, 17), (8, 8, 3)])
+def test_refuses_sizes(size):
+  with refusals.refused('image_size', size):
+    data.open_dataset('digits', image_size=size)
+
+
 @pytest.mark.parametrize('classes', [(3,), (3, 3), (3, 10), (-1, 3)])
 def test_refuses_classes(classes):
   with refusals.refused('task.train_data.classes', classes):

@@ -30,6 +30,21 @@ def test_shifts_of_a_configuration():
   assert data.parse_shifts(clean.evaluation) == [corruptions.CLEAN]
 
 
+def test_frost_of_a_configuration():
+  overrides = 'evaluation.corruptions=[frost],evaluation.severities=[1],'
+  config = _config(f'{overrides}evaluation.frost=photographs')
+  opened = data.open_evaluation_sets(config).corrupted
+  clean = opened.dataset.images[:2]
+  shift = corruptions.Shift(corruptions.Corruption.FROST, 1)
+  np.testing.assert_array_equal(
+    opened.images(shift, np.arange(2)),
+    corruptions.corrupt(clean, shift, frost='photographs'),
+  )
+  config.evaluation.frost = 'hail'
+  with refusals.refused('frost', 'hail'):
+    data.open_evaluation_sets(config)
+
+
 def test_all_classes_leave_none():
   assert _open(_config()) is None
 
@@ -58,3 +73,20 @@ def test_another_dataset_must_have_images_of_the_same_shape(tmp_path):
   assert len(_open(write('same.npz', 16))) == 4
   with refusals.refused('evaluation.out_of_distribution'):
     _open(write('other.npz', 8))
+
+
+def test_images_of_another_size_are_the_same_everywhere():
+  config = _config(
+    'task.train_data.image_size=[12,12],task.train_data.classes=[0,1],'
+    'evaluation.corruptions=[contrast],evaluation.severities=[1]'
+  )
+  sets = data.open_evaluation_sets(config)
+  shift = sets.shifts[1]
+  small = data.open_dataset('digits', image_size=(12, 12))
+  assert sets.clean.spec.image_shape == (12, 12, 3)
+  assert sets.corrupted.images(shift, np.arange(3)).shape == (3, 12, 12, 3)
+  others = small.test.of_other_classes([0, 1])
+  np.testing.assert_array_equal(sets.out_of_distribution.images, others.images)
+  # Another dataset is made smaller too.
+  config.evaluation.out_of_distribution = 'digits'
+  np.testing.assert_array_equal(_open(config).images, small.test.images)

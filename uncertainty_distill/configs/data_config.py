@@ -19,6 +19,8 @@ class TrainDataConfig(hyperparams.Config):
     classes: Train and test on these only, () for all; they are numbered anew,
       from 0 in this order. The test images of the others are then what
       evaluation takes as out of distribution.
+    image_size: The height and width to which all images are made smaller, by
+      averaging areas; () for the images as they are.
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only the first so many; 0 for all.
@@ -37,6 +39,7 @@ class TrainDataConfig(hyperparams.Config):
   name: str = 'cifar10'
   data_dir: str = ''
   classes: tuple[int, ...] = ()
+  image_size: tuple[int, ...] = ()
   global_batch_size: int = 128
   num_examples: int = 0
   held_out_fraction: float = 0.0

@@ -189,6 +189,8 @@ class EvaluationConfig(hyperparams.Config):
     source: Where corrupted images come from: empty to make them on the fly,
       `tfds` for TFDS's cifar10_corrupted, or a folder of CIFAR-10-C or
       CIFAR-100-C as published.
+    frost: The pictures of ice in images that are made on the fly: `texture`,
+      drawn by rule, or `photographs`, the published ones.
     out_of_distribution: A dataset of other classes, whose test images are to be
       told from this one's by their entropy: `cifar100`, `svhn_cropped` or
       `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
@@ -198,6 +200,7 @@ class EvaluationConfig(hyperparams.Config):
   corruptions: tuple[str, ...] = ('standard',)
   severities: tuple[int, ...] = (1, 2, 3, 4, 5)
   source: str = ''
+  frost: str = 'texture'
   out_of_distribution: str = ''
 
 

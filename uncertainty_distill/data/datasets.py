@@ -115,9 +115,29 @@ class Dataset:
       lambda split: getattr(self, split).of_classes(classes),
     )
 
+  def of_size(self, image_size: Sequence[int]) -> Dataset:
+    """Returns the same images made smaller, in memory.
+
+    The mean and the standard deviation stay those of the images as they were.
+
+    Args:
+      image_size: The new height and width.
+
+    Raises:
+      InputError: If one of them is less than 1 or more than that of the images.
+    """
+    return Dataset(
+      self.spec.of_size(image_size),
+      lambda split: getattr(self, split).resized(image_size),
+      self._num_train,
+    )
+
 
 def open_dataset(
-  name: str, data_dir: str = '', classes: Sequence[int] = ()
+  name: str,
+  data_dir: str = '',
+  classes: Sequence[int] = (),
+  image_size: Sequence[int] = (),
 ) -> Dataset:
   """Opens a dataset.
 
@@ -131,11 +151,13 @@ def open_dataset(
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
     classes: The classes to keep, whose labels become 0, 1, ... in the order
       given; () for all.
+    image_size: The height and width to which images are averaged; () for as
+      they are.
 
   Raises:
-    InputError: If there is no such dataset or class, or if the file is not as
-      described. The images of CIFAR are read at their first use: they may
-      still be found missing then.
+    InputError: If there is no such dataset, class or smaller size, or if the
+      file is not as described. The images of CIFAR are read at their first
+      use: they may still be found missing then.
   """
   if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
@@ -147,16 +169,21 @@ def open_dataset(
       name,
       'cifar10, cifar100, digits or the path of an .npz file',
     )
-  return _open(name, place, tuple(classes))
+  return _open(name, place, tuple(classes), tuple(image_size))
 
 
 @functools.lru_cache(maxsize=4)
 def _open(
-  name: str, place: tuple[str | int, ...], classes: tuple[int, ...]
+  name: str,
+  place: tuple[str | int, ...],
+  classes: tuple[int, ...],
+  image_size: tuple[int, ...],
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there."""
   if classes:
-    return _open(name, place, ()).of_classes(classes)
+    return _open(name, place, (), image_size).of_classes(classes)
+  if image_size:
+    return _open(name, place, (), ()).of_size(image_size)
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(
@@ -173,7 +200,12 @@ def _open(
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
-  return open_dataset(train_data.name, train_data.data_dir, train_data.classes)
+  return open_dataset(
+    train_data.name,
+    train_data.data_dir,
+    train_data.classes,
+    train_data.image_size,
+  )
 
 
 def open_training(

@@ -66,7 +66,11 @@ def open_evaluation_sets(config: configs.ExperimentConfig) -> EvaluationSets:
     dataset.test.take(config.task.validation_data.num_examples),
     shifts,
     corrupted_sets.open_corrupted_set(
-      dataset.test, shifts, source, train_data.data_dir
+      dataset.test,
+      shifts,
+      source,
+      train_data.data_dir,
+      frost=config.evaluation.frost,
     ),
     _open_out_of_distribution(config, dataset),
   )
@@ -84,9 +88,11 @@ def _open_out_of_distribution(
   name = config.evaluation.out_of_distribution
   if name:
     source = ood.open_out_of_distribution(name, train_data.data_dir)
+    if train_data.image_size:
+      source = source.resized(train_data.image_size)
   elif train_data.classes:
-    whole = datasets.open_dataset(train_data.name, train_data.data_dir).test
-    source = whole.of_other_classes(train_data.classes)
+    whole = datasets.open_configured(train_data.replace(classes=()))
+    source = whole.test.of_other_classes(train_data.classes)
   else:
     return None
   expected, shape = dataset.spec.image_shape, source.spec.image_shape

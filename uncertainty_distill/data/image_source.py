@@ -58,6 +58,27 @@ class DatasetSpec:
     names = tuple(self.class_names[index] for index in classes)
     return dataclasses.replace(self, class_names=names)
 
+  def of_size(self, image_size: Sequence[int]) -> DatasetSpec:
+    """Returns the same for smaller images.
+
+    Args:
+      image_size: The new height and width.
+
+    Raises:
+      InputError: If one of them is less than 1 or more than that of the images.
+    """
+    *old, channels = self.image_shape
+    if len(image_size) != 2 or not all(
+      1 <= new <= side for new, side in zip(image_size, old, strict=True)
+    ):
+      raise InputError(
+        'image_size',
+        tuple(image_size),
+        f'a height of 1 to {old[0]} and a width of 1 to {old[1]}, or () to '
+        'leave the images as they are',
+      )
+    return dataclasses.replace(self, image_shape=(*image_size, channels))
+
 
 class ImageSource(abc.ABC):
   """N labelled images.
@@ -150,6 +171,28 @@ class ImageSource(abc.ABC):
   def of_other_classes(self, classes: Sequence[int]) -> ImageSource:
     """Returns the examples of all other classes, with the labels they have."""
     return Subset(self, np.flatnonzero(~np.isin(self.labels, classes)))
+
+  def resized(self, image_size: Sequence[int]) -> ArraySource:
+    """Returns the images made smaller, in memory.
+
+    A pixel becomes the mean of the area that it covers, rounded to a level
+    (OpenCV's INTER_AREA).
+
+    Args:
+      image_size: The new height and width, at most those of the images.
+
+    Raises:
+      InputError: If they are not.
+    """
+    # Imported here: the images of most datasets stay as they are.
+    import cv2
+
+    spec = self.spec.of_size(image_size)
+    height, width = image_size
+    images = np.empty((len(self), *spec.image_shape), np.uint8)
+    for new, image in zip(images, self.images, strict=True):
+      cv2.resize(image, (width, height), new, interpolation=cv2.INTER_AREA)
+    return ArraySource(spec, images, self.labels)
 
   def hold_out(self, num_examples: int) -> tuple[Subset, Subset]:
     """Divides the examples into some to train on and some to choose by.

@@ -15,6 +15,7 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 
 _NAME = 'cifar10_corrupted'
+_SHAPE = (32, 32, 3)
 # Corruptions that have another name in TFDS than in the published files.
 _TFDS_NAMES = {
   corruptions.Corruption.GLASS_BLUR: 'frosted_glass_blur',
@@ -41,16 +42,16 @@ class TfdsSet(base.CorruptedSet):
       data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
 
     Raises:
-      InputError: If the dataset is not CIFAR-10, a corruption is not prepared,
-        or the labels are not those of the test set in the same order.
+      InputError: If the dataset is not CIFAR-10 at 32x32, a corruption is not
+        prepared, or the labels are not those of the test set in the same order.
     """
-    if dataset.spec.name != 'cifar10':
+    if dataset.spec.name != 'cifar10' or dataset.spec.image_shape != _SHAPE:
       raise InputError(
         'corrupted images',
         'tfds',
         'a folder of images of this dataset, or empty',
-        message='The corrupted images of TFDS are of cifar10, not of '
-        f'{dataset.spec.name}',
+        message='The corrupted images of TFDS are of cifar10 at its own size, '
+        f'not of {dataset.spec.name} {list(dataset.spec.image_shape)}',
       )
     self._builders = {
       shift: _builder(shift, data_dir)
