@@ -5,12 +5,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import glob
-import io
 import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from uncertainty_distill.api import predictor
+from uncertainty_distill.api import other_formats, predictor
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import image_decoding
 from uncertainty_distill.io import files
@@ -65,7 +64,7 @@ def predict_files(
   """Yields the prediction for each image file, in order, batch by batch."""
   for start in range(0, len(paths), _BATCH):
     batch = paths[start : start + _BATCH]
-    read = [_read(path, model.image_shape[:2]) for path in batch]
+    read = [read_image(path, model.image_shape[:2]) for path in batch]
     images = [image for image in read if isinstance(image, np.ndarray)]
     predictions = model.predict(
       np.array(images, np.uint8).reshape(-1, *model.image_shape)
@@ -97,19 +96,33 @@ def _prediction(path, predictions, index, class_names) -> FilePrediction:
   )
 
 
-def _read(path: str, size: Sequence[int]) -> np.ndarray | UnreadableFile:
-  """Returns an image as the model takes it, uint8 [H, W, 3]."""
+def read_image(path: str, size: Sequence[int]) -> np.ndarray | UnreadableFile:
+  """Reads an image as a model takes it; docs/images.md has the rule.
+
+  Args:
+    path: A file that Pillow reads.
+    size: H, W.
+
+  Returns:
+    uint8 [H, W, 3], or why the file cannot be read.
+  """
+  reason = 'not an image, or damaged'
   try:
-    encoded = _as_png_or_jpeg(files.read_bytes(path))
-    return image_decoding.decode_image(encoded, size).numpy()
+    content = files.read_bytes(path)
+    # So the model sees what it sees when it is served.
+    if not content.startswith((b'\xff\xd8\xff', b'\x89PNG')):
+      content = other_formats.as_png(content)
+    return image_decoding.decode_image(content, size).numpy()
+  except InputError as error:
+    reason = str(error)
   except Image.DecompressionBombError:
-    return UnreadableFile(path, image_decoding.TOO_LARGE)
+    reason = image_decoding.TOO_LARGE
   except (tf.errors.OpError, SyntaxError, ValueError) as error:
     if image_decoding.TOO_LARGE in str(error):
-      return UnreadableFile(path, image_decoding.TOO_LARGE)
-    return UnreadableFile(path, 'not an image, or damaged')
+      reason = image_decoding.TOO_LARGE
   except OSError as error:
-    return UnreadableFile(path, error.strerror or 'not an image, or damaged')
+    reason = error.strerror or reason
+  return UnreadableFile(path, reason)
 
 
 def find_images(arguments: Sequence[str]) -> list[str]:
@@ -137,17 +150,3 @@ def find_images(arguments: Sequence[str]) -> list[str]:
       raise InputError('IMAGE', argument, 'a folder or a pattern of images')
     paths += found
   return paths
-
-
-def _as_png_or_jpeg(content: bytes) -> bytes:
-  """Returns a file as the model's own decoder takes it.
-
-  PNG and JPEG stay as they are, so that the model sees what it sees when it is
-  served; Pillow reads the other formats.
-  """
-  if content.startswith((b'\xff\xd8\xff', b'\x89PNG')):
-    return content
-  converted = io.BytesIO()
-  with Image.open(io.BytesIO(content)) as image:
-    image.convert('RGBA').save(converted, 'PNG')
-  return converted.getvalue()

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uncertainty_distill.exporting import image_orientation
+
 import tensorflow as tf
 
 # A small file can hold a huge image, and fill a server's memory.
 MAX_PIXELS = 2**26
 TOO_LARGE = f'an image of more than 2^26 = {MAX_PIXELS} pixels'
-_PNG = b'\x89PNG\r\n\x1a\n'
 _WHITE = 255.0
+# Where files of other formats say what they are.
+_OTHER_FORMATS = (
+  (0, b'GIF8', 'GIF'),
+  (0, b'BM', 'BMP'),
+  (0, b'II*\0', 'TIFF'),
+  (0, b'MM\0*', 'TIFF'),
+  (8, b'WEBP', 'WebP'),
+  (4, b'ftypavi', 'AVIF'),
+  (4, b'ftyphei', 'HEIC'),
+  (4, b'jP  ', 'JPEG 2000'),
+)
 
 
 def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-  """Decodes one file and resizes it.
-
-  Grey images become colour images of three equal channels; what is transparent
-  is laid on white, as browsers show it; 16 bits become 8. Resizing is bilinear
-  with antialiasing, and takes the whole image: its sides need not be in the
-  model's proportion, and are stretched. An orientation noted in a JPEG's
-  metadata is not applied.
+  """Decodes one file and resizes it; docs/images.md has the rule.
 
   Args:
     encoded: A PNG or JPEG file, scalar string.
@@ -33,16 +39,25 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     tf.errors.InvalidArgumentError: If it is neither, damaged, or an image of
       more than `MAX_PIXELS`, which is not decoded.
   """
+  content = tf.io.decode_raw(encoded, tf.uint8)
   is_jpeg = tf.io.is_jpeg(encoded)
-  sides = tf.cond(
-    is_jpeg,
-    lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
-    lambda: _png_sides(encoded),
+  known = tf.debugging.Assert(
+    # TensorFlow would decode other formats, too.
+    is_jpeg | image_orientation.text(content, 1, b'PNG\r\n\x1a\n'),
+    ['image_bytes must hold PNG or JPEG files, not', _format(content)],
   )
+  with tf.control_dependencies([known]):
+    sides = tf.cond(
+      is_jpeg,
+      lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
+      lambda: image_orientation.number(content, [16, 20], 4),
+    )
   small = tf.debugging.Assert(tf.reduce_prod(sides) <= MAX_PIXELS, [TOO_LARGE])
   with tf.control_dependencies([small]):
     image = tf.cond(
-      is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_png(encoded)
+      is_jpeg,
+      lambda: _decode_jpeg(encoded, content),
+      lambda: _decode_png(encoded, content),
     )
   image = tf.image.resize(image, size, antialias=True)
   return tf.saturate_cast(tf.round(image), tf.uint8)
@@ -57,28 +72,32 @@ def decode_images(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
   )
 
 
-def _png_sides(encoded: tf.Tensor) -> tf.Tensor:
-  """Returns what a PNG file begins with, its width and height: int64 [2]."""
-  # TensorFlow would decode other formats, too.
-  is_png = tf.debugging.Assert(
-    tf.strings.substr(encoded, 0, len(_PNG)) == _PNG, ['neither PNG nor JPEG']
-  )
-  with tf.control_dependencies([is_png]):
-    sides = tf.strings.substr(encoded, 16, 8)
-  return tf.cast(
-    tf.io.decode_raw(sides, tf.int32, little_endian=False), tf.int64
-  )
+def _format(content: tf.Tensor) -> tf.Tensor:
+  """Returns what a file seems to be, for the message of an error."""
+  name = tf.constant('other files')
+  for at, start, other in _OTHER_FORMATS:
+    found = image_orientation.text(content, at, start)
+    name = tf.where(found, other, name)
+  return name
 
 
-def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+def _decode_jpeg(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   """Returns uint8 [h, w, 3]."""
   # As other libraries decode by default; TensorFlow's default is less exact.
-  return tf.io.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
+  image = tf.io.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
+  return image_orientation.turn(image, image_orientation.of_jpeg(content))
 
 
-def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
+def _decode_png(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   """Returns uint8 [h, w, 3], the image on white."""
+  orientation, has_transparency = image_orientation.of_png(content)
   colour, alpha = tf.split(tf.io.decode_png(encoded, channels=4), [3, 1], -1)
+  # Where a file has no alpha, TensorFlow fills in 2^bits - 1: opaque with 8
+  # bits, all but transparent with fewer. Such files have it from tRNS alone.
+  is_shallow = image_orientation.number(content, 24, 1) < 8
+  opaque = tf.ones_like(alpha) * 255
+  alpha = tf.where(is_shallow & ~has_transparency, opaque, alpha)
   cover = tf.cast(alpha, tf.float32) / 255.0
   mixed = tf.cast(colour, tf.float32) * cover + _WHITE * (1.0 - cover)
-  return tf.cast(tf.round(mixed), tf.uint8)
+  image = tf.cast(tf.round(mixed), tf.uint8)
+  return image_orientation.turn(image, orientation)

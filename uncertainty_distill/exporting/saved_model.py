@@ -35,7 +35,7 @@ def export_saved_model(
 
   Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
   `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
-  size, see `images.decode_image`. Both take any number of images, 0 among them,
+  size, see `image_decoding`. Both take any number of images, 0 among them,
   and return what `outputs_from_logits` does, and `class_name`, string [B].
 
   `assets.extra/` holds requests for TensorFlow Serving to warm up with, the
