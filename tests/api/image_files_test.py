@@ -75,3 +75,14 @@ def test_finds_files_folders_and_patterns(images):
   for argument in f'{folder}/empty', f'{folder}/*.gif':
     with refusals.refused('IMAGE', argument):
       image_files.find_images([argument])
+
+
+def test_a_folder_stands_for_its_visible_image_files(tmp_path):
+  names = ['a.AVIF', 'b.jp2', 'c.heic', 'd.tiff', 'f.webp']
+  for name in [*names, '._a.jpg', '.DS_Store', 'notes.txt']:
+    (tmp_path / name).write_bytes(b'')
+  (tmp_path / 'e.png').mkdir()
+  want = [str(tmp_path / name) for name in names]
+  assert image_files.find_images([str(tmp_path)]) == want
+  with_text = sorted([*want, str(tmp_path / 'notes.txt')])
+  assert image_files.find_images([f'{tmp_path}/*']) == with_text

@@ -18,7 +18,15 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp')
+# Those of phones among them that Pillow reads with a plug-in alone: a file that
+# cannot be read is better named than left out.
+_SUFFIXES = tuple(
+  f'.{suffix}'
+  for suffix in (
+    'png jpg jpeg jpe jfif bmp dib gif tif tiff webp avif avifs heic heif jp2 '
+    'j2k j2c jpx jpf pbm pgm pnm ppm qoi tga pcx ico icns sgi rgb dds'
+  ).split()
+)
 _BATCH = 64
 
 
@@ -130,7 +138,8 @@ def find_images(arguments: Sequence[str]) -> list[str]:
 
   Args:
     arguments: A folder stands for the image files in it, by their names'
-      endings; a pattern for the files it matches; in alphabetical order.
+      endings, hidden files (`._a.jpg`) and folders left out; a pattern for the
+      files it matches; in alphabetical order.
 
   Raises:
     InputError: If a folder or a pattern gives no file.
@@ -142,10 +151,11 @@ def find_images(arguments: Sequence[str]) -> list[str]:
       found = [
         os.path.join(argument, name)
         for name in files.names(argument)
-        if name.lower().endswith(_SUFFIXES)
+        if name.lower().endswith(_SUFFIXES) and not name.startswith('.')
       ]
+      found = [path for path in found if not files.is_folder(path)]
     elif glob.has_magic(argument) and not files.is_file(argument):
-      found = sorted(glob.glob(argument))
+      found = sorted(filter(files.is_file, glob.glob(argument)))
     if not found:
       raise InputError('IMAGE', argument, 'a folder or a pattern of images')
     paths += found
