@@ -39,11 +39,11 @@ class InputError(ValueError):
 
     Args:
       name: See the class.
-      value: See the class; long values are cut short in the message.
+      value: See the class; the message shows the beginning of a long value.
       expected: See the class.
       hint: See the class.
-      message: What is wrong and what it must be, where the default, "NAME must
-        be EXPECTED, not VALUE", is no natural English.
+      message: A sentence in place of "NAME must be EXPECTED, not VALUE", for
+        mistakes that this does not describe well.
     """
     self.name = name
     self.value = value
@@ -55,7 +55,7 @@ class InputError(ValueError):
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-  """Returns a question about the most similar of some names, if any is."""
+  """Asks whether the most similar name was meant; empty if none is similar."""
   near = difflib.get_close_matches(name, names, 1, 0.5)
   return f'did you mean {near[0]!r}?' if near else ''
 

@@ -35,7 +35,7 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   try:
     arrays = archives.read_arrays(path)
   except (OSError, ValueError) as error:
-    raise _not_a_dataset(path, archives.why(error)) from error
+    raise _not_a_dataset(path, archives.reason(error)) from error
   missing = [name for name in _ARRAYS if name not in arrays]
   if missing:
     raise _not_a_dataset(path, f'it lacks {", ".join(missing)}')

@@ -1,4 +1,4 @@
-"""Who computes what: devices, workers, shares of a batch."""
+"""Devices, workers and their shares of a batch."""
 
 from uncertainty_distill.distribution.clusters import read_cluster
 from uncertainty_distill.distribution.strategies import describe, make_strategy

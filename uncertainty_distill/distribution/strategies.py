@@ -1,4 +1,4 @@
-"""Which devices to train on, said aloud before training starts."""
+"""The devices to train on, and their description."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from official.core import config_definitions as cfg
 def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
   """Chooses the devices: the TPU if one is named, else all GPUs, else the CPU.
 
-  Several workers connect here, so it comes before any of TensorFlow's
-  operations, and returns once all have come.
+  Several workers connect here: the call must precede all of TensorFlow's
+  operations, and returns when the last one has connected.
 
   Args:
     runtime: `tpu` names a TPU, `local` being the machine's own. With the
@@ -24,22 +24,24 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
       With `multi_worker_mirrored`, TF_CONFIG says who trains together.
 
   Raises:
-    InputError: If the devices that were asked for are not there, or TF_CONFIG
-      is wrong.
+    InputError: The devices that were asked for do not exist, or TF_CONFIG is
+      wrong.
   """
   kind, num_gpus = runtime.distribution_strategy, runtime.num_gpus
   present = len(tf.config.list_physical_devices('GPU'))
   if num_gpus > present:
     raise InputError(
-      'runtime.num_gpus', num_gpus, f'at most the {present} GPUs there are'
+      'runtime.num_gpus',
+      num_gpus,
+      f'at most {present}, the number of GPUs of this machine',
     )
   cluster = clusters.read_cluster(runtime)
   if cluster is not None and num_gpus not in (0, present):
     raise InputError(
       'runtime.num_gpus',
       num_gpus,
-      f'0, for all {present} of each worker',
-      'hide some by CUDA_VISIBLE_DEVICES',
+      f'0, to use all {present} GPUs of each worker',
+      'to use fewer, set CUDA_VISIBLE_DEVICES',
     )
   if runtime.tpu is not None:
     kind, num_gpus = 'tpu', 0
@@ -63,10 +65,13 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
 
 
 def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
-  """Returns what to say of devices that TensorFlow cannot have."""
+  """Returns the error for devices that TensorFlow cannot use."""
   if cluster is not None:
     return InputError(
-      'TF_CONFIG', str(cluster), 'workers that can be reached', reason
+      'TF_CONFIG',
+      str(cluster),
+      'a cluster whose workers can be reached',
+      reason,
     )
   if kind != 'tpu':
     return InputError(
@@ -86,10 +91,10 @@ def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
 def describe(
   strategy: tf.distribute.Strategy, config: configs.ExperimentConfig
 ) -> str:
-  """Says in one line what a step runs on, and the batch of each replica.
+  """Returns a line with the devices of a step and the batch of each replica.
 
   Raises:
-    InputError: If the replicas do not divide a batch.
+    InputError: The replicas do not divide a batch.
   """
   replicas = strategy.num_replicas_in_sync
   task = config.task

@@ -1,8 +1,7 @@
 """Processes that train one model together: `MultiWorkerMirroredStrategy`.
 
-Every worker runs the same program. What reads variables or runs a step is done
-by all of them, at the same time; files are written, and things said, by one,
-the chief.
+Every worker runs the same program. All of them read variables and run steps, at
+the same time; one, the chief, writes files and messages.
 """
 
 from __future__ import annotations
@@ -14,71 +13,71 @@ import tensorflow as tf
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Tells whether this process writes the files; true where it is the only."""
+  """Returns whether this process, perhaps the only one, writes the files."""
   return strategy.extended.should_checkpoint
 
 
 def count(strategy: tf.distribute.Strategy) -> int:
-  """Returns the number of processes; 1 but for several workers."""
+  """Returns the number of processes that train one model."""
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    return 1  # A TPU slice, too, has one program and many devices.
+    return 1  # A TPU slice has many devices, but one program.
   tasks = strategy.cluster_resolver.cluster_spec().as_dict()
   return sum(map(len, tasks.values())) or 1
 
 
 def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
-  """Waits for all workers; returns the distinct numbers that they brought.
+  """Waits for all workers; returns their distinct numbers in order.
 
   Args:
     strategy: The devices.
-    number: This worker's.
+    number: The number of this worker, such as the step it has come to.
 
   Raises:
-    tf.errors.UnavailableError: If a worker is gone.
+    tf.errors.UnavailableError: A worker is gone.
   """
   if count(strategy) == 1:
     return [number]
 
   @tf.function
-  def ask() -> tf.Tensor:
-    brought = strategy.run(lambda: tf.constant([number], tf.int64))
-    return strategy.gather(brought, axis=0)
+  def gathered() -> tf.Tensor:
+    numbers = strategy.run(lambda: tf.constant([number], tf.int64))
+    return strategy.gather(numbers, axis=0)
 
-  return sorted(set(ask().numpy().tolist()))
+  return sorted(set(gathered().numpy().tolist()))
 
 
 def from_chief(
   strategy: tf.distribute.Strategy, values: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-  """Waits for all workers; returns the arrays that the chief brought.
+  """Waits for all workers; returns the chief's arrays.
 
   Args:
     strategy: The devices.
-    values: This worker's, of the shapes and types of the chief's.
+    values: The arrays of this worker, of the chief's shapes and types.
 
   Raises:
-    tf.errors.UnavailableError: If a worker is gone.
+    tf.errors.UnavailableError: A worker is gone.
   """
   if count(strategy) == 1:
     return list(values)
 
-  def brought(values: list[tf.Tensor]) -> list[tf.Tensor]:
+  def only_of_chief(values: list[tf.Tensor]) -> list[tf.Tensor]:
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     return [tf.where(replica == 0, v, tf.zeros_like(v)) for v in values]
 
   @tf.function(autograph=False)
   def share(values: list[tf.Tensor]) -> list[tf.Tensor]:
     # A sum in which all but one are 0 is exact.
-    of_replicas = strategy.run(brought, args=(values,))
+    of_replicas = strategy.run(only_of_chief, args=(values,))
     return [strategy.reduce('SUM', v, axis=None) for v in of_replicas]
 
   return [v.numpy() for v in share([tf.constant(v) for v in values])]
 
 
 def wait(strategy: tf.distribute.Strategy) -> None:
-  """Waits until every worker has come here.
+  """Waits until every worker calls this.
 
   Raises:
-    tf.errors.UnavailableError: If a worker is gone.
+    tf.errors.UnavailableError: A worker is gone.
   """
   gather(strategy, 0)

@@ -89,7 +89,7 @@ def _read(file, model):
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(
-      'calibration_file', file, expected, archives.why(error)
+      'calibration_file', file, expected, archives.reason(error)
     ) from error
   if (
     images.dtype != np.uint8

@@ -13,21 +13,21 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
   """Returns the arrays of an `.npz` file, by name.
 
   Args:
-    path: Of the file, local or remote.
+    path: The file, local or remote.
 
   Raises:
-    OSError: It cannot be read.
+    OSError: The file cannot be read.
     ValueError: It is no such file, is damaged, or holds Python objects, which
       would have to be unpickled, and a pickle is a program.
   """
   with files.open_binary(path) as file:
     if not zipfile.is_zipfile(file):
-      raise ValueError('it is no archive, or not all of one')
+      raise ValueError('it is no archive, or only a part of one')
     file.seek(0)
     try:
       with np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
-    except Exception as error:  # Whatever NumPy makes of another archive.
+    except Exception as error:  # NumPy raises many kinds for other archives.
       if 'allow_pickle' in str(error):
         raise ValueError('it holds Python objects, not arrays') from error
       raise ValueError(
@@ -35,6 +35,6 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
       ) from error
 
 
-def why(error: Exception) -> str:
-  """Returns what an exception of `read_arrays` says to a reader."""
+def reason(error: Exception) -> str:
+  """Returns the reason for an exception of `read_arrays`."""
   return getattr(error, 'strerror', None) or str(error)

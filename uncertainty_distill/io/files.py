@@ -5,9 +5,10 @@ both kinds: local paths by Python, remote ones by TensorFlow's file systems,
 with TensorFlow imported when the first one is met. All functions raise OSError
 with the path and the reason.
 
-What epath lacks is here: its paths know gs, s3, az and hf alone, so its
-backends are called by the scheme; errors of TensorFlow's stay what they are;
-times are whole seconds; and nothing is written atomically.
+What epath lacks is here. Its paths know the schemes gs, s3, az and hf alone, so
+its backends are chosen here. These let TensorFlow's errors through, know times
+in whole seconds and write nothing atomically; and its paths are relative to
+their parents alone.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ def absolute(path: str, start: str = '') -> str:
 
 
 def relative(path: str, start: str) -> str:
-  """Returns what leads from a folder to a path, or the absolute path.
+  """Returns a path as seen from a folder.
 
-  The latter where they are not on the same file system and bucket.
+  It is absolute where the two are not on one file system and in one bucket.
   """
   path, start = absolute(path), absolute(start)
   if not is_remote(path) and not is_remote(start):
@@ -64,7 +65,7 @@ def _bucket(path: str) -> list[str] | None:
 
 
 def parent(path: str) -> str:
-  """Returns the folder that a path lies in; a bucket's is itself."""
+  """Returns the folder that a path lies in; for a bucket, the bucket."""
   path = absolute(path)
   if not is_remote(path):
     return os.path.dirname(path)

@@ -1,7 +1,8 @@
-"""Imports put off until something of the module is used.
+"""Delays the imports of libraries by other libraries.
 
 Some libraries import others that most runs never use, and that take longer to
-import than all of this package.
+import than all of this package. lazy_loader delays imports of our own alone:
+what it has loaded lazily is imported by any other import of it or of a part.
 """
 
 from __future__ import annotations
@@ -17,24 +18,22 @@ from typing import Any
 
 
 class _Deferred(types.ModuleType):
-  """Stands in for a module, and imports it for the first attribute."""
+  """A module that is imported when it is asked for an attribute."""
 
   def __getattr__(self, name: str) -> Any:
-    # Called only for what a bare module lacks. Of two threads, the second
-    # must not take away what the first is importing.
+    # Python calls this only for attributes that are missing. Of two threads,
+    # the second must not remove what the first is importing.
     if sys.modules.get(self.__name__) is self:
       del sys.modules[self.__name__]
     return getattr(importlib.import_module(self.__name__), name)
 
 
 def defer(name: str) -> None:
-  """Has a module imported no sooner than something of it is used.
-
-  Unlike `importlib.util.LazyLoader`'s, the module is not imported by another
-  `import` of it either, which is what the libraries at issue begin with.
+  """Delays the import of a module until an attribute of it is used.
 
   Args:
-    name: Its full name; left alone if it is imported, or not installed.
+    name: The module's full name. A module that is imported already, or is not
+      installed, is left alone.
   """
   if name in sys.modules:
     return
@@ -50,13 +49,12 @@ def defer(name: str) -> None:
 
 @contextlib.contextmanager
 def deferred_functions(name: str, functions: Sequence[str]) -> Iterator[None]:
-  """Within it, `from NAME import FUNCTION` does not import the module.
-
-  What is imported in this way imports the module when it is called.
+  """Has `from NAME import FUNCTION` import the module at the first call.
 
   Args:
-    name: The module's full name; left alone if it is imported.
-    functions: Their names; there is nothing else in the module until the end.
+    name: The module's full name. A module that is imported already is left
+      alone.
+    functions: The names of all that can be imported from it within.
   """
   if name in sys.modules:
     yield
@@ -72,5 +70,5 @@ def deferred_functions(name: str, functions: Sequence[str]) -> Iterator[None]:
 
 
 def _call(name: str, function: str, *args: Any, **kwargs: Any) -> Any:
-  """Imports a module, and calls a function of it."""
+  """Imports a module and calls a function of it."""
   return getattr(importlib.import_module(name), function)(*args, **kwargs)

@@ -118,7 +118,7 @@ def _read(path: str, name: str) -> dict[str, np.ndarray]:
       name,
       path,
       'an .npz file of stored predictions',
-      f'write it by numpy.savez ({archives.why(error)})',
+      f'write it by numpy.savez ({archives.reason(error)})',
     ) from error
 
 
