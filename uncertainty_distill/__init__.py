@@ -1,7 +1,6 @@
 """Distils deep ensembles into BatchEnsembles of one network's size.
 
-What a program or a notebook needs is here; what else the package holds may
-change at any time.
+These names are the public API; everything else in the package may change.
 
   import uncertainty_distill as ud
 
@@ -9,13 +8,13 @@ change at any time.
   predictions = student.predict(images)          # uint8 [B, H, W, 3]
   print(predictions.class_name, predictions.predictive_entropy)
 
-  load, Predictor, Predictions       trained models, and what they say of images
-  load_dataset, corrupt, measure     images, corrupted ones, figures of merit
+  load, Predictor, Predictions       trained models and their predictions
+  load_dataset, corrupt, measure     images, corrupted images, metrics
   experiment, train, distill         from a configuration to a trained run
-  evaluate, export                   a run's figures, and its SavedModel
-  InputError                         what is raised for a mistake of the user's
+  evaluate, export                   the metrics of a run, and its SavedModel
+  InputError                         raised for a mistake in what the user gave
 
-docs/tour.ipynb shows them at work. Letters in shapes: E or M members, B or N
+docs/tour.ipynb shows examples. Letters in shapes: E or M members, B or N
 examples, K classes, H, W and C an image's height, width and channels.
 """
 

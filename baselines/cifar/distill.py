@@ -1,4 +1,4 @@
-r"""Distils a deep ensemble of Wide ResNets into one BatchEnsemble student.
+r"""Distills a deep ensemble of Wide ResNets into one BatchEnsemble student.
 
 Without --teacher, the teacher's members are trained first, into model_dir.
 
@@ -23,16 +23,15 @@ _TEACHER = flags.DEFINE_list(
 _TEACHER_CACHE = flags.DEFINE_string(
   'teacher_cache',
   '',
-  'A folder for what the teacher says of augmented '
-  'images: made once, then read by every student, whatever its seed and '
-  'objective, instead of running the teacher.',
+  "A folder for the teacher's logits of augmented images: they are computed "
+  'once and then read by every student, whatever its seed and objective.',
 )
 _OBJECTIVE = flags.DEFINE_enum(
   'objective',
   None,
   ['knowledge', 'head'],
   'knowledge: every member learns the mean of the teacher; head: member i '
-  "learns the teacher's member i. By default what the experiment says.",
+  "learns the teacher's member i. By default the experiment's.",
 )
 launch.define_training_flags()
 flags.adopt_module_key_flags(launch)

@@ -1,8 +1,7 @@
 r"""Evaluates run folders or SavedModels on clean and corrupted test images.
 
-Several are taken together as a deep ensemble. A run folder describes itself, so
-nothing else has to be said; with SavedModels alone, --experiment names the
-test set.
+Several become one deep ensemble. The test set is that of the first run folder;
+for SavedModels alone, --experiment names it.
 
   python baselines/cifar/evaluate.py --run=runs/a,runs/b --output_dir=runs/ab
 """
@@ -17,18 +16,20 @@ from uncertainty_distill.distribution import workers
 from absl import flags
 
 _RUN = flags.DEFINE_list(
-  'run', [], 'Run folders or SavedModels; many are one deep ensemble.'
+  'run', [], 'Run folders or SavedModels; several become one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-  'output_dir', None, 'Where to write the report. By default the first run.'
+  'output_dir', None, 'The folder for the report. By default the first run.'
 )
 _EXPERIMENT = flags.DEFINE_string(
   'experiment',
   None,
-  'Whose test set to take. By default that of the first run folder.',
+  'The experiment whose test set to use. By default that of the first run.',
 )
 _PARAMS_OVERRIDE = flags.DEFINE_string(
-  'params_override', '', 'Overrides of it: evaluation.corruptions=[contrast].'
+  'params_override',
+  '',
+  'Overrides of the experiment: evaluation.corruptions=[contrast].',
 )
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
@@ -53,12 +54,12 @@ def main():
 
 
 def _test_set(paths):
-  """Returns the configuration that says what to evaluate on."""
+  """Returns the configuration with the test set."""
   described = reports.described_by(paths, 'path')
   if described and not _EXPERIMENT.value:
     return described
   return configs.load_config(
-    launch.required('experiment', 'the experiment whose test set to take')
+    launch.required('experiment', 'the experiment whose test set to use')
   )
 
 

@@ -12,23 +12,23 @@ from uncertainty_distill.errors import InputError
 from absl import flags
 
 _RUN = flags.DEFINE_list(
-  'run', [], 'The run folder; several are exported as one deep ensemble.'
+  'run', [], 'The run folder; several become one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-  'output_dir', None, 'The folder of the SavedModel.'
+  'output_dir', None, 'The folder for the SavedModel.'
 )
 _TEMPERATURE = flags.DEFINE_enum(
   'temperature',
   None,
   ['fit'],
-  'fit: divide the logits by the temperature '
-  'of the least NLL on examples held out of training.',
+  'fit: divide the logits by the temperature with the least NLL on examples '
+  'that no model was trained on.',
 )
 _CALIBRATION = flags.DEFINE_string(
   'calibration',
   '',
-  'An .npz with images and labels of neither the training '
-  'nor the test set. By default what the runs held out.',
+  'An .npz with images and labels that are neither in the training nor in '
+  'the test set. By default the training examples that the runs held out.',
 )
 _TFLITE = flags.DEFINE_string(
   'tflite',

@@ -95,8 +95,8 @@ def define_device_flags() -> None:
   flags.DEFINE_string(
     'data_dir',
     '',
-    'Where TFDS keeps its datasets. By default what '
-    'TFDS_DATA_DIR says, or ~/tensorflow_datasets.',
+    "The folder of TFDS's datasets. By default $TFDS_DATA_DIR, or "
+    '~/tensorflow_datasets.',
   )
 
 
@@ -118,8 +118,8 @@ def define_training_flags() -> None:
   flags.DEFINE_string(
     'model_dir',
     None,
-    'The run folder: checkpoints, TensorBoard, report, '
-    'SavedModel. The same command goes on where it was stopped.',
+    'The run folder: checkpoints, TensorBoard, report, SavedModel. The same '
+    'command continues where it stopped.',
   )
   flags.DEFINE_enum(
     'mode',
@@ -134,7 +134,9 @@ def define_training_flags() -> None:
     'Members of the BatchEnsemble; 1 is a single network.',
   )
   flags.DEFINE_integer(
-    'seed', None, 'Of initial weights, order of examples and augmentation.'
+    'seed',
+    None,
+    'The seed of initial weights, order of examples and augmentation.',
   )
   define_device_flags()
 
@@ -157,7 +159,7 @@ def required(name: str, expected: str) -> str:
 
 
 def experiment_config() -> configs.ExperimentConfig:
-  """Returns the experiment that the flags describe, not resolved.
+  """Returns the experiment that the flags describe, unresolved.
 
   Raises:
     InputError: If a flag is wrong.
@@ -180,7 +182,7 @@ def experiment_config() -> configs.ExperimentConfig:
 
 
 def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
-  """Returns the devices, after saying which and the batch of each.
+  """Returns the devices, and prints which they are and the batch of each.
 
   Raises:
     InputError: If a device is missing or does not divide the batch.
@@ -203,11 +205,11 @@ def holding(
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
 
-  So is what a disk refuses. Ctrl-C ends with exit code 130, SIGTERM with 143.
+  So is an error of a disk. Ctrl-C ends with exit code 130, SIGTERM with 143.
 
   Args:
-    main: The command; it gets what is not a flag where it takes arguments.
-    takes_arguments: Whether it does.
+    main: The command.
+    takes_arguments: Whether `main` takes the arguments that are not flags.
   """
 
   def guarded(argv):
@@ -242,18 +244,18 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
 
 
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
-  """Returns what of the command line is no flag; a wrong one ends it all."""
+  """Returns the arguments that are not flags; a wrong flag ends the process."""
   try:
     rest = _FLAGS(argv)
   except SystemExit:  # After --help, for which absl exits with 1.
     sys.exit(0)
   except flags.Error as error:
     reason = ' '.join(str(error).split())
-    sys.exit(_fail(f'error: {reason}; --help says which flags there are', 2))
-  # A default of its own would not do: absl takes one for informative.
+    sys.exit(_fail(f'error: {reason}; --help lists the flags', 2))
+  # Not a default of the flag, which absl would not apply.
   if not _FLAGS['verbosity'].present:
     _FLAGS.verbosity = logging.ERROR
-    # Whatever it calls an error comes as an exception, too.
+    # What TensorFlow logs as an error is raised as an exception, too.
     tf.get_logger().setLevel('CRITICAL')
   return rest
 

@@ -7,7 +7,7 @@ r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
 from uncertainty_distill.runtime import signals
 
 if __name__ == '__main__':
-  # Before the imports that take a second.
+  # The next imports take a second.
   signals.install()
 
 from uncertainty_distill import data
@@ -21,15 +21,15 @@ _DATASET = flags.DEFINE_string(
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
-  'Where to put the files. The same command goes on where it was stopped.',
+  'The folder for the files. The same command continues where it stopped.',
 )
 _CORRUPTIONS = flags.DEFINE_list(
   'corruptions',
   ['standard'],
-  'Names of corruptions; standard for the 15 '
-  'usual ones, extra for the other 4, all for both.',
+  'Names of corruptions; standard for the 15 standard ones, extra for the '
+  'other 4, all for both.',
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the random draws.')
+_SEED = flags.DEFINE_integer('seed', 0, 'The seed of the random draws.')
 _FROST = flags.DEFINE_string(
   'frost',
   'texture',
@@ -37,13 +37,13 @@ _FROST = flags.DEFINE_string(
   'photographs, the published ones.',
 )
 _PROCESSES = flags.DEFINE_integer(
-  'processes', 0, 'How many work at once. By default one a core.'
+  'processes', 0, 'The number of processes. By default one for each core.'
 )
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',
   '',
-  'Where TFDS keeps its datasets. By default what '
-  'TFDS_DATA_DIR says, or ~/tensorflow_datasets.',
+  "The folder of TFDS's datasets. By default $TFDS_DATA_DIR, or "
+  '~/tensorflow_datasets.',
 )
 
 
@@ -62,8 +62,8 @@ def main():
 
 
 if __name__ == '__main__':
-  # Here, because it imports TensorFlow: the processes that corrupt images
-  # import this module too, and do without.
+  # It imports TensorFlow, which the processes that corrupt images do without,
+  # and they import this module, too.
   from uncertainty_distill.baselines.cifar import launch
 
   launch.run(main)

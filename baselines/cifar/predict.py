@@ -1,7 +1,7 @@
 r"""Predicts the classes of image files, with the uncertainty.
 
-An IMAGE is a file, a folder of them, or a pattern in quotes. What cannot be
-read is named on stderr while the rest goes on; the exit code is then 1.
+An IMAGE is a file, a folder of files, or a pattern in quotes. Files that cannot
+be read are named on stderr, and the exit code is then 1.
 
   python baselines/cifar/predict.py --model=runs/quickstart/saved_model a.png
 """
@@ -24,8 +24,8 @@ _MODEL = flags.DEFINE_string(
 _JSON = flags.DEFINE_bool(
   'json',
   False,
-  'Print one JSON object an image, a line each, with all '
-  'probabilities. Entropies are in nats.',
+  'Print a line of JSON for each image, with all probabilities. Entropies are '
+  'in nats.',
 )
 
 _HEADER = (

@@ -1,4 +1,4 @@
-r"""Says how near one BatchEnsemble comes to the members of an ensemble.
+r"""Measures how near one BatchEnsemble comes to the members of an ensemble.
 
 For each layer it gives the ranks of the members' Hadamard quotients, and the
 relative error of the nearest BatchEnsemble of each rank.
@@ -25,14 +25,16 @@ _TEACHER = flags.DEFINE_list(
   'Run folders of the members: plain networks of one depth and width.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-  'output_dir', None, 'Where to write the table and the plot.'
+  'output_dir', None, 'The folder for the table and the plot.'
 )
-_RANKS = flags.DEFINE_list('ranks', ['1'], "Of the members' perturbations.")
+_RANKS = flags.DEFINE_list(
+  'ranks', ['1'], "The ranks of the members' perturbations."
+)
 _ALIGNED = flags.DEFINE_bool(
   'aligned',
   False,
-  "Also after putting each member's neurons into the order "
-  "in which its weights are most like the first one's.",
+  "Also reorder each member's neurons so that its weights are most like those "
+  'of the first member.',
 )
 
 

@@ -1,6 +1,6 @@
 r"""Runs a study: a teacher, baselines and students over seeds, and their table.
 
-What is complete is skipped, so the same command goes on where it was stopped.
+Complete runs are skipped, so the same command continues where it stopped.
 
   python baselines/cifar/reproduce.py --study=configs/studies/digits.yaml \
       --only=table_1,figure_2
@@ -22,19 +22,19 @@ _STUDY = flags.DEFINE_string('study', None, 'The YAML file of the study.')
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
-  'Where to put runs and report. By default runs/NAME_OF_THE_STUDY.',
+  'The folder for runs and report. By default runs/NAME_OF_THE_STUDY.',
 )
 _ONLY = flags.DEFINE_list(
   'only',
   [],
-  'Names of tables, figures, systems and teachers of the study: '
-  'run what these need, and no more.',
+  'Names of tables, figures, systems and teachers of the study: run only what '
+  'these need.',
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
   False,
-  'Say what is still to be run and what it costs, by a '
-  'measurement of a few steps on these devices; train and write nothing.',
+  'Print what is still to be run and what it costs, measured by a few steps '
+  'on these devices; train and write nothing.',
 )
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
@@ -60,8 +60,8 @@ def main():
   workers.wait(strategy)
   if outcome.lacking:
     raise DivergedError(
-      f'the tables are without {"; ".join(outcome.lacking)}: its training '
-      'diverged, as said above'
+      f'the tables are without {"; ".join(outcome.lacking)}, because training '
+      'diverged (see above)'
     )
 
 

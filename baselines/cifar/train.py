@@ -1,7 +1,7 @@
-r"""Trains what has no teacher: a single network or a BatchEnsemble.
+r"""Trains without a teacher: a single network or a BatchEnsemble.
 
-With --ensemble_size=1 it is a single network with the hyper-parameters of the
-teacher's members, else a BatchEnsemble with those of the student.
+With --ensemble_size=1 it trains a single network with the hyperparameters of
+the teacher's members, otherwise a BatchEnsemble with those of the student.
 
   python baselines/cifar/train.py --experiment=cifar10_wrn10_1 \
       --model_dir=runs/single --ensemble_size=1

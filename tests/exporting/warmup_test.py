@@ -54,7 +54,7 @@ def test_the_model_answers_its_warm_up(tmp_path):
     (16, 16, 3),
     str(tmp_path / 'm'),
     class_names=list('abcd'),
-    documents={'note.md': 'text'},
+    documents={'assets.extra/note.md': 'text'},
   )
   extra = tmp_path / 'm' / 'assets.extra'
   assert (extra / 'class_names.txt').read_text() == 'a\nb\nc\nd\n'

@@ -1,11 +1,11 @@
 """The public functions, which `uncertainty_distill` itself offers.
 
-They are the commands for programs and notebooks: each calls what its command
-calls. The modules are imported one by one, as their names are asked for.
+They are the commands for programs and notebooks: each calls the same functions
+as its command. A module is imported when one of its names is first used.
 """
 
 import os
 
-# As in the commands: TensorFlow reads it when it is imported, and keeps its
-# remarks on the machine to itself, which no one who trains a model can use.
+# As in the commands: TensorFlow reads this variable when it is imported, and
+# then does not describe the machine.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -1,4 +1,4 @@
-"""What users give, as the rest of the package takes it."""
+"""Arguments of the public functions, as the rest of the package takes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import tensorflow as tf
 Path = str | os.PathLike[str]
 Paths = Path | Sequence[Path]
 
-# In a notebook TensorFlow would also print what it tells its log.
+# TensorFlow would print its log in a notebook.
 tf.get_logger().setLevel('ERROR')
 
 _strategies: dict[str, tf.distribute.Strategy] = {}
 
 
 def as_list(paths: Paths) -> list[str]:
-  """Returns one path, or several, as a list."""
+  """Returns one path or several as a list of strings."""
   if isinstance(paths, (str, os.PathLike)):
     paths = [paths]
   return [os.fspath(path) for path in paths]
@@ -28,13 +28,13 @@ def as_list(paths: Paths) -> list[str]:
 def strategy_for(
   config: configs.ExperimentConfig,
 ) -> tf.distribute.Strategy:
-  """Returns the devices of an experiment, the same ones each time.
+  """Returns the devices of an experiment, the same object each time.
 
   Raises:
-    InputError: If they are not there.
+    InputError: If a device is missing.
   """
-  # A TPU that is initialised again forgets the models on it, and TensorFlow
-  # takes the collective operations of two strategies for one another's.
+  # A TPU that is initialized again loses the models on it, and TensorFlow
+  # confuses the collective operations of two strategies.
   key = repr(config.runtime.as_dict())
   if key not in _strategies:
     _strategies[key] = distribution.make_strategy(config.runtime)

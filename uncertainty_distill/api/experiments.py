@@ -1,4 +1,4 @@
-"""Public: from a configuration to a trained run and its SavedModel."""
+"""Public functions: from a configuration to a run and its SavedModel."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def experiment(
 ) -> configs.ExperimentConfig:
   """Returns the configuration of a registered experiment.
 
-  Every field is documented in `uncertainty_distill/configs/experiment.py`, and
-  can still be changed in what is returned: `config.task.seed = 1`.
+  `uncertainty_distill/configs/experiment.py` documents every field. Fields can
+  also be set afterwards: `config.task.seed = 1`.
 
   Args:
     name: Such as `digits_wrn10_1`, `cifar10_wrn10_1` or `cifar10_wrn28_10`.
-    overrides: Values by their names, `{'trainer.epochs': 5}`; a group of them
-      may be a mapping, as in a YAML file. Later ones win.
+    overrides: Values by their names, `{'trainer.epochs': 5}`; a group of values
+      may be a mapping, as in a YAML file. Later values win.
 
   Returns:
-    A configuration for `train` and `distill`, a new one at each call.
+    A new configuration for `train` and `distill`.
 
   Raises:
-    InputError: If there is no such experiment or value, or a value is of
+    InputError: If there is no such experiment or value, or if a value has
       another type.
   """
   config = configs.load_config(name)
@@ -44,21 +44,21 @@ def train(
 ) -> runs.RunFolder:
   """Trains what has no teacher, as train.py does.
 
-  With `task.model.ensemble_size` of 1 that is a single network with the
-  hyper-parameters of a teacher's member, else a BatchEnsemble with those of a
-  student. Stopped, it goes on where it was when it is called again; what is
-  complete is returned at once.
+  With a `task.model.ensemble_size` of 1 that is a single network with the
+  hyperparameters of a teacher's member, otherwise a BatchEnsemble with those of
+  a student. If training was stopped, the same call continues it; a complete run
+  is returned at once.
 
   Args:
-    config: The experiment; it is not changed.
-    model_dir: The run folder, a new one or that of this experiment.
+    config: The experiment, which is not changed.
+    model_dir: The run folder: a new one, or one of this experiment.
 
   Returns:
     The run; `load(run.path)` predicts with it.
 
   Raises:
-    InputError: If a value of the configuration is wrong, or the folder belongs
-      to another experiment.
+    InputError: If a value of the configuration is wrong, or if the folder
+      belongs to another experiment.
   """
   return training.train(
     configs.without_teacher(config),
@@ -72,29 +72,29 @@ def distill(
   model_dir: arguments.Path,
   teacher: arguments.Paths = (),
 ) -> runs.RunFolder:
-  """Trains a student, its teacher first if none is given, as distill.py does.
+  """Trains a student, and first a teacher if none is given, as distill.py does.
 
-  Stopped, it goes on where it was when it is called again; what is complete is
-  not trained again.
+  If training was stopped, the same call continues it; what is complete is not
+  trained again.
 
   Args:
-    config: The student's experiment; it is not changed. Its
+    config: The student's experiment, which is not changed. Its
       `task.objective.kind` is `knowledge` (every member learns the teacher's
       mean) or `head` (member i learns the teacher's member i).
-    model_dir: The student's run folder, a new one or that of this experiment.
+    model_dir: The student's run folder: a new one, or one of this experiment.
     teacher: Run folders or SavedModels, whose members are stacked, or `.npz`
       files of stored predictions (docs/teachers.md): `train_probs` or
       `train_logits`, floats [M, N, K], `train_labels`, integers [N], and
-      perhaps the same of `test`. By default what the experiment names, or else
-      a deep ensemble that is trained in the folder `teacher` of the run's.
+      optionally the same for `test`. By default the teacher that the experiment
+      names, or else a deep ensemble that is trained in `model_dir`/teacher.
 
   Returns:
     The student's run; `load(run.path)` predicts with it, and
     `run.config.task.objective.teacher` are the folders of its teacher.
 
   Raises:
-    InputError: If a value of the configuration or the teacher is wrong, or the
-      folder belongs to another experiment.
+    InputError: If a value of the configuration or the teacher is wrong, or if
+      the folder belongs to another experiment.
   """
   config = copy.deepcopy(config)
   objective = config.task.objective
@@ -113,19 +113,20 @@ def export(
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
   Args:
-    path: Of a run folder or a SavedModel; several become one deep ensemble.
-    directory: Where to write it; a SavedModel that is there is replaced.
-    fit_temperature: Whether to divide the members' logits by the temperature of
-      the least NLL on examples that no model was trained on.
-    calibration_file: These, an `.npz` of `images`, uint8 [N, H, W, 3], and
-      `labels`, integers [N]; by default what the runs held out.
+    path: A run folder or a SavedModel; several become one deep ensemble.
+    directory: The folder to write to; a SavedModel that is there is replaced.
+    fit_temperature: Whether to divide the members' logits by the temperature
+      with the least NLL on examples that no model was trained on.
+    calibration_file: An `.npz` with these examples: `images`, uint8
+      [N, H, W, 3], and `labels`, integers [N]. By default the training examples
+      that the runs held out.
 
   Returns:
-    The temperature that was fitted, with the NLL before and after it, or None.
+    The fitted temperature, with the NLL before and after, or None.
 
   Raises:
-    InputError: If a run cannot be loaded, the folder holds anything else, or
-      there are no examples to fit a temperature to.
+    InputError: If a run cannot be loaded, if the folder holds anything but a
+      SavedModel, or if there are no examples to fit a temperature to.
   """
   return exporting.export(
     arguments.as_list(path),

@@ -1,4 +1,4 @@
-"""Public: images and labels, and images that are corrupted."""
+"""Public functions: datasets and corrupted images."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def load_dataset(
       [N, H, W, 3], labels integers [N] from 0 to K - 1. It may hold
       `class_names`, K strings.
     split: `train` or `test`.
-    data_dir: Where TFDS keeps CIFAR; empty for TFDS's own choice, which is the
-      environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
+    data_dir: The folder of TFDS's datasets. By default the environment variable
+      TFDS_DATA_DIR, or ~/tensorflow_datasets.
 
   Returns:
     The examples, in the order in which a teacher's stored predictions have to
@@ -50,9 +50,9 @@ def corrupt(
 ) -> npt.NDArray[np.uint8]:
   """Corrupts images by a formula of CIFAR-10-C.
 
-  An image's result depends on the image, its place among the images, and the
-  other arguments alone. Evaluation corrupts a test set in this way, with seed
-  0; docs/corruptions.md shows what comes out.
+  The result for an image depends only on the image, its index among the images,
+  and the other arguments. Evaluation corrupts a test set in this way, with seed
+  0; docs/corruptions.md shows the results.
 
   Args:
     images: uint8 [B, H, W, 3], sides of 12 to 512 pixels.
@@ -62,7 +62,7 @@ def corrupt(
       `jpeg_compression`; or of the extra ones, `speckle_noise`,
       `gaussian_blur`, `spatter`, `saturate`.
     severity: 1 (least) to 5 (most).
-    seed: Of the random draws; at least 0, below 2^64.
+    seed: The seed of the random draws, 0 to 2^64 - 1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
 
@@ -70,7 +70,7 @@ def corrupt(
     New images, uint8 [B, H, W, 3].
 
   Raises:
-    InputError: If an argument is not as above.
+    InputError: If an argument is not as described.
   """
   if isinstance(severity, np.integer):
     severity = int(severity)

@@ -1,4 +1,4 @@
-"""Public: figures of merit."""
+"""Public functions: metrics of predictions and of trained models."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import numpy.typing as npt
 def measure(
   probs: predictor.Predictions | npt.ArrayLike, labels: npt.ArrayLike
 ) -> dict[str, float]:
-  """Measures probabilities of any origin against the labels.
+  """Computes the metrics of probabilities of any origin.
 
   Args:
-    probs: What `Predictor.predict` returns; or floats [E, B, K], members first,
-      or [B, K] of a single model, which sum to 1 over the classes.
+    probs: The predictions of `Predictor.predict`; or probabilities, floats
+      [E, B, K], members first, or [B, K] of a single model.
     labels: Integers [B], 0 to K - 1.
 
   Returns:
-    By name, of the members' mean: `accuracy`; `ece` (expected calibration
-    error, 15 equal bins of confidence) and `adaptive_ece` (bins of equally many
-    examples); `nll`, nats, and `brier`; `auroc_misclassification` (of telling
-    right from wrong by confidence; only where some are wrong, and some right)
-    and `aurc` (area under the risk-coverage curve). The means of the members'
-    own: `gibbs_nll`, nats, and `member_accuracy`. Of several members, how far
-    they differ: `disagreement`, `pairwise_kl` and `mutual_information`, nats,
-    and `masegosa_variance`.
+    Metrics by name. Of the mean over the members: `accuracy`; `ece` (expected
+    calibration error, 15 equal bins of confidence) and `adaptive_ece` (bins of
+    equally many examples); `nll`, in nats, and `brier`;
+    `auroc_misclassification` (AUROC of telling right from wrong predictions by
+    their confidence, where there are both) and `aurc` (area under the
+    risk-coverage curve). Means of the members' own: `gibbs_nll`, in nats, and
+    `member_accuracy`. The diversity of several members: `disagreement`,
+    `pairwise_kl` and `mutual_information`, in nats, and `masegosa_variance`.
 
   Raises:
-    InputError: If an array is not as above.
+    InputError: If an array is not as described.
   """
   if isinstance(probs, predictor.Predictions):
     probs = probs.member_probabilities.swapaxes(0, 1)
@@ -62,25 +62,23 @@ def evaluate(
   config: configs.ExperimentConfig | None = None,
   output_dir: arguments.Path = '',
 ) -> dict[str, float]:
-  """Measures a trained model on clean and corrupted test images.
-
-  This is evaluate.py.
+  """Evaluates a trained model on clean and corrupted images, as evaluate.py.
 
   Args:
-    path: Of a run folder or a SavedModel; several are one deep ensemble.
-    config: The experiment whose test set, `evaluation` and `runtime` to take;
-      by default the first run folder's own, on the devices there are.
-    output_dir: Where to write a report with tables and plots; empty for none. A
-      report that is there still holds for what has not changed.
+    path: A run folder or a SavedModel; several are one deep ensemble.
+    config: The experiment whose test set, `evaluation` and `runtime` to use. By
+      default that of the first run folder, on the devices of this machine.
+    output_dir: The folder for a report with tables and plots; empty for none.
+      Results in it that are still valid are not computed again.
 
   Returns:
-    By name, the figures of `measure` on clean images, and with the prefix `c_`
-    the mean on corrupted ones, over corruptions and then severities;
-    `auroc_ood` where the experiment names images out of distribution.
+    Metrics by name: those of `measure` on clean images; with the prefix `c_`
+    their means on corrupted images, over corruptions and then severities; and
+    `auroc_ood` where the experiment names out-of-distribution images.
 
   Raises:
     InputError: If a model cannot be loaded or takes other images, or if there
-      are SavedModels alone and no configuration.
+      are only SavedModels and no configuration.
   """
   paths = arguments.as_list(path)
   config = config or reports.described_by(paths, 'path')
@@ -88,7 +86,9 @@ def evaluate(
     raise InputError(
       'config',
       config,
-      'the experiment whose test set to take, where no path is of a run folder',
+      'an experiment, where no path is a run folder',
+      message='`config` must be the experiment whose test set to use, since no '
+      'path is a run folder',
     )
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   systems = [evaluation.System(label, None, tuple(paths))]

@@ -1,4 +1,4 @@
-"""Public: trained models, and what they say of images."""
+"""Public functions: trained models and their predictions."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import numpy.typing as npt
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
-  """What an ensemble says of B images; the names are those of a SavedModel.
+  """The predictions for B images, with the names of a SavedModel's outputs.
 
-  All of the uncertainty is `predictive_entropy`. It is the sum of what each
-  member by itself is unsure of (`expected_entropy`: a blurred image) and of
-  what the members disagree on (`mutual_information`: an image unlike those
-  trained on).
+  The total uncertainty is `predictive_entropy`. It is the sum of
+  `expected_entropy`, which is high where each member is unsure (a blurred
+  image), and of `mutual_information`, which is high where the members disagree
+  (an image unlike the training images).
 
   Attributes:
-    probabilities: float32 [B, K], the mean of the members'.
-    member_probabilities: float32 [B, E, K], each member's own.
+    probabilities: float32 [B, K], the mean over the members.
+    member_probabilities: float32 [B, E, K], the probabilities of each member.
     label: int32 [B], the most probable class.
-    class_name: str [B], its name.
-    confidence: float32 [B], its probability.
+    class_name: str [B], the name of this class.
+    confidence: float32 [B], the probability of this class.
     predictive_entropy: float32 [B], nats; 0 is certain, log K a guess.
     expected_entropy: float32 [B], nats; the mean of the members' entropies.
     mutual_information: float32 [B], nats; 0 to log min(E, K).
@@ -51,12 +51,12 @@ class Predictions:
 
 
 class Predictor:
-  """A trained ensemble that predicts images; `load` returns one.
+  """A trained ensemble that classifies images; `load` returns one.
 
   Attributes:
-    image_shape: H, W, C of the images that it takes.
+    image_shape: H, W, C of the images.
     class_names: K names, in the order of the labels.
-    ensemble_size: Its members E.
+    ensemble_size: The number of members E.
   """
 
   image_shape: tuple[int, ...]
@@ -80,17 +80,17 @@ class Predictor:
     )
 
   def predict(self, images: npt.NDArray[np.uint8]) -> Predictions:
-    """Predicts images, a batch at a time.
+    """Predicts the classes of images.
 
     Args:
-      images: uint8 [B, H, W, C] of `image_shape`, any B, as they are: the model
-        normalises them itself.
+      images: uint8 [B, H, W, C] of `image_shape`, any B. The model normalizes
+        them itself.
 
     Returns:
-      Probabilities, labels and uncertainty of each, in the same order.
+      Probabilities, labels and uncertainty of each image, in the same order.
 
     Raises:
-      InputError: If they are of another type or size.
+      InputError: If the images have another type or size.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
@@ -119,15 +119,15 @@ def load(path: arguments.Paths) -> Predictor:
   A SavedModel is a program: load only those that you trust.
 
   Args:
-    path: Of a SavedModel or of a run folder, trained to its end; several are
-      taken together as one deep ensemble.
+    path: A SavedModel or the folder of a complete run; several become one deep
+      ensemble.
 
   Returns:
-    What predicts images; a SavedModel's temperature, if it has one, is in its
-    probabilities.
+    The model. Its probabilities include the temperature of a SavedModel that
+    has one.
 
   Raises:
-    InputError: If there is no trained model, or if several differ in their
-      images or classes.
+    InputError: If there is no trained model, or if several models differ in
+      their images or classes.
   """
   return Predictor(trained.open_trained(arguments.as_list(path), 'path'))

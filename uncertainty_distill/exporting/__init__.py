@@ -1,7 +1,7 @@
 """Export of trained models for serving."""
 
 from uncertainty_distill.exporting.abstention import abstentions
-from uncertainty_distill.exporting.model_card import CARD_FILE, ModelCard
+from uncertainty_distill.exporting.model_card import ModelCard
 from uncertainty_distill.exporting.predictive_distribution import (
   outputs_from_logits,
 )
@@ -10,11 +10,7 @@ from uncertainty_distill.exporting.run_export import (
   export,
   export_tflite,
 )
-from uncertainty_distill.exporting.saved_model import (
-  CLASS_NAMES_FILE,
-  EXTRA,
-  export_saved_model,
-)
+from uncertainty_distill.exporting.saved_model import export_saved_model
 from uncertainty_distill.exporting.temperature import (
   Calibration,
   fit_temperature,

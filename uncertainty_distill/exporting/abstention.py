@@ -1,4 +1,4 @@
-"""What is left of a model's errors when it may say that it does not know."""
+"""Abstention: the errors that remain where a model may decline to answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _COVERAGES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 @dataclasses.dataclass(frozen=True)
 class Abstention:
-  """Answering only images of at most some entropy.
+  """The effect of answering only images up to some entropy.
 
   Attributes:
     threshold: The largest predictive entropy that is answered, in nats.
     coverage: The share of images that are answered.
-    accuracy: Of those; the risk is what it lacks to 1.
-    errors: How many of those answers are wrong.
+    accuracy: The accuracy of the answers, which is 1 minus the risk.
+    errors: The number of wrong answers.
   """
 
   threshold: float
@@ -33,21 +33,22 @@ def abstentions(
   correct: np.ndarray,
   coverages: Sequence[float] = _COVERAGES,
 ) -> list[Abstention]:
-  """Returns the thresholds that answer about so many of the images.
+  """Returns thresholds for shares of the images to answer.
 
   Args:
     entropy: Predictive entropy [N], in nats.
     correct: Whether the predicted class is the label, bool [N].
-    coverages: Shares to answer at least, in (0, 1]. Entropies that tie are
-      answered together.
+    coverages: The least shares to answer, in (0, 1]. Images of equal entropy
+      are answered together.
 
   Returns:
-    One for each share; where two fall on one threshold, one for both.
+    One entry for each share; one for both where two shares have one threshold.
   """
   ordered, rows = np.sort(entropy), {}
   for coverage in coverages:
     last = ordered[max(math.ceil(coverage * len(ordered)), 1) - 1]
-    # As it is printed, so that what is printed answers what it says.
+    # Rounded up as it is printed, so that the printed threshold has the printed
+    # effect.
     threshold = math.ceil(float(last) * 1e3) / 1e3
     answered = entropy <= threshold
     right = np.asarray(correct, bool)[answered]

@@ -1,9 +1,8 @@
-"""Networks as graphs of constants, from which a server computes faster.
+"""Networks as graphs of constants, which a server computes faster.
 
-A server may compute beforehand what depends on constants alone, and lay out
-kernels as its convolutions want them; it may do neither with variables. So
-weights are written as constants, each once: on disk a BatchEnsemble stays the
-size of one network.
+A server may fold what depends on constants alone and may lay out kernels as its
+convolutions need them; it can do neither with variables. So weights are written
+as constants, each once: on disk a BatchEnsemble keeps the size of one network.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.framework import convert_to_constants
 
-# Beyond it the members' kernels cost more to read than to compute: a
-# WRN-28-10's fill 600 MB, and answer one image more slowly.
+# Beyond it the members' kernels cost more to read than to compute: those of a
+# WRN-28-10 fill 600 MB, and one image takes longer.
 _MOST_KERNEL_BYTES = 64e6
 # A graph is one protocol buffer, which may have 2 GB.
 _MOST_GRAPH_BYTES = 1.8e9
@@ -29,18 +28,18 @@ def freeze(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns the model's inference as a graph that holds its weights.
 
-  Members of a BatchEnsemble are applied in turn where all their kernels
-  together are small: these depend on constants alone, and are computed when the
-  graph is loaded. Where they are large, the model's own choice is kept, which
-  reads one kernel for all members of a small batch.
+  The members of a BatchEnsemble are applied one after the other where all their
+  kernels together are small: these depend on constants alone, so they are
+  computed when the graph is loaded. Otherwise the model chooses, and reads one
+  kernel for all members of a small batch.
 
   Args:
     model: Takes images and returns logits [E, B, K].
     image_shape: H, W, C.
 
   Returns:
-    From uint8 images [B, H, W, C], any B, to logits [E, B, K]. Weights of more
-    than 1.8 GB stay variables.
+    A function from uint8 images [B, H, W, C], any B, to logits [E, B, K].
+    Weights of more than 1.8 GB stay variables.
   """
   network = tf.function(
     lambda images: member_logits(model, images),
@@ -51,7 +50,7 @@ def freeze(
   ).get_concrete_function()
   if num_bytes(network.variables) > _MOST_GRAPH_BYTES:
     return network
-  # Left as one operation, a branch would compute on one core at a time.
+  # A branch that stays one operation would run on one core.
   with silence.silence():
     frozen = convert_to_constants.convert_variables_to_constants_v2(
       network, lower_control_flow=True
@@ -65,7 +64,7 @@ def freeze(
 
 
 def member_logits(model: tf_keras.Model, images: tf.Tensor) -> tf.Tensor:
-  """Applies a model in the way that suits constant weights.
+  """Applies a model in the way that is fast with constant weights.
 
   Args:
     model: Takes images and returns logits [E, B, K].

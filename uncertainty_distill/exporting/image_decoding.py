@@ -36,8 +36,8 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     uint8 [H, W, 3].
 
   Raises:
-    tf.errors.InvalidArgumentError: If it is neither, damaged, or an image of
-      more than `MAX_PIXELS`, which is not decoded.
+    tf.errors.InvalidArgumentError: If it is neither, if it is damaged, or if it
+      has more than `MAX_PIXELS`; such an image is not decoded.
   """
   content = tf.io.decode_raw(encoded, tf.uint8)
   is_jpeg = tf.io.is_jpeg(encoded)
@@ -91,13 +91,13 @@ def _decode_jpeg(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
 def _decode_png(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   """Returns uint8 [h, w, 3], the image on white."""
   orientation, has_transparency = image_orientation.of_png(content)
-  colour, alpha = tf.split(tf.io.decode_png(encoded, channels=4), [3, 1], -1)
+  color, alpha = tf.split(tf.io.decode_png(encoded, channels=4), [3, 1], -1)
   # Where a file has no alpha, TensorFlow fills in 2^bits - 1: opaque with 8
   # bits, all but transparent with fewer. Such files have it from tRNS alone.
   is_shallow = image_orientation.number(content, 24, 1) < 8
   opaque = tf.ones_like(alpha) * 255
   alpha = tf.where(is_shallow & ~has_transparency, opaque, alpha)
   cover = tf.cast(alpha, tf.float32) / 255.0
-  mixed = tf.cast(colour, tf.float32) * cover + _WHITE * (1.0 - cover)
+  mixed = tf.cast(color, tf.float32) * cover + _WHITE * (1.0 - cover)
   image = tf.cast(tf.round(mixed), tf.uint8)
   return image_orientation.turn(image, orientation)

@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it was measured on, where it ends."""
+"""The model card: a model, its data, its metrics and its limits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.exporting import abstention
 from uncertainty_distill.exporting.temperature import Calibration
-
-CARD_FILE = 'MODEL_CARD.md'
 
 _METRICS = {
   'accuracy': 'Accuracy',

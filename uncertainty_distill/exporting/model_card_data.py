@@ -18,7 +18,7 @@ from uncertainty_distill.reports import assessment, provenance
 
 import tensorflow as tf
 
-# Enough for a table of a few thresholds, and answered soon also by a CPU.
+# Enough for a table of a few thresholds, and fast on a CPU, too.
 _TEST_IMAGES = 1000
 
 _OBJECTIVES = {
@@ -135,7 +135,7 @@ def _describe_training(config):
 
 
 def _describe_teacher(paths):
-  """Describes a teacher by its members' runs, where these still are."""
+  """Describes a teacher by its members' runs, where these still exist."""
   if all(map(trained.is_predictions, paths)):
     return 'Known by stored predictions of the training images alone.'
   text = f'A deep ensemble of {len(paths)} trained models'
@@ -147,9 +147,9 @@ def _describe_teacher(paths):
 
 
 def _find_results(paths):
-  """Returns the results of these very weights, if a report near has them.
+  """Returns the results of exactly these weights from a report nearby, if any.
 
-  A run's report lies in its own folder, a study's two folders up.
+  The report of a run is in the run's folder, that of a study two folders up.
   """
   weights = provenance.weight_marks(paths)
   folder = paths[0]
@@ -169,7 +169,7 @@ def _find_results(paths):
             if assessment.System(result.model, result.seed, ()).key == key
           ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-      pass  # None there, or of another version.
+      pass  # No results, or those of another version.
     folder = files.parent(folder)
   return []
 

@@ -10,24 +10,23 @@ import tensorflow as tf
 def outputs_from_logits(
   logits: tf.Tensor, temperature: float = 1.0
 ) -> dict[str, tf.Tensor]:
-  """Turns members' logits into probabilities and their uncertainty.
+  """Returns probabilities and their uncertainty from the members' logits.
 
-  The total uncertainty, the entropy of the mean, is what the members are unsure
-  of on average (`expected_entropy`) and what they disagree on
-  (`mutual_information`, of the class and the member; Depeweg et al. 2018,
-  equation 2).
+  The total uncertainty, the entropy of the mean, is the sum of the members'
+  mean entropy (`expected_entropy`) and the mutual information of the class and
+  the member (`mutual_information`; Depeweg et al. 2018, equation 2).
 
   Args:
     logits: [E, B, K].
     temperature: Divides each member's logits, before the mean over members.
 
   Returns:
-    float32 but for the label: `probabilities` [B, K], the mean of the members';
-    `member_probabilities` [B, E, K]; `label` int32 [B], the most probable
-    class, and `confidence` [B], its probability; in nats and [B],
-    `predictive_entropy` of the mean, 0 to log K, `expected_entropy`, the
-    members' mean one, and `mutual_information`, their difference, 0 to
-    log min(E, K).
+    `probabilities` float32 [B, K], the mean over the members;
+    `member_probabilities` float32 [B, E, K]; `label` int32 [B], the most
+    probable class; `confidence` float32 [B], its probability; and in nats,
+    float32 [B]: `predictive_entropy` of the mean, 0 to log K,
+    `expected_entropy`, the mean over the members, and `mutual_information`,
+    their difference, 0 to log min(E, K).
   """
   member_probs = tf.nn.softmax(tf.cast(logits, tf.float32) / temperature)
   probs = tf.reduce_mean(member_probs, 0)

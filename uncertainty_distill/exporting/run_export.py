@@ -1,4 +1,4 @@
-"""SavedModels of trained runs, with what their users need to know."""
+"""Exports trained runs as SavedModels and TensorFlow Lite files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uncertainty_distill import metrics, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
   calibration_examples,
-  model_card,
   model_card_data,
   predictive_distribution,
   saved_model,
@@ -16,6 +15,7 @@ from uncertainty_distill.exporting import (
   tflite,
 )
 from uncertainty_distill.io import files
+from uncertainty_distill.trained import saved_models
 
 import numpy as np
 import tensorflow as tf
@@ -50,14 +50,14 @@ def export(
 
   Args:
     paths: Run folders, or SavedModels.
-    directory: Where to write it.
+    directory: The folder to write to.
     fit_temperature: Whether to divide the members' logits by a temperature.
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
       that no model was trained on, to fit it to; empty for the training
       examples that the runs held out.
 
   Returns:
-    The temperature that was fitted, or None.
+    The fitted temperature, or None.
 
   Raises:
     InputError: If a run cannot be loaded, if the folder cannot be written or
@@ -91,7 +91,7 @@ def export(
     directory,
     class_names=card.class_names,
     temperature=fitted,
-    documents={model_card.CARD_FILE: card.to_markdown()},
+    documents={saved_models.CARD_FILE: card.to_markdown()},
   )
   return calibration
 
@@ -108,7 +108,7 @@ def export_tflite(
     paths: Run folders, or SavedModels.
     directory: The SavedModel of the same runs and temperature.
     file: The TensorFlow Lite file.
-    calibration: The SavedModel's temperature, if it has one.
+    calibration: The temperature of the SavedModel, if it has one.
 
   Returns:
     A Markdown table: accuracy, ECE and agreement on test images.

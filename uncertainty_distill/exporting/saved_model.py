@@ -13,13 +13,10 @@ from uncertainty_distill.exporting import (
 )
 from uncertainty_distill.io import files
 from uncertainty_distill.runtime import signals
+from uncertainty_distill.trained import saved_models
 
 import tensorflow as tf
 import tf_keras
-
-# Beside the graph, where TensorFlow Serving looks for what it needs itself.
-EXTRA = 'assets.extra'
-CLASS_NAMES_FILE = 'class_names.txt'
 
 
 def export_saved_model(
@@ -31,24 +28,24 @@ def export_saved_model(
   temperature: float = 1.0,
   documents: Mapping[str, str] | None = None,
 ) -> str:
-  """Writes a SavedModel that needs nothing but TensorFlow to be loaded.
+  """Writes a SavedModel that TensorFlow alone can load.
 
   Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
   `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
-  size, see `image_decoding`. Both take any number of images, 0 among them,
+  size, see `image_decoding`. Both take any number of images, including none,
   and return what `outputs_from_logits` does, and `class_name`, string [B].
 
   `assets.extra/` holds requests for TensorFlow Serving to warm up with, the
-  class names, one a line, and the documents. The folder appears when it is
-  whole; one that was there before is replaced.
+  class names, one a line. The folder appears when it is
+  complete, and replaces one that was there before.
 
   Args:
     model: Takes images and returns logits [E, B, K].
     image_shape: H, W, C.
-    directory: Where to write it.
+    directory: The folder to write to.
     class_names: K names; the labels as text if empty.
     temperature: Divides the members' logits.
-    documents: More text files for `assets.extra/`, by name.
+    documents: Text files for the folder, by their paths in it.
 
   Returns:
     The directory.
@@ -58,8 +55,8 @@ def export_saved_model(
   names = list(class_names) or [str(label) for label in range(num_classes)]
 
   def answer(images):
-    # A session does not hold what it is fed against the signature, and the
-    # network would take images of any size, even grey ones.
+    # A session does not check its inputs against the signature, and the network
+    # would take images of any size, even gray ones.
     images = tf.ensure_shape(images, [None, *image_shape])
     member_logits = _of_any_number(logits, images)
     found = predictive_distribution.outputs_from_logits(
@@ -75,24 +72,27 @@ def export_saved_model(
   def serve_encoded(image_bytes):
     return answer(image_decoding.decode_images(image_bytes, image_shape[:2]))
 
-  # The functions and the weights are all that is tracked: Keras layers would
-  # bring their own traces and their Python classes with them.
+  # Only the functions and the weights are tracked: Keras layers would add their
+  # own traces and their Python classes.
   module = tf.Module()
   module.weights = list(getattr(logits, 'variables', ()))
   _write(
     module,
     {'serving_default': serve, 'serve_encoded': serve_encoded},
     image_shape,
-    {CLASS_NAMES_FILE: '\n'.join([*names, '']), **(documents or {})},
+    {
+      saved_models.CLASS_NAMES_FILE: '\n'.join([*names, '']),
+      **(documents or {}),
+    },
     directory,
   )
   return directory
 
 
 def _write(module, signatures, image_shape, documents, directory) -> None:
-  """Writes the folder, whole or not at all."""
-  # An object store has no folders that could be renamed; but what makes a
-  # SavedModel one, saved_model.pb, is written when the weights are there.
+  """Writes the folder completely or not at all."""
+  # An object store cannot rename folders; but saved_model.pb, which makes a
+  # folder a SavedModel, is written after the weights.
   is_remote = files.is_remote(directory)
   written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
   files.remove(written)
@@ -100,7 +100,7 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
     try:
       tf.saved_model.save(module, written, signatures=signatures)
       signals.check()
-      _write_extra(os.path.join(written, EXTRA), image_shape, documents)
+      _write_extra(written, image_shape, documents)
       if not is_remote:
         _replace(directory, written)
     finally:
@@ -109,9 +109,9 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
 
 
 def _replace(directory: str, written: str) -> None:
-  """Puts a folder in the place of another one, if there is one."""
-  # A folder that is not empty cannot be renamed over. Moved aside, the old one
-  # is whole until the new one is there.
+  """Moves a folder to a path, in place of a folder that is there."""
+  # A folder that is not empty cannot be renamed over. The old one is moved
+  # aside, and stays complete until the new one is there.
   old = f'{directory.rstrip("/")}.old'
   files.remove(old)
   if os.path.exists(directory):
@@ -126,9 +126,9 @@ def _signature(spec: tf.TensorSpec):
 
 
 def _of_any_number(logits, images):
-  """Applies a network to images [B, H, W, C], of which there may be none."""
-  # TensorFlow's convolutions on CPUs mistake the shape of nothing at all: one
-  # black image stands in for it.
+  """Applies a network to images [B, H, W, C], where B may be 0."""
+  # TensorFlow's convolutions on CPUs get the shape of an empty batch wrong, so
+  # one black image stands in for it.
   count = tf.shape(images)[0]
   missing = tf.cast(tf.equal(count, 0), tf.int32)
   padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
@@ -138,8 +138,9 @@ def _of_any_number(logits, images):
 def _write_extra(
   folder: str, image_shape: Sequence[int], documents: Mapping[str, str]
 ) -> None:
-  """Writes what accompanies the graph."""
-  files.make_folder(folder)
-  warmup.write_warmup(os.path.join(folder, warmup.FILE), image_shape)
+  """Writes the files that accompany the graph."""
+  warmup_file = os.path.join(folder, warmup.FILE)
+  files.make_folder(os.path.dirname(warmup_file))
+  warmup.write_warmup(warmup_file, image_shape)
   for name, text in documents.items():
     files.write_text(os.path.join(folder, name), text)

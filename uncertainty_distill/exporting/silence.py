@@ -1,4 +1,4 @@
-"""TensorFlow's own remarks on what it converts, kept from the user."""
+"""Hides what TensorFlow writes while it converts a model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _STDERR = 2
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-  """Holds back what is written to stderr; an error shows it after all.
+  """Hides what is written to stderr, and shows it if there is an error.
 
-  TensorFlow's C++ writes there also what its log level rules out.
+  TensorFlow's C++ writes there even what its log level rules out. The whole
+  process is silent meanwhile, its other threads too.
   """
   sys.stderr.flush()
   kept = os.dup(_STDERR)

@@ -8,7 +8,7 @@ from uncertainty_distill import metrics
 
 import numpy as np
 
-# Beyond these, no network worth serving is found.
+# No network that is worth serving needs a temperature outside of these.
 _RANGE = (0.05, 20.0)
 
 
@@ -20,8 +20,8 @@ class Calibration:
     temperature: Divides the members' logits.
     nll_before: NLL of the members' mean at temperature 1, in nats an example.
     nll_after: NLL at this temperature.
-    num_examples: How many it was fitted on.
-    source: Which ones, for a reader.
+    num_examples: The number of examples that it was fitted to.
+    source: A description of these examples.
   """
 
   temperature: float
@@ -34,20 +34,20 @@ class Calibration:
 def fit_temperature(
   logits: np.ndarray, labels: np.ndarray, source: str
 ) -> Calibration:
-  """Finds the temperature of the least NLL (Guo et al. 2017, section 4.2).
+  """Fits the temperature that minimizes the NLL (Guo et al. 2017, 4.2).
 
   Each member's logits are divided by it before the mean over members, and the
   NLL is that of the mean.
 
   Args:
-    logits: [E, N, K], of examples that the members were not trained on.
+    logits: [E, N, K] for examples that the members were not trained on.
     labels: Integers [N].
-    source: Says which examples these are.
+    source: A description of these examples.
 
   Returns:
-    The temperature, within 0.05 to 20.
+    The temperature, between 0.05 and 20.
   """
-  # They take long to import, and few processes fit a temperature.
+  # SciPy takes long to import, and few processes fit a temperature.
   from scipy import optimize, special
 
   logits = np.asarray(logits, np.float64)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: the same answers on a phone, in a file of one network."""
+"""TensorFlow Lite: the same outputs on a phone, in a file of one network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def convert_to_tflite(
   image_shape: Sequence[int],
   temperature: float = 1.0,
 ) -> bytes:
-  """Converts a model to TensorFlow Lite's own operations, in float32.
+  """Converts a model to TensorFlow Lite's builtin operations, in float32.
 
-  The members perturb activations here: their kernels would be constants, E
-  times as large as the file is now.
+  The members perturb activations here: as constants, their kernels would make
+  the file E times as large.
 
   Args:
     model: Takes images and returns logits [E, B, K].
@@ -55,8 +55,8 @@ def convert_to_tflite(
 def tflite_runner(
   content: bytes,
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-  """Returns what answers images, uint8 [B, H, W, C], as a converted model."""
-  # It advises another package, which nothing else here needs.
+  """Returns a function that runs a converted model on uint8 [B, H, W, C]."""
+  # The interpreter recommends another package, which nothing else here needs.
   with silence.silence():
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -66,7 +66,7 @@ def tflite_runner(
 
 @contextlib.contextmanager
 def _perturbing_activations(model: tf_keras.Model) -> Iterator[None]:
-  """Within it, the model is traced with perturbed activations."""
+  """Traces of the model within it perturb activations."""
   layers = [layer for layer in model.submodules if hasattr(layer, 'perturb')]
   sides = [layer.perturb for layer in layers]
   try:

@@ -1,8 +1,9 @@
-"""Requests that TensorFlow Serving answers before it takes others.
+"""Warm-up requests, which TensorFlow Serving answers before all others.
 
-The first request to a model pays for what is done once. TensorFlow Serving
-reads `assets.extra/tf_serving_warmup_requests` when it loads a model: TFRecords
-of `PredictionLog` messages (tensorflow_serving/apis/prediction_log.proto).
+The first request to a model is slow, since it does what is done only once.
+TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests` when it loads
+a model: TFRecords of `PredictionLog` messages
+(tensorflow_serving/apis/prediction_log.proto).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-FILE = 'tf_serving_warmup_requests'
+FILE = 'assets.extra/tf_serving_warmup_requests'
 
-# Numbers of the fields in TensorFlow Serving's messages. There are few of them,
-# and its package with all of them is one dependency more.
+# Numbers of fields in TensorFlow Serving's messages. There are few of them, and
+# its own package would be one more dependency.
 _LOG_PREDICT = 6
 _PREDICT_REQUEST = 1
 _REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
@@ -27,24 +28,24 @@ def write_warmup(path: str, image_shape: Sequence[int]) -> None:
   """Writes requests of one image and of several, to both signatures.
 
   Args:
-    path: Of the file, in a folder that exists.
+    path: The file to write, in a folder that exists.
     image_shape: H, W, C.
   """
-  grey = np.full([8, *image_shape], 128, np.uint8)
-  png = tf.io.encode_png(grey[0]).numpy()
+  gray = np.full([8, *image_shape], 128, np.uint8)
+  png = tf.io.encode_png(gray[0]).numpy()
   encoded = {'image_bytes': np.array([png], object)}
   with tf.io.TFRecordWriter(path) as writer:
-    writer.write(prediction_log('serving_default', {'images': grey[:1]}))
-    writer.write(prediction_log('serving_default', {'images': grey}))
+    writer.write(prediction_log('serving_default', {'images': gray[:1]}))
+    writer.write(prediction_log('serving_default', {'images': gray}))
     writer.write(prediction_log('serve_encoded', encoded))
 
 
 def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-  """Returns a serialised `PredictionLog` with a `PredictRequest`.
+  """Returns a serialized `PredictionLog` with a `PredictRequest`.
 
   Args:
     signature: The name of the model's signature.
-    inputs: Its arguments.
+    inputs: The arguments of the signature.
   """
   model = _field(_MODEL_SIGNATURE, signature.encode())
   request = _field(_REQUEST_MODEL, model)

@@ -39,7 +39,7 @@ GRAPH_FILE = 'saved_model.pb'
 CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
 # Written by this package, too. It proves nothing; but those who exported the
 # model themselves need no warning.
-_CARD_FILE = 'assets.extra/MODEL_CARD.md'
+CARD_FILE = 'assets.extra/MODEL_CARD.md'
 # More than rounding to bfloat16 adds to a sum of probabilities.
 _TOLERANCE = 1e-2
 
@@ -142,7 +142,7 @@ class ServedModel(tf_keras.Model):
 
 def _load(path: str, refuse: _Refuse) -> tf.Module:
   """Loads a SavedModel that has the signature `serving_default`."""
-  if not files.is_file(f'{path}/{_CARD_FILE}'):
+  if not files.is_file(f'{path}/{CARD_FILE}'):
     _warn(
       f'{path}: a SavedModel is a program, which may read and write files: '
       'load only those that you trust'
