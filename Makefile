@@ -1,4 +1,4 @@
-# make quickstart  trains, distils, evaluates, reports and exports on digits
+# make quickstart  trains, distills, evaluates, reports and exports on digits
 # make test        runs the tests
 # make lint        checks the format and the style of the code (ruff)
 # make format      brings the code into that format

@@ -70,7 +70,7 @@ _EXTRAS = {
 setuptools.setup(
   name='uncertainty_distill',
   version='0.1.0',
-  description='Distils deep ensembles into BatchEnsembles, with uncertainty',
+  description='Distills deep ensembles into BatchEnsembles, with uncertainty',
   license='Apache-2.0',
   python_requires='>=3.10,<3.13',
   packages=[

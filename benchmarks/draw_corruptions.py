@@ -69,7 +69,7 @@ def main() -> None:
   picture = draw(
     dataset.numpy(np.array([arguments.example]))[0], arguments.example
   )
-  # 256 colours are enough for one image, and a third of the bytes.
+  # 256 colors are enough for one image, and a third of the bytes.
   picture.quantize(256, dither=Image.Dither.NONE).save(
     arguments.output, optimize=True
   )

@@ -16,9 +16,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from uncertainty_distill import data, evaluation, models
 from uncertainty_distill.data import cifar, corrupted_sets, corruptions
 
+import interleaved_timing
 import numpy as np
 import tensorflow as tf
-import turns
 from absl import app, flags
 
 _MODELS = flags.DEFINE_integer('models', 4, 'Models to evaluate together.')
@@ -31,7 +31,7 @@ _BATCH = flags.DEFINE_integer('batch', 500, 'Examples in a step.')
 _CORRUPTIONS = flags.DEFINE_list(
   'corruptions', ['contrast', 'brightness'], 'Their names, or all.'
 )
-_ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns that each contestant takes.')
+_ROUNDS = flags.DEFINE_integer('rounds', 7, 'Timed calls of each candidate.')
 
 _FORWARD = 'forward passes'
 
@@ -98,8 +98,8 @@ def _forward(candidates, batches) -> Callable[[], None]:
   return run
 
 
-def _contestants() -> dict[str, Callable[[], None]]:
-  """Returns what takes turns."""
+def _candidates() -> dict[str, Callable[[], None]]:
+  """Returns the candidates by name."""
   dataset, candidates = _dataset(), _candidates()
   kinds = (
     list(corruptions.Corruption)
@@ -129,11 +129,14 @@ def _contestants() -> dict[str, Callable[[], None]]:
 
 def main(argv):
   del argv
-  contestants = _contestants()
-  times = turns.take_turns(contestants, _ROUNDS.value)
-  turns.print_table(
+  candidates = _candidates()
+  times = interleaved_timing.time_interleaved(candidates, _ROUNDS.value)
+  interleaved_timing.print_table(
     ['', 'ms', 'ratio'],
-    [[name, *turns.cells(times, name, _FORWARD)] for name in contestants],
+    [
+      [name, *interleaved_timing.cells(times, name, _FORWARD)]
+      for name in candidates
+    ],
   )
 
 

@@ -17,9 +17,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from uncertainty_distill import data, trained
 from uncertainty_distill.data import cifar
 
+import interleaved_timing
 import numpy as np
 import tensorflow as tf
-import turns
 from absl import app, flags
 
 _EXAMPLES = flags.DEFINE_integer('examples', 50000, 'In the training set.')
@@ -81,7 +81,7 @@ def _stored_logits(folder: str) -> trained.LogitsCache:
   return cache
 
 
-def _contestants(folder: str) -> dict[str, Callable[[], None]]:
+def _candidates(folder: str) -> dict[str, Callable[[], None]]:
   dataset, cache = _dataset(), _stored_logits(folder)
   ours = functools.partial(
     data.training_batches,
@@ -102,15 +102,19 @@ def _contestants(folder: str) -> dict[str, Callable[[], None]]:
 def main(argv):
   del argv
   with tempfile.TemporaryDirectory() as folder:
-    times = turns.take_turns(_contestants(folder), _ROUNDS.value)
+    times = interleaved_timing.time_interleaved(
+      _candidates(folder), _ROUNDS.value
+    )
   images = _STEPS.value * _BATCH.value
-  turns.print_table(
+  interleaved_timing.print_table(
     ['Augmentation', 'images/s', 'ratio of times'],
     [
       [
         name,
-        turns.spread([images / s for s in times[name]], 0),
-        turns.spread(turns.ratios(times, name, _EACH), 3),
+        interleaved_timing.spread([images / s for s in times[name]], 0),
+        interleaved_timing.spread(
+          interleaved_timing.ratios(times, name, _EACH), 3
+        ),
       ]
       for name in times
     ],

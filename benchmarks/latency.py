@@ -16,9 +16,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from uncertainty_distill import models
 
+import interleaved_timing
 import tensorflow as tf
 import tf_keras
-import turns
 from absl import app, flags
 
 _NETWORKS = flags.DEFINE_list(
@@ -26,7 +26,9 @@ _NETWORKS = flags.DEFINE_list(
 )
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each ensemble.')
 _BATCHES = flags.DEFINE_list('batches', ['1', '8', '128'], 'Images at a time.')
-_SECONDS = flags.DEFINE_float('seconds', 10.0, 'For all turns of a row, about.')
+_SECONDS = flags.DEFINE_float(
+  'seconds', 10.0, 'About how long each row is timed.'
+)
 
 _SEPARATE = 'deep ensemble, one network after the other'
 _DEEP = 'deep ensemble, one graph'
@@ -65,16 +67,18 @@ def _megabytes(*models: tf_keras.Model) -> float:
 
 def _measure(
   functions: dict[str, Callable[[tf.Tensor], tf.Tensor]], batch: int
-) -> turns.Times:
+) -> interleaved_timing.Times:
   """Times answers to one batch, for about as long as the flag says."""
   images = tf.zeros([batch, 32, 32, 3], tf.uint8)
-  contestants = {
+  candidates = {
     name: lambda f=function: f(images).numpy()
     for name, function in functions.items()
   }
-  one = turns.take_turns(contestants, 3)
+  one = interleaved_timing.time_interleaved(candidates, 3)
   seconds = sum(min(times) for times in one.values())
-  return turns.take_turns(contestants, max(5, int(_SECONDS.value / seconds)))
+  return interleaved_timing.time_interleaved(
+    candidates, max(5, int(_SECONDS.value / seconds))
+  )
 
 
 def main(argv):
@@ -102,7 +106,7 @@ def main(argv):
             f'WRN-{network}',
             str(batch),
             name,
-            *turns.cells(times, name, _SEPARATE),
+            *interleaved_timing.cells(times, name, _SEPARATE),
             f'{rate:.0f}',
           ]
         )
@@ -110,7 +114,7 @@ def main(argv):
     memory.append(
       [f'WRN-{network}', f'{large:.2f}', f'{small:.2f}', f'{small / large:.3f}']
     )
-  turns.print_table(
+  interleaved_timing.print_table(
     [
       'Network',
       'images',
@@ -122,7 +126,7 @@ def main(argv):
     latencies,
   )
   print()
-  turns.print_table(
+  interleaved_timing.print_table(
     ['Network', 'deep ensemble, MB of weights', 'BatchEnsemble, MB', 'ratio'],
     memory,
   )

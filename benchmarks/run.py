@@ -1,7 +1,7 @@
 r"""Runs the benchmarks and writes their tables into docs/performance.md.
 
 Each has its place there between two comments, `<!-- NAME -->` and
-`<!-- end of NAME -->`; the text around them stays. For figures worth keeping,
+`<!-- end of NAME -->`; the text around them stays. For times worth keeping,
 let nothing else run on the machine.
 
   python benchmarks/run.py                    # all: about 20 minutes on 2 cores
@@ -65,8 +65,8 @@ def main(argv):
   unknown = set(_ONLY.value) - set(_COMMANDS)
   if unknown:
     sys.exit(
-      f'error: --only: got {", ".join(sorted(unknown))}, wants some of '
-      f'{", ".join(_COMMANDS)}'
+      f'error: --only must name some of {", ".join(_COMMANDS)}, not '
+      f'{", ".join(sorted(unknown))}'
     )
   for name in _ONLY.value or _COMMANDS:
     command = _COMMANDS[name]

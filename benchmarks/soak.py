@@ -21,9 +21,9 @@ import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+import interleaved_timing
 import numpy as np
 import psutil
-import turns
 from absl import app, flags
 from scipy import stats
 
@@ -165,7 +165,7 @@ def main(argv):
     folder = pathlib.Path(scratch)
     seen, ended_well = _train(folder / 'long')
     every = max(1, len(seen) // 12)
-    turns.print_table(
+    interleaved_timing.print_table(
       list(_COLUMNS),
       [
         [

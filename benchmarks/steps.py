@@ -15,9 +15,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from uncertainty_distill import configs, training
 
+import interleaved_timing
 import systems
 import tensorflow as tf
-import turns
 from absl import app, flags
 
 _NETWORKS = flags.DEFINE_list(
@@ -53,7 +53,7 @@ def _config(depth: int, width: int, batch: int) -> configs.ExperimentConfig:
   return training.resolve(config)
 
 
-def _contestant(
+def _candidate(
   config: configs.ExperimentConfig, name: str, step: str
 ) -> Callable[[], None]:
   """Returns a function that takes one step of a system."""
@@ -80,18 +80,20 @@ def main(argv):
     depth, width = map(int, shape.split('-'))
     config = _config(depth, width, int(batch))
     for step in _STEPS.value:
-      contestants = {name: _contestant(config, name, step) for name in names}
-      times = turns.take_turns(contestants, _ROUNDS.value)
+      candidates = {name: _candidate(config, name, step) for name in names}
+      times = interleaved_timing.time_interleaved(candidates, _ROUNDS.value)
       rows += [
         [
           f'WRN-{shape}, {batch} x {_MEMBERS.value}',
           step,
           systems.SYSTEMS[name].about,
-          *turns.cells(times, name, _BASELINE.value),
+          *interleaved_timing.cells(times, name, _BASELINE.value),
         ]
         for name in names
       ]
-  turns.print_table(['Network', 'step', 'system', 'ms', 'ratio'], rows)
+  interleaved_timing.print_table(
+    ['Network', 'step', 'system', 'ms', 'ratio'], rows
+  )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Distils deep ensembles into BatchEnsembles of one network's size.
+"""Distills deep ensembles into BatchEnsembles of one network's size.
 
 These names are the public API; everything else in the package may change.
 

@@ -21,7 +21,7 @@ def _encoded(image, form='PNG', **options):
 def _picture(height, width, mode='RGB'):
   """Smooth stripes, which JPEG keeps."""
   rows, columns = np.mgrid[:height, :width]
-  colour = np.stack(
+  color = np.stack(
     [
       127 + 120 * np.sin(rows / 9),
       127 + 120 * np.cos(columns / 11),
@@ -29,7 +29,7 @@ def _picture(height, width, mode='RGB'):
     ],
     -1,
   )
-  return Image.fromarray(colour.astype(np.uint8)).convert(mode)
+  return Image.fromarray(color.astype(np.uint8)).convert(mode)
 
 
 @pytest.mark.parametrize('shape', [(90, 61), (5, 7), (32, 24)])

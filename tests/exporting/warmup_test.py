@@ -80,8 +80,8 @@ def test_the_model_answers_its_warm_up(tmp_path):
   ]
 
 
-def _array(serialised):
+def _array(serialized):
   """Returns the array of a TensorProto."""
   proto = tf.make_tensor_proto(np.zeros([]))
-  proto.ParseFromString(serialised)
+  proto.ParseFromString(serialized)
   return tf.make_ndarray(proto)

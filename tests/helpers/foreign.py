@@ -16,7 +16,7 @@ def images_of(count=5, size=6):
 
 
 class Linear(tf.Module):
-  """Members that see the mean colour of an image alone."""
+  """Members that see the mean color of an image alone."""
 
   def __init__(self, members=1):
     super().__init__()

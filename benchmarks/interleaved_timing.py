@@ -1,4 +1,4 @@
-"""Timing by turns: what slows one contestant's turn slows its neighbours'."""
+"""Interleaved timing: what slows one candidate slows the others as well."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-# Seconds of each turn, by contestant.
+# Seconds of each round, by candidate.
 Times = Mapping[str, Sequence[float]]
 
 
-def take_turns(
-  contestants: Mapping[str, Callable[[], object]], rounds: int
+def time_interleaved(
+  candidates: Mapping[str, Callable[[], object]], rounds: int
 ) -> Times:
-  """Runs contestants one after the other, so many rounds.
+  """Runs candidates one after the other in each of several rounds.
 
   Args:
-    contestants: Each runs to its end when called. The first two calls, which
-      compile and fill caches, are not timed.
-    rounds: Turns that each one takes.
+    candidates: The functions to time. Their first two calls, which compile and
+      fill caches, are not timed.
+    rounds: The number of timed calls of each.
 
   Returns:
-    The seconds of each turn.
+    The seconds of each call.
   """
-  for run in contestants.values():
+  for run in candidates.values():
     run()
     run()
-  times = {name: [] for name in contestants}
+  times = {name: [] for name in candidates}
   for _ in range(rounds):
-    for name, run in contestants.items():
+    for name, run in candidates.items():
       start = time.perf_counter()
       run()
       times[name].append(time.perf_counter() - start)
@@ -39,26 +39,26 @@ def take_turns(
 
 
 def ratios(times: Times, name: str, to: str) -> list[float]:
-  """Returns one contestant's time relative to another's, turn by turn."""
+  """Returns one candidate's time relative to another's, round by round."""
   return list(map(operator.truediv, times[name], times[to]))
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-  """Formats a median with the quartiles beside it."""
+  """Formats a median with the quartiles in parentheses."""
   low, high = np.quantile(values, [0.25, 0.75])
   middle = statistics.median(values)
   return f'{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})'
 
 
 def cells(times: Times, name: str, to: str) -> list[str]:
-  """Returns a contestant's milliseconds and its ratio, as cells of a table."""
+  """Returns a candidate's milliseconds and its ratio, as cells of a table."""
   milliseconds = [1e3 * seconds for seconds in times[name]]
   digits = 1 if statistics.median(milliseconds) >= 10 else 2
   return [spread(milliseconds, digits), spread(ratios(times, name, to), 3)]
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-  """Prints a Markdown table, its first column to the left, others right."""
+  """Prints a Markdown table with its numbers aligned to the right."""
   print(f'| {" | ".join(header)} |')
   print('|---' + '|--:' * (len(header) - 1) + '|')
   for row in rows:

@@ -17,21 +17,23 @@ def _load(monkeypatch):
   return importlib.import_module
 
 
-def test_ratios_are_of_the_same_turn(load):
-  turns = load('turns')
-  # The machine was three times as slow in the last turn.
-  times = {'plain': [0.1, 0.1, 0.3], 'ours': [0.11, 0.12, 0.36]}
-  assert turns.ratios(times, 'ours', 'plain') == pytest.approx([1.1, 1.2, 1.2])
-  assert turns.cells(times, 'ours', 'plain') == [
+def test_ratios_are_of_the_same_round(load):
+  timing = load('interleaved_timing')
+  # The machine was three times as slow in the last round.
+  times = {'plain': [0.1, 0.1, 0.3], 'perturbed': [0.11, 0.12, 0.36]}
+  assert timing.ratios(times, 'perturbed', 'plain') == pytest.approx(
+    [1.1, 1.2, 1.2]
+  )
+  assert timing.cells(times, 'perturbed', 'plain') == [
     '120.0 (115.0–240.0)',
     '1.200 (1.150–1.200)',
   ]
 
 
-def test_turns_alternate(load):
+def test_candidates_alternate(load):
   calls = []
-  contestants = {name: lambda n=name: calls.append(n) for name in 'ab'}
-  times = load('turns').take_turns(contestants, 2)
+  candidates = {name: lambda n=name: calls.append(n) for name in 'ab'}
+  times = load('interleaved_timing').time_interleaved(candidates, 2)
   assert ''.join(calls) == 'aabb' + 'abab'
   assert [len(seconds) for seconds in times.values()] == [2, 2]
 
@@ -58,8 +60,8 @@ def test_prints_a_table(arguments, rows):
   )
   assert done.returncode == 0, done.stderr
   table = [line for line in done.stdout.splitlines() if line[:1] == '|']
-  figures = [line for line in table if re.search(r'\d\.\d{3} ?(\(|\|)', line)]
-  assert len(figures) == rows, done.stdout
+  measured = [line for line in table if re.search(r'\d\.\d{3} ?(\(|\|)', line)]
+  assert len(measured) == rows, done.stdout
 
 
 def test_tables_go_to_their_places():
