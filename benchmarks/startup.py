@@ -70,11 +70,12 @@ def _begin_training(clock: _Clock) -> None:
   )
   config.task.objective.kind = 'cross_entropy'
   strategy = distribution.make_strategy(config.runtime)
-  training.check(config, strategy)
-  config = training.resolve(config)
+  experiment = training.open_experiment(config, strategy)
+  experiment.check()
+  config = experiment.config
   clock.note('configuration, devices, dataset')
   with strategy.scope():
-    task = training.ClassificationTask(config.task)
+    task = training.ClassificationTask(experiment)
     model = task.build_model()
     optimizer = recovery.build_optimizer(
       config.trainer.optimizer_config, 1.0, model.trainable_variables

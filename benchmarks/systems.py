@@ -12,10 +12,10 @@ import tempfile
 from typing import NamedTuple
 
 from uncertainty_distill import configs, models, runs, trained
-from uncertainty_distill.configs import experiment
+from uncertainty_distill.configs import experiment as experiment_config
 from uncertainty_distill.layers import edward2_layers, members
 from uncertainty_distill.models import ensembles, wide_resnet
-from uncertainty_distill.training import ClassificationTask
+from uncertainty_distill.training import ClassificationTask, Experiment
 
 import tensorflow as tf
 import tf_keras
@@ -64,11 +64,11 @@ class _Task(ClassificationTask):
 
   def __init__(
     self,
-    config: configs.TaskConfig,
+    experiment: Experiment,
     stored_logits: trained.LogitsCache | None,
     peer: bool,
   ):
-    super().__init__(config, stored_logits=stored_logits)
+    super().__init__(experiment, stored_logits)
     self._peer = peer
 
   def build_model(self) -> tf_keras.Model:
@@ -98,7 +98,8 @@ def _build_task(
     elif objective.kind != 'cross_entropy':
       _write_untrained_run(config, folder)
       objective.teacher = (folder,) * config.teacher.ensemble_size
-    task = _Task(config.task, stored_logits, system.peer)
+    experiment = Experiment(config, tf.distribute.get_strategy(), config)
+    task = _Task(experiment, stored_logits, system.peer)
     return task, task.build_model()
 
 
@@ -109,7 +110,7 @@ def _teacher_shape(
   return examples, config.teacher.ensemble_size, config.task.model.num_classes
 
 
-def _peer_model(config: experiment.ModelConfig) -> tf_keras.Model:
+def _peer_model(config: experiment_config.ModelConfig) -> tf_keras.Model:
   """Returns the network with Edward2's layers as they are published."""
 
   def options():

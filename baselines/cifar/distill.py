@@ -48,17 +48,15 @@ def main():
   mode = flags.FLAGS.mode
   if mode == 'eval':
     run = runs.open_run(model_dir, 'model_dir')
-  with launch.holding(model_dir, 'model_dir', strategy):
-    if mode != 'eval':
-      run = training.distill(config, model_dir, strategy, mode != 'train')
-    taught = run.config.task.objective
-    systems = [
-      evaluation.System('deep_ensemble', None, taught.teacher),
-      evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
-    ]
-    finish.evaluate_and_export(
-      systems, config, strategy, model_dir, 'Distillation'
-    )
+  experiment = training.open_experiment(config, strategy)
+  if mode != 'eval':
+    run = training.distill(experiment, model_dir, mode != 'train')
+  taught = run.config.task.objective
+  systems = [
+    evaluation.System('deep_ensemble', None, taught.teacher),
+    evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
+  ]
+  finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')
 
 
 if __name__ == '__main__':

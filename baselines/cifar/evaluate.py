@@ -9,7 +9,7 @@ for SavedModels alone, --experiment names it.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, evaluation, reports
+from uncertainty_distill import configs, evaluation, reports, training
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.distribution import workers
 
@@ -47,8 +47,9 @@ def main():
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
   system = evaluation.System(label, None, tuple(paths))
+  experiment = training.open_experiment(config, strategy)
   with launch.holding(directory, 'output_dir', strategy):
-    finish.evaluate([system], config, strategy, directory, 'Evaluation')
+    finish.evaluate([system], experiment, directory, 'Evaluation')
   if workers.is_chief(strategy):
     finish.print_report_path(directory)
 

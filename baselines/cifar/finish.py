@@ -6,30 +6,26 @@ import os
 from collections.abc import Sequence
 
 from uncertainty_distill import (
-  configs,
   evaluation,
   exporting,
   reports,
   training,
 )
 from uncertainty_distill.distribution import workers
+from uncertainty_distill.io import locks
 
-import tensorflow as tf
 from absl import flags
 
 
 def evaluate(
   systems: Sequence[evaluation.System],
-  config: configs.ExperimentConfig,
-  strategy: tf.distribute.Strategy,
+  experiment: training.Experiment,
   directory: str,
   title: str,
 ) -> None:
   """Evaluates systems, writes the report and prints its table."""
-  table = reports.assess(
-    systems, training.resolve(config), strategy, directory, title
-  )
-  if workers.is_chief(strategy):
+  table = reports.assess(systems, experiment, directory, title)
+  if experiment.is_chief:
     print(f'\n{table}\n')
 
 
@@ -54,20 +50,20 @@ def print_report_path(directory: str) -> None:
 
 def evaluate_and_export(
   systems: Sequence[evaluation.System],
-  config: configs.ExperimentConfig,
-  strategy: tf.distribute.Strategy,
+  experiment: training.Experiment,
   model_dir: str,
   title: str,
 ) -> None:
   """Does what --mode asks for once a run is trained."""
   mode = flags.FLAGS.mode
-  if mode != 'train':
-    evaluate(systems, config, strategy, model_dir, title)
-  if workers.is_chief(strategy):
-    saved_model = ''
-    if mode != 'eval':
-      saved_model = os.path.join(model_dir, exporting.SAVED_MODEL)
-      exporting.export([model_dir], saved_model)
-    print_output_paths(model_dir, saved_model, has_report=mode != 'train')
+  with locks.lock_folder(model_dir, 'model_dir', experiment.is_chief):
+    if mode != 'train':
+      evaluate(systems, experiment, model_dir, title)
+    if experiment.is_chief:
+      saved_model = ''
+      if mode != 'eval':
+        saved_model = os.path.join(model_dir, exporting.SAVED_MODEL)
+        exporting.export([model_dir], saved_model)
+      print_output_paths(model_dir, saved_model, has_report=mode != 'train')
   # Workers end together, or fail together.
-  workers.wait(strategy)
+  workers.wait(experiment.strategy)

@@ -30,11 +30,11 @@ def main():
   mode = flags.FLAGS.mode
   if mode == 'eval':
     runs.open_run(model_dir, 'model_dir')
-  with launch.holding(model_dir, 'model_dir', strategy):
-    if mode != 'eval':
-      training.train(config, model_dir, strategy, mode != 'train')
-    systems = [evaluation.System(label, None, (model_dir,))]
-    finish.evaluate_and_export(systems, config, strategy, model_dir, 'Training')
+  experiment = training.open_experiment(config, strategy)
+  if mode != 'eval':
+    training.train(experiment, model_dir, mode != 'train')
+  systems = [evaluation.System(label, None, (model_dir,))]
+  finish.evaluate_and_export(systems, experiment, model_dir, 'Training')
 
 
 if __name__ == '__main__':

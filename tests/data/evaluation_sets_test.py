@@ -7,12 +7,17 @@ import numpy as np
 import refusals
 
 
+def _sets(config):
+  dataset = data.open_configured(config.task.train_data)
+  return data.open_evaluation_sets(config, dataset)
+
+
 def _config(overrides=''):
   return configs.load_config('digits_wrn10_1', (), overrides)
 
 
 def _open(config):
-  return data.open_evaluation_sets(config).out_of_distribution
+  return _sets(config).out_of_distribution
 
 
 def test_shifts_of_a_configuration():
@@ -33,7 +38,7 @@ def test_shifts_of_a_configuration():
 def test_frost_of_a_configuration():
   overrides = 'evaluation.corruptions=[frost],evaluation.severities=[1],'
   config = _config(f'{overrides}evaluation.frost=photographs')
-  opened = data.open_evaluation_sets(config).corrupted
+  opened = _sets(config).corrupted
   clean = opened.dataset.images[:2]
   shift = corruptions.Shift(corruptions.Corruption.FROST, 1)
   np.testing.assert_array_equal(
@@ -42,7 +47,7 @@ def test_frost_of_a_configuration():
   )
   config.evaluation.frost = 'hail'
   with refusals.refused('frost', 'hail'):
-    data.open_evaluation_sets(config)
+    _sets(config)
 
 
 def test_all_classes_leave_none():
@@ -80,7 +85,7 @@ def test_images_of_another_size_are_the_same_everywhere():
     'task.train_data.image_size=[12,12],task.train_data.classes=[0,1],'
     'evaluation.corruptions=[contrast],evaluation.severities=[1]'
   )
-  sets = data.open_evaluation_sets(config)
+  sets = _sets(config)
   shift = sets.shifts[1]
   small = data.open_dataset('digits', image_size=(12, 12))
   assert sets.clean.spec.image_shape == (12, 12, 3)

@@ -65,10 +65,10 @@ def watch(monkeypatch, stop_before=None):
     seeds.append(config.task.seed)
     return trainer(config, *args, **kwargs)
 
-  def stop(config, path, *args, **kwargs):
+  def stop(experiment, path, *args, **kwargs):
     if stop_before and path.endswith(stop_before):
       raise KeyboardInterrupt
-    return train(config, path, *args, **kwargs)
+    return train(experiment, path, *args, **kwargs)
 
   monkeypatch.setattr(session, 'Trainer', count)
   monkeypatch.setattr(session, 'train', stop)

@@ -3,8 +3,9 @@
 import json
 import os
 
-from uncertainty_distill import evaluation, exporting, reports, runs
+from uncertainty_distill import evaluation, exporting, runs
 
+import experiments
 import pytest
 import tensorflow as tf
 import tiny_runs
@@ -24,7 +25,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   def assess(systems=systems, text=''):
     evaluated.clear()
     config = tiny_runs.config(text)
-    return reports.assess(systems, config, _CPU, directory, 'Title')
+    return experiments.assess(systems, config, _CPU, directory, 'Title')
 
   table = assess()
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
@@ -96,11 +97,13 @@ def test_unreadable_results_are_made_again(paths, tmp_path, evaluated, caplog):
   ):
     directory.mkdir(exist_ok=True)
     (directory / file).write_text(content)
-    reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+    experiments.assess(
+      systems, tiny_runs.config(), _CPU, str(directory), 'Title'
+    )
     assert evaluated.pop() == ['single'] and not evaluated
     assert (str(directory / file) in caplog.text) == bool(content)
     caplog.clear()
-  reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+  experiments.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
   assert not evaluated and not caplog.messages
   kept = json.loads((directory / 'systems.json').read_text())
   assert kept['single/0']['members'] == 1
@@ -111,7 +114,7 @@ def test_what_a_user_changes_in_the_results_is_kept(
 ):
   directory = tmp_path / 'report'
   systems = [evaluation.System('single', 0, (paths[0],))]
-  reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+  experiments.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
   evaluated.clear()
   caplog.clear()
   content = json.loads((directory / 'results.json').read_text())
@@ -119,14 +122,14 @@ def test_what_a_user_changes_in_the_results_is_kept(
   # Older files have a checksum, which is not looked at.
   content['sha256'] = '0' * 64
   (directory / 'results.json').write_text(json.dumps(content))
-  reports.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
+  experiments.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
   assert not evaluated and not caplog.messages
   results, _ = evaluation.read_json(directory / 'results.json')
   assert results[0].figures['nll'] == 1234.5
 
 
 def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):
-  reports.assess(
+  experiments.assess(
     [evaluation.System('batch_ensemble', 0, (paths[2],))],
     tiny_runs.config('evaluation.severities=[1,5]'),
     _CPU,
@@ -155,7 +158,7 @@ def test_systems_that_cannot_be_evaluated_are_named(paths, tmp_path):
   for path in unfinished, str(tmp_path / 'gone'):
     systems = [evaluation.System('single', None, (paths[0], path))]
     with refused('path', path):
-      reports.assess(
+      experiments.assess(
         systems, tiny_runs.config(), _CPU, str(tmp_path / 'r'), 'Title'
       )
 

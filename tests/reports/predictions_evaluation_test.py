@@ -5,12 +5,12 @@ from uncertainty_distill import (
   data,
   evaluation,
   models,
-  reports,
   runs,
   training,
 )
 from uncertainty_distill.errors import InputError
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -60,7 +60,7 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
   directory = tmp_path / 'report'
 
   def assess():
-    return reports.assess(systems, _config(), _CPU, str(directory), 'Title')
+    return experiments.assess(systems, _config(), _CPU, str(directory), 'Title')
 
   table = assess()
   teacher, taught = [line.split('|')[1:-1] for line in table.split('\n')[2:]]
@@ -100,7 +100,7 @@ def test_without_test_predictions_the_student_is_alone(
   student, tmp_path, caplog
 ):
   systems = [_predictions(tmp_path / 'a.npz', ['train']), student]
-  table = reports.assess(
+  table = experiments.assess(
     systems, _config(), _CPU, str(tmp_path / 'report'), 'Title'
   )
   assert len(table.split('\n')) == 3 and 'Knowledge student' in table
@@ -110,11 +110,11 @@ def test_without_test_predictions_the_student_is_alone(
 def test_another_order_of_the_test_set_is_refused(student, tmp_path):
   systems = [_predictions(tmp_path / 'a.npz', ['test'], turned=1), student]
   with pytest.raises(InputError, match='test_labels of .* order'):
-    reports.assess(systems, _config(), _CPU, str(tmp_path / 'r'), 'Title')
+    experiments.assess(systems, _config(), _CPU, str(tmp_path / 'r'), 'Title')
 
 
 def test_size_of_a_stored_teacher(tmp_path):
   config = _config()
   system = _predictions(tmp_path / 'a.npz', ['train'])
   config.task.objective.teacher = system.paths * 2
-  assert training.teacher_size(config) == 6
+  assert training.teacher_size(experiments.opened(config)) == 6

@@ -8,7 +8,6 @@ from uncertainty_distill import (
   data,
   evaluation,
   exporting,
-  reports,
   runs,
   trained,
   training,
@@ -18,6 +17,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 from uncertainty_distill.reports import evaluating
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -58,7 +58,7 @@ def config():
 
 @pytest.fixture(scope='module')
 def run(config, strategy):
-  return training.distill(config, f'{_ROOT}/student', strategy)
+  return experiments.distill(config, f'{_ROOT}/student', strategy)
 
 
 def _systems(run):
@@ -80,7 +80,7 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   assert teacher == f'{_ROOT}/student/teacher/member_0'
   # Called again, it finds that there is nothing to do.
   before = files.read_text(f'{run.path}/train.log')
-  training.distill(config, run.path, strategy)
+  experiments.distill(config, run.path, strategy)
   assert files.read_text(f'{run.path}/train.log') == before
   with refused('model_dir', run.path) as caught:
     other = configs.load_config(
@@ -88,13 +88,15 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
       params_override=f'{_TEXT},task.seed=1,'
       f'task.train_data.name={_ROOT}/mine.npz',
     )
-    training.distill(other, run.path, strategy)
+    experiments.distill(other, run.path, strategy)
   assert 'task.seed=0' in str(caught.value)
 
 
 def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   resolved = training.resolve(config)
-  table = reports.assess(_systems(run), resolved, strategy, run.path, 'Remote')
+  table = experiments.assess(
+    _systems(run), resolved, strategy, run.path, 'Remote'
+  )
   report = files.read_text(f'{run.path}/report.md')
   assert report.startswith('# Remote') and table in report
   results = json.loads(files.read_text(f'{run.path}/results.json'))
@@ -102,7 +104,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   assert len(files.names(f'{run.path}/plots')) == 8
   assert files.names(f'{run.path}/corrupted')
   monkeypatch.setattr(evaluating, 'score', None)
-  assert table == reports.assess(
+  assert table == experiments.assess(
     _systems(run), resolved, strategy, run.path, 'Remote'
   )
 

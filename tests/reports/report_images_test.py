@@ -7,6 +7,7 @@ import re
 from uncertainty_distill import data, evaluation, reports
 from uncertainty_distill.reports import assessment, pictures
 
+import experiments
 import pytest
 import tensorflow as tf
 import tiny_runs
@@ -41,7 +42,7 @@ def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
 
   def assess(student='', text=''):
     evaluated.clear()
-    reports.assess(
+    experiments.assess(
       systems, tiny_runs.config(text), _CPU, directory, 'Title', student=student
     )
     return _shown(directory)
@@ -79,7 +80,7 @@ def test_a_paper_s_experiment_stands_beside_the_paper(
     lambda config: reports.paper_rows('cifar10'),
   )
   for beside in True, False:
-    reports.assess(
+    experiments.assess(
       systems, config, _CPU, str(tmp_path / 'r'), 'A', beside_paper=beside
     )
     text = (tmp_path / 'r' / 'report.md').read_text()

@@ -1,8 +1,9 @@
 """Tests of an L2 of its own for each block of layers."""
 
-from uncertainty_distill import configs, data, models, training
+from uncertainty_distill import configs, data, models
 from uncertainty_distill.training import loss_terms as terms_lib
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,14 +21,14 @@ def _loss_and_gradients(text, ensemble_size):
       f'task.model.ensemble_size={ensemble_size},{text}'
     ),
   )
-  config = configs.resolve(config, data.open_dataset('digits')).task
   tf_keras.utils.set_random_seed(0)
-  model = training.ClassificationTask(config).build_model()
+  task = experiments.task(config)
+  model = task.build_model()
   images = tf.constant(data.open_dataset('digits').train.images[:_BATCH])
   labels = tf.constant(data.open_dataset('digits').train.labels[:_BATCH])
   with tf.GradientTape() as tape:
     logits = model(images, training=True)
-    terms = terms_lib.loss_terms(config, logits, None, labels, model)
+    terms = terms_lib.loss_terms(task.task_config, logits, None, labels, model)
   gradients = tape.gradient(terms['loss'], model.trainable_variables)
   return model, terms, [g.numpy() for g in gradients]
 

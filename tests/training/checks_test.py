@@ -5,6 +5,7 @@ import os
 from uncertainty_distill import configs, exporting, models, runs, training
 from uncertainty_distill.training import session
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -65,9 +66,9 @@ def _npz(path, size, num_classes):
   ],
 )
 def test_what_check_finds(name, value, replicas):
-  training.check(_config(), replicas)
+  experiments.opened(_config(), replicas).check()
   with refusals.refused(_NAMES.get(name, name), _VALUES.get(value, value)):
-    training.check(_config(f'{name}={value}'), replicas)
+    experiments.opened(_config(f'{name}={value}'), replicas).check()
 
 
 # What is known where the mistake is found.
@@ -127,7 +128,7 @@ _TIE = 'task.objective.weight_tie=0.1'
 def test_distill_leaves_no_folder_behind(text, name, value, tmp_path):
   path = tmp_path / 'student'
   with refusals.refused(name) as caught:
-    training.distill(_config(text), str(path), _CPU)
+    experiments.distill(_config(text), str(path), _CPU)
   assert value is None or caught.value.value == value
   assert not path.exists()
 
@@ -147,24 +148,24 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path):
     config = _config()
     config.task.objective.teacher = (folder, fits)
     with refusals.refused('task.objective.teacher', folder, expected):
-      training.distill(config, str(path), _CPU)
+      experiments.distill(config, str(path), _CPU)
     assert not path.exists()
   # Two members for a head student of four; any number for the mean.
   config.task.objective.teacher = (fits, fits)
   config.task.objective.kind = 'head'
   with refusals.refused('task.objective.kind', 'head'):
-    training.distill(config, str(path), _CPU)
+    experiments.distill(config, str(path), _CPU)
   assert not path.exists()
   config.task.objective.kind = 'knowledge'
   with pytest.raises(AssertionError, match='it began to train'):
-    training.distill(config, str(path), _CPU)
+    experiments.distill(config, str(path), _CPU)
 
 
 def test_size_of_a_teacher(tmp_path):
   config = _config('teacher.ensemble_size=3')
-  assert training.teacher_size(config) == 3
+  assert training.teacher_size(experiments.opened(config)) == 3
   config.task.objective.teacher = (_run(tmp_path),) * 2
-  assert training.teacher_size(config) == 2
+  assert training.teacher_size(experiments.opened(config)) == 2
 
 
 def _students(folders):
@@ -173,7 +174,7 @@ def _students(folders):
   )
 
 
-@pytest.mark.parametrize('train', [training.train, training.distill])
+@pytest.mark.parametrize('train', [experiments.train, experiments.distill])
 def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
   fits = _run(tmp_path / 'fits')
   served = tmp_path / 'served'
@@ -199,14 +200,16 @@ def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
   path, fits = tmp_path / 'model', _run(tmp_path / 'fits')
   config = _students(['teacher'])
   with refusals.refused('task.initialize_from', ['teacher']):
-    training.train(config, str(path), _CPU)
+    experiments.train(config, str(path), _CPU)
   assert not path.exists()
   taken = []
   monkeypatch.setattr(
-    session, 'train', lambda config, *args: taken.append(config.task)
+    session,
+    'train',
+    lambda experiment, *args: taken.append(experiment.config.task),
   )
   config.task.objective.teacher = (fits,) * 2
-  for train in training.train, training.distill:
+  for train in experiments.train, experiments.distill:
     train(config, str(path), _CPU)
   # The caller's configuration is as it was.
   assert config.task.initialize_from == configs.FROM_TEACHER
@@ -215,7 +218,7 @@ def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
   assert plain.objective.teacher == ()
 
 
-@pytest.mark.parametrize('train', [training.train, training.distill])
+@pytest.mark.parametrize('train', [experiments.train, experiments.distill])
 def test_a_folder_of_another_experiment_stays_as_it_is(train, tmp_path):
   path = _run(tmp_path / 'run', 'task.seed=7')
   with refusals.refused('model_dir', path):
@@ -234,15 +237,16 @@ def test_an_unwritable_folder_is_refused_before_the_teacher_is_trained(
   (tmp_path / 'file').write_text('')
   path = str(tmp_path / 'file' / 'run')
   with refusals.refused('model_dir', path):
-    training.distill(_config(), path, _CPU)
+    experiments.distill(_config(), path, _CPU)
 
 
 def test_train_takes_no_teacher(tmp_path, monkeypatch):
   taken = []
   monkeypatch.setattr(session, 'train', lambda *args: taken.append(args))
   config = _config('task.objective.teacher=[gone],task.objective.kind=head')
-  training.train(config, str(tmp_path), _CPU)
-  ((resolved, *_),) = taken
+  experiments.train(config, str(tmp_path), _CPU)
+  ((experiment, *_),) = taken
+  resolved = experiment.config
   assert resolved.task.objective.kind == 'cross_entropy'
   assert resolved.task.objective.teacher == ()
   # The caller's configuration is as it was.

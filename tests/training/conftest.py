@@ -7,8 +7,8 @@ WRN-10-1, a BatchEnsemble of 4, learns 128 digits from a teacher in 7 steps of
 import os
 
 from uncertainty_distill import configs, data, models, runs, training
-from uncertainty_distill.training import session
 
+import experiments
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -53,7 +53,7 @@ def student(tmp_path_factory):
 def undisturbed(student, one_device, tmp_path_factory):
   """A run from the first step to the last, on one device."""
   path = str(tmp_path_factory.mktemp('runs') / 'undisturbed')
-  return session.train(student, path, one_device)
+  return experiments.train_run(student, path, one_device)
 
 
 @pytest.fixture(scope='session')

@@ -6,6 +6,7 @@ import os
 from uncertainty_distill import configs, runs, training
 from uncertainty_distill.training import held_out_predictions, session
 
+import experiments
 import numpy as np
 import refusals
 
@@ -24,7 +25,7 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
 ):
   config = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}1')
   path = str(tmp_path / 'teacher')
-  members = training.train_teacher(config, path, one_device, False)
+  members = experiments.train_teacher(config, path, one_device, False)
   assert [os.path.basename(member) for member in members] == ['run_000']
   assert f'{path}/run_001: ' in caplog.text
   with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
@@ -39,10 +40,10 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
   assert training.trained_teacher(config, path) == members
   with monkeypatch.context() as patched:
     patched.setattr(session, 'Trainer', None)
-    assert training.train_teacher(config, path, one_device, False) == members
+    assert experiments.train_teacher(config, path, one_device, False) == members
     # More members than there are runs with numbers.
     both = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}2')
     with refusals.refused('teacher.ensemble_size', 2, '1 of 2'):
-      training.train_teacher(both, path, one_device, False)
+      experiments.train_teacher(both, path, one_device, False)
   with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
     assert file.read() == text

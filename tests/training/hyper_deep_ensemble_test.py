@@ -13,6 +13,7 @@ from uncertainty_distill.training import (
   session,
 )
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -37,7 +38,7 @@ def _config(num_runs=3):
 def fixture_searched(one_device, tmp_path_factory):
   """The folder of a search of three runs, and the members it returned."""
   path = str(tmp_path_factory.mktemp('search') / 'teacher')
-  return path, training.train_teacher(_config(), path, one_device, False)
+  return path, experiments.train_teacher(_config(), path, one_device, False)
 
 
 def _record(path):
@@ -135,10 +136,10 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(
   with monkeypatch.context() as patched:
     patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
-      training.train_teacher(_config(), path, one_device, False)
+      experiments.train_teacher(_config(), path, one_device, False)
   assert runs.open_run(os.path.join(path, 'run_001'), '--run').step == 2
   assert not os.path.exists(os.path.join(path, 'search.json'))
-  members = training.train_teacher(_config(), path, one_device, False)
+  members = experiments.train_teacher(_config(), path, one_device, False)
   assert [os.path.basename(m) for m in members] == [
     os.path.basename(m) for m in searched[1]
   ]
@@ -155,7 +156,7 @@ def test_only_what_is_missing_is_made(
   os.truncate(os.path.join(path, 'run_001.npz'), 500)
   os.remove(os.path.join(path, 'search.json'))
   before = _written(path)
-  training.train_teacher(_config(), path, one_device, False)
+  experiments.train_teacher(_config(), path, one_device, False)
   after = _written(path)
   assert {name for name in after if after[name] != before.get(name)} == {
     os.path.join(path, name) for name in ('run_000.npz', 'run_001.npz')
@@ -165,14 +166,14 @@ def test_only_what_is_missing_is_made(
   shutil.copy(
     os.path.join(path, 'run_002.npz'), os.path.join(path, 'run_001.npz')
   )
-  training.train_teacher(_config(), path, one_device, False)
+  experiments.train_teacher(_config(), path, one_device, False)
   assert _record(path) == _record(searched[0])
 
 
 def test_a_search_is_extended(searched, one_device, tmp_path):
   path = _copy(searched, tmp_path / 'teacher', *os.listdir(searched[0]))
   before = _written(path)
-  members = training.train_teacher(_config(4), path, one_device, False)
+  members = experiments.train_teacher(_config(4), path, one_device, False)
   after = _written(path)
   assert before.items() <= after.items()
   few, many = (json.loads(_record(p)) for p in (searched[0], path))
@@ -197,7 +198,7 @@ def test_a_search_of_another_experiment_is_refused(
   monkeypatch.setattr(session, 'Trainer', None)
   path = os.path.join(searched[0], run)
   with refusals.refused('model_dir', path, expected):
-    training.train_teacher(config, searched[0], one_device, False)
+    experiments.train_teacher(config, searched[0], one_device, False)
   assert not os.path.exists(os.path.join(searched[0], 'run_003'))
 
 

@@ -12,8 +12,8 @@ from uncertainty_distill import (
   training,
 )
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training import ClassificationTask, session
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,7 +69,7 @@ def fixture_networks(tmp_path_factory):
 def _started(config):
   """The model of a task, as training would begin with it."""
   tf_keras.utils.set_random_seed(config.task.seed)
-  task = ClassificationTask(config.task)
+  task = experiments.task(config)
   model = task.build_model()
   drawn = model.get_weights()
   task.initialize(model)
@@ -149,7 +149,9 @@ def test_two_replicas_begin_and_go_on_as_one(
 ):
   config = _resolved(networks)
   one, two = (
-    session.train(config, str(tmp_path / name), strategy, evaluate=False)
+    experiments.train_run(
+      config, str(tmp_path / name), strategy, evaluate=False
+    )
     for name, strategy in (('one', one_device), ('two', replicas))
   )
   # One step of a warm-up that begins at 0 leaves the weights as they were.
@@ -172,7 +174,9 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
   networks, one_device, tmp_path, monkeypatch
 ):
   config = _resolved(networks)
-  whole = session.train(config, str(tmp_path / 'whole'), one_device, False)
+  whole = experiments.train_run(
+    config, str(tmp_path / 'whole'), one_device, False
+  )
 
   class Bar(progress.Bar):
     def update(self, n=1):
@@ -184,10 +188,10 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
   with monkeypatch.context() as patched:
     patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
-      session.train(config, path, one_device, False)
+      experiments.train_run(config, path, one_device, False)
   assert runs.open_run(path, '--run').step == 2
   monkeypatch.setattr(reconstruction, 'reconstruct_network', None)
-  resumed = session.train(config, path, one_device, False)
+  resumed = experiments.train_run(config, path, one_device, False)
   assert resumed.is_complete
   for ours, its in zip(
     whole.load_model().get_weights(), resumed.load_model().get_weights()

@@ -1,7 +1,8 @@
 """Tests of the task's inputs and of its validation step."""
 
-from uncertainty_distill import configs, data, metrics, training
+from uncertainty_distill import configs, data, metrics
 
+import experiments
 import numpy as np
 import tensorflow as tf
 
@@ -13,9 +14,7 @@ def _task(text=''):
       'task.objective.kind=cross_entropy,task.model.ensemble_size=2,' + text
     ),
   )
-  return training.ClassificationTask(
-    configs.resolve(config, data.open_dataset('digits')).task
-  )
+  return experiments.task(config)
 
 
 def test_validation_masks_padding():

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 
-from uncertainty_distill import configs, evaluation, reports, runs, training
+from uncertainty_distill import configs, evaluation, runs, training
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -76,12 +77,12 @@ def alone(tmp_path_factory):
   path = str(tmp_path_factory.mktemp('alone') / 'student')
   config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
   strategy = tf.distribute.OneDeviceStrategy('CPU:0')
-  run = training.distill(config, path, strategy)
+  run = experiments.distill(config, path, strategy)
   systems = [
     evaluation.System('deep_ensemble', None, run.config.task.objective.teacher),
     evaluation.System('knowledge_student', None, (path,)),
   ]
-  reports.assess(
+  experiments.assess(
     systems, training.resolve(config), strategy, path, 'Distillation'
   )
   return pathlib.Path(path)

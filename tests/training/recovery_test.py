@@ -11,8 +11,9 @@ import os
 from uncertainty_distill import configs, runs, training
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training import recovery, session
+from uncertainty_distill.training import recovery
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -115,14 +116,14 @@ def _recovered(one_device, tmp_path_factory):
     f'trainer.recovery_learning_rate_factor={_FACTOR}'
   )
   path = str(tmp_path_factory.mktemp('recovered') / 'run')
-  return session.train(_config(text), path, one_device, False), text
+  return experiments.train_run(_config(text), path, one_device, False), text
 
 
 def test_training_stops_at_the_step_and_names_the_term(one_device, tmp_path):
   path = str(tmp_path / 'run')
   for _ in range(2):  # The same command comes to the same end.
     with pytest.raises(DivergedError) as caught:
-      session.train(_config(), path, one_device, evaluate=False)
+      experiments.train_run(_config(), path, one_device, evaluate=False)
     what, message = caught.value.what, str(caught.value)
     assert what.startswith(f'{path}: l2 ') and 'loss' not in what
     assert caught.value.step == 11
@@ -145,7 +146,7 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
   assert 'l2' in noted['what']
   # The 9th step's rate is that of the first boundary, too.
   rates = _RATE, _RATE * _FACTOR, _HUGE * _FACTOR
-  reference = session.train(
+  reference = experiments.train_run(
     _config(_EAGER, rates, (7, 8)), str(tmp_path), one_device, False
   )
   assert not os.path.exists(os.path.join(reference.path, 'rollbacks.json'))
@@ -167,13 +168,13 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
   with monkeypatch.context() as patched:
     patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
-      session.train(config, path, one_device, False)
+      experiments.train_run(config, path, one_device, False)
   # At the end of the first loop after going back.
   assert runs.open_run(path, '--run').step == 12
   (line,) = caplog.messages
   for figure in 'step 11', 'step 8', f'{_FACTOR:g}', '1 of 1':
     assert figure in line
-  run = session.train(config, path, one_device, False)
+  run = experiments.train_run(config, path, one_device, False)
   assert _rollbacks(run) == _rollbacks(undisturbed)
   _assert_same_bits(undisturbed, run)
 
@@ -185,7 +186,7 @@ def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
     'trainer.recovery_learning_rate_factor=1'
   )
   with pytest.raises(DivergedError) as caught:
-    session.train(config, path, one_device, False)
+    experiments.train_run(config, path, one_device, False)
   assert caught.value.step == 11
   run = runs.open_run(path, '--run')
   assert [r['back_to'] for r in _rollbacks(run)['rollbacks']] == [8, 4]
@@ -200,7 +201,7 @@ def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
   for content in '{', '{"format": 1, "learning_rate_factor": 1}':
     (tmp_path / 'run' / 'rollbacks.json').write_text(content)
     with refusals.refused('run folder', f'{path}/rollbacks.json'):
-      session.train(config, path, one_device, False)
+      experiments.train_run(config, path, one_device, False)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_other_numbers_diverge(text, rates, what, step, one_device, tmp_path):
     _config(_EAGER + text, rates, (2, 3)) if rates else _config(_EAGER + text)
   )
   with pytest.raises(DivergedError) as caught:
-    session.train(config, path, one_device, False)
+    experiments.train_run(config, path, one_device, False)
   assert what in caught.value.what and caught.value.step == step
   assert runs.open_run(path, '--run').step == (0 if rates else 4)
 
@@ -241,5 +242,5 @@ def test_a_teacher_without_numbers_is_named_by_its_term(
   student = runs.map_paths(student, lambda _: broken.path)
   configs.override_by_text(student, _EAGER.strip(','))
   with pytest.raises(DivergedError) as caught:
-    session.train(student, str(tmp_path / 'student'), one_device, False)
+    experiments.train_run(student, str(tmp_path / 'student'), one_device, False)
   assert ': distillation ' in caught.value.what and caught.value.step == 1

@@ -3,9 +3,10 @@
 import json
 import os
 
-from uncertainty_distill import configs, runs, training
+from uncertainty_distill import configs, runs
 from uncertainty_distill.runtime import progress
 
+import experiments
 import pytest
 import refusals
 import tensorflow as tf
@@ -23,7 +24,7 @@ def _distill(path, text=''):
   config = configs.load_config(
     'digits_wrn10_1', params_override=f'{_TEXT}{text}'
   )
-  return training.distill(config, path, _CPU, evaluate=False)
+  return experiments.distill(config, path, _CPU, evaluate=False)
 
 
 def _stop_at(monkeypatch, description):

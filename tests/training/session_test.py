@@ -7,6 +7,7 @@ from uncertainty_distill import runs
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import session
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,7 +58,9 @@ def test_one_seed_gives_one_run(
   student, undisturbed, one_device, read_scalars, tmp_path
 ):
   # Evaluation in between must not matter either.
-  again = session.train(student, str(tmp_path), one_device, evaluate=False)
+  again = experiments.train_run(
+    student, str(tmp_path), one_device, evaluate=False
+  )
   _assert_same_bits(_tensors(undisturbed), _tensors(again))
   first, second = (read_scalars(r, 'train') for r in (undisturbed, again))
   for tag in 'training_loss', 'accuracy', 'ece', 'nll', 'distillation':
@@ -79,10 +82,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
   with monkeypatch.context() as patched:
     patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
-      session.train(student, path, one_device)
+      experiments.train_run(student, path, one_device)
   run = runs.open_run(path, '--run')
   assert run.step == 3 and not run.is_complete
-  run = session.train(student, path, one_device)
+  run = experiments.train_run(student, path, one_device)
   _assert_same_bits(_tensors(undisturbed), _tensors(run))
   for folder in 'train', 'clean':
     whole = read_scalars(undisturbed, folder)
@@ -103,7 +106,7 @@ def test_a_complete_run_is_not_trained_again(
 
   before = files()
   monkeypatch.setattr(session, 'Trainer', None)
-  run = session.train(student, undisturbed.path, one_device)
+  run = experiments.train_run(student, undisturbed.path, one_device)
   assert run.is_complete
   assert files() == before
 
@@ -112,7 +115,7 @@ def test_two_replicas_take_the_same_steps_as_one(
   student, undisturbed, read_scalars, tmp_path, replicas
 ):
   assert replicas.num_replicas_in_sync == 2
-  run = session.train(student, str(tmp_path), replicas)
+  run = experiments.train_run(student, str(tmp_path), replicas)
   one, two = _weights(undisturbed, 7), _weights(run, 7)
   first = _weights(undisturbed, 1)
   assert one.keys() == two.keys()

@@ -3,9 +3,9 @@
 import copy
 
 from uncertainty_distill import data, training
-from uncertainty_distill.training import session, stored_logits
-from uncertainty_distill.training.teacher import open_teacher
+from uncertainty_distill.training import stored_logits, teacher
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -14,27 +14,27 @@ import refusals
 _TOLERANCE = 2e-3
 
 
-def _config(student, teacher, **objective):
+def _config(student, path, **objective):
   """Returns the student's experiment with this teacher, not augmented."""
   config = copy.deepcopy(student)
   config.task.train_data.crop_padding = 0
-  config.task.objective.override({'teacher': (teacher,), **objective})
+  config.task.objective.override({'teacher': (path,), **objective})
   return training.resolve(config)
 
 
-def _read_predictions(task):
-  return stored_logits.read_predictions(task, open_teacher(task))
+def _read_predictions(config):
+  return teacher.read_predictions(experiments.opened(config))
 
 
 @pytest.fixture(name='predictions', scope='module')
 def _predictions(student, tmp_path_factory):
   """What the student's teacher says of all 797 digits, as a file."""
   dataset = data.open_dataset('digits').train
-  teacher = open_teacher(student.task).ensemble()
+  network = experiments.opened(student).teacher.ensemble()
   path = str(tmp_path_factory.mktemp('stored') / 'predictions.npz')
   np.savez(
     path,
-    train_logits=teacher(dataset.images),
+    train_logits=network(dataset.images),
     train_labels=dataset.labels,
   )
   return path
@@ -46,12 +46,12 @@ def test_losses_are_those_of_the_teacher_in_every_step(
   (folder,) = student.task.objective.teacher
   ours, theirs = (
     read_scalars(
-      session.train(
-        _config(student, teacher), str(tmp_path / name), one_device
+      experiments.train_run(
+        _config(student, path), str(tmp_path / name), one_device
       ),
       'train',
     )
-    for name, teacher in (('stored', predictions), ('online', folder))
+    for name, path in (('stored', predictions), ('online', folder))
   )
   for tag in 'training_loss', 'cross_entropy', 'distillation':
     for step in range(1, 8):
@@ -66,11 +66,11 @@ def test_it_says_what_augmentation_means(
   student, predictions, one_device, caplog
 ):
   config = _config(student, predictions)
-  teacher = open_teacher(config.task)
-  stored = stored_logits.open_stored_logits(config, teacher, one_device)
+  experiment = experiments.opened(config, one_device)
+  stored = stored_logits.open_stored_logits(experiment)
   assert not caplog.messages
-  config.task.train_data.crop_padding = 1
-  augmented = stored_logits.open_stored_logits(config, teacher, one_device)
+  experiment.config.task.train_data.crop_padding = 1
+  augmented = stored_logits.open_stored_logits(experiment)
   assert 'task.train_data.crop_padding=0' in caplog.text
   np.testing.assert_array_equal(stored.read(0), augmented.read(5))
 
@@ -89,7 +89,7 @@ def test_what_they_cannot_do_leaves_no_folder(
   config = _config(student, predictions, **objective)
   value = value.format(predictions=predictions)
   with refusals.refused(f'task.objective.{name}', value):
-    session.train(config, str(tmp_path / 'run'), one_device)
+    experiments.train_run(config, str(tmp_path / 'run'), one_device)
   assert not (tmp_path / 'run').exists()
 
 
@@ -98,9 +98,9 @@ def test_the_examples_of_the_dataset_count(student, predictions):
   config.task.train_data.classes = (1, 0)
   name = f'train_logits of {predictions}'
   with refusals.refused(name, 'float32 [1, 797, 10]'):
-    _read_predictions(config.task)
+    _read_predictions(config)
   config.task.train_data.classes = ()
-  opened = _read_predictions(config.task)
+  opened = _read_predictions(config)
   # The first 128 examples are trained on.
   assert opened.read(0).shape == (128, 1, 10)
 
@@ -112,15 +112,13 @@ def test_each_example_has_its_own_prediction(student, tmp_path):
   np.savez(path, train_probs=np.eye(10)[train.labels])
   config = _config(student, path)
   config.task.train_data.held_out_fraction = 0.25
-  opened = _read_predictions(config.task).read(0)
+  opened = _read_predictions(config).read(0)
   used, held_out = data.open_training(
     data.open_configured(config.task.train_data), config.task.train_data
   )
   assert (len(used.labels), len(held_out.labels)) == (96, 32)
   np.testing.assert_array_equal(np.argmax(opened[:, 0], -1), used.labels)
-  task = training.ClassificationTask(
-    config.task, stored_logits=_read_predictions(config.task)
-  )
+  task = experiments.task(config, stored_logits=_read_predictions(config))
   for batch in task.build_inputs(config.task.train_data).take(5):
     np.testing.assert_array_equal(
       np.argmax(batch['teacher_logits'][:, 0], -1), batch['labels']

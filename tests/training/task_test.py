@@ -1,7 +1,8 @@
 """Tests of the task's loss and step against numbers computed independently."""
 
-from uncertainty_distill import configs, data, metrics, models, runs, training
+from uncertainty_distill import configs, data, metrics, models, runs
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -59,7 +60,7 @@ class _Training:
   def __init__(self, text):
     config = _resolved(text)
     tf_keras.utils.set_random_seed(0)
-    self.task = training.ClassificationTask(config.task)
+    self.task = experiments.task(config)
     self.model = self.task.build_model()
     self.optimizer = self.task.create_optimizer(
       config.trainer.optimizer_config, config.runtime

@@ -5,9 +5,9 @@ import os
 import pathlib
 
 from uncertainty_distill import data, runs, trained, training
-from uncertainty_distill.training import session, stored_logits
-from uncertainty_distill.training.teacher import open_teacher
+from uncertainty_distill.training import stored_logits
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -42,7 +42,7 @@ def _cached(student, tmp_path_factory):
 def _trained(cached, one_device, tmp_path_factory):
   """A run of it, which has made the cache."""
   path = str(tmp_path_factory.mktemp('run'))
-  return session.train(cached, path, one_device)
+  return experiments.train_run(cached, path, one_device)
 
 
 def _files(config):
@@ -60,8 +60,7 @@ def _no_teacher(monkeypatch):
 
 
 def _open(config, strategy):
-  teacher = open_teacher(config.task)
-  return stored_logits.open_stored_logits(config, teacher, strategy)
+  return stored_logits.open_stored_logits(experiments.opened(config, strategy))
 
 
 def test_every_epoch_has_its_view(cached, trained_run):
@@ -78,7 +77,7 @@ def test_what_is_stored_is_what_the_teacher_says(
 ):
   del trained_run
   cache = _open(cached, one_device)
-  teacher = open_teacher(cached.task).ensemble()
+  teacher = experiments.opened(cached).teacher.ensemble()
   images = data.open_dataset('digits').train.images[:128]
   for view in 0, 1:
     table = data.augmentation_table(128, 0, view, 1, False)
@@ -92,7 +91,7 @@ def test_what_is_stored_is_what_the_teacher_says(
 def test_losses_are_those_of_the_online_teacher(
   student, cached, trained_run, one_device, read_scalars, tmp_path
 ):
-  online = session.train(
+  online = experiments.train_run(
     _changed(
       student,
       'task.train_data.views=2,task.train_data.augmentation_seed=0',
@@ -195,7 +194,7 @@ def test_replicas_make_and_read_their_own_rows(
 ):
   assert replicas.num_replicas_in_sync == 2
   apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
-  run = session.train(apart, str(tmp_path / 'run'), replicas)
+  run = experiments.train_run(apart, str(tmp_path / 'run'), replicas)
   for ours, theirs in zip(sorted(_files(apart)), sorted(_files(cached))):
     np.testing.assert_allclose(
       np.load(ours).astype(float),
@@ -220,7 +219,7 @@ def test_members_are_counted_before_anything_is_made(
       f'task.objective.kind=head,task.objective.teacher_cache={path}',
     )
     with refusals.refused('task.objective.kind', 'head'):
-      session.train(head, str(tmp_path / 'run'), one_device)
+      experiments.train_run(head, str(tmp_path / 'run'), one_device)
     assert not (tmp_path / 'run').exists()
   assert not list((tmp_path / 'new').rglob('*.npy'))
 

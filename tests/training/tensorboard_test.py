@@ -5,8 +5,9 @@ import os
 
 from uncertainty_distill import configs, data, metrics, reports
 from uncertainty_distill.metrics import diversity
-from uncertainty_distill.training import session, tensorboard
+from uncertainty_distill.training import tensorboard
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,7 +80,7 @@ def test_of_many_loops_and_evaluations_some_are_shown(
   config.trainer.steps_per_loop = 2
   config.trainer.summary_interval = 4
   config.trainer.validation_interval = 3
-  run = session.train(config, str(tmp_path / 'run'), one_device)
+  run = experiments.train_run(config, str(tmp_path / 'run'), one_device)
   # Loops end at 2, 3, 5, 6 and 7; the third is the first one behind step 4.
   assert list(read_scalars(run, 'train')['training_loss']) == [5, 7]
   # Of the evaluations at 3, 6 and 7.

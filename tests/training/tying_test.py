@@ -3,8 +3,8 @@
 import os
 
 from uncertainty_distill import configs, data, models, runs, training
-from uncertainty_distill.training import session
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,7 +46,7 @@ def fixture_tied(tmp_path_factory):
 @pytest.fixture(scope='module', name='run')
 def fixture_run(tied, one_device, tmp_path_factory):
   path = str(tmp_path_factory.mktemp('tied'))
-  return session.train(tied, path, one_device, evaluate=False)
+  return experiments.train_run(tied, path, one_device, evaluate=False)
 
 
 def _distance(run):
@@ -102,7 +102,7 @@ def test_the_checkpoint_holds_no_teacher(run):
 def test_two_replicas_take_the_same_steps_as_one(
   tied, run, read_scalars, tmp_path, replicas
 ):
-  two = session.train(tied, str(tmp_path), replicas, evaluate=False)
+  two = experiments.train_run(tied, str(tmp_path), replicas, evaluate=False)
   whole, split = (read_scalars(r, 'train') for r in (run, two))
   for step in 1, 5, 10:
     for tag in 'training_loss', 'weight_tie':
@@ -123,7 +123,7 @@ def test_stored_logits_leave_the_tie_as_it_is(
   cached.task.objective.teacher_cache = str(tmp_path / 'cache')
   ours, theirs = (
     read_scalars(
-      session.train(config, str(tmp_path / name), one_device, False),
+      experiments.train_run(config, str(tmp_path / name), one_device, False),
       'train',
     )
     for name, config in (('cached', cached), ('online', views))
@@ -141,6 +141,8 @@ def test_only_the_tie_brings_the_student_to_its_teacher(
   config = configs.load_config('digits_wrn10_1')
   config.override(tied.as_dict())
   config.task.objective.weight_tie = 0.0
-  free = session.train(config, str(tmp_path), one_device, evaluate=False)
+  free = experiments.train_run(
+    config, str(tmp_path), one_device, evaluate=False
+  )
   assert _distance(free) > 1.5 * _distance(run)
   assert os.path.exists(os.path.join(free.path, runs.PARAMS_FILE))

@@ -60,11 +60,10 @@ def train(
     InputError: If a value of the configuration is wrong, or if the folder
       belongs to another experiment.
   """
-  return training.train(
-    configs.without_teacher(config),
-    os.fspath(model_dir),
-    arguments.strategy_for(config),
+  opened = training.open_experiment(
+    configs.without_teacher(config), arguments.strategy_for(config)
   )
+  return training.train(opened, os.fspath(model_dir))
 
 
 def distill(
@@ -99,9 +98,8 @@ def distill(
   config = copy.deepcopy(config)
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
-  return training.distill(
-    config, os.fspath(model_dir), arguments.strategy_for(config)
-  )
+  opened = training.open_experiment(config, arguments.strategy_for(config))
+  return training.distill(opened, os.fspath(model_dir))
 
 
 def export(

@@ -92,12 +92,11 @@ def evaluate(
     )
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   systems = [evaluation.System(label, None, tuple(paths))]
-  strategy = arguments.strategy_for(config)
-  config = training.resolve(config)
+  experiment = training.open_experiment(config, arguments.strategy_for(config))
   if not output_dir:
-    results, *_ = reports.score(systems, config, strategy)
+    results, *_ = reports.score(systems, experiment)
     return evaluation.summary(results)
   folder = os.fspath(output_dir)
-  reports.assess(systems, config, strategy, folder, 'Evaluation')
+  reports.assess(systems, experiment, folder, 'Evaluation')
   results, _ = evaluation.read_json(os.path.join(folder, reports.RESULTS_FILE))
   return evaluation.summary(results)

@@ -215,7 +215,9 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
       member, but keeps its own seed, L2 of blocks and augmentation.
   """
   if config.task.model.ensemble_size != 1:
-    return config
+    lone = copy.deepcopy(config)
+    lone.task.objective.kind = 'cross_entropy'
+    return lone
   given, lone = config.task, member_config(config)
   lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
   for name in 'views', 'augmentation_seed':

@@ -43,8 +43,14 @@ def parse_shifts(
   ]
 
 
-def open_evaluation_sets(config: configs.ExperimentConfig) -> EvaluationSets:
+def open_evaluation_sets(
+  config: configs.ExperimentConfig, dataset: datasets.Dataset
+) -> EvaluationSets:
   """Opens the images that a configuration evaluates on.
+
+  Args:
+    config: The configuration.
+    dataset: Its dataset.
 
   Raises:
     InputError: If some are not there, or do not go with the test examples.
@@ -58,10 +64,7 @@ def open_evaluation_sets(config: configs.ExperimentConfig) -> EvaluationSets:
       message='evaluation.source holds the images of all classes, and '
       'task.train_data.classes leaves some out',
     )
-  dataset, shifts = (
-    datasets.open_configured(train_data),
-    parse_shifts(config.evaluation),
-  )
+  shifts = parse_shifts(config.evaluation)
   return EvaluationSets(
     dataset.test.take(config.task.validation_data.num_examples),
     shifts,

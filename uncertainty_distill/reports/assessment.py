@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, evaluation, runs
+from uncertainty_distill import configs, evaluation, runs, training
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation.system import System
@@ -23,8 +23,6 @@ from uncertainty_distill.reports import (
   tables,
 )
 
-import tensorflow as tf
-
 _logger = logging.getLogger(__name__)
 
 RESULTS_FILE = 'results.json'
@@ -34,8 +32,7 @@ SYSTEMS_FILE = 'systems.json'
 
 def assess(
   systems: Sequence[System],
-  config: configs.ExperimentConfig,
-  strategy: tf.distribute.Strategy,
+  experiment: training.Experiment,
   directory: str,
   title: str,
   student: str = '',
@@ -48,8 +45,8 @@ def assess(
 
   Args:
     systems: What to evaluate, on the same clean and corrupted images.
-    config: Resolved; its test set, batch and corruptions count.
-    strategy: The devices; of several workers the chief writes.
+    experiment: The experiment; its test set, batch and corruptions count. Of
+      several workers the chief writes.
     directory: Where the report goes: `report.html`, `report.md`, CSV, JSON and
       pictures.
     title: Of the report.
@@ -65,13 +62,13 @@ def assess(
   Raises:
     InputError: If a system cannot be loaded or takes other images.
   """
-  is_chief = workers.is_chief(strategy)
+  config, is_chief = experiment.config, experiment.is_chief
   if is_chief:
     runs.make_writable(directory, 'output_dir')
   made_from = {s.key: provenance.fingerprint(s.paths, config) for s in systems}
   shown = report_images.choose_student(systems, student)
   results, sizes, images, pending = _evaluate_changed(
-    systems, config, strategy, directory, made_from, shown
+    systems, experiment, directory, made_from, shown
   )
   rows = evaluation.aggregate_models(results)
   if is_chief:
@@ -80,11 +77,11 @@ def assess(
       title,
       rows,
       results,
-      provenance.provenance(systems, config, strategy, results),
+      provenance.provenance(systems, config, experiment.strategy, results),
       sizes,
       _published(config) if beside_paper else {},
       (report_images.name_of(shown), images) if shown else None,
-      report_images.find_corrupted_image(directory, config),
+      report_images.find_corrupted_image(directory, experiment),
     )
     results_tensorboard.write_summaries(
       [
@@ -101,7 +98,7 @@ def assess(
   return tables.table(rows, sizes)
 
 
-def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
+def _evaluate_changed(systems, experiment, directory, made_from, shown):
   """Evaluates what is not as it was when the directory's results were made.
 
   Returns:
@@ -115,17 +112,15 @@ def _evaluate_changed(systems, config, strategy, directory, made_from, shown):
     directory, {k: v for k, v in made_from.items() if k != lacking}
   )
   # All workers have read before the chief writes.
-  if len(workers.gather(strategy, len(known))) > 1:
+  if len(workers.gather(experiment.strategy, len(known))) > 1:
     raise InputError('output_dir', directory, 'a folder that all workers share')
   sizes = {s.label: known[s.key] for s in systems if s.key in known}
   pending = [system for system in systems if system.key not in known]
   if pending:
-    fresh, fresh_sizes, found = evaluating.score(
-      pending, config, strategy, shown
-    )
+    fresh, fresh_sizes, found = evaluating.score(pending, experiment, shown)
     results, sizes = results + fresh, sizes | fresh_sizes
     images = found or images
-    if workers.is_chief(strategy):
+    if experiment.is_chief:
       report_images.write_least_sure(directory, shown, made_from, found)
   return _in_order(systems, results), sizes, images, pending
 

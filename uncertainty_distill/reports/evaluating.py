@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, data, evaluation, runs, trained
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  runs,
+  trained,
+  training,
+)
 from uncertainty_distill.evaluation.system import System
 from uncertainty_distill.reports import (
   most_uncertain,
@@ -12,8 +19,6 @@ from uncertainty_distill.reports import (
   report_images,
   tables,
 )
-
-import tensorflow as tf
 
 
 def described_by(
@@ -44,8 +49,7 @@ def described_by(
 
 def score(
   systems: Sequence[System],
-  config: configs.ExperimentConfig,
-  strategy: tf.distribute.Strategy,
+  experiment: training.Experiment,
   shown: System | None = None,
 ) -> tuple[
   list[evaluation.Result],
@@ -56,8 +60,7 @@ def score(
 
   Args:
     systems: What to evaluate, on the same clean and corrupted images.
-    config: Resolved; its test set, batch and corruptions count.
-    strategy: The devices.
+    experiment: The experiment; its test set, batch and corruptions count.
     shown: That one of the systems; None for no images.
 
   Returns:
@@ -67,8 +70,8 @@ def score(
   Raises:
     InputError: If a system cannot be loaded or takes other images.
   """
-  dataset = data.open_configured(config.task.train_data)
-  sets = data.open_evaluation_sets(config)
+  config, strategy = experiment.config, experiment.strategy
+  dataset, sets = experiment.dataset, experiment.evaluation_sets
   stored = [s for s in systems if trained.are_predictions(s.paths, 'path')]
   results, sizes = predictions_evaluation.evaluate(stored, config, dataset)
   with strategy.scope():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, data, evaluation, plots, trained
+from uncertainty_distill import data, evaluation, plots, trained, training
 from uncertainty_distill.evaluation.system import System
 from uncertainty_distill.reports import (
   corrupted_image,
@@ -91,22 +91,22 @@ def name_of(system: System) -> str:
 
 
 def find_corrupted_image(
-  directory: str, config: configs.ExperimentConfig
+  directory: str, experiment: training.Experiment
 ) -> corrupted_image.CorruptedImage:
   """Returns a test image under the corruptions that are evaluated on.
 
   Args:
     directory: Of the report, which keeps it.
-    config: The experiment, resolved.
+    experiment: The experiment.
 
   Raises:
     InputError: The images cannot be had.
   """
-  made_from = provenance.fingerprint((), config)
+  made_from = provenance.fingerprint((), experiment.config)
   kept = corrupted_image.read(directory, made_from)
   if kept:
     return kept
-  sets = data.open_evaluation_sets(config)
+  sets = experiment.evaluation_sets
   found = corrupted_image.find(sets.corrupted, sets.shifts)
   corrupted_image.write(found, directory, made_from)
   return found

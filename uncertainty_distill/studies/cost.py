@@ -53,8 +53,11 @@ def costs(study: Study, directory: str) -> list[Cost]:
     if study.given_teacher(label):
       continue
     config = study.teacher_config(label)
-    paths = training.teacher_runs(config, os.path.join(directory, label))
-    member = training.resolve(training.member_config(config))
+    paths = training.teacher_paths(config, os.path.join(directory, label))
+    search = config.teacher.search.num_runs
+    member = training.resolve(
+      configs.default_run(config) if search else configs.member_config(config)
+    )
     rows.append(_cost(label, paths, member, _step_flops(member, 0)))
   for label in study.systems:
     paths = [run_path(directory, label, seed) for seed in study.seeds]

@@ -75,8 +75,7 @@ def run_study(
   tables = (whole or study).tables.values()
   table = reports.assess(
     systems,
-    training.resolve(study.config),
-    strategy,
+    training.open_experiment(study.config, strategy),
     directory,
     study.title,
     student=(whole or study).export,
@@ -107,9 +106,8 @@ def _train_teachers(
     try:
       teachers[label] = study.given_teacher(label) or tuple(
         training.train_teacher(
-          study.teacher_config(label),
+          training.open_experiment(study.teacher_config(label), strategy),
           os.path.join(directory, label),
-          strategy,
           evaluate=False,
         )
       )
@@ -186,18 +184,23 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
   members = {}
   for label in study.teachers:
     config = study.teacher_config(label)
-    training.check(training.member_config(config), strategy)
+    # Whatever the systems learn by, this is a teacher.
+    config.task.objective.kind = 'knowledge'
     config.task.objective.teacher = study.given_teacher(label)
-    members[label] = training.teacher_size(config)
+    experiment = training.open_experiment(config, strategy)
+    experiment.teacher_runs[0].check()
+    members[label] = training.teacher_size(experiment)
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
-    training.check(config, strategy)
     teacher = study.teacher_of[label]
     config.task.objective.teacher = study.given_teacher(teacher)
-    training.check_initialization(config, trains_teacher=True)
     if config.task.objective.kind != 'cross_entropy':
       config.teacher.ensemble_size = members[teacher]
-      training.check_teacher(config)
+    experiment = training.open_experiment(config, strategy)
+    experiment.check()
+    training.check_initialization(experiment, trains_teacher=True)
+    if config.task.objective.kind != 'cross_entropy':
+      training.check_teacher(experiment)
 
 
 def _train(
@@ -213,18 +216,10 @@ def _train(
   if study.needs_teacher(label) and study.teacher_of[label] not in teachers:
     raise DivergedError(f'{label}, seed {seed}: its teacher diverged')
   config = study.system_config(label, seed)
-  task = config.task
-  teacher = teachers.get(study.teacher_of[label], ())
-  task.objective.teacher = teacher
-  train = (
-    training.train
-    if task.objective.kind == 'cross_entropy'
-    else training.distill
-  )
-  train(
-    config,
+  config.task.objective.teacher = teachers.get(study.teacher_of[label], ())
+  training.train(
+    training.open_experiment(config, strategy),
     run_path(directory, label, seed),
-    strategy,
     evaluate,
     f'{label}, seed {seed}',
   )

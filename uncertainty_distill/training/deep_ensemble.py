@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from uncertainty_distill import configs, runs
-from uncertainty_distill.training import checks, hyper_deep_ensemble, session
-
-import tensorflow as tf
+from uncertainty_distill.training import hyper_deep_ensemble, session
+from uncertainty_distill.training.experiment import Experiment
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:
@@ -15,7 +14,9 @@ def member_paths(directory: str, ensemble_size: int) -> list[str]:
   return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
 
 
-def teacher_runs(config: configs.ExperimentConfig, directory: str) -> list[str]:
+def teacher_paths(
+  config: configs.ExperimentConfig, directory: str
+) -> list[str]:
   """Returns all run folders that `train_teacher` trains."""
   if config.teacher.search.num_runs:
     return hyper_deep_ensemble.run_paths(
@@ -44,30 +45,16 @@ def trained_teacher(
   return paths
 
 
-def member_config(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
-  """Returns the experiment that `train_teacher` trains first, not resolved.
-
-  A mistake in it is one in all members, or in all runs of a search.
-  """
-  if config.teacher.search.num_runs:
-    return configs.default_run(config)
-  return configs.member_config(config)
-
-
 def train_teacher(
-  config: configs.ExperimentConfig,
-  directory: str,
-  strategy: tf.distribute.Strategy,
-  evaluate: bool = True,
+  experiment: Experiment, directory: str, evaluate: bool = True
 ) -> list[str]:
   """Trains the members of a deep ensemble, each once.
 
   Args:
-    config: The student's experiment, not resolved; its `teacher` describes the
-      members, and the search that they come from, if any.
+    experiment: The student's experiment; its `teacher` describes the members,
+      and the search that they come from, if any.
     directory: The folder that holds the run folders: `member_0` and so on, or
       `run_000` and so on of a search. Complete ones are left alone.
-    strategy: The devices.
     evaluate: Whether to evaluate on the clean test set while training.
 
   Returns:
@@ -77,16 +64,17 @@ def train_teacher(
     InputError: If the configuration or a folder is wrong.
     DivergedError: If a member diverges; a search goes on without that run.
   """
+  config = experiment.config
   if config.task.objective.teacher_cache:
     # Checked now rather than when the teacher is trained.
     runs.make_writable(
       config.task.objective.teacher_cache, 'task.objective.teacher_cache'
     )
   if config.teacher.search.num_runs:
-    return hyper_deep_ensemble.search(config, directory, strategy, evaluate)
-  paths = member_paths(directory, config.teacher.ensemble_size)
-  for index, path in enumerate(paths):
-    member = checks.resolve(configs.member_config(config, index))
+    return hyper_deep_ensemble.search(experiment, directory, evaluate)
+  members = experiment.teacher_runs
+  paths = member_paths(directory, len(members))
+  for index, (path, member) in enumerate(zip(paths, members, strict=True)):
     label = f'teacher {index + 1} of {len(paths)}'
-    session.train(member, path, strategy, evaluate, label)
+    session.train(member, path, evaluate, label)
   return paths

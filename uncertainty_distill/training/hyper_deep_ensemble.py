@@ -29,16 +29,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, data, metrics, runs, trained
+from uncertainty_distill import configs, metrics, runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.io import files
 from uncertainty_distill.training import (
-  checks,
   ensemble_selection,
   held_out_predictions,
   session,
 )
+from uncertainty_distill.training.experiment import Experiment
 
 import numpy as np
 import tensorflow as tf
@@ -81,20 +81,14 @@ def chosen_members(
     return []
 
 
-def search(
-  config: configs.ExperimentConfig,
-  directory: str,
-  strategy: tf.distribute.Strategy,
-  evaluate: bool,
-) -> list[str]:
+def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
   """Trains the runs that are still missing, and chooses the members.
 
   Args:
-    config: The student's experiment, not resolved.
+    experiment: The student's experiment.
     directory: The folder of the search. Runs that are complete are left alone;
       those of a search with fewer runs are the first ones of a search with
       more.
-    strategy: The devices.
     evaluate: Whether to evaluate runs on the clean test set now and then.
 
   Returns:
@@ -104,44 +98,39 @@ def search(
     InputError: If the configuration is wrong, a folder belongs to another
       experiment, or too many runs diverged.
   """
-  default = checks.resolve(configs.default_run(config))
-  train_data = default.task.train_data
-  training, held_out = data.open_training(
-    data.open_configured(train_data), train_data
-  )
-  experiments = {
-    path: configs.search_run(default, index, len(training))
-    for index, path in enumerate(
-      run_paths(directory, config.teacher.search.num_runs)
-    )
-  }
-  for path, experiment in experiments.items():
+  searched = experiment.teacher_runs
+  paths = run_paths(directory, len(searched))
+  for path, run in zip(paths, searched, strict=True):
     # All of them before the first one is trained: a mistake costs no time.
-    runs.match_run(path, experiment)
+    runs.match_run(path, run.config)
   log_probs = []
-  for index, (path, experiment) in enumerate(experiments.items()):
-    label = f'search run {index + 1} of {len(experiments)}'
-    log_probs.append(
-      _train(experiment, path, held_out, strategy, evaluate, label)
-    )
+  for index, (path, run) in enumerate(zip(paths, searched)):
+    label = f'search run {index + 1} of {len(paths)}'
+    log_probs.append(_train(run, path, evaluate, label))
+  labels = searched[0].held_out.labels
   selected = ensemble_selection.select(
-    np.stack(log_probs), held_out.labels, config.teacher.ensemble_size
+    np.stack(log_probs), labels, experiment.config.teacher.ensemble_size
   )
-  if workers.is_chief(strategy):
+  if experiment.is_chief:
     content = {
       'format': _FORMAT,
-      'settings': _settings(config),
+      'settings': _settings(experiment.config),
       'examples': {
-        'training': len(training),
-        'held_out': len(held_out),
+        'training': len(searched[0].training_set),
+        'held_out': len(labels),
       },
-      **_record(experiments, log_probs, held_out.labels, selected),
+      **_record(
+        [(os.path.basename(p), r.config.task) for p, r in zip(paths, searched)],
+        log_probs,
+        labels,
+        selected,
+      ),
     }
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(os.path.join(directory, _FILE), f'{text}\n')
     _log_choice(content)
-  workers.wait(strategy)
-  return [list(experiments)[index] for index in selected.counts]
+  workers.wait(experiment.strategy)
+  return [paths[index] for index in selected.counts]
 
 
 def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
@@ -159,34 +148,31 @@ def _plain(values: Mapping[str, Any]) -> Any:
 
 
 def _train(
-  experiment: configs.ExperimentConfig,
-  path: str,
-  held_out: data.ImageSource,
-  strategy: tf.distribute.Strategy,
-  evaluate: bool,
-  label: str,
+  experiment: Experiment, path: str, evaluate: bool, label: str
 ) -> np.ndarray:
   """Trains one run; returns its log_probs [N, K] of the held-out examples.
 
   Those of a run that diverges are NaN, and it is not trained again when the
   search is taken up.
   """
-  file, rollbacks = f'{path}.npz', experiment.trainer.recovery_max_trials
+  file, held_out = f'{path}.npz', experiment.held_out
+  strategy, config = experiment.strategy, experiment.config
+  rollbacks = config.trainer.recovery_max_trials
   if not held_out_predictions.has_diverged(file, held_out, rollbacks):
     try:
-      session.train(experiment, path, strategy, evaluate, label)
-      if workers.is_chief(strategy):
+      session.train(experiment, path, evaluate, label)
+      if experiment.is_chief:
         several = workers.count(strategy) > 1
         held_out_predictions.write_log_probs(
           file,
           trained.open_trained([path], 'run folder'),
           held_out,
-          experiment.task.validation_data.global_batch_size,
+          config.task.validation_data.global_batch_size,
           # The other workers wait, and could not take part in its steps.
           tf.distribute.get_strategy() if several else strategy,
         )
     except DivergedError as error:
-      if workers.is_chief(strategy):
+      if experiment.is_chief:
         _logger.warning(f'{error}; the search goes on without it')
         held_out_predictions.write_divergence(file, held_out, rollbacks)
   workers.wait(strategy)
@@ -194,16 +180,15 @@ def _train(
 
 
 def _record(
-  experiments: Mapping[str, configs.ExperimentConfig],
+  tasks: Sequence[tuple[str, configs.TaskConfig]],
   log_probs: Sequence[np.ndarray],
   labels: np.ndarray,
   selected: ensemble_selection.Selection,
 ) -> dict[str, Any]:
   """Returns the part of `search.json` about the runs and the choice."""
-  names = [os.path.basename(path) for path in experiments]
+  names = [name for name, _ in tasks]
   described = []
-  for name, experiment, values in zip(names, experiments.values(), log_probs):
-    task = experiment.task
+  for (name, task), values in zip(tasks, log_probs, strict=True):
     diverged = not np.isfinite(values).all()
     described.append(
       {

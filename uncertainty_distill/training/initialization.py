@@ -4,54 +4,94 @@ from __future__ import annotations
 
 from uncertainty_distill import configs, models, reconstruction, trained
 from uncertainty_distill.distribution import workers
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.runtime import progress
+from uncertainty_distill.training.experiment import Experiment
 
 import tensorflow as tf
 import tf_keras
 
-_ARGUMENT = 'task.initialize_from'
+_NAME = 'task.initialize_from'
 # Without it W0 is huge where alpha or gamma is small, thousands of times the
 # networks' weights, and training diverges; the fit loses next to nothing.
 _RIDGE = 0.1
 
 
-def check_networks(config: configs.TaskConfig) -> None:
-  """Finds out whether each member has a network to start from.
+def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
+  """Checks the networks that a model is to start from, if there are any.
 
   Args:
-    config: Of the task.
+    experiment: The experiment.
+    trains_teacher: Whether a teacher is trained where none is given.
 
   Raises:
-    InputError: If not.
+    InputError: If there is not one plain network of the model's depth and width
+      for each of its members, trained or, in a teacher, still to be trained.
   """
-  if config.initialize_from:
-    networks = trained.open_trained(config.initialize_from, _ARGUMENT)
-    trained.check_networks(networks, config.model, _ARGUMENT)
+  paths = tuple(experiment.config.task.initialize_from)
+  if paths != configs.FROM_TEACHER:
+    check_networks(experiment)
+  elif trains_teacher:
+    check_future_teacher(experiment.config, _NAME)
+  else:
+    raise InputError(_NAME, list(paths), 'run folders, as there is no teacher')
+
+
+def check_networks(experiment: Experiment) -> None:
+  """Checks that each member has a trained network to start from, if any has.
+
+  Raises:
+    InputError: If it has none.
+  """
+  if experiment.config.task.initialize_from:
+    trained.check_networks(
+      experiment.initial_networks, experiment.config.task.model, _NAME
+    )
+
+
+def check_future_teacher(
+  config: configs.ExperimentConfig, purpose: str
+) -> None:
+  """Checks that a teacher will have a network like each member of its student.
+
+  Args:
+    config: The student's experiment, whose teacher is still to be trained.
+    purpose: What the networks are for, for the message of an error.
+
+  Raises:
+    InputError: If it will not.
+  """
+  for field in 'ensemble_size', 'depth', 'width':
+    value = getattr(config.teacher, field)
+    expected = getattr(config.task.model, field)
+    if value != expected:
+      raise InputError(
+        f'teacher.{field}',
+        value,
+        f'{expected} as in the student, for {purpose}',
+      )
 
 
 def find_weights(
-  config: configs.TaskConfig, strategy: tf.distribute.Strategy
+  experiment: Experiment,
 ) -> reconstruction.NetworkReconstruction:
   """Returns the BatchEnsemble nearest to the networks, the same for any seed.
-
-  Args:
-    config: Of the task; `initialize_from` names the networks.
-    strategy: Of the model.
 
   Raises:
     InputError: If the networks cannot be loaded.
   """
-  networks = trained.open_trained(config.initialize_from, _ARGUMENT).networks()
+  task = experiment.config.task
+  networks = experiment.initial_networks.networks()
   with progress.progress_bar(
     len(models.kernel_layers(networks[0])),
     'initial weights',
     'layer',
-    shown=workers.is_chief(strategy),
+    shown=experiment.is_chief,
   ) as bar:
     return reconstruction.reconstruct_network(
       networks,
-      config.model.rank,
-      align=config.initialize_aligned,
+      task.model.rank,
+      align=task.initialize_aligned,
       after_layer=bar.update,
       ridge=_RIDGE,
     )
@@ -70,7 +110,7 @@ def set_weights(
   Args:
     model: A BatchEnsemble.
     found: Its weights.
-    strategy: Of the model.
+    strategy: The devices of the model.
   """
   reconstruction.initialize(model, found)
   if workers.count(strategy) > 1:

@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, runs
+from uncertainty_distill import runs
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError, InputError
 from uncertainty_distill.io import files
@@ -37,15 +37,14 @@ _FORMAT = 1
 
 def train(
   run: runs.RunFolder,
-  config: configs.TrainerConfig,
   strategy: tf.distribute.Strategy,
   attempt: Callable[[float], None],
 ) -> None:
   """Trains, and goes back as often as the configuration allows.
 
   Args:
-    run: The run folder; roll-backs so far count.
-    config: How often to go back, and how far to lower the learning rate.
+    run: The run folder, whose configuration says how often to go back and how
+      far to lower the learning rate; roll-backs so far count.
     strategy: The devices; of several workers the chief writes and logs.
     attempt: Builds everything anew and trains from the newest checkpoint to the
       end, with the learning rate multiplied by its argument.
@@ -63,7 +62,7 @@ def train(
       # Without the frames, which keep the network in memory.
       diverged = error.with_traceback(None)
     performance.set_mixed_precision_policy('float32')
-    _go_back(run, config, strategy, diverged, rollbacks, factor)
+    _go_back(run, strategy, diverged, rollbacks, factor)
 
 
 def build_optimizer(
@@ -114,8 +113,9 @@ class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
     return {'rate': self._rate, 'factor': self._factor}
 
 
-def _go_back(run, config, strategy, diverged, rollbacks, factor) -> None:
+def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
   """Records a roll-back; raises a DivergedError if there were enough."""
+  config = run.config.trainer
   is_chief = workers.is_chief(strategy)
   back_to, what = run.step, f'{run.path}: {diverged.what}'
   kept = _kept(back_to)

@@ -9,16 +9,16 @@ import os
 import tempfile
 from typing import Any
 
-from uncertainty_distill import configs, runs, trained
+from uncertainty_distill import runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import recovery, tensorboard
+from uncertainty_distill.training.experiment import Experiment
 from uncertainty_distill.training.stored_logits import open_stored_logits
 from uncertainty_distill.training.task import ClassificationTask
-from uncertainty_distill.training.teacher import open_teacher
 from uncertainty_distill.training.trainer import Trainer, WorkerRunner
 
 import orbit
@@ -28,21 +28,22 @@ from official.modeling import performance
 
 
 def train(
-  config: configs.ExperimentConfig,
+  experiment: Experiment,
   model_dir: str,
-  strategy: tf.distribute.Strategy,
   evaluate: bool = True,
   label: str = 'training',
+  lock: bool = True,
 ) -> runs.RunFolder:
   """Trains to the end, starting from the newest checkpoint if there is one.
 
   Args:
-    config: The experiment, resolved.
-    model_dir: The run folder; a complete one is returned as it is.
-    strategy: The devices. Of several workers the chief alone writes to the
-      folder, and all of them read it.
+    experiment: The experiment. A teacher that it needs is trained.
+    model_dir: The run folder; a complete one is returned as it is. Of several
+      workers the chief alone writes to it, and all of them read it.
     evaluate: Whether to evaluate on the clean test set now and then.
     label: The name beside the progress bar.
+    lock: Whether to keep others from writing to the folder; False where the
+      caller does.
 
   Raises:
     InputError: If the configuration, the folder, the teacher or its cache is
@@ -52,14 +53,14 @@ def train(
     KeyboardInterrupt: After saving a checkpoint, unless there are several
       workers, which save together or not at all.
   """
-  run = runs.match_run(model_dir, config)
-  if _is_complete(run, strategy):
+  run = runs.match_run(model_dir, experiment.config)
+  if _is_complete(run, experiment.strategy):
     return run
-  session = TrainingSession(config, run, strategy, evaluate, label)
+  session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
   session.prepare_teacher()
-  with locks.lock_folder(model_dir, 'model_dir', session.is_chief):
-    recovery.train(run, config.trainer, strategy, session.attempt)
+  with locks.lock_folder(model_dir, 'model_dir', lock and session.is_chief):
+    recovery.train(run, session.strategy, session.attempt)
   return run
 
 
@@ -85,27 +86,23 @@ class TrainingSession:
   """The training of one run, in as many attempts as it takes.
 
   Attributes:
-    config: The experiment, resolved.
+    experiment: The experiment.
     run: The run folder.
-    strategy: The devices.
     evaluate: Whether to evaluate on the clean test set now and then.
     label: The name beside the progress bar.
-    teacher: The teacher whose network or weights the steps need, if any.
     stored_logits: The teacher's logits, where they are stored.
   """
 
-  config: configs.ExperimentConfig
+  experiment: Experiment
   run: runs.RunFolder
-  strategy: tf.distribute.Strategy
   evaluate: bool
   label: str
-  teacher: trained.TrainedModel | None = None
   stored_logits: trained.StoredLogits | None = None
 
-  @property
-  def is_chief(self) -> bool:
-    """Whether this process writes to the folder."""
-    return workers.is_chief(self.strategy)
+  def __post_init__(self):
+    self.config = self.experiment.config
+    self.strategy = self.experiment.strategy
+    self.is_chief = self.experiment.is_chief
 
   def prepare_teacher(self) -> None:
     """Opens the teacher, and its logits where they are stored.
@@ -116,12 +113,9 @@ class TrainingSession:
     objective = self.config.task.objective
     if objective.kind == 'cross_entropy':
       return
-    self.teacher = open_teacher(self.config.task)
-    self.stored_logits = open_stored_logits(
-      self.config, self.teacher, self.strategy
-    )
+    self.stored_logits = open_stored_logits(self.experiment)
     if self.stored_logits and not objective.weight_tie:
-      self.teacher = None  # It may be in memory, where nobody needs it now.
+      del self.experiment.teacher  # Its network may be in memory.
 
   def attempt(self, rate_factor: float) -> None:
     """Trains from the newest checkpoint to the end, if all goes well.
@@ -183,7 +177,7 @@ class TrainingSession:
       config.runtime.mixed_precision_dtype or 'float32'
     )
     with self.strategy.scope():
-      task = ClassificationTask(config.task, self.teacher, self.stored_logits)
+      task = ClassificationTask(self.experiment, self.stored_logits)
       model = task.build_model()
       optimizer = recovery.build_optimizer(
         config.trainer.optimizer_config, rate_factor, model.trainable_variables

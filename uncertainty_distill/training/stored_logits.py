@@ -7,13 +7,13 @@ gets the views that it lacks. In the steps of training no teacher runs then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, data, trained
-from uncertainty_distill.errors import InputError
+from uncertainty_distill import data, trained
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training.teacher import load_teacher
+from uncertainty_distill.training import teacher as teacher_lib
+from uncertainty_distill.training.experiment import Experiment
 
 import numpy as np
 import tensorflow as tf
@@ -21,19 +21,16 @@ import tensorflow as tf
 _logger = logging.getLogger(__name__)
 
 
-def open_stored_logits(
-  config: configs.ExperimentConfig,
-  teacher: trained.TrainedModel,
-  strategy: tf.distribute.Strategy,
-) -> trained.StoredLogits | None:
+def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
   """Reads stored predictions, or opens a teacher cache and completes it.
 
+  Several workers take turns instead of working together: the first one makes
+  the views of a cache, alone on its own device, and the others find them, or
+  make their own on disks of their own.
+
   Args:
-    config: The student's experiment, resolved.
-    teacher: The teacher; it is loaded only to make views that are missing.
-    strategy: The devices. Several workers take turns instead of working
-      together: the first one makes the views, alone on its own device, and the
-      others find them, or make their own on disks of their own.
+    experiment: The student's experiment. Its teacher is loaded only to make
+      views that are missing.
 
   Returns:
     The logits of every view that is trained on; None if the teacher is to run
@@ -43,96 +40,62 @@ def open_stored_logits(
     InputError: If the teacher does not fit the student, its predictions are not
       of the dataset, or the cache is damaged or cannot be written.
   """
-  train_data = config.task.train_data
-  if not isinstance(teacher, trained.StoredPredictions):
-    has_cache = config.task.objective.teacher_cache
-    return _complete_cache(config, teacher, strategy) if has_cache else None
-  if train_data.crop_padding or train_data.horizontal_flip:
+  task = experiment.config.task
+  if not isinstance(experiment.teacher, trained.StoredPredictions):
+    return _complete_cache(experiment) if task.objective.teacher_cache else None
+  if task.train_data.crop_padding or task.train_data.horizontal_flip:
     _logger.warning(
       'The stored predictions are of images that are not augmented, but the '
       'student sees augmented ones: task.train_data.crop_padding=0,'
       'task.train_data.horizontal_flip=false turns that off.'
     )
-  return read_predictions(config.task, teacher)
+  return teacher_lib.read_predictions(experiment)
 
 
-def read_predictions(
-  config: configs.TaskConfig, teacher: trained.StoredPredictions
-) -> trained.FixedLogits:
-  """Reads stored predictions of the training examples.
-
-  Raises:
-    InputError: If they are not of the dataset, or there is to be a cache, too.
-  """
-  cache = config.objective.teacher_cache
-  if cache:
-    raise InputError(
-      'task.objective.teacher_cache',
-      cache,
-      'empty',
-      message='task.objective.teacher_cache has no effect where the teacher is '
-      'stored predictions',
-    )
-  dataset = data.open_configured(config.train_data)
-  training_set, _ = data.open_training(dataset, config.train_data)
-  logits = teacher.predictions(
-    'train', dataset.train.labels, dataset.spec.num_classes
-  )
-  return trained.FixedLogits(logits[:, training_set.rows])
-
-
-def _complete_cache(
-  config: configs.ExperimentConfig,
-  teacher: trained.TrainedModel,
-  strategy: tf.distribute.Strategy,
-) -> trained.LogitsCache:
+def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   """Opens a student's teacher cache, and makes the views that it lacks."""
-  train_data = config.task.train_data
-  source, _ = data.open_training(data.open_configured(train_data), train_data)
+  task, source = experiment.config.task, experiment.training_set
+  train_data = task.train_data
   augmentation = {
     'seed': train_data.augmentation_seed,
     'padding': train_data.crop_padding,
     'flip': train_data.horizontal_flip,
   }
   cache = trained.LogitsCache(
-    config.task.objective.teacher_cache,
+    task.objective.teacher_cache,
     {
-      'teacher': teacher.description,
+      'teacher': experiment.teacher.description,
       'training_set': source.fingerprint,
       'augmentation': {'version': data.AUGMENTATION_VERSION, **augmentation},
     },
   )
   steps_per_epoch = len(source) // train_data.global_batch_size
-  epochs = -(-config.trainer.train_steps // steps_per_epoch)
+  epochs = -(-experiment.config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
   if cache.missing(views):
     with cache.alone():
       # Another process may have made some meanwhile.
-      _make_views(
-        cache, views, config.task, source, augmentation, teacher, strategy
-      )
+      missing = cache.missing(views)
+      if missing:
+        _make_views(cache, missing, len(views), experiment, augmentation)
   return cache
 
 
 def _make_views(
   cache: trained.LogitsCache,
-  views: Sequence[int],
-  config: configs.TaskConfig,
-  source: data.ImageSource,
-  augmentation: dict[str, Any],
-  teacher: trained.TrainedModel,
-  strategy: tf.distribute.Strategy,
+  missing: Sequence[int],
+  num_views: int,
+  experiment: Experiment,
+  augmentation: Mapping[str, Any],
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  missing = cache.missing(views)
-  if not missing:
-    return
+  source, strategy = experiment.training_set, experiment.strategy
+  batch_size = experiment.config.task.validation_data.global_batch_size
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     # A worker that waits for the cache cannot take part in the others' steps.
     strategy = tf.distribute.get_strategy()
   with strategy.scope():
-    ensemble = load_teacher(config, teacher)
-  size, batch_size = len(source), config.validation_data.global_batch_size
+    ensemble = teacher_lib.load_teacher(experiment)
   batches = iter(
     strategy.distribute_datasets_from_function(
       lambda context: data.view_batches(
@@ -145,9 +108,9 @@ def _make_views(
     batch_size,
     strategy,
   )
-  done = len(views) - len(missing)
+  size, done = len(source), num_views - len(missing)
   with progress.progress_bar(
-    len(views) * size, 'teacher cache', 'image', done * size
+    num_views * size, 'teacher cache', 'image', done * size
   ) as bar:
     for view in missing:
       parts = []

@@ -6,13 +6,13 @@ from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
+from uncertainty_distill.training.experiment import Experiment
 
 import tensorflow as tf
 import tf_keras
-from official.core import base_task, task_factory
+from official.core import base_task
 
 
-@task_factory.register_task_cls(configs.TaskConfig)
 class ClassificationTask(base_task.Task):
   """Trains [B, H, W, C] -> [E, B, K] by the configured objective.
 
@@ -29,22 +29,18 @@ class ClassificationTask(base_task.Task):
 
   def __init__(
     self,
-    params: configs.TaskConfig,
-    teacher: trained.TrainedModel | None = None,
+    experiment: Experiment,
     stored_logits: trained.StoredLogits | None = None,
-    **kwargs,
   ):
     """Takes what the task is.
 
     Args:
-      params: The configuration, resolved.
-      teacher: The teacher; None to open the one that the configuration names.
+      experiment: The experiment, which holds the examples and the teacher.
       stored_logits: The teacher's logits of every view that is trained on; None
         to run the teacher in every step.
-      **kwargs: For `base_task.Task`.
     """
-    super().__init__(params, **kwargs)
-    self._teacher = teacher
+    super().__init__(experiment.config.task)
+    self._experiment = experiment
     self._stored_logits = stored_logits
     self._ensemble = None
     self._tied = ()
@@ -57,8 +53,7 @@ class ClassificationTask(base_task.Task):
       InputError: If the teacher does not fit the student, or if the networks to
         start from do not.
     """
-    initialization.check_networks(self.task_config)
-    self._strategy = tf.distribute.get_strategy()
+    initialization.check_networks(self._experiment)
     # First, so that its initial weights do not depend on there being a teacher.
     model = models.build_model(**self.task_config.model.as_dict())
     if self.task_config.objective.kind != 'cross_entropy':
@@ -73,10 +68,11 @@ class ClassificationTask(base_task.Task):
       teacher_lib.check_members(config, stored.ensemble_size)
       if not tie:
         return
-    teacher = self._teacher or teacher_lib.open_teacher(config)
     if tie:
-      trained.check_networks(teacher, config.model, 'task.objective.weight_tie')
-    ensemble = teacher_lib.load_teacher(config, teacher)
+      trained.check_networks(
+        self._experiment.teacher, config.model, 'task.objective.weight_tie'
+      )
+    ensemble = teacher_lib.load_teacher(self._experiment)
     if tie:
       self._tied = trained.pair_weights(student, ensemble.models)
     if not stored:
@@ -92,10 +88,8 @@ class ClassificationTask(base_task.Task):
     if not self.task_config.initialize_from:
       return
     if self._start is None:  # TensorFlow calls twice for several workers.
-      self._start = initialization.find_weights(
-        self.task_config, self._strategy
-      )
-    initialization.set_weights(model, self._start, self._strategy)
+      self._start = initialization.find_weights(self._experiment)
+    initialization.set_weights(model, self._start, self._experiment.strategy)
 
   def build_inputs(
     self,
@@ -110,18 +104,15 @@ class ClassificationTask(base_task.Task):
       input_context: Which replicas to feed.
       start_step: The global step that training continues from.
     """
-    train_data = self.task_config.train_data
-    dataset = data.open_configured(train_data)
     if isinstance(params, configs.ValidationDataConfig):
       return data.evaluation_batches(
-        dataset.test.take(params.num_examples),
+        self._experiment.dataset.test.take(params.num_examples),
         params.global_batch_size,
         input_context,
       )
-    training_set, _ = data.open_training(dataset, train_data)
     stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
-      training_set,
+      self._experiment.training_set,
       params.global_batch_size,
       seed=seed,
       padding=params.crop_padding,

@@ -1,44 +1,54 @@
-"""The teacher of a student: opened, checked, and loaded for its steps."""
+"""The teacher of a student: checked, and loaded for its steps."""
 
 from __future__ import annotations
 
-from uncertainty_distill import configs, data, models, trained
+from uncertainty_distill import configs, models, trained
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.training import initialization
+from uncertainty_distill.training.experiment import Experiment
 
 
-def open_teacher(config: configs.TaskConfig) -> trained.TrainedModel:
-  """Opens the teacher that a configuration names.
-
-  Raises:
-    InputError: If it is no trained model.
-  """
-  return trained.open_trained(
-    config.objective.teacher, 'task.objective.teacher'
-  )
-
-
-def check_fits(
-  config: configs.TaskConfig, teacher: trained.TrainedModel
-) -> None:
-  """Finds out whether a teacher takes the images of the student's dataset.
+def check_teacher(experiment: Experiment) -> None:
+  """Checks that a student can learn from its teacher, given or still to come.
 
   Raises:
-    InputError: If it takes other images or has other classes, or if it cannot
-      be loaded.
+    InputError: If head distillation cannot match the members, or if weights are
+      tied and the teacher has not one plain network of the student's depth and
+      width for each member.
   """
-  dataset = data.open_configured(config.train_data)
-  teacher.check_fits(
-    dataset.spec.image_shape,
-    dataset.spec.num_classes,
-    lambda: dataset.train.numpy(slice(32)),
-  )
+  objective = experiment.config.task.objective
+  if objective.kind == 'head':
+    check_members(experiment.config.task, teacher_size(experiment))
+  if objective.weight_tie:
+    purpose = 'task.objective.weight_tie'
+    if objective.teacher:
+      trained.check_networks(
+        experiment.teacher, experiment.config.task.model, purpose
+      )
+    else:
+      initialization.check_future_teacher(experiment.config, purpose)
+
+
+def teacher_size(experiment: Experiment) -> int:
+  """Returns the members of the teacher, given or still to be trained.
+
+  Raises:
+    InputError: If a given one cannot be loaded, or has other images or classes
+      than the dataset.
+  """
+  if not experiment.config.task.objective.teacher:
+    return experiment.config.teacher.ensemble_size
+  if isinstance(experiment.teacher, trained.StoredPredictions):
+    return read_predictions(experiment).ensemble_size
+  _check_fits(experiment)
+  return experiment.teacher.ensemble_size
 
 
 def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
-  """Finds out whether head distillation can match members one to one.
+  """Checks that head distillation can match members one to one.
 
   Raises:
-    InputError: If not.
+    InputError: If it cannot.
   """
   members = config.model.ensemble_size
   if config.objective.kind == 'head' and teacher_size != members:
@@ -52,16 +62,48 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
     )
 
 
-def load_teacher(
-  config: configs.TaskConfig, teacher: trained.TrainedModel
-) -> models.DeepEnsemble:
+def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
   """Loads a teacher within a strategy's scope; nothing trains it.
 
   Raises:
     InputError: If it does not fit the student.
   """
-  check_fits(config, teacher)
-  check_members(config, teacher.ensemble_size)
+  _check_fits(experiment)
+  teacher = experiment.teacher
+  check_members(experiment.config.task, teacher.ensemble_size)
   ensemble = teacher.ensemble()
   ensemble.trainable = False
   return ensemble
+
+
+def read_predictions(experiment: Experiment) -> trained.FixedLogits:
+  """Reads a teacher's stored predictions of the training examples.
+
+  Raises:
+    InputError: If they are not of the dataset, or if the configuration names a
+      teacher cache, too.
+  """
+  cache = experiment.config.task.objective.teacher_cache
+  if cache:
+    raise InputError(
+      'task.objective.teacher_cache',
+      cache,
+      'empty',
+      message='`task.objective.teacher_cache` has no effect where the teacher '
+      'is stored predictions',
+    )
+  dataset = experiment.dataset
+  logits = experiment.teacher.predictions(
+    'train', dataset.train.labels, dataset.spec.num_classes
+  )
+  return trained.FixedLogits(logits[:, experiment.training_set.rows])
+
+
+def _check_fits(experiment: Experiment) -> None:
+  """Raises an InputError unless a teacher takes the images of the dataset."""
+  dataset = experiment.dataset
+  experiment.teacher.check_fits(
+    dataset.spec.image_shape,
+    dataset.spec.num_classes,
+    lambda: dataset.train.numpy(slice(32)),
+  )

@@ -1,0 +1,47 @@
+"""Training and evaluation of configurations, as the commands do it."""
+
+import copy
+
+from uncertainty_distill import reports, training
+from uncertainty_distill.training import session
+
+import tensorflow as tf
+
+
+def opened(config, strategy=None):
+  """Returns a configuration as an experiment, on TensorFlow's own devices."""
+  return training.open_experiment(
+    config, strategy or tf.distribute.get_strategy()
+  )
+
+
+def task(config, **kwargs):
+  """Returns the task of a configuration."""
+  return training.ClassificationTask(opened(config), **kwargs)
+
+
+def train_run(config, path, strategy, *args, **kwargs):
+  """Trains one run, whose teacher there is already, without more checks."""
+  return session.train(opened(config, strategy), path, *args, **kwargs)
+
+
+def train(config, path, strategy, *args, **kwargs):
+  """Trains without a teacher."""
+  config = copy.deepcopy(config)
+  config.task.objective.kind = 'cross_entropy'
+  return training.train(opened(config, strategy), path, *args, **kwargs)
+
+
+def distill(config, path, strategy, *args, **kwargs):
+  """Trains a student, and its teacher where there is none."""
+  return training.distill(opened(config, strategy), path, *args, **kwargs)
+
+
+def train_teacher(config, path, strategy, *args, **kwargs):
+  """Trains a teacher."""
+  return training.train_teacher(opened(config, strategy), path, *args, **kwargs)
+
+
+def assess(systems, config, strategy, *args, **kwargs):
+  """Evaluates systems and writes their report."""
+  return reports.assess(systems, opened(config, strategy), *args, **kwargs)

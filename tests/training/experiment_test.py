@@ -1,0 +1,86 @@
+"""Tests that an experiment is resolved and opened once on its way."""
+
+from uncertainty_distill import configs, data, runs
+from uncertainty_distill.training import experiment as experiment_lib
+from uncertainty_distill.training import session
+
+import experiments
+import pytest
+import tensorflow as tf
+
+_CPU = tf.distribute.OneDeviceStrategy('CPU:0')
+
+
+@pytest.fixture(name='resolved')
+def fixture_resolved(monkeypatch):
+  """The configurations that are resolved from here on."""
+  resolved, resolve = [], configs.resolve
+
+  def count(config, *args, **kwargs):
+    resolved.append(config)
+    return resolve(config, *args, **kwargs)
+
+  monkeypatch.setattr(configs, 'resolve', count)
+  return resolved
+
+
+@pytest.fixture(name='trained')
+def fixture_trained(monkeypatch):
+  """The experiments that are trained from here on, each in no time."""
+  trained = []
+
+  def train(experiment, model_dir, *args, **kwargs):
+    del args, kwargs
+    trained.append(experiment)
+    return runs.match_run(model_dir, experiment.config)
+
+  monkeypatch.setattr(session, 'train', train)
+  return trained
+
+
+def _config(text=''):
+  return configs.load_config('digits_wrn10_1', params_override=text)
+
+
+def test_distillation_resolves_the_student_and_each_member_once(
+  resolved, trained, tmp_path
+):
+  config = _config('teacher.ensemble_size=3')
+  run = experiments.distill(config, str(tmp_path / 'student'), _CPU)
+  assert len(resolved) == 4
+  assert [config.task.model.ensemble_size for config in resolved] == [
+    4,
+    1,
+    1,
+    1,
+  ]
+  assert len({config.task.seed for config in resolved}) == 4
+  *members, student = trained
+  assert [e.config.task.seed for e in members] == [1000, 1001, 1002]
+  assert (
+    student.config.task.objective.teacher == run.config.task.objective.teacher
+  )
+  assert len(run.config.task.objective.teacher) == 3
+  # What the user gave is as it was.
+  assert config.task.objective.teacher == ()
+
+
+def test_training_alone_resolves_once(resolved, trained, tmp_path):
+  experiments.train(_config(), str(tmp_path / 'run'), _CPU)
+  assert len(resolved) == len(trained) == 1
+
+
+def test_a_dataset_is_opened_once(monkeypatch):
+  opened, open_configured = [], data.open_configured
+
+  def count(train_data):
+    opened.append(train_data)
+    return open_configured(train_data)
+
+  experiment = experiments.opened(_config(), _CPU)
+  monkeypatch.setattr(experiment_lib.data, 'open_configured', count)
+  experiment.check()
+  experiment.check()
+  assert len(opened) == 1
+  assert experiment.evaluation_sets.clean is experiment.dataset.test
+  assert experiment.training_set.source is experiment.dataset.train

@@ -1,0 +1,158 @@
+"""An experiment: a configuration, checked once, and what it names, opened."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+from uncertainty_distill import configs, data, distribution, trained
+from uncertainty_distill.distribution import workers
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(eq=False)
+class Experiment:
+  """A configuration that is resolved, with the devices and what it names.
+
+  Commands and public functions make one by `open_experiment`, and pass it on to
+  training and evaluation. Datasets and trained models are opened when they are
+  first asked for, and only once.
+
+  Attributes:
+    config: The configuration, resolved.
+    strategy: The devices.
+    given: The configuration as it was given. The experiments that train the
+      teacher's members follow from it.
+  """
+
+  config: configs.ExperimentConfig
+  strategy: tf.distribute.Strategy
+  given: configs.ExperimentConfig
+
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process writes files, alone or for all workers."""
+    return workers.is_chief(self.strategy)
+
+  @functools.cached_property
+  def dataset(self) -> data.Dataset:
+    """The training and test examples."""
+    return data.open_configured(self.config.task.train_data)
+
+  @functools.cached_property
+  def training_set(self) -> data.Subset:
+    """The examples to train on."""
+    return data.open_training(self.dataset, self.config.task.train_data)[0]
+
+  @functools.cached_property
+  def held_out(self) -> data.Subset:
+    """The training examples that are held out."""
+    return data.open_training(self.dataset, self.config.task.train_data)[1]
+
+  @functools.cached_property
+  def evaluation_sets(self) -> data.EvaluationSets:
+    """The clean, corrupted and out-of-distribution test images."""
+    return data.open_evaluation_sets(self.config, self.dataset)
+
+  @functools.cached_property
+  def teacher(self) -> trained.TrainedModel:
+    """The teacher that the configuration names."""
+    return trained.open_trained(
+      self.config.task.objective.teacher, 'task.objective.teacher'
+    )
+
+  @functools.cached_property
+  def initial_networks(self) -> trained.TrainedModel:
+    """The networks that training starts from."""
+    return trained.open_trained(
+      self.config.task.initialize_from, 'task.initialize_from'
+    )
+
+  @functools.cached_property
+  def teacher_runs(self) -> tuple[Experiment, ...]:
+    """The experiments that train a teacher: one for each member, or a search's.
+
+    The first run of a search has the default values.
+    """
+    search, given = self.given.teacher.search, self.given
+    if not search.num_runs:
+      return tuple(
+        open_experiment(configs.member_config(given, index), self.strategy)
+        for index in range(given.teacher.ensemble_size)
+      )
+    default = open_experiment(configs.default_run(given), self.strategy)
+    drawn = (
+      configs.search_run(default.config, index, len(default.training_set))
+      for index in range(1, search.num_runs)
+    )
+    return default, *(dataclasses.replace(default, config=c) for c in drawn)
+
+  def with_teacher(self, paths: Sequence[str]) -> Experiment:
+    """Returns the same experiment with a trained teacher."""
+    config = copy.deepcopy(self.config)
+    config.task.objective.teacher = tuple(paths)
+    if tuple(config.task.initialize_from) == configs.FROM_TEACHER:
+      config.task.initialize_from = tuple(paths)
+    return dataclasses.replace(self, config=config)
+
+  def check(self) -> None:
+    """Checks the batches, and opens all images.
+
+    Raises:
+      InputError: If the devices do not divide a batch, or if images are not
+        there or do not go together.
+    """
+    distribution.describe(self.strategy, self.config)
+    _ = self.training_set, self.evaluation_sets
+
+
+def open_experiment(
+  config: configs.ExperimentConfig, strategy: tf.distribute.Strategy
+) -> Experiment:
+  """Resolves and checks a configuration.
+
+  Args:
+    config: The configuration as it was given. Where its objective is
+      cross-entropy, a teacher that it names serves `task.initialize_from`
+      alone.
+    strategy: The devices.
+
+  Raises:
+    InputError: If the dataset is unknown or a value is out of its range.
+  """
+  given = copy.deepcopy(config)
+  objective = given.task.objective
+  if objective.kind == 'cross_entropy':
+    _initialize_from_teacher(given)
+    objective.teacher, objective.teacher_cache = (), ''
+  resolved = resolve(given)
+  _initialize_from_teacher(resolved)
+  return Experiment(resolved, strategy, given)
+
+
+def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
+  """Returns a checked copy whose derived fields are filled in.
+
+  Raises:
+    InputError: If the dataset is unknown or a value is out of its range.
+  """
+  on_cpu = config.runtime.tpu is None and not tf.config.list_physical_devices(
+    'GPU'
+  )
+  # A loop is one call into the device: long, so that a fast device need not
+  # wait; short, so that the progress of a slow one can be seen.
+  return configs.resolve(
+    config,
+    data.open_configured(config.task.train_data),
+    steps_per_loop=10 if on_cpu else 100,
+  )
+
+
+def _initialize_from_teacher(config: configs.ExperimentConfig) -> None:
+  """Puts the teacher's folders, if they are known, in place of their name."""
+  task = config.task
+  if tuple(task.initialize_from) == configs.FROM_TEACHER:
+    task.initialize_from = task.objective.teacher or configs.FROM_TEACHER
