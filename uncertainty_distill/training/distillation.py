@@ -76,7 +76,7 @@ def distill(
       'task.objective.kind',
       kind,
       'knowledge or head',
-      'train.py trains what has no teacher',
+      'without a teacher, train the model by itself',
     )
   return train(experiment, model_dir, evaluate, label)
 

@@ -56,7 +56,7 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
       'task.objective.kind',
       'head',
       'knowledge',
-      'set task.model.ensemble_size, or choose knowledge',
+      'set `task.model.ensemble_size`, or choose knowledge',
       message='`task.objective.kind` head needs as many student members as '
       f'teacher members, but there are {members} and {teacher_size}',
     )
