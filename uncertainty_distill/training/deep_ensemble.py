@@ -6,7 +6,7 @@ import os
 
 from uncertainty_distill import configs, runs
 from uncertainty_distill.training import hyper_deep_ensemble, session
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:

@@ -13,7 +13,7 @@ from uncertainty_distill.training import (
   session,
   teacher,
 )
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 
 def train(

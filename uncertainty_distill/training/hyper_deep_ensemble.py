@@ -38,7 +38,7 @@ from uncertainty_distill.training import (
   held_out_predictions,
   session,
 )
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 import numpy as np
 import tensorflow as tf

@@ -6,7 +6,7 @@ from uncertainty_distill import configs, models, reconstruction, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 import tensorflow as tf
 import tf_keras

@@ -16,7 +16,7 @@ from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import recovery, tensorboard
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 from uncertainty_distill.training.stored_logits import open_stored_logits
 from uncertainty_distill.training.task import ClassificationTask
 from uncertainty_distill.training.trainer import Trainer, WorkerRunner

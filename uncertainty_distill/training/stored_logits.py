@@ -13,7 +13,7 @@ from typing import Any
 from uncertainty_distill import data, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 import numpy as np
 import tensorflow as tf

@@ -6,7 +6,7 @@ from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 import tensorflow as tf
 import tf_keras

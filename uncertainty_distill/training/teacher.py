@@ -5,7 +5,7 @@ from __future__ import annotations
 from uncertainty_distill import configs, models, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization
-from uncertainty_distill.training.experiment import Experiment
+from uncertainty_distill.training.opened_experiment import Experiment
 
 
 def check_teacher(experiment: Experiment) -> None:

@@ -1,8 +1,7 @@
 """Tests that an experiment is resolved and opened once on its way."""
 
 from uncertainty_distill import configs, data, runs
-from uncertainty_distill.training import experiment as experiment_lib
-from uncertainty_distill.training import session
+from uncertainty_distill.training import opened_experiment, session
 
 import experiments
 import pytest
@@ -78,7 +77,7 @@ def test_a_dataset_is_opened_once(monkeypatch):
     return open_configured(train_data)
 
   experiment = experiments.opened(_config(), _CPU)
-  monkeypatch.setattr(experiment_lib.data, 'open_configured', count)
+  monkeypatch.setattr(opened_experiment.data, 'open_configured', count)
   experiment.check()
   experiment.check()
   assert len(opened) == 1
