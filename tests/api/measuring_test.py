@@ -38,6 +38,37 @@ def test_metrics_are_those_of_another_library():
   assert 0 < got['disagreement'] < 1 and 0 < got['ece'] < 1
 
 
+def _votes(members, for_first):
+  """Members' votes [E, B, 3] for the first class or the last, as floats."""
+  votes = np.arange(members)[:, None] < for_first
+  return np.stack([votes, 0 * votes, ~votes], -1).astype(float)
+
+
+@pytest.mark.parametrize('members', [3, 5, 15, 30, 45, 75])
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_votes_on_a_border_of_bins_count_in_the_upper_one(members, dtype):
+  counts = np.arange(members // 2 + 1, members + 1)
+  probs = _votes(members, counts).astype(dtype)
+  labels = np.zeros(len(counts), int)
+  labels[::2] = 1
+  bins = np.minimum(counts * 15 // members, 14)  # In integers.
+  gaps = np.zeros(15)
+  np.add.at(gaps, bins, (labels == 0) - counts / members)
+  want = np.abs(gaps).sum() / len(counts)
+  for given in probs, probs.mean(0), np.float32(probs.mean(0)):
+    assert measure(given, labels)['ece'] == pytest.approx(want, abs=1e-6)
+
+
+def test_sums_of_many_examples_keep_their_digits():
+  # Sums in float32 end at 2^24, and lose digits long before.
+  confidence = np.float32(0.999)
+  probs = np.tile([confidence, 1 - confidence], [300_000, 1])
+  labels = np.zeros(300_000, int)
+  got = measure(probs, labels)
+  assert got['ece'] == pytest.approx(1 - float(confidence), rel=1e-7)
+  assert got['nll'] == pytest.approx(-np.log(float(confidence)), rel=1e-7)
+
+
 def test_a_single_model_has_no_diversity():
   (probs,) = _probs(members=1)
   got = measure(probs, _LABELS)

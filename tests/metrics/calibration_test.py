@@ -31,7 +31,8 @@ def test_bins_and_error_by_hand():
   'confidence, bin_index',
   [
     (0.0, 0),
-    (np.nextafter(np.float32(0.2), np.float32(0)), 2),
+    (0.2 - 1e-5, 2),
+    (np.nextafter(np.float32(0.2), np.float32(0)), 3),
     (0.2, 3),
     (np.nextafter(np.float32(1), np.float32(0)), 14),
     (1.0, 14),

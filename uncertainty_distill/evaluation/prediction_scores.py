@@ -9,6 +9,9 @@ from uncertainty_distill.evaluation.results import Result
 
 import numpy as np
 
+# Examples that are in memory at once in float64.
+_CHUNK = 2**16
+
 
 def evaluate_predictions(
   label: str, seed: int | None, logits: np.ndarray, labels: np.ndarray
@@ -24,10 +27,7 @@ def evaluate_predictions(
   Returns:
     All figures but `auroc_ood`.
   """
-  sums, scores = (
-    {name: value.numpy() for name, value in measure(logits, labels).items()}
-    for measure in (metrics.sufficient_statistics, metrics.example_scores)
-  )
+  sums, scores = _score(logits, labels)
   return Result(
     model=label,
     seed=seed,
@@ -36,3 +36,26 @@ def evaluate_predictions(
     figures=evaluator.all_figures(sums, scores),
     **{name: sums[name] for name in evaluator.BINS},
   )
+
+
+def _score(
+  logits: np.ndarray, labels: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """Returns the sums over all examples, and each example's scores.
+
+  All is computed in float64: from 2^24 examples on, a sum in float32 would stay
+  as it is.
+  """
+  sums, scores = [], []
+  for start in range(0, len(labels), _CHUNK):
+    part = slice(start, start + _CHUNK)
+    given = logits[:, part].astype(np.float64), labels[part]
+    sums.append(metrics.sufficient_statistics(*given))
+    scores.append(metrics.example_scores(*given))
+  total = {name: np.sum([of[name] for of in sums], axis=0) for name in sums[0]}
+  every = {
+    name: np.concatenate([of[name] for of in scores]) for name in scores[0]
+  }
+  # Equal confidences are to tie, whatever their last digits.
+  every['confidence'] = np.round(every['confidence'], 12)
+  return total, every

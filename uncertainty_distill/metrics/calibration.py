@@ -6,6 +6,11 @@ from uncertainty_distill import errors
 
 import tensorflow as tf
 
+# In widths of a bin. Rounding in float32 is ten times smaller, and no fraction
+# of fewer than 10,000 members' votes lies as near to a border without being on
+# it.
+_BORDER = 1e-4
+
 
 def calibration_bins(
   confidence: tf.Tensor,
@@ -16,16 +21,19 @@ def calibration_bins(
   """Sums of weight, confidence and hits over equal-width bins of confidence.
 
   Bin i holds the confidences in [i/num_bins, (i+1)/num_bins); a confidence of
-  1 is in the last bin. The sums of two batches add up to those of both.
+  1 is in the last bin. One that is less than 1e-4 of a bin's width below a
+  border counts as on it: members' votes such as 4 of 5 are on the border 12/15,
+  and rounding would put them on either side. The sums of two batches add up to
+  those of both.
 
   Args:
-    confidence: Float32 tensor [B], the probability of the predicted class.
-    correct: Float32 tensor [B], 1 where the predicted class is the label, or 0.
-    weights: Float32 tensor [B], how often each example counts.
+    confidence: Float tensor [B], the probability of the predicted class.
+    correct: Float tensor [B], 1 where the predicted class is the label, or 0.
+    weights: Float tensor [B], how often each example counts.
     num_bins: The number of bins, at least 1.
 
   Returns:
-    Float32 tensors [num_bins]: the weighted count of examples, the weighted
+    Float tensors [num_bins]: the weighted count of examples, the weighted
     sum of their confidences, the weighted count of correct ones.
 
   Raises:
@@ -33,10 +41,11 @@ def calibration_bins(
   """
   if num_bins < 1:
     raise errors.InputError('num_bins', num_bins, 'at least 1')
-  index = tf.cast(tf.floor(confidence * num_bins), tf.int32)
+  index = tf.cast(tf.floor(confidence * num_bins + _BORDER), tf.int32)
   index = tf.clip_by_value(index, 0, num_bins - 1)
   # Not a matrix product: TPUs and GPUs may shorten the factors of those.
-  membership = tf.one_hot(index, num_bins) * weights[:, tf.newaxis]
+  membership = tf.one_hot(index, num_bins, dtype=weights.dtype)
+  membership *= weights[:, tf.newaxis]
   return (
     tf.reduce_sum(membership, axis=0),
     tf.reduce_sum(membership * confidence[:, tf.newaxis], axis=0),

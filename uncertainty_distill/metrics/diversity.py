@@ -28,7 +28,7 @@ def example_diversity(
   """Returns every measure of diversity of each example.
 
   Args:
-    logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
+    logits: Float tensor [E,B,K]; computed with in float64 or float32.
     labels: Integer tensor [B], classes in [0, K); only `masegosa_variance`
       depends on them.
 
@@ -58,9 +58,11 @@ def disagreement(logits: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B] in [0, 1].
   """
-  members = _member_count(logits)
-  classes = tf.argmax(_log_probs(logits), axis=-1, output_type=tf.int32)
-  votes = tf.reduce_sum(tf.one_hot(classes, tf.shape(logits)[-1]), axis=0)
+  log_probs = likelihood.log_softmax(logits)
+  members = _member_count(log_probs)
+  classes = tf.argmax(log_probs, axis=-1, output_type=tf.int32)
+  voted = tf.one_hot(classes, tf.shape(logits)[-1], dtype=log_probs.dtype)
+  votes = tf.reduce_sum(voted, axis=0)
   agreeing = tf.reduce_sum(tf.square(votes), axis=-1)
   # Without pairs the numerator is 0, and so is the result.
   return (members**2 - agreeing) / tf.maximum(members * (members - 1.0), 1.0)
@@ -78,16 +80,17 @@ def pairwise_kl(logits: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B], in nats; at least the mutual information.
   """
-  log_probs = _log_probs(logits)
+  log_probs = likelihood.log_softmax(logits)
   probs = tf.exp(log_probs)
   mean_probs = tf.reduce_mean(probs, axis=0)
   mean_logs = tf.reduce_mean(log_probs, axis=0)
   # A covariance of the probability with its own logarithm, class by class: no
   # term is negative, so that nothing large cancels.
   by_class = tf.reduce_sum((probs - mean_probs) * (log_probs - mean_logs), 0)
-  infinite = tf.where(mean_probs > 0.0, float('inf'), 0.0)
+  zeros = tf.zeros_like(mean_probs)
+  infinite = tf.where(mean_probs > 0.0, zeros + float('inf'), zeros)
   by_class = tf.where(tf.math.is_inf(mean_logs), infinite, by_class)
-  pairs = tf.maximum(_member_count(logits) - 1.0, 1.0)
+  pairs = tf.maximum(_member_count(log_probs) - 1.0, 1.0)
   return tf.reduce_sum(by_class, axis=-1) / pairs
 
 
@@ -105,7 +108,7 @@ def mutual_information(logits: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B], in nats, in [0, log min(E, K)].
   """
-  log_probs = _log_probs(logits)
+  log_probs = likelihood.log_softmax(logits)
   excess = log_probs - likelihood.mean_log_probs(log_probs)
   terms = tf.math.multiply_no_nan(excess, tf.exp(log_probs))
   divergence = tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
@@ -124,7 +127,7 @@ def expected_entropy(logits: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B], in nats, in [0, log K].
   """
-  log_probs = _log_probs(logits)
+  log_probs = likelihood.log_softmax(logits)
   terms = tf.math.multiply_no_nan(-log_probs, tf.exp(log_probs))
   return tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
 
@@ -152,7 +155,7 @@ def masegosa_variance(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     Float32 tensor [B] in [0, 1/8].
   """
   nll = likelihood.negative_log_likelihood(
-    _log_probs(logits), tf.cast(labels, tf.int32)
+    likelihood.log_softmax(logits), tf.cast(labels, tf.int32)
   )
   least = tf.reduce_min(nll, axis=0)
   # Probabilities that all underflow still have ratios. An infinite NLL of every
@@ -162,10 +165,5 @@ def masegosa_variance(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
   return 0.5 * tf.reduce_mean(tf.square(deviations), axis=0)
 
 
-def _log_probs(logits: tf.Tensor) -> tf.Tensor:
-  """Each member's log_probs, float32 [E,B,K]."""
-  return tf.nn.log_softmax(tf.cast(logits, tf.float32))
-
-
-def _member_count(logits: tf.Tensor) -> tf.Tensor:
-  return tf.cast(tf.shape(logits)[0], tf.float32)
+def _member_count(log_probs: tf.Tensor) -> tf.Tensor:
+  return tf.cast(tf.shape(log_probs)[0], log_probs.dtype)

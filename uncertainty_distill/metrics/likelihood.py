@@ -23,6 +23,20 @@ def ensemble_nll(member_log_probs: np.ndarray, labels: np.ndarray) -> float:
   return float(np.log(len(of_labels)) - np.mean(total))
 
 
+def log_softmax(logits: tf.Tensor) -> tf.Tensor:
+  """Logarithms of each member's probabilities.
+
+  Args:
+    logits: Float tensor [E,B,K].
+
+  Returns:
+    Tensor [E,B,K], float64 if the logits are, else float32.
+  """
+  if logits.dtype != tf.float64:
+    logits = tf.cast(logits, tf.float32)
+  return tf.nn.log_softmax(logits)
+
+
 def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:
   """Logarithm of the members' mean probabilities, log(1/E sum_e p_e).
 
@@ -32,7 +46,7 @@ def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B,K]; finite also where every probability underflows.
   """
-  members = tf.cast(tf.shape(member_log_probs)[0], tf.float32)
+  members = tf.cast(tf.shape(member_log_probs)[0], member_log_probs.dtype)
   return tf.reduce_logsumexp(member_log_probs, axis=0) - tf.math.log(members)
 
 
@@ -85,5 +99,5 @@ def brier_score(probs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
   Returns:
     Float32 tensor [B] in [0, 2].
   """
-  targets = tf.one_hot(labels, tf.shape(probs)[-1])
+  targets = tf.one_hot(labels, tf.shape(probs)[-1], dtype=probs.dtype)
   return tf.reduce_sum(tf.square(probs - targets), axis=-1)

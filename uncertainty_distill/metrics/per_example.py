@@ -16,17 +16,15 @@ def example_scores(
   the first of those that tie.
 
   Args:
-    logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
+    logits: Float tensor [E,B,K]; computed with in float64 or float32.
     labels: Integer tensor [B].
 
   Returns:
-    Float32 tensors [B]: `confidence`, the predicted class's probability;
+    Float tensors [B]: `confidence`, the predicted class's probability;
     `correct`, 1 where it is the label, or 0; `entropy` of the probabilities, in
     nats.
   """
-  log_probs = likelihood.mean_log_probs(
-    tf.nn.log_softmax(tf.cast(logits, tf.float32))
-  )
+  log_probs = likelihood.mean_log_probs(likelihood.log_softmax(logits))
   probs = tf.exp(log_probs)
   return {
     'confidence': tf.reduce_max(probs, axis=-1),
@@ -38,4 +36,4 @@ def example_scores(
 def hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
   """1.0 where the highest of scores [...,B,K] is the label's, else 0.0."""
   predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
-  return tf.cast(tf.equal(predicted, labels), tf.float32)
+  return tf.cast(tf.equal(predicted, labels), scores.dtype)

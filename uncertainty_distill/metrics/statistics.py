@@ -34,7 +34,8 @@ def sufficient_statistics(
   those that tie, is the predicted class, and its probability the confidence.
 
   Args:
-    logits: Float tensor [E,B,K]; computed with in float32 whatever its dtype.
+    logits: Float tensor [E,B,K]; computed with in float64 if it is of that
+      type, else in float32.
     labels: Integer tensor [B]. A label outside [0, K) raises on the CPU and
       makes the likelihoods NaN on other devices and under XLA.
     mask: Bool or float tensor [B], how often each example counts; None counts
@@ -42,7 +43,7 @@ def sufficient_statistics(
     num_bins: The number of bins for the calibration error.
 
   Returns:
-    Float32 tensors: the scalars `count` (examples), `correct`, `nll` and
+    Tensors of that type: the scalars `count` (examples), `correct`, `nll` and
     `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
     `brier`, and each of `diversity.NAMES`; `member_correct` [E]; and by bin of
     the confidence, each [num_bins], `bin_count`, `bin_confidence` and
@@ -172,17 +173,19 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
 def _padding_removed(
   logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Checks shapes; returns float32 logits, int32 labels, float32 weights."""
-  logits = tf.cast(logits, tf.float32)
+  """Checks shapes; returns float logits, int32 labels, float weights."""
+  logits = tf.convert_to_tensor(logits)
+  if logits.dtype != tf.float64:
+    logits = tf.cast(logits, tf.float32)
   labels = tf.cast(labels, tf.int32)
   if logits.shape.rank != 3:
     raise errors.InputError(
       'logits', logits.shape, 'logits [members, examples, classes]'
     )
   if mask is None:
-    weights = tf.ones(tf.shape(logits)[1:2])
+    weights = tf.ones(tf.shape(logits)[1:2], logits.dtype)
   else:
-    weights = tf.cast(mask, tf.float32)
+    weights = tf.cast(mask, logits.dtype)
   for name, vector in (('labels', labels), ('mask', weights)):
     if not vector.shape.is_compatible_with(logits.shape[1:2]):
       raise errors.InputError(
@@ -192,7 +195,9 @@ def _padding_removed(
       )
   # A weight of 0 alone would not do: 0 times NaN is NaN.
   counted = weights > 0.0
-  logits = tf.where(counted[tf.newaxis, :, tf.newaxis], logits, 0.0)
+  logits = tf.where(
+    counted[tf.newaxis, :, tf.newaxis], logits, tf.zeros_like(logits)
+  )
   return logits, tf.where(counted, labels, 0), weights
 
 
@@ -200,7 +205,7 @@ def _sums(
   logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, num_bins: int
 ) -> dict[str, tf.Tensor]:
   """`sufficient_statistics` of checked arguments without padding's NaNs."""
-  member_log_probs = tf.nn.log_softmax(logits)
+  member_log_probs = likelihood.log_softmax(logits)
   log_probs = likelihood.mean_log_probs(member_log_probs)
   probs = tf.exp(log_probs)
   correct = per_example.hits(probs, labels)

@@ -94,14 +94,14 @@ def probs_as_logits(
     num_classes: K.
 
   Returns:
-    Log-probabilities, float32 [M, N, K], all of them finite.
+    Log-probabilities, float32 or float64 [M, N, K], all of them finite.
 
   Raises:
     InputError: If they are of another shape, or no probabilities.
   """
   members = _as_members(probs, name, (num_examples, num_classes))
   _check_probs(members, name)
-  return _log(members.astype(np.float32))
+  return _log(members.astype(np.result_type(members, np.float32)))
 
 
 def _log(probs):
