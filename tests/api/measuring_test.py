@@ -6,6 +6,7 @@ from uncertainty_distill import measure
 import numpy as np
 import pytest
 import refusals
+import tensorflow as tf
 from sklearn import metrics
 
 _LABELS = np.random.default_rng(0).integers(0, 3, 200)
@@ -98,11 +99,35 @@ def test_predictions_are_measured_by_their_members():
     (_probs()[:, :50], _LABELS, 'probs', '[M, 200, 3]'),
     (np.log(_probs()), _LABELS, 'probs', 'probabilities'),
     (_probs(), _LABELS + 1, 'labels', '0 to 2'),
-    (_probs(), _LABELS / 1, 'labels', 'integers [B]'),
-    (_probs()[:, :0], _LABELS[:0], 'labels', 'integers [B]'),
-    (0.5, _LABELS, 'labels', 'integers [B]'),
+    (_probs(), _LABELS / 1, 'labels', 'integers [200]'),
+    (_probs()[:, :0], _LABELS[:0], 'labels', 'at least one'),
+    (0.5, _LABELS, 'probs', 'floats'),
+    (_probs(), _LABELS[:, None], 'labels', 'integers [200]'),
+    (_probs(), 3, 'labels', 'integers'),
+    (_probs()[0, :, 1], _LABELS, 'probs', 'every class'),
+    (_probs()[0, :, 1:2], _LABELS, 'probs', 'every class'),
+    (_probs()[0, :2], _LABELS[:1], 'probs', '[1, 3]'),
   ],
 )
 def test_refuses_what_is_no_probability(probs, labels, name, expected):
   with refusals.refused(name, expected=expected):
     measure(probs, labels)
+
+
+def test_a_wrong_value_is_named():
+  labels = _LABELS.copy()
+  labels[7] = -1
+  with refusals.refused('labels', -1):
+    measure(_probs(), labels)
+  probs = np.tile([1.25, -0.25, 0], [200, 1])
+  with refusals.refused('probs') as caught:
+    measure(probs, _LABELS)
+  assert '-0.25' in caught.value.value and 'softmax' not in caught.value.hint
+  with refusals.refused('probs') as caught:
+    measure(9 * _probs() - 3, _LABELS)
+  assert 'softmax' in caught.value.hint
+
+
+def test_bfloat16_is_measured():
+  probs = tf.cast(_probs(), tf.bfloat16)
+  assert measure(probs, _LABELS)['accuracy'] > 0.5

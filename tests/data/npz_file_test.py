@@ -161,6 +161,76 @@ def test_refuses_other_arrays(path, name, array, value):
     data.open_dataset(path)
 
 
+@pytest.mark.parametrize(
+  'name, mend',
+  [
+    ('train_labels', lambda labels: labels[:, None]),
+    ('train_labels', lambda labels: np.eye(4, dtype=int)[labels]),
+    ('train_labels', lambda labels: labels.astype(float)),
+    ('train_images', lambda images: images[..., 0]),
+    ('train_images', lambda images: images[..., :1]),
+    ('train_images', lambda images: images.transpose(0, 3, 1, 2)),
+    ('train_images', lambda images: images / np.float32(255)),
+    ('train_images', lambda images: images.astype(np.float32)),
+    ('train_images', lambda images: images.astype(int)),
+    ('train_images', lambda images: images[:, None, ..., 0] / 255),
+  ],
+)
+def test_the_advice_mends_layouts_of_other_libraries(path, name, mend):
+  want = _arrays()
+  if name == 'train_images':  # Gray, so that no layout loses anything.
+    want[name] = np.repeat(want[name][..., :1], 3, -1)
+  array = mend(want[name])
+  np.savez(path, **{**want, name: array})
+  with refusals.refused(f'{name} of {path}') as caught:
+    data.open_dataset(path)
+  for step in caught.value.hint.split('; '):
+    code = step.split(': ')[-1].removeprefix('write ')
+    array = eval(code, {'np': np, 'images': array, 'labels': array})
+  np.testing.assert_array_equal(array, want[name])
+  assert array.dtype.kind == want[name].dtype.kind
+
+
+def test_several_labels_an_image_are_named(path):
+  labels = np.zeros((7, 14), int)
+  labels[:, [3, 5]] = 1
+  np.savez(path, **{**_arrays(), 'train_labels': labels})
+  with refusals.refused(f'train_labels of {path}', 'int64 [7, 14]') as caught:
+    data.open_dataset(path)
+  assert 'several labels' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+  'train_labels, test_labels, said',
+  [
+    ([1, 2, 3, 1, 2, 3, 1], [1, 2, 3], 'subtract 1'),
+    ([0, 1, 2, 0, 1, 2, 255], [0, 1, 2], '255'),
+    ([0, 1, 2, 0, 1, 4, 0], [0, 1, 2], '3'),
+    ([0, 1, 2, 0, 1, 2, 0], [0, 3, 2], 'test images'),
+  ],
+)
+def test_labels_that_look_like_a_mistake_are_pointed_out(
+  path, train_labels, test_labels, said, caplog
+):
+  labels = {'train_labels': train_labels, 'test_labels': test_labels}
+  np.savez(path, **{**_arrays(), **labels})
+  data.open_dataset(path)
+  (line,) = caplog.messages
+  assert said in line and '\n' not in line
+
+
+def test_a_single_class_is_refused(path):
+  np.savez(path, **{**_arrays(), 'train_labels': np.full(7, 2)})
+  with refusals.refused(f'train_labels of {path}', 2, 'two classes'):
+    data.open_dataset(path)
+
+
+def test_ordinary_labels_pass_in_silence(path, caplog):
+  np.savez(path, **{**_arrays(), 'test_labels': np.array([0, 2, 1])})
+  data.open_dataset(path)
+  assert not caplog.messages
+
+
 def _save_nothing(path):
   with open(path, 'wb'):
     pass

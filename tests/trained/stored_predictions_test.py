@@ -133,8 +133,12 @@ _NAMED = 'train_labels of {path}'
     ({'train_logits': _logits().astype(int)}, _LOGITS, 'int64 [2, 40, 3]'),
     ({'train_logits': _logits().astype(object)}, 'teacher', '{path}'),
     ({'train_logits': _with_nan()}, _LOGITS, '1 non-finite'),
-    ({'train_probs': _logits()}, _PROBS, 'values from -'),
-    ({'train_probs': _negative()}, _PROBS, 'values from -0.5'),
+    ({'train_probs': _logits()}, _PROBS, '-'),
+    (
+      {'train_probs': _negative()},
+      _PROBS,
+      '-0.5 (member 0, example 0, class 1)',
+    ),
     ({'train_probs': _probs() * 1.002}, _PROBS, '1 by up to 0.002'),
     (
       {'train_logits': _logits(), 'train_probs': _probs()},

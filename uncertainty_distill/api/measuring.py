@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
-from uncertainty_distill import configs, evaluation, reports, trained, training
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  reports,
+  trained,
+  training,
+)
 from uncertainty_distill.api import arguments, predictor
 from uncertainty_distill.errors import InputError
 
@@ -38,23 +45,32 @@ def measure(
   if isinstance(probs, predictor.Predictions):
     probs = probs.member_probabilities.swapaxes(0, 1)
   probs, labels = np.asarray(probs), np.asarray(labels)
+  if probs.dtype.name == 'bfloat16':
+    probs = probs.astype(np.float32)
+    sums = probs.sum(-1, keepdims=True)
+    if abs(sums - 1).max() < 0.02:  # As rounding leaves them.
+      probs /= sums
+  _check_two_classes(probs)
   classes = probs.shape[-1] if probs.ndim else 0
-  if (
-    labels.ndim != 1
-    or not len(labels)
-    or not np.issubdtype(labels.dtype, np.integer)
-    or labels.min() < 0
-    or labels.max() >= classes
-  ):
-    raise InputError(
-      'labels',
-      f'{labels.dtype} {list(labels.shape)}',
-      f'integers [B], at least one, of 0 to {classes - 1}',
-    )
+  if not labels.size:
+    raise InputError('labels', list(labels.shape), 'of at least one example')
+  count = len(labels) if labels.ndim else 1
+  data.check_labels(labels, 'labels', count, classes)
   logits = trained.probs_as_logits(probs, 'probs', len(labels), classes)
   return dict(
     evaluation.evaluate_predictions('model', None, logits, labels).figures
   )
+
+
+def _check_two_classes(probs: np.ndarray) -> None:
+  """Raises an InputError for the probability of one of two classes alone."""
+  if probs.ndim == 1 or (probs.ndim == 2 and probs.shape[1] == 1):
+    raise InputError(
+      'probs',
+      f'{probs.dtype} {list(probs.shape)}',
+      'the probabilities of every class, floats [B, K] or [E, B, K]',
+      'of two classes give both: p = np.ravel(p); np.stack([1 - p, p], -1)',
+    )
 
 
 def evaluate(

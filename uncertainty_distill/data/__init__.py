@@ -1,5 +1,6 @@
 """Datasets, augmentation, batches with masks, and corruptions."""
 
+from uncertainty_distill.data.array_checks import check_labels, image_hint
 from uncertainty_distill.data.datasets import (
   Dataset,
   open_configured,

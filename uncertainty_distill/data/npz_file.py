@@ -7,13 +7,17 @@ to K - 1. It may hold `class_names`, K strings.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
+from uncertainty_distill.data import array_checks
 from uncertainty_distill.data.image_source import DatasetSpec
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives
 
 import numpy as np
+
+_logger = logging.getLogger(__name__)
 
 _ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 # Values that are counted at once: to count, NumPy needs 8 bytes for each.
@@ -42,11 +46,13 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   shape = arrays['train_images'].shape
   for split in 'train', 'test':
     _check_split(path, split, arrays, shape)
+  names = _class_names(path, arrays)
+  _check_classes(path, arrays, len(names))
   mean, stddev = _moments(arrays['train_images'])
   spec = DatasetSpec(
     name=path,
     image_shape=shape[1:],
-    class_names=_class_names(path, arrays),
+    class_names=names,
     mean=tuple(round(float(x), 4) for x in mean),
     stddev=tuple(round(max(float(x), 1e-3), 4) for x in stddev),
   )
@@ -83,19 +89,10 @@ def _check_split(
       f'{split}_images of {path}',
       f'{images.dtype} {list(images.shape)}',
       'uint8 [N, H, W, 3], of one size for training and test',
+      array_checks.image_hint(images),
     )
-  if labels.shape != images.shape[:1] or not np.issubdtype(
-    labels.dtype, np.integer
-  ):
-    raise InputError(
-      f'{split}_labels of {path}',
-      f'{labels.dtype} {list(labels.shape)}',
-      f'integers [{len(images)}], a label for each image',
-    )
-  if labels.min() < 0:
-    raise InputError(
-      f'{split}_labels of {path}', int(labels.min()), 'from 0 to K - 1'
-    )
+  name = f'{split}_labels of {path}'
+  array_checks.check_labels(labels, name, len(images))
 
 
 def _class_names(
@@ -117,6 +114,43 @@ def _class_names(
     name.decode() if isinstance(name, bytes) else name
     for name in names.tolist()
   )
+
+
+def _check_classes(
+  path: str, arrays: Mapping[str, np.ndarray], num_classes: int
+) -> None:
+  """Warns of labels that look like a mistake, in one line.
+
+  Raises:
+    InputError: If the training images are of one class.
+  """
+  trained, tested = (
+    np.bincount(arrays[f'{split}_labels'], minlength=num_classes) > 0
+    for split in ('train', 'test')
+  )
+  name = f'train_labels of {path}'
+  if trained.sum() < 2:
+    raise InputError(
+      name, int(trained.argmax()), 'of at least two classes', 'all are the same'
+    )
+  missing = np.flatnonzero(~trained)
+  if not len(missing):
+    return
+  count = len(missing)
+  shown = ', '.join(map(str, missing[:5])) + (', ...' if count > 5 else '')
+  line = (
+    f'{path} has labels up to {num_classes - 1}, so {num_classes} classes, but '
+    f'no training image of {count} of them: {shown}'
+  )
+  if not (trained | tested)[0] and 'class_names' not in arrays:
+    line += '. If the labels begin at 1, subtract 1 from them'
+  elif trained[-1] and count > 1 and num_classes - 2 in missing:
+    line += (
+      f'. If {num_classes - 1} marks images without a class, leave these out'
+    )
+  elif tested[missing].any():
+    line += ', though there are test images of them'
+  _logger.warning(line)
 
 
 def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill import data
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives, files
 
@@ -133,12 +134,16 @@ def _as_members(
     or whole.shape[1:] != shape
     or not len(whole)
   ):
-    swapped = whole.ndim == 3 and whole.shape[::2] == shape
+    hint = ''
+    if values.ndim == 3 and values.shape[::2] == shape:
+      hint = 'swap its first two axes'
+    elif values.dtype.kind in 'iuV':  # NumPy stores bfloat16 as V.
+      hint = 'store them as float32'
     raise InputError(
       name,
       f'{values.dtype} {list(values.shape)}',
       f'floats [M, {shape[0]}, {shape[1]}], or {list(shape)} for one member',
-      'swap its first two axes' if swapped else '',
+      hint,
     )
   broken = np.argwhere(~np.isfinite(whole))
   if len(broken):
@@ -152,16 +157,25 @@ def _as_members(
   return whole
 
 
-def _check_probs(values: np.ndarray, name: str, hint: str = '') -> None:
+def _check_probs(
+  values: np.ndarray, name: str, hint: str = 'apply softmax first'
+) -> None:
   """Raises an InputError unless [M, N, K] are probabilities."""
-  error = abs(values.sum(-1, dtype=np.float64) - 1).max()
-  if values.min() < 0 or error > _TOLERANCE:
+  expected = f'probabilities, whose sums differ from 1 by at most {_TOLERANCE}'
+  sums = values.sum(-1, dtype=np.float64)
+  error = abs(sums - 1).max()
+  if values.min() < 0:
+    member, example, label = np.argwhere(values < 0)[0]
+    value = float(values[member, example, label])
+    where = f'{value:.4g} (member {member}, example {example}, class {label})'
+    if error <= _TOLERANCE:
+      hint = 'it is below 0, though the sums are right'
+    elif values.max() > 1 or error > 1:
+      hint = f'these look like logits: {hint}'
+    raise InputError(name, where, expected, hint)
+  if error > _TOLERANCE:
     raise InputError(
-      name,
-      f'values from {values.min():.3g} on, whose sums over the classes differ '
-      f'from 1 by up to {error:.3g}',
-      f'probabilities, whose sums differ from 1 by at most {_TOLERANCE}',
-      hint,
+      name, f'sums that differ from 1 by up to {error:.3g}', expected, hint
     )
 
 
@@ -186,12 +200,7 @@ def _check_labels(
     )
     return
   given = arrays[name]
-  if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
-    raise InputError(
-      f'{name} of {path}',
-      f'{given.dtype} {list(given.shape)}',
-      f'integers [{len(labels)}]',
-    )
+  data.check_labels(given, f'{name} of {path}', len(labels))
   differing = int((given != labels).sum())
   if differing:
     raise InputError(
