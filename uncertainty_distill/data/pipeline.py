@@ -68,12 +68,7 @@ def training_batches(
       examples than in a batch.
   """
   num_examples = len(source)
-  if num_examples < global_batch_size:
-    raise InputError(
-      'global_batch_size',
-      global_batch_size,
-      f'at most the {num_examples} training examples',
-    )
+  _check_batch(global_batch_size, num_examples)
   indices, _ = sharding.shard_rows(
     num_examples, global_batch_size, context, drop_remainder=True
   )
@@ -101,6 +96,16 @@ def training_batches(
     padding,
     flip,
   )
+
+
+def _check_batch(global_batch_size: int, num_examples: int) -> None:
+  """Raises an InputError if there are fewer examples than in a batch."""
+  if num_examples < global_batch_size:
+    raise InputError(
+      'global_batch_size',
+      global_batch_size,
+      f'at most the {num_examples} training examples',
+    )
 
 
 def _permutation(num_examples: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:

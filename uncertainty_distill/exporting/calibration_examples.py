@@ -70,7 +70,7 @@ def _held_out(model):
       'set `calibration_file`, or train all runs with the same '
       'task.train_data.held_out_fraction above 0',
     )
-  return data.open_training(data.open_configured(given[0]), given[0])[1]
+  return data.open_training(model.dataset, given[0])[1]
 
 
 def _read(file, model):

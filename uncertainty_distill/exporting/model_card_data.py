@@ -43,7 +43,7 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
   try:
     # Nobody expects a download of an export.
     data.check_prepared(train_data.name, train_data.data_dir)
-    return data.open_configured(train_data).test
+    return model.dataset.test
   except (InputError, OSError):
     return None
 

@@ -35,9 +35,9 @@ def export_saved_model(
   size, see `image_decoding`. Both take any number of images, including none,
   and return what `outputs_from_logits` does, and `class_name`, string [B].
 
-  `assets.extra/` holds requests for TensorFlow Serving to warm up with, the
-  class names, one a line. The folder appears when it is
-  complete, and replaces one that was there before.
+  `assets.extra/` holds requests for TensorFlow Serving to warm up with, and the
+  class names, one on each line. The folder appears when it is complete, and
+  replaces one that was there before.
 
   Args:
     model: Takes images and returns logits [E, B, K].
@@ -55,14 +55,7 @@ def export_saved_model(
   names = list(class_names) or [str(label) for label in range(num_classes)]
 
   def answer(images):
-    # A session does not check its inputs against the signature, and the network
-    # would take images of any size, even gray ones.
-    images = tf.ensure_shape(images, [None, *image_shape])
-    member_logits = _of_any_number(logits, images)
-    found = predictive_distribution.outputs_from_logits(
-      member_logits, temperature
-    )
-    return predictive_distribution.with_class_names(found, names)
+    return _answer(logits, images, image_shape, temperature, names)
 
   @_signature(tf.TensorSpec([None, *image_shape], tf.uint8, name='images'))
   def serve(images):
@@ -87,6 +80,17 @@ def export_saved_model(
     directory,
   )
   return directory
+
+
+def _answer(logits, images, image_shape, temperature, class_names):
+  """Returns the outputs for images, with the names of the classes."""
+  # A session does not check its inputs against the signature, and the network
+  # would take images of any size, even gray ones.
+  images = tf.ensure_shape(images, [None, *image_shape])
+  outputs = predictive_distribution.outputs_from_logits(
+    _of_any_number(logits, images), temperature
+  )
+  return predictive_distribution.with_class_names(outputs, class_names)
 
 
 def _write(module, signatures, image_shape, documents, directory) -> None:

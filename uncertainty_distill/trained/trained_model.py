@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -54,9 +55,20 @@ class TrainedModel(abc.ABC):
     self.name = name
     self._ensembles: dict[Any, models.DeepEnsemble] = {}
 
+  @functools.cached_property
+  def dataset(self) -> data.Dataset | None:
+    """The dataset that it was trained on; None where that is unknown.
+
+    Raises:
+      InputError: If it is no longer there.
+    """
+    if self.config is None:
+      return None
+    return data.open_configured(self.config.task.train_data)
+
   @property
   def parts(self) -> tuple[TrainedModel, ...]:
-    """The models that stand side by side; of a single one, itself."""
+    """The models that stand side by side; a single one alone."""
     return (self,)
 
   def ensemble(self) -> models.DeepEnsemble:
@@ -174,7 +186,7 @@ class Run(TrainedModel):
   def class_names(self) -> tuple[str, ...]:
     # The model outlives the file that it was trained on.
     with contextlib.suppress(InputError):
-      names = data.open_configured(self.config.task.train_data).spec.class_names
+      names = self.dataset.spec.class_names
       if len(names) == self.num_classes:
         return names
     return _labels(self.num_classes)

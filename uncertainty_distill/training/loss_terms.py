@@ -37,11 +37,11 @@ def loss_terms(
   sum(w^2) over all of them.
 
   Args:
-    config: Of the task.
+    config: The configuration of the task.
     logits: [E, B, K].
     teacher_logits: [M, B, K], or None without a teacher.
     labels: [B].
-    model: Whose weights L2 is taken of.
+    model: The model, of whose weights l2 is the sum of squares.
     tied: Its kernels beside the teacher's, for the weight tie.
   """
   objective = config.objective

@@ -43,14 +43,18 @@ class Experiment:
     return data.open_configured(self.config.task.train_data)
 
   @functools.cached_property
+  def _training_parts(self) -> tuple[data.Subset, data.Subset]:
+    return data.open_training(self.dataset, self.config.task.train_data)
+
+  @property
   def training_set(self) -> data.Subset:
     """The examples to train on."""
-    return data.open_training(self.dataset, self.config.task.train_data)[0]
+    return self._training_parts[0]
 
-  @functools.cached_property
+  @property
   def held_out(self) -> data.Subset:
     """The training examples that are held out."""
-    return data.open_training(self.dataset, self.config.task.train_data)[1]
+    return self._training_parts[1]
 
   @functools.cached_property
   def evaluation_sets(self) -> data.EvaluationSets:

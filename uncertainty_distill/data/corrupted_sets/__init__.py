@@ -14,15 +14,6 @@ from uncertainty_distill.data.corrupted_sets.tfds_set import TfdsSet
 from uncertainty_distill.data.corrupted_sets.writer import write_corrupted_set
 from uncertainty_distill.data.image_source import ImageSource
 
-__all__ = [
-  'CorruptedSet',
-  'FolderSet',
-  'FormulaSet',
-  'TfdsSet',
-  'open_corrupted_set',
-  'write_corrupted_set',
-]
-
 
 def open_corrupted_set(
   dataset: ImageSource,

@@ -115,11 +115,11 @@ def open_images(
     InputError: If it is missing, truncated, or another kind of array.
   """
   shape = images_shape(dataset)
-  wants = f'uint8 {list(shape)}'
+  expected = f'uint8 {list(shape)}'
   path = images_path(directory, kind)
-  images = _map_array(path, wants)
+  images = _map_array(path, expected)
   if images.dtype != np.uint8 or images.shape != shape:
-    raise InputError(path, f'{images.dtype} {list(images.shape)}', wants)
+    raise InputError(path, f'{images.dtype} {list(images.shape)}', expected)
   return images
 
 
@@ -136,10 +136,10 @@ def check_labels(directory: str, dataset: ImageSource) -> None:
   """
   path = os.path.join(directory, LABELS_FILE)
   number = len(dataset)
-  wants = f'integers [{_REPEATS * number}]'
-  labels = _map_array(path, wants)
+  expected = f'integers [{_REPEATS * number}]'
+  labels = _map_array(path, expected)
   if labels.shape != (_REPEATS * number,) or labels.dtype.kind not in 'iu':
-    raise InputError(path, f'{labels.dtype} {list(labels.shape)}', wants)
+    raise InputError(path, f'{labels.dtype} {list(labels.shape)}', expected)
   labels = labels.reshape(_REPEATS, number)
   wrong = np.argwhere(labels != dataset.labels)
   if len(wrong):
@@ -192,7 +192,7 @@ def _describe(directory: str) -> str:
   )
 
 
-def _map_array(path: str, wants: str) -> np.ndarray:
+def _map_array(path: str, expected: str) -> np.ndarray:
   """Maps a .npy file into memory, read-only."""
   try:
     array = np.load(path, mmap_mode='r', allow_pickle=False)
@@ -207,5 +207,8 @@ def _map_array(path: str, wants: str) -> np.ndarray:
       return array
     reason = 'it is an .npz archive'
   raise InputError(
-    path, reason, wants, message=f'{path} cannot be read as {wants}: {reason}'
+    path,
+    reason,
+    expected,
+    message=f'{path} cannot be read as {expected}: {reason}',
   )

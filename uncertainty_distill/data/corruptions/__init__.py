@@ -16,18 +16,3 @@ from uncertainty_distill.data.corruptions.corruption_types import (
   parse_corruptions,
   shifts,
 )
-
-__all__ = [
-  'CLEAN',
-  'Corruption',
-  'EXTRA',
-  'SEVERITIES',
-  'STANDARD',
-  'Shift',
-  'check_frost',
-  'check_image_shape',
-  'check_seed',
-  'corrupt',
-  'parse_corruptions',
-  'shifts',
-]

@@ -171,13 +171,13 @@ def _generators(
 
 
 def _check_images(images: np.ndarray) -> None:
-  wants = 'uint8 [N,H,W,3]'
+  expected = 'uint8 [N,H,W,3]'
   if not isinstance(images, np.ndarray):
-    raise errors.InputError('images', type(images).__name__, wants)
+    raise errors.InputError('images', type(images).__name__, expected)
   if images.dtype != np.uint8:
-    raise errors.InputError('images', str(images.dtype), wants)
+    raise errors.InputError('images', str(images.dtype), expected)
   if images.ndim != 4:
-    raise errors.InputError('images', images.shape, wants)
+    raise errors.InputError('images', images.shape, expected)
   check_image_shape(images.shape[1:])
 
 
@@ -196,10 +196,10 @@ def check_frost(frost: str) -> None:
 
 
 def _check_indices(indices: np.ndarray, num_examples: int) -> None:
-  wants = f'{num_examples} integers of at least 0, one for each image'
+  expected = f'{num_examples} integers of at least 0, one for each image'
   if indices.shape != (num_examples,):
-    raise errors.InputError('indices', indices.shape, wants)
+    raise errors.InputError('indices', indices.shape, expected)
   if not np.issubdtype(indices.dtype, np.integer):
-    raise errors.InputError('indices', str(indices.dtype), wants)
+    raise errors.InputError('indices', str(indices.dtype), expected)
   if num_examples and indices.min() < 0:
-    raise errors.InputError('indices', int(indices.min()), wants)
+    raise errors.InputError('indices', int(indices.min()), expected)

@@ -118,13 +118,13 @@ class Shift:
     # True == 1 and 1.0 == 1, so membership alone would let both pass.
     known = SEVERITIES if self.corruption else (0,)
     if type(severity) is not int or severity not in known:
-      wants = (
+      expected = (
         f'an integer from {SEVERITIES[0]} to {SEVERITIES[-1]} '
         f'for {self.corruption.value}'
         if self.corruption
         else '0 for clean images'
       )
-      raise errors.InputError('severity', severity, wants)
+      raise errors.InputError('severity', severity, expected)
 
   def __lt__(self, other: object) -> bool:
     if not isinstance(other, Shift):
