@@ -6,6 +6,7 @@
 # make audit       looks for known vulnerabilities of the pinned dependencies
 # make chaos       kills training, studies and the rest at random moments, and
 #                  holds what they come to against undisturbed runs
+# make docs        builds the documentation into site/, to be read from disk
 # make tour        executes docs/tour.ipynb and keeps what it shows
 # make clean       removes .venv and caches; the runs stay
 #
@@ -20,9 +21,10 @@ VENV := .venv
 # Written last, so that an install that was interrupted is done again.
 INSTALLED := $(VENV)/installed
 UNFINISHED := $(VENV)/unfinished
+DOCS_INSTALLED := $(VENV)/docs_installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test lint format benchmark audit chaos tour clean
+.PHONY: quickstart test lint format benchmark audit chaos docs tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -52,6 +54,10 @@ audit: $(INSTALLED)
 chaos: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/chaos.py
 
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
+	@echo 'Documentation: site/index.html'
+
 tour: $(INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
 
@@ -75,6 +81,12 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[test,aot]'
 	@rm $(UNFINISHED) && touch $@
 
+$(DOCS_INSTALLED): $(INSTALLED)
+	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'error: the documentation needs Python 3.11 or 3.12' >&2; exit 1; }
+	$(PIP) install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .hypothesis .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) site .hypothesis .pytest_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -51,6 +51,12 @@ _EXTRAS = {
   # Compiles for TPUs where there is none. JAX 0.7 needs Python 3.11; later
   # ones need a later libtpu than the extra `tpu` can take.
   'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
+  # Builds the documentation site; these versions need Python 3.11.
+  'docs': [
+    'mkdocs>=1.6,<2; python_version >= "3.11"',
+    'mkdocs-material==9.8.*; python_version >= "3.11"',
+    'mkdocstrings-python==2.*; python_version >= "3.11"',
+  ],
   'gpu': ['tensorflow[and-cuda]==2.20.*'],
   # ipykernel, nbclient and nbformat execute docs/tour.ipynb, as Jupyter does.
   'test': [

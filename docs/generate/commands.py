@@ -1,0 +1,170 @@
+"""The page of the commands, from the flags that they define.
+
+The source is parsed, not imported, so that this needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import pathlib
+import types
+
+import configuration
+
+COMMANDS = (
+  'distill',
+  'train',
+  'evaluate',
+  'export',
+  'predict',
+  'reproduce',
+  'reconstruct',
+  'make_corrupted',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+  """A flag of a command.
+
+  Attributes:
+    name: Its name.
+    default: What it is where it is not given; None or '' for nothing.
+    meaning: Its help.
+    values: The values that it takes, if these are a few.
+  """
+
+  name: str
+  default: object
+  meaning: str
+  values: tuple[str, ...] = ()
+
+
+class _Module:
+  """A module of the commands, parsed."""
+
+  def __init__(self, root: pathlib.Path, name: str):
+    path = root / 'baselines/cifar' / f'{name}.py'
+    self.tree = ast.parse(path.read_text())
+    names = configuration.experiment_names(root)
+    # What the expressions of the flags refer to.
+    self._known = {
+      'configs': types.SimpleNamespace(experiment_names=lambda: names)
+    }
+    for node in self.tree.body:
+      if isinstance(node, ast.Assign):
+        try:
+          value = ast.literal_eval(node.value)
+        except ValueError:
+          continue
+        self._known[node.targets[0].id] = value
+
+  def flags(self, within: str = '') -> list[Flag]:
+    """Returns the flags that a function defines, or those of the module."""
+    body = self.tree.body
+    if within:
+      (body,) = [
+        node.body
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.name == within
+      ]
+    calls = [getattr(node, 'value', None) for node in body]
+    found = []
+    for call in calls:
+      if not isinstance(call, ast.Call):
+        continue
+      name = ast.unparse(call.func).rpartition('.')[-1]
+      if name.startswith('DEFINE_'):
+        found.append(self._flag(name, call))
+      elif name in ('define_training_flags', 'define_device_flags'):
+        found.append(name)
+    return found
+
+  def _flag(self, kind: str, call: ast.Call) -> Flag:
+    if kind == 'DEFINE_flag':  # A class of its own: only --tpu.
+      (made,) = call.args
+      named = {word.arg: word.value for word in made.keywords}
+      return Flag('tpu', None, self._value(named['help_string']))
+    values = [self._value(argument) for argument in call.args]
+    if kind == 'DEFINE_enum':
+      name, default, choices, meaning = values
+      return Flag(name, default, meaning, tuple(choices))
+    return Flag(*values)
+
+  def _value(self, node: ast.expr):
+    code = compile(ast.Expression(node), 'flag', 'eval')
+    return eval(code, dict(self._known))
+
+
+def flags(root: pathlib.Path, command: str) -> list[Flag]:
+  """Returns the flags of a command, its own first.
+
+  Args:
+    root: The root of the repository.
+    command: One of `COMMANDS`.
+  """
+  launch = _Module(root, 'launch')
+
+  def expand(found):
+    for flag in found:
+      if isinstance(flag, str):
+        yield from expand(launch.flags(flag))
+      else:
+        yield flag
+
+  own = _Module(root, command).flags()
+  # Those that commands share come after.
+  return list(expand(sorted(own, key=lambda flag: isinstance(flag, str))))
+
+
+def _default(flag: Flag) -> str:
+  value = flag.default
+  if value in (None, '', [], False):
+    return ''
+  return f'`{",".join(value) if isinstance(value, list) else value}`'
+
+
+def _row(flag: Flag) -> str:
+  meaning = flag.meaning.strip()
+  if flag.values:
+    meaning = f'{" or ".join(f"`{v}`" for v in flag.values)}. {meaning}'
+  text = meaning.replace('|', '\\|').replace('*', '\\*')
+  return f'| `--{flag.name}` | {_default(flag)} | {text} |'
+
+
+def page(root: pathlib.Path) -> str:
+  """Returns the page."""
+  sections = [
+    '# Commands',
+    'The commands are in `baselines/cifar/`. From an installed wheel they are'
+    ' `python -m uncertainty_distill.baselines.cifar.distill` and so on.'
+    ' `--help` shows the flags below. All commands also take `--verbosity`:'
+    ' `--verbosity=0` adds the messages of TensorFlow and Orbit.',
+    '## Exit codes',
+    '| Code | Meaning |\n|--:|---|\n'
+    '| 0 | The command is done. |\n'
+    '| 1 | Training diverged, a part of the images could not be read, or'
+    ' another worker ended. |\n'
+    '| 2 | A flag, a configuration value or a file is wrong, or the disk'
+    ' refuses to write; one line says which. |\n'
+    '| 130, 143 | Ctrl-C or SIGTERM stopped it; the same command goes on. |',
+  ]
+  for command in COMMANDS:
+    tree = _Module(root, command).tree
+    text = inspect.cleandoc(ast.get_docstring(tree))
+    lines = []
+    for block in text.split('\n\n'):
+      start = block.find('python baselines/')
+      if start < 0:
+        lines.append(' '.join(block.split()))
+      else:
+        lines.append(f'```\n{inspect.cleandoc(block)}\n```')
+    sections += [
+      f'## {command}.py',
+      *lines,
+      '| Flag | Default | Meaning |\n|---|---|---|\n'
+      + '\n'.join(map(_row, flags(root, command))),
+    ]
+  return '\n\n'.join(sections) + '\n'

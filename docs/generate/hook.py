@@ -1,0 +1,73 @@
+"""Adds the generated pages to the site; mkdocs.yml names this file."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import posixpath
+import re
+
+# MkDocs finds modules beside this one.
+import commands
+import configuration
+import notebook
+from mkdocs.structure.files import File
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+_API = """# Python API
+
+`import uncertainty_distill as ud` offers these names. They are the public API;
+what else the package holds may change at any time. Letters in shapes: E or M
+members, B or N examples, K classes, H, W and C an image's height, width and
+channels.
+"""
+
+
+def _api_page() -> str:
+  """Returns a page that has mkdocstrings describe every public name."""
+  stub = _ROOT / 'uncertainty_distill/__init__.pyi'
+  sections = [_API]
+  for node in ast.parse(stub.read_text()).body:
+    if isinstance(node, ast.ImportFrom):
+      for alias in node.names:
+        path = f'uncertainty_distill.{node.module}.{alias.name}'
+        sections.append(f'::: {path}')
+  return '\n\n'.join(sections) + '\n'
+
+
+def on_files(files, config):
+  """Adds pages and pictures that are made from the code."""
+  readme = (_ROOT / 'README.md').read_text()
+  tour, pictures = notebook.page(_ROOT / 'docs/tour.ipynb', 'tour')
+  generated = {
+    'index.md': readme.replace('](docs/', ']('),
+    'reference/api.md': _api_page(),
+    'reference/configuration.md': configuration.page(_ROOT),
+    'reference/commands.md': commands.page(_ROOT),
+    'tour.md': tour,
+    **pictures,
+  }
+  for path, content in generated.items():
+    files.append(File.generated(config, path, content=content))
+  return files
+
+
+def on_page_markdown(markdown, page, config, files):
+  """Keeps of a link to the rest of the repository only its text."""
+  folder = posixpath.dirname(page.file.src_uri)
+
+  def shown(link):
+    target = link[2].partition('#')[0]
+    path = posixpath.normpath(posixpath.join(folder, target))
+    at_home = page.is_homepage and (_ROOT / target).exists()
+    if path.startswith('..') or at_home:
+      return link[1]
+    return link[0].replace('tour.ipynb', 'tour.md')
+
+  return re.sub(r'\[([^\]]*)\]\((?!\w+:|#)([^)\s]+)\)', shown, markdown)
+
+
+def on_post_build(config):
+  """Removes the page for servers, whose links do not work from disk."""
+  (pathlib.Path(config.site_dir) / '404.html').unlink()
