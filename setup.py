@@ -35,6 +35,7 @@ _REQUIRES = [
   'tensorflow-probability==0.25.*',
   'tf-keras==2.20.*',
   'tf-models-official==2.20.*',
+  'threadpoolctl>=3.1,<4',
   # The published photographs of frost, 0.5 MB; it needs nothing else.
   'torch-uncertainty-assets==0.5.*',
   'tqdm>=4.66,<5',

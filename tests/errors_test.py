@@ -1,5 +1,7 @@
 """Tests of the fields and of the message that errors are built from."""
 
+import pickle
+
 from uncertainty_distill.errors import DivergedError, InputError, nearest
 
 import pytest
@@ -46,3 +48,16 @@ def test_diverged_errors_know_the_step():
 def test_the_nearest_name_is_offered():
   assert "'width'" in nearest('widht', ['depth', 'width'])
   assert nearest('xyz', ['depth', 'width']) == ''
+
+
+@pytest.mark.parametrize(
+  'error',
+  [
+    InputError('name', (1, 2), 'three', 'try it', message='No'),
+    DivergedError('the loss', 3, 'lower it'),
+  ],
+)
+def test_errors_keep_their_fields_on_the_way_to_another_process(error):
+  copy = pickle.loads(pickle.dumps(error))
+  assert type(copy) is type(error) and str(copy) == str(error)
+  assert vars(copy) == vars(error) and vars(error)

@@ -13,7 +13,20 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
 _SHORT.maxlevel = 4
 
 
-class InputError(ValueError):
+class _Error(Exception):
+  """An error that a process can send to another, with all of its fields."""
+
+  def __reduce__(self):
+    return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[_Error], args: tuple, fields: dict) -> _Error:
+  error = kind.__new__(kind, *args)
+  error.__dict__.update(fields)
+  return error
+
+
+class InputError(_Error, ValueError):
   """A mistake in something that the user gave.
 
   In a message, a parameter of a public function stands in backticks; the
@@ -60,7 +73,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
   return f'did you mean {near[0]!r}?' if near else ''
 
 
-class DivergedError(ArithmeticError):
+class DivergedError(_Error, ArithmeticError):
   """Training came to non-finite numbers (inf or NaN).
 
   Attributes:

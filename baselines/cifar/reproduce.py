@@ -30,6 +30,13 @@ _ONLY = flags.DEFINE_list(
   'Names of tables, figures, systems and teachers of the study: run only what '
   'these need.',
 )
+_PARALLEL = flags.DEFINE_integer(
+  'parallel',
+  1,
+  'How many runs to train at a time, in processes of their own, with a part of '
+  "the CPU's cores each, or runtime.num_threads.",
+  lower_bound=1,
+)
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
   False,
@@ -53,7 +60,9 @@ def main():
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
     return
   with launch.holding(directory, 'output_dir', strategy):
-    outcome = studies.run_study(part, directory, strategy, study)
+    outcome = studies.run_study(
+      part, directory, strategy, study, _PARALLEL.value
+    )
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
     finish.print_output_paths(outcome.directory, outcome.saved_model)

@@ -1,6 +1,10 @@
 """A study of two systems and two seeds that trains in seconds."""
 
+import os
+import signal
+
 from uncertainty_distill import studies
+from uncertainty_distill.studies import jobs
 from uncertainty_distill.training import session
 
 import tensorflow as tf
@@ -55,6 +59,14 @@ def read(path, **changes):
   """Writes the study to a file and reads it, with other fields if any."""
   path.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
   return studies.read_study(str(path))
+
+
+class KillsProcess(jobs.Job):
+  """A job whose process is killed."""
+
+  def run(self, strategy):
+    del strategy
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def watch(monkeypatch, stop_before=None):

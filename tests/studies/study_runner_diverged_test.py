@@ -36,7 +36,9 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, caplog):
     'head_student, seed 4',
     'wild_network, seed 4',
   )
-  said = [record.message for record in caplog.records if 'study' in record.name]
+  said = [
+    record.message for record in caplog.records if 'studies' in record.name
+  ]
   assert [line.split(': ')[0] for line in said] == [
     f'{path}/deep_ensemble/member_0',
     'head_student, seed 4',

@@ -16,6 +16,7 @@ from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   ModelConfig,
   ObjectiveConfig,
+  RuntimeConfig,
   TaskConfig,
   TrainerConfig,
 )

@@ -205,6 +205,19 @@ class EvaluationConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class RuntimeConfig(cfg.RuntimeConfig):
+  """The devices: Model Garden's own values, and the threads of the CPU.
+
+  Attributes:
+    num_threads: The threads of TensorFlow's operations, of OpenMP and of BLAS
+      in a process; 0 for one on each core. The same number gives the same
+      results, to the bit; another one may add in another order.
+  """
+
+  num_threads: int = 0
+
+
+@dataclasses.dataclass
 class ExperimentConfig(cfg.ExperimentConfig):
   """A whole experiment; a run folder keeps it as `params.yaml`.
 
@@ -212,13 +225,14 @@ class ExperimentConfig(cfg.ExperimentConfig):
     experiment: The registered name that it started from.
     task: What is learnt.
     trainer: How long, how fast.
-    runtime: On what; Model Garden's own.
+    runtime: On what.
     teacher: The teacher to train where none is given.
     evaluation: On which corrupted sets.
   """
 
   experiment: str = ''
   task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+  runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
   trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
   evaluation: EvaluationConfig = dataclasses.field(

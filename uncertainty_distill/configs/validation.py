@@ -99,6 +99,7 @@ _RANGES = {
   ),
   'trainer.loss_upper_bound': _POSITIVE,
   'trainer.recovery_begin_steps': _NOT_NEGATIVE,
+  'runtime.num_threads': _NOT_NEGATIVE,
   'runtime.mixed_precision_dtype': (
     lambda x: x in (None, 'float32', 'bfloat16'),
     'float32 or bfloat16',

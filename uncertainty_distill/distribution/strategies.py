@@ -8,11 +8,11 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
+import threadpoolctl
 from official.common import distribute_utils
-from official.core import config_definitions as cfg
 
 
-def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
+def make_strategy(runtime: configs.RuntimeConfig) -> tf.distribute.Strategy:
   """Chooses the devices: the TPU if one is named, else all GPUs, else the CPU.
 
   Several workers connect here: the call must precede all of TensorFlow's
@@ -27,6 +27,7 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     InputError: The devices that were asked for do not exist, or TF_CONFIG is
       wrong.
   """
+  _set_threads(runtime.num_threads)
   kind, num_gpus = runtime.distribution_strategy, runtime.num_gpus
   present = len(tf.config.list_physical_devices('GPU'))
   if num_gpus > present:
@@ -62,6 +63,24 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
   except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
     reason = str(error).strip().splitlines()[0][:200]
     raise _unreachable(kind, runtime, cluster, reason) from error
+
+
+def _set_threads(number: int) -> None:
+  """Sets the threads of TensorFlow, OpenMP and BLAS; 0 leaves them."""
+  if not number:
+    return
+  threading = tf.config.threading
+  try:
+    threading.set_intra_op_parallelism_threads(number)
+    threading.set_inter_op_parallelism_threads(number)
+  except RuntimeError as error:
+    raise InputError(
+      'runtime.num_threads',
+      number,
+      f'{threading.get_intra_op_parallelism_threads()}, which TensorFlow has '
+      'begun to work with in this process',
+    ) from error
+  threadpoolctl.threadpool_limits(number)
 
 
 def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
@@ -111,7 +130,7 @@ def describe(
   batch = task.train_data.global_batch_size
   members = task.model.ensemble_size
   text = (
-    f'{replicas} x {_device_type(strategy)} ({_name(strategy)}): '
+    f'{replicas} x {device_type(strategy)} ({_name(strategy)}): '
     f'{batch} examples a step, {batch // replicas} a replica'
   )
   if members > 1:
@@ -127,6 +146,7 @@ def _name(strategy: tf.distribute.Strategy) -> str:
   return f'MultiWorkerMirroredStrategy, {number} workers; this is {role}'
 
 
-def _device_type(strategy: tf.distribute.Strategy) -> str:
+def device_type(strategy: tf.distribute.Strategy) -> str:
+  """Returns `CPU`, `GPU` or `TPU`: what each replica runs on."""
   device = strategy.extended.worker_devices[0]
   return tf.DeviceSpec.from_string(device).device_type or 'CPU'

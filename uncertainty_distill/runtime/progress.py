@@ -12,10 +12,19 @@ from uncertainty_distill.runtime import signals
 import tqdm
 from absl import logging
 
+# Whether there are bars at all, where standard error is a terminal.
+_drawn = True
+
 _LINE = (
   '{desc}: {percentage:.0f}%, {n_fmt}/{total_fmt} '
   '[{elapsed}<{remaining}, {rate_fmt}{postfix}]'
 )
+
+
+def show_lines() -> None:
+  """Has progress be lines from here on, for a terminal that others write to."""
+  global _drawn
+  _drawn = False
 
 
 class _Lines:
@@ -62,7 +71,7 @@ def progress_bar(
     signals.Stopped: At the first update after a signal, or at the end.
   """
   style = {'dynamic_ncols': True}
-  if not sys.stderr.isatty():
+  if not _drawn or not sys.stderr.isatty():
     style = {
       'file': _Lines(sys.stderr),
       'bar_format': _LINE,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import os
 import signal
 import threading
@@ -114,15 +115,34 @@ def received() -> Stopped | None:
 
 @contextlib.contextmanager
 def block() -> Iterator[None]:
-  """Has signals wait for the end; processes started within never get them.
+  """Has signals wait for the end.
 
-  Such a process has to end with the one that started it.
+  Processes started within get none, unless they call `unblock`; they have to
+  call `end_with_parent`.
   """
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _WORDS)
   try:
     yield
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def unblock() -> None:
+  """Has signals come to a process that was started within `block`."""
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, _WORDS)
+
+
+def end_with_parent() -> None:
+  """Ends this process once the one that started it has ended, even if killed.
+
+  Both must be of `multiprocessing`.
+  """
+
+  def wait():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+  threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

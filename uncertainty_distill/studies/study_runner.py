@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import os
+from collections.abc import Collection
 
 from uncertainty_distill import evaluation, exporting, reports, runs, training
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.studies.jobs import Job, train
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.study_report import write_study_report
 
@@ -41,6 +44,7 @@ def run_study(
   directory: str,
   strategy: tf.distribute.Strategy,
   whole: Study | None = None,
+  num_processes: int = 1,
 ) -> Outcome:
   """Trains, evaluates, reports and exports what a study names.
 
@@ -51,6 +55,8 @@ def run_study(
     strategy: The devices.
     whole: What the study is a part of, if it is one; the report keeps what
       there is of the rest.
+    num_processes: How many runs are trained at a time; more than 1 in processes
+      of their own.
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
@@ -60,7 +66,6 @@ def run_study(
   check_study(study, strategy)
   if workers.is_chief(strategy):
     runs.make_writable(directory, 'output_dir')
-  teachers, lacking = _train_teachers(study, directory, strategy)
   # Curves on the test set are for those that a figure shows them of.
   curves = {
     label
@@ -68,7 +73,7 @@ def run_study(
     if figure.kind == 'learning_curves'
     for label in figure.systems
   }
-  lacking += _train_systems(study, directory, strategy, teachers, curves)
+  teachers, lacking = _train(study, directory, curves, strategy, num_processes)
   systems = trained_systems(whole or study, directory, teachers)
   if not systems:
     raise DivergedError('nothing is left to evaluate: all training diverged')
@@ -97,6 +102,65 @@ def run_study(
   )
 
 
+def _train(
+  study: Study,
+  directory: str,
+  curves: Collection[str],
+  strategy: tf.distribute.Strategy,
+  num_processes: int,
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+  """Trains the teachers and the systems.
+
+  Returns:
+    The teachers' run folders, and the labels of what diverged.
+  """
+
+  def job(label, seed, teacher):
+    config = study.system_config(label, seed)
+    config.task.objective.teacher = teacher
+    path = run_path(directory, label, seed)
+    return Job(f'{label}, seed {seed}', config, path, label in curves)
+
+  systems = list(itertools.product(study.systems, study.seeds))
+  early, lacking = {}, []
+  if num_processes > 1:
+    early = {s: job(*s, ()) for s in systems if not study.needs_teacher(s[0])}
+    members = _member_jobs(study, directory, strategy)
+    diverged = train([*members, *early.values()], strategy, num_processes)
+    # What diverged among the members is for `_train_teachers` to say.
+    lacking = [j.label for j in early.values() if j.label in diverged]
+  teachers, diverged = _train_teachers(study, directory, strategy)
+  lacking += diverged
+  late = []
+  for label, seed in systems:
+    teacher = teachers.get(study.teacher_of[label], ())
+    if study.needs_teacher(label) and not teacher:
+      lacking.append(f'{label}, seed {seed}')
+      _say(f'{lacking[-1]}: its teacher diverged', strategy)
+    elif (label, seed) not in early:
+      late.append(job(label, seed, teacher))
+  return teachers, lacking + train(late, strategy, num_processes)
+
+
+def _member_jobs(
+  study: Study, directory: str, strategy: tf.distribute.Strategy
+) -> list[Job]:
+  """Returns the training of the runs that teachers are chosen from."""
+  jobs = []
+  for label in study.teachers:
+    if study.given_teacher(label):
+      continue
+    config = study.teacher_config(label)
+    experiment = training.open_experiment(config, strategy)
+    paths = training.teacher_paths(
+      experiment.config, os.path.join(directory, label)
+    )
+    for path, member in zip(paths, experiment.teacher_runs, strict=True):
+      name = f'{label}, {os.path.basename(path)}'
+      jobs.append(Job(name, member.config, path, evaluate=False))
+  return jobs
+
+
 def _train_teachers(
   study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -117,28 +181,7 @@ def _train_teachers(
   return teachers, lacking
 
 
-def _train_systems(
-  study: Study,
-  directory: str,
-  strategy: tf.distribute.Strategy,
-  teachers: dict[str, tuple[str, ...]],
-  curves: set[str],
-) -> list[str]:
-  """Trains all systems; returns which of them diverged, and by which seeds."""
-  lacking = []
-  for label in study.systems:
-    for seed in study.seeds:
-      try:
-        _train(
-          study, label, seed, teachers, directory, strategy, label in curves
-        )
-      except DivergedError as error:
-        _say(error, strategy)
-        lacking.append(f'{label}, seed {seed}')
-  return lacking
-
-
-def _say(error: DivergedError, strategy: tf.distribute.Strategy) -> None:
+def _say(error: DivergedError | str, strategy: tf.distribute.Strategy) -> None:
   if workers.is_chief(strategy):
     _logger.warning(f'{error}; the study goes on without it')
 
@@ -201,25 +244,3 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     training.check_initialization(experiment, trains_teacher=True)
     if config.task.objective.kind != 'cross_entropy':
       training.check_teacher(experiment)
-
-
-def _train(
-  study: Study,
-  label: str,
-  seed: int,
-  teachers: dict[str, tuple[str, ...]],
-  directory: str,
-  strategy: tf.distribute.Strategy,
-  evaluate: bool,
-) -> None:
-  """Trains one system, with its teacher or without."""
-  if study.needs_teacher(label) and study.teacher_of[label] not in teachers:
-    raise DivergedError(f'{label}, seed {seed}: its teacher diverged')
-  config = study.system_config(label, seed)
-  config.task.objective.teacher = teachers.get(study.teacher_of[label], ())
-  training.train(
-    training.open_experiment(config, strategy),
-    run_path(directory, label, seed),
-    evaluate,
-    f'{label}, seed {seed}',
-  )

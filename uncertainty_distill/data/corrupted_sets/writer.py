@@ -8,7 +8,6 @@ import json
 import math
 import multiprocessing
 import os
-import threading
 from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
@@ -195,13 +194,7 @@ def _prepare(work: dict[str, Any]) -> None:
   _WORK.update(work)
   # Each process has a core of its own.
   cv2.setNumThreads(1)
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-  """Ends this process once the first one has ended, killed for example."""
-  multiprocessing.parent_process().join()
-  os._exit(1)
+  signals.end_with_parent()
 
 
 def _write_rows(

@@ -1,0 +1,102 @@
+"""Runs side by side in processes: equal to runs in turn, errors, signals."""
+
+import copy
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from uncertainty_distill import runs, studies
+from uncertainty_distill.studies import jobs
+
+import numpy as np
+import pytest
+import refusals
+import tensorflow as tf
+import tiny_study
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _weights(directory, name):
+  run = runs.open_run(os.path.join(directory, name), 'run')
+  return run.config.runtime.num_threads, [
+    weight.numpy() for weight in run.load_model().weights
+  ]
+
+
+def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
+  study, outcome, _ = done
+  threads = os.cpu_count()  # As many as the runs in turn have had.
+  study = dataclasses.replace(study, config=copy.deepcopy(study.config))
+  study.config.runtime.num_threads = threads
+  beside = str(tmp_path / 'beside')
+  table = studies.run_study(study, beside, tiny_study.cpu(), num_processes=2)
+  assert table.tables == outcome.tables and not table.lacking
+  for name in tiny_study.RUNS:
+    _, expected = _weights(outcome.directory, name)
+    number, weights = _weights(beside, name)
+    assert number == threads
+    for ours, theirs in zip(weights, expected, strict=True):
+      np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture(name='job')
+def _job(tmp_path):
+  """Returns a function of a label and a learning rate to a job."""
+  study = tiny_study.read(tmp_path / 'study.yaml')
+
+  def make(label, rate=0.1):
+    config = study.system_config('single_network', 0)
+    config.trainer.base_learning_rate = rate
+    config.trainer.recovery_max_trials = 0
+    return jobs.Job(label, config, str(tmp_path / label), False)
+
+  return make
+
+
+def test_a_run_that_diverges_does_not_stop_the_rest(job):
+  todo = [job('bad', 1e30), job('good')]
+  assert jobs.train(todo, tiny_study.cpu(), 2) == ['bad']
+  run = runs.open_run(todo[1].path, 'run')
+  assert run.is_complete
+  # A part of the cores, kept with the run.
+  assert run.config.runtime.num_threads == max(1, os.cpu_count() // 2)
+
+
+def test_killed_processes_and_other_devices_are_errors(job):
+  killed = tiny_study.KillsProcess(**vars(job('killed')))
+  with pytest.raises(ChildProcessError, match='-9'):
+    jobs.train([killed], tiny_study.cpu(), 2)
+  two = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  with refusals.refused('parallel', 2):
+    jobs.train([job('two')], two, 2)
+
+
+def test_a_stopped_command_goes_on(tmp_path):
+  path = tmp_path / 'study.yaml'
+  tiny_study.read(path)
+  command = [
+    sys.executable,
+    str(ROOT / 'baselines' / 'cifar' / 'reproduce.py'),
+    f'--study={path}',
+    f'--output_dir={tmp_path / "output"}',
+    '--parallel=2',
+  ]
+  process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+  member = tmp_path / 'output' / tiny_study.RUNS[0]
+  deadline = time.monotonic() + 120
+  while not member.exists() and time.monotonic() < deadline:
+    time.sleep(0.05)
+  process.send_signal(signal.SIGTERM)
+  assert 'Traceback' not in process.communicate()[1]
+  assert process.returncode == 143
+  subprocess.run(command, check=True, capture_output=True)
+  for name in tiny_study.RUNS:
+    assert runs.open_run(str(tmp_path / 'output' / name), 'run').is_complete
+  results = json.loads((tmp_path / 'output' / 'results.json').read_text())
+  assert len(results['results']) == 15
