@@ -46,7 +46,7 @@ from refusals import refused
       'teacher.width',
       1,
     ),
-    ({'params_override': {'teacher': {'width': 0}}}, 'task.model.width', 0),
+    ({'params_override': {'teacher': {'width': 0}}}, 'teacher.width', 0),
     (
       {'params_override': {'evaluation': {'corruptions': ['x']}}},
       'corruption',
@@ -78,7 +78,7 @@ def test_a_given_teacher_is_taken_and_checked(done, tmp_path, monkeypatch):
   head = {'a': {'task': {'objective': {'kind': 'head'}}}}
   taken = []
   monkeypatch.setattr(
-    training, 'distill', lambda config, *_, **__: taken.append(config)
+    training, 'train', lambda experiment, *_: taken.append(experiment.config)
   )
   monkeypatch.setattr(reports, 'assess', lambda *_, **__: '')
   for teacher in members, members[:1]:
