@@ -102,6 +102,18 @@ def test_chosen_classes():
   assert chosen.num_train == np.isin(whole.train.labels, [7, 2, 5]).sum()
 
 
+def test_training_examples_in_place_of_test_examples():
+  config = configs.TrainDataConfig(name='digits', test_from_training=100)
+  whole, divided = data.open_dataset('digits'), data.open_configured(config)
+  assert divided.num_train == whole.num_train - 100 == len(divided.train)
+  np.testing.assert_array_equal(divided.train.images, whole.train.images[:-100])
+  np.testing.assert_array_equal(divided.test.images, whole.train.images[-100:])
+  np.testing.assert_array_equal(divided.test.labels, whole.train.labels[-100:])
+  config.test_from_training = whole.num_train
+  with refusals.refused('task.train_data.test_from_training', whole.num_train):
+    data.open_configured(config)
+
+
 def test_smaller_images_are_means_of_areas():
   whole = data.open_dataset('digits')
   small = data.open_dataset('digits', image_size=(8, 4))

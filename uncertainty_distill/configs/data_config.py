@@ -24,6 +24,9 @@ class TrainDataConfig(hyperparams.Config):
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only the first so many; 0 for all.
+    test_from_training: Test on the last so many training examples, which are
+      then not trained on, in place of the test set: to choose values of a
+      configuration without looking at it. 0 for the test set.
     held_out_fraction: The share of these that training leaves out. They are
       the same in every run on this dataset (`data.ImageSource.hold_out`), and
       those of a smaller share are a part of those of a larger one.
@@ -42,6 +45,7 @@ class TrainDataConfig(hyperparams.Config):
   image_size: tuple[int, ...] = ()
   global_batch_size: int = 128
   num_examples: int = 0
+  test_from_training: int = 0
   held_out_fraction: float = 0.0
   crop_padding: int = 2
   horizontal_flip: bool = True

@@ -43,6 +43,7 @@ _RANGES = {
   'task.model.batch_norm_epsilon': _POSITIVE,
   'task.train_data.global_batch_size': _AT_LEAST_1,
   'task.train_data.num_examples': _NOT_NEGATIVE,
+  'task.train_data.test_from_training': _NOT_NEGATIVE,
   'task.train_data.held_out_fraction': (
     lambda x: 0 <= x < 1,
     'at least 0, less than 1',

@@ -21,6 +21,8 @@ from uncertainty_distill.data.image_source import (
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
+import numpy as np
+
 # The processes that only corrupt images do without Model Garden.
 if TYPE_CHECKING:
   from uncertainty_distill import configs
@@ -115,6 +117,31 @@ class Dataset:
       lambda split: getattr(self, split).of_classes(classes),
     )
 
+  def test_from_training(self, num_examples: int) -> Dataset:
+    """Returns a dataset whose test examples were among the training examples.
+
+    Args:
+      num_examples: How many of the last training examples become the test
+        examples; the others are the training examples.
+
+    Raises:
+      InputError: If none would be left to train on.
+    """
+    num_train = self.num_train - num_examples
+    if num_train < 1:
+      raise InputError(
+        'task.train_data.test_from_training',
+        num_examples,
+        f'less than the {self.num_train} training examples, or 0',
+      )
+    rows = {
+      'train': np.arange(num_train),
+      'test': np.arange(num_train, self.num_train),
+    }
+    return Dataset(
+      self.spec, lambda split: Subset(self.train, rows[split]), num_train
+    )
+
   def of_size(self, image_size: Sequence[int]) -> Dataset:
     """Returns the same images made smaller, in memory.
 
@@ -200,12 +227,14 @@ def _open(
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
-  return open_dataset(
+  dataset = open_dataset(
     train_data.name,
     train_data.data_dir,
     train_data.classes,
     train_data.image_size,
   )
+  num_test = train_data.test_from_training
+  return dataset.test_from_training(num_test) if num_test else dataset
 
 
 def open_training(
