@@ -186,7 +186,8 @@ def _work(
   pipe: multiprocessing.connection.Connection, verbosity: int, level: int
 ) -> None:
   """Trains what comes through a pipe until its other end is closed."""
-  os.setsid()
+  # Out of reach of a Ctrl-C; still of the session whose niceness counts.
+  os.setpgrp()
   signals.end_with_parent()
   absl.logging.set_verbosity(verbosity)
   logger = logging.getLogger(_PACKAGE)
