@@ -68,14 +68,11 @@ def _candidates() -> list[evaluation.Candidate]:
     evaluation.Candidate(
       f'model {index}',
       index,
-      models.build_model(
-        image_shape=[_SIZE.value, _SIZE.value, 3],
-        num_classes=10,
-        depth=_DEPTH.value,
-        width=_WIDTH.value,
-        mean=[0.5],
-        stddev=[0.25],
-        ensemble_size=_MEMBERS.value,
+      models.batch_ensemble(
+        models.WideResNet(depth=_DEPTH.value, width=_WIDTH.value).build(
+          [_SIZE.value, _SIZE.value, 3], 10, mean=[0.5], stddev=[0.25]
+        ),
+        _MEMBERS.value,
       ),
     )
     for index in range(_MODELS.value)

@@ -36,14 +36,9 @@ _BATCH_ENSEMBLE = 'BatchEnsemble'
 
 
 def _build(depth: int, width: int, members: int) -> tf_keras.Model:
-  return models.build_model(
-    image_shape=[32, 32, 3],
-    num_classes=10,
-    depth=depth,
-    width=width,
-    mean=[0.5],
-    stddev=[0.25],
-    ensemble_size=members,
+  network = models.WideResNet(depth=depth, width=width)
+  return models.batch_ensemble(
+    network.build([32, 32, 3], 10, mean=[0.5], stddev=[0.25]), members
   )
 
 

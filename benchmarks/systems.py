@@ -11,10 +11,8 @@ import functools
 import tempfile
 from typing import NamedTuple
 
-from uncertainty_distill import configs, models, runs, trained
-from uncertainty_distill.configs import experiment as experiment_config
-from uncertainty_distill.layers import edward2_layers, members
-from uncertainty_distill.models import ensembles, wide_resnet
+from uncertainty_distill import configs, layers, runs, trained
+from uncertainty_distill.layers import edward2_layers
 from uncertainty_distill.training import ClassificationTask, Experiment
 
 import tensorflow as tf
@@ -80,7 +78,7 @@ def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
   """Writes the run folder of a teacher's member, with its initial weights."""
   member = configs.member_config(config)
   runs.claim_run(folder, member)
-  model = models.build_model(**member.task.model.as_dict())
+  model = member.task.model.build()
   checkpoint = tf.train.Checkpoint(model=model)
   manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
   manager.save(member.trainer.train_steps)
@@ -110,53 +108,49 @@ def _teacher_shape(
   return examples, config.teacher.ensemble_size, config.task.model.num_classes
 
 
-def _peer_model(config: experiment_config.ModelConfig) -> tf_keras.Model:
+def _peer_model(config: configs.ModelConfig) -> tf_keras.Model:
   """Returns the network with Edward2's layers as they are published."""
 
-  def options():
-    fast = functools.partial(
-      tf_keras.initializers.RandomNormal, 1.0, config.fast_weight_stddev
-    )
-    return {
+  kinds = {
+    tf_keras.layers.Conv2D: edward2_layers.Conv2DBatchEnsemble,
+    tf_keras.layers.Dense: edward2_layers.DenseBatchEnsemble,
+  }
+  fast = functools.partial(
+    tf_keras.initializers.RandomNormal, 1.0, config.fast_weight_stddev
+  )
+
+  def convert(layer):
+    options = layer.get_config()
+    if type(layer) not in kinds:
+      return type(layer).from_config(options)
+    options |= {
       'ensemble_size': config.ensemble_size,
       'rank': config.rank,
+      'kernel_initializer': tf_keras.initializers.HeNormal(),
+      'bias_initializer': 'zeros',
       'alpha_initializer': fast(),
       'gamma_initializer': fast(),
     }
+    return kinds[type(layer)](**options)
 
-  def conv(filters, kernel_size, strides, name):
-    return edward2_layers.Conv2DBatchEnsemble(
-      filters,
-      kernel_size,
-      strides=strides,
-      padding='same',
-      use_bias=False,
-      name=name,
-      **options(),
-    )
-
-  def dense(units, name):
-    return edward2_layers.DenseBatchEnsemble(units, name=name, **options())
-
-  images = tf_keras.Input(config.image_shape, dtype=tf.uint8)
-  x = ensembles.Standardize(config.mean, config.stddev)(images)
-  x = members.TileMembers(config.ensemble_size)(x)
-  logits = wide_resnet.wide_resnet(
-    x,
-    depth=config.depth,
-    width=config.width,
-    num_classes=config.num_classes,
-    conv=conv,
-    dense=dense,
-    norm=functools.partial(
+  plain = config.architecture.get().build(
+    config.image_shape,
+    config.num_classes,
+    mean=config.mean,
+    stddev=config.stddev,
+    batch_norm=functools.partial(
       tf_keras.layers.BatchNormalization,
       momentum=config.batch_norm_momentum,
       epsilon=config.batch_norm_epsilon,
     ),
   )
-  return tf_keras.Model(
-    images, members.SplitMembers(config.ensemble_size)(logits)
+  images = tf_keras.Input(config.image_shape)
+  rows = layers.TileMembers(config.ensemble_size)(images)
+  model = tf_keras.models.clone_model(
+    tf_keras.Model(images, plain.call(rows)), clone_function=convert
   )
+  logits = layers.SplitMembers(config.ensemble_size)(model.output)
+  return tf_keras.Model(model.input, logits)
 
 
 def build_trainer(

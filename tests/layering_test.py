@@ -12,6 +12,7 @@ PACKAGE = 'uncertainty_distill'
 # The rooms from the ground up: each imports only rooms named before it.
 ROOMS = (
   'errors',
+  'ranges',
   'io',
   'runtime',
   'metrics',
@@ -40,7 +41,7 @@ ONLY_IN = {
   'edward2': {'layers'},
   'markdown_it': {'reports'},
   'matplotlib': {'plots'},
-  'official': {'configs', 'distribution', 'training'},
+  'official': {'models', 'configs', 'distribution', 'training'},
   'orbit': {'training'},
 }
 PLOTS_NEED = {'PIL', 'lazy_loader', 'matplotlib', 'numpy'}

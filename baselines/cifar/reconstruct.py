@@ -22,7 +22,7 @@ from absl import flags
 _TEACHER = flags.DEFINE_list(
   'teacher',
   [],
-  'Run folders of the members: plain networks of one depth and width.',
+  'Run folders of the members: plain networks of one architecture.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir', None, 'The folder for the table and the plot.'

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_networks
 from scipy import special, stats
 
 _SHAPE = (16, 16, 3)
@@ -16,7 +17,7 @@ _SHAPE = (16, 16, 3)
 
 def _model(ensemble_size=1, seed=0):
   tf_keras.utils.set_random_seed(seed)
-  return models.build_model(
+  return tiny_networks.build(
     image_shape=_SHAPE,
     num_classes=4,
     depth=10,

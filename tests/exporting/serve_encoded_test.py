@@ -3,12 +3,13 @@
 import io
 import zlib
 
-from uncertainty_distill import exporting, models
+from uncertainty_distill import exporting
 from uncertainty_distill.exporting import image_decoding
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_networks
 from PIL import Image
 
 
@@ -97,7 +98,7 @@ def _huge_png():
 
 
 def test_signature_takes_files_of_any_size(tmp_path):
-  model = models.build_model(
+  model = tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=4,
     depth=10,

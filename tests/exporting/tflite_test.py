@@ -1,12 +1,13 @@
 """Tests of the TensorFlow Lite file."""
 
-from uncertainty_distill import exporting, models
+from uncertainty_distill import exporting
 
 import numpy as np
+import tiny_networks
 
 
 def test_answers_as_the_model_in_the_size_of_one_network():
-  model = models.build_model(
+  model = tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=4,
     depth=10,

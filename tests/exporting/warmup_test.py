@@ -1,9 +1,10 @@
 """Tests of the requests that TensorFlow Serving warms up with."""
 
-from uncertainty_distill import exporting, models
+from uncertainty_distill import exporting
 
 import numpy as np
 import tensorflow as tf
+import tiny_networks
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 # Of tensorflow_serving/apis, what a predict request needs; a tensor's content
@@ -40,7 +41,7 @@ def _prediction_log():
 
 
 def test_the_model_answers_its_warm_up(tmp_path):
-  model = models.build_model(
+  model = tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=4,
     depth=10,

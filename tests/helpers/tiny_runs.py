@@ -1,6 +1,6 @@
 """Run folders of tiny models that nobody has trained."""
 
-from uncertainty_distill import configs, models, runs, training
+from uncertainty_distill import configs, runs, training
 
 import tensorflow as tf
 import tf_keras
@@ -25,7 +25,7 @@ def save(path, config, step=5, seed=0):
   """Writes a run folder with random weights; returns its path."""
   run = runs.claim_run(path, config)
   tf_keras.utils.set_random_seed(seed)
-  model = models.build_model(**config.task.model.as_dict())
+  model = config.task.model.build()
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=step)

@@ -1,6 +1,8 @@
 """A small BatchEnsemble as a SavedModel."""
 
-from uncertainty_distill import exporting, models
+from uncertainty_distill import exporting
+
+import tiny_networks
 
 CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
@@ -10,7 +12,7 @@ def make(folder, temperature=1.0):
 
   It takes uint8 images [B, 16, 16, 3].
   """
-  model = models.build_model(
+  model = tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=4,
     depth=10,

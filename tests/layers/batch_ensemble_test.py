@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 RANKS = pytest.mark.parametrize('rank', [1, 2, 3])
-SIDES = pytest.mark.parametrize('perturb', ['weights', 'activations'])
+PERTURBED = pytest.mark.parametrize('perturb', ['weights', 'activations'])
 
 
 def _randomize(layer, seed=0):
@@ -60,7 +60,7 @@ def _member_kernels(layer):
   return [layer.kernel.numpy() * p for p in perturbations]
 
 
-@SIDES
+@PERTURBED
 @pytest.mark.parametrize('kernel_size', [1, 3])
 @pytest.mark.parametrize('strides', [1, 2])
 @pytest.mark.parametrize('rank', [1, 2])
@@ -80,7 +80,7 @@ def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
   _assert_same(_randomize(ours), theirs, inputs)
 
 
-@SIDES
+@PERTURBED
 @pytest.mark.parametrize('rank', [1, 2])
 def test_dense_layer_is_edward2s(rank, perturb):
   options = {'rank': rank, 'ensemble_size': 3, 'activation': 'tanh'}
@@ -89,7 +89,7 @@ def test_dense_layer_is_edward2s(rank, perturb):
   _assert_same(ours, edward2_layers.DenseBatchEnsemble(5, **options), inputs)
 
 
-@SIDES
+@PERTURBED
 @RANKS
 @pytest.mark.parametrize('use_bias', [False, True])
 @pytest.mark.parametrize('padding, strides', [('same', 2), ('valid', 1)])
@@ -118,11 +118,12 @@ def test_convolution_is_its_members(rank, use_bias, padding, strides, perturb):
     layer(inputs), tf.concat(members, 0), rtol=1e-4, atol=1e-5
   )
   for e, member in enumerate(members):
-    value = layer(inputs[2 * e : 2 * e + 2], member=e)
+    with layers.only(e):
+      value = layer(inputs[2 * e : 2 * e + 2])
     np.testing.assert_allclose(value, member, rtol=1e-4, atol=1e-5)
 
 
-@SIDES
+@PERTURBED
 @RANKS
 @pytest.mark.parametrize('use_bias', [False, True])
 def test_dense_layer_is_its_members(rank, use_bias, perturb):
@@ -148,7 +149,7 @@ def test_dense_layer_is_its_members(rank, use_bias, perturb):
   )
 
 
-@SIDES
+@PERTURBED
 @pytest.mark.parametrize('rank', [1, 2])
 def test_channels_may_come_first(rank, perturb):
   # Compiled, because TensorFlow's own kernels of the CPU have no such layout.
@@ -193,7 +194,7 @@ def test_batch_may_be_unknown(kind, shape, rank):
   assert static[1:] == layer(inputs).shape[1:]
 
 
-@SIDES
+@PERTURBED
 @pytest.mark.parametrize('rank', [1, 2])
 def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
   inputs = tf.cast(_inputs(8, 6, 5, 3), tf.bfloat16)

@@ -2,12 +2,13 @@
 
 import itertools
 
-from uncertainty_distill import layers, models
+from uncertainty_distill import models
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_networks
 from refusals import refused
 
 _OPTIONS = {
@@ -21,7 +22,7 @@ _OPTIONS = {
 
 
 def _model(**kwargs):
-  return models.build_model(**{**_OPTIONS, **kwargs})
+  return tiny_networks.build(**{**_OPTIONS, **kwargs})
 
 
 def _images(count=6, seed=0):
@@ -53,7 +54,7 @@ def _become_member(single, model, e, rank):
       layer.set_weights(other.get_weights())
 
 
-@pytest.mark.parametrize('perturb', layers.SIDES)
+@pytest.mark.parametrize('perturb', ['weights', 'activations'])
 @pytest.mark.parametrize('ensemble_size, rank', [(4, 1), (2, 2)])
 def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
   tf_keras.utils.set_random_seed(0)
@@ -77,7 +78,7 @@ def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
 
 
 @pytest.mark.parametrize('rank', [1, 2])
-def test_sides_train_alike(rank):
+def test_perturbed_weights_and_activations_train_alike(rank):
   gradients = []
   for perturb in 'weights', 'activations':
     tf_keras.utils.set_random_seed(0)
@@ -126,6 +127,28 @@ def test_one_member_is_a_plain_network():
   assert model(_images()).shape == (1, 6, 5)
 
 
+def test_members_begin_with_the_weights_of_a_plain_network():
+  tf_keras.utils.set_random_seed(0)
+  plain = models.WideResNet(depth=10, width=1).build((16, 16, 3), 5)
+  _randomize_norms_and_biases(plain)
+  equal = models.batch_ensemble(plain, 3, fast_weight_stddev=0.0)
+  want = plain(_images(), training=False)
+  np.testing.assert_allclose(
+    equal(_images(), training=False), [want] * 3, rtol=1e-4, atol=1e-4
+  )
+  other = models.batch_ensemble(plain, 3)(_images(), training=False)
+  assert np.abs(other - want).max() > 0.1
+
+
+def test_refuses_layers_that_have_no_members():
+  layer = tf_keras.layers.DepthwiseConv2D(3, name='depthwise')
+  model = tf_keras.Sequential([tf_keras.Input((8, 8, 3)), layer])
+  with refused('depthwise', 'DepthwiseConv2D', 'Conv2D'):
+    models.batch_ensemble(
+      tf_keras.Model(model.input, tf_keras.layers.Dense(2)(model.output)), 2
+    )
+
+
 def test_deep_ensemble_stacks_in_order():
   networks = [_model(), _model(ensemble_size=2), _model()]
   images = _images()
@@ -153,14 +176,33 @@ def test_deep_ensemble_refuses_to_be_empty():
 def test_standardizes_inside(dtype):
   model = _model(ensemble_size=2)
   images = _images().astype(dtype)
+  plain = _model()
   standardize = tf_keras.Model(
-    model.input, model.get_layer('standardize').output
+    plain.input, plain.get_layer('standardize').output
   )
   mean, stddev = np.array(_OPTIONS['mean']), np.array(_OPTIONS['stddev'])
   want = (images / 255.0 - mean) / stddev
   np.testing.assert_allclose(standardize(images), want, atol=1e-5)
   np.testing.assert_array_equal(model(images), model(_images()))
-  assert model.input.dtype == tf.uint8
+
+
+@pytest.mark.parametrize('ensemble_size', [1, 2])
+def test_logits_have_a_gradient_by_float_images(ensemble_size):
+  tf_keras.utils.set_random_seed(0)
+  model = _model(ensemble_size=ensemble_size)
+  images = tf.Variable(_images(9), dtype=tf.float32)
+  toward = np.random.default_rng(1).choice([-1.0, 1.0], images.shape)
+
+  def logits():
+    return tf.reduce_sum(model(images, training=False)[-1, :, 0])
+
+  with tf.GradientTape() as tape:
+    value = logits()
+  slope = np.sum(tape.gradient(value, images) * toward)
+  # A hundredth of a gray level further along.
+  images.assign_add(0.01 * toward)
+  assert float(logits() - value) == pytest.approx(0.01 * slope, rel=0.1)
+  assert abs(slope) > 0.01
 
 
 @pytest.mark.parametrize('rank', [1, 2])
@@ -190,11 +232,7 @@ def test_fast_weights_deviate_by_a_half_unless_told():
 def test_kernels_are_he_normal(ensemble_size):
   tf_keras.utils.set_random_seed(0)
   model = _model(width=2, ensemble_size=ensemble_size)
-  kernels = [
-    v.numpy()
-    for v in sum(models.regularized_blocks(model), [])
-    if 'kernel' in v.name
-  ]
+  kernels = [v.numpy() for v in model.trainable_variables if 'kernel' in v.name]
   assert len(kernels) == 11
   for kernel in kernels:
     fan_in = np.prod(kernel.shape[:-1])
@@ -229,9 +267,11 @@ def test_compiles(ensemble_size):
   )
 
 
+@pytest.mark.parametrize('ensemble_size', [1, 2])
 @pytest.mark.parametrize('synchronized', [False, True])
-def test_norms_are_as_configured(synchronized):
+def test_norms_are_as_configured(synchronized, ensemble_size):
   model = _model(
+    ensemble_size=ensemble_size,
     batch_norm_momentum=0.8,
     batch_norm_epsilon=1e-3,
     sync_batch_norm=synchronized,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_networks
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def test_logits_are_the_same_and_weights_smaller(
   tf_keras.utils.set_random_seed(0)
   tf_keras.mixed_precision.set_global_policy(policy)
   try:
-    model = models.build_model(
+    model = tiny_networks.build(
       image_shape=(16, 16, 3),
       num_classes=5,
       depth=10,

@@ -1,11 +1,10 @@
 """Tests of what stays in float32 where a network computes in bfloat16."""
 
-from uncertainty_distill import models
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_networks
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +15,7 @@ def fixture_mixed_precision():
 
 
 def _model():
-  return models.build_model(
+  return tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=5,
     depth=10,

@@ -1,24 +1,24 @@
 """Tests of which variables are fast weights and which are regularised."""
 
-from uncertainty_distill import layers, models
-from uncertainty_distill.models import wide_resnet
+from uncertainty_distill import models
 
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_networks
 
 
 def _model(depth, width, ensemble_size, rank=1):
-  return models.build_model(
+  """Returns a network, and the L2 groups of its architecture."""
+  config = tiny_networks.config(
     image_shape=(8, 8, 3),
-    num_classes=5,
     depth=depth,
     width=width,
-    mean=(0.5,) * 3,
-    stddev=(0.25,) * 3,
     ensemble_size=ensemble_size,
     rank=rank,
   )
+  model = config.build()
+  return model, config.l2_groups(model)
 
 
 def _num_layers(depth, width):
@@ -40,10 +40,10 @@ def _references(variables):
   [(10, 1, 1, 1), (10, 1, 4, 1), (16, 2, 3, 2), (16, 2, 1, 1)],
 )
 def test_selects_by_layer(depth, width, ensemble_size, rank):
-  model = _model(depth, width, ensemble_size, rank)
+  model, groups = _model(depth, width, ensemble_size, rank)
   convolutions, norms = _num_layers(depth, width)
   fast = _references(models.fast_weights(model))
-  regularized = _references(sum(models.regularized_blocks(model), []))
+  regularized = _references(sum(groups, []))
   # Alpha and gamma of each layer; kernels, biases, and scales and offsets.
   dense = 1
   perturbed = convolutions + dense if ensemble_size > 1 else 0
@@ -58,10 +58,10 @@ def test_selects_by_layer(depth, width, ensemble_size, rank):
 
 
 def test_selects_what_is_meant():
-  model = _model(10, 1, 2, rank=3)
+  model, groups = _model(10, 1, 2, rank=3)
   stem, logits = model.get_layer('stem'), model.get_layer('logits')
   fast = _references(models.fast_weights(model))
-  regularized = _references(sum(models.regularized_blocks(model), []))
+  regularized = _references(sum(groups, []))
   assert {v.ref() for v in (stem.alpha, stem.gamma, logits.alpha)} <= fast
   wanted = stem.kernel, logits.kernel, logits.ensemble_bias
   assert {v.ref() for v in wanted} <= regularized
@@ -76,8 +76,8 @@ def test_selects_what_is_meant():
   'depth, width, ensemble_size', [(10, 1, 4), (16, 2, 1), (22, 2, 2)]
 )
 def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
-  model = _model(depth, width, ensemble_size)
-  blocks = [_references(b) for b in models.regularized_blocks(model)]
+  model, groups = _model(depth, width, ensemble_size)
+  blocks = [_references(group) for group in groups]
   assert len(blocks) == 6
   found = {}
   for layer in model.layers:
@@ -104,50 +104,31 @@ def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
 
 
 def test_does_not_depend_on_names():
-  images = tf_keras.Input((4, 4, 3))
   names = iter('kernel alpha gamma group2_block0 final_norm stem'.split() * 9)
   counts = iter(range(99))
 
-  def misnamed(factory):
-    return lambda *args, name, **kwargs: factory(
-      *args, name=f'{next(names)}_{next(counts)}', **kwargs
-    )
+  def misname(layer):
+    name = f'{next(names)}_{next(counts)}'
+    return type(layer).from_config({**layer.get_config(), 'name': name})
 
-  logits = wide_resnet.wide_resnet(
-    images,
-    depth=10,
-    width=1,
-    num_classes=2,
-    conv=misnamed(
-      lambda filters, size, strides, name: layers.Conv2DBatchEnsemble(
-        filters,
-        size,
-        strides=strides,
-        padding='same',
-        use_bias=False,
-        ensemble_size=2,
-        name=name,
-      )
-    ),
-    dense=misnamed(tf_keras.layers.Dense),
-    norm=misnamed(tf_keras.layers.BatchNormalization),
-  )
-  model = tf_keras.Model(images, logits)
-  convolutions = [x for x in model.layers if hasattr(x, 'alpha')]
+  plain = models.WideResNet(depth=10, width=1).build((8, 8, 3), 2)
+  plain = tf_keras.models.clone_model(plain, clone_function=misname)
+  model = models.batch_ensemble(plain, 2)
+  perturbed = [x for x in model.layers if hasattr(x, 'alpha')]
   assert _references(models.fast_weights(model)) == _references(
-    [v for layer in convolutions for v in (layer.alpha, layer.gamma)]
+    [v for layer in perturbed for v in (layer.alpha, layer.gamma)]
   )
-  blocks = models.regularized_blocks(model)
+  blocks = models.WideResNet(depth=10, width=1).l2_groups(model)
   *_, norm, dense = (layer for layer in model.layers if layer.weights)
-  assert _references(blocks[0]) == _references([convolutions[0].kernel])
+  assert _references(blocks[0]) == _references([perturbed[0].kernel])
   assert _references(blocks[4]) == _references(
     [norm.gamma, norm.beta, dense.kernel]
   )
-  assert _references(blocks[5]) == _references([dense.bias])
+  assert _references(blocks[5]) == _references([dense.ensemble_bias])
 
 
 def test_finds_the_layers_of_every_member():
-  networks = [_model(10, 1, 1), _model(10, 1, 2)]
+  networks = [_model(10, 1, 1)[0], _model(10, 1, 2)[0]]
   ensemble = models.DeepEnsemble(networks)
   ensemble(tf.zeros([2, 8, 8, 3], tf.uint8))
   parts = [v for model in networks for v in models.fast_weights(model)]

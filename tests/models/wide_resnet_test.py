@@ -1,16 +1,16 @@
 """Tests of the Wide ResNet: its size, and its formula step by step."""
 
 from uncertainty_distill import models
-from uncertainty_distill.models import wide_resnet
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_networks
 from refusals import refused
 
 
 def _model(depth=10, width=1, **kwargs):
-  return models.build_model(
+  return tiny_networks.build(
     **{
       'image_shape': (8, 8, 3),
       'num_classes': 10,
@@ -84,12 +84,7 @@ def test_wide_resnet_28_10_has_the_published_size(members, exact, published):
 @pytest.mark.parametrize('depth', [-2, 4, 9, 11, 12, 27])
 def test_refuses_a_depth_that_makes_no_blocks(depth):
   with refused('depth', depth):
-    _model(depth)
-
-
-@pytest.mark.parametrize('depth, blocks', [(10, 1), (16, 2), (28, 4)])
-def test_blocks_per_group(depth, blocks):
-  assert wide_resnet.blocks_per_group(depth) == blocks
+    models.WideResNet(depth=depth).build((8, 8, 3), 10)
 
 
 def _norm_relu(layer, x):

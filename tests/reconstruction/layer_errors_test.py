@@ -7,6 +7,8 @@ import pytest
 import tf_keras
 from refusals import refused
 
+Verdict = reconstruction.Verdict
+
 
 def _networks(kernels):
   """Networks of one layer each, of the kernels of each member."""
@@ -49,17 +51,19 @@ def test_says_what_is_a_batch_ensemble_and_what_is_not():
   assert first.shape == (3, 3, 4, 6) and first.full_rank == 4
   assert first.quotient_ranks == (1, 1)
   assert first.errors[1] < 1e-3 and first.pixel_error < 1e-6
-  assert first.exact_rank() == 1
-  # A matrix of weights is a BatchEnsemble of the rank of its quotients.
-  assert second.quotient_ranks == (5, 5) and second.exact_rank() == 5
+  assert first.verdicts == {1: Verdict.EXISTS, 3: Verdict.EXISTS}
+  # Theorem 1 rules rank 1 out, and for rank 3 a search finds nothing.
+  assert second.quotient_ranks == (5, 5)
+  assert second.verdicts == {1: Verdict.QUOTIENTS_DIFFER, 3: Verdict.UNDECIDED}
   assert 0.01 < second.errors[3] < second.errors[1] < 0.8
   assert second.pixel_error == pytest.approx(0, abs=1e-6)
   # Pixels that differ are in the way of any rank. Two outputs allow rank 2.
-  assert third.full_rank == 2 and third.exact_rank() is None
+  assert third.full_rank == 2
+  assert third.verdicts == dict.fromkeys([1, 3], Verdict.PIXELS_DIFFER)
   assert 0.3 < third.pixel_error < third.errors[1]
   assert third.errors[3] > third.pixel_error - 1e-6
-  closest = reconstruction.reconstruct(list(torn), 2)
-  assert third.errors[3] == closest.relative_error
+  nearest = reconstruction.reconstruct(list(torn), 2)
+  assert third.errors[3] == nearest.error(list(torn))
 
 
 def test_joint_error_weighs_layers_by_their_weights():
@@ -72,13 +76,22 @@ def test_joint_error_weighs_layers_by_their_weights():
   assert errors[0] != pytest.approx(want, rel=1e-3)
 
 
-def test_zeros_leave_it_undecided():
+def test_a_matrix_is_a_batch_ensemble_of_the_rank_of_its_quotients():
+  (layer,) = reconstruction.compare_layers(
+    _networks(zip(_random(3, 1, 1, 6, 5))), [5]
+  )
+  assert layer.verdicts == {5: Verdict.EXISTS} and layer.errors[5] < 1e-5
+
+
+def test_quotients_by_zero_are_counted():
   kernels = np.outer([1.0, 2.0], np.ones(12)).reshape(2, 1, 1, 3, 4)
   kernels[1, 0, 0, 1, 2] = 0
   (layer,) = reconstruction.compare_layers(
     _networks([[k.astype(np.float32)] for k in kernels]), [1]
   )
-  assert layer.undefined == 1 and layer.exact_rank() is None
+  assert layer.undefined == 1
+  # The other member serves to divide by.
+  assert layer.verdicts == {1: Verdict.QUOTIENTS_DIFFER}
 
 
 @pytest.mark.parametrize('rank', [0, 5])

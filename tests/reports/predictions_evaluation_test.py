@@ -4,7 +4,6 @@ from uncertainty_distill import (
   configs,
   data,
   evaluation,
-  models,
   runs,
   training,
 )
@@ -34,7 +33,7 @@ def _student(tmp_path):
   """A run folder with random weights."""
   config = _config()
   run = runs.claim_run(str(tmp_path / 'student'), config)
-  model = models.build_model(**config.task.model.as_dict())
+  model = config.task.model.build()
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=5)

@@ -28,7 +28,7 @@ def _run(path, index, text='', step=5):
     str(path), training.resolve(configs.member_config(config, index))
   )
   tf_keras.utils.set_random_seed(index)
-  model = models.build_model(**run.config.task.model.as_dict())
+  model = run.config.task.model.build()
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=step)
@@ -52,9 +52,13 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
     'Kernel',
     'Rank of W_i / W_j',
     'Rank 1',
+    'Exists',
     'Aligned',
+    'Exists',
     'Rank 4',
+    'Exists',
     'Aligned',
+    'Exists',
     'Any rank ≥',
     'Aligned',
   ]
@@ -67,12 +71,15 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
     trained, aligned = (layers[n][index] for n in ('as_trained', 'aligned'))
     kernels = [models.kernel_layers(m)[index].kernel.numpy() for m in networks]
     full = min(kernels[0].shape[-2:])
-    for rank, place in (1, 3), (4, 5):
+    for rank, place in (1, 3), (4, 7):
       want = reconstruction.reconstruct(kernels, min(rank, full))
-      assert trained['errors'][str(rank)] == want.relative_error
-      assert row[place] == f'{want.relative_error:.3f}'
-      assert row[place + 1] == f'{aligned["errors"][str(rank)]:.3f}'
-    assert row[7] == f'{trained["pixel_error"]:.3f}'
+      want = want.error(kernels)
+      assert trained['errors'][str(rank)] == want
+      assert row[place] == f'{want:.3f}'
+      assert row[place + 2] == f'{aligned["errors"][str(rank)]:.3f}'
+      for shift, layer in (1, trained), (3, aligned):
+        assert row[place + shift] == layer['verdicts'][str(rank)]
+    assert row[11] == f'{trained["pixel_error"]:.3f}'
   total = [
     sum(layer['squared_norm'] * layer['errors'][rank] ** 2 for layer in of)
     / sum(layer['squared_norm'] for layer in of)
@@ -80,18 +87,20 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
     for of in layers.values()
   ]
   assert together[0] == 'All layers'
-  assert together[3:7] == [f'{square**0.5:.3f}' for square in total]
+  assert together[3:11:2] == [f'{square**0.5:.3f}' for square in total]
+  assert together[4:12:2] == ['0 of 10 layers'] * 4
+  # Three layers have one pixel each: a shortcut, another, and the last one.
+  assert [row[4] for row in rows].count('no: pixels') == 7
+  assert [row[4] for row in rows].count('no: quotients') == 3
+  assert [row[8] for row in rows].count('none found') == 3
   assert total[1] < total[0] and total[2] < total[0]
   assert content['teacher'] == [
     os.path.relpath(path, tmp_path) for path in members
   ]
   report = (tmp_path / 'reconstruction.md').read_text()
   assert table in report
-  assert (
-    'rank 1 unless each W_i / W_j has rank 1 (theorem 1): theirs do in 0'
-    ' of 10 layers, and have full rank in 10' in report
-  )
-  assert 'theirs differ in 7 of 10 layers' in report
+  assert 'rank 1 in 0 of 10 layers, and full rank in 10' in report
+  assert 'Rank 4: 0 of 10 layers' in report
   assert (
     matplotlib.image.imread(tmp_path / 'plots' / 'reconstruction.png').std()
     > 0.05
@@ -107,13 +116,13 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   assert 'ligned' not in (tmp_path / 'reconstruction.md').read_text()
 
 
-def test_recognises_a_batch_ensemble(tmp_path):
+def test_recognizes_a_batch_ensemble(tmp_path):
   paths = [_run(tmp_path / f'member_{i}', 0) for i in range(2)]
   reports.reconstruct(paths, str(tmp_path / 'report'))
   report = (tmp_path / 'report' / 'reconstruction.md').read_text()
-  assert 'theirs do in 10 of 10 layers' in report
-  assert 'So they are one BatchEnsemble of rank 1.' in report
-  assert 'differ in' not in report
+  assert 'Rank 1: 10 of 10 layers' in report
+  assert 'one BatchEnsemble of rank 1.' in report
+  assert 'none' not in report.partition('## Are the members')[2]
 
 
 def test_what_is_refused_leaves_nothing(members, tmp_path):

@@ -2,11 +2,12 @@
 
 import os
 
-from uncertainty_distill import configs, data, models, runs, trained
+from uncertainty_distill import configs, data, runs, trained
 
 import pytest
 import refusals
 import tensorflow as tf
+import tiny_networks
 
 
 def _run(path, **model):
@@ -28,7 +29,7 @@ def _save_nothing(run):
 
 def _save_another_width(run):
   narrow = {**run.config.task.model.as_dict(), 'width': 1}
-  _save(run, model=models.build_model(**narrow))
+  _save(run, model=tiny_networks.build(**narrow))
 
 
 @pytest.mark.parametrize('spoil', [_save_nothing, _save_another_width])
@@ -41,7 +42,7 @@ def test_refuses_a_checkpoint_of_something_else(tmp_path, spoil):
 
 def test_a_damaged_checkpoint_is_named_and_no_older_one_is_taken(tmp_path):
   run = _run(tmp_path, width=2, ensemble_size=1)
-  model = models.build_model(**run.config.task.model.as_dict())
+  model = run.config.task.model.build()
   steps = run.config.trainer.train_steps
   checkpoint = tf.train.Checkpoint(model=model)
   manager = tf.train.CheckpointManager(checkpoint, run.path, max_to_keep=2)

@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs, data, models, runs
+from uncertainty_distill import configs, data, runs
 from uncertainty_distill.errors import InputError
 
 import numpy as np
@@ -18,7 +18,7 @@ def _config(text='', name='digits_wrn10_1'):
 
 def _save(run, step):
   """Writes a checkpoint as training does; returns its model."""
-  model = models.build_model(**run.config.task.model.as_dict())
+  model = run.config.task.model.build()
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=2
   ).save(checkpoint_number=step)

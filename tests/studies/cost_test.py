@@ -3,6 +3,7 @@
 from uncertainty_distill import models, studies
 from uncertainty_distill.studies import cost
 
+import tiny_networks
 import tiny_study
 
 
@@ -15,7 +16,7 @@ def test_estimate_counts_what_is_left(done, tmp_path):
     'head_student': (2, 2, 0),
   }
   image = models.forward_flops(
-    models.build_model(
+    tiny_networks.build(
       image_shape=(16, 16, 3),
       num_classes=10,
       depth=10,

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 
-from uncertainty_distill import configs, data, exporting, models, runs, trained
+from uncertainty_distill import configs, data, exporting, runs, trained
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def _run(path, step=3, change=lambda model: None, **model):
   config.task.model.override({'ensemble_size': 1, **model})
   runs.claim_run(str(path), config)
   tf_keras.utils.set_random_seed(0)
-  network = models.build_model(**config.task.model.as_dict())
+  network = config.task.model.build()
   change(network)
   checkpoint = tf.train.Checkpoint(
     model=network, optimizer=tf_keras.optimizers.SGD(np.random.rand())

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 
-from uncertainty_distill import configs, data, exporting, models, runs, trained
+from uncertainty_distill import configs, data, exporting, runs, trained
 from uncertainty_distill.io import files
 
 import numpy as np
@@ -40,7 +40,7 @@ def _run(path, step=_STEPS, seed=0, **model):
   """Makes a run folder; returns its model, with random weights."""
   config = _config(**model)
   runs.claim_run(str(path), config)
-  model = models.build_model(**config.task.model.as_dict())
+  model = config.task.model.build()
   generator = np.random.default_rng(seed)
   model.set_weights(
     [
@@ -212,7 +212,7 @@ def _half_trained(path):
 def _of_another_model(path):
   runs.claim_run(path, _config(ensemble_size=2))
   single = _config(ensemble_size=1).task.model
-  _save(path, models.build_model(**single.as_dict()), _STEPS)
+  _save(path, single.build(), _STEPS)
 
 
 def _undescribed(path):

@@ -5,6 +5,7 @@ from uncertainty_distill import configs, data, exporting, models, runs, trained
 import pytest
 import refusals
 import tensorflow as tf
+import tiny_networks
 
 
 def _config(**model):
@@ -16,7 +17,7 @@ def _config(**model):
 
 
 def _network(**model):
-  return models.build_model(**_config(**model).task.model.as_dict())
+  return tiny_networks.build(**_config(**model).task.model.as_dict())
 
 
 def _run(path, **model):

@@ -58,7 +58,8 @@ def test_each_lambda_is_of_its_block_alone(ensemble_size):
     model, terms, gradients = _loss_and_gradients(
       f'task.block_l2=[{",".join(strengths)}]', ensemble_size
     )
-    own = {v.ref() for v in models.regularized_blocks(model)[block]}
+    groups = models.WideResNet(depth=10, width=1).l2_groups(model)
+    own = {v.ref() for v in groups[block]}
     squares = 0.0
     for variable, with_it, before in zip(
       model.trainable_variables, gradients, plain, strict=True

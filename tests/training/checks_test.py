@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs, exporting, models, runs, training
+from uncertainty_distill import configs, exporting, runs, training
 from uncertainty_distill.training import session
 
 import experiments
@@ -33,7 +33,7 @@ def _run(path, text='', step=None):
   """Writes a single network's run folder, at its end if no step is given."""
   member = configs.member_config(_config(f'trainer.train_steps=5,{text}'))
   run = runs.claim_run(str(path), training.resolve(member))
-  model = models.build_model(**run.config.task.model.as_dict())
+  model = run.config.task.model.build()
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), run.path, max_to_keep=1
   ).save(checkpoint_number=5 if step is None else step)

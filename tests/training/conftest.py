@@ -6,7 +6,7 @@ WRN-10-1, a BatchEnsemble of 4, learns 128 digits from a teacher in 7 steps of
 
 import os
 
-from uncertainty_distill import configs, data, models, runs, training
+from uncertainty_distill import configs, data, runs, training
 
 import experiments
 import pytest
@@ -40,7 +40,7 @@ def student(tmp_path_factory):
   member = training.resolve(configs.member_config(config))
   teacher = runs.claim_run(str(tmp_path_factory.mktemp('teacher')), member)
   tf_keras.utils.set_random_seed(member.task.seed)
-  model = models.build_model(**member.task.model.as_dict())
+  model = member.task.model.build()
   model(data.open_dataset('digits').train.images[:64], training=True)
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model), teacher.path, max_to_keep=1

@@ -34,7 +34,7 @@ def _member(config, index, path):
   member = training.resolve(configs.member_config(config, index))
   runs.claim_run(path, member)
   tf_keras.utils.set_random_seed(member.task.seed)
-  model = models.build_model(**member.task.model.as_dict())
+  model = member.task.model.build()
   # Moving statistics of its own.
   model(data.open_dataset('digits').train.images[:64], training=True)
   return model
@@ -95,10 +95,12 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
   # Plain networks of the reconstruction's kernels, one by one.
   logits = []
   for index, member in enumerate(members):
-    for layer, its in zip(models.kernel_layers(member), found.layers):
-      layer.kernel.assign(its.closest.factors.members()[index])
-      if its.bias is not None:
-        layer.bias.assign(its.bias[index])
+    for layer, (weights, bias) in zip(
+      models.kernel_layers(member), found.layers
+    ):
+      layer.kernel.assign(weights.members()[index])
+      if bias is not None:
+        layer.bias.assign(bias[index])
     for layer, values in zip(_batch_norms(member), found.norms):
       layer.set_weights(values)
     logits.append(member(_IMAGES, training=False)[0])
@@ -108,7 +110,7 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
   assert np.ptp(logits) > 1
   # The draws of the seed are as they would have been.
   tf_keras.utils.set_random_seed(config.task.seed)
-  plain = models.build_model(**config.task.model.as_dict())
+  plain = config.task.model.build()
   for one, two in zip(drawn, plain.get_weights()):
     np.testing.assert_array_equal(one, two)
 
@@ -127,7 +129,7 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
   config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
   paths = [str(tmp_path / name) for name in 'ab']
   members = [_member(config, i, path) for i, path in enumerate(paths)]
-  source = models.build_model(**training.resolve(config).task.model.as_dict())
+  source = training.resolve(config).task.model.build()
   for index, (member, path) in enumerate(zip(members, paths)):
     for ours, its in zip(*map(models.kernel_layers, (member, source))):
       ours.kernel.assign(
@@ -157,7 +159,7 @@ def test_two_replicas_begin_and_go_on_as_one(
   # One step of a warm-up that begins at 0 leaves the weights as they were.
   begun, _ = _started(config)
   for run in one, two:
-    model = models.build_model(**config.task.model.as_dict())
+    model = config.task.model.build()
     tf.train.Checkpoint(model=model).restore(
       os.path.join(run.path, 'ckpt-1')
     ).expect_partial()

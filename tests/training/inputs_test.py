@@ -1,5 +1,7 @@
 """Tests of the task's inputs and of its validation step."""
 
+import copy
+
 from uncertainty_distill import configs, data, metrics
 
 import experiments
@@ -37,6 +39,15 @@ def test_validation_masks_padding():
     np.testing.assert_allclose(
       value, expected[0][name] + expected[1][name], rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_copy_of_the_training_data_gives_training_batches():
+  task = _task('task.seed=3')
+  train_data = task.task_config.train_data
+  (batch,) = task.build_inputs(train_data).take(1)
+  (again,) = task.build_inputs(copy.deepcopy(train_data)).take(1)
+  np.testing.assert_array_equal(again['images'], batch['images'])
+  assert 'mask' not in again
 
 
 def test_training_batches_are_those_of_the_configuration():

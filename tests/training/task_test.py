@@ -1,6 +1,6 @@
 """Tests of the task's loss and step against numbers computed independently."""
 
-from uncertainty_distill import configs, data, metrics, models, runs
+from uncertainty_distill import configs, data, metrics, runs
 
 import experiments
 import numpy as np
@@ -36,7 +36,7 @@ def teacher(tmp_path_factory):
     path = str(tmp_path_factory.mktemp('teacher'))
     run = runs.claim_run(path, _resolved('', member=True))
     tf_keras.utils.set_random_seed(100 + index)
-    model = models.build_model(**run.config.task.model.as_dict())
+    model = run.config.task.model.build()
     model(_batch()['images'], training=True)
     tf.train.CheckpointManager(
       tf.train.Checkpoint(model=model), path, max_to_keep=1

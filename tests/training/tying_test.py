@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import configs, data, models, runs, training
+from uncertainty_distill import configs, data, runs, training
 
 import experiments
 import numpy as np
@@ -33,7 +33,7 @@ def fixture_tied(tmp_path_factory):
     path = str(tmp_path_factory.mktemp('teacher'))
     runs.claim_run(path, member)
     tf_keras.utils.set_random_seed(member.task.seed)
-    model = models.build_model(**member.task.model.as_dict())
+    model = member.task.model.build()
     model(images, training=True)
     tf.train.CheckpointManager(
       tf.train.Checkpoint(model=model), path, max_to_keep=1

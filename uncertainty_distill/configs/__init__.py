@@ -14,12 +14,13 @@ from uncertainty_distill.configs.experiment import (
   FROM_TEACHER,
   EvaluationConfig,
   ExperimentConfig,
-  ModelConfig,
   ObjectiveConfig,
+  ResolvedConfig,
   RuntimeConfig,
   TaskConfig,
   TrainerConfig,
 )
+from uncertainty_distill.configs.model_config import ModelConfig
 from uncertainty_distill.configs.parsing import (
   load_config,
   override,
@@ -29,11 +30,12 @@ from uncertainty_distill.configs.parsing import (
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import (
   batches_per_epoch,
+  default_run,
   member_config,
   resolve,
+  search_run,
   without_teacher,
 )
-from uncertainty_distill.configs.search_draws import default_run, search_run
 from uncertainty_distill.configs.teacher_config import (
   SearchConfig,
   TeacherConfig,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill import ranges
 from uncertainty_distill.errors import InputError
 
 from official.modeling import hyperparams
@@ -16,17 +17,17 @@ class TrainDataConfig(hyperparams.Config):
   Attributes:
     name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    classes: Train and test on these only, () for all; they are numbered anew,
+    classes: The classes to train and test on, () for all; they are renumbered
       from 0 in this order. The test images of the others are then what
       evaluation takes as out of distribution.
     image_size: The height and width to which all images are made smaller, by
       averaging areas; () for the images as they are.
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
-    num_examples: Use only the first so many; 0 for all.
-    test_from_training: Test on the last so many training examples, which are
-      then not trained on, in place of the test set: to choose values of a
-      configuration without looking at it. 0 for the test set.
+    num_examples: Use only this many examples, the first ones; 0 for all.
+    test_from_training: Test on this many training examples, the last ones,
+      which are then not trained on, in place of the test set: to choose values
+      of a configuration without looking at it. 0 for the test set.
     held_out_fraction: The share of these that training leaves out. They are
       the same in every run on this dataset (`data.ImageSource.hold_out`), and
       those of a smaller share are a part of those of a larger one.
@@ -35,28 +36,33 @@ class TrainDataConfig(hyperparams.Config):
     views: Epoch n trains on view n mod views, a view being one augmentation of
       every example; 0 for a new one in each epoch. Derived with a teacher
       cache: as many as there are epochs.
-    augmentation_seed: Of the views; -1 for the run's own seed. Derived with a
-      teacher cache: 0, so that runs of any seed can share it.
+    augmentation_seed: The seed of the views; -1 for the run's own seed. Derived
+      with a teacher cache: 0, so that runs of any seed can share it.
   """
 
   name: str = 'cifar10'
   data_dir: str = ''
   classes: tuple[int, ...] = ()
   image_size: tuple[int, ...] = ()
-  global_batch_size: int = 128
-  num_examples: int = 0
-  test_from_training: int = 0
-  held_out_fraction: float = 0.0
-  crop_padding: int = 2
+  global_batch_size: int = ranges.field(128, ranges.AT_LEAST_1)
+  num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  test_from_training: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  held_out_fraction: float = ranges.field(0.0, ranges.BELOW_1)
+  crop_padding: int = ranges.field(2, ranges.NOT_NEGATIVE)
   horizontal_flip: bool = True
-  views: int = 0
-  augmentation_seed: int = -1
+  # A student may make do with few views; its teacher is to know the images.
+  views: int = ranges.field(0, ranges.NOT_NEGATIVE, of_member=0)
+  augmentation_seed: int = ranges.field(
+    -1,
+    ranges.Range(lambda x: -1 <= x < 2**32, 'at least -1 and less than 2^32'),
+    of_member=-1,
+  )
 
   def num_held_out(self, available: int) -> int:
     """Returns how many examples training leaves out.
 
     Args:
-      available: Training examples of the dataset, of `classes`.
+      available: How many training examples of `classes` the dataset has.
 
     Raises:
       InputError: If none would be left on either side.
@@ -75,14 +81,14 @@ class TrainDataConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class ValidationDataConfig(hyperparams.Config):
-  """Test examples, of the dataset that `train_data` names.
+  """Test examples of the dataset that `train_data` names.
 
-  They never choose a checkpoint: it is the last one that counts.
+  They never choose a checkpoint: the last one counts.
 
   Attributes:
     global_batch_size: Examples in a step over all replicas.
-    num_examples: Use only the first so many; 0 for all.
+    num_examples: Use only this many examples, the first ones; 0 for all.
   """
 
-  global_batch_size: int = 500
-  num_examples: int = 0
+  global_batch_size: int = ranges.field(500, ranges.AT_LEAST_1)
+  num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)

@@ -9,57 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill import ranges
 from uncertainty_distill.configs.data_config import (
   TrainDataConfig,
   ValidationDataConfig,
 )
-from uncertainty_distill.configs.teacher_config import TeacherConfig
+from uncertainty_distill.configs.model_config import ModelConfig
+from uncertainty_distill.configs.teacher_config import (
+  INCREASING_FRACTIONS,
+  TeacherConfig,
+)
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-OBJECTIVES = ('cross_entropy', 'knowledge', 'head')
-PERTURBED = ('auto', 'weights', 'activations')
 # In `initialize_from`, instead of folders; a folder so called is `./teacher`.
 FROM_TEACHER = ('teacher',)
-
-
-@dataclasses.dataclass
-class ModelConfig(hyperparams.Config):
-  """A Wide ResNet; the arguments of `modeling.build_model`.
-
-  Attributes:
-    image_shape: H, W, C; derived from the dataset.
-    num_classes: K; derived from the dataset.
-    depth: 6 n + 4.
-    width: Multiplier of the channels.
-    mean: Of each channel in 0..1; derived from the dataset.
-    stddev: Likewise.
-    ensemble_size: Members E of a BatchEnsemble; 1 is a single network.
-    rank: Of the members' perturbations of the weights.
-    perturb: What alpha and gamma multiply: `weights` (one kernel a member),
-      `activations` (as published; faster on a TPU), or `auto` for what is
-      cheaper on the device. The function is the same.
-    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2) at first.
-    batch_norm_momentum: Of the moving statistics.
-    batch_norm_epsilon: Added to the variance.
-    sync_batch_norm: Normalise by the statistics of the global batch instead of
-      each replica's own.
-  """
-
-  image_shape: tuple[int, ...] = ()
-  num_classes: int = 0
-  depth: int = 28
-  width: int = 10
-  mean: tuple[float, ...] = ()
-  stddev: tuple[float, ...] = ()
-  ensemble_size: int = 4
-  rank: int = 1
-  perturb: str = 'auto'
-  fast_weight_stddev: float = 0.5
-  batch_norm_momentum: float = 0.9
-  batch_norm_epsilon: float = 1e-5
-  sync_batch_norm: bool = False
 
 
 @dataclasses.dataclass
@@ -73,25 +38,31 @@ class ObjectiveConfig(hyperparams.Config):
     kind: `cross_entropy` (no teacher); `knowledge`: every member learns the
       mean of the teacher's probabilities; `head`: member i learns those of the
       teacher's member i.
-    weight: Of the distillation term, 0..1.
-    temperature: Of both softmaxes in it.
-    label_smoothing: Of the labels in the cross-entropy, 0..1.
+    weight: The weight of the distillation term.
+    temperature: The temperature of both softmaxes in it.
+    label_smoothing: How much of the labels in the cross-entropy is spread over
+      all classes.
     teacher: Folders of the teacher's runs or SavedModels, or files of its
-      stored predictions (`teachers.predictions`); their members are stacked.
-    teacher_cache: Folder of what teachers said of augmented views, made where
+      stored predictions; their members are stacked.
+    teacher_cache: The folder of teachers' logits of augmented views, made where
       it is missing and shared by any number of students; empty to run the
       teacher in every step. It is kept in float32 whatever the run computes in.
-    weight_tie: Of the squared distance of member i's kernels to those of the
-      teacher's member i, a plain network of the student's depth and width.
+    weight_tie: The weight of the squared distance of member i's kernels to
+      those of the teacher's member i, a plain network of the student's
+      architecture.
   """
 
-  kind: str = 'cross_entropy'
-  weight: float = 0.9
-  temperature: float = 1.0
-  label_smoothing: float = 0.0
-  teacher: tuple[str, ...] = ()
-  teacher_cache: str = ''
-  weight_tie: float = 0.0
+  kind: str = ranges.field(
+    'cross_entropy',
+    ranges.one_of('cross_entropy', 'knowledge', 'head'),
+    of_member='cross_entropy',
+  )
+  weight: float = ranges.field(0.9, ranges.FRACTION)
+  temperature: float = ranges.field(1.0, ranges.POSITIVE)
+  label_smoothing: float = ranges.field(0.0, ranges.BELOW_1)
+  teacher: tuple[str, ...] = ranges.field((), of_member=())
+  teacher_cache: str = ranges.field('', of_member='')
+  weight_tie: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
 
 
 @dataclasses.dataclass
@@ -104,19 +75,21 @@ class TaskConfig(hyperparams.Config):
     validation_data: Test examples.
     objective: The loss.
     l2: lambda of lambda * sum(w^2) over kernels, BatchNorm's scales and
-      offsets, and the dense bias; alpha and gamma are left alone.
-    block_l2: Six lambdas in its place: of the first convolution; of the groups
-      0, 1 and 2 with their BatchNorms; of the dense kernel with the last
-      BatchNorm; of the dense bias. () for `l2` everywhere.
-    fast_weight_learning_rate_multiplier: Of alpha's and gamma's learning rate.
-    initialize_from: Run folders of plain networks of the model's depth and
-      width, one for each of its members. Training starts from the BatchEnsemble
+      offsets, and biases; alpha and gamma are left alone.
+    block_l2: Instead of `l2`, a lambda for each group of the architecture. A
+      Wide ResNet has six: the first convolution; the groups 0, 1 and 2 with
+      their BatchNorms; the dense kernel with the last BatchNorm; the dense
+      bias. () for `l2` everywhere.
+    fast_weight_learning_rate_multiplier: The factor of the learning rate of
+      alpha and gamma.
+    initialize_from: Run folders of plain networks of the model's architecture,
+      one for each of its members. Training starts from the BatchEnsemble
       nearest to them, layer by layer, whose weights are kept from being huge,
       and from the mean of their BatchNorms. `teacher` alone is for the
       teacher's folders, which take its place; () for random weights.
     initialize_aligned: Whether first to put each network's neurons into the
       order in which its weights are most like the first one's.
-    seed: Of initial weights, order of examples and augmentation.
+    seed: The seed of initial weights, order of examples and augmentation.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -129,12 +102,18 @@ class TaskConfig(hyperparams.Config):
   objective: ObjectiveConfig = dataclasses.field(
     default_factory=ObjectiveConfig
   )
-  l2: float = 3e-4
-  block_l2: tuple[float, ...] = ()
-  fast_weight_learning_rate_multiplier: float = 0.5
-  initialize_from: tuple[str, ...] = ()
-  initialize_aligned: bool = False
-  seed: int = 0
+  l2: float = ranges.field(3e-4, ranges.NOT_NEGATIVE)
+  block_l2: tuple[float, ...] = ranges.field(
+    (),
+    ranges.Range(lambda x: all(value >= 0 for value in x), 'all at least 0'),
+    of_member=(),
+  )
+  fast_weight_learning_rate_multiplier: float = ranges.field(
+    0.5, ranges.NOT_NEGATIVE
+  )
+  initialize_from: tuple[str, ...] = ranges.field((), of_member=())
+  initialize_aligned: bool = ranges.field(False, of_member=False)
+  seed: int = ranges.field(0, ranges.SEED)
 
 
 @dataclasses.dataclass
@@ -146,36 +125,76 @@ class TrainerConfig(cfg.TrainerConfig):
   they are left at 0 or unset.
 
   Attributes:
-    epochs: Of training.
-    base_learning_rate: For 128 distinct examples a step; it grows linearly
-      with the batch.
-    momentum: Of SGD, with Nesterov's form.
+    epochs: Passes over the training examples.
+    base_learning_rate: The learning rate for 128 distinct examples a step; it
+      grows linearly with the batch.
+    momentum: The momentum of SGD, with Nesterov's form.
     warmup_epochs: The learning rate rises linearly from 0 over them.
-    decay_fractions: Where the learning rate falls, in fractions of training.
+    decay_fractions: The fractions of training at which the learning rate falls.
     decay_rate: The factor by which it falls.
-    recovery_max_trials: How often in a run, when numbers turn infinite or none,
-      to go back to the last checkpoint and on with a lower learning rate; 0
-      stops instead.
-    recovery_learning_rate_factor: By which the learning rate is multiplied
-      each time.
+    recovery_max_trials: How often in a run, when numbers become non-finite (inf
+      or NaN), to return to the last checkpoint and go on with a lower learning
+      rate; 0 stops instead.
+    recovery_learning_rate_factor: The factor of the learning rate each time.
     loss_upper_bound: A mean loss above it counts as infinite.
-    recovery_begin_steps: From which step on it does.
-    max_to_keep: Checkpoints; the older ones are for when the newest is damaged.
+    recovery_begin_steps: The first step whose loss is compared with it.
+    max_to_keep: How many checkpoints to keep; the older ones are for when the
+      newest is damaged.
   """
 
-  epochs: float = 250.0
-  base_learning_rate: float = 0.1
-  momentum: float = 0.9
-  warmup_epochs: float = 1.0
-  decay_fractions: tuple[float, ...] = (0.4, 0.8, 0.9)
-  decay_rate: float = 0.2
-  steps_per_loop: int = 0
-  summary_interval: int = 0
-  checkpoint_interval: int = 0
-  validation_interval: int = 0
-  max_to_keep: int = 2
-  recovery_learning_rate_factor: float = 0.5
+  epochs: float = ranges.field(250.0, ranges.POSITIVE)
+  base_learning_rate: float = ranges.field(0.1, ranges.POSITIVE)
+  momentum: float = ranges.field(0.9, ranges.BELOW_1)
+  warmup_epochs: float = ranges.field(1.0, ranges.NOT_NEGATIVE)
+  decay_fractions: tuple[float, ...] = ranges.field(
+    (0.4, 0.8, 0.9), INCREASING_FRACTIONS
+  )
+  decay_rate: float = ranges.field(0.2, ranges.FACTOR)
+  train_steps: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  steps_per_loop: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  summary_interval: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  checkpoint_interval: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  validation_interval: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  validation_steps: int = ranges.field(
+    -1,
+    ranges.Range(lambda x: x == -1 or x >= 1, 'at least 1, or -1 for all'),
+  )
+  max_to_keep: int = ranges.field(
+    2,
+    ranges.Range(
+      lambda x: x >= 2, 'at least 2, or one that is damaged costs all of them'
+    ),
+  )
+  recovery_max_trials: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  recovery_learning_rate_factor: float = ranges.field(0.5, ranges.FACTOR)
+  recovery_begin_steps: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  loss_upper_bound: float = ranges.field(1e6, ranges.POSITIVE)
   validation_summary_subdir: str = 'clean'
+
+
+@dataclasses.dataclass
+class RuntimeConfig(cfg.RuntimeConfig):
+  """The devices: Model Garden's own values, and the threads of the CPU.
+
+  Attributes:
+    num_threads: The threads of TensorFlow's operations, of OpenMP and of BLAS
+      in a process; 0 for one on each core. The same number gives the same
+      results, to the bit; another one may add in another order.
+    mixed_precision_dtype: What networks compute in; derived for a TPU, where it
+      is bfloat16, otherwise float32.
+  """
+
+  num_threads: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  mixed_precision_dtype: str | None = ranges.field(
+    None,
+    ranges.Range(
+      lambda x: x in (None, 'float32', 'bfloat16'), 'float32 or bfloat16'
+    ),
+  )
+
+
+def _all_differ(values):
+  return len(set(values)) == len(values)
 
 
 @dataclasses.dataclass
@@ -183,9 +202,10 @@ class EvaluationConfig(hyperparams.Config):
   """The corrupted test sets to evaluate on.
 
   Attributes:
-    corruptions: Their names; `standard` for the 15 that published means are
-      over, `extra` for the other 4, `all` for all 19, () for none.
-    severities: Out of 1..5.
+    corruptions: The names of the corruptions; `standard` for the 15 that
+      published means cover, `extra` for the other 4, `all` for all 19, () for
+      none.
+    severities: The severities of the corruptions, out of 1..5.
     source: Where corrupted images come from: empty to make them on the fly,
       `tfds` for TFDS's cifar10_corrupted, or a folder of CIFAR-10-C or
       CIFAR-100-C as published.
@@ -197,24 +217,19 @@ class EvaluationConfig(hyperparams.Config):
       empty for the classes that `task.train_data.classes` leaves out, if any.
   """
 
-  corruptions: tuple[str, ...] = ('standard',)
-  severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+  corruptions: tuple[str, ...] = ranges.field(
+    ('standard',), ranges.Range(_all_differ, 'distinct names')
+  )
+  severities: tuple[int, ...] = ranges.field(
+    (1, 2, 3, 4, 5),
+    ranges.Range(
+      lambda x: _all_differ(x) and set(x) <= {1, 2, 3, 4, 5},
+      'distinct severities of 1 to 5',
+    ),
+  )
   source: str = ''
   frost: str = 'texture'
   out_of_distribution: str = ''
-
-
-@dataclasses.dataclass
-class RuntimeConfig(cfg.RuntimeConfig):
-  """The devices: Model Garden's own values, and the threads of the CPU.
-
-  Attributes:
-    num_threads: The threads of TensorFlow's operations, of OpenMP and of BLAS
-      in a process; 0 for one on each core. The same number gives the same
-      results, to the bit; another one may add in another order.
-  """
-
-  num_threads: int = 0
 
 
 @dataclasses.dataclass
@@ -223,18 +238,26 @@ class ExperimentConfig(cfg.ExperimentConfig):
 
   Attributes:
     experiment: The registered name that it started from.
-    task: What is learnt.
-    trainer: How long, how fast.
-    runtime: On what.
+    task: What is learned.
+    trainer: The length and the schedule of training.
+    runtime: The devices.
     teacher: The teacher to train where none is given.
-    evaluation: On which corrupted sets.
+    evaluation: The corrupted test sets.
   """
 
   experiment: str = ''
   task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
-  runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
   trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
+  runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
   teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
   evaluation: EvaluationConfig = dataclasses.field(
     default_factory=EvaluationConfig
   )
+
+
+@dataclasses.dataclass
+class ResolvedConfig(ExperimentConfig):
+  """An experiment that is checked, with every derived field filled in.
+
+  `resolve` returns it, and a run folder keeps it.
+  """

@@ -6,6 +6,7 @@ every value must be of the type that its field says.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -14,9 +15,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import errors
-from uncertainty_distill.configs import registry, strict_yaml
+from uncertainty_distill import errors, models
+from uncertainty_distill.configs import registry
 from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.model_config import NetworkConfig
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
@@ -24,6 +26,14 @@ import yaml
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
+
+_TYPE_NAMES = {
+  int: 'an integer',
+  float: 'a finite number',
+  bool: 'true or false',
+  str: 'text',
+  type(None): 'null',
+}
 
 
 def load_config(
@@ -67,37 +77,75 @@ def override(
     source: Where they come from, for the message of an error.
 
   Raises:
-    InputError: If a key is unknown or a value is of another type.
+    InputError: If a key is unknown, a value is of another type, or a value
+      contains itself.
   """
-  config.override(_checked(config, values, source, ''), is_strict=True)
+  try:
+    checked = _checked(config, values, source, '')
+  except RecursionError as error:
+    raise InputError(
+      source,
+      '',
+      'without values that contain themselves',
+      message=f'{source} has a value that contains itself',
+    ) from error
+  config.override(checked, is_strict=True)
 
 
-def read_yaml(path: str, argument: str) -> dict[str, Any]:
+def read_yaml(path: str, name: str) -> dict[str, Any]:
   """Reads a YAML file whose top level is a mapping, safely.
 
   Args:
-    path: Of the file.
-    argument: The flag that it comes from, for the message of an error.
+    path: The file.
+    name: The parameter that it comes from, for the message of an error.
 
   Raises:
     InputError: If the file is missing or is something else.
   """
   try:
-    values = strict_yaml.load(files.read_text(path))
+    values = _load_yaml(files.read_text(path))
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     reason = ' '.join(str(error).split())
-    raise InputError(
-      argument, path, 'a readable YAML file', f'mend it ({reason})'
-    ) from error
+    raise InputError(name, path, 'a readable YAML file', reason) from error
   if not isinstance(values, dict):
     raise InputError(
-      argument, path, f'a YAML mapping, not {type(values).__name__}'
+      name, path, f'a YAML mapping, not a {type(values).__name__}'
     )
   return values
 
 
+class _Loader(yaml.SafeLoader):
+  """PyYAML's safe loader, which would let the last of two equal keys win."""
+
+  def construct_mapping(self, node, deep=False):
+    # Before merge keys (<<) are resolved: what they bring may be overridden.
+    keys = [key.value for key, _ in node.value if key.value != '<<']
+    for key in keys:
+      if keys.count(key) > 1:
+        raise yaml.constructor.ConstructorError(
+          None, None, f'the key {key!r} is there twice', node.start_mark
+        )
+    return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+  """Returns the content of one YAML document.
+
+  Raises:
+    yaml.YAMLError: If it is not YAML, would make Python objects, has a key
+      twice in a mapping, or is nested too deep.
+  """
+  try:
+    return yaml.load(text, _Loader)
+  except RecursionError as error:
+    raise yaml.YAMLError('it is nested too deep') from error
+  except ValueError as error:
+    # A date that does not exist, such as 2020-99-99.
+    raise yaml.YAMLError(str(error)) from error
+
+
 def override_by_text(config: hyperparams.Config, text: str) -> None:
-  """Overrides fields in place by `--params_override`.
+  """Overrides fields in place by the text of `params_override`.
 
   Args:
     config: Any configuration of this package.
@@ -115,7 +163,7 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
       # Of pairs, unlike of a file's keys, the last one wins.
       values = yaml.safe_load(params_dict.nested_csv_str_to_json_str(text))
     else:
-      values = strict_yaml.load(text)
+      values = _load_yaml(text)
   except (ValueError, RecursionError, yaml.YAMLError):
     values = None
   if not isinstance(values, dict):
@@ -131,16 +179,24 @@ def _checked(config, values, source, prefix):
   """Returns the values with sequences as tuples, or raises an InputError."""
   annotations = typing.get_type_hints(type(config))
   # Not as_dict(): a one-of configuration hides the fields it does not use.
-  known = [field.name for field in dataclasses.fields(config)]
+  fields = [field.name for field in dataclasses.fields(config)]
+  known = fields
+  if isinstance(config, NetworkConfig):
+    values = config.spelled_out(values)
+    choice = values.get('architecture')
+    kind = choice.get('type') if isinstance(choice, dict) else None
+    known = fields + config.short_names(kind)
   checked = {}
   for key, value in values.items():
     name = f'{prefix}{key}'
-    if key not in known:
+    if key not in fields:
       raise InputError(
         f'{name} in {source}',
         value,
         'a known name: ' + ', '.join(known),
         errors.nearest(str(key), known),
+        message=f'{source} has an unknown name, {name}; known names are '
+        + ', '.join(known),
       )
     field = getattr(config, key)
     if isinstance(field, hyperparams.Config):
@@ -150,53 +206,53 @@ def _checked(config, values, source, prefix):
           value,
           'a mapping of ' + ', '.join(field.as_dict()),
         )
-      checked[key] = _checked(field, value, source, f'{name}.')
+      # An architecture's fields go by the names of the network's.
+      is_network = isinstance(field, models.Architecture)
+      inner = prefix.removesuffix('architecture.') if is_network else f'{name}.'
+      checked[key] = _checked(field, value, source, inner)
       continue
-    value = _plain(value, annotations[key])
-    if not _is_of_type(value, annotations[key]):
+    try:
+      checked[key] = _typed(value, annotations[key])
+    except TypeError as error:
       raise InputError(
         f'{name} in {source}', value, _type_name(annotations[key])
-      )
-    checked[key] = value
+      ) from error
   return checked
 
 
-def _plain(value: Any, annotation: Any) -> Any:
-  """Undoes what YAML reads in its own way: sequences, and 1e-4 as text."""
-  if isinstance(value, list):
-    arguments = typing.get_args(annotation)
-    return tuple(_plain(v, arguments[0] if arguments else None) for v in value)
-  if annotation is float and isinstance(value, str):
-    try:
-      return float(value)
-    except ValueError:
-      return value
-  return value
+def _typed(value: Any, annotation: Any) -> Any:
+  """Returns a value that YAML read as its type annotation says.
 
+  Sequences become tuples, and 1e-4, which YAML reads as text, a number.
 
-def _is_of_type(value: Any, annotation: Any) -> bool:
-  """Tells whether a plain value fits a type annotation."""
+  Raises:
+    TypeError: If the value is of another type.
+  """
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   if origin in (typing.Union, types.UnionType):
-    return any(_is_of_type(value, argument) for argument in arguments)
-  if origin is tuple:
-    return isinstance(value, tuple) and all(
-      _is_of_type(element, arguments[0]) for element in value
-    )
-  if annotation is float:
-    # Whole numbers are fine, truth values, infinity and NaN are not.
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-  if annotation is int:
-    return isinstance(value, int) and not isinstance(value, bool)
-  return not isinstance(annotation, type) or isinstance(value, annotation)
+    for argument in arguments:
+      with contextlib.suppress(TypeError):
+        return _typed(value, argument)
+  elif origin is tuple:
+    if isinstance(value, (list, tuple)):
+      return tuple(_typed(element, arguments[0]) for element in value)
+  elif annotation is float:
+    # Whole numbers are fine; truth values, infinity and NaN are not.
+    with contextlib.suppress(TypeError, ValueError):
+      if not isinstance(value, bool) and math.isfinite(float(value)):
+        return float(value) if isinstance(value, str) else value
+  elif not isinstance(annotation, type):
+    return tuple(value) if isinstance(value, list) else value
+  elif type(value) is annotation:
+    return value
+  raise TypeError(value)
 
 
 def _type_name(annotation: Any) -> str:
-  if annotation is float:
-    return 'a finite float'
-  return (
-    getattr(annotation, '__name__', '')
-    if typing.get_origin(annotation) is None
-    else str(annotation).replace('typing.', '')
-  )
+  """Names what a value of a type annotation is."""
+  arguments = typing.get_args(annotation)
+  if typing.get_origin(annotation) is tuple:
+    return f'a list, each element {_type_name(arguments[0])}'
+  if arguments:
+    return ' or '.join(map(_type_name, arguments))
+  return _TYPE_NAMES.get(annotation, getattr(annotation, '__name__', 'a value'))

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-import functools
-
 from uncertainty_distill.configs.experiment import ExperimentConfig
 
 from official.core import exp_factory
 
-_NAMES = []
+_EXPERIMENTS = {
+  # The paper's experiments.
+  'cifar10_wrn28_10': lambda: _published('cifar10', 28, 10),
+  'cifar100_wrn28_10': lambda: _published('cifar100', 28, 10),
+  # Small networks, which a CPU trains in an hour or a few.
+  'cifar10_wrn10_1': lambda: _on_two_cores('cifar10', 10, 1),
+  'cifar10_wrn16_4': lambda: _on_two_cores('cifar10', 16, 4),
+  'digits_wrn10_1': lambda: _digits(10, 1),
+}
 
 
 def experiment_names() -> list[str]:
   """Returns the names of all registered experiments, sorted."""
-  return sorted(_NAMES)
+  return sorted(_EXPERIMENTS)
 
 
-def _register(name):
-  """Registers a factory with Model Garden and here."""
-
-  def decorator(factory):
-    _NAMES.append(name)
-
-    @exp_factory.register_config_factory(name)
-    @functools.wraps(factory)
-    def named_factory():
-      config = factory()
-      config.experiment = name
-      return config
-
-    return named_factory
-
-  return decorator
-
-
-def _wide_resnet(dataset: str, depth: int, width: int) -> ExperimentConfig:
-  """The published hyper-parameters, with another network."""
+def _published(dataset: str, depth: int, width: int) -> ExperimentConfig:
+  """Returns the published hyper-parameters, for any Wide ResNet."""
   config = ExperimentConfig()
+  config.experiment = f'{dataset}_wrn{depth}_{width}'
   config.task.train_data.name = dataset
   config.task.objective.kind = 'knowledge'
   for network in config.task.model, config.teacher:
     network.depth = depth
     network.width = width
+  if dataset == 'cifar100':
+    config.teacher.search.label_smoothing_range = (1e-5, 2e-5)
   return config
 
 
 def _on_two_cores(dataset: str, depth: int, width: int) -> ExperimentConfig:
-  """A small network that a CPU trains in an hour or a few."""
-  config = _wide_resnet(dataset, depth, width)
+  """Returns a short training with small batches."""
+  config = _published(dataset, depth, width)
   config.teacher.global_batch_size = 128
   config.teacher.epochs = 20.0
   config.trainer.epochs = 20.0
@@ -55,36 +46,9 @@ def _on_two_cores(dataset: str, depth: int, width: int) -> ExperimentConfig:
   return config
 
 
-@_register('cifar10_wrn28_10')
-def cifar10_wrn28_10() -> ExperimentConfig:
-  """The paper's experiment on CIFAR-10."""
-  return _wide_resnet('cifar10', 28, 10)
-
-
-@_register('cifar100_wrn28_10')
-def cifar100_wrn28_10() -> ExperimentConfig:
-  """The paper's experiment on CIFAR-100."""
-  config = _wide_resnet('cifar100', 28, 10)
-  config.teacher.search.label_smoothing_range = (1e-5, 2e-5)
-  return config
-
-
-@_register('cifar10_wrn10_1')
-def cifar10_wrn10_1() -> ExperimentConfig:
-  """The smallest network on CIFAR-10, for two cores."""
-  return _on_two_cores('cifar10', 10, 1)
-
-
-@_register('cifar10_wrn16_4')
-def cifar10_wrn16_4() -> ExperimentConfig:
-  """A middling network on CIFAR-10, for a patient CPU or one GPU."""
-  return _on_two_cores('cifar10', 16, 4)
-
-
-@_register('digits_wrn10_1')
-def digits_wrn10_1() -> ExperimentConfig:
-  """Handwritten digits of 16x16 pixels: needs no download and few minutes."""
-  config = _on_two_cores('digits', 10, 1)
+def _digits(depth: int, width: int) -> ExperimentConfig:
+  """Returns handwritten digits of 16x16 pixels: no download, a few minutes."""
+  config = _on_two_cores('digits', depth, width)
   config.task.train_data.global_batch_size = 64
   config.task.train_data.crop_padding = 1
   # A mirrored digit is not the same digit.
@@ -93,3 +57,7 @@ def digits_wrn10_1() -> ExperimentConfig:
   config.teacher.epochs = 60.0
   config.trainer.epochs = 60.0
   return config
+
+
+for _name, _factory in _EXPERIMENTS.items():
+  exp_factory.register_config_factory(_name)(_factory)

@@ -1,18 +1,24 @@
-"""What follows from a configuration: derived fields, members."""
+"""What follows from a configuration: derived fields and other experiments."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
+import operator
+from collections.abc import Sequence
 from typing import Protocol
 
 from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
+  ResolvedConfig,
   TrainerConfig,
 )
 from uncertainty_distill.configs.validation import validate
 from uncertainty_distill.errors import InputError
 
-from official.modeling import optimization
+import numpy as np
+from official.modeling import hyperparams, optimization
 
 _MAX_SUMMARIES = 1000
 
@@ -35,20 +41,23 @@ class _Dataset(Protocol):
 
 def resolve(
   config: ExperimentConfig, dataset: _Dataset, steps_per_loop: int = 100
-) -> ExperimentConfig:
+) -> ResolvedConfig:
   """Returns a copy, checked and with every derived field filled in.
 
   Args:
     config: As parsed.
     dataset: The dataset of `task.train_data`.
-    steps_per_loop: Where the configuration leaves it open: steps between two
-      looks at the progress.
+    steps_per_loop: The steps between two reports of progress, where the
+      configuration leaves it open.
 
   Raises:
     InputError: If a value is out of its range.
   """
-  config = copy.deepcopy(config)
   validate(config)
+  # Model Garden copies what a field is given.
+  config = ResolvedConfig(
+    **{f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+  )
   model = config.task.model
   model.image_shape = tuple(dataset.spec.image_shape)
   model.num_classes = dataset.spec.num_classes
@@ -62,6 +71,8 @@ def resolve(
         value,
         f'one value, or one for each of the {channels} channels',
       )
+  if model.ensemble_size > 1 and model.rank > 1:
+    model.check_rank('task.model.rank')
   runtime = config.runtime
   if runtime.tpu is not None and runtime.mixed_precision_dtype is None:
     # What a TPU multiplies in anyhow; half the memory to move.
@@ -120,7 +131,7 @@ def _resolve_lengths(
       f'a multiple of the {trainer.steps_per_loop} steps of a loop',
     )
   trainer.checkpoint_interval = trainer.checkpoint_interval or max(epoch, 100)
-  # Ten looks at the test set: enough for a curve, a small part of the time.
+  # Ten evaluations: enough for a curve, and a small part of the time.
   trainer.validation_interval = trainer.validation_interval or max(
     epoch, steps // 10
   )
@@ -178,33 +189,32 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
 
   Args:
     config: The student's experiment, not resolved.
-    index: Of the member. Its seed follows from the student's and from this.
+    index: The index of the member, from which and from the student's seed its
+      own seed follows.
 
   Returns:
     An experiment that trains a single network by itself, on new views of its
     own in each epoch.
   """
   member = copy.deepcopy(config)
-  teacher = config.teacher
-  member.task.model.ensemble_size = 1
-  member.task.model.depth = teacher.depth
-  member.task.model.width = teacher.width
-  member.task.train_data.global_batch_size = teacher.global_batch_size
-  # A student may make do with few views; its teacher is to know the images.
-  member.task.train_data.views = 0
-  member.task.train_data.augmentation_seed = -1
-  member.task.l2 = teacher.l2
-  member.task.block_l2 = ()
-  member.task.objective.kind = 'cross_entropy'
-  member.task.objective.teacher = ()
-  member.task.objective.teacher_cache = ''
-  member.task.objective.weight_tie = 0.0
-  member.task.initialize_from = ()
-  member.task.initialize_aligned = False
+  _set_members_values(member)
+  for field in dataclasses.fields(config.teacher):
+    if 'sets' in field.metadata:
+      parents, _, name = field.metadata['sets'].rpartition('.')
+      value = getattr(config.teacher, field.name)
+      setattr(operator.attrgetter(parents)(member), name, value)
   member.task.seed = 1000 * (config.task.seed + 1) + index
-  member.trainer.epochs = teacher.epochs
-  member.trainer.decay_fractions = teacher.decay_fractions
   return member
+
+
+def _set_members_values(config: hyperparams.Config) -> None:
+  """Sets the fields whose metadata has `of_member` to that value, in place."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if isinstance(value, hyperparams.Config):
+      _set_members_values(value)
+    elif 'of_member' in field.metadata:
+      setattr(config, field.name, field.metadata['of_member'])
 
 
 def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
@@ -223,3 +233,65 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
   for name in 'views', 'augmentation_seed':
     setattr(lone.task.train_data, name, getattr(given.train_data, name))
   return lone
+
+
+def default_run(config: ExperimentConfig) -> ExperimentConfig:
+  """Returns the experiment of run 0, with the teacher's ordinary values.
+
+  Args:
+    config: The student's experiment, not resolved; `teacher.search` says what
+      to search.
+
+  Returns:
+    A member's experiment that leaves the search's share of the examples out.
+  """
+  run = member_config(config)
+  share = config.teacher.search.held_out_fraction
+  run.task.train_data.held_out_fraction = share
+  return run
+
+
+def search_run(
+  default: ExperimentConfig, index: int, num_examples: int
+) -> ExperimentConfig:
+  """Returns the experiment of one run.
+
+  What is drawn depends on the seed and the index alone, so that a search can be
+  extended: its first runs stay as they are.
+
+  Args:
+    default: What `default_run` returned, resolved.
+    index: The index of the run; 0 for the default itself.
+    num_examples: The number of examples that the runs train on, by which the
+      range of L2 is divided.
+
+  Returns:
+    The same experiment with six lambdas and a label smoothing, drawn
+    log-uniformly, and a seed of its own (Mariet et al., 2020, Appendix B.1).
+  """
+  run = copy.deepcopy(default)
+  if not index:
+    return run
+  search, task = run.teacher.search, run.task
+  # Unlike a Generator's, the numbers of a RandomState are the same in every
+  # version of NumPy.
+  random = np.random.RandomState([task.seed, index])
+  task.block_l2 = tuple(
+    _log_uniform(random, [bound / num_examples for bound in search.l2_range])
+    for _ in task.model.architecture.get().L2_GROUPS
+  )
+  task.objective.label_smoothing = _log_uniform(
+    random, search.label_smoothing_range
+  )
+  task.seed += index
+  return run
+
+
+def _log_uniform(
+  random: np.random.RandomState, bounds: Sequence[float]
+) -> float:
+  """Draws a number whose logarithm is uniform between the bounds'."""
+  low, high = map(math.log, bounds)
+  value = math.exp(low + (high - low) * random.random_sample())
+  # All machines agree on six digits, whatever the last ones of a logarithm are.
+  return float(f'{value:.6g}')

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill import models, ranges
+from uncertainty_distill.configs.model_config import NetworkConfig
+
 from official.modeling import hyperparams
+
+INCREASING_FRACTIONS = ranges.Range(
+  lambda x: all(0 < f < 1 for f in x) and list(x) == sorted(set(x)),
+  'increasing fractions between 0 and 1',
+)
 
 
 @dataclasses.dataclass
 class SearchConfig(hyperparams.Config):
   """A random search for a hyper-deep ensemble (Wenzel et al., 2020).
 
-  Each run trains the teacher's network with an L2 for each block of layers
+  Each run trains the teacher's network with an L2 for each group of layers
   (`task.block_l2`) and a label smoothing of its own, drawn independently and
   log-uniformly; the members are chosen among the runs by the NLL of examples
   that none of them has seen. Run 0 has the teacher's ordinary values.
@@ -22,39 +30,62 @@ class SearchConfig(hyperparams.Config):
       out and that chooses among them.
     l2_range: The least and the largest lambda, times the number of examples
       that are trained on.
-    label_smoothing_range: The least and the largest.
+    label_smoothing_range: The least and the largest label smoothing.
   """
 
-  num_runs: int = 0
-  held_out_fraction: float = 0.05
-  l2_range: tuple[float, ...] = (1e-2, 1e2)
-  label_smoothing_range: tuple[float, ...] = (1e-5, 0.2)
+  num_runs: int = ranges.field(
+    # More would give two students' teachers runs of one seed.
+    0,
+    ranges.Range(lambda x: 0 <= x <= 1000, 'from 0 to 1000'),
+  )
+  held_out_fraction: float = ranges.field(
+    0.05, ranges.Range(lambda x: 0 < x < 1, 'more than 0 and less than 1')
+  )
+  l2_range: tuple[float, ...] = ranges.field(
+    (1e-2, 1e2),
+    ranges.Range(
+      lambda x: len(x) == 2 and 0 < x[0] <= x[1],
+      'a least and a largest value, both more than 0',
+    ),
+  )
+  label_smoothing_range: tuple[float, ...] = ranges.field(
+    (1e-5, 0.2),
+    ranges.Range(
+      lambda x: len(x) == 2 and 0 < x[0] <= x[1] < 1,
+      'a least and a largest value, both between 0 and 1',
+    ),
+  )
 
 
 @dataclasses.dataclass
-class TeacherConfig(hyperparams.Config):
+class TeacherConfig(NetworkConfig):
   """The deep ensemble that is trained where no teacher is given.
 
-  Its members are single networks on the student's data; what is not named here
-  is as for the student.
+  Its members are single networks on the student's data; all else is as for the
+  student. A field's `sets` is the member's field that it fills.
 
   Attributes:
+    architecture: The architecture of each member.
     ensemble_size: Members M.
-    depth: Of each member.
-    width: Of each member.
     global_batch_size: Examples in a step over all replicas.
-    epochs: Of each member's training.
-    decay_fractions: Where the learning rate falls.
-    l2: Of each member.
+    epochs: Passes of each member over the training examples.
+    decay_fractions: The fractions of training at which the learning rate falls.
+    l2: lambda of each member.
     search: Whether the members come from a search for hyper-parameters, which
       makes it a hyper-deep ensemble.
   """
 
-  ensemble_size: int = 4
-  depth: int = 28
-  width: int = 10
-  global_batch_size: int = 512
-  epochs: float = 200.0
-  decay_fractions: tuple[float, ...] = (0.3, 0.6, 0.8)
-  l2: float = 2e-4
+  architecture: models.ArchitectureChoice = dataclasses.field(
+    default_factory=models.ArchitectureChoice,
+    metadata={'sets': 'task.model.architecture'},
+  )
+  ensemble_size: int = ranges.field(4, ranges.AT_LEAST_1)
+  global_batch_size: int = ranges.field(
+    512, ranges.AT_LEAST_1, sets='task.train_data.global_batch_size'
+  )
+  epochs: float = ranges.field(200.0, ranges.POSITIVE, sets='trainer.epochs')
+  decay_fractions: tuple[float, ...] = ranges.field(
+    (0.3, 0.6, 0.8), INCREASING_FRACTIONS, sets='trainer.decay_fractions'
+  )
+  l2: float = ranges.field(2e-4, ranges.NOT_NEGATIVE, sets='task.l2')
   search: SearchConfig = dataclasses.field(default_factory=SearchConfig)

@@ -99,7 +99,7 @@ def _describe_model(model):
   )
   if config is None:
     return f'Made from {number} SavedModels. {takes}'
-  size = f'WRN-{config.task.model.depth}-{config.task.model.width}'
+  size = config.task.model.architecture.get().label
   kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
   if number > 1:
     return f'A deep ensemble of {number} models, the first a {size}. {takes}'
@@ -143,7 +143,7 @@ def _describe_teacher(paths):
   if not found:
     return f'{text}.'
   model = runs.open_run(found[0], 'teacher').config.task.model
-  return f'{text}, the first a WRN-{model.depth}-{model.width}.'
+  return f'{text}, the first a {model.architecture.get().label}.'
 
 
 def _find_results(paths):

@@ -1,12 +1,17 @@
 """BatchEnsemble layers, and the axis of their members."""
 
 from uncertainty_distill.layers.batch_ensemble import (
+  PERTURB_MODES,
   Conv2DBatchEnsemble,
   DenseBatchEnsemble,
+  member_kernels,
+  weights_may_be_cheaper,
 )
 from uncertainty_distill.layers.members import (
+  SplitMembers,
+  TileMembers,
   join_members,
+  only,
   split_members,
   tile_members,
 )
-from uncertainty_distill.layers.perturbation import SIDES, member_kernels

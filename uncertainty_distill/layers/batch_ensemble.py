@@ -1,18 +1,26 @@
-"""Edward2's BatchEnsemble layers, mended and faster.
+"""Edward2's BatchEnsemble layers, corrected and faster.
 
 A BatchEnsemble layer (Wen, Tran and Ba, 2020) gives member e the weights
 W o (sum_r alpha[r, e] gamma[r, e]^T): one shared kernel W and, for each member,
 a perturbation of rank r that costs one vector for the input channels and one
-for the output channels. Edward2 0.0.2 computes that function, but for the bias
-of convolutions of a rank above 1; what it lacks is a configuration that can be
+for the output channels. Edward2 0.0.2 computes that function, except for the
+bias of convolutions of a rank above 1. It lacks a configuration that can be
 read back, output shapes, a clear error for a batch that the members do not
-divide, and a choice of what to perturb (see `perturbation`).
+divide, and a choice of what to perturb.
+
+A layer can multiply W by alpha and gamma and apply one kernel for each member
+(`weights`), or multiply its inputs by alpha and its outputs by gamma around one
+application of W (`activations`, as published). Both are the same function.
+Where memory is slow and nothing fuses, as on a CPU, the side of the smaller
+tensors is the cheaper one. On a TPU, XLA fuses the multiplications of
+activations into the convolutions, so that they cost nothing.
 """
 
 from __future__ import annotations
 
+from uncertainty_distill import ranges
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.layers import edward2_layers, members, perturbation
+from uncertainty_distill.layers import edward2_layers, members
 
 import tensorflow as tf
 import tf_keras
@@ -33,9 +41,63 @@ _READERS = {
   'constraint': tf_keras.constraints.get,
 }
 
+_POSITIVE_INTEGER = ranges.Range(
+  lambda x: isinstance(x, int) and x >= 1, 'an integer of at least 1'
+)
 
-class _Mended:
-  """What both layers need on top of Edward2's."""
+PERTURB_MODES = ('auto', 'weights', 'activations')
+
+
+def weights_may_be_cheaper(perturb: str) -> bool:
+  """Returns whether perturbing weights can be cheaper than activations.
+
+  Args:
+    perturb: One of `PERTURB_MODES`; `auto` asks for the device that the current
+      strategy computes on.
+  """
+  if perturb != 'auto':
+    return perturb == 'weights'
+  if not tf.distribute.has_strategy():  # TensorFlow takes a GPU if it can.
+    return not tf.config.list_logical_devices('GPU')
+  devices = tf.distribute.get_strategy().extended.worker_devices
+  return tf.DeviceSpec.from_string(devices[0]).device_type == 'CPU'
+
+
+def member_kernels(
+  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor
+) -> tf.Tensor:
+  """Returns every member's own kernel.
+
+  Args:
+    kernel: W, [..., C, F].
+    alpha: [E, C], or [r, E, C] for perturbations of rank r.
+    gamma: [E, F], or [r, E, F].
+
+  Returns:
+    [E, ..., C, F].
+  """
+  product = _outer_products(alpha, gamma, 3)
+  members, channels, filters = product.shape
+  inner = [1] * (kernel.shape.rank - 2)
+  return kernel * tf.reshape(product, [members, *inner, channels, filters])
+
+
+def one_kernel(
+  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, member: int
+) -> tf.Tensor:
+  """Returns `member_kernels(...)[member]` and computes no other."""
+  alpha, gamma = (tf.gather(v, member, axis=-2) for v in (alpha, gamma))
+  return kernel * _outer_products(alpha, gamma, 2)
+
+
+def _outer_products(alpha, gamma, rank):
+  """Returns alpha gamma^T summed over the ranks, as a tensor of that rank."""
+  product = tf.expand_dims(alpha, -1) * tf.expand_dims(gamma, -2)
+  return product if product.shape.rank == rank else tf.reduce_sum(product, 0)
+
+
+class _BatchEnsembleMixin:
+  """What both layers add to Edward2's."""
 
   def __init__(
     self,
@@ -45,50 +107,53 @@ class _Mended:
     perturb: str = 'auto',
     **kwargs,
   ):
-    for argument, value in ('ensemble_size', ensemble_size), ('rank', rank):
-      if not isinstance(value, int) or value < 1:
-        raise InputError(argument, value, 'an integer of at least 1')
+    _POSITIVE_INTEGER.check('ensemble_size', ensemble_size)
+    _POSITIVE_INTEGER.check('rank', rank)
+    ranges.one_of(*PERTURB_MODES).check('perturb', perturb)
     super().__init__(*args, ensemble_size=ensemble_size, rank=rank, **kwargs)
-    self.perturb = perturbation.check_side(perturb)
+    self.perturb = perturb
 
   def __call__(self, inputs: tf.Tensor, *args, **kwargs) -> tf.Tensor:
     # Not in `call`: Keras would report the error as one of its own.
     rows = inputs.shape[0]
-    joint = kwargs.get('member') is None
+    joint = members.only_member() is None
     if joint and rows is not None and rows % self.ensemble_size:
       raise InputError(
         f'batch of {self.name}',
         rows,
         f'a multiple of the {self.ensemble_size} members',
-        'tile the examples once for each member',
+        'repeat the examples once for each member',
+        message=f'the batch of {self.name} has {rows} rows, which is no '
+        f'multiple of the {self.ensemble_size} members',
       )
     return super().__call__(inputs, *args, **kwargs)
 
-  def call(self, inputs: tf.Tensor, member: int | None = None) -> tf.Tensor:
+  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    member = members.only_member()
     fast = self.alpha, self.gamma
     bias = self.ensemble_bias if self.use_ensemble_bias else None
     if member is not None:
-      kernel = perturbation.one_kernel(self.kernel, *fast, member)
-      value = self._apply(inputs, kernel)
+      kernel = one_kernel(self.kernel, *fast, member)
+      value = self._linear_op(inputs, kernel)
       if bias is not None:
-        value += self._beside_channels(bias[member])
+        value += self._broadcast_to_channels(bias[member])
     else:
       if self._weights_are_cheaper(inputs):
-        kernels = perturbation.member_kernels(self.kernel, *fast)
-        value = self._apply_each(inputs, kernels)
+        kernels = member_kernels(self.kernel, *fast)
+        value = self._linear_op_per_member(inputs, kernels)
       else:
         value = self._perturb_activations(inputs)
       if bias is not None:
-        value = self._of_members(tf.add, value, bias)
+        value = self._combine_per_member(tf.add, value, bias)
     return self.ensemble_activation(value)
 
   def _weights_are_cheaper(self, inputs):
-    """Tells whether the members' kernels are smaller than the activations."""
-    if not perturbation.weights_may_be_cheaper(self.perturb):
+    """Returns whether the members' kernels are smaller than the activations."""
+    if not weights_may_be_cheaper(self.perturb):
       return False
     if self.perturb == 'weights':
       return True
-    # Of an unknown batch, as where a model is served, a few rows are expected.
+    # The batch is unknown where a model is served: a few rows are expected.
     activations = [inputs.shape, self.compute_output_shape(inputs.shape)]
     sizes = [shape.num_elements() for shape in activations]
     kernels = self.ensemble_size * self.kernel.shape.num_elements()
@@ -96,24 +161,21 @@ class _Mended:
 
   def _perturb_activations(self, inputs):
     """Multiplies inputs by alpha and outputs by gamma; adds up the ranks."""
-    ranks = [self.rank, self.ensemble_size, -1]
-    terms = [
-      self._of_members(
-        tf.multiply,
-        self._apply(self._of_members(tf.multiply, inputs, alpha), self.kernel),
-        gamma,
-      )
-      for alpha, gamma in zip(
-        tf.unstack(tf.reshape(self.alpha, ranks)),
-        tf.unstack(tf.reshape(self.gamma, ranks)),
-      )
-    ]
+    combine, ranks = self._combine_per_member, [self.rank, self.ensemble_size]
+    terms = []
+    for alpha, gamma in zip(
+      tf.unstack(tf.reshape(self.alpha, [*ranks, -1])),
+      tf.unstack(tf.reshape(self.gamma, [*ranks, -1])),
+    ):
+      perturbed = combine(tf.multiply, inputs, alpha)
+      value = self._linear_op(perturbed, self.kernel)
+      terms.append(combine(tf.multiply, value, gamma))
     return terms[0] if self.rank == 1 else tf.add_n(terms)
 
-  def _of_members(self, operation, rows, vectors):
+  def _combine_per_member(self, operation, rows, vectors):
     """Combines each member's rows [E * B, ...] with its vector, [E, C]."""
     split = members.split_members(rows, self.ensemble_size)
-    vectors = tf.expand_dims(self._beside_channels(vectors), 1)
+    vectors = tf.expand_dims(self._broadcast_to_channels(vectors), 1)
     return members.join_members(operation(split, vectors))
 
   def get_config(self):
@@ -135,22 +197,24 @@ class _Mended:
 
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
-class Conv2DBatchEnsemble(_Mended, edward2_layers.Conv2DBatchEnsemble):
+class Conv2DBatchEnsemble(
+  _BatchEnsembleMixin, edward2_layers.Conv2DBatchEnsemble
+):
   """A convolution with a shared kernel and rank-r perturbations of it.
 
   Takes [E * B, H, W, C], member-major, and returns [E * B, H', W', filters].
-  Called with `member=e`, it takes [B, H, W, C] and returns what member e makes
+  Within `members.only(e)` it takes [B, H, W, C] and returns what member e makes
   of it, [B, H', W', filters]. Arguments are Edward2's, which are those of
   `tf_keras.layers.Conv2D` and `ensemble_size`, `rank`, `alpha_initializer`,
-  `gamma_initializer`; and `perturb`, one of `perturbation.SIDES`.
+  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`.
 
   Raises:
     InputError: If `ensemble_size` or `rank` is not a positive integer, if
       `perturb` is unknown, or if the members do not divide the batch.
   """
 
-  # Keras reads the number of spatial dimensions from `self.rank`, which Edward2
-  # takes for the perturbation's. So what Keras would find out is said here.
+  # Keras reads the number of spatial dimensions from `self.rank`, where Edward2
+  # keeps the rank of the perturbations: what follows from it is defined here.
 
   def _get_channel_axis(self):
     return -1 if self.data_format == 'channels_last' else -3
@@ -159,25 +223,25 @@ class Conv2DBatchEnsemble(_Mended, edward2_layers.Conv2DBatchEnsemble):
     super().build(input_shape)
     self.input_spec = tf_keras.layers.InputSpec(ndim=4)
 
-  def _apply(self, inputs, kernel):
+  def _linear_op(self, inputs, kernel):
     return self.convolution_op(inputs, kernel)
 
-  def _apply_each(self, inputs, kernels):
+  def _linear_op_per_member(self, inputs, kernels):
     """Applies each member's kernel to its rows."""
     if self._is_pointwise():
-      return self._multiply_each(inputs, kernels)
+      return self._pointwise_per_member(inputs, kernels)
     rows = tf.split(inputs, self.ensemble_size)
     return tf.concat(
-      [self._apply(*each) for each in zip(rows, tf.unstack(kernels))], 0
+      [self._linear_op(*each) for each in zip(rows, tf.unstack(kernels))], 0
     )
 
   def _is_pointwise(self):
     return self.kernel_size == (1, 1) and self.data_format == 'channels_last'
 
-  def _multiply_each(self, inputs, kernels):
+  def _pointwise_per_member(self, inputs, kernels):
     """Applies 1x1 kernels as one batched matrix product, without copies."""
     if self.strides != (1, 1):
-      # Of one pixel each: no other way to drop rows and columns is as fast.
+      # Means of one pixel: no other way to drop rows and columns is as fast.
       inputs = tf.nn.avg_pool2d(inputs, 1, self.strides, 'VALID')
     split = members.split_members(inputs, self.ensemble_size)
     channels, filters = self.kernel.shape[2:]
@@ -188,7 +252,7 @@ class Conv2DBatchEnsemble(_Mended, edward2_layers.Conv2DBatchEnsemble):
     shape = tf.concat([tf.shape(inputs)[:-1], [filters]], 0)
     return tf.reshape(product, shape)
 
-  def _beside_channels(self, vectors):
+  def _broadcast_to_channels(self, vectors):
     """Reshapes [..., F] so that it goes along the channels of images."""
     last = self.data_format == 'channels_last'
     shape = [*vectors.shape[:-1]]
@@ -211,26 +275,28 @@ class Conv2DBatchEnsemble(_Mended, edward2_layers.Conv2DBatchEnsemble):
 
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
-class DenseBatchEnsemble(_Mended, edward2_layers.DenseBatchEnsemble):
+class DenseBatchEnsemble(
+  _BatchEnsembleMixin, edward2_layers.DenseBatchEnsemble
+):
   """A dense layer with a shared kernel and rank-r perturbations of it.
 
-  Takes [E * B, C], member-major, and returns [E * B, units]. Called with
-  `member=e`, it takes [B, C] and returns what member e makes of it, [B, units].
-  Arguments are Edward2's, which are those of `tf_keras.layers.Dense` and
-  `ensemble_size`, `rank`, `alpha_initializer`, `gamma_initializer`; and
-  `perturb`, one of `perturbation.SIDES`.
+  Takes [E * B, C], member-major, and returns [E * B, units]. Within
+  `members.only(e)` it takes [B, C] and returns what member e makes of it,
+  [B, units]. Arguments are Edward2's, which are those of
+  `tf_keras.layers.Dense` and `ensemble_size`, `rank`, `alpha_initializer`,
+  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`.
 
   Raises:
     InputError: If `ensemble_size` or `rank` is not a positive integer, if
       `perturb` is unknown, or if the members do not divide the batch.
   """
 
-  def _apply(self, inputs, kernel):
+  def _linear_op(self, inputs, kernel):
     return tf.matmul(inputs, kernel)
 
-  def _apply_each(self, inputs, kernels):
+  def _linear_op_per_member(self, inputs, kernels):
     split = members.split_members(inputs, self.ensemble_size)
     return members.join_members(tf.matmul(split, kernels))
 
-  def _beside_channels(self, vectors):
+  def _broadcast_to_channels(self, vectors):
     return vectors

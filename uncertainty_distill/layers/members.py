@@ -1,13 +1,38 @@
-"""Where a batch becomes members and members become an axis, nowhere else.
+"""The only place where a batch becomes members, and members become an axis.
 
-Edward2's layers read the batch member by member: rows 0..B-1 belong to the
-first member, rows B..2B-1 to the second, and so on.
+BatchEnsemble layers read the batch member by member: rows 0..B-1 belong to the
+first member, rows B..2B-1 to the second, and so on. Within `only(e)` they
+compute member e alone, from a batch that is not tiled.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import tensorflow as tf
 import tf_keras
+
+# Each thread has its own: replicas are traced side by side.
+_MEMBER: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+  'member', default=None
+)
+
+
+@contextlib.contextmanager
+def only(member: int) -> Iterator[None]:
+  """Makes the layers of this package compute one member alone, from 0 on."""
+  token = _MEMBER.set(member)
+  try:
+    yield
+  finally:
+    _MEMBER.reset(token)
+
+
+def only_member() -> int | None:
+  """Returns the member that is computed alone; None for all together."""
+  return _MEMBER.get()
 
 
 def tile_members(images: tf.Tensor, ensemble_size: int) -> tf.Tensor:
@@ -37,40 +62,52 @@ def join_members(values: tf.Tensor) -> tf.Tensor:
 
 
 def _inner(values, first):
-  """Returns the sizes of the axes from `first` on, as integers if they can."""
+  """Returns the sizes of the axes from `first` on, as integers if known."""
   known = values.shape[first:]
   if known.is_fully_defined():
     return list(known)
   return tf.unstack(tf.shape(values)[first:], len(known))
 
 
-class TileMembers(tf_keras.layers.Layer):
-  """`tile_members` as a layer of a functional model."""
+class _MembersLayer(tf_keras.layers.Layer):
+  """A layer of a functional model that changes the rows of the batch.
+
+  Attributes:
+    ensemble_size: E, or 1 within `only`.
+  """
 
   def __init__(self, ensemble_size: int, **kwargs):
     super().__init__(**kwargs)
-    self.ensemble_size = ensemble_size
+    self._ensemble_size = ensemble_size
+
+  @property
+  def ensemble_size(self) -> int:
+    return self._ensemble_size if only_member() is None else 1
+
+  def get_config(self):
+    return {**super().get_config(), 'ensemble_size': self._ensemble_size}
+
+
+class TileMembers(_MembersLayer):
+  """`tile_members` as a layer; within `only` it returns its input."""
+
+  def __init__(self, ensemble_size: int, **kwargs):
+    # Images are not cast: bfloat16 cannot hold a fraction of a gray level.
+    super().__init__(ensemble_size, **{**kwargs, 'autocast': False})
 
   def call(self, images):
     return tile_members(images, self.ensemble_size)
 
-  def get_config(self):
-    return {**super().get_config(), 'ensemble_size': self.ensemble_size}
 
-
-class SplitMembers(tf_keras.layers.Layer):
+class SplitMembers(_MembersLayer):
   """`split_members` as a layer; the logits leave it in float32.
 
   Softmax, losses and metrics need float32 also where the network computes in
-  bfloat16.
+  bfloat16. Within `only` it returns [1, B, K].
   """
 
   def __init__(self, ensemble_size: int, **kwargs):
-    super().__init__(**{**kwargs, 'dtype': 'float32'})
-    self.ensemble_size = ensemble_size
+    super().__init__(ensemble_size, **{**kwargs, 'dtype': 'float32'})
 
   def call(self, logits):
     return split_members(logits, self.ensemble_size)
-
-  def get_config(self):
-    return {**super().get_config(), 'ensemble_size': self.ensemble_size}

@@ -13,8 +13,8 @@ from uncertainty_distill import errors
 
 import tensorflow as tf
 
-# Of the teacher's squared norm. Below it the expanded square has lost two of
-# float32's seven digits, and is taken from the differences instead.
+# A fraction of the teacher's squared norm. Below it the expanded square has
+# lost two of float32's seven digits, and is computed from differences instead.
 _CANCELLED = 1e-2
 
 # A layer's W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
@@ -41,16 +41,16 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
   closer than a tenth of the norm the value is computed from differences.
 
   Args:
-    layers: Those of the network, in float32. No gradient flows into the
-      teacher's kernels, which are cast: a teacher that computes in bfloat16 has
-      them in that.
+    layers: The network's layers, in float32. No gradient flows into the
+      teacher's kernels, which are cast: a teacher that computes in bfloat16
+      keeps them in bfloat16.
 
   Returns:
     Float32 scalar.
 
   Raises:
-    InputError: If a layer has not one kernel for each member, of its own
-      kernel's shape.
+    InputError: If a layer does not have one kernel of its own kernel's shape
+      for each member.
   """
   layers = [_checked(layer) for layer in layers]
   norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in layers for w in ws])

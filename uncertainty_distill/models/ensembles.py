@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from uncertainty_distill import layers
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.layers import batch_ensemble, members, perturbation
-from uncertainty_distill.models.wide_resnet import wide_resnet
+from uncertainty_distill.models import variables
 
 import tensorflow as tf
 import tf_keras
@@ -16,146 +17,164 @@ import tf_keras
 # once; measured on two cores for WRN-10-1 and WRN-16-4.
 _LEAST_BATCH = 8
 
-
-class Standardize(tf_keras.layers.Layer):
-  """Takes images of 0..255 to (images / 255 - mean) / stddev, per channel.
-
-  It is part of the model, so that a teacher and a student may standardise in
-  different ways, and a served model takes plain images.
-  """
-
-  def __init__(self, mean: Sequence[float], stddev: Sequence[float], **kwargs):
-    super().__init__(**kwargs)
-    self.mean = tuple(mean)
-    self.stddev = tuple(stddev)
-
-  def call(self, images):
-    # In float32 before the compute type: bfloat16 holds 8 bits of an image's
-    # 8, but not of its quotients.
-    scale = 1.0 / (255.0 * tf.constant(self.stddev))
-    shift = tf.constant(self.mean) / tf.constant(self.stddev)
-    return tf.cast(
-      tf.cast(images, tf.float32) * scale - shift, self.compute_dtype
-    )
-
-  def get_config(self):
-    return {**super().get_config(), 'mean': self.mean, 'stddev': self.stddev}
-
-
-def _layer_factories(ensemble_size, rank, perturb, fast_weight_stddev):
-  """Returns what makes a convolution and what makes a dense layer."""
-
-  def options():
-    # New objects for each layer: an unseeded initialiser repeats its values.
-    shared = {'kernel_initializer': tf_keras.initializers.HeNormal()}
-    if ensemble_size == 1:
-      return shared
-    fast = functools.partial(
-      tf_keras.initializers.RandomNormal, mean=1.0, stddev=fast_weight_stddev
-    )
-    return {
-      **shared,
-      'ensemble_size': ensemble_size,
-      'rank': rank,
-      'perturb': perturb,
-      'alpha_initializer': fast(),
-      'gamma_initializer': fast(),
-    }
-
-  def conv(filters, kernel_size, strides, name):
-    single = ensemble_size == 1
-    layer = (
-      tf_keras.layers.Conv2D if single else batch_ensemble.Conv2DBatchEnsemble
-    )
-    return layer(
-      filters,
-      kernel_size,
-      strides=strides,
-      padding='same',
-      use_bias=False,
-      name=name,
-      **options(),
-    )
-
-  def dense(units, name):
-    single = ensemble_size == 1
-    layer = (
-      tf_keras.layers.Dense if single else batch_ensemble.DenseBatchEnsemble
-    )
-    return layer(units, name=name, **options())
-
-  return conv, dense
+_CONVERTED = {
+  tf_keras.layers.Conv2D: layers.Conv2DBatchEnsemble,
+  tf_keras.layers.Dense: layers.DenseBatchEnsemble,
+}
+_SHARED = (tf_keras.layers.BatchNormalization,)
 
 
 # No layer here needs AutoGraph, which would rewrite the source of each of them.
 @tf.autograph.experimental.do_not_convert
-def build_model(
-  *,
-  image_shape: Sequence[int],
-  num_classes: int,
-  depth: int,
-  width: int,
-  mean: Sequence[float],
-  stddev: Sequence[float],
-  ensemble_size: int = 1,
+def batch_ensemble(
+  model: tf_keras.Model,
+  ensemble_size: int,
   rank: int = 1,
   perturb: str = 'auto',
   fast_weight_stddev: float = 0.5,
-  batch_norm_momentum: float = 0.9,
-  batch_norm_epsilon: float = 1e-5,
-  sync_batch_norm: bool = False,
+  *,
+  keep_weights: bool = True,
 ) -> tf_keras.Model:
-  """Builds a Wide ResNet: one network, or a BatchEnsemble of several members.
+  """Turns a plain network into a BatchEnsemble (Wen, Tran and Ba, 2020).
 
-  The members share the kernels and the BatchNorm layers; each has its own
-  alpha and gamma in every convolution and in the dense layer, and its own bias
-  of the logits.
+  The members share the kernels and the BatchNorm layers; each has its own alpha
+  and gamma in every convolution and dense layer, and its own bias.
+
+  In training the contract may become wider, so that each member sees examples
+  of its own: images [E, b, H, W, C], labels [E, b], teacher logits [M, E, b, K]
+  and logits [E, b, K]. `TileMembers` would then join the members' rows instead
+  of repeating the batch; no other layer knows the difference.
 
   Args:
-    image_shape: H, W, C.
-    num_classes: K.
-    depth: 6 n + 4.
-    width: Multiplier of the channels.
-    mean: Of each channel of the training images, in 0..1.
-    stddev: Likewise.
-    ensemble_size: E; 1 is a plain network.
-    rank: Of the members' perturbations.
-    perturb: What they are applied to, one of `perturbation.SIDES`.
+    model: A functional model of images [B, ...] -> logits [B, K]; it is not
+      changed.
+    ensemble_size: E; 1 gives the model's own layers, without alpha and gamma.
+    rank: The rank of the members' perturbations.
+    perturb: What they are applied to, one of `layers.PERTURB_MODES`.
     fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2).
-    batch_norm_momentum: Of the moving statistics.
-    batch_norm_epsilon: Added to the variance.
-    sync_batch_norm: Whether training normalises by the statistics of the
-      global batch rather than of each replica's.
+    keep_weights: Whether to start from the model's weights; otherwise new ones
+      are drawn, layer by layer, from the layers' initializers.
 
   Returns:
-    A model that takes uint8 images [B, H, W, C] and returns float32 logits
-    [E, B, K].
+    A model that takes images [B, ...] and returns float32 logits [E, B, K].
 
   Raises:
-    InputError: If the depth is not 6 n + 4.
+    InputError: If the model has a layer with weights that cannot be converted,
+      or if no matrix of the model has the rank.
   """
-  conv, dense = _layer_factories(
-    ensemble_size, rank, perturb, fast_weight_stddev
-  )
-  norm = functools.partial(
-    tf_keras.layers.BatchNormalization,
-    momentum=batch_norm_momentum,
-    epsilon=batch_norm_epsilon,
-    synchronized=sync_batch_norm,
-  )
-  images = tf_keras.Input(tuple(image_shape), dtype=tf.uint8, name='images')
-  x = Standardize(mean, stddev, name='standardize')(images)
-  if ensemble_size > 1:
-    x = members.TileMembers(ensemble_size, name='tile')(x)
-  network = functools.partial(
-    wide_resnet, depth=depth, width=width, num_classes=num_classes
-  )
-  logits = network(x, conv=conv, dense=dense, norm=norm)
-  logits = members.SplitMembers(ensemble_size, name='split')(logits)
-  name = f'wide_resnet_{depth}_{width}'
   if ensemble_size == 1:
-    return tf_keras.Model(images, logits, name=name)
-  return BatchEnsemble(images, logits, network=network, name=name)
+    logits = layers.SplitMembers(1, name='split_members')(model.output)
+    return tf_keras.Model(model.input, logits, name=model.name)
+  check_rank(model, rank)
+  options = {'ensemble_size': ensemble_size, 'rank': rank, 'perturb': perturb}
+  tile = layers.TileMembers(ensemble_size, name='tile_members')
+  copies = {tile.name: tile}
+  for layer in _in_order_of_creation(model):
+    copy = _copy(layer, options, fast_weight_stddev)
+    if layer.weights:
+      with tf.name_scope(layer.name):
+        copy.build(layer.get_input_shape_at(0))
+    if keep_weights:
+      _assign(copy, layer)
+    copies[layer.name] = copy
+  if keep_weights:
+    # Layers that are called again have no one output: those of a copy are.
+    with without_initial_values():
+      model = tf_keras.models.clone_model(model)
+  (images,) = model.inputs
+  images = tf_keras.Input(images.shape[1:], dtype=images.dtype, name='images')
+  # The shapes of one member's tensors are those of all, and sooner inferred.
+  with layers.only(0):
+    # Called itself, the model would become one nested layer.
+    rows = tf_keras.Model(images, model.call(tile(images)), name=model.name)
+    rows = tf_keras.models.clone_model(
+      rows, clone_function=lambda layer: copies[layer.name]
+    )
+  logits = layers.SplitMembers(ensemble_size, name='split_members')(rows.output)
+  return BatchEnsemble(rows.input, logits, name=model.name)
+
+
+def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
+  """Raises an InputError about `name` for a rank that no layer's matrix has."""
+  most = max(
+    min(layer.kernel.shape[-2:]) for layer in variables.kernel_layers(model)
+  )
+  if not 1 <= rank <= most:
+    raise InputError(
+      name,
+      rank,
+      f'from 1 to {most}, the highest rank of a matrix of {model.name}',
+    )
+
+
+@contextlib.contextmanager
+def without_initial_values() -> Iterator[None]:
+  """Makes models that are built inside it start from zeros.
+
+  Zeros take no time, and none of the random numbers that a seed gives.
+  """
+
+  def creator(next_creator, **kwargs):
+    if callable(kwargs['initial_value']):
+      shape, dtype = kwargs['shape'], kwargs['dtype']
+      kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
+    return next_creator(**kwargs)
+
+  with tf.variable_creator_scope(creator):
+    yield
+
+
+def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
+  """Returns the layers branch by branch, without the input.
+
+  In this order random weights are drawn, so that a seed gives the same ones
+  however Keras sorts the layers of a graph.
+  """
+  (first,) = model.inputs
+  inside, found = set(model.layers), {}
+  waiting = [first.node.layer]
+  while waiting:
+    layer = waiting.pop()
+    # The first call of a layer that is called several times counts.
+    parents = {node.layer for node in layer.inbound_nodes[0].parent_nodes}
+    if layer in inside and layer not in found and parents <= found.keys():
+      found[layer] = None
+      waiting += [node.layer for node in reversed(layer.outbound_nodes)]
+  return list(found)[1:]
+
+
+def _copy(layer, options, fast_weight_stddev):
+  """Returns a layer of the BatchEnsemble, not built yet."""
+  config, kind = layer.get_config(), type(layer)
+  if kind in _CONVERTED and config.get('groups', 1) == 1:
+    for name in 'alpha_initializer', 'gamma_initializer':
+      # New objects for each layer: one would repeat its values.
+      config[name] = tf_keras.initializers.RandomNormal(1.0, fast_weight_stddev)
+    return _CONVERTED[kind].from_config({**config, **options})
+  if layer.weights and not isinstance(layer, _SHARED):
+    raise InputError(
+      layer.name,
+      kind.__name__,
+      'a Conv2D of one group, a Dense or a BatchNormalization layer',
+      message=f'the layer {layer.name!r} is a {kind.__name__}, which cannot '
+      'become a part of a BatchEnsemble; use Conv2D of one group, Dense and '
+      'BatchNormalization, and layers without weights',
+    )
+  if kind is tf_keras.layers.BatchNormalization:
+    config['synchronized'] = layer.synchronized  # Keras leaves it out.
+  return kind.from_config(config)
+
+
+def _assign(copy, layer):
+  """Gives a layer of the BatchEnsemble the weights of the plain network's."""
+  if not variables.has_kernel(layer):
+    copy.set_weights(layer.get_weights())
+    return
+  copy.kernel.assign(layer.kernel)
+  if layer.bias is not None:
+    copy.ensemble_bias.assign(
+      tf.broadcast_to(layer.bias, copy.ensemble_bias.shape)
+    )
 
 
 class BatchEnsemble(tf_keras.Model):
@@ -167,24 +186,14 @@ class BatchEnsemble(tf_keras.Model):
   turn saves the copies that bring the members' rows together.
   """
 
-  def __init__(self, images, logits, *, network, **kwargs):
-    """Wraps the functional model of all members at once.
-
-    Args:
-      images: Its input.
-      logits: Its output, [E, B, K].
-      network: Applies a Wide ResNet to images, given `conv`, `dense`, `norm`.
-      **kwargs: Of `tf_keras.Model`.
-    """
-    super().__init__(images, logits, **kwargs)
-    self._network = network
+  # Without a constructor of its own, so that Keras clones it as what it is.
 
   def call(self, images, training=None, mask=None):
     def at_once():
       return super(BatchEnsemble, self).call(images, training, mask)
 
-    perturb = self.get_layer('logits').perturb
-    if training or not perturbation.weights_may_be_cheaper(perturb):
+    perturb = next(x.perturb for x in self.layers if hasattr(x, 'perturb'))
+    if training or not layers.weights_may_be_cheaper(perturb):
       return at_once()
     if images.shape[0] is not None:
       many = images.shape[0] >= _LEAST_BATCH
@@ -195,28 +204,15 @@ class BatchEnsemble(tf_keras.Model):
   @property
   def ensemble_size(self) -> int:
     """Members E."""
-    return self.get_layer('logits').ensemble_size
+    return self.layers[-1].ensemble_size
 
   def each_member(self, images: tf.Tensor) -> tf.Tensor:
     """Infers one member after the other: [B, H, W, C] -> logits [E, B, K]."""
-    images = self.get_layer('standardize')(images)
-    logits = [
-      self._network(images, **self._layers_of(member))
-      for member in range(self.ensemble_size)
-    ]
-    return tf.cast(tf.stack(logits), tf.float32)
-
-  def _layers_of(self, member):
-    """Returns factories that find one member's layers instead of making any."""
-
-    def find(*args, name, **kwargs):
-      del args, kwargs
-      return functools.partial(self.get_layer(name), member=member)
-
-    def find_norm(name):
-      return functools.partial(self.get_layer(name), training=False)
-
-    return {'conv': find, 'dense': find, 'norm': find_norm}
+    logits = []
+    for member in range(self.ensemble_size):
+      with layers.only(member):
+        logits.append(super().call(images, training=False))
+    return tf.concat(logits, 0)
 
 
 class DeepEnsemble(tf_keras.Model):
@@ -231,7 +227,7 @@ class DeepEnsemble(tf_keras.Model):
 
     Args:
       models: Each takes [B, H, W, C] and returns [E, B, K].
-      **kwargs: Of `tf_keras.Model`.
+      **kwargs: The arguments of `tf_keras.Model`.
 
     Raises:
       InputError: If there is no model.

@@ -10,12 +10,12 @@ def cast_weights(model: tf_keras.Model) -> tf_keras.Model:
 
   Under a mixed policy a layer keeps float32 weights, since training has to add
   small steps to them, and casts them at each call. Where nothing is added any
-  more, weights that were cast beforehand are the same ones, and each call reads
+  longer, weights that were cast beforehand are the same, and each call reads
   half the bytes. BatchNorm computes with float32 weights and keeps them.
 
   Args:
-    model: As `build_model` returns it, not to be trained any more. It is
-      returned itself if it casts nothing.
+    model: A functional model that is no longer trained. It is returned
+      itself if it casts nothing.
   """
   if not any(map(_casts, model.layers)):
     return model
@@ -25,7 +25,7 @@ def cast_weights(model: tf_keras.Model) -> tf_keras.Model:
 
 
 def _casts(layer: tf_keras.layers.Layer) -> bool:
-  """Tells whether a layer computes with another type than it stores."""
+  """Returns whether a layer computes with another type than it stores."""
   return (
     isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
     and layer.compute_dtype != layer.variable_dtype

@@ -1,22 +1,18 @@
-"""Variables by what their layer is, never by their name."""
+"""Layers and variables by what they are, never by their name."""
 
 from __future__ import annotations
 
-from uncertainty_distill.layers import batch_ensemble
-from uncertainty_distill.models.wide_resnet import GROUPS
+import math
+
+from uncertainty_distill import layers
 
 import tensorflow as tf
 import tf_keras
 
-_WITH_KERNEL = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
-
 
 def fast_weights(model: tf.Module) -> list[tf.Variable]:
   """Returns alpha and gamma of every BatchEnsemble layer of a model."""
-  perturbed = (
-    batch_ensemble.Conv2DBatchEnsemble,
-    batch_ensemble.DenseBatchEnsemble,
-  )
+  perturbed = layers.Conv2DBatchEnsemble, layers.DenseBatchEnsemble
   return [
     variable
     for layer in model.submodules
@@ -25,45 +21,52 @@ def fast_weights(model: tf.Module) -> list[tf.Variable]:
   ]
 
 
+def has_kernel(layer: tf_keras.layers.Layer) -> bool:
+  """Returns whether a layer is a convolution or a dense layer."""
+  return isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
+
+
 def kernel_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
   """Returns the convolutions and dense layers of a network, in its order.
 
-  In a Wide ResNet the order is that of its one definition, so that the lists of
-  two networks of one depth, plain ones or BatchEnsembles, go together.
+  The order follows from the network's graph, so that the lists of two networks
+  of one architecture, plain ones or BatchEnsembles, go together.
   """
-  return [layer for layer in model.layers if isinstance(layer, _WITH_KERNEL)]
+  return [layer for layer in model.layers if has_kernel(layer)]
 
 
-def regularized_blocks(model: tf_keras.Model) -> list[list[tf.Variable]]:
-  """Returns what L2 applies to in the published baselines, block by block.
+def forward_flops(model: tf_keras.Model) -> int:
+  """Returns the FLOPs of one image in one forward pass, of all members.
 
-  These are the kernels, the biases of the dense layer, and BatchNorm's scale
-  and offset; alpha and gamma are left alone.
+  Counted are the multiplications and additions of convolutions and dense
+  layers, two a pair; all else in the network is small beside them.
 
   Args:
-    model: A Wide ResNet as `build_model` returns it. Where a layer is follows
-      from the network's one definition: behind the first convolution every
-      block of a group begins with the first of its two BatchNorms, and the last
-      BatchNorm goes before the dense layer.
+    model: A plain functional network, or an ensemble made from it.
+  """
+  members = model.output_shape[0] or 1
+  return members * sum(
+    2
+    * math.prod(layer.get_output_at(0).shape[1:-1])
+    * math.prod(layer.kernel.shape)
+    for layer in kernel_layers(model)
+  )
+
+
+def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
+  """Returns what L2 applies to in the published baselines.
+
+  Args:
+    layer: A layer that is built.
 
   Returns:
-    Six lists: of the first convolution; of each of the three groups; of the
-    dense kernel and the last BatchNorm; of the dense bias.
+    The kernel and then the bias, or BatchNorm's scale and offset; alpha and
+    gamma are left alone.
   """
-  norm = tf_keras.layers.BatchNormalization
-  norms = sum(isinstance(layer, norm) for layer in model.layers)
-  norms_per_group = (norms - 1) // len(GROUPS)
-  blocks = [[] for _ in range(len(GROUPS) + 3)]
-  block = seen = 0
-  for layer in model.layers:
-    if isinstance(layer, norm):
-      block = 1 + seen // norms_per_group
-      seen += 1
-      blocks[block] += [layer.gamma, layer.beta]
-    elif isinstance(layer, _WITH_KERNEL):
-      blocks[block].append(layer.kernel)
-      # A BatchEnsemble layer has one bias a member under another name.
-      bias = getattr(layer, 'ensemble_bias', layer.bias)
-      if bias is not None:
-        blocks[-1].append(bias)
-  return blocks
+  if isinstance(layer, tf_keras.layers.BatchNormalization):
+    return [layer.gamma, layer.beta]
+  if not has_kernel(layer):
+    return []
+  # A BatchEnsemble layer has one bias for each member, under another name.
+  bias = getattr(layer, 'ensemble_bias', layer.bias)
+  return [layer.kernel] if bias is None else [layer.kernel, bias]

@@ -1,84 +1,115 @@
-"""The one definition of a Wide ResNet (Zagoruyko and Komodakis, 2016).
-
-The layers are passed in: with plain ones it is a single network, with
-BatchEnsemble ones it is a BatchEnsemble.
-"""
+"""The one definition of a Wide ResNet (Zagoruyko and Komodakis, 2016)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
 
-from uncertainty_distill.errors import InputError
+from uncertainty_distill import ranges
+from uncertainty_distill.models import variables
+from uncertainty_distill.models.architecture import Architecture, standardize
 
 import tensorflow as tf
 import tf_keras
 
 # The output channels of the three groups at width 1, and their first strides.
-GROUPS = ((16, 1), (32, 2), (64, 2))
-
-# Makes a layer from its arguments.
-LayerFactory = Callable[..., tf_keras.layers.Layer]
+_GROUPS = ((16, 1), (32, 2), (64, 2))
 
 
-def blocks_per_group(depth: int) -> int:
-  """Returns n, where depth = 6 n + 4.
+@dataclasses.dataclass
+class WideResNet(Architecture):
+  """WRN-`depth`-`width`, with pre-activation blocks.
 
-  Raises:
-    InputError: If there is no such n of at least 1.
-  """
-  if depth < 10 or (depth - 4) % 6:
-    raise InputError('depth', depth, '6 n + 4 for some n >= 1: 10, 16, 22, 28')
-  return (depth - 4) // 6
-
-
-def wide_resnet(
-  images: Any,
-  *,
-  depth: int,
-  width: int,
-  num_classes: int,
-  conv: LayerFactory,
-  dense: LayerFactory,
-  norm: LayerFactory,
-) -> Any:
-  """Applies WRN-`depth`-`width` with pre-activation blocks.
-
-  Args:
-    images: Keras tensor [B, H, W, C], standardised.
-    depth: 6 n + 4.
-    width: Multiplier of the channels.
-    num_classes: K.
-    conv: Makes a convolution from `filters`, `kernel_size`, `strides`, `name`.
-    dense: Makes a dense layer from `units`, `name`.
-    norm: Makes a normalisation layer from `name`.
-
-  Returns:
-    Keras tensor of logits [B, K].
-
-  Raises:
-    InputError: If the depth is not 6 n + 4.
+  Attributes:
+    depth: 6 n + 4, where n is the number of blocks in each of three groups.
+    width: The multiplier of the channels.
   """
 
-  def norm_relu_conv(x, filters, strides, name):
-    x = norm(name=f'{name}_norm')(x)
-    return conv(filters, 3, strides, name=f'{name}_conv')(tf.nn.relu(x))
+  L2_GROUPS = (
+    'first convolution',
+    'group 0',
+    'group 1',
+    'group 2',
+    'dense kernel with the last BatchNorm',
+    'dense bias',
+  )
 
-  def block(x, filters, strides, name):
-    residual = norm_relu_conv(x, filters, strides, f'{name}_a')
-    residual = norm_relu_conv(residual, filters, 1, f'{name}_b')
-    if strides != 1 or x.shape[-1] != filters:
-      x = conv(filters, 1, strides, name=f'{name}_shortcut')(x)
-    return x + residual
+  depth: int = ranges.field(
+    28,
+    ranges.Range(
+      lambda x: x >= 10 and x % 6 == 4,
+      '6 n + 4 for some n >= 1: 10, 16, 22, 28',
+    ),
+  )
+  width: int = ranges.field(10, ranges.AT_LEAST_1)
 
-  x = conv(16, 3, 1, name='stem')(images)
-  for group, (channels, strides) in enumerate(GROUPS):
-    for index in range(blocks_per_group(depth)):
-      x = block(
-        x,
-        channels * width,
-        strides if index == 0 else 1,
-        f'group{group}_block{index}',
-      )
-  x = tf.nn.relu(norm(name='final_norm')(x))
-  return dense(num_classes, name='logits')(tf.reduce_mean(x, [1, 2]))
+  @property
+  def label(self):
+    return f'WRN-{self.depth}-{self.width}'
+
+  # No layer here needs AutoGraph, which would rewrite the source of each.
+  @tf.autograph.experimental.do_not_convert
+  def build(
+    self,
+    image_shape,
+    num_classes,
+    *,
+    mean=(0.0,),
+    stddev=(1.0,),
+    batch_norm=tf_keras.layers.BatchNormalization,
+  ):
+    ranges.check_fields(self)
+
+    def conv(x, filters, kernel_size, strides, name):
+      return tf_keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding='same',
+        use_bias=False,
+        kernel_initializer=tf_keras.initializers.HeNormal(),
+        name=name,
+      )(x)
+
+    def norm_relu_conv(x, filters, strides, name):
+      x = tf.nn.relu(batch_norm(name=f'{name}_norm')(x))
+      return conv(x, filters, 3, strides, f'{name}_conv')
+
+    def block(x, filters, strides, name):
+      residual = norm_relu_conv(x, filters, strides, f'{name}_a')
+      residual = norm_relu_conv(residual, filters, 1, f'{name}_b')
+      if strides != 1 or x.shape[-1] != filters:
+        x = conv(x, filters, 1, strides, f'{name}_shortcut')
+      return x + residual
+
+    images = tf_keras.Input(tuple(image_shape), dtype='float32', name='images')
+    x = standardize(images, mean, stddev)
+    x = conv(x, 16, 3, 1, 'stem')
+    for group, (channels, strides) in enumerate(_GROUPS):
+      for index in range((self.depth - 4) // 6):
+        name = f'group{group}_block{index}'
+        x = block(x, channels * self.width, 1 if index else strides, name)
+    x = tf.nn.relu(batch_norm(name='final_norm')(x))
+    logits = tf_keras.layers.Dense(
+      num_classes,
+      kernel_initializer=tf_keras.initializers.HeNormal(),
+      name='logits',
+    )(tf.reduce_mean(x, [1, 2]))
+    name = f'wide_resnet_{self.depth}_{self.width}'
+    return tf_keras.Model(images, logits, name=name)
+
+  def l2_groups(self, model):
+    # Where a layer is follows from `build`: behind the first convolution every
+    # block of a group begins with the first of its two BatchNorms, and the last
+    # BatchNorm goes before the dense layer.
+    groups = [[] for _ in self.L2_GROUPS]
+    group = norms = 0
+    for layer in model.layers:
+      if isinstance(layer, tf_keras.layers.BatchNormalization):
+        group = 1 + norms // (2 * (self.depth - 4) // 6)
+        norms += 1
+      kernel_or_norm, bias = variables.regularized_weights(layer), []
+      if variables.has_kernel(layer):
+        kernel_or_norm, bias = kernel_or_norm[:1], kernel_or_norm[1:]
+      groups[group] += kernel_or_norm
+      groups[-1] += bias
+    return groups

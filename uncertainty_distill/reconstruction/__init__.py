@@ -7,19 +7,16 @@ from uncertainty_distill.reconstruction.layer_errors import (
   compare_layers,
   joint_error,
 )
-from uncertainty_distill.reconstruction.least_squares import (
-  Reconstruction,
-  reconstruct,
-)
+from uncertainty_distill.reconstruction.least_squares import reconstruct
 from uncertainty_distill.reconstruction.networks import (
   NetworkReconstruction,
-  check_rank,
   initialize,
   reconstruct_network,
 )
-from uncertainty_distill.reconstruction.quotients import (
+from uncertainty_distill.reconstruction.theorem import (
+  Verdict,
+  find_parameterization,
   hadamard_quotient,
   numerical_rank,
   quotient_ranks,
 )
-from uncertainty_distill.reconstruction.theorem import find_parameterization

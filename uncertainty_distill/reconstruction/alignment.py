@@ -30,14 +30,14 @@ class _Parameter:
   """A variable and the group that moves each of its axes.
 
   Attributes:
-    index: Of the variable among those of the model.
+    index: The index of the variable among those of the model.
     axes: (axis, group) pairs; the other axes stay as they are.
     matched: Whether it counts for how alike two members are. Moving statistics
       do not: they are of activations, and large.
   """
 
   index: int
-  axes: tuple[tuple[int, int], ...]
+  axes: tuple[tuple[int, str], ...]
   matched: bool
 
 
@@ -48,7 +48,7 @@ def aligned_weights(
 
   Args:
     members: Plain networks of one architecture, made of convolutions, dense
-      layers, batch normalisation, additions, and layers that treat all channels
+      layers, batch normalization, additions, and layers that treat all channels
       alike.
 
   Returns:
@@ -77,11 +77,14 @@ def aligned_weights(
 def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   """Finds out which group moves which axis, from the graph of the layers.
 
-  The channels of the images and the classes are of a group that is not moved.
+  The channels of the images and the classes are a group that is not moved.
   """
-  groups = _Groups()
-  fixed = groups.new()
-  channels = {}  # Of each layer's output, the group.
+  # Most processes do without, and it takes long to import.
+  from scipy.cluster import hierarchy
+
+  fixed = 'fixed'
+  groups = hierarchy.DisjointSet([fixed])
+  channels = {}  # The group of each layer's output.
   index = {variable.ref(): i for i, variable in enumerate(model.weights)}
   found = []
   for layer in model.layers:
@@ -90,9 +93,10 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
     ]
     group = parents[0] if parents else fixed
     for parent in parents[1:]:
-      groups.join(group, parent)
+      groups.merge(group, parent)
     if isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense)):
-      out = groups.new()
+      out = layer.name
+      groups.add(out)
       last = len(layer.kernel.shape) - 1
       found.append((layer.kernel, ((last - 1, group), (last, out)), True))
       if layer.bias is not None:
@@ -104,37 +108,19 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
         for variable in layer.weights
       ]
     channels[layer] = group
-  groups.join(fixed, channels[model.layers[-1]])
-  root = groups.root(fixed)
+  groups.merge(fixed, channels[model.layers[-1]])
   return [
     _Parameter(
       index[variable.ref()],
       tuple(
-        (axis, groups.root(g)) for axis, g in axes if groups.root(g) != root
+        (axis, groups[group])
+        for axis, group in axes
+        if groups[group] != groups[fixed]
       ),
       matched,
     )
     for variable, axes, matched in found
   ]
-
-
-class _Groups:
-  """Numbers that can be declared to be the same."""
-
-  def __init__(self):
-    self._parents = []
-
-  def new(self) -> int:
-    self._parents.append(len(self._parents))
-    return len(self._parents) - 1
-
-  def root(self, group: int) -> int:
-    while self._parents[group] != group:
-      group = self._parents[group]
-    return group
-
-  def join(self, one: int, other: int) -> None:
-    self._parents[self.root(other)] = self.root(one)
 
 
 def _permuted(weights, parameters, order):
@@ -148,7 +134,7 @@ def _permuted(weights, parameters, order):
   return moved
 
 
-def _match(reference, other, parameters) -> dict[int, np.ndarray]:
+def _match(reference, other, parameters) -> dict[str, np.ndarray]:
   """Returns for each group the order that is most like the reference's."""
   # Most processes do without, and it takes long to import.
   from scipy import optimize
@@ -172,7 +158,7 @@ def _match(reference, other, parameters) -> dict[int, np.ndarray]:
       best = optimize.linear_sum_assignment(alike, maximize=True)[1]
       rows = np.arange(len(best))
       gain = alike[rows, best].sum() - alike[rows, order[group]].sum()
-      # Rounding must not make two equal orders change places for ever.
+      # Rounding must not make two equal orders change places forever.
       if gain > 1e-6 * np.abs(alike).max():
         order[group], improved = best, True
     if not improved:
@@ -189,6 +175,7 @@ def _similarity(reference, other, parameter, axis, order):
   for another, group in parameter.axes:
     if another != axis:
       moved = np.take(moved, order[group], another)
-  ours = np.moveaxis(reference[parameter.index], axis, 0)
-  its = np.moveaxis(moved, axis, 0)
-  return np.reshape(ours, [len(ours), -1]) @ np.reshape(its, [len(its), -1]).T
+  first = np.moveaxis(reference[parameter.index], axis, 0)
+  second = np.moveaxis(moved, axis, 0)
+  size = len(first)
+  return first.reshape(size, -1) @ second.reshape(size, -1).T

@@ -2,8 +2,8 @@
 
 Kernels are [Cin, Cout] of a dense layer or [h, w, Cin, Cout] of a convolution.
 What perturbs a member acts on its input and output channels and is shared by a
-convolution's h * w pixels: so a convolution is taken for a stack of h * w
-matrices [Cin, Cout], and a perturbation for one such matrix.
+convolution's h * w pixels: so a convolution is a stack of h * w matrices
+[Cin, Cout] here, and a perturbation is one such matrix.
 """
 
 from __future__ import annotations
@@ -37,6 +37,14 @@ class Factors:
   def members(self) -> list[np.ndarray]:
     """Returns W0 o R_i of each member."""
     return [self.kernel * r for r in self.perturbations()]
+
+  def error(self, kernels: Sequence[np.ndarray]) -> float:
+    """Returns sqrt(sum_i ||W0 o R_i - W_i||^2 / sum_i ||W_i||^2).
+
+    Args:
+      kernels: W_i of each member.
+    """
+    return relative_error(kernels, self.members())
 
   def in_rank(self, rank: int) -> Factors:
     """Returns the same weights in the layout of a rank that is no lower.
@@ -85,7 +93,7 @@ def low_rank(matrices: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_factors(kernel, alpha, gamma) -> Factors:
-  """Returns float32 weights in which no channel is scaled for nothing.
+  """Returns float32 weights whose scale is in the kernel.
 
   A scale may go from alpha and gamma into the kernel, channel by channel. It is
   chosen so that each channel's factors have a mean square of 1 over members and
@@ -121,11 +129,11 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
 
   Args:
     kernels: One for each member.
-    rank: Of perturbations that they are to have; it is checked.
+    rank: The rank of the perturbations that they are to have.
 
   Raises:
-    InputError: If the kernels differ in shape, are not of a layer, are not
-      finite, or if no perturbation of theirs has this rank.
+    InputError: If the kernels differ in shape, are not those of a layer, are
+      not finite, or if their matrices have no such rank.
   """
   kernels = [np.asarray(kernel) for kernel in kernels]
   shapes = sorted({kernel.shape for kernel in kernels})
@@ -140,11 +148,12 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
     raise InputError(
       'rank',
       rank,
-      f'1 to {min(channels)}, the most that a matrix {list(channels)} has',
+      f'from 1 to {min(channels)}, the highest rank of a matrix '
+      f'{list(channels)}',
     )
   matrices = np.stack(kernels).reshape(len(kernels), -1, *channels)
   if not np.isfinite(matrices).all():
-    raise InputError('kernels', 'a value that is not finite', 'numbers')
+    raise InputError('kernels', 'a non-finite value', 'finite')
   return matrices
 
 

@@ -1,4 +1,4 @@
-"""The BatchEnsemble closest to an ensemble: alternating least squares.
+"""The BatchEnsemble nearest to an ensemble: alternating least squares.
 
 min over W0 and R_i of sum_i ||W0 o R_i - W_i||^2, each R_i of rank k at most
 (footnote 1 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
@@ -17,42 +17,17 @@ So a sweep touches no weights but G; and no R of any rank does better than the
 largest eigenvalue of G, at its eigenvector. From there the sweeps start.
 
 Where r is nearly 0, the best W0 is huge: no way to start training. With alpha
-and gamma of a mean square of 1, adding c ||W0||^2 to what is minimised puts
+and gamma of a mean square of 1, adding c ||W0||^2 to what is minimized puts
 |r|^2 + c in place of each |r|^2 that divides, for little loss in the fit.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 from uncertainty_distill.reconstruction import factors as factors_lib
 
 import numpy as np
-
-
-@dataclasses.dataclass(frozen=True)
-class Reconstruction:
-  """The closest BatchEnsemble that was found for one layer.
-
-  Attributes:
-    factors: Its weights, float32.
-    relative_error: sqrt(sum_i ||W0 o R_i - W_i||^2 / sum_i ||W_i||^2), of these
-      float32 weights.
-    pixel_error: What it would be at least for any rank, because members differ
-      from pixel to pixel; 0 for dense layers and 1 x 1 convolutions.
-    history: The squared relative error after each sweep of the best start,
-      without a ridge; it never rises.
-    converged: Whether the last sweep lowered it by less than the tolerance.
-    restarts: The squared relative error that each start came to.
-  """
-
-  factors: factors_lib.Factors
-  relative_error: float
-  pixel_error: float
-  history: tuple[float, ...]
-  converged: bool
-  restarts: tuple[float, ...]
 
 
 class GramMatrices:
@@ -74,12 +49,16 @@ class GramMatrices:
     self.total = float(sum(self.values[i, i].sum() for i in range(size)))
 
   def top(self) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the eigenvalues [Cin, Cout] and vectors [E, Cin, Cout] on top."""
+    """Returns the largest eigenvalues [Cin, Cout], vectors [E, Cin, Cout]."""
     values, vectors = np.linalg.eigh(np.moveaxis(self.values, (0, 1), (2, 3)))
     return values[..., -1], np.moveaxis(vectors[..., -1], -1, 0)
 
   def pixel_error(self) -> float:
-    """Returns the least relative error of any R, whatever its rank."""
+    """Returns the least relative error of any R, whatever its rank.
+
+    Members that differ from pixel to pixel leave it; it is 0 for dense layers
+    and 1 x 1 convolutions.
+    """
     explained = self.top()[0].sum() / self.total if self.total else 1.0
     return float(np.sqrt(max(1 - explained, 0.0)))
 
@@ -113,22 +92,26 @@ def reconstruct(
   target: float = 0.0,
   ridge: float = 0.0,
   seed: int = 0,
-) -> Reconstruction:
-  """Returns the BatchEnsemble closest to an ensemble's weights of one layer.
+) -> factors_lib.Factors:
+  """Returns the BatchEnsemble nearest to an ensemble's weights of one layer.
 
   Args:
     kernels: W_1, ..., W_E, [Cin, Cout] or [h, w, Cin, Cout].
-    rank: k, of the perturbations.
-    restarts: Starts, of which the best end is kept. The first gives the members
-      one sign as far as it can, the second gives one sign to the first member
-      (so that quotients by it keep theirs), the others random signs.
-    sweeps: At most, of each start.
+    rank: k, the rank of the perturbations.
+    restarts: The number of starts, of which the best end is kept. The first
+      gives the members one sign as far as it can, the second gives one sign to
+      the first member (so that quotients by it keep theirs), the others random
+      signs.
+    sweeps: The most sweeps from each start.
     tolerance: Stop where a sweep lowers the squared error by a smaller part.
     target: Stop at this relative error.
     ridge: How much to keep W0 small, for training to start from it. From the
-      best start, ridge e^2 ||W0||^2 is added to what is minimised, e being the
+      best start, ridge e^2 ||W0||^2 is added to what is minimized, e being the
       relative error found without: what is a BatchEnsemble stays as it is.
-    seed: Of the random signs.
+    seed: The seed of the random signs.
+
+  Returns:
+    Its weights; they need not be the nearest ones that there are.
 
   Raises:
     InputError: If the kernels differ in shape, or if the rank is below 1 or
@@ -136,28 +119,19 @@ def reconstruct(
   """
   members = factors_lib.as_matrices(kernels, rank)
   gram = GramMatrices(members)
-  values, vectors = gram.top()
-  starts, runs = [], []
-  for toward in _signed(vectors, restarts, seed):
-    starts.append(factors_lib.low_rank(toward, rank))
-    runs.append(_descend(gram, *starts[-1], sweeps, tolerance, target**2))
-  best = min(range(restarts), key=lambda index: runs[index][2][-1])
-  alpha, gamma, history, converged = runs[best]
-  ridge *= history[-1]
+  starts = [
+    factors_lib.low_rank(toward, rank)
+    for toward in _signed(gram.top()[1], restarts, seed)
+  ]
+  runs = [_descend(gram, *s, sweeps, tolerance, target**2) for s in starts]
+  best = min(range(restarts), key=lambda index: runs[index][2])
+  alpha, gamma, error = runs[best]
+  ridge *= error
   if ridge:
-    alpha, gamma, *_ = _descend(
+    alpha, gamma, _ = _descend(
       gram, *starts[best], sweeps, tolerance, target**2, ridge
     )
-  found = _with_kernel(members, alpha, gamma, np.shape(kernels[0]), ridge)
-  explained = values.sum() / gram.total if gram.total else 1.0
-  return Reconstruction(
-    found,
-    factors_lib.relative_error(kernels, found.members()),
-    float(np.sqrt(max(1 - explained, 0.0))),
-    tuple(history),
-    converged,
-    tuple(run[2][-1] for run in runs),
-  )
+  return _with_kernel(members, alpha, gamma, np.shape(kernels[0]), ridge)
 
 
 def _signed(
@@ -179,7 +153,7 @@ def _signed(
 
 
 def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
-  """Sweeps from a start; returns alpha, gamma, history, and if it converged.
+  """Sweeps from a start; returns alpha, gamma and the squared error.
 
   After each sweep a step further along its way is tried, and taken if it lowers
   the error: the closed forms alone creep along narrow valleys.
@@ -188,9 +162,9 @@ def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
   scaled = factors_lib.balanced if ridge else lambda v: v
   alpha, gamma = scaled(alpha), scaled(gamma)
   squares, products, error = gram.kernel_step(alpha, gamma, ridge)
-  history, reach = [error], 1.0
+  reach = 1.0
   for _ in range(sweeps):
-    before = alpha, gamma
+    before, last = (alpha, gamma), error
     alpha = scaled(_solve(squares, products, gamma))
     squares, products, _ = gram.kernel_step(alpha, gamma, ridge)
     gamma = scaled(_solve(squares.T, products.transpose(0, 2, 1), alpha))
@@ -204,14 +178,14 @@ def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
       reach *= 1.5
     else:
       reach = max(reach / 2, 0.5)
-    if ridge and error >= history[-1]:
-      return *before, history, True  # Scaling may undo what a step gained.
+    if ridge and error >= last:
+      return *before, last  # Scaling may undo what a step gained.
     # Rounding apart, each of these steps can only lower it.
-    assert error <= history[-1] + 1e-12, (error, history[-1])
-    history.append(max(error, 0.0))
-    if history[-2] - history[-1] <= tolerance * history[-1] or error <= target:
-      return alpha, gamma, history, True
-  return alpha, gamma, history, False
+    assert error <= last + 1e-12, (error, last)
+    error = max(error, 0.0)
+    if last - error <= tolerance * error or error <= target:
+      break
+  return alpha, gamma, error
 
 
 def _solve(squares, products, factors):

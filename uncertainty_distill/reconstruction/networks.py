@@ -6,27 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from uncertainty_distill import models
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.models import variables
 from uncertainty_distill.reconstruction import alignment, least_squares
+from uncertainty_distill.reconstruction import factors as factors_lib
 
 import numpy as np
 import tf_keras
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerReconstruction:
-  """One convolution or dense layer.
-
-  Attributes:
-    name: Of the members' layer.
-    closest: The closest BatchEnsemble layer that was found.
-    bias: The members' own, [E, units], or None.
-  """
-
-  name: str
-  closest: least_squares.Reconstruction
-  bias: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +20,13 @@ class NetworkReconstruction:
   """A whole network.
 
   Attributes:
-    layers: In the network's order.
-    norms: Of each BatchNorm layer scale, offset, moving mean and moving
-      variance, the means of the members'.
+    layers: The nearest weights of each layer with a kernel, in the network's
+      order, and the members' own biases [E, units], if it has any.
+    norms: The scale, offset, moving mean and moving variance of each BatchNorm
+      layer, each the mean of the members'.
   """
 
-  layers: tuple[LayerReconstruction, ...]
+  layers: tuple[tuple[factors_lib.Factors, np.ndarray | None], ...]
   norms: tuple[tuple[np.ndarray, ...], ...]
 
 
@@ -51,16 +38,16 @@ def reconstruct_network(
   after_layer: Callable[[], Any] = lambda: None,
   **options: Any,
 ) -> NetworkReconstruction:
-  """Returns the BatchEnsemble closest to an ensemble, layer by layer.
+  """Returns the BatchEnsemble nearest to an ensemble, layer by layer.
 
   Args:
     members: E plain networks of one architecture; they stay as they are.
-    rank: k, of the perturbations. In a layer whose matrices have a lower rank
-      at most, the terms above that are 0.
+    rank: k, the rank of the perturbations. In a layer whose matrices have a
+      lower rank at most, the terms above that are 0.
     align: Whether first to put each member's neurons into the order in which
       its weights are most like the first member's.
     after_layer: Called after each layer, to show the progress.
-    **options: Of `reconstruct`.
+    **options: More arguments of `reconstruct`.
 
   Raises:
     InputError: If the members are of different architectures, or if the rank is
@@ -81,26 +68,23 @@ def reconstruct_network(
     for member, arrays in zip(members, weights)
     for variable, value in zip(member.weights, arrays, strict=True)
   }
-  check_rank(members[0], rank)
+  models.check_rank(members[0], rank)
   layers = []
-  for places in zip(*map(variables.kernel_layers, members), strict=True):
+  for places in zip(*map(models.kernel_layers, members), strict=True):
     kernels = [values[layer.kernel.ref()] for layer in places]
     bias = None
     if places[0].bias is not None:
       bias = np.stack([values[layer.bias.ref()] for layer in places])
-    closest = least_squares.reconstruct(
+    nearest = least_squares.reconstruct(
       kernels, min(rank, *kernels[0].shape[-2:]), **options
     )
-    closest = dataclasses.replace(
-      closest, factors=closest.factors.in_rank(rank)
-    )
-    layers.append(LayerReconstruction(places[0].name, closest, bias))
+    layers.append((nearest.in_rank(rank), bias))
     after_layer()
   return NetworkReconstruction(tuple(layers), _mean_norms(members, values))
 
 
 def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
-  """Returns the members' mean variables of each normalisation."""
+  """Returns the members' mean variables of each BatchNorm layer."""
   return tuple(
     tuple(
       np.mean([values[v.ref()] for v in same], axis=0)
@@ -110,48 +94,37 @@ def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
   )
 
 
-def check_rank(network: tf_keras.Model, rank: int) -> None:
-  """Raises an InputError for a rank that no layer's matrices have."""
-  most = max(
-    min(layer.kernel.shape[-2:]) for layer in variables.kernel_layers(network)
-  )
-  if not 1 <= rank <= most:
-    raise InputError(
-      'rank',
-      rank,
-      f'1 to {most}, the most that a matrix of {network.name} has',
-    )
-
-
 def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
   """Gives a BatchEnsemble the weights of a reconstruction.
 
   Args:
-    student: Of the depth, width, members and rank of the reconstruction.
-    weights: What it is to have.
+    student: A BatchEnsemble of the architecture, members and rank of the
+      reconstruction.
+    weights: The weights that it is to have.
 
   Raises:
     InputError: If a shape differs; then nothing is changed.
   """
   pairs = []
-  for layer, its in zip(variables.kernel_layers(student), weights.layers):
-    factors = its.closest.factors
+  for layer, (factors, bias) in zip(
+    models.kernel_layers(student), weights.layers
+  ):
     pairs += [
       (layer.kernel, factors.kernel),
       (getattr(layer, 'alpha', None), factors.alpha),
       (getattr(layer, 'gamma', None), factors.gamma),
     ]
-    if its.bias is not None:
-      pairs.append((getattr(layer, 'ensemble_bias', None), its.bias))
+    if bias is not None:
+      pairs.append((getattr(layer, 'ensemble_bias', None), bias))
   for layer, values in zip(_norms(student), weights.norms):
     pairs += zip(_norm_variables(layer), values)
-  found = {v.ref() for v, _ in pairs if v is not None}
+  given = {v.ref() for v, _ in pairs if v is not None}
   wanted = {v.ref() for v in student.weights}
-  if found != wanted or any(v.shape != w.shape for v, w in pairs):
+  if given != wanted or any(v.shape != w.shape for v, w in pairs):
     raise InputError(
       'student',
       student.name,
-      'a BatchEnsemble of the depth, width, members and rank of the '
+      'a BatchEnsemble of the architecture, members and rank of the '
       'reconstruction',
     )
   for variable, value in pairs:

@@ -22,26 +22,36 @@ from uncertainty_distill.runtime import progress
 import tf_keras
 
 _FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
-# Up to which weights are the same; trained ones are rounded to 6e-8.
-_TOLERANCE = 1e-5
-
 # Whether neurons are as they were trained, or aligned, to the layers.
 _Comparison = Mapping[str, Sequence[reconstruction.LayerComparison]]
 
 _LEGEND = """\
 - **Rank 1** and so on: the relative error
   sqrt(sum over i of ||W0 o R_i - W_i||² / sum over i of ||W_i||²) of the
-  nearest BatchEnsemble that alternating least squares found, each R_i of this
-  rank, or of the layer's full rank where that is lower.
-- **Any rank ≥**: what no rank falls below, because the perturbations of a
-  convolution are the same for all of its pixels, and the members' differences
-  are not.
-- **Rank of W_i / W_j**: of the Hadamard quotients of all pairs of members, of
-  the matrix's full rank."""
+  nearest BatchEnsemble that was found, each R_i of this rank, or of the layer's
+  full rank where that is lower.
+- **Exists**: whether a BatchEnsemble of this rank has the members' weights, to
+  a relative error of 1e-5. "No: pixels": none of any rank has, because its
+  members' differences are the same for all pixels of a convolution, and these
+  members' are not. "No: quotients": none of rank 1 has, because some W_i / W_j
+  has a higher rank (theorem 1). "None found": neither reason applies, and a
+  search found none, which is no proof.
+- **Any rank ≥**: what no rank falls below, because of the pixels.
+- **Rank of W_i / W_j**: the ranks of the Hadamard quotients of all pairs of
+  members, and the layer's full rank."""
 _ALIGNED = """\
-- **Aligned**: what is on its left, after each member's neurons were put into
-  the order in which its weights are most like the first one's. That leaves its
-  function as it is."""
+- **Aligned**: the relative error after each member's neurons were put into the
+  order in which its weights are most like the first member's, which leaves its
+  function as it is. **Exists** on its right is about these weights."""
+
+_Verdict = reconstruction.Verdict
+_REASONS = {
+  _Verdict.PIXELS_DIFFER: 'are none of any rank, because W_i / W_j is not the '
+  'same for all pixels of the convolution',
+  _Verdict.QUOTIENTS_DIFFER: 'are none of rank 1, because some W_i / W_j has a '
+  'higher rank (theorem 1)',
+  _Verdict.UNDECIDED: 'are undecided: a search found none, which is no proof',
+}
 
 
 def reconstruct(
@@ -58,9 +68,9 @@ def reconstruct(
   Args:
     paths: Complete run folders of two or more plain networks of one
       architecture.
-    directory: Gets `reconstruction.html`, `.md` and `.json`, and
+    directory: Where to write `reconstruction.html`, `.md` and `.json`, and
       `plots/reconstruction.png`.
-    ranks: Of the perturbations.
+    ranks: The ranks of the perturbations.
     aligned: Whether to do the same again after the members' neurons were
       aligned.
 
@@ -75,9 +85,10 @@ def reconstruct(
   if not ranks or len(set(ranks)) < len(ranks):
     raise InputError('ranks', list(ranks), 'distinct numbers')
   for rank in ranks:
-    reconstruction.check_rank(members[0], rank)
+    models.check_rank(members[0], rank)
   runs.make_writable(directory, 'output_dir')
   made_from = {
+    'format': 2,  # 1 did not say whether a BatchEnsemble exists.
     'weights': provenance.weight_marks(paths),
     'ranks': list(ranks),
     'aligned': aligned,
@@ -143,14 +154,17 @@ def _table(comparison: _Comparison, ranks: Sequence[int]) -> str:
       errors = [
         layer.errors[rank] if rank else layer.pixel_error for layer in layers
       ]
+      errors.append(reconstruction.joint_error(layers, errors))
       heading = f'Rank {rank}' if rank else 'Any rank ≥'
       columns.append(
-        [
-          name.capitalize() or heading,
-          *(f'{error:.3f}' for error in errors),
-          f'{reconstruction.joint_error(layers, errors):.3f}',
-        ]
+        [name.capitalize() or heading, *(f'{error:.3f}' for error in errors)]
       )
+      if rank:
+        verdicts = [layer.verdicts[rank].value for layer in layers]
+        exact = verdicts.count(_Verdict.EXISTS.value)
+        columns.append(
+          ['Exists', *verdicts, f'{exact} of {len(layers)} layers']
+        )
   header, *rows = zip(*columns)
   return tables.markdown_table(header, rows)
 
@@ -161,38 +175,40 @@ def _ranks(layer: reconstruction.LayerComparison) -> str:
 
 
 def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
-  """Says whether the members are a BatchEnsemble."""
+  """Says for each rank whether the members are a BatchEnsemble, and why not."""
   count = len(layers)
-  full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
   single = sum(layer.quotient_ranks[1] <= 1 for layer in layers)
-  apart = [x.pixel_error for x in layers if x.pixel_error > _TOLERANCE]
-  undefined = sum(layer.undefined for layer in layers)
-  exact = [layer.exact_rank(_TOLERANCE) for layer in layers]
-  known = [rank for rank in exact if rank is not None]
+  full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
   lines = [
-    'Members cannot be written as one BatchEnsemble of rank 1 unless each '
-    f'W_i / W_j has rank 1 (theorem 1): theirs do in {single} of {count} '
-    f'layers, and have full rank in {full}.'
+    f'All quotients W_i / W_j have rank 1 in {single} of {count} layers, and '
+    f'full rank in {full}.'
+  ]
+  undefined = sum(layer.undefined for layer in layers)
+  if undefined:
+    lines.append(
+      f'{undefined} entries of the quotients divide by 0; their ranks leave '
+      'them out.'
+    )
+  for rank in layers[0].verdicts:
+    verdicts = [layer.verdicts[rank] for layer in layers]
+    exact = verdicts.count(_Verdict.EXISTS)
+    line = f'Rank {rank}: {exact} of {count} layers are a BatchEnsemble.'
+    for verdict, reason in _REASONS.items():
+      if verdict in verdicts:
+        line += f' {verdicts.count(verdict)} {reason}.'
+    if exact == count:
+      line += f' So the members are one BatchEnsemble of rank {rank}.'
+    lines.append(line)
+  apart = [
+    layer.pixel_error
+    for layer in layers
+    if _Verdict.PIXELS_DIFFER in layer.verdicts.values()
   ]
   if apart:
     lines.append(
-      'They cannot be written as one of any rank k unless each W_i / W_j is '
-      'the same for all pixels of a convolution: theirs differ in '
-      f'{len(apart)} of {count} layers, where every BatchEnsemble is off by '
+      'Where pixels differ, every BatchEnsemble of any rank is off by '
       f'{min(apart):.3f} to {max(apart):.3f} at least.'
     )
-  if known:
-    lines.append(
-      f'In {len(known)} of {count} layers they are a BatchEnsemble exactly, '
-      f'of the rank of the quotients: {min(known)} to {max(known)}.'
-    )
-  if undefined:
-    lines.append(
-      f'{undefined} entries of the quotients divide by 0; they are left out '
-      'of the ranks, and their layers are not decided.'
-    )
-  if None not in exact:
-    lines.append(f'So they are one BatchEnsemble of rank {max(exact)}.')
   return '\n'.join(f'- {line}' for line in lines)
 
 

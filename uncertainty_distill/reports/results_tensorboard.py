@@ -192,8 +192,10 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
     'objective.weight': objective.weight if taught else 0.0,
     'objective.weight_tie': objective.weight_tie,
     'objective.label_smoothing': objective.label_smoothing,
-    'model.depth': task.model.depth,
-    'model.width': task.model.width,
+    **{
+      f'model.{name}': value
+      for name, value in task.model.architecture.get().as_dict().items()
+    },
     'model.ensemble_size': task.model.ensemble_size,
     'model.rank': task.model.rank,
     'initial_weights': start,

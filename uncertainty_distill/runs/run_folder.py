@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from uncertainty_distill import configs, models
+from uncertainty_distill import configs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints, run_identity
@@ -82,7 +82,7 @@ class RunFolder:
       raise InputError(
         'run folder', self.path, 'one with a checkpoint', 'train it first'
       )
-    model = models.build_model(**self.config.task.model.as_dict())
+    model = self.config.task.model.build()
     try:
       restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
       # Every weight of the model must be there; the optimizer's are left.
@@ -134,7 +134,7 @@ def open_run(path: str, name: str) -> RunFolder:
       f'a run folder, which has {PARAMS_FILE}',
       message=f'{shown} must be a run folder, but {path!r} {problem}',
     )
-  config = configs.ExperimentConfig()
+  config = configs.ResolvedConfig()
   file = os.path.join(path, PARAMS_FILE)
   configs.override(config, configs.read_yaml(file, name), file)
   return RunFolder(

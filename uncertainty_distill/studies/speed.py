@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
+import json
 import math
 import time
 
@@ -53,7 +55,7 @@ def measure_speed(
     ),
   )
   with strategy.scope():
-    model = models.build_model(**config.task.model.as_dict())
+    model = config.task.model.build()
 
   @tf.function(autograph=False)
   def step():
@@ -83,22 +85,16 @@ def measure_speed(
 def image_flops(config: configs.ExperimentConfig) -> int:
   """Returns the FLOPs of one image through all members of a network."""
   spec = data.open_configured(config.task.train_data).spec
-  model = config.task.model
-  return model.ensemble_size * _member_flops(
-    model.depth, model.width, tuple(spec.image_shape), spec.num_classes
-  )
+  member = copy.deepcopy(config.task.model)
+  member.ensemble_size = 1
+  member.image_shape, member.num_classes = spec.image_shape, spec.num_classes
+  member.mean, member.stddev = spec.mean, spec.stddev
+  return config.task.model.ensemble_size * _flops(json.dumps(member.as_dict()))
 
 
 @functools.cache
-def _member_flops(
-  depth: int, width: int, image_shape: tuple[int, ...], num_classes: int
-) -> int:
-  model = models.build_model(
-    image_shape=image_shape,
-    num_classes=num_classes,
-    depth=depth,
-    width=width,
-    mean=(0.5,),
-    stddev=(0.5,),
-  )
-  return models.forward_flops(model)
+def _flops(model: str) -> int:
+  """Returns the FLOPs of one image through a network, given as JSON."""
+  with models.without_initial_values():
+    network = configs.ModelConfig(json.loads(model)).build()
+  return models.forward_flops(network)

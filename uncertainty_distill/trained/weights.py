@@ -25,7 +25,7 @@ def check_networks(
   Args:
     model: The networks.
     student: The BatchEnsemble, its images and classes known, whose members are
-      to have one network each, of its own depth and width; None where the
+      to have one network each, of its own architecture; None where the
       networks need only be like the first of them.
     purpose: What the networks are for, for the message of an error.
 
@@ -47,26 +47,18 @@ def check_networks(
       len(model.parts),
       f'{student.ensemble_size}, one folder for each member, for {purpose}',
     )
-  wanted = _kind(student or model.config.task.model)
+  wanted = str(student or model.config.task.model)
   for part in model.parts:
     network = part.config.task.model
-    if network.ensemble_size != 1 or _kind(network) != wanted:
+    if network.ensemble_size != 1 or str(network) != wanted:
       members = network.ensemble_size
       raise InputError(
         model.name,
         part.paths[0],
         f'the run of a single {wanted}, for {purpose}',
-        f'this one is {_kind(network)}'
+        f'this one is {network}'
         + (f' with {members} members' if members > 1 else ''),
       )
-
-
-def _kind(model: configs.ModelConfig) -> str:
-  """Describes a network by what its weights are for."""
-  return (
-    f'WRN-{model.depth}-{model.width} of images {list(model.image_shape)} '
-    f'and {model.num_classes} classes'
-  )
 
 
 def pair_weights(
@@ -79,7 +71,7 @@ def pair_weights(
 
   Args:
     student: A BatchEnsemble of E members.
-    networks: E plain networks of the student's depth and width.
+    networks: E plain networks of the student's architecture.
 
   Returns:
     For each convolution and dense layer, in the network's order, what

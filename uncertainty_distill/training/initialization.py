@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from uncertainty_distill import configs, models, reconstruction, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
@@ -25,7 +27,7 @@ def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
     trains_teacher: Whether a teacher is trained where none is given.
 
   Raises:
-    InputError: If there is not one plain network of the model's depth and width
+    InputError: If there is not one plain network of the model's architecture
       for each of its members, trained or, in a teacher, still to be trained.
   """
   paths = tuple(experiment.config.task.initialize_from)
@@ -61,9 +63,9 @@ def check_future_teacher(
   Raises:
     InputError: If it will not.
   """
-  for field in 'ensemble_size', 'depth', 'width':
-    value = getattr(config.teacher, field)
-    expected = getattr(config.task.model, field)
+  teacher, student = config.teacher, config.task.model
+  for field in 'ensemble_size', 'architecture.type', *student.short_names():
+    value, expected = map(operator.attrgetter(field), (teacher, student))
     if value != expected:
       raise InputError(
         f'teacher.{field}',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, losses, models, trained
+from uncertainty_distill import configs, losses, trained
 
 import tensorflow as tf
 import tf_keras
@@ -50,7 +50,7 @@ def loss_terms(
   )
   squares = [
     2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
-    for block in models.regularized_blocks(model)
+    for block in config.model.l2_groups(model)
   ]
   terms = {'cross_entropy': cross_entropy, 'l2': tf.add_n(squares)}
   fit = cross_entropy

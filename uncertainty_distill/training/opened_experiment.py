@@ -28,7 +28,7 @@ class Experiment:
       teacher's members follow from it.
   """
 
-  config: configs.ExperimentConfig
+  config: configs.ResolvedConfig
   strategy: tf.distribute.Strategy
   given: configs.ExperimentConfig
 
@@ -137,7 +137,7 @@ def open_experiment(
   return Experiment(resolved, strategy, given)
 
 
-def resolve(config: configs.ExperimentConfig) -> configs.ExperimentConfig:
+def resolve(config: configs.ExperimentConfig) -> configs.ResolvedConfig:
   """Returns a checked copy whose derived fields are filled in.
 
   Raises:

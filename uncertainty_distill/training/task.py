@@ -55,7 +55,7 @@ class ClassificationTask(base_task.Task):
     """
     initialization.check_networks(self._experiment)
     # First, so that its initial weights do not depend on there being a teacher.
-    model = models.build_model(**self.task_config.model.as_dict())
+    model = self.task_config.model.build()
     if self.task_config.objective.kind != 'cross_entropy':
       self._load_teacher(model)
     return model

@@ -13,8 +13,8 @@ def check_teacher(experiment: Experiment) -> None:
 
   Raises:
     InputError: If head distillation cannot match the members, or if weights are
-      tied and the teacher has not one plain network of the student's depth and
-      width for each member.
+      tied and the teacher has not one plain network of the student's
+      architecture for each member.
   """
   objective = experiment.config.task.objective
   if objective.kind == 'head':

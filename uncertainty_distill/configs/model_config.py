@@ -1,0 +1,170 @@
+"""The network of an experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from uncertainty_distill import layers, models, ranges
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class NetworkConfig(hyperparams.Config):
+  """A choice of architecture, whose fields can be written as this one's.
+
+  `task.model.depth` is short for `task.model.architecture.wide_resnet.depth`
+  where that is the architecture, in Python as in files and overrides.
+
+  Attributes:
+    architecture: The architecture of the network.
+  """
+
+  architecture: models.ArchitectureChoice = dataclasses.field(
+    default_factory=models.ArchitectureChoice
+  )
+
+  def __getattr__(self, name: str) -> Any:
+    if name in self.short_names():
+      return getattr(self.architecture.get(), name)
+    return super().__getattr__(name)
+
+  def __setattr__(self, name: str, value: Any) -> None:
+    if name in self.short_names():
+      setattr(self.architecture.get(), name, value)
+    else:
+      super().__setattr__(name, value)
+
+  def as_dict(self) -> dict[str, Any]:
+    """Returns the fields with the architecture's among them.
+
+    The form is that of version 0.1.0, so that what its runs and caches were
+    made from is still recognized; `override` reads it.
+    """
+    values = super().as_dict()
+    choice = values.pop('architecture')
+    if choice['type'] != models.ArchitectureChoice.type:
+      values['architecture'] = {'type': choice['type']}
+    return {**values, **choice[choice['type']]}
+
+  def spelled_out(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns overrides in which the architecture's fields are in their place.
+
+    Args:
+      values: Overrides of this configuration's fields, or of those of the
+        architecture that is chosen, here or before.
+    """
+    choice = values.get('architecture', {})
+    if not isinstance(choice, dict):
+      return dict(values)
+    kind = choice.get('type', self.architecture.type)
+    names = self.short_names(kind)
+    short = {name: values[name] for name in values if name in names}
+    rest = {name: values[name] for name in values if name not in names}
+    if short:
+      rest['architecture'] = {**choice, kind: {**short, **choice.get(kind, {})}}
+    return rest
+
+  def short_names(self, kind: str | None = None) -> list[str]:
+    """Returns the fields of an architecture, by default of the chosen one."""
+    # Not there yet while Model Garden sets the fields, or makes a copy.
+    choice = self.__dict__.get('architecture')
+    chosen = getattr(choice, kind or getattr(choice, 'type', ''), None)
+    if not isinstance(chosen, models.Architecture):
+      return []
+    return [field.name for field in dataclasses.fields(chosen)]
+
+  def _override(self, override_dict, is_strict=True):
+    super()._override(self.spelled_out(override_dict), is_strict)
+
+
+@dataclasses.dataclass
+class ModelConfig(NetworkConfig):
+  """A network, or a BatchEnsemble of several members.
+
+  Attributes:
+    architecture: The architecture of the network.
+    image_shape: H, W, C; derived from the dataset.
+    num_classes: K; derived from the dataset.
+    mean: The mean of each channel, in 0..1; derived from the dataset.
+    stddev: The standard deviation of each channel; derived from the dataset.
+    ensemble_size: Members E of a BatchEnsemble; 1 is a single network.
+    rank: The rank of the members' perturbations of the weights.
+    perturb: What alpha and gamma multiply: `weights` (one kernel for each
+      member), `activations` (as published; faster on a TPU), or `auto` for what
+      is cheaper on the device. The function is the same.
+    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2) at first.
+    batch_norm_momentum: The momentum of BatchNorm's moving statistics.
+    batch_norm_epsilon: What BatchNorm adds to the variance.
+    sync_batch_norm: Whether training normalizes by the statistics of the global
+      batch instead of each replica's own.
+  """
+
+  image_shape: tuple[int, ...] = ()
+  num_classes: int = 0
+  mean: tuple[float, ...] = ()
+  stddev: tuple[float, ...] = ranges.field(
+    (), ranges.Range(lambda x: all(s > 0 for s in x), 'all more than 0')
+  )
+  ensemble_size: int = ranges.field(4, ranges.AT_LEAST_1, of_member=1)
+  rank: int = ranges.field(1, ranges.AT_LEAST_1)
+  perturb: str = ranges.field('auto', ranges.one_of(*layers.PERTURB_MODES))
+  fast_weight_stddev: float = ranges.field(0.5, ranges.NOT_NEGATIVE)
+  batch_norm_momentum: float = ranges.field(0.9, ranges.FRACTION)
+  batch_norm_epsilon: float = ranges.field(1e-5, ranges.POSITIVE)
+  sync_batch_norm: bool = False
+
+  def __str__(self) -> str:
+    """Names the network with what it takes and returns."""
+    return (
+      f'{self.architecture.get().label} of images {list(self.image_shape)} '
+      f'and {self.num_classes} classes'
+    )
+
+  def build(self) -> tf_keras.Model:
+    """Builds the network with random weights.
+
+    Returns:
+      A model that takes images [B, H, W, C] of 0..255, uint8 or float, and
+      returns float32 logits [E, B, K].
+    """
+    if self.ensemble_size == 1:
+      return models.batch_ensemble(self._build_plain(), 1)
+    with models.without_initial_values():
+      plain = self._build_plain()
+    return models.batch_ensemble(
+      plain,
+      self.ensemble_size,
+      self.rank,
+      self.perturb,
+      self.fast_weight_stddev,
+      keep_weights=False,
+    )
+
+  def check_rank(self, name: str) -> None:
+    """Raises an InputError about `name` for a rank that no matrix can have."""
+    with models.without_initial_values():
+      models.check_rank(self._build_plain(), self.rank, name)
+
+  def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
+    """Returns what L2 applies to in a model that `build` returned, by group."""
+    return self.architecture.get().l2_groups(model)
+
+  def _build_plain(self):
+    return self.architecture.get().build(
+      self.image_shape,
+      self.num_classes,
+      mean=self.mean,
+      stddev=self.stddev,
+      batch_norm=functools.partial(
+        tf_keras.layers.BatchNormalization,
+        momentum=self.batch_norm_momentum,
+        epsilon=self.batch_norm_epsilon,
+        synchronized=self.sync_batch_norm,
+      ),
+    )

@@ -1,0 +1,100 @@
+"""The interface of architectures: fields, and the network built from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from uncertainty_distill.models import variables
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.modeling import hyperparams
+
+# Makes a BatchNorm layer from `name`.
+NormFactory = Callable[..., tf_keras.layers.BatchNormalization]
+
+
+@dataclasses.dataclass
+class Architecture(hyperparams.Config):
+  """A family of networks; its fields say which network of the family.
+
+  A subclass builds plain Keras models and knows nothing of members, which
+  `batch_ensemble` adds. `ArchitectureChoice` lists the subclasses. Their fields
+  must have other names than those of `ModelConfig` and `TeacherConfig`.
+
+  Attributes:
+    L2_GROUPS: The names of the parts of the network that can each have an L2
+      strength of their own.
+  """
+
+  L2_GROUPS: ClassVar[tuple[str, ...]] = ('all',)
+
+  @property
+  def label(self) -> str:
+    """The usual name of the network, such as WRN-28-10."""
+    raise NotImplementedError
+
+  def build(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    *,
+    mean: Sequence[float] = (0.0,),
+    stddev: Sequence[float] = (1.0,),
+    batch_norm: NormFactory = tf_keras.layers.BatchNormalization,
+  ) -> tf_keras.Model:
+    """Builds a functional model with random weights.
+
+    Args:
+      image_shape: H, W, C.
+      num_classes: K.
+      mean: The mean of each channel of the training images, in 0..1.
+      stddev: The standard deviation of each channel, in 0..1.
+      batch_norm: Makes a BatchNorm layer from its name.
+
+    Returns:
+      A model that takes images [B, H, W, C] of 0..255, float or integer, and
+      returns logits [B, K].
+
+    Raises:
+      InputError: If a field is out of its range.
+    """
+    raise NotImplementedError
+
+  def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
+    """Returns what L2 applies to, one list for each of `L2_GROUPS`.
+
+    These are kernels, biases, and BatchNorm's scales and offsets; alpha and
+    gamma are left alone.
+
+    Args:
+      model: What `build` returned, or an ensemble made from it.
+    """
+    return [sum(map(variables.regularized_weights, model.layers), [])]
+
+
+def standardize(
+  images: tf.Tensor, mean: Sequence[float], stddev: Sequence[float]
+) -> tf.Tensor:
+  """Maps images of 0..255 to (images / 255 - mean) / stddev, per channel.
+
+  This is a part of the model, so that a teacher and a student may standardize
+  in different ways, and a served model takes plain images. It is computed in
+  float32: bfloat16 holds the 8 bits of an image, but not those of a quotient or
+  of a fraction of a gray level.
+
+  Args:
+    images: The input of a functional model, [B, H, W, C].
+    mean: The mean of each channel of the training images, in 0..1.
+    stddev: The standard deviation of each channel, in 0..1.
+  """
+  mean, stddev = np.array(mean), np.array(stddev)
+  return tf_keras.layers.Rescaling(
+    (1 / (255 * stddev)).tolist(),
+    (-mean / stddev).tolist(),
+    dtype='float32',
+    name='standardize',
+  )(images)
