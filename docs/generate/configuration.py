@@ -14,22 +14,6 @@ import re
 from collections.abc import Iterator
 
 _ROOT = 'ExperimentConfig'
-# Fields of Model Garden's own dataclasses, with their defaults.
-_MODEL_GARDEN = {
-  'trainer.loss_upper_bound': ('float', '1000000.0'),
-  'trainer.recovery_begin_steps': ('int', '0'),
-  'trainer.recovery_max_trials': ('int', '0'),
-}
-# Model Garden's own as well, with other defaults here.
-_DERIVED = {
-  'trainer.steps_per_loop': 'Steps between two reports of training; derived.',
-  'trainer.summary_interval': 'Steps between points of a curve; derived.',
-  'trainer.checkpoint_interval': 'Steps between checkpoints; derived.',
-  'trainer.validation_interval': 'Steps between evaluations; derived.',
-  'trainer.validation_summary_subdir': (
-    'The folder of the curves of the clean test images.'
-  ),
-}
 _RUNTIME = (
   'Devices, as Model Garden describes them. These values have a use here:\n'
 )
@@ -40,7 +24,6 @@ _RUNTIME_FIELDS = (
     "'mirrored'",
     'Set it to `multi_worker_mirrored` for several hosts.',
   ),
-  ('mixed_precision_dtype', 'str', 'None', '`float32` or `bfloat16`.'),
   ('num_gpus', 'int', '0', 'The number of GPUs to use; 0 for all.'),
   ('tpu', 'str', 'None', 'The TPU to use: `local` or a name.'),
 )
@@ -99,10 +82,11 @@ def groups(root: pathlib.Path) -> list[Group]:
     ValueError: If a value has no line in its docstring.
   """
   classes = {}
-  for path in sorted((root / 'uncertainty_distill/configs').glob('*.py')):
-    for node in ast.parse(path.read_text()).body:
-      if isinstance(node, ast.ClassDef):
-        classes[node.name] = node
+  for room in 'models', 'configs':
+    for path in (root / 'uncertainty_distill' / room).glob('*.py'):
+      for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+          classes[node.name] = node
   found = list(_walk(classes, _ROOT, ''))
   fields = tuple(Field(*field) for field in _RUNTIME_FIELDS)
   return [*found, Group('runtime', _RUNTIME.strip(), fields)]
@@ -113,24 +97,32 @@ def _walk(classes, class_name: str, prefix: str) -> Iterator[Group]:
   node = classes[class_name]
   summary, meanings = sections(ast.get_docstring(node))
   nested, fields = [], []
-  for statement in node.body:
-    if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+  for name, statement in _statements(classes, node).items():
+    annotation = ast.unparse(statement.annotation)
+    own = annotation.rpartition('.')[2]
+    if own in classes:
+      nested.append((own, f'{prefix}.{name}'.lstrip('.')))
       continue
-    name, annotation = statement.target.id, ast.unparse(statement.annotation)
-    if annotation in classes:
-      nested.append((annotation, f'{prefix}.{name}'.lstrip('.')))
-      continue
-    meaning = meanings.get(name) or _DERIVED.get(f'{prefix}.{name}')
-    if not meaning:
+    if name not in meanings:
       raise ValueError(f'the docstring of {class_name} lacks {name}')
-    fields.append(Field(name, annotation, _default(statement.value), meaning))
-  for name, meaning in meanings.items():
-    if f'{prefix}.{name}' in _MODEL_GARDEN:
-      kind, default = _MODEL_GARDEN[f'{prefix}.{name}']
-      fields.append(Field(name, kind, default, meaning))
+    default = _default(statement.value)
+    fields.append(Field(name, annotation, default, meanings[name]))
   yield Group(prefix, summary, tuple(fields))
   for annotation, path in nested:
     yield from _walk(classes, annotation, path)
+
+
+def _statements(classes, node) -> dict[str, ast.AnnAssign]:
+  """Returns the fields of a dataclass by name, those of its bases first."""
+  found = {}
+  for base in map(ast.unparse, node.bases):
+    if base in classes:
+      found.update(_statements(classes, classes[base]))
+  for statement in node.body:
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+      if not ast.unparse(statement.annotation).startswith('ClassVar'):
+        found[statement.target.id] = statement
+  return found
 
 
 def _default(value: ast.expr) -> str:
@@ -144,12 +136,14 @@ def _default(value: ast.expr) -> str:
 def _experiments(root: pathlib.Path) -> list[tuple[str, str]]:
   """Returns the registered experiments and what they are."""
   path = root / 'uncertainty_distill/configs/registry.py'
-  return [
-    (node.decorator_list[0].args[0].value, ast.get_docstring(node))
+  (table,) = (
+    node.value
     for node in ast.parse(path.read_text()).body
-    if isinstance(node, ast.FunctionDef)
-    and node.decorator_list
-    and isinstance(node.decorator_list[0], ast.Call)
+    if isinstance(node, ast.Assign) and node.targets[0].id == '_EXPERIMENTS'
+  )
+  return [
+    (name.value, entry.elts[0].value)
+    for name, entry in zip(table.keys, table.values)
   ]
 
 

@@ -120,9 +120,8 @@ class TaskConfig(hyperparams.Config):
 class TrainerConfig(cfg.TrainerConfig):
   """Model Garden's trainer, its lengths derived from epochs.
 
-  `train_steps`, `steps_per_loop`, `summary_interval`, `checkpoint_interval`,
-  `validation_interval` (all in steps) and `optimizer_config` are derived where
-  they are left at 0 or unset.
+  Lengths that are derived are given in steps where they are set. Unless
+  `optimizer_config` is set, it is derived from the values below.
 
   Attributes:
     epochs: Passes over the training examples.
@@ -132,6 +131,12 @@ class TrainerConfig(cfg.TrainerConfig):
     warmup_epochs: The learning rate rises linearly from 0 over them.
     decay_fractions: The fractions of training at which the learning rate falls.
     decay_rate: The factor by which it falls.
+    train_steps: The steps of training; derived.
+    steps_per_loop: The steps between two reports of training; derived.
+    summary_interval: The steps between points of a curve; derived.
+    checkpoint_interval: The steps between checkpoints; derived.
+    validation_interval: The steps between evaluations; derived.
+    validation_steps: The batches of an evaluation; -1 for all.
     recovery_max_trials: How often in a run, when numbers become non-finite (inf
       or NaN), to return to the last checkpoint and go on with a lower learning
       rate; 0 stops instead.
@@ -140,6 +145,8 @@ class TrainerConfig(cfg.TrainerConfig):
     recovery_begin_steps: The first step whose loss is compared with it.
     max_to_keep: How many checkpoints to keep; the older ones are for when the
       newest is damaged.
+    validation_summary_subdir: The folder of the curves of the clean test
+      images.
   """
 
   epochs: float = ranges.field(250.0, ranges.POSITIVE)

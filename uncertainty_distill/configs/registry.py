@@ -6,14 +6,28 @@ from uncertainty_distill.configs.experiment import ExperimentConfig
 
 from official.core import exp_factory
 
+# From a name to what the experiment is, and what makes its configuration.
 _EXPERIMENTS = {
-  # The paper's experiments.
-  'cifar10_wrn28_10': lambda: _published('cifar10', 28, 10),
-  'cifar100_wrn28_10': lambda: _published('cifar100', 28, 10),
-  # Small networks, which a CPU trains in an hour or a few.
-  'cifar10_wrn10_1': lambda: _on_two_cores('cifar10', 10, 1),
-  'cifar10_wrn16_4': lambda: _on_two_cores('cifar10', 16, 4),
-  'digits_wrn10_1': lambda: _digits(10, 1),
+  'cifar10_wrn28_10': (
+    "The paper's experiment on CIFAR-10.",
+    lambda: _published('cifar10', 28, 10),
+  ),
+  'cifar100_wrn28_10': (
+    "The paper's experiment on CIFAR-100.",
+    lambda: _published('cifar100', 28, 10),
+  ),
+  'cifar10_wrn10_1': (
+    'The smallest network on CIFAR-10, for two cores.',
+    lambda: _on_two_cores('cifar10', 10, 1),
+  ),
+  'cifar10_wrn16_4': (
+    'A middling network on CIFAR-10, for a patient CPU or one GPU.',
+    lambda: _on_two_cores('cifar10', 16, 4),
+  ),
+  'digits_wrn10_1': (
+    'Handwritten digits of 16x16 pixels: no download, a few minutes.',
+    lambda: _digits(10, 1),
+  ),
 }
 
 
@@ -47,7 +61,7 @@ def _on_two_cores(dataset: str, depth: int, width: int) -> ExperimentConfig:
 
 
 def _digits(depth: int, width: int) -> ExperimentConfig:
-  """Returns handwritten digits of 16x16 pixels: no download, a few minutes."""
+  """Returns a longer training on a small set of digits."""
   config = _on_two_cores('digits', depth, width)
   config.task.train_data.global_batch_size = 64
   config.task.train_data.crop_padding = 1
@@ -59,5 +73,5 @@ def _digits(depth: int, width: int) -> ExperimentConfig:
   return config
 
 
-for _name, _factory in _EXPERIMENTS.items():
+for _name, (_, _factory) in _EXPERIMENTS.items():
   exp_factory.register_config_factory(_name)(_factory)

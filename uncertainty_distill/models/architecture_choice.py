@@ -13,8 +13,11 @@ from official.modeling import hyperparams
 class ArchitectureChoice(hyperparams.OneOfConfig):
   """The choice of one architecture.
 
+  The names in between can be left out: `task.model.depth` is short for
+  `task.model.architecture.wide_resnet.depth` where that is the architecture.
+
   Attributes:
-    type: The name of the attribute that holds it.
+    type: The name of the architecture.
     wide_resnet: A Wide ResNet.
   """
 
