@@ -83,8 +83,10 @@ def test_it_is_trained(members):
   assert [math.prod(v.shape) for v in group] == shapes
   (batch,) = task.build_inputs(config.train_data).take(1)
   optimizer = tf_keras.optimizers.SGD(0.01)
+  metrics = task.build_metrics()
   losses = [
-    float(task.train_step(batch, model, optimizer)[task.loss]) for _ in range(5)
+    float(task.train_step(batch, model, optimizer, metrics)['loss'])
+    for _ in range(5)
   ]
   assert losses[-1] < losses[0]
   assert tf.reduce_all(tf.math.is_finite(model(batch['images'])))
