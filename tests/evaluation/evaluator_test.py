@@ -116,9 +116,9 @@ def test_figures_equal_scikit_learn(batch):
     assert (result.model, result.seed) == ('model_0', 0)
     assert result.num_examples == sum(result.bin_count) == 115
     expected = _expected(model, result.shift, dataset)
-    assert result.figures == pytest.approx(expected, rel=1e-4), result.shift
+    assert result.metrics == pytest.approx(expected, rel=1e-4), result.shift
   # The shifts do make a difference.
-  assert len({result.figures['nll'] for result in results}) == 3
+  assert len({result.metrics['nll'] for result in results}) == 3
 
 
 def test_models_together_equal_each_alone():
@@ -154,7 +154,7 @@ def test_two_replicas_score_each_example_once(replicas):
   for result in results:
     assert result.num_examples == 115
     expected = _expected(model, result.shift, _dataset())
-    assert result.figures == pytest.approx(expected, rel=1e-4)
+    assert result.metrics == pytest.approx(expected, rel=1e-4)
   with refused('global_batch_size', 35, '2 replicas'):
     _evaluate([model], _SHIFTS, 35, strategy)
 
@@ -166,11 +166,11 @@ def test_noise_is_a_function_of_the_seed_and_the_example():
   assert first == again
   # Neither the batch nor the sets before it matter.
   (other_batch,) = _evaluate([model], [_NOISE], 32)
-  assert other_batch.figures == pytest.approx(first.figures, rel=1e-5)
+  assert other_batch.metrics == pytest.approx(first.metrics, rel=1e-5)
   (other_seed,) = _evaluate([model], [_NOISE], 50, seed=1)
-  assert other_seed.figures['nll'] != pytest.approx(first.figures['nll'], 1e-5)
+  assert other_seed.metrics['nll'] != pytest.approx(first.metrics['nll'], 1e-5)
   expected = _expected(model, _NOISE, _dataset(), seed=1)
-  assert other_seed.figures == pytest.approx(expected, rel=1e-4)
+  assert other_seed.metrics == pytest.approx(expected, rel=1e-4)
 
 
 def test_parameters_are_counted():

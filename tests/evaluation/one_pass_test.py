@@ -50,7 +50,9 @@ def _candidates():
 def _want(candidate, images, labels):
   """Returns the figures of a model by one call over all examples."""
   logits = candidate.model(images)
-  figures = metrics.figures(metrics.sufficient_statistics(logits, labels))
+  figures = metrics.compute_metrics(
+    metrics.sufficient_statistics(logits, labels)
+  )
   scores = metrics.example_scores(logits, labels)
   ranked = scores['confidence'].numpy(), scores['correct'].numpy()
   return {
@@ -87,7 +89,7 @@ def test_every_example_counts_once(batch, replicas):
     assert result.num_examples == 100
     assert result.images == ('stored' if result.shift.severity else '')
     # In float32 an entropy is known to about 1e-7.
-    assert result.figures == pytest.approx(want, rel=1e-4, abs=1e-7)
+    assert result.metrics == pytest.approx(want, rel=1e-4, abs=1e-7)
   # The models share what is read, and clean images are the dataset's own.
   assert len(source.asked) == 2 * -(-100 // batch)
   assert source.asked[-1] == (_SHIFTS[-1], 100 - (100 % batch or batch), 100)
@@ -115,8 +117,8 @@ def test_a_model_without_errors_has_no_auroc():
   (result,) = evaluation.evaluate(
     [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
   )
-  assert result.figures['accuracy'] == 1.0 and result.figures['aurc'] == 0.0
-  assert 'auroc_misclassification' not in result.figures
+  assert result.metrics['accuracy'] == 1.0 and result.metrics['aurc'] == 0.0
+  assert 'auroc_misclassification' not in result.metrics
 
 
 def test_refuses_unknown_images_of_another_shape():

@@ -1,6 +1,6 @@
 """Tests of figures that follow from stored predictions alone."""
 
-from uncertainty_distill import evaluation
+from uncertainty_distill import evaluation, metrics
 from uncertainty_distill.data import corruptions
 
 import numpy as np
@@ -18,13 +18,13 @@ def test_figures_of_stored_predictions():
   probs = special.softmax(logits.astype(np.float64), -1)
   of_label = probs[:, np.arange(50), labels]
   hits = probs.mean(0).argmax(-1) == labels
-  assert result.figures['accuracy'] == pytest.approx(hits.mean())
-  assert result.figures['nll'] == pytest.approx(
+  assert result.metrics['accuracy'] == pytest.approx(hits.mean())
+  assert result.metrics['nll'] == pytest.approx(
     -np.log(of_label.mean(0)).mean(), rel=1e-5
   )
-  assert result.figures['gibbs_nll'] == pytest.approx(
+  assert result.metrics['gibbs_nll'] == pytest.approx(
     -np.log(of_label).mean(), rel=1e-5
   )
   assert sum(result.bin_correct) == hits.sum() and sum(result.bin_count) == 50
   # Wherever there is no need of images out of distribution.
-  assert set(evaluation.FIGURES) - {'auroc_ood'} == set(result.figures)
+  assert set(metrics.METRICS) - {'auroc_ood'} == set(result.metrics)

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 
-from uncertainty_distill import errors
+from uncertainty_distill import errors, metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
@@ -18,11 +18,11 @@ _BLUR = corruptions.Corruption.GAUSSIAN_BLUR
 
 
 def _result(nll=0.0, corruption=None, severity=0, model='a', seed=0):
-  """Returns a record whose other figures follow from its NLL."""
-  figures = {name: nll / 10 for name in results_lib.FIGURES} | {'nll': nll}
+  """Returns a record whose other metrics follow from its NLL."""
+  values = {name: nll / 10 for name in metrics.METRICS} | {'nll': nll}
   shift = corruptions.Shift(corruption, severity)
   bins = [1.0] * 15
-  return results_lib.Result(model, seed, shift, 15, figures, bins, bins, bins)
+  return results_lib.Result(model, seed, shift, 15, values, bins, bins, bins)
 
 
 def test_summary_averages_types_then_severities():
@@ -39,13 +39,13 @@ def test_summary_averages_types_then_severities():
   # ((1 + 8) / 2 + 3) / 2 = 3.75 and (1 + 3 + 8) / 3 = 4.
   assert averages['c_nll'] == pytest.approx(5.0)
   assert averages['c_ece'] == pytest.approx(0.5)
-  assert len(averages) == 2 * len(results_lib.FIGURES)
+  assert len(averages) == 2 * len(metrics.METRICS)
 
 
 def test_summary_leaves_out_what_was_not_measured():
-  assert set(aggregation.summary([_result()])) == set(results_lib.FIGURES)
+  assert set(aggregation.summary([_result()])) == set(metrics.METRICS)
   corrupted = aggregation.summary([_result(1.0, _BLUR, 2)])
-  assert set(corrupted) == {f'c_{name}' for name in results_lib.FIGURES}
+  assert set(corrupted) == {f'c_{name}' for name in metrics.METRICS}
   assert aggregation.summary([]) == {}
 
 
@@ -106,7 +106,7 @@ def test_json_keeps_nan(tmp_path):
   path = tmp_path / 'results.json'
   results_lib.write_json([_result(float('nan'))], path)
   (result,), _ = results_lib.read_json(path)
-  assert math.isnan(result.figures['nll'])
+  assert math.isnan(result.metrics['nll'])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_csv_has_a_line_for_each_result(tmp_path):
   assert float(clean['nll']) == 0.1
   assert (blurred['model'], blurred['seed']) == ('b,c', '0')
   assert (blurred['corruption'], blurred['severity']) == ('gaussian_blur', '3')
-  assert set(results_lib.FIGURES) < set(blurred)
+  assert set(metrics.METRICS) < set(blurred)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'change', [{'figures': {'nll': 1.0}}, {'bin_count': (1.0,)}]
+  'change', [{'metrics': {'nll': 1.0}}, {'bin_count': (1.0,)}]
 )
 def test_records_are_whole(change):
   with pytest.raises(errors.InputError):

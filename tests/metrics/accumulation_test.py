@@ -23,7 +23,7 @@ def test_metric_accumulates_and_resets():
     for part in (slice(0, 32), slice(32, 64)):
       step(logits[:, part], labels[part], mask[part])
     random_logits.assert_equal(metric.statistics(), whole)
-    random_logits.assert_equal(metric.result(), metrics.figures(whole))
+    random_logits.assert_equal(metric.result(), metrics.compute_metrics(whole))
     metric.reset_state()
   assert all(np.all(value == 0) for value in metric.statistics().values())
 
@@ -69,5 +69,5 @@ def test_metric_sums_over_replicas(replicas):
   for _ in range(2):
     step(*batch)
     random_logits.assert_equal(metric.statistics(), whole)
-    random_logits.assert_equal(metric.result(), metrics.figures(whole))
+    random_logits.assert_equal(metric.result(), metrics.compute_metrics(whole))
     metric.reset_state()

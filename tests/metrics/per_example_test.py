@@ -24,6 +24,14 @@ def test_scores_by_hand():
   )
 
 
+def test_entropy_of_probabilities_of_0_and_below_the_least_float():
+  probs = tf.constant([[0.0, 1.0], [1e-38, 1.0], [0.5, 0.5]])
+  np.testing.assert_allclose(
+    metrics.entropy(probs), [0.0, 0.0, np.log(2)], rtol=1e-6, atol=1e-35
+  )
+  assert np.isnan(metrics.entropy(tf.constant([np.nan, 0.5])))
+
+
 @pytest.mark.parametrize('dtype', [tf.float32, tf.bfloat16])
 def test_scores_add_up_to_the_statistics(dtype):
   rng = np.random.default_rng(0)

@@ -67,7 +67,7 @@ def test_sums_and_figures(drawn):
   logits, labels = drawn
   want, mean, votes = _reference(logits, labels)
   sums = metrics.sufficient_statistics(logits, labels)
-  figures = metrics.figures(sums)
+  figures = metrics.compute_metrics(sums)
   assert all(np.isfinite(value) for value in figures.values())
   clear_votes = _is_clear(
     scipy.special.softmax(extreme_logits.in_float64(logits), axis=-1)

@@ -3,7 +3,6 @@
 import math
 
 from uncertainty_distill import errors, metrics
-from uncertainty_distill.metrics import diversity
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import sklearn.metrics
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-_DIVERSITY = diversity.NAMES
+_DIVERSITY = metrics.DIVERSITY
 
 
 def _entropy(p):
@@ -50,7 +49,7 @@ def test_statistics_by_hand():
   }
   random_logits.assert_equal(statistics, want)
   random_logits.assert_equal(
-    metrics.figures(statistics),
+    metrics.compute_metrics(statistics),
     {
       'accuracy': 0.5,
       'ece': (0.4 + 0.9) / 2,
@@ -68,7 +67,7 @@ def test_figures_equal_sklearn_and_tfp(ensemble_size):
   members = scipy.special.softmax(logits.astype(np.float64), axis=-1)
   probs = members.mean(axis=0)
   classes = range(5)
-  got = metrics.figures(metrics.sufficient_statistics(logits, labels))
+  got = metrics.compute_metrics(metrics.sufficient_statistics(logits, labels))
   want = {
     'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
     'ece': tfp.stats.expected_calibration_error(
@@ -100,7 +99,7 @@ def test_ties_go_to_the_first_class():
 
 def test_extreme_logits():
   logits = tf.constant([[[1e4, -1e4], [-1e4, 1e4]]])
-  figures = metrics.figures(
+  figures = metrics.compute_metrics(
     metrics.sufficient_statistics(logits, tf.constant([0, 0]))
   )
   # Confidence 1 twice, right once.
@@ -141,7 +140,7 @@ def test_statistics_of_parts_add_up():
 def test_compiled_equals_eager(jit):
   def compute(logits, labels, mask):
     statistics = metrics.sufficient_statistics(logits, labels, mask)
-    return {**statistics, **metrics.figures(statistics)}
+    return {**statistics, **metrics.compute_metrics(statistics)}
 
   arguments = *random_logits.draw(), np.arange(64) % 3 > 0
   random_logits.assert_equal(
@@ -161,11 +160,11 @@ def test_computes_in_float32(dtype):
 
 def test_figures_of_numpy_arrays_and_lists():
   statistics = metrics.sufficient_statistics(*random_logits.draw())
-  want = metrics.figures(statistics)
+  want = metrics.compute_metrics(statistics)
   arrays = {key: value.numpy() for key, value in statistics.items()}
-  random_logits.assert_equal(metrics.figures(arrays), want)
+  random_logits.assert_equal(metrics.compute_metrics(arrays), want)
   lists = {key: value.tolist() for key, value in arrays.items()}
-  random_logits.assert_equal(metrics.figures(lists), want)
+  random_logits.assert_equal(metrics.compute_metrics(lists), want)
 
 
 def test_no_example_gives_nan():

@@ -125,7 +125,7 @@ def test_what_a_user_changes_in_the_results_is_kept(
   experiments.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
   assert not evaluated and not caplog.messages
   results, _ = evaluation.read_json(directory / 'results.json')
-  assert results[0].figures['nll'] == 1234.5
+  assert results[0].metrics['nll'] == 1234.5
 
 
 def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):

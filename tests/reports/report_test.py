@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 
+from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
@@ -20,14 +21,14 @@ _NOISE = corruptions.Corruption.SHOT_NOISE
 
 def _result(model, seed, nll, severity=0):
   """Returns a record of a model that is right 9 times out of 10."""
-  figures = dict.fromkeys(results_lib.FIGURES, 0.9) | {'nll': nll}
+  values = dict.fromkeys(metrics.METRICS, 0.9) | {'nll': nll}
   shift = corruptions.Shift(_NOISE if severity else None, severity)
   return results_lib.Result(
     model,
     seed,
     shift,
     10,
-    figures,
+    values,
     bin_count=[0.0, 10.0],
     bin_confidence=[0.0, 8.0],
     bin_correct=[0.0, 9.0],
@@ -126,10 +127,10 @@ def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):
   assert ': 3 for Deep ensemble, Student; 1 for Student.' in text
 
 
-def test_more_figures_stand_below_the_table(tmp_path):
+def test_more_metrics_stand_below_the_table(tmp_path):
   results = _CLEAN + _CORRUPTED
   text = _write(tmp_path, results).read_text(encoding='utf-8')
-  table = text.split('## More figures')[1].split('##')[0]
+  table = text.split('## More metrics')[1].split('##')[0]
   heading, _, row = table.strip().split('\n')[:3]
   headings, values = (
     [cell.strip() for cell in line.split('|')[1:-1]] for line in (heading, row)
@@ -142,16 +143,16 @@ def test_more_figures_stand_below_the_table(tmp_path):
 
 
 def _without(results, *prefixes, of_model=None):
-  """Returns the results, some of them without figures so named."""
+  """Returns the results, some of them without metrics so named."""
   return [
     result
     if of_model not in (None, result.model)
     else dataclasses.replace(
       result,
       images='',
-      figures={
+      metrics={
         name: value
-        for name, value in result.figures.items()
+        for name, value in result.metrics.items()
         if not name.startswith(prefixes)
       },
     )
@@ -198,7 +199,7 @@ def test_picture_of_diversity_leaves_single_networks_out():
   assert 'diversity' not in {picture.name for picture in others}
 
 
-def test_report_of_results_without_the_ranking_figures(tmp_path):
+def test_report_of_results_without_the_ranking_metrics(tmp_path):
   """As an older version wrote them."""
   older = _without(_CLEAN + _CORRUPTED, 'au', 'adaptive', *_DIVERSITY)
   text = _write(tmp_path, older).read_text(encoding='utf-8')
@@ -210,7 +211,7 @@ def test_report_of_results_without_the_ranking_figures(tmp_path):
 _HOSTILE = '</title><script>alert(1)</script> | ![x](https://example.org/x.png)'
 
 
-def test_page_has_the_figures_of_the_summary_and_every_picture(tmp_path):
+def test_page_has_the_values_of_the_summary_and_every_picture(tmp_path):
   results = (
     _CLEAN[:1]
     + _CORRUPTED
@@ -219,20 +220,20 @@ def test_page_has_the_figures_of_the_summary_and_every_picture(tmp_path):
   path = _write(tmp_path, results)
   got = html_reader.read(path.with_name('report.html'))
   summary = json.loads((tmp_path / 'summary.json').read_text())
-  headings = {heading: name for name, heading in tables.COLUMNS.items()}
+  names = {metrics.metric_spec(name).column: name for name in tables.COLUMNS}
   head, *rows = got.tables[0]
-  for row, (label, figures) in zip(rows, summary.items(), strict=True):
+  for row, (label, values) in zip(rows, summary.items(), strict=True):
     cells = dict(zip(head, row, strict=True))
     assert cells.pop('Model').lower() == label.replace('_', ' ')
     assert len(cells) == 7
     for heading, cell in cells.items():
-      figure = figures.get(headings[heading])
-      if figure is None:
+      value = values.get(names[heading])
+      if value is None:
         assert cell == '-'
         continue
       mean, *spread = map(float, cell.split(' ± '))
-      assert mean == pytest.approx(figure['mean'], abs=5.1e-4)
-      want = [] if figure['std'] is None else [figure['std']]
+      assert mean == pytest.approx(value['mean'], abs=5.1e-4)
+      want = [] if value['std'] is None else [value['std']]
       assert spread == pytest.approx(want, abs=5.1e-4)
   assert len(got.pictures) == len(_PICTURES)
   assert '2 cores' in got.text and 'train.py\nevaluate.py | tee' in got.text

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 
-from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill import configs, evaluation, metrics, runs, training
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.reports import results_tensorboard
 
@@ -32,14 +32,14 @@ def _results(label, seed, nll):
     (corruptions.Shift(_CONTRAST, 1), nll / 2),
     (corruptions.Shift(_CONTRAST, 5), nll * 3 / 2),
   ):
-    figures = dict.fromkeys(evaluation.FIGURES, 0.5) | {'nll': value}
+    values = dict.fromkeys(metrics.METRICS, 0.5) | {'nll': value}
     records.append(
       evaluation.Result(
         label,
         seed,
         shift,
         10,
-        figures,
+        values,
         _COUNT,
         _CONFIDENCE,
         _CORRECT[shift.severity],

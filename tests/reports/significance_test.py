@@ -1,5 +1,6 @@
 """Tests of which systems cannot be told from the best one."""
 
+from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.reports import significance
@@ -76,7 +77,7 @@ def _results(model, nll, seeds=None, severity=0):
       seed,
       corruptions.Shift(noise, severity),
       1,
-      dict.fromkeys(results_lib.FIGURES, value)
+      dict.fromkeys(metrics.METRICS, value)
       | {'nll': value, 'accuracy': 1 - value},
       [1.0],
       [1.0],

@@ -2,7 +2,14 @@
 
 import os
 
-from uncertainty_distill import configs, evaluation, runs, studies, training
+from uncertainty_distill import (
+  configs,
+  evaluation,
+  metrics,
+  runs,
+  studies,
+  training,
+)
 from uncertainty_distill.data import corruptions
 
 import numpy as np
@@ -10,10 +17,10 @@ import tensorflow as tf
 
 
 def _result(model, seed, value, severity=0):
-  figures = dict.fromkeys(evaluation.FIGURES, value)
+  values = dict.fromkeys(metrics.METRICS, value)
   noise = corruptions.Corruption.SHOT_NOISE if severity else None
   shift = corruptions.Shift(noise, severity)
-  return evaluation.Result(model, seed, shift, 1, figures, [1], [1], [1])
+  return evaluation.Result(model, seed, shift, 1, values, [1], [1], [1])
 
 
 def test_ensemble_sizes():

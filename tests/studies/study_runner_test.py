@@ -72,7 +72,7 @@ def test_table_is_over_seeds(done):
   column = [name.strip() for name in head.split('|')[1:-1]].index('NLL ↓')
   for row, model in zip(cells[1:], ('single_network', 'head_student')):
     nll = [
-      r.figures['nll']
+      r.metrics['nll']
       for r in results
       if r.model == model and r.shift.label == 'clean'
     ]
@@ -82,7 +82,7 @@ def test_table_is_over_seeds(done):
   summary = pathlib.Path(outcome.directory, 'summary.json').read_text()
   corrupted = [
     statistics.mean(
-      r.figures['nll']
+      r.metrics['nll']
       for r in results
       if (r.model, r.seed) == ('head_student', seed) and r.shift.severity
     )
@@ -105,7 +105,7 @@ def test_results_are_those_of_the_runs(done):
     for r in _results(outcome)
     if (r.model, r.seed, r.shift.label) == ('head_student', 4, 'clean')
   ]
-  assert result.figures['nll'] == pytest.approx(np.mean(nll), 1e-4)
+  assert result.metrics['nll'] == pytest.approx(np.mean(nll), 1e-4)
 
 
 def test_saved_model_is_that_of_the_first_seed(done):

@@ -4,7 +4,6 @@ import copy
 import os
 
 from uncertainty_distill import configs, data, metrics, reports
-from uncertainty_distill.metrics import diversity
 from uncertainty_distill.training import tensorboard
 
 import experiments
@@ -26,7 +25,7 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
     'accuracy',
     'ece',
     'nll',
-    *diversity.NAMES,
+    *metrics.DIVERSITY,
   }
   objective = student.task.objective
   schedule = optimization.OptimizerFactory(
@@ -50,12 +49,12 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
 def test_clean_test_set(undisturbed, read_events, read_scalars):
   scalars = read_scalars(undisturbed, 'clean')
   test = data.open_dataset('digits').test.take(75)
-  figures = metrics.figures(
+  figures = metrics.compute_metrics(
     metrics.sufficient_statistics(
       undisturbed.load_model()(test.images, training=False), test.labels
     )
   )
-  assert figures.keys() >= {'accuracy', 'ece', 'nll', *diversity.NAMES}
+  assert figures.keys() >= {'accuracy', 'ece', 'nll', *metrics.DIVERSITY}
   for name in figures:
     assert sorted(scalars[name]) == [4, 7]
     assert scalars[name][7] == pytest.approx(float(figures[name]), rel=1e-5)
@@ -74,7 +73,7 @@ def test_clean_test_set(undisturbed, read_events, read_scalars):
 def test_of_many_loops_and_evaluations_some_are_shown(
   student, one_device, tmp_path, monkeypatch, read_events, read_scalars
 ):
-  monkeypatch.setattr(tensorboard, '_MAX_FIGURES', 2)
+  monkeypatch.setattr(tensorboard, '_MAX_SCALARS', 2)
   monkeypatch.setattr(tensorboard, '_MAX_PICTURES', 1)
   config = copy.deepcopy(student)
   config.trainer.steps_per_loop = 2

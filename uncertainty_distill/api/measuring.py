@@ -58,7 +58,7 @@ def measure(
   data.check_labels(labels, 'labels', count, classes)
   logits = trained.probs_as_logits(probs, 'probs', len(labels), classes)
   return dict(
-    evaluation.evaluate_predictions('model', None, logits, labels).figures
+    evaluation.evaluate_predictions('model', None, logits, labels).metrics
   )
 
 

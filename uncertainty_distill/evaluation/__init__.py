@@ -17,7 +17,6 @@ from uncertainty_distill.evaluation.prediction_scores import (
   evaluate_predictions,
 )
 from uncertainty_distill.evaluation.results import (
-  FIGURES,
   Result,
   read_json,
   write_csv,

@@ -12,9 +12,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from uncertainty_distill import errors
+from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.evaluation import results as results_lib
-
-CORRUPTED = 'c_'
 
 Result = results_lib.Result
 Summary = dict[str, float]
@@ -26,18 +25,18 @@ _Key = TypeVar('_Key', bound=Hashable)
 def summary(results: Sequence[Result]) -> Summary:
   """Averages the results of one model and one seed.
 
-  Corrupted figures are means over the types of corruption at each severity,
-  then over severities; the order matters where not every type has every
-  severity.
+  Metrics on corrupted images are means over the types of corruption at each
+  severity, then over severities; the order matters where not every type has
+  every severity.
 
   Args:
     results: Records of one model and seed, at most one for each shift.
 
   Returns:
-    Every name in `FIGURES` on clean images, and with the prefix `c_` its
-    average on corrupted ones; those without results are absent. A set that a
-    figure says nothing of (`auroc_misclassification` where a model makes no
-    error) is left out of its average.
+    From the names in `METRICS` to the values on clean images, and from the
+    names with the prefix `c_` to the averages on corrupted ones, where there
+    are results. An average leaves out the sets on which a metric is not
+    defined (`auroc_misclassification` where a model makes no error).
 
   Raises:
     InputError: Several models or seeds, or a shift twice.
@@ -50,13 +49,13 @@ def summary(results: Sequence[Result]) -> Summary:
   if twice:
     raise errors.InputError('results', twice[0], 'each shift once')
   averages = {}
-  for name in results_lib.FIGURES:
+  for name in metrics_lib.METRICS:
     severities = by_severity(results, name)
     clean = severities.pop(0, None)
     if clean is not None:
       averages[name] = clean[0]
     if severities:
-      averages[CORRUPTED + name] = statistics.fmean(
+      averages[metrics_lib.CORRUPTED + name] = statistics.fmean(
         statistics.fmean(values) for values in severities.values()
       )
   return averages
@@ -65,22 +64,22 @@ def summary(results: Sequence[Result]) -> Summary:
 def by_severity(
   results: Iterable[Result], name: str
 ) -> dict[int, tuple[float, ...]]:
-  """Gathers one model's figure at each severity.
+  """Gathers one model's values of a metric at each severity.
 
   Args:
     results: Records of one model, of one seed or several.
-    name: One of `FIGURES`.
+    name: One of `METRICS`.
 
   Returns:
     From each severity (0 for clean), in order, to the values of the types of
     corruption; a type's value is its mean over seeds. Records without the
-    figure are left out.
+    metric are left out.
   """
-  known = [result for result in results if name in result.figures]
+  known = [result for result in results if name in result.metrics]
   seeds = _group(known, lambda result: result.shift)
   severities: dict[int, list[float]] = {}
   for shift in sorted(seeds, key=lambda shift: shift.severity):
-    mean = statistics.fmean(result.figures[name] for result in seeds[shift])
+    mean = statistics.fmean(result.metrics[name] for result in seeds[shift])
     severities.setdefault(shift.severity, []).append(mean)
   return {severity: tuple(values) for severity, values in severities.items()}
 
@@ -88,34 +87,34 @@ def by_severity(
 def by_corruption(
   results: Iterable[Result], name: str
 ) -> dict[str, dict[int, float]]:
-  """Gathers one model's figure under each corruption.
+  """Gathers one model's values of a metric under each corruption.
 
   Args:
     results: Records of one model, of one seed or several.
-    name: One of `FIGURES`.
+    name: One of `METRICS`.
 
   Returns:
     From each corruption's name, in the order of the enum, to severities, to the
-    mean over seeds. Clean records, and those without the figure, are left out.
+    mean over seeds. Clean records, and those without the metric, are left out.
   """
-  known = [r for r in results if r.shift.corruption and name in r.figures]
+  known = [r for r in results if r.shift.corruption and name in r.metrics]
   seeds = _group(known, lambda result: result.shift)
   corruptions: dict[str, dict[int, float]] = {}
   for shift in sorted(seeds):
-    mean = statistics.fmean(result.figures[name] for result in seeds[shift])
+    mean = statistics.fmean(result.metrics[name] for result in seeds[shift])
     corruptions.setdefault(shift.corruption.value, {})[shift.severity] = mean
   return corruptions
 
 
 def aggregate(summaries: Sequence[Summary]) -> Aggregate:
-  """Returns each figure's mean and standard deviation over seeds.
+  """Returns each metric's mean and standard deviation over seeds.
 
   The deviation is the sample's (divided by one less than the number of seeds).
   With one seed it is None, not 0: nothing is known about the spread.
 
   Args:
-    summaries: One for each seed. A figure that one of them lacks is left out,
-      since a mean over fewer seeds than its neighbours' would mislead.
+    summaries: One for each seed. A metric that one of them lacks is left out:
+      a mean over fewer seeds than those beside it would mislead.
   """
   if not summaries:
     return {}
@@ -132,7 +131,7 @@ def aggregate(summaries: Sequence[Summary]) -> Aggregate:
 
 
 def aggregate_models(results: Iterable[Result]) -> dict[str, Aggregate]:
-  """Summarises every model and seed, and aggregates each model's seeds.
+  """Summarizes every model and seed, and aggregates each model's seeds.
 
   Args:
     results: Records of any models and seeds.

@@ -20,7 +20,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 _SCORES = ('confidence', 'correct', 'entropy')
 _ROWS = (*_SCORES, 'mask')
 _Sums = dict[str, np.ndarray]
@@ -135,9 +134,9 @@ class Evaluator:
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
       for index, candidate in enumerate(self._candidates):
-        figures = all_figures(sums[index], scores[index])
+        values = all_metrics(sums[index], scores[index])
         if shift == corruptions.CLEAN and ood_scores is not None:
-          figures['auroc_ood'] = ranking.ood_auroc(
+          values['auroc_ood'] = ranking.ood_auroc(
             scores[index]['entropy'], ood_scores[index]['entropy']
           )
         results.append(
@@ -146,9 +145,9 @@ class Evaluator:
             seed=candidate.seed,
             shift=shift,
             num_examples=int(sums[index]['count']),
-            figures=figures,
+            metrics=values,
             images='' if shift == corruptions.CLEAN else source.description,
-            **{name: sums[index][name] for name in BINS},
+            **{name: sums[index][name] for name in metrics.BINS},
           )
         )
     return results
@@ -240,22 +239,22 @@ def _masked(rows: np.ndarray) -> _Scores:
   return {name: values[inside] for name, values in scores.items()}
 
 
-def all_figures(
+def all_metrics(
   sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-  """Returns the figures of one model on one set, those that there are.
+  """Computes the metrics of one model on one set, as far as they are defined.
 
   Args:
     sums: `metrics.sufficient_statistics` of all examples.
     scores: `metrics.example_scores` of each.
   """
   confidence, correct = scores['confidence'], scores['correct']
-  figures = {k: float(v) for k, v in metrics.figures(sums).items()}
-  figures['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
-  figures['aurc'] = ranking.aurc(confidence, correct)
+  values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
+  values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
+  values['aurc'] = ranking.aurc(confidence, correct)
   # Without any error, or without any success, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
-    figures['auroc_misclassification'] = ranking.misclassification_auroc(
+    values['auroc_misclassification'] = ranking.misclassification_auroc(
       confidence, correct
     )
-  return figures
+  return values

@@ -25,7 +25,7 @@ def evaluate_predictions(
     labels: Integers [N].
 
   Returns:
-    All figures but `auroc_ood`.
+    All metrics but `auroc_ood`.
   """
   sums, scores = _score(logits, labels)
   return Result(
@@ -33,8 +33,8 @@ def evaluate_predictions(
     seed=seed,
     shift=corruptions.CLEAN,
     num_examples=len(labels),
-    figures=evaluator.all_figures(sums, scores),
-    **{name: sums[name] for name in evaluator.BINS},
+    metrics=evaluator.all_metrics(sums, scores),
+    **{name: sums[name] for name in metrics.BINS},
   )
 
 

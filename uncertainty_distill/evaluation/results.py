@@ -1,7 +1,7 @@
-"""What an evaluation found: records, and the files that hold them.
+"""The results of an evaluation, and the files that hold them.
 
-A `Result` holds one model's figures on one shift of the test set. `summaries`
-averages them.
+A `Result` holds one model's metrics on one shift of the test set; `aggregation`
+averages results.
 """
 
 from __future__ import annotations
@@ -18,80 +18,66 @@ from typing import Any
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.io import files
+from uncertainty_distill.metrics import BINS, METRICS
 
-_ALWAYS = ('accuracy', 'ece', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
-FIGURES = (
-  *_ALWAYS,
-  'adaptive_ece',
-  'auroc_misclassification',
-  'aurc',
-  'auroc_ood',
-  'disagreement',
-  'pairwise_kl',
-  'mutual_information',
-  'masegosa_variance',
-)
-
-_BINS = ('bin_count', 'bin_confidence', 'bin_correct')
+_REQUIRED = {name for name, spec in METRICS.items() if spec.required}
 _FORMAT = 'uncertainty_distill.results.v1'
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """One model's figures on the test set under one shift.
+  """One model's metrics on the test set under one shift.
 
   Attributes:
     model: What the model is, such as `deep_ensemble`; the same for every seed.
     seed: The seed that it was trained with; None where it has none of its own.
     shift: The corruption and severity of the images.
     num_examples: How many images were scored.
-    figures: Numbers for names in `FIGURES`; likelihoods in nats. `accuracy`,
-      `ece`, `nll`, `gibbs_nll`, `brier` and `member_accuracy` are always there;
-      `auroc_misclassification` only where the model makes errors, though not
-      only errors; `auroc_ood` only on clean images, where there were foreign
-      ones to compare them with; the measures of diversity, `disagreement` and
-      those after it, only of several members. Older files have none of the
-      others.
+    metrics: Values by the names in `METRICS`; likelihoods in nats. The required
+      ones are always there; `auroc_misclassification` only where the model
+      makes errors, though not only errors; `auroc_ood` only on clean images,
+      where they were compared with out-of-distribution ones; the measures of
+      diversity only of several members. Older files lack the others.
     bin_count: The number of examples in each equal-width bin of confidence.
     bin_confidence: The sum of their confidences, bin by bin.
     bin_correct: How many of them are classified correctly, bin by bin.
     images: Which set of corrupted images was scored; empty for clean ones, and
-      where an older file does not say.
+      in older files.
 
   Raises:
-    InputError: A figure is missing or unknown, or the bins differ in number.
+    InputError: A metric is missing or unknown, or the bins differ in number.
   """
 
   model: str
   seed: int | None
   shift: corruptions.Shift
   num_examples: int
-  figures: Mapping[str, float]
+  metrics: Mapping[str, float]
   bin_count: tuple[float, ...]
   bin_confidence: tuple[float, ...]
   bin_correct: tuple[float, ...]
   images: str = ''
 
   def __post_init__(self):
-    if not set(_ALWAYS) <= set(self.figures) <= set(FIGURES):
+    if not _REQUIRED <= set(self.metrics) <= set(METRICS):
       raise errors.InputError(
-        'figures',
-        sorted(self.figures),
-        f'{", ".join(_ALWAYS)}, and at most {", ".join(FIGURES)}',
+        'metrics',
+        sorted(self.metrics),
+        f'some of {", ".join(METRICS)}, among them {", ".join(_REQUIRED)}',
       )
     # Plain floats, whatever array types came in: files then hold what memory
     # holds, and a record read back equals the one that was written.
-    figures = {
-      name: float(self.figures[name])
-      for name in FIGURES
-      if name in self.figures
+    values = {
+      name: float(self.metrics[name])
+      for name in METRICS
+      if name in self.metrics
     }
-    object.__setattr__(self, 'figures', figures)
+    object.__setattr__(self, 'metrics', values)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
-    for name in _BINS:
+    for name in BINS:
       sums = tuple(float(value) for value in getattr(self, name))
       object.__setattr__(self, name, sums)
-    sizes = [len(getattr(self, name)) for name in _BINS]
+    sizes = [len(getattr(self, name)) for name in BINS]
     if len(set(sizes)) != 1:
       raise errors.InputError('bins', sizes, 'three sequences of one length')
 
@@ -110,7 +96,7 @@ def write_json(
       `corruption` (its name, null for clean images), `severity` (integer, 0 for
       clean images), `images` (string: which corrupted images these are),
       `num_examples` (integer), `figures` (an object with a number for each of
-      `FIGURES` that is known) and `bin_count`, `bin_confidence` and
+      `METRICS` that is known) and `bin_count`, `bin_confidence` and
       `bin_correct` (lists of numbers, sums over each bin's examples). A number
       that JSON lacks is one of the strings "nan", "inf", "-inf".
 
@@ -166,7 +152,7 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
 
   The columns are `model`, `seed` (empty where there is none), `corruption`
   (`clean` for clean images), `severity`, `images` (which corrupted images these
-  are), `num_examples` and `FIGURES` (empty where they are not known).
+  are), `num_examples` and `METRICS` (empty where they are not known).
 
   Args:
     results: The records.
@@ -185,7 +171,7 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
       'severity',
       'images',
       'num_examples',
-      *FIGURES,
+      *METRICS,
     )
   )
   for result in results:
@@ -198,7 +184,7 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
         result.shift.severity,
         result.images,
         result.num_examples,
-        *[result.figures.get(name) for name in FIGURES],
+        *[result.metrics.get(name) for name in METRICS],
       )
     )
   files.write_text(path, text.getvalue())
@@ -219,8 +205,8 @@ def _to_json(result: Result) -> dict[str, Any]:
     'severity': result.shift.severity,
     'images': result.images,
     'num_examples': result.num_examples,
-    'figures': {k: json_number(value) for k, value in result.figures.items()},
-    **{name: list(map(json_number, getattr(result, name))) for name in _BINS},
+    'figures': {k: json_number(value) for k, value in result.metrics.items()},
+    **{name: list(map(json_number, getattr(result, name))) for name in BINS},
   }
 
 
@@ -234,7 +220,7 @@ def _from_json(record: Mapping[str, Any]) -> Result:
     seed=record['seed'],
     shift=corruptions.Shift(corruption, record['severity']),
     num_examples=record['num_examples'],
-    figures=record['figures'],
+    metrics=record['figures'],
     images=record.get('images', ''),
-    **{name: record[name] for name in _BINS},
+    **{name: record[name] for name in BINS},
   )

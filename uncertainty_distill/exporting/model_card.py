@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill import metrics
 from uncertainty_distill.exporting import abstention
 from uncertainty_distill.exporting.temperature import Calibration
 
-_METRICS = {
-  'accuracy': 'Accuracy',
-  'ece': 'ECE',
-  'nll': 'NLL',
-  'gibbs_nll': 'Gibbs NLL',
-  'brier': 'Brier score',
-  'auroc_misclassification': 'AUROC of errors',
-  'aurc': 'AURC',
-}
+_METRICS = (
+  'accuracy',
+  'ece',
+  'nll',
+  'gibbs_nll',
+  'brier',
+  'auroc_misclassification',
+  'aurc',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,12 @@ def _metrics(card: ModelCard) -> str:
   if not card.metrics:
     return 'No evaluation of these weights was found beside them.'
   lines = ['| Metric | Clean | Corrupted |', '|---|--:|--:|']
-  for name, title in _METRICS.items():
-    cells = [card.metrics.get(key) for key in (name, f'c_{name}')]
+  for name in _METRICS:
+    cells = [card.metrics.get(key) for key in (name, metrics.CORRUPTED + name)]
     if cells != [None, None]:
       shown = ['' if cell is None else f'{cell:.4f}' for cell in cells]
-      lines.append(f'| {title} | {" | ".join(shown)} |')
+      heading = metrics.METRICS[name].heading
+      lines.append(f'| {heading} | {" | ".join(shown)} |')
   text = '\n'.join(lines)
   if card.evaluated_images:
     text += f'\n\n{card.evaluated_images}'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uncertainty_distill import metrics
+
 import tensorflow as tf
 
 
@@ -28,19 +30,21 @@ def outputs_from_logits(
     `expected_entropy`, the mean over the members, and `mutual_information`,
     their difference, 0 to log min(E, K).
   """
-  member_probs = tf.nn.softmax(tf.cast(logits, tf.float32) / temperature)
+  logits = tf.cast(logits, tf.float32) / temperature
+  member_probs = tf.nn.softmax(logits)
   probs = tf.reduce_mean(member_probs, 0)
-  total = _entropy(probs)
-  expected = tf.reduce_mean(_entropy(member_probs), 0)
+  # Where rounding takes a probability above 1, its entropy is below 0.
+  total, expected = (
+    tf.maximum(metrics.entropy(p), 0.0) for p in (probs, member_probs)
+  )
   return {
     'probabilities': probs,
     'member_probabilities': tf.transpose(member_probs, [1, 0, 2]),
     'label': tf.argmax(probs, -1, output_type=tf.int32),
     'confidence': tf.reduce_max(probs, -1),
     'predictive_entropy': total,
-    'expected_entropy': expected,
-    # Rounding alone could take it below 0, by Jensen's inequality.
-    'mutual_information': tf.maximum(total - expected, 0.0),
+    'expected_entropy': tf.reduce_mean(expected, 0),
+    'mutual_information': metrics.mutual_information(logits),
   }
 
 
@@ -50,11 +54,3 @@ def with_class_names(
   """Adds `class_name`, string [B], to what `outputs_from_logits` returns."""
   names = tf.constant(list(class_names), tf.string)
   return {**outputs, 'class_name': tf.gather(names, outputs['label'])}
-
-
-def _entropy(probs: tf.Tensor) -> tf.Tensor:
-  """Entropy over the last axis, in nats."""
-  # Not xlogy, which is no operation of TensorFlow Lite's; a probability of 0
-  # adds 0 either way.
-  logs = tf.math.log(tf.maximum(probs, 1e-30))
-  return tf.maximum(-tf.reduce_sum(probs * logs, -1), 0.0)

@@ -163,10 +163,8 @@ def compare(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
     '|---|--:|--:|--:|--:|',
   ]
   for name, mean in means.items():
-    values = metrics.figures(
-      metrics.sufficient_statistics(
-        tf.math.log(tf.constant(probs[name]) + 1e-30), labels
-      )
+    values = metrics.compute_metrics(
+      metrics.sufficient_statistics(metrics.finite_log(probs[name]), labels)
     )
     agreement = (mean.argmax(-1) == first.argmax(-1)).mean()
     lines.append(

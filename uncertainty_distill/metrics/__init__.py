@@ -4,11 +4,21 @@ What adds up over batches is kept as sums; `ranking` takes every example.
 """
 
 from uncertainty_distill.metrics import diversity, ranking
-from uncertainty_distill.metrics.likelihood import ensemble_nll
-from uncertainty_distill.metrics.nonfinite_mean import WatchedMean
-from uncertainty_distill.metrics.per_example import example_scores
+from uncertainty_distill.metrics.calibration import BINS
+from uncertainty_distill.metrics.diversity import mutual_information
+from uncertainty_distill.metrics.likelihood import ensemble_nll, finite_log
+from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean
+from uncertainty_distill.metrics.per_example import entropy, example_scores
+from uncertainty_distill.metrics.spec import (
+  CORRUPTED,
+  DIVERSITY,
+  METRICS,
+  PAPER,
+  MetricSpec,
+  metric_spec,
+)
 from uncertainty_distill.metrics.statistics import (
   ClassificationStatistics,
-  figures,
+  compute_metrics,
   sufficient_statistics,
 )

@@ -1,4 +1,4 @@
-"""How far confidence is from accuracy, by bins of the confidence."""
+"""The gap between confidence and accuracy, by bins of the confidence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import tensorflow as tf
 # of fewer than 10,000 members' votes lies as near to a border without being on
 # it.
 _BORDER = 1e-4
+# The sums over each bin: of examples, of their confidences, of correct ones.
+BINS = ('bin_count', 'bin_confidence', 'bin_correct')
 
 
 def calibration_bins(

@@ -1,8 +1,8 @@
-"""How much the members of an ensemble differ, example by example.
+"""Measures of how much the members of an ensemble differ, by example.
 
 All are 0 for a single network and for members that agree. None holds a tensor
 of pairs of members [E,E,...]: sums over pairs follow from sums over members.
-What the functions share, such as `log_softmax`, a compiled step computes once.
+A compiled step computes only once what they share, such as `log_softmax`.
 
 A logit of minus infinity is a class without probability. Where the members do
 not agree on which classes those are, the pairwise KL is infinite.
@@ -13,13 +13,6 @@ from __future__ import annotations
 from uncertainty_distill.metrics import likelihood
 
 import tensorflow as tf
-
-NAMES = (
-  'disagreement',
-  'pairwise_kl',
-  'mutual_information',
-  'masegosa_variance',
-)
 
 
 def example_diversity(
@@ -109,27 +102,12 @@ def mutual_information(logits: tf.Tensor) -> tf.Tensor:
     Float32 tensor [B], in nats, in [0, log min(E, K)].
   """
   log_probs = likelihood.log_softmax(logits)
+  probs = tf.exp(log_probs)
   excess = log_probs - likelihood.mean_log_probs(log_probs)
-  terms = tf.math.multiply_no_nan(excess, tf.exp(log_probs))
+  # Not multiply_no_nan, which TensorFlow Lite lacks.
+  terms = tf.where(tf.equal(probs, 0.0), 0.0, excess * probs)
   divergence = tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
-  return tf.maximum(divergence, 0.0)  # Of rounding.
-
-
-def expected_entropy(logits: tf.Tensor) -> tf.Tensor:
-  """The mean of the members' entropies, 1/E sum_i -sum_k p_ik log p_ik.
-
-  With the mutual information it adds up to the predictive entropy, that of the
-  mean probabilities.
-
-  Args:
-    logits: Float tensor [E,B,K].
-
-  Returns:
-    Float32 tensor [B], in nats, in [0, log K].
-  """
-  log_probs = likelihood.log_softmax(logits)
-  terms = tf.math.multiply_no_nan(-log_probs, tf.exp(log_probs))
-  return tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
+  return tf.maximum(divergence, 0.0)  # Rounding alone takes it below 0.
 
 
 def masegosa_variance(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

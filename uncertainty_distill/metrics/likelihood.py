@@ -7,16 +7,16 @@ import tensorflow as tf
 
 
 def ensemble_nll(member_log_probs: np.ndarray, labels: np.ndarray) -> float:
-  """Mean NLL of the members' mean probabilities, in float64 and at once.
+  """Mean NLL of the members' mean probabilities, in NumPy and float64.
 
-  For thousands of held-out examples; batches go through the functions below.
+  This is for all held-out examples at once; the functions below take batches.
 
   Args:
     member_log_probs: [E,N,K].
     labels: Integers [N], classes in [0, K).
 
   Returns:
-    In nats an example; NaN if one of the log-probabilities in use is.
+    The NLL in nats per example; NaN if a label's log-probability is NaN.
   """
   of_labels = member_log_probs[:, np.arange(len(labels)), labels]
   total = np.logaddexp.reduce(of_labels.astype(np.float64))
@@ -35,6 +35,18 @@ def log_softmax(logits: tf.Tensor) -> tf.Tensor:
   if logits.dtype != tf.float64:
     logits = tf.cast(logits, tf.float32)
   return tf.nn.log_softmax(logits)
+
+
+def finite_log(
+  probs: tf.Tensor | np.ndarray,
+) -> tf.Tensor | np.ndarray:
+  """Returns log(p + 1e-30), finite for a probability of 0: usable as logits.
+
+  Args:
+    probs: A tensor or an array of any shape, float32 or float64.
+  """
+  log = np.log if isinstance(probs, np.ndarray) else tf.math.log
+  return log(probs + 1e-30)
 
 
 def mean_log_probs(member_log_probs: tf.Tensor) -> tf.Tensor:
@@ -56,7 +68,7 @@ def negative_log_likelihood(
   """-log p_label of each example.
 
   Args:
-    log_probs: Float32 tensor [B,K], or [E,B,K] for each member's.
+    log_probs: Float32 tensor [B,K], or [E,B,K] of the members.
     labels: Int32 tensor [B]. A label outside [0, K) raises on the CPU and
       gives NaN on other devices and under XLA.
 
@@ -64,8 +76,8 @@ def negative_log_likelihood(
     Float32 tensor [B] or [E,B], in nats.
   """
   labels = tf.broadcast_to(labels, tf.shape(log_probs)[:-1])
-  # Log_probs are logits of themselves. Unlike a one-hot product, this operation
-  # does not score a label that is no class.
+  # Log-probabilities are their own logits. Unlike a one-hot product, this
+  # operation does not score a label that is no class.
   return tf.nn.sparse_softmax_cross_entropy_with_logits(
     labels=labels, logits=log_probs
   )

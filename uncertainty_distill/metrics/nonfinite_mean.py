@@ -1,4 +1,4 @@
-"""A mean over the steps of a compiled loop, with an eye on each of them."""
+"""A mean over the steps of a compiled loop that finds non-finite ones."""
 
 from __future__ import annotations
 
@@ -6,47 +6,49 @@ import tensorflow as tf
 import tf_keras
 
 
-class WatchedMean(tf_keras.metrics.Mean):
-  """A mean that knows which of its updates was the first that is not finite.
+class NonFiniteTrackingMean(tf_keras.metrics.Mean):
+  """A mean that remembers which of its updates was the first non-finite one.
 
-  Nobody sees the single steps of a compiled loop. A scalar that each replica
-  keeps for itself costs no communication, and has a shape that is known when
-  the loop is compiled, as TPUs want it.
+  The single steps of a compiled loop cannot be observed from outside. A scalar
+  on each replica costs no communication, and its shape is known when the loop
+  is compiled, as TPUs require.
   """
 
-  def __init__(self, name: str = 'watched_mean'):
+  def __init__(self, name: str = 'nonfinite_tracking_mean'):
     super().__init__(name=name, dtype=tf.float32)
-    self._updates, self._first_bad = (_of_each_replica() for _ in range(2))
+    self._updates, self._first_nonfinite = (_replica_scalar() for _ in range(2))
 
   # Keras would have AutoGraph convert this, which takes its time.
   @tf.autograph.experimental.do_not_convert
   def update_state(
     self, values: tf.Tensor, sample_weight: tf.Tensor | None = None
   ) -> None:
-    """Adds values as `tf_keras.metrics.Mean` does; see there."""
+    """Adds values as `tf_keras.metrics.Mean.update_state` does."""
     super().update_state(values, sample_weight)
     self._updates.assign_add(1.0)
     is_first = tf.logical_and(
-      tf.equal(self._first_bad, 0.0),
+      tf.equal(self._first_nonfinite, 0.0),
       tf.logical_not(tf.reduce_all(tf.math.is_finite(values))),
     )
-    self._first_bad.assign(tf.where(is_first, self._updates, self._first_bad))
+    self._first_nonfinite.assign(
+      tf.where(is_first, self._updates, self._first_nonfinite)
+    )
 
-  def first_bad(self, strategy: tf.distribute.Strategy) -> int:
-    """Returns the first update since the last reset that was not finite.
+  def first_nonfinite(self, strategy: tf.distribute.Strategy) -> int:
+    """Returns the number of the first non-finite update since the last reset.
 
     Args:
-      strategy: The one that it was made under.
+      strategy: The strategy that the metric was made under.
 
     Returns:
-      Its place, from 1 on, on the replica of this process that was the first;
-      0 if there was none.
+      Updates are counted from 1; the least number of this process's replicas,
+      or 0 if all updates were finite.
     """
-    places = strategy.experimental_local_results(self._first_bad)
-    return min((int(p.numpy()) for p in places if p.numpy()), default=0)
+    numbers = strategy.experimental_local_results(self._first_nonfinite)
+    return min((int(n.numpy()) for n in numbers if n.numpy()), default=0)
 
 
-def _of_each_replica() -> tf.Variable:
+def _replica_scalar() -> tf.Variable:
   # Keras's own weights of a metric are summed at each update on a TPU.
   return tf.Variable(
     0.0,

@@ -1,4 +1,4 @@
-"""What is said of each example by itself; `ranking` compares them."""
+"""Scores of each example by itself; `ranking` compares examples."""
 
 from __future__ import annotations
 
@@ -29,8 +29,23 @@ def example_scores(
   return {
     'confidence': tf.reduce_max(probs, axis=-1),
     'correct': hits(probs, tf.cast(labels, tf.int32)),
-    'entropy': -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1),
+    'entropy': entropy(probs),
   }
+
+
+def entropy(probs: tf.Tensor) -> tf.Tensor:
+  """Entropy over the last axis, -sum_k p_k log p_k.
+
+  Args:
+    probs: Float32 tensor [...,K].
+
+  Returns:
+    Float32 tensor [...], in nats.
+  """
+  # Not xlogy, which TensorFlow Lite lacks; a probability of 0 adds 0 this way
+  # as well.
+  logs = tf.math.log(tf.maximum(probs, 1e-30))
+  return -tf.reduce_sum(probs * logs, axis=-1)
 
 
 def hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
-"""Figures of merit that need every example's score, not sums over batches.
+"""Metrics that need the score of every example, not sums over batches.
 
-NumPy alone. None depends on the order of the examples: where scores tie, each
-counts as the average over all orders of those that tie.
+None depends on the order of the examples: where scores tie, each counts as the
+average over all orders of those that tie.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def adaptive_ece(
   sum_i n_i/N |accuracy_i - confidence_i| over bins i of the examples in the
   order of their confidence; the first N mod num_bins bins hold one more than
   the others (Nguyen and O'Connor 2015, section 4; of the predicted class
-  alone, as the ECE of `metrics.figures`). Bins of equal width are mostly empty
+  alone, as the ECE of `compute_metrics`). Bins of equal width are mostly empty
   where a model is sure of nearly everything, and these are not.
 
   Args:
@@ -95,10 +95,10 @@ def misclassification_auroc(
 def ood_auroc(
   entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
 ) -> float:
-  """How well predictive entropy tells foreign images from the test set's.
+  """How well predictive entropy tells out-of-distribution images apart.
 
-  The AUROC of the entropy of the members' mean probabilities, foreign images
-  being the positive ones.
+  The AUROC of the entropy of the members' mean probabilities; the positive
+  images are the out-of-distribution ones.
 
   Args:
     entropy: Of the test set's images, float [N].
@@ -109,8 +109,8 @@ def ood_auroc(
     is NaN.
   """
   entropies = [np.ravel(entropy), np.ravel(out_of_distribution_entropy)]
-  foreign = np.repeat([0.0, 1.0], [len(values) for values in entropies])
-  return auroc(np.concatenate(entropies), foreign)
+  is_ood = np.repeat([0.0, 1.0], [len(values) for values in entropies])
+  return auroc(np.concatenate(entropies), is_ood)
 
 
 def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:

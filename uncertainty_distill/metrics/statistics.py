@@ -1,7 +1,7 @@
-"""One pass over logits for sums from which every figure of merit follows.
+"""Sums over a batch of logits, and the metrics that follow from them.
 
-The sums are additive, so those of batches, replicas and machines are added,
-and the figures are computed once from the total.
+The sums are additive: those of batches, replicas and machines are added, and
+the metrics are computed once from the total.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uncertainty_distill.metrics import (
   diversity,
   likelihood,
   per_example,
+  spec,
 )
 
 import tensorflow as tf
@@ -45,7 +46,7 @@ def sufficient_statistics(
   Returns:
     Tensors of that type: the scalars `count` (examples), `correct`, `nll` and
     `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
-    `brier`, and each of `diversity.NAMES`; `member_correct` [E]; and by bin of
+    `brier`, and each of `spec.DIVERSITY`; `member_correct` [E]; and by bin of
     the confidence, each [num_bins], `bin_count`, `bin_confidence` and
     `bin_correct`.
 
@@ -55,8 +56,8 @@ def sufficient_statistics(
   return _sums(*_padding_removed(logits, labels, mask), num_bins)
 
 
-def figures(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-  """Figures of merit from the sums of `sufficient_statistics`.
+def compute_metrics(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+  """Computes metrics from the sums of `sufficient_statistics`.
 
   Args:
     statistics: The sums, as tensors, NumPy arrays or lists of numbers.
@@ -65,18 +66,18 @@ def figures(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     Scalar tensors: `accuracy`, `ece` (expected calibration error), `nll` and
     `gibbs_nll` (nats per example), `brier`, and `member_accuracy` (the mean of
     the members'); of several members, also the means of the measures of
-    diversity in `diversity.NAMES`. All are NaN if no example was counted.
+    diversity, `spec.DIVERSITY`. All are NaN if no example was counted.
   """
   sums = {key: tf.convert_to_tensor(value) for key, value in statistics.items()}
   count = sums['count']
   means = ['nll', 'gibbs_nll', 'brier']
   # A single network's are 0, which would look like a finding.
   if sums['member_correct'].shape[0] != 1:
-    means += diversity.NAMES
+    means += spec.DIVERSITY
   return {
     'accuracy': sums['correct'] / count,
     'ece': calibration.expected_calibration_error(
-      sums['bin_count'], sums['bin_confidence'], sums['bin_correct']
+      *[sums[name] for name in calibration.BINS]
     ),
     'member_accuracy': tf.reduce_mean(sums['member_correct'] / count),
     **{name: sums[name] / count for name in means},
@@ -101,11 +102,9 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     self._num_bins = num_bins
     scalars = ('count', 'correct', 'nll', 'gibbs_nll', 'brier')
     shapes = {
-      **dict.fromkeys((*scalars, *diversity.NAMES), ()),
+      **dict.fromkeys((*scalars, *spec.DIVERSITY), ()),
       'member_correct': (ensemble_size,),
-      **dict.fromkeys(
-        ('bin_count', 'bin_confidence', 'bin_correct'), (num_bins,)
-      ),
+      **dict.fromkeys(calibration.BINS, (num_bins,)),
     }
     self._sums = {
       key: self.add_weight(name=key, shape=shape, initializer='zeros')
@@ -152,8 +151,8 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
 
   @tf.autograph.experimental.do_not_convert
   def result(self) -> dict[str, tf.Tensor]:
-    """The scalar `figures` of all batches since the last reset."""
-    return figures(self.statistics())
+    """The metrics of all batches since the last reset, scalars."""
+    return compute_metrics(self.statistics())
 
   def reset_state(self) -> None:
     """Sets every sum to zero."""
@@ -209,7 +208,7 @@ def _sums(
   log_probs = likelihood.mean_log_probs(member_log_probs)
   probs = tf.exp(log_probs)
   correct = per_example.hits(probs, labels)
-  bin_count, bin_confidence, bin_correct = calibration.calibration_bins(
+  bins = calibration.calibration_bins(
     tf.reduce_max(probs, axis=-1), correct, weights, num_bins
   )
 
@@ -227,7 +226,5 @@ def _sums(
     'brier': total(likelihood.brier_score(probs, labels)),
     **{name: total(values) for name, values in differences.items()},
     'member_correct': total(per_example.hits(member_log_probs, labels)),
-    'bin_count': bin_count,
-    'bin_confidence': bin_confidence,
-    'bin_correct': bin_correct,
+    **dict(zip(calibration.BINS, bins)),
   }

@@ -1,11 +1,10 @@
-"""What is made of results: tables, pictures, pages."""
+"""Reports of results: tables, pictures, pages."""
 
 from uncertainty_distill.reports.assessment import RESULTS_FILE, assess
 from uncertainty_distill.reports.curves import read_curves, read_scalars
 from uncertainty_distill.reports.evaluating import described_by, score
 from uncertainty_distill.reports.html_page import REPORT_PAGE, write_page
 from uncertainty_distill.reports.markup import escaped
-from uncertainty_distill.reports.metric_descriptions import MEANINGS
 from uncertainty_distill.reports.paper import (
   beside_paper,
   load_paper_tables,
@@ -24,8 +23,7 @@ from uncertainty_distill.reports.tables import (
   COLUMNS,
   MISSING,
   ModelSize,
-  figure_cell,
-  higher_is_better,
   markdown_table,
+  metric_cell,
   table,
 )

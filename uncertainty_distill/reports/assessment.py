@@ -53,7 +53,7 @@ def assess(
     student: The label of the system to show the least sure images of; where
       there is none of it, they are those of the last system. Of several seeds
       it is the first.
-    beside_paper: Whether to show the paper's figures where the dataset is one
+    beside_paper: Whether to show the paper's values where the dataset is one
       of the paper's.
 
   Returns:
@@ -105,7 +105,7 @@ def _evaluate_changed(systems, experiment, directory, made_from, shown):
     All results in the systems' order, all sizes by label, the images that the
     system to show is least sure of, and the systems that were evaluated.
   """
-  images = report_images.read_least_sure(directory, shown, made_from)
+  images = report_images.read_most_uncertain(directory, shown, made_from)
   # Without its images, the system is evaluated to find them.
   lacking = shown.key if shown and not images else None
   results, known = _read_kept(
@@ -121,7 +121,7 @@ def _evaluate_changed(systems, experiment, directory, made_from, shown):
     results, sizes = results + fresh, sizes | fresh_sizes
     images = found or images
     if experiment.is_chief:
-      report_images.write_least_sure(directory, shown, made_from, found)
+      report_images.write_most_uncertain(directory, shown, made_from, found)
   return _in_order(systems, results), sizes, images, pending
 
 
@@ -159,10 +159,10 @@ def _read_kept(
   directory: str, made_from: Mapping[str, list[str]]
 ) -> tuple[list[evaluation.Result], dict[str, tables.ModelSize]]:
   """Returns the results that still hold, and the sizes of their systems."""
-  systems, figures = (
+  systems, records = (
     os.path.join(directory, name) for name in (SYSTEMS_FILE, RESULTS_FILE)
   )
-  if not files.is_file(systems) or not files.is_file(figures):
+  if not files.is_file(systems) or not files.is_file(records):
     return [], {}
   path = systems
   try:
@@ -172,8 +172,8 @@ def _read_kept(
       for key, entry in entries.items()
       if entry['made_from'] == made_from.get(key)
     }
-    path = figures
-    results, _ = evaluation.read_json(figures)
+    path = records
+    results, _ = evaluation.read_json(records)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     _logger.warning(
       f'{path} is damaged ({error.__cause__ or error}): all systems are '

@@ -55,7 +55,7 @@ def find(
 def write(
   found: CorruptedImage, directory: str, made_from: Sequence[str]
 ) -> None:
-  """Keeps what was found in a report's folder; see `kept.write`."""
+  """Keeps what was found in a report's folder; see `array_cache.write`."""
   arrays = {name: getattr(found, name) for name in _ARRAYS}
   array_cache.write(directory, _NAME, made_from, arrays)
 

@@ -10,7 +10,7 @@ from uncertainty_distill.io import files
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_file_loader
 
-# From a figure's name to epochs to values.
+# From a metric's name to epochs to values.
 Curves = dict[str, dict[float, float]]
 
 
@@ -21,7 +21,7 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
     run: Complete or not.
 
   Returns:
-    `train` (figures of the training batches since the point before) and
+    `train` (metrics of the training batches since the point before) and
     `clean` (of the test set), each from names, such as `nll`, to epochs, to
     values. A folder that is not there has no names.
 
@@ -78,7 +78,7 @@ def read_scalars(directory: str) -> dict[str, dict[int, float]]:
 
 
 def _name(tag: str) -> str:
-  """Returns the figure's name, the tag without TensorBoard's section."""
+  """Returns the metric's name: the tag without TensorBoard's section."""
   return tag.rpartition('/')[2]
 
 

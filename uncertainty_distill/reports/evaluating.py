@@ -54,7 +54,7 @@ def score(
 ) -> tuple[
   list[evaluation.Result],
   dict[str, tables.ModelSize],
-  most_uncertain.LeastSure | None,
+  most_uncertain.MostUncertain | None,
 ]:
   """Evaluates systems, and finds the images that one is least sure of.
 
@@ -90,7 +90,9 @@ def score(
       source=sets.corrupted,
       out_of_distribution=sets.out_of_distribution,
     )
-    found = report_images.least_sure(shown, candidates, evaluator, sets.clean)
+    found = report_images.most_uncertain_images(
+      shown, candidates, evaluator, sets.clean
+    )
   return results, sizes, found
 
 

@@ -26,7 +26,7 @@ _ARRAYS = ('class_names', 'places', 'images', 'labels', 'log_probs')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LeastSure:
+class MostUncertain:
   """Images that a system is least sure of, the least sure one first.
 
   Attributes:
@@ -49,7 +49,7 @@ def find(
   dataset: ImageSource,
   entropies: np.ndarray,
   count: int = _COUNT,
-) -> LeastSure:
+) -> MostUncertain:
   """Picks the images, and asks every member about them.
 
   Args:
@@ -66,7 +66,7 @@ def find(
   places = finite[order[:count]]
   images = dataset.numpy(places)
   logits = candidate.model(tf.constant(images), training=False)
-  return LeastSure(
+  return MostUncertain(
     class_names=np.array(dataset.spec.class_names),
     places=places,
     images=images,
@@ -76,7 +76,7 @@ def find(
 
 
 def write(
-  found: LeastSure, directory: str, system: str, made_from: Sequence[str]
+  found: MostUncertain, directory: str, system: str, made_from: Sequence[str]
 ) -> None:
   """Keeps what was found in a report's folder.
 
@@ -95,13 +95,13 @@ def write(
 
 def read(
   directory: str, system: str, made_from: Sequence[str]
-) -> LeastSure | None:
+) -> MostUncertain | None:
   """Returns what `write` kept if it was made from the same, or None."""
   arrays = array_cache.read(directory, system, made_from, _ARRAYS)
-  return None if arrays is None else LeastSure(**arrays)
+  return None if arrays is None else MostUncertain(**arrays)
 
 
-def sections(system: str, found: LeastSure, directory: str) -> list[str]:
+def sections(system: str, found: MostUncertain, directory: str) -> list[str]:
   """Draws the images, and returns the sections in Markdown that show them.
 
   Args:
@@ -134,15 +134,15 @@ def sections(system: str, found: LeastSure, directory: str) -> list[str]:
       ),
       os.path.join(directory, name),
     )
-    shown.append(f'![{markup.escaped(_words(found, index))}]({name})')
+    shown.append(f'![{markup.escaped(_alt_text(found, index))}]({name})')
   return [
     f'## The images that {markup.escaped(system)} is least sure of',
-    _explanation(len(found.log_probs), len(shown)),
+    _caption(len(found.log_probs), len(shown)),
     '\n'.join(shown),
   ]
 
 
-def _words(found: LeastSure, index: int) -> str:
+def _alt_text(found: MostUncertain, index: int) -> str:
   """Says what a picture shows, for those who cannot see it."""
   probs = np.exp(found.log_probs[:, index])
   mean = probs.mean(0)
@@ -158,7 +158,7 @@ def _words(found: LeastSure, index: int) -> str:
   return text
 
 
-def _explanation(members: int, count: int) -> str:
+def _caption(members: int, count: int) -> str:
   """Says which images these are and how to read the pictures."""
   if members == 1:
     return (

@@ -21,7 +21,7 @@ class PaperTable:
 
   Attributes:
     title: Its number and what it is of.
-    rows: From systems' labels to figures' names, to mean and standard deviation
+    rows: From systems' labels to metrics' names, to mean and standard deviation
       over 10 seeds; the latter is None for the deep ensemble, which has none in
       the paper.
   """
@@ -50,7 +50,7 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
       name: PaperTable(
         table['title'],
         {
-          label: {figure: tuple(cell) for figure, cell in row.items()}
+          label: {name: tuple(cell) for name, cell in row.items()}
           for label, row in table['rows'].items()
         },
       )
@@ -91,7 +91,7 @@ def beside_paper(
   rows: Mapping[str, aggregation.Aggregate],
   published: Mapping[str, aggregation.Aggregate],
 ) -> list[str]:
-  """Returns the sections that hold measured figures against the paper's.
+  """Returns the sections that compare measured metrics with the paper's.
 
   Args:
     rows: From systems' labels to what was measured.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.metrics import metric_spec
 from uncertainty_distill.reports import tables
 
 _Rows = Mapping[str, aggregation.Aggregate]
@@ -32,7 +33,7 @@ _LINE = 100  # Characters of text; what follows from the width of the tables.
 
 
 def compare(rows: _Rows, paper_rows: _Rows) -> str:
-  """Lays the paper's figures beside the measured ones.
+  """Lays the paper's values beside the measured ones.
 
   The difference is `(m - p) / sqrt(s_m^2 + s_p^2)`, with the standard
   deviations over seeds: how unusual the difference would be between one run
@@ -51,15 +52,15 @@ def compare(rows: _Rows, paper_rows: _Rows) -> str:
   lines = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
   for name in tables.COLUMNS:
-    heading = tables.COLUMNS[name]
-    for label, ours, theirs in _common(rows, paper_rows, name):
+    heading = metric_spec(name).column
+    for label, measured, reported in _common(rows, paper_rows, name):
       lines.append(
         [
           heading,
           plots.display_name(label),
-          tables.figure_cell(*ours),
-          tables.figure_cell(*theirs),
-          _difference(ours, theirs),
+          tables.metric_cell(*measured),
+          tables.metric_cell(*reported),
+          _difference(measured, reported),
         ]
       )
       heading = ''
@@ -72,40 +73,39 @@ def compare(rows: _Rows, paper_rows: _Rows) -> str:
 
 def _with_gibbs(rows: _Rows, paper_rows: _Rows) -> tuple[_Rows, _Rows]:
   """Adds the deep ensemble once more, its NLL being the Gibbs NLL."""
-  ours, theirs = {}, {}
-  measured = rows.get(_ENSEMBLE, {})
-  reported = paper_rows.get(_ENSEMBLE, {})
+  measured, reported = {}, {}
+  ensemble, paper_ensemble = (x.get(_ENSEMBLE, {}) for x in (rows, paper_rows))
   for name, gibbs in _GIBBS_OF.items():
-    if gibbs in measured and name in reported:
-      ours[name], theirs[name] = measured[gibbs], reported[name]
+    if gibbs in ensemble and name in paper_ensemble:
+      measured[name], reported[name] = ensemble[gibbs], paper_ensemble[name]
   # After the ensemble itself, in the order of the rows.
   added = {}
-  for label, figures in rows.items():
-    added[label] = figures
-    if label == _ENSEMBLE and ours:
-      added[_GIBBS] = ours
-  return added, {**paper_rows, _GIBBS: theirs}
+  for label, values in rows.items():
+    added[label] = values
+    if label == _ENSEMBLE and measured:
+      added[_GIBBS] = measured
+  return added, {**paper_rows, _GIBBS: reported}
 
 
 def _common(
   rows: _Rows, paper_rows: _Rows, name: str
 ) -> list[tuple[str, _Cell, _Cell]]:
-  """Returns (label, measured, paper's) of the systems with both figures."""
+  """Returns (label, measured, paper's) of the systems with both values."""
   return [
-    (label, figures[name], paper_rows[label][name])
-    for label, figures in rows.items()
-    if name in figures and name in paper_rows.get(label, {})
+    (label, values[name], paper_rows[label][name])
+    for label, values in rows.items()
+    if name in values and name in paper_rows.get(label, {})
   ]
 
 
-def _difference(ours: _Cell, theirs: _Cell) -> str:
+def _difference(measured: _Cell, reported: _Cell) -> str:
   """Returns a difference in standard deviations; see `compare`."""
-  if ours[1] is None or theirs[1] is None:
+  if measured[1] is None or reported[1] is None:
     return tables.MISSING
-  spread = math.hypot(ours[1], theirs[1])
-  if not spread or not math.isfinite(ours[0]) or not math.isfinite(spread):
+  spread = math.hypot(measured[1], reported[1])
+  if not spread or not math.isfinite(measured[0]) or not math.isfinite(spread):
     return tables.MISSING
-  return f'{(ours[0] - theirs[0]) / spread:+.1f}'
+  return f'{(measured[0] - reported[0]) / spread:+.1f}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Ordering:
   """Two systems of which the paper finds one better, and whether it is so here.
 
   Attributes:
-    metric: The figure's name.
+    metric: The metric's name.
     better: The label of the one that is better in the paper.
     worse: That of the other.
     verdict: `agrees`, `disagrees` or `undecided`.
@@ -128,7 +128,7 @@ class Ordering:
 def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
   """Holds the order of systems in the paper against the measured one.
 
-  Orders may last where figures do not: at another scale, on other images. Two
+  Orders may last where values do not: at another scale, on other images. Two
   means differ if their distance exceeds the root of the sum of their squared
   standard deviations over seeds; where one of the two is not known, the other
   alone counts. Pairs that do not differ in the paper are left out. Those that
@@ -143,7 +143,7 @@ def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
   found = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
   for name in tables.COLUMNS:
-    sign = 1 if tables.higher_is_better(name) else -1
+    sign = 1 if metric_spec(name).higher_is_better else -1
     for one, other in itertools.combinations(
       _common(rows, paper_rows, name), 2
     ):
@@ -162,7 +162,7 @@ def _gap(one: _Cell, other: _Cell) -> float:
   """Returns `one` less `other`, or 0 where they do not differ."""
   gap = one[0] - other[0]
   known = [s for s in (one[1], other[1]) if s is not None]
-  # Differences of published figures, such as 0.963 - 0.962, exceed a deviation
+  # Differences of published values, such as 0.963 - 0.962, exceed a deviation
   # of 0.001 by the arithmetic of floats alone.
   if not known or not math.isfinite(gap):
     return 0.0
@@ -184,7 +184,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   metrics = list(dict.fromkeys(pair.metric for pair in found))
   verdicts = AGREES, DISAGREES, UNDECIDED
   counts = [
-    [tables.COLUMNS[metric]]
+    [metric_spec(metric).column]
     + [
       str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
       for verdict in verdicts
@@ -210,7 +210,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
       if any((p.metric, p.verdict) == (metric, verdict) for p in found)
     ]
     sections += [
-      f'**{tables.COLUMNS[metric]}**',
+      f'**{metric_spec(metric).column}**',
       '\n'.join(map(_wrapped, lists)),
     ]
   return '\n\n'.join(sections)

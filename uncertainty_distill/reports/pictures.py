@@ -9,25 +9,23 @@ from uncertainty_distill import plots
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.reports import tables
+from uncertainty_distill.metrics import BINS, PAPER, metric_spec
 
 import numpy as np
 
-_DRAWN = ('accuracy', 'ece', 'nll')
 _DIVERSITY = ('disagreement', 'mutual_information')
-# Positive, and of several orders of magnitude between corruptions.
-_LOG_SCALE = ('nll',)
 
 _Models = Mapping[str, Sequence[results_lib.Result]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """A picture and what is said of it.
+  """A picture and its caption.
 
   Attributes:
-    name: Of its file, without the extension, and of its TensorBoard tag.
-    section: The heading that it stands under.
+    name: The name of its file, without the extension, and of its TensorBoard
+      tag.
+    section: The heading above it.
     caption: What is drawn, in sentences.
     draw: Returns the figure.
   """
@@ -43,9 +41,9 @@ class Picture:
 
 
 def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
-  """Returns every picture that there are results for, in reading order.
+  """Returns the pictures that can be drawn of some results, in reading order.
 
-  They are not drawn yet: one after the other, they need the memory of one.
+  They are not drawn yet: drawn one by one, they need the memory of one.
 
   Args:
     results: Records of any models and seeds, clean, corrupted or both.
@@ -69,8 +67,7 @@ def _reliability(models: _Models, severity: int) -> Picture:
     chosen = [r for r in chosen if r.seed == chosen[0].seed]
     if chosen:
       bins[label] = tuple(
-        np.sum([getattr(r, name) for r in chosen], axis=0)
-        for name in ('bin_count', 'bin_confidence', 'bin_correct')
+        np.sum([getattr(r, name) for r in chosen], axis=0) for name in BINS
       )
   caption = (
     'Accuracy against confidence, and the share of the images in each bin of'
@@ -91,14 +88,15 @@ def _reliability(models: _Models, severity: int) -> Picture:
 
 
 def _under_corruption(models: _Models) -> Iterator[Picture]:
-  """Yields what corruption does to the metrics."""
-  panels = _panels(models, {name: tables.COLUMNS[name] for name in _DRAWN})
+  """Yields the pictures of metrics under corruption."""
+  panels = _panels(models, PAPER)
   types = dict.fromkeys(
     shift.corruption.value
     for shift in sorted(r.shift for records in models.values() for r in records)
     if shift.corruption
   )
-  logarithmic = [tables.COLUMNS[name] for name in _LOG_SCALE]
+  specs = map(metric_spec, PAPER)
+  logarithmic = [spec.column for spec in specs if spec.log_scale]
   yield Picture(
     'severity_boxes',
     'Under corruption',
@@ -114,9 +112,7 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
     ' of the types.',
     lambda: plots.severity_curves(panels),
   )
-  diversity = _panels(
-    models, {name: tables.DIVERSITY_COLUMNS[name] for name in _DIVERSITY}
-  )
+  diversity = _panels(models, _DIVERSITY)
   if any(any(lines.values()) for lines in diversity.values()):
     yield Picture(
       'diversity',
@@ -125,26 +121,26 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
       ' out. Lines and bars are as above.',
       lambda: plots.severity_curves(diversity),
     )
-  for name in _DRAWN:
+  for name in PAPER:
     yield _heat_maps(models, name)
 
 
 def _panels(
-  models: _Models, headings: Mapping[str, str]
+  models: _Models, names: Sequence[str]
 ) -> dict[str, dict[str, dict[int, tuple[float, ...]]]]:
-  """Returns figures by heading, model and severity, as the plots take them."""
+  """Returns values by heading, model and severity, as the plots take them."""
   return {
-    heading: {
+    metric_spec(name).column: {
       label: aggregation.by_severity(records, name)
       for label, records in models.items()
     }
-    for name, heading in headings.items()
+    for name in names
   }
 
 
 def _heat_maps(models: _Models, name: str) -> Picture:
   """Returns one metric by corruption and severity, the darker the worse."""
-  heading = tables.COLUMNS[name]
+  spec = metric_spec(name)
   cells = {
     label: aggregation.by_corruption(records, name)
     for label, records in models.items()
@@ -152,12 +148,12 @@ def _heat_maps(models: _Models, name: str) -> Picture:
   return Picture(
     f'heat_map_{name}',
     'Corruption by corruption',
-    f'{heading.split()[0]} by corruption and severity; the darker, the worse'
-    f'{" (logarithmic)" if name in _LOG_SCALE else ""}.',
+    f'{spec.heading} by corruption and severity; the darker, the worse'
+    f'{" (logarithmic)" if spec.log_scale else ""}.',
     lambda: plots.heat_maps(
-      heading,
+      spec.column,
       {k: v for k, v in cells.items() if v},
-      higher_is_better=name == 'accuracy',
-      log_scale=name in _LOG_SCALE,
+      higher_is_better=spec.higher_is_better,
+      log_scale=spec.log_scale,
     ),
   )

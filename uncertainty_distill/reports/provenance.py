@@ -15,6 +15,7 @@ from uncertainty_distill import (
   data,
   distribution,
   evaluation,
+  metrics,
   plots,
   runs,
   trained,
@@ -40,7 +41,7 @@ def fingerprint(
     f'source:{config.evaluation.source}',
     f'out of distribution:{config.evaluation.out_of_distribution}',
     # Results of an older version lack some, and are made again.
-    f'figures:{",".join(evaluation.FIGURES)}',
+    f'figures:{",".join(metrics.METRICS)}',
     *[shift.label for shift in data.parse_shifts(config.evaluation)],
   ]
   return marks + weight_marks(paths)

@@ -10,11 +10,11 @@ from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
+from uncertainty_distill.metrics import CORRUPTED, metric_spec
 from uncertainty_distill.reports import (
   corrupted_image,
   html_page,
   markup,
-  metric_descriptions,
   most_uncertain,
   paper,
   pictures,
@@ -30,7 +30,7 @@ _BOLD = (
 
 _PAPER = (
   'The paper trains WRN-28-10, ensembles of 4, and scores them on the whole'
-  ' test set and on all types and severities of corruption; its figures are'
+  ' test set and on all types and severities of corruption; its values are'
   ' means and standard deviations over 10 seeds.'
 )
 
@@ -45,13 +45,13 @@ def write_report(
   how_it_was_made: Mapping[str, str | Sequence[str]],
   sizes: Mapping[str, tables.ModelSize] | None = None,
   published: Mapping[str, aggregation.Aggregate] | None = None,
-  images: tuple[str, most_uncertain.LeastSure] | None = None,
+  images: tuple[str, most_uncertain.MostUncertain] | None = None,
   corrupted: corrupted_image.CorruptedImage | None = None,
 ) -> str:
   """Writes a folder that says what was found, and how.
 
   The files are `report.md`, `report.html` (the same in one file that needs none
-  of the others), `summary.json` (from labels to figures to `mean` and `std`),
+  of the others), `summary.json` (from labels to metrics to `mean` and `std`),
   `results.csv`, `results.json` and the pictures in `plots/` and `images/`.
   Each is replaced whole and depends on the arguments only, so that writing
   again changes nothing.
@@ -64,7 +64,7 @@ def write_report(
     how_it_was_made: From a heading such as `Machine` to a text, or to several
       lines (commands) that are shown as they are.
     sizes: From models' labels to their sizes.
-    published: What the paper reports, from labels to figures.
+    published: What the paper reports, from labels to metrics.
     images: A system's name for readers, and the images that it is least sure
       of.
     corrupted: An image under the corruptions that were evaluated on.
@@ -77,7 +77,7 @@ def write_report(
   """
   directory = os.fspath(directory)
   files.make_folder(os.path.join(directory, 'plots'))
-  _write_figures(directory, title, rows, results, how_it_was_made)
+  _write_data(directory, title, rows, results, how_it_was_made)
   models = aggregation.by_model(results)
   best = significance.best(results)
   sections = [
@@ -85,7 +85,7 @@ def write_report(
     tables.table(rows, sizes, marked=best),
     _explanation(models) + (_BOLD if best else ''),
     *_beside_paper(rows, published or {}),
-    *_more_figures(rows),
+    *_more_metrics(rows),
     *_diversity(rows),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
@@ -102,7 +102,7 @@ def write_report(
   return path
 
 
-def _write_figures(directory, title, rows, results, how_it_was_made) -> None:
+def _write_data(directory, title, rows, results, how_it_was_made) -> None:
   """Writes what programs read."""
   json_path, csv_path, summary_path = (
     os.path.join(directory, name)
@@ -131,19 +131,16 @@ def _summary_json(rows: Mapping[str, aggregation.Aggregate]) -> str:
           None if deviation is None else results_lib.json_number(deviation)
         ),
       }
-      for name, (mean, deviation) in figures.items()
+      for name, (mean, deviation) in values.items()
     }
-    for label, figures in rows.items()
+    for label, values in rows.items()
   }
   return json.dumps(content, indent=2, allow_nan=False) + '\n'
 
 
 def _explanation(models: _Models) -> str:
   """Says what the columns mean, and what the averages are over."""
-  lines = [
-    f'- **{heading}**: {metric_descriptions.MEANINGS[name]}.'
-    for name, heading in tables.COLUMNS.items()
-  ]
+  lines = _descriptions(tables.COLUMNS)
   seeds, shifts = [], {}
   for label, records in models.items():
     numbers = dict.fromkeys(result.seed for result in records)
@@ -158,7 +155,7 @@ def _explanation(models: _Models) -> str:
   if len(shifts) > 1:
     lines.append(
       '- **Take care**: not all were evaluated on the same corruptions, so'
-      ' their corrupted figures do not compare. Sets of images: '
+      ' their metrics on corrupted images do not compare. Sets of images: '
       + '; '.join(
         f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
         for seen, labels in shifts.items()
@@ -177,56 +174,50 @@ def _beside_paper(
   return ['## Beside the paper', _PAPER, *sections] if sections else []
 
 
-def _more_figures(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
-  """Returns the section of what the paper does not report, if any is known."""
-  return _section(
-    'More figures',
-    rows,
-    tables.MORE_COLUMNS,
-    '- **c-**: averaged over corrupted test images as above; a set on'
-    ' which a model makes no error has no AUROC of them and is left out.',
-  )
+def _more_metrics(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
+  """Returns the section of metrics that the paper does not report, or []."""
+  return _section('More metrics', rows, tables.MORE_COLUMNS)
 
 
 def _diversity(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
-  """Returns the section of the ensembles' diversity, if any is known."""
+  """Returns the section of the ensembles' diversity, or []."""
   ensembles = {
-    label: figures
-    for label, figures in rows.items()
-    if not figures.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
+    label: values
+    for label, values in rows.items()
+    if not values.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
   }
-  return _section(
-    'Diversity',
-    ensembles,
-    tables.DIVERSITY_COLUMNS,
-    '- **c-**: averaged over corrupted test images as above.',
-  )
+  return _section('Diversity', ensembles, tables.DIVERSITY_COLUMNS)
 
 
 def _section(
   title: str,
   rows: Mapping[str, aggregation.Aggregate],
-  columns: Mapping[str, str],
-  note: str,
+  columns: Sequence[str],
 ) -> list[str]:
-  """Returns a table of the columns that are known and what they mean, or []."""
-  known = {
-    name: heading
-    for name, heading in columns.items()
-    if any(name in figures for figures in rows.values())
-  }
+  """Returns a table of the columns with values and their meaning, or []."""
+  known = [name for name in columns if any(name in v for v in rows.values())]
   if not known:
     return []
-  explained = [
-    f'- **{heading}**: {metric_descriptions.MEANINGS[name]}.'
-    for name, heading in known.items()
-    if name in metric_descriptions.MEANINGS
-  ]
   return [
     f'## {title}',
     tables.table(rows, columns=known),
-    '\n'.join([*explained, note]),
+    '\n'.join(_descriptions(known)),
   ]
+
+
+def _descriptions(columns: Sequence[str]) -> list[str]:
+  """Returns what columns mean, those of corrupted images in one item."""
+  clean = [name for name in columns if not name.startswith(CORRUPTED)]
+  items = [
+    f'- **{spec.column}**: {spec.description}.'
+    for spec in map(metric_spec, clean)
+  ]
+  if len(clean) < len(columns):
+    items.append(
+      '- **c-**: on corrupted test images: the mean over types of corruption,'
+      ' then over severities.'
+    )
+  return items
 
 
 def _drawn(directory: str, results: Sequence[results_lib.Result]) -> list[str]:

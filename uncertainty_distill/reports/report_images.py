@@ -31,12 +31,12 @@ def choose_student(systems: Sequence[System], label: str) -> System | None:
   return wanted[0]
 
 
-def least_sure(
+def most_uncertain_images(
   system: System | None,
   candidates: Sequence[evaluation.Candidate],
   evaluator: evaluation.Evaluator,
   dataset: data.ImageSource,
-) -> most_uncertain.LeastSure | None:
+) -> most_uncertain.MostUncertain | None:
   """Returns the images that a system is least sure of.
 
   Args:
@@ -57,9 +57,9 @@ def least_sure(
   return None
 
 
-def read_least_sure(
+def read_most_uncertain(
   directory: str, system: System | None, made_from: Mapping[str, list[str]]
-) -> most_uncertain.LeastSure | None:
+) -> most_uncertain.MostUncertain | None:
   """Returns the images that a report's folder has of a system.
 
   Args:
@@ -73,13 +73,13 @@ def read_least_sure(
   )
 
 
-def write_least_sure(
+def write_most_uncertain(
   directory: str,
   system: System | None,
   made_from: Mapping[str, list[str]],
-  found: most_uncertain.LeastSure | None,
+  found: most_uncertain.MostUncertain | None,
 ) -> None:
-  """Keeps images for `read_least_sure`, if some were found."""
+  """Keeps images for `read_most_uncertain`, if some were found."""
   if system and found:
     most_uncertain.write(found, directory, system.key, made_from[system.key])
 

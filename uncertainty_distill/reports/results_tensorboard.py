@@ -2,10 +2,10 @@
 
 Beside what a run has written as it was trained, there are
 
-  results/    the figures of the paper's tables, with the hyper-parameters, so
+  results/    the metrics of the paper's tables, with the hyper-parameters, so
               that HParams sorts systems by any of them; calibration on clean
               images
-  corrupted/  figures and pictures of the corrupted test sets
+  corrupted/  metrics and pictures of the corrupted test sets
 
 in the folder of a system's only run; what several runs are together, as a deep
 ensemble, has a folder of its label in that of the report. They are of the last
@@ -20,10 +20,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill import configs, evaluation, metrics, runs, training
 from uncertainty_distill.evaluation.system import System
 from uncertainty_distill.io import files
-from uncertainty_distill.reports import metric_descriptions, pictures, tables
+from uncertainty_distill.reports import pictures, tables
 
 import numpy as np
 import tensorflow as tf
@@ -102,7 +102,7 @@ def _write_results(
   results: Sequence[evaluation.Result],
   members: Sequence[runs.RunFolder],
 ) -> None:
-  """Writes a system's hyper-parameters and its figures in the tables."""
+  """Writes a system's hyper-parameters and its metrics in the tables."""
   with _event_file(folder, members[0].step):
     # Without a name of its own a trial has that of its folder. What can be
     # chosen from, TensorBoard gathers from the trials that it finds.
@@ -111,12 +111,13 @@ def _write_results(
     )
     for name, value in evaluation.summary(results).items():
       if name in tables.COLUMNS:
-        # TensorBoard sorts them: corrupted figures are to come first.
-        full_name = name if name.startswith('c_') else f'clean_{name}'
+        # TensorBoard sorts them: those on corrupted images are to come first.
+        is_corrupted = name.startswith(metrics.CORRUPTED)
+        full_name = name if is_corrupted else f'clean_{name}'
         tf.summary.scalar(
           f'{_RESULTS}/{full_name}',
           value,
-          description=metric_descriptions.MEANINGS[name],
+          description=metrics.metric_spec(name).description,
         )
     _write_calibration([r for r in results if not r.shift.severity])
     for picture in pictures.available_pictures(results):
@@ -127,13 +128,13 @@ def _write_results(
 def _write_corrupted(
   folder: str, results: Sequence[evaluation.Result], step: int
 ) -> None:
-  """Writes a system's mean corrupted figures, and the pictures of them."""
+  """Writes a system's metrics on corrupted images, and their pictures."""
   corrupted = [r for r in results if r.shift.severity]
   if not corrupted:
     return
   with _event_file(folder, step):
     for name, value in evaluation.summary(corrupted).items():
-      training.write_scalar(name.removeprefix('c_'), value)
+      training.write_scalar(name.removeprefix(metrics.CORRUPTED), value)
     _write_calibration(corrupted)
     for picture in pictures.available_pictures(results):
       if picture.name != _CLEAN_PICTURE:

@@ -1,4 +1,4 @@
-"""The paper's table, in Markdown that also lines up in a terminal."""
+"""Tables in Markdown whose columns line up in a terminal as well."""
 
 from __future__ import annotations
 
@@ -7,47 +7,31 @@ from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.metrics import CORRUPTED, PAPER, metric_spec
 from uncertainty_distill.reports import markup
 
-# From a figure's name to its heading; the arrow points to where better is.
-COLUMNS = {
-  'accuracy': 'Accuracy ↑',
-  'ece': 'ECE ↓',
-  'nll': 'NLL ↓',
-  'gibbs_nll': 'Gibbs NLL ↓',
-  'c_accuracy': 'c-Accuracy ↑',
-  'c_ece': 'c-ECE ↓',
-  'c_nll': 'c-NLL ↓',
-}
-
-# What the paper does not report.
-MORE_COLUMNS = {
-  'adaptive_ece': 'Adaptive ECE ↓',
-  'brier': 'Brier ↓',
-  'auroc_misclassification': 'AUROC errors ↑',
-  'aurc': 'AURC × 10³ ↓',
-  'auroc_ood': 'AUROC OOD ↑',
-  'c_adaptive_ece': 'c-Adaptive ECE ↓',
-  'c_brier': 'c-Brier ↓',
-  'c_auroc_misclassification': 'c-AUROC errors ↑',
-  'c_aurc': 'c-AURC × 10³ ↓',
-}
-
-# How far members differ. Without arrows: neither much nor little is better.
-DIVERSITY_COLUMNS = {
-  'disagreement': 'Disagreement',
-  'mutual_information': 'Mutual information',
-  'pairwise_kl': 'Pairwise KL',
-  'masegosa_variance': 'Variance × 10³',
-  'c_disagreement': 'c-Disagreement',
-  'c_mutual_information': 'c-Mutual information',
-  'c_pairwise_kl': 'c-Pairwise KL',
-  'c_masegosa_variance': 'c-Variance × 10³',
-}
-
-_SCALES = dict.fromkeys(
-  ('aurc', 'c_aurc', 'masegosa_variance', 'c_masegosa_variance'), 1000
+# The metrics that the tables show, column by column.
+COLUMNS = (*PAPER, 'gibbs_nll', *(CORRUPTED + name for name in PAPER))
+# Those that the paper does not report.
+MORE_COLUMNS = (
+  'adaptive_ece',
+  'brier',
+  'auroc_misclassification',
+  'aurc',
+  'auroc_ood',
+  'c_adaptive_ece',
+  'c_brier',
+  'c_auroc_misclassification',
+  'c_aurc',
 )
+_DIVERSITY = (
+  'disagreement',
+  'mutual_information',
+  'pairwise_kl',
+  'masegosa_variance',
+)
+DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
+
 MISSING = '-'
 
 
@@ -68,28 +52,27 @@ class ModelSize:
 def table(
   rows: Mapping[str, aggregation.Aggregate],
   sizes: Mapping[str, ModelSize] | None = None,
-  columns: Mapping[str, str] | None = None,
+  columns: Sequence[str] = COLUMNS,
   marked: Mapping[str, Collection[str]] | None = None,
 ) -> str:
-  """Lays out a Markdown table whose columns line up in a terminal too.
+  """Lays out models and their metrics as a table.
 
   Args:
-    rows: From models' labels to their aggregates; the rows keep the order.
+    rows: From models' labels to their aggregates, row by row.
     sizes: From labels to sizes; adds two columns.
-    columns: From figures' names to headings; by default the paper's.
-    marked: From figures' names to the labels whose cells stand in bold, as
+    columns: The metrics.
+    marked: From metrics to the labels whose cells are bold, as
       `significance.best` returns them.
 
   Returns:
     The lines of the table, without a newline at the end: three decimals, `±`
-    and the standard deviation where several seeds were run, `-` for what is
-    not known.
+    and the standard deviation where several seeds were run, `-` for an unknown
+    value.
   """
-  columns = COLUMNS if columns is None else columns
   header = ['Model', *(['Members', 'Parameters'] if sizes else ())]
-  header += columns.values()
+  header += [metric_spec(name).column for name in columns]
   lines = []
-  for label, figures in rows.items():
+  for label, values in rows.items():
     cells = [markup.escaped(plots.display_name(label))]
     if sizes:
       size = sizes.get(label)
@@ -99,8 +82,8 @@ def table(
         else [MISSING, MISSING]
       )
     for name in columns:
-      cell = figure_cell(
-        *figures.get(name, (None,)), scale=_SCALES.get(name, 1)
+      cell = metric_cell(
+        *values.get(name, (None,)), scale=metric_spec(name).scale
       )
       bold = (marked or {}).get(name, ())
       cells.append(_marked(cell, label in bold) if bold else cell)
@@ -111,13 +94,13 @@ def table(
 def markdown_table(
   header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
 ) -> str:
-  """Lays out cells so that the columns line up in a terminal too.
+  """Lays out cells so that the columns line up in a terminal as well.
 
   Args:
     header: The headings.
-    rows: Of as many cells each.
-    text_columns: How many columns, from the left, hold text; those after them
-      hold numbers and are set to the right.
+    rows: The cells, as many in each row.
+    text_columns: The number of columns on the left that hold text; the others
+      hold numbers and are aligned to the right.
 
   Returns:
     The lines of the table, without a newline at the end.
@@ -132,12 +115,7 @@ def markdown_table(
   )
 
 
-def higher_is_better(name: str) -> bool:
-  """Tells where the better values of a figure in a table's columns are."""
-  return (COLUMNS | MORE_COLUMNS)[name].endswith('↑')
-
-
-def figure_cell(
+def metric_cell(
   mean: float | None, deviation: float | None = None, scale: float = 1
 ) -> str:
   """Returns a cell: `0.968`, `0.968 ± 0.001`, or `-`."""
@@ -164,7 +142,7 @@ def _count(number: int) -> str:
 def _line(
   cells: Sequence[str], widths: Sequence[int], text_columns: int
 ) -> str:
-  """Returns one row: texts to the left, numbers to the right."""
+  """Returns one row: text aligned to the left, numbers to the right."""
   padded = [
     cell.ljust(width) if index < text_columns else cell.rjust(width)
     for index, (cell, width) in enumerate(zip(cells, widths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import evaluation, plots, reports, runs
+from uncertainty_distill import evaluation, metrics, plots, reports, runs
 
 # From a panel's name to where its curve is: folder and tag.
 _CURVES = {
@@ -18,7 +18,7 @@ _CURVES = {
 # Positive, and of several orders of magnitude in one run.
 _LOG_SCALE = [name for name in _CURVES if 'Accuracy' not in name]
 
-_PANELS = ('accuracy', 'ece', 'nll', 'c_accuracy', 'c_ece', 'c_nll')
+_PANELS = (*metrics.PAPER, *(metrics.CORRUPTED + x for x in metrics.PAPER))
 
 
 def draw_learning_curves(
@@ -31,7 +31,7 @@ def draw_learning_curves(
       BatchEnsembles from random weights and from the reconstruction.
 
   Returns:
-    A panel for each figure that any of the runs has written: those of the test
+    A panel for each metric that any of the runs has written: those of the test
     set only where runs were evaluated as they trained. None if there is none.
 
   Raises:
@@ -57,7 +57,7 @@ def draw_ensemble_sizes(
   teacher_size: int,
   teacher: str = 'deep_ensemble',
 ) -> plots.Figure | None:
-  """Draws figures against the student's number of members (Figures 2 and 3).
+  """Draws metrics against the student's number of members (Figures 2 and 3).
 
   Args:
     results: Of the students and of the teacher.
@@ -82,11 +82,11 @@ def draw_ensemble_sizes(
       for line, sizes in students.items()
     }
     if any(seeds for sizes in lines.values() for seeds in sizes.values()):
-      panels[reports.COLUMNS[name]] = lines
+      panels[metrics.metric_spec(name).column] = lines
   if not panels:
     return None
   rows = {
-    reports.COLUMNS[name]: mean
+    metrics.metric_spec(name).column: mean
     for name, (mean, _) in evaluation.aggregate_models(
       r for r in results if r.model == teacher
     )

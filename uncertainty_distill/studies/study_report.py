@@ -14,7 +14,7 @@ from uncertainty_distill.studies.spec import Figure, Study, Table
 REPORT = 'study.md'
 _MORE = (
   '[Every system](report.md): what the columns and the bold type mean, more'
-  ' figures and pictures, and how all of it was made.'
+  ' metrics and pictures, and how all of it was made.'
 )
 _ERRORS = (
   'The relative error of the nearest BatchEnsemble of each rank, layer by'
@@ -71,7 +71,7 @@ def write_study_report(
 
 
 def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
-  """Returns a table's sections: the figures, then the paper's beside them."""
+  """Returns a table's sections: the metrics, then the paper's beside them."""
   own = [r for label in table.rows for r in results if r.model == label]
   if not own:
     return []

@@ -15,6 +15,7 @@ import functools
 import logging
 from collections.abc import Callable
 
+from uncertainty_distill import metrics
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
@@ -99,7 +100,7 @@ class ServedModel(tf_keras.Model):
       tf.cast(served, tf.float32), [-1, self.ensemble_size, self.num_classes]
     )
     if self._are_probs:
-      served = tf.math.log(served + 1e-30)  # Finite for a probability of 0.
+      served = metrics.finite_log(served)
     return tf.transpose(served, [1, 0, 2])
 
   def _warn_of_assumptions(self, path: str) -> None:

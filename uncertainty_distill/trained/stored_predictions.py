@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import data
+from uncertainty_distill import data, metrics
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives, files
 
@@ -79,7 +79,9 @@ def read_predictions(
       _check_probs(values, array_name, f'call logits {split}_logits')
     _check_labels(arrays, path, split, labels, values)
     values = values.astype(np.float32)
-    members.append(_log(values) if key.endswith('_probs') else values)
+    members.append(
+      metrics.finite_log(values) if key.endswith('_probs') else values
+    )
   return np.concatenate(members)
 
 
@@ -102,12 +104,7 @@ def probs_as_logits(
   """
   members = _as_members(probs, name, (num_examples, num_classes))
   _check_probs(members, name)
-  return _log(members.astype(np.result_type(members, np.float32)))
-
-
-def _log(probs):
-  # As in `ServedModel`: finite for a probability of 0, and so is a divergence.
-  return np.log(probs + 1e-30)
+  return metrics.finite_log(members.astype(np.result_type(members, np.float32)))
 
 
 def _read(path: str, name: str) -> dict[str, np.ndarray]:

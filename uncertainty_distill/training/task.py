@@ -134,7 +134,9 @@ class ClassificationTask(base_task.Task):
     if not training:
       return [statistics]
     names = [*loss_terms.term_names(self.task_config), 'gradient_norm']
-    return [statistics] + [metrics_lib.WatchedMean(name) for name in names]
+    return [statistics] + [
+      metrics_lib.NonFiniteTrackingMean(name) for name in names
+    ]
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import configs, plots
+from uncertainty_distill import configs, metrics, plots
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.io import files
 
@@ -19,15 +19,10 @@ import tensorflow as tf
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 # However often a run is evaluated, its event files stay within a bound.
-_MAX_FIGURES, _MAX_PICTURES = 1000, 100
+_MAX_SCALARS, _MAX_PICTURES = 1000, 100
 
 _SECTIONS = {
-  'calibration': (
-    'ece',
-    'adaptive_ece',
-    'reliability',
-    'reliability_severity_5',
-  ),
+  'calibration': ('reliability', 'reliability_severity_5'),
   'confidence': ('all_predictions', 'wrong_predictions'),
   'corruption': (
     'severity',
@@ -37,12 +32,6 @@ _SECTIONS = {
     'heat_map_ece',
     'heat_map_nll',
   ),
-  'diversity': (
-    'disagreement',
-    'mutual_information',
-    'pairwise_kl',
-    'masegosa_variance',
-  ),
   'loss': (
     'training_loss',
     'cross_entropy',
@@ -51,12 +40,11 @@ _SECTIONS = {
     'l2',
   ),
   'optimization': ('learning_rate', 'gradient_norm'),
-  'quality': ('accuracy', 'member_accuracy', 'nll', 'gibbs_nll', 'brier'),
   'speed': ('examples_per_second', 'steps_per_second'),
-  'uncertainty': ('auroc_misclassification', 'aurc', 'auroc_ood'),
 }
 _SECTION_OF = {
-  name: section for section, names in _SECTIONS.items() for name in names
+  **{name: spec.section for name, spec in metrics.METRICS.items()},
+  **{name: section for section, names in _SECTIONS.items() for name in names},
 }
 
 _DESCRIPTIONS = {
@@ -88,7 +76,7 @@ _DESCRIPTIONS = {
 
 
 def tag(name: str) -> str:
-  """Returns the tag of a figure or picture: `nll` is in `quality/nll`.
+  """Returns the tag of a metric or picture: `nll` is in `quality/nll`.
 
   What is after the last slash is the name again; names of no section are tags
   as they are.
@@ -99,10 +87,10 @@ def tag(name: str) -> str:
 def write_scalar(
   name: str, value: Any, step: Any = None, description: str | None = None
 ) -> None:
-  """Writes a figure under its tag, by TensorFlow's default writer.
+  """Writes a metric under its tag, by TensorFlow's default writer.
 
   Args:
-    name: Of the figure.
+    name: The metric's name.
     value: A scalar.
     step: Of training; None for the writer's.
     description: What is said of it; None for what is known of the name.
@@ -146,7 +134,7 @@ def write_config(run_dir: str) -> None:
 
 
 class TrainingSummaries(orbit.utils.SummaryManager):
-  """What Orbit writes the figures of training with, once in an interval.
+  """Writes the metrics of training for Orbit, once in an interval.
 
   By itself Orbit writes them after every loop, however many there are.
   """
@@ -156,13 +144,13 @@ class TrainingSummaries(orbit.utils.SummaryManager):
 
     Args:
       directory: Of the event files; None to write nothing.
-      trainer: The `trainer.Trainer` whose figures these are.
+      trainer: The `trainer.Trainer` that measures them.
     """
     super().__init__(directory, write_scalar, trainer.global_step)
     self._trainer = trainer
 
   def write_summaries(self, summary_dict: dict[str, Any]) -> None:
-    """Writes the figures of a loop that is the last or ends an interval."""
+    """Writes the metrics of a loop that is the last or ends an interval."""
     config = self._trainer.config.trainer
     begin = self._trainer.loop_begin
     step = int(self._trainer.global_step.numpy())
@@ -173,7 +161,7 @@ class TrainingSummaries(orbit.utils.SummaryManager):
 
 
 class EvaluationSummaries(orbit.utils.SummaryManager):
-  """What Orbit writes the figures of evaluations with, of so many at most."""
+  """Writes the metrics of evaluations for Orbit, up to a number of times."""
 
   def __init__(
     self,
@@ -205,8 +193,8 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
     return number == last or number % -(-last // most) == 0
 
   def write_summaries(self, summary_dict: dict[str, Any]) -> None:
-    """Writes figures, unless it is another evaluation's turn."""
-    if self.has_turn(_MAX_FIGURES):
+    """Writes metrics, unless it is another evaluation's turn."""
+    if self.has_turn(_MAX_SCALARS):
       super().write_summaries(summary_dict)
 
 
@@ -226,8 +214,7 @@ class CalibrationSummaries:
     if not workers.is_chief(self._trainer.strategy):
       return
     count, confidence, correct = (
-      statistics[name].numpy()
-      for name in ('bin_count', 'bin_confidence', 'bin_correct')
+      statistics[name].numpy() for name in metrics.BINS
     )
     figure = plots.reliability_diagram(
       {'clean test images': (count, confidence, correct)}

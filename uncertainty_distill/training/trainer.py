@@ -37,7 +37,7 @@ class Trainer(base_trainer.Trainer):
       train_dataset=tf.data.Dataset.range(0),
     )
     self.loop_begin = 0
-    self._train_loss = metrics.WatchedMean('training_loss')
+    self._train_loss = metrics.NonFiniteTrackingMean('training_loss')
     self._check_weights = tf.function(self._finite_weights, autograph=False)
 
   def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
@@ -67,9 +67,9 @@ class Trainer(base_trainer.Trainer):
 
   def train_loop_end(self):
     first_steps = {
-      metric.name: metric.first_bad(self.strategy)
+      metric.name: metric.first_nonfinite(self.strategy)
       for metric in (*self.train_metrics, self.train_loss)
-      if isinstance(metric, metrics.WatchedMean)
+      if isinstance(metric, metrics.NonFiniteTrackingMean)
     }
     logs = _flat(super().train_loop_end())
     # Read first: a device that works by itself has then come to the end.
@@ -172,5 +172,5 @@ def _flat(logs: dict[str, Any]) -> dict[str, Any]:
 
   Orbit would write a nested dictionary to a TensorBoard run of its own.
   """
-  figures = logs.pop('statistics', {})
-  return {**logs, **figures}
+  nested = logs.pop('statistics', {})
+  return {**logs, **nested}

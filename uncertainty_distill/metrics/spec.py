@@ -1,0 +1,190 @@
+"""The one table of metrics: what each is, and how it is shown.
+
+Results, tables, plots, TensorBoard and the model card read it. A metric on
+corrupted images (`c_nll`) is described by that on clean ones (`nll`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+CORRUPTED = 'c_'
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSpec:
+  """A metric.
+
+  Attributes:
+    name: The key in results: `nll`, or `c_nll` on corrupted images.
+    heading: The name for readers.
+    description: What is measured, as a noun phrase.
+    section: The section of TensorBoard that shows the metric.
+    higher_is_better: Whether large values are the good ones; None for neither.
+    scale: The factor by which tables multiply the values.
+    log_scale: Whether axes are logarithmic: the values are positive, and of
+      several orders of magnitude between corruptions.
+    required: Whether every result has the metric, also of older versions.
+  """
+
+  name: str
+  heading: str
+  description: str
+  section: str
+  higher_is_better: bool | None = False
+  scale: int = 1
+  log_scale: bool = False
+  required: bool = False
+
+  @property
+  def column(self) -> str:
+    """The heading in a table, with an arrow towards the better values."""
+    scale = ' × 10³' if self.scale == 1000 else ''
+    arrow = {True: ' ↑', False: ' ↓', None: ''}[self.higher_is_better]
+    return f'{self.heading}{scale}{arrow}'
+
+
+_SPECS = (
+  MetricSpec(
+    'accuracy',
+    'Accuracy',
+    "the share of images whose most probable class, by the mean of the members'"
+    ' probabilities, is the right one',
+    'quality',
+    higher_is_better=True,
+    required=True,
+  ),
+  MetricSpec(
+    'ece',
+    'ECE',
+    'expected calibration error, the distance between confidence and accuracy,'
+    ' averaged over 15 equal-width bins of confidence',
+    'calibration',
+    required=True,
+  ),
+  MetricSpec(
+    'nll',
+    'NLL',
+    "negative log-likelihood of the mean of the members' probabilities, in nats"
+    ' an image',
+    'quality',
+    log_scale=True,
+    required=True,
+  ),
+  MetricSpec(
+    'gibbs_nll',
+    'Gibbs NLL',
+    "the mean of the members' own negative log-likelihoods",
+    'quality',
+    required=True,
+  ),
+  MetricSpec(
+    'brier',
+    'Brier',
+    'the squared distance between the probabilities and the one-hot label, an'
+    ' image',
+    'quality',
+    required=True,
+  ),
+  MetricSpec(
+    'member_accuracy',
+    'Member accuracy',
+    "the mean of the members' own accuracies",
+    'quality',
+    higher_is_better=True,
+    required=True,
+  ),
+  MetricSpec(
+    'adaptive_ece',
+    'Adaptive ECE',
+    'like ECE, over 15 bins of equally many images',
+    'calibration',
+  ),
+  MetricSpec(
+    'auroc_misclassification',
+    'AUROC errors',
+    'the probability that a rightly classified image gets a higher confidence'
+    ' than a wrongly classified one; a set of images without any error has no'
+    ' such value and is left out of means',
+    'uncertainty',
+    higher_is_better=True,
+  ),
+  MetricSpec(
+    'aurc',
+    'AURC',
+    'area under the risk-coverage curve: the share of errors among the k images'
+    ' that the model is surest of, averaged over all k',
+    'uncertainty',
+    scale=1000,
+  ),
+  MetricSpec(
+    'auroc_ood',
+    'AUROC OOD',
+    'the probability that an image of none of the classes gets a higher'
+    ' predictive entropy than a clean test image',
+    'uncertainty',
+    higher_is_better=True,
+  ),
+  MetricSpec(
+    'disagreement',
+    'Disagreement',
+    'the share of pairs of members whose most probable classes differ',
+    'diversity',
+    higher_is_better=None,
+  ),
+  MetricSpec(
+    'pairwise_kl',
+    'Pairwise KL',
+    "mean Kullback-Leibler divergence between two members' probabilities, in"
+    ' nats',
+    'diversity',
+    higher_is_better=None,
+  ),
+  MetricSpec(
+    'mutual_information',
+    'Mutual information',
+    "entropy of the mean of the members' probabilities minus the mean of their"
+    ' entropies, in nats',
+    'diversity',
+    higher_is_better=None,
+  ),
+  MetricSpec(
+    'masegosa_variance',
+    'Variance',
+    "variance of the members' probabilities of the right class, divided by"
+    ' twice the square of the largest; in the second-order bound of Masegosa'
+    ' (2019) NLL is below Gibbs NLL by at least as much',
+    'diversity',
+    higher_is_better=None,
+    scale=1000,
+  ),
+)
+
+# By name, in the order of the columns of `results.csv`.
+METRICS = {spec.name: spec for spec in _SPECS}
+
+# What the paper reports.
+PAPER = ('accuracy', 'ece', 'nll')
+# How far members differ: neither much nor little is better.
+DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
+
+
+def metric_spec(name: str) -> MetricSpec:
+  """Returns what is known of a metric.
+
+  Args:
+    name: A key of `METRICS`, perhaps with `c_` before it.
+
+  Raises:
+    KeyError: There is no such metric.
+  """
+  if not name.startswith(CORRUPTED):
+    return METRICS[name]
+  clean = METRICS[name.removeprefix(CORRUPTED)]
+  return dataclasses.replace(
+    clean,
+    name=name,
+    heading=f'c-{clean.heading}',
+    description=f'{clean.description}; on corrupted test images, the mean over'
+    ' types of corruption, then over severities',
+  )
