@@ -269,7 +269,7 @@ def _study(request, tmp_path_factory):
   They are no models' results, so that nothing but keeping them can show them.
   """
   golden = _copy(request.param, tmp_path_factory.mktemp('study'))
-  # Until now these told of which weights the results were.
+  # Version 0.1.0 knew by these of which weights the results were.
   for name, time in _expected(golden, 'times').items():
     os.utime(golden / name, ns=(time, time))
   path = golden / 'study' / 'results.json'
@@ -289,10 +289,6 @@ def test_a_finished_study_is_not_evaluated_again(study):
   assert _results(golden / 'study') == results
 
 
-@pytest.mark.xfail(
-  strict=False,
-  reason='Results are taken for those of the weights by the times of files.',
-)
 def test_a_study_is_not_evaluated_again_after_a_checkout(study):
   golden, results = study
   for path in golden.rglob('ckpt-*'):

@@ -10,14 +10,14 @@ import pytest
 
 _TOUR = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'tour.ipynb'
 
-# What the text of the notebook says of its figures.
+# What the text of the notebook says of its metrics.
 _CHECKS = """
 for name, values in drawn['Predictive entropy (nats)'].items():
   assert values[0] < 0.8 * max(values), name
 assert right[entropy <= np.quantile(entropy, 0.5)].mean() > right.mean() + 0.05
 assert compared['their student']['accuracy'] > 0.8
 assert same.mean() > 0.8
-assert figures['c_nll'] > figures['nll']
+assert metrics['c_nll'] > metrics['nll']
 import os
 assert sorted(os.listdir(FOLDER)) == ['networks.npz', 'own', 'student']
 """

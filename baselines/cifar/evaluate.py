@@ -9,7 +9,7 @@ for SavedModels alone, --experiment names it.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, evaluation, reports, training
+from uncertainty_distill import configs, evaluation, training
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.distribution import workers
 
@@ -37,16 +37,16 @@ flags.adopt_module_key_flags(launch)
 
 def main():
   paths = launch.required('run', 'run folders or SavedModels')
-  config = _test_set(paths)
+  label = 'deep_ensemble' if len(paths) > 1 else 'model'
+  system = evaluation.System(label, None, tuple(paths))
+  config = _test_set(system)
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
   config.task.train_data.data_dir = (
     flags.FLAGS.data_dir or config.task.train_data.data_dir
   )
   config.runtime.tpu = flags.FLAGS.tpu
-  label = 'deep_ensemble' if len(paths) > 1 else 'model'
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
-  system = evaluation.System(label, None, tuple(paths))
   experiment = training.open_experiment(config, strategy)
   with launch.holding(directory, 'output_dir', strategy):
     finish.evaluate([system], experiment, directory, 'Evaluation')
@@ -54,11 +54,11 @@ def main():
     finish.print_report_path(directory)
 
 
-def _test_set(paths):
+def _test_set(system):
   """Returns the configuration with the test set."""
-  described = reports.described_by(paths, 'path')
-  if described and not _EXPERIMENT.value:
-    return described
+  default = evaluation.default_experiment(system.model)
+  if default and not _EXPERIMENT.value:
+    return default
   return configs.load_config(
     launch.required('experiment', 'the experiment whose test set to use')
   )

@@ -13,7 +13,7 @@ import os
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import reports
+from uncertainty_distill import reports, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import locks
 
@@ -42,8 +42,9 @@ def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
   ranks = _ranks()
+  teacher = trained.open_trained(paths, 'teacher')
   with locks.lock_folder(directory, 'output_dir'):
-    table = reports.reconstruct(paths, directory, ranks, _ALIGNED.value)
+    table = reports.reconstruct(teacher, directory, ranks, _ALIGNED.value)
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')
 

@@ -47,7 +47,7 @@ def _dataset(num_examples=115):
 
 
 def _expected(model, shift, dataset, seed=0):
-  """Returns the figures from the whole set at once, by scikit-learn."""
+  """Returns the metrics from the whole set at once, by scikit-learn."""
   images = corruptions.corrupt(dataset.images, shift, seed)
   logits = model(images, training=False).numpy().astype(np.float64)
   members = scipy.special.softmax(logits, -1)
@@ -101,13 +101,12 @@ def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
   ]
   dataset = dataset or _dataset()
   source = corrupted_sets.FormulaSet(dataset, seed)
-  return evaluation.evaluate(
-    candidates, dataset, shifts, batch, strategy, source
-  )
+  evaluator = evaluation.Evaluator(candidates, batch, strategy)
+  return evaluator.run(dataset, shifts, source)
 
 
 @pytest.mark.parametrize('batch', [50, 115, 500])
-def test_figures_equal_scikit_learn(batch):
+def test_metrics_equal_scikit_learn(batch):
   # 115 examples: a last batch of 15, a whole batch, and one of mostly padding.
   model, dataset = _Linear(3, seed=0), _dataset()
   results = _evaluate([model], _SHIFTS, batch)
@@ -128,12 +127,8 @@ def test_models_together_equal_each_alone():
     (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
   ]
   for index, model in enumerate(models):
-    alone = evaluation.evaluate(
-      [evaluation.Candidate(f'model_{index}', index, model)],
-      _dataset(),
-      _SHIFTS,
-      50,
-    )
+    candidate = evaluation.Candidate(f'model_{index}', index, model)
+    alone = evaluation.Evaluator([candidate], 50).run(_dataset(), _SHIFTS)
     assert alone == together[index::2]
 
 

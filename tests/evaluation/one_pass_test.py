@@ -48,15 +48,15 @@ def _candidates():
 
 
 def _want(candidate, images, labels):
-  """Returns the figures of a model by one call over all examples."""
+  """Returns the metrics of a model by one call over all examples."""
   logits = candidate.model(images)
-  figures = metrics.compute_metrics(
+  values = metrics.compute_metrics(
     metrics.sufficient_statistics(logits, labels)
   )
   scores = metrics.example_scores(logits, labels)
   ranked = scores['confidence'].numpy(), scores['correct'].numpy()
   return {
-    **{name: float(value) for name, value in figures.items()},
+    **{name: float(value) for name, value in values.items()},
     'adaptive_ece': ranking.adaptive_ece(*ranked),
     'aurc': ranking.aurc(*ranked),
     'auroc_misclassification': ranking.auroc(*ranked),
@@ -74,9 +74,8 @@ def test_every_example_counts_once(batch, replicas):
   source = _Stored(dataset)
   with strategy.scope():
     candidates = _candidates()
-  results = evaluation.evaluate(
-    candidates, dataset, _SHIFTS, batch, strategy, source, unknown
-  )
+  evaluator = evaluation.Evaluator(candidates, batch, strategy)
+  results = evaluator.run(dataset, _SHIFTS, source, unknown)
   assert [(r.shift, r.model, r.seed) for r in results] == [
     (shift, c.label, c.seed) for shift in _SHIFTS for c in candidates
   ]
@@ -107,6 +106,27 @@ def test_one_trace_serves_all_sets():
   assert evaluator.step.experimental_get_tracing_count() == 1
 
 
+def test_each_trace_has_sums_of_its_own():
+  """A model of as many members as its images have rows of 8 pixels."""
+
+  class Model(tf_keras.Model):
+    def call(self, images, training=None):
+      members = images.shape[1] // 8
+      pixels = tf.cast(images[:, :10, 0, 0], tf.float32) / 255
+      logits = tf.pad(pixels, [[0, 0], [0, 10 - pixels.shape[1]]])
+      return tf.stack([logits * (i + 1) for i in range(members)])
+
+  candidate = evaluation.Candidate('a', None, Model())
+  evaluator = evaluation.Evaluator([candidate], 16)
+  large, small = (tiny_dataset.make(size=size) for size in (16, 8))
+  first, other, again = (
+    evaluator.run(images, _SHIFTS[:1])[0] for images in (large, small, large)
+  )
+  assert again == first
+  assert 'disagreement' in first.metrics
+  assert 'disagreement' not in other.metrics
+
+
 def test_a_model_without_errors_has_no_auroc():
   images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
   zero = tf.cast(images[:, 0, 0, :1], tf.float32) * 0.0
@@ -114,9 +134,8 @@ def test_a_model_without_errors_has_no_auroc():
   dataset = data.open_dataset('digits').test.take(20)
   labels = np.zeros(20, np.int32)
   dataset = data.ArraySource(dataset.spec, dataset.images, labels)
-  (result,) = evaluation.evaluate(
-    [evaluation.Candidate('sure', None, sure)], dataset, _SHIFTS[:1], 16
-  )
+  candidate = evaluation.Candidate('sure', None, sure)
+  (result,) = evaluation.Evaluator([candidate], 16).run(dataset, _SHIFTS[:1])
   assert result.metrics['accuracy'] == 1.0 and result.metrics['aurc'] == 0.0
   assert 'auroc_misclassification' not in result.metrics
 
@@ -125,6 +144,6 @@ def test_refuses_unknown_images_of_another_shape():
   dataset = data.open_dataset('digits').test.take(20)
   small = tiny_dataset.make(size=8)
   with refusals.refused('out-of-distribution images'):
-    evaluation.evaluate(
-      _candidates(), dataset, _SHIFTS, 16, out_of_distribution=small
+    evaluation.Evaluator(_candidates(), 16).run(
+      dataset, _SHIFTS, out_of_distribution=small
     )

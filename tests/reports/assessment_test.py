@@ -2,10 +2,13 @@
 
 import json
 import os
+import pathlib
+import shutil
 
 from uncertainty_distill import evaluation, exporting, runs
 
 import experiments
+import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_runs
@@ -59,7 +62,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
 
   # Nothing changed: not even loaded, and the same table.
   assert assess() == table and not evaluated
-  # Another batch gives the same figures, so they are kept.
+  # Another batch gives the same metrics, so they are kept.
   assert assess(text='task.validation_data.global_batch_size=70') == table
   assert not evaluated
 
@@ -83,6 +86,68 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
   assess(text='evaluation.severities=[5],task.validation_data.num_examples=40')
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+
+
+def test_a_copied_run_is_not_evaluated_again(paths, tmp_path, evaluated):
+  directory = tmp_path / 'report'
+
+  def assess(*paths):
+    evaluated.clear()
+    systems = [evaluation.System('single', 0, paths)]
+    config = tiny_runs.config()
+    return experiments.assess(systems, config, _CPU, str(directory), 'Title')
+
+  table = assess(*paths[:2])
+  assert evaluated == [['single']]
+  copies = [str(tmp_path / 'copies' / str(i)) for i in range(2)]
+  for path, copy in zip(paths, copies):
+    shutil.copytree(path, copy, copy_function=shutil.copy)
+    _touch(copy)
+  assert assess(*copies) == table and not evaluated
+  for path in copies:
+    _touch(path)
+  assert assess(*copies) == table and not evaluated
+  # In another order it is another ensemble.
+  assess(*copies[::-1])
+  assert evaluated == [['single']]
+
+
+def test_older_results_are_known_by_the_times_of_checkpoints(
+  paths, tmp_path, evaluated
+):
+  directory = tmp_path / 'report'
+
+  def assess():
+    evaluated.clear()
+    systems = [evaluation.System('single', 0, (paths[0],))]
+    experiments.assess(
+      systems, tiny_runs.config(), _CPU, str(directory), 'Title'
+    )
+    return json.loads((directory / 'systems.json').read_text())['single/0']
+
+  entry = assess()
+  *images, _ = entry['made_from']
+  entry['made_from'] = images + entry.pop('written')
+  old = json.dumps({'single/0': entry})
+  (directory / 'systems.json').write_text(old)
+  file = directory / 'images' / 'single_0.npz'
+  with np.load(file) as arrays:
+    older = {**arrays, 'made_from': np.array(entry['made_from'])}
+  np.savez(file, **older)
+  assert '@' not in assess()['made_from'][-1] and not evaluated
+  # From now on, they are known by content.
+  _touch(paths[0])
+  assess()
+  assert not evaluated
+  (directory / 'systems.json').write_text(old)
+  assess()
+  assert evaluated == [['single']]
+
+
+def _touch(path):
+  """Gives all files of a folder another time."""
+  for file in pathlib.Path(path).iterdir():
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 10**9))
 
 
 def test_unreadable_results_are_made_again(paths, tmp_path, evaluated, caplog):

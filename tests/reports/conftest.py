@@ -3,6 +3,7 @@
 import shutil
 
 from uncertainty_distill import evaluation
+from uncertainty_distill.evaluation import evaluator
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def _evaluated(monkeypatch):
   calls = []
 
   class Evaluator:
-    """Gives a figure that follows the weights."""
+    """Gives a metric that follows the weights."""
 
     def __init__(self, candidates, batch, strategy):
       del batch, strategy
@@ -51,7 +52,7 @@ def _evaluated(monkeypatch):
       def mean(model):
         return float(tf.reduce_mean(model.trainable_weights[0]))
 
-      figures = dict.fromkeys(
+      metrics = dict.fromkeys(
         ('accuracy', 'ece', 'gibbs_nll', 'brier', 'member_accuracy'), 0.5
       )
       return [
@@ -60,7 +61,7 @@ def _evaluated(monkeypatch):
           c.seed,
           shift,
           len(dataset.labels),
-          {**figures, 'nll': 100 * mean(c.model)},
+          {**metrics, 'nll': 100 * mean(c.model)},
           [1.0],
           [1.0],
           [1.0],
@@ -69,5 +70,5 @@ def _evaluated(monkeypatch):
         for c in self._candidates
       ]
 
-  monkeypatch.setattr(evaluation, 'Evaluator', Evaluator)
+  monkeypatch.setattr(evaluator, 'Evaluator', Evaluator)
   return calls

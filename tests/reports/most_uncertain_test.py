@@ -4,7 +4,7 @@ import os
 
 from uncertainty_distill import evaluation
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.reports import html_page, most_uncertain
+from uncertainty_distill.reports import array_cache, html_page, most_uncertain
 
 import html_reader
 import numpy as np
@@ -42,7 +42,7 @@ def _found():
   mean = probs.mean(0)
   want = -(mean * np.log(mean)).sum(-1)
   np.testing.assert_allclose(entropies, want, rtol=1e-4)
-  found = most_uncertain.find(candidate, dataset, entropies, 4)
+  found = most_uncertain.find(candidate.model, dataset, entropies, 4)
   return found, dataset, probs, want
 
 
@@ -62,29 +62,34 @@ def test_ties_keep_their_order_and_what_is_no_number_comes_never():
   entropies = np.full(30, 0.5)
   entropies[[3, 7]] = np.nan, np.inf
   entropies[20] = 0.75
-  found = most_uncertain.find(_candidate(), dataset, entropies, 5)
+  found = most_uncertain.find(_candidate().model, dataset, entropies, 5)
   assert found.places.tolist() == [20, 0, 1, 2, 4]
-  found = most_uncertain.find(_candidate(), dataset, entropies * np.nan)
+  found = most_uncertain.find(_candidate().model, dataset, entropies * np.nan)
   assert found.places.tolist() == []
   assert most_uncertain.sections('A', found, os.devnull) == []
 
 
 def test_what_is_kept_is_known_by_what_it_was_made_from(found, tmp_path):
   directory, made_from = str(tmp_path), ['ckpt@1', 'digits:70']
-  assert most_uncertain.read(directory, 'a/0', made_from) is None
+
+  def read(name, marks):
+    kind = most_uncertain.MostUncertain
+    return array_cache.read(kind, directory, name, marks.__eq__)
+
+  assert read('a/0', made_from) is None
   for _ in range(2):
-    most_uncertain.write(found[0], directory, 'a/0', made_from)
+    array_cache.write(found[0], directory, 'a/0', made_from)
     (file,) = (tmp_path / 'images').iterdir()
   content = file.read_bytes()
-  kept = most_uncertain.read(directory, 'a/0', made_from)
+  kept = read('a/0', made_from)
   for name in ('class_names', 'places', 'images', 'labels', 'log_probs'):
     np.testing.assert_array_equal(getattr(kept, name), getattr(found[0], name))
-  assert most_uncertain.read(directory, 'a/1', made_from) is None
-  assert most_uncertain.read(directory, 'a/0', made_from[:1]) is None
+  assert read('a/1', made_from) is None
+  assert read('a/0', made_from[:1]) is None
   for damaged in content[:-30], b'', b'text':
     file.write_bytes(damaged)
-    assert most_uncertain.read(directory, 'a/0', made_from) is None
-  most_uncertain.write(found[0], directory, 'a/0', made_from)
+    assert read('a/0', made_from) is None
+  array_cache.write(found[0], directory, 'a/0', made_from)
   assert file.read_bytes() == content
 
 
@@ -115,7 +120,7 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
 
 def test_a_single_network_has_no_votes(tmp_path):
   dataset = tiny_dataset.make()
-  found = most_uncertain.find(_candidate(1), dataset, np.arange(30.0), 2)
+  found = most_uncertain.find(_candidate(1).model, dataset, np.arange(30.0), 2)
   text = '\n'.join(most_uncertain.sections('A', found, str(tmp_path)))
   assert text.count('Test image ') == 2 and 'vote' not in text
   assert 'MI' not in text

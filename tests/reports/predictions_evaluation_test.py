@@ -8,6 +8,7 @@ from uncertainty_distill import (
   training,
 )
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import evaluator, prediction_scores
 
 import experiments
 import numpy as np
@@ -86,12 +87,12 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
   ]
   # As it was: nothing is evaluated again.
   with monkeypatch.context() as patched:
-    patched.setattr(evaluation, 'evaluate', None)
-    patched.setattr(evaluation, 'evaluate_predictions', None)
+    patched.setattr(evaluator, 'Evaluator', None)
+    patched.setattr(prediction_scores, 'evaluate_predictions', None)
     assert assess() == table
   # The teacher alone is new.
   systems[0] = _predictions(tmp_path / 'b.npz', ['test'])
-  monkeypatch.setattr(evaluation, 'evaluate', None)
+  monkeypatch.setattr(evaluator, 'Evaluator', None)
   assert assess() == table
 
 

@@ -12,6 +12,9 @@ from uncertainty_distill import (
   runs,
   training,
 )
+from uncertainty_distill import (
+  trained as trained_lib,
+)
 
 import matplotlib.image
 import pytest
@@ -35,6 +38,11 @@ def _run(path, index, text='', step=5):
   return run.path
 
 
+def _reconstruct(paths, *args, **kwargs):
+  teacher = trained_lib.open_trained(paths, 'teacher')
+  return reports.reconstruct(teacher, *args, **kwargs)
+
+
 @pytest.fixture(scope='module', name='members')
 def fixture_members(tmp_path_factory):
   folder = tmp_path_factory.mktemp('teacher')
@@ -42,7 +50,7 @@ def fixture_members(tmp_path_factory):
 
 
 def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
-  table = reports.reconstruct(members, str(tmp_path), (1, 4), aligned=True)
+  table = _reconstruct(members, str(tmp_path), (1, 4), aligned=True)
   heading, _, *rows, together = [
     [cell.strip() for cell in line.strip('|').split('|')]
     for line in table.splitlines()
@@ -112,13 +120,13 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
     'reconstruction.md',
   ]
   assert '20/20' in capsys.readouterr().err
-  assert reports.reconstruct(members, str(tmp_path), [4]) != table
+  assert _reconstruct(members, str(tmp_path), [4]) != table
   assert 'ligned' not in (tmp_path / 'reconstruction.md').read_text()
 
 
 def test_recognizes_a_batch_ensemble(tmp_path):
   paths = [_run(tmp_path / f'member_{i}', 0) for i in range(2)]
-  reports.reconstruct(paths, str(tmp_path / 'report'))
+  _reconstruct(paths, str(tmp_path / 'report'))
   report = (tmp_path / 'report' / 'reconstruction.md').read_text()
   assert 'Rank 1: 10 of 10 layers' in report
   assert 'one BatchEnsemble of rank 1.' in report
@@ -148,8 +156,8 @@ def test_what_is_refused_leaves_nothing(members, tmp_path):
   directory = tmp_path / 'report'
   for paths, ranks, name, told in cases:
     with refused(name) as caught:
-      reports.reconstruct(paths, str(directory), ranks)
+      _reconstruct(paths, str(directory), ranks)
     assert told in str(caught.value) and not directory.exists()
   (tmp_path / 'file').write_text('')
   with refused('output_dir', str(tmp_path / 'file')):
-    reports.reconstruct(members, str(tmp_path / 'file'))
+    _reconstruct(members, str(tmp_path / 'file'))

@@ -7,7 +7,6 @@ import re
 
 from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.reports import pictures, report, tables
 
@@ -59,8 +58,7 @@ _MADE = {'Machine': '2 cores', 'Commands': ['train.py', 'evaluate.py | tee']}
 
 
 def _write(folder, results):
-  rows = aggregation.aggregate_models(results)
-  path = report.write_report(folder, 'Digits', rows, results, _MADE)
+  path = report.write_report(folder, 'Digits', results, _MADE)
   return pathlib.Path(path)
 
 
@@ -241,9 +239,8 @@ def test_page_has_the_values_of_the_summary_and_every_picture(tmp_path):
 
 def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
   results = [dataclasses.replace(_CLEAN[0], model=_HOSTILE), _CLEAN[1]]
-  rows = aggregation.aggregate_models(results)
   made = {'Machine': _HOSTILE, 'Command': ['```', _HOSTILE]}
-  report.write_report(tmp_path, _HOSTILE, rows, results, made)
+  report.write_report(tmp_path, _HOSTILE, results, made)
   got = html_reader.read(tmp_path / 'report.html')
   assert got.headings[0] == (1, _HOSTILE)
   assert got.tables[0][1][0] == _HOSTILE
@@ -253,9 +250,8 @@ def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
 
 
 def test_what_the_paper_reports_stands_beside(tmp_path):
-  rows = aggregation.aggregate_models(_CLEAN)
   published = {'student': {'nll': (0.25, 0.125)}, 'other': {'nll': (1, 1)}}
-  report.write_report(tmp_path, 'A', rows, _CLEAN, _MADE, published=published)
+  report.write_report(tmp_path, 'A', _CLEAN, _MADE, published=published)
   got = html_reader.read(tmp_path / 'report.html')
   assert (2, 'Beside the paper') in got.headings
   assert got.tables[1][1:] == [

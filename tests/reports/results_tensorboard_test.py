@@ -49,9 +49,11 @@ def _results(label, seed, nll):
 
 
 def _claim(path, text):
-  """Makes a run folder that nothing has been trained in."""
+  """Makes a run folder that seems to be complete; returns its path."""
   config = configs.load_config('digits_wrn10_1', params_override=text)
-  return runs.claim_run(str(path), training.resolve(config)).path
+  run = runs.claim_run(str(path), training.resolve(config))
+  (path / f'ckpt-{run.config.trainer.train_steps}.index').touch()
+  return run.path
 
 
 @pytest.fixture(name='study', scope='module')
@@ -84,6 +86,8 @@ def _study(tmp_path_factory):
     for seed in range(2)
   ]
   # What has no run folder, such as a SavedModel, is left out.
+  (folder / 'served').mkdir()
+  (folder / 'served' / 'saved_model.pb').touch()
   systems.append(evaluation.System('model', None, (str(folder / 'served'),)))
   results = [
     record

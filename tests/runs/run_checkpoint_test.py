@@ -53,7 +53,7 @@ def test_a_damaged_checkpoint_is_named_and_no_older_one_is_taken(tmp_path):
   os.truncate(tmp_path / file, 1000)
   # What the checkpoint's name says.
   assert run.step == steps and run.is_complete
-  for load in run.load_model, lambda: trained.load_ensemble([run.path], 'run'):
+  for load in run.load_model, trained.open_trained([run.path], 'run').ensemble:
     with refusals.refused('run folder', run.path) as caught:
       load()
     assert file in caught.value.hint and f'ckpt-{steps}.*' in caught.value.hint

@@ -72,7 +72,7 @@ def _run(path, scalars):
     with tf.summary.create_file_writer(directory).as_default():
       for step, value in values.items():
         tf.summary.scalar(tag, value, step)
-  return run.path
+  return run
 
 
 def test_learning_curves(tmp_path):

@@ -43,13 +43,13 @@ _STUDY = {
 
 
 def _result(model, seed, accuracy):
-  figures = dict.fromkeys(('ece', 'nll', 'gibbs_nll', 'brier'), 0.25)
+  metrics = dict.fromkeys(('ece', 'nll', 'gibbs_nll', 'brier'), 0.25)
   return evaluation.Result(
     model,
     seed,
     corruptions.CLEAN,
     100,
-    {**figures, 'accuracy': accuracy, 'member_accuracy': accuracy},
+    {**metrics, 'accuracy': accuracy, 'member_accuracy': accuracy},
     *np.ones([3, 15]),
   )
 
@@ -68,13 +68,7 @@ def _write(path):
     evaluation.System(r.model, r.seed, (f'{r.model}_{r.seed}',))
     for r in results
   ]
-  reports.write_report(
-    path,
-    'Small',
-    evaluation.aggregate_models(results),
-    results,
-    {'Machine': '2 cores'},
-  )
+  reports.write_report(path, 'Small', results, {'Machine': '2 cores'})
   sections = study_report.write_study_report(study, str(path), systems)
   return sections, pathlib.Path(path, 'study.md').read_text()
 

@@ -7,6 +7,7 @@ import statistics
 import time
 
 from uncertainty_distill import data, evaluation, exporting, runs, studies
+from uncertainty_distill.evaluation import evaluator
 from uncertainty_distill.training import session
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_saved_model_is_that_of_the_first_seed(done):
 def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   study, outcome, _ = done
   monkeypatch.setattr(session, 'Trainer', None)
-  monkeypatch.setattr(evaluation, 'evaluate', None)
+  monkeypatch.setattr(evaluator, 'Evaluator', None)
   # Writing the SavedModel again is what takes time.
   monkeypatch.setattr(exporting, 'export', lambda paths, directory: directory)
   start = time.monotonic()

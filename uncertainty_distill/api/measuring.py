@@ -97,7 +97,9 @@ def evaluate(
       are only SavedModels and no configuration.
   """
   paths = arguments.as_list(path)
-  config = config or reports.described_by(paths, 'path')
+  label = 'deep_ensemble' if len(paths) > 1 else 'model'
+  system = evaluation.System(label, None, tuple(paths))
+  config = config or evaluation.default_experiment(system.model)
   if config is None:
     raise InputError(
       'config',
@@ -106,13 +108,13 @@ def evaluate(
       message='`config` must be the experiment whose test set to use, since no '
       'path is a run folder',
     )
-  label = 'deep_ensemble' if len(paths) > 1 else 'model'
-  systems = [evaluation.System(label, None, tuple(paths))]
   experiment = training.open_experiment(config, arguments.strategy_for(config))
   if not output_dir:
-    results, *_ = reports.score(systems, experiment)
-    return evaluation.summary(results)
+    found = evaluation.evaluate_systems([system], experiment)
+    return evaluation.summary(found.results)
   folder = os.fspath(output_dir)
-  reports.assess(systems, experiment, folder, 'Evaluation')
-  results, _ = evaluation.read_json(os.path.join(folder, reports.RESULTS_FILE))
+  reports.assess([system], experiment, folder, 'Evaluation')
+  results, _ = evaluation.read_json(
+    os.path.join(folder, evaluation.RESULTS_FILE)
+  )
   return evaluation.summary(results)

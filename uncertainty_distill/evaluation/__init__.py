@@ -11,10 +11,14 @@ from uncertainty_distill.evaluation.evaluator import (
   Candidate,
   Evaluator,
   count_parameters,
-  evaluate,
 )
 from uncertainty_distill.evaluation.prediction_scores import (
   evaluate_predictions,
+)
+from uncertainty_distill.evaluation.result_cache import (
+  RESULTS_FILE,
+  ResultCache,
+  find_results,
 )
 from uncertainty_distill.evaluation.results import (
   Result,
@@ -22,4 +26,10 @@ from uncertainty_distill.evaluation.results import (
   write_csv,
   write_json,
 )
-from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.evaluation.system import (
+  Evaluation,
+  ModelSize,
+  System,
+  default_experiment,
+  evaluate_systems,
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from uncertainty_distill import metrics
@@ -46,20 +45,6 @@ def count_parameters(model: tf_keras.Model) -> int:
   return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def evaluate(
-  candidates: Sequence[Candidate],
-  dataset: ImageSource,
-  shifts: Sequence[corruptions.Shift],
-  global_batch_size: int,
-  strategy: tf.distribute.Strategy | None = None,
-  source: corrupted_sets.CorruptedSet | None = None,
-  out_of_distribution: ImageSource | None = None,
-) -> list[Result]:
-  """Scores models in one pass; see `Evaluator`."""
-  evaluator = Evaluator(candidates, global_batch_size, strategy)
-  return evaluator.run(dataset, shifts, source, out_of_distribution)
-
-
 class Evaluator:
   """Scores models on any number of sets of images with one compiled step.
 
@@ -93,7 +78,6 @@ class Evaluator:
       )
     self._candidates = list(candidates)
     self._global_batch_size = global_batch_size
-    self._shapes: list[dict[str, tuple[int, ...]]] = []
     self.entropies: list[np.ndarray] = []
     self.step = tf.function(self._score, autograph=False)
 
@@ -183,24 +167,24 @@ class Evaluator:
             )
           )
         yield (
-          self._unpacked(sums),
+          tf.nest.map_structure(_total, *sums),
           [_masked(of_model) for of_model in np.concatenate(scores, axis=-1)],
         )
 
-  def _score(self, batch) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns all models' sums in one vector, and scores [models, 4, B].
-
-    Two tensors are two reads from a device, however many the models.
-    """
+  def _score(self, batch) -> tuple[list[dict[str, tf.Tensor]], tf.Tensor]:
+    """Returns each model's sums by name, and scores [models, 4, B]."""
     sums, scores = self._strategy.run(self._score_replica, args=(batch,))
-    sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+    # All replicas have the same sums.
+    sums = tf.nest.map_structure(
+      lambda x: self._strategy.experimental_local_results(x)[0], sums
+    )
     if workers.count(self._strategy) > 1:
       return sums, self._strategy.gather(scores, axis=2)
     parts = self._strategy.experimental_local_results(scores)
     return sums, tf.concat(parts, axis=2)
 
   def _score_replica(self, batch):
-    """Returns one replica's part of what `_score` returns."""
+    """Returns the sums over all replicas, and the scores of this one."""
     statistics, scores = [], []
     for candidate in self._candidates:
       logits = candidate.model(batch['images'], training=False)
@@ -210,26 +194,15 @@ class Evaluator:
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
       scores.append(tf.stack([of_examples[name] for name in _ROWS]))
-    self._shapes = [
-      {name: tuple(value.shape) for name, value in sums.items()}
-      for sums in statistics
-    ]
-    flat = [
-      tf.reshape(value, [-1]) for sums in statistics for value in sums.values()
-    ]
-    return tf.concat(flat, axis=0), tf.stack(scores)
+    # In one message, however many sums there are.
+    replicas = tf.distribute.get_replica_context()
+    sums = replicas.all_reduce(tf.distribute.ReduceOp.SUM, statistics)
+    return sums, tf.stack(scores)
 
-  def _unpacked(self, vectors: Sequence[tf.Tensor]) -> list[_Sums]:
-    """Adds up the vectors of a set's batches; returns each model's sums."""
-    rest = np.sum([x.numpy() for x in vectors], axis=0, dtype=np.float64)
-    models = []
-    for shapes in self._shapes:
-      sums = {}
-      for name, shape in shapes.items():
-        part, rest = np.split(rest, [math.prod(shape)])
-        sums[name] = part.reshape(shape)
-      models.append(sums)
-    return models
+
+def _total(*batches: tf.Tensor) -> np.ndarray:
+  """Returns the sum over a set's batches, which are read at once."""
+  return np.sum(tf.stack(batches).numpy(), axis=0, dtype=np.float64)
 
 
 def _masked(rows: np.ndarray) -> _Scores:

@@ -58,6 +58,11 @@ class Result:
   bin_correct: tuple[float, ...]
   images: str = ''
 
+  @property
+  def key(self) -> str:
+    """The label and the seed, by which files name the system."""
+    return system_key(self.model, self.seed)
+
   def __post_init__(self):
     if not _REQUIRED <= set(self.metrics) <= set(METRICS):
       raise errors.InputError(
@@ -80,6 +85,11 @@ class Result:
     sizes = [len(getattr(self, name)) for name in BINS]
     if len(set(sizes)) != 1:
       raise errors.InputError('bins', sizes, 'three sequences of one length')
+
+
+def system_key(label: str, seed: int | None) -> str:
+  """Returns the name of a system in files: `single` or `student/3`."""
+  return label if seed is None else f'{label}/{seed}'
 
 
 def write_json(

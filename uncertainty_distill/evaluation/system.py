@@ -1,8 +1,20 @@
-"""What is evaluated and reported under one name."""
+"""Systems under evaluation: trained models with their names in reports."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill import configs, plots, trained, training
+from uncertainty_distill.evaluation import evaluator, prediction_scores
+from uncertainty_distill.evaluation.results import Result, system_key
+
+import numpy as np
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,8 +22,8 @@ class System:
   """A trained system: one run, or several that are a deep ensemble together.
 
   Attributes:
-    label: Its name in tables.
-    seed: That of its training, or None.
+    label: The name in results, such as `deep_ensemble`.
+    seed: The seed of its training, or None.
     paths: Its run folders or SavedModels; a teacher's may be stored
       predictions.
   """
@@ -22,4 +34,145 @@ class System:
 
   @property
   def key(self) -> str:
-    return self.label if self.seed is None else f'{self.label}/{self.seed}'
+    """The label and the seed, by which files name the system."""
+    return system_key(self.label, self.seed)
+
+  @property
+  def heading(self) -> str:
+    """The name for readers."""
+    name = plots.display_name(self.label)
+    return name if self.seed is None else f'{name} (seed {self.seed})'
+
+  @functools.cached_property
+  def model(self) -> trained.TrainedModel:
+    """The model, opened when it is first asked for.
+
+    Raises:
+      InputError: If there is no trained model at one of the paths.
+    """
+    return trained.open_trained(self.paths, 'path')
+
+  @property
+  def is_stored(self) -> bool:
+    """Whether only predictions of the system are known."""
+    return isinstance(self.model, trained.StoredPredictions)
+
+  @property
+  def runs(self) -> list[trained.Run]:
+    """The runs among the parts of the model."""
+    return [p for p in self.model.parts if isinstance(p, trained.Run)]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSize:
+  """How large a model is.
+
+  Attributes:
+    members: The members of the ensemble; 1 for a single network.
+    parameters: All trained parameters, those of every member counted; 0 where
+      they are not known.
+  """
+
+  members: int
+  parameters: int
+
+
+@dataclasses.dataclass
+class Evaluation:
+  """The results of several systems.
+
+  Attributes:
+    results: One record for each system and shift.
+    sizes: From systems' labels to their sizes.
+    entropies: From systems' keys to the predictive entropy of each clean test
+      image, [N], in nats; stored predictions have none.
+  """
+
+  results: list[Result] = dataclasses.field(default_factory=list)
+  sizes: dict[str, ModelSize] = dataclasses.field(default_factory=dict)
+  entropies: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+def default_experiment(
+  model: trained.TrainedModel,
+) -> configs.ExperimentConfig | None:
+  """Returns the experiment on whose test set a model is evaluated by default.
+
+  It is that of the model's first run, on the devices of this machine: where a
+  run was trained does not matter to its evaluation. None without any run.
+  """
+  config = copy.deepcopy(model.config)
+  if config:
+    config.runtime = configs.ExperimentConfig().runtime
+  return config
+
+
+def evaluate_systems(
+  systems: Sequence[System], experiment: training.Experiment
+) -> Evaluation:
+  """Evaluates systems on the same clean and corrupted images.
+
+  Args:
+    systems: The systems. Of stored predictions the clean test images alone are
+      scored; where they have none, the system is left out with a warning.
+    experiment: The experiment, whose test set, batch and corruptions count.
+
+  Raises:
+    InputError: If a system cannot be loaded, takes other images, or is
+      predictions of another test set.
+  """
+  found = Evaluation()
+  for system in systems:
+    if system.is_stored:
+      _score_predictions(system, experiment, found)
+  models = [system for system in systems if not system.is_stored]
+  if not models:
+    return found
+  sets, strategy = experiment.evaluation_sets, experiment.strategy
+  with strategy.scope():
+    candidates = [_load(system, sets.clean, found) for system in models]
+  scorer = evaluator.Evaluator(
+    candidates,
+    experiment.config.task.validation_data.global_batch_size,
+    strategy,
+  )
+  found.results += scorer.run(
+    sets.clean, sets.shifts, sets.corrupted, sets.out_of_distribution
+  )
+  found.entropies = dict(zip((s.key for s in models), scorer.entropies))
+  return found
+
+
+def _load(system, images, found):
+  """Returns a system as a candidate, and notes its size."""
+  model, spec = system.model, images.spec
+  model.check_fits(
+    spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
+  )
+  network = model.ensemble()
+  found.sizes[system.label] = ModelSize(
+    model.ensemble_size, evaluator.count_parameters(network)
+  )
+  return evaluator.Candidate(system.label, system.seed, network)
+
+
+def _score_predictions(system, experiment, found):
+  """Adds the result and the size of a system of stored predictions."""
+  dataset = experiment.dataset
+  logits = system.model.predictions(
+    'test', dataset.test.labels, dataset.spec.num_classes
+  )
+  if logits is None:
+    _logger.warning(
+      f'{", ".join(system.paths)}: without test_probs or test_logits, the '
+      'teacher is left out of the report.'
+    )
+    return
+  limit = experiment.config.task.validation_data.num_examples
+  labels = dataset.test.take(limit).labels
+  found.results.append(
+    prediction_scores.evaluate_predictions(
+      system.label, system.seed, logits[:, : len(labels)], labels
+    )
+  )
+  found.sizes[system.label] = ModelSize(len(logits), 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 
@@ -14,7 +13,6 @@ from uncertainty_distill.exporting import (
   temperature,
 )
 from uncertainty_distill.io import files
-from uncertainty_distill.reports import assessment, provenance
 
 import tensorflow as tf
 
@@ -67,7 +65,7 @@ def make_card(
     test_set: Test images, or None.
     outputs: The outputs for these images, at that temperature.
   """
-  results = _find_results(model.paths)
+  results = _find_results(model)
   rows, counted_on = [], 'the test images were not on this machine'
   if test_set:
     rows = abstention.abstentions(
@@ -146,30 +144,16 @@ def _describe_teacher(paths):
   return f'{text}, the first a {model.architecture.get().label}.'
 
 
-def _find_results(paths):
+def _find_results(model):
   """Returns the results of exactly these weights from a report nearby, if any.
 
   The report of a run is in the run's folder, that of a study two folders up.
   """
-  weights = provenance.weight_marks(paths)
-  folder = paths[0]
+  folder = model.paths[0]
   for _ in range(3):
-    try:
-      entries = json.loads(
-        files.read_text(os.path.join(folder, assessment.SYSTEMS_FILE))
-      )
-      results, _ = evaluation.read_json(
-        os.path.join(folder, assessment.RESULTS_FILE)
-      )
-      for key, entry in entries.items():
-        if [m for m in entry['made_from'] if '@' in m] == weights:
-          return [
-            result
-            for result in results
-            if assessment.System(result.model, result.seed, ()).key == key
-          ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-      pass  # No results, or those of another version.
+    results = evaluation.find_results(folder, model)
+    if results:
+      return results
     folder = files.parent(folder)
   return []
 

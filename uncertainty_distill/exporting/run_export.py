@@ -31,7 +31,7 @@ def _check_replaceable(directory: str) -> None:
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
   )
-  if not is_new and not trained.is_saved_model(directory):
+  if not is_new and not saved_models.is_saved_model(directory):
     raise InputError(
       'directory',
       directory,

@@ -1,8 +1,7 @@
 """Reports of results: tables, pictures, pages."""
 
-from uncertainty_distill.reports.assessment import RESULTS_FILE, assess
+from uncertainty_distill.reports.assessment import assess
 from uncertainty_distill.reports.curves import read_curves, read_scalars
-from uncertainty_distill.reports.evaluating import described_by, score
 from uncertainty_distill.reports.html_page import REPORT_PAGE, write_page
 from uncertainty_distill.reports.markup import escaped
 from uncertainty_distill.reports.paper import (
@@ -22,7 +21,6 @@ from uncertainty_distill.reports.significance import best
 from uncertainty_distill.reports.tables import (
   COLUMNS,
   MISSING,
-  ModelSize,
   markdown_table,
   metric_cell,
   table,

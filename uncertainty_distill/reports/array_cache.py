@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from uncertainty_distill.io import archives, files
 
 import numpy as np
 
-# Of a report's folder: what its images are made from, and their pictures.
+# The folder, within that of a report, of the arrays and of the images' plots.
 FOLDER = 'images'
 
 _MADE_FROM = 'made_from'
+_Arrays = TypeVar('_Arrays')
 
 
 def write(
-  directory: str,
-  name: str,
-  made_from: Sequence[str],
-  arrays: Mapping[str, np.ndarray],
+  arrays: Any, directory: str, name: str, made_from: Sequence[str]
 ) -> None:
   """Writes arrays into a report's folder.
 
   Args:
-    directory: The folder.
-    name: Of the file, which is replaced whole or not at all.
-    made_from: What the arrays were made from, to know them by.
-    arrays: Of numbers or strings.
+    arrays: A dataclass whose fields are arrays of numbers or strings.
+    directory: The report's folder.
+    name: The name of the file, which is replaced whole or not at all.
+    made_from: What the arrays were made from, by which `read` knows them.
 
   Raises:
     OSError: The file cannot be written.
   """
   files.make_folder(os.path.join(directory, FOLDER))
   content = io.BytesIO()
-  np.savez(content, **{_MADE_FROM: np.array(list(made_from), str)}, **arrays)
+  np.savez(
+    content, **{_MADE_FROM: np.array(list(made_from), str)}, **vars(arrays)
+  )
   files.write_bytes(_path(directory, name), content.getvalue())
 
 
 def read(
-  directory: str, name: str, made_from: Sequence[str], wanted: Sequence[str]
-) -> dict[str, np.ndarray] | None:
+  kind: type[_Arrays],
+  directory: str,
+  name: str,
+  is_current: Callable[[list[str]], bool],
+) -> _Arrays | None:
   """Reads what `write` wrote.
 
   Args:
-    directory: The folder.
-    name: Of the file.
-    made_from: What the arrays should have been made from.
-    wanted: The arrays' names.
+    kind: The dataclass.
+    directory: The report's folder.
+    name: The name of the file.
+    is_current: Whether what the arrays were made from is as it was.
 
   Returns:
     The arrays; None where there are none, they were made from something else,
@@ -56,11 +61,11 @@ def read(
   """
   try:
     arrays = archives.read_arrays(_path(directory, name))
-    if arrays[_MADE_FROM].tolist() != list(made_from):
-      return None
-    return {name: arrays[name] for name in wanted}
+    if is_current(arrays[_MADE_FROM].tolist()):
+      return kind(**{f.name: arrays[f.name] for f in dataclasses.fields(kind)})
   except (OSError, ValueError, KeyError):
-    return None  # None yet, cut short, or of another version.
+    pass  # None yet, cut short, or of another version.
+  return None
 
 
 def _path(directory: str, name: str) -> str:

@@ -13,9 +13,6 @@ from uncertainty_distill.reports import array_cache
 
 import numpy as np
 
-_NAME = 'corruptions'
-_ARRAYS = ('types', 'severities', 'images')
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CorruptedImage:
@@ -50,20 +47,6 @@ def find(
     severities=np.array([shift.severity for shift in shifts]),
     images=np.concatenate([source.images(shift, first) for shift in shifts]),
   )
-
-
-def write(
-  found: CorruptedImage, directory: str, made_from: Sequence[str]
-) -> None:
-  """Keeps what was found in a report's folder; see `array_cache.write`."""
-  arrays = {name: getattr(found, name) for name in _ARRAYS}
-  array_cache.write(directory, _NAME, made_from, arrays)
-
-
-def read(directory: str, made_from: Sequence[str]) -> CorruptedImage | None:
-  """Returns what `write` kept if it was made from the same, or None."""
-  arrays = array_cache.read(directory, _NAME, made_from, _ARRAYS)
-  return None if arrays is None else CorruptedImage(**arrays)
 
 
 def sections(found: CorruptedImage, directory: str) -> list[str]:

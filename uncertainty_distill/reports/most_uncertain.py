@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from uncertainty_distill import metrics, plots
 from uncertainty_distill.data import ImageSource
-from uncertainty_distill.evaluation.evaluator import Candidate
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import diversity
 from uncertainty_distill.reports import array_cache, markup
@@ -22,7 +21,6 @@ import numpy as np
 import tensorflow as tf
 
 _COUNT = 12
-_ARRAYS = ('class_names', 'places', 'images', 'labels', 'log_probs')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,27 +43,26 @@ class MostUncertain:
 
 
 def find(
-  candidate: Candidate,
+  network: Callable[..., tf.Tensor],
   dataset: ImageSource,
   entropies: np.ndarray,
   count: int = _COUNT,
 ) -> MostUncertain:
-  """Picks the images, and asks every member about them.
+  """Returns the images of the highest entropy, with every member's prediction.
 
   Args:
-    candidate: The model.
+    network: The model, from images to logits [E, B, K].
     dataset: The clean test examples.
-    entropies: The predictive entropy of each of them, [N], as
-      `Evaluator.entropies` has it; those that are no finite numbers are never
-      the highest.
-    count: Of the images, at most.
+    entropies: The predictive entropy of each of them, [N]; those that are
+      non-finite are never the highest.
+    count: The largest number of images.
   """
   finite = np.flatnonzero(np.isfinite(entropies))
   # Stable, so that equal ones come in the order of the test set.
   order = np.argsort(-entropies[finite], kind='stable')
   places = finite[order[:count]]
   images = dataset.numpy(places)
-  logits = candidate.model(tf.constant(images), training=False)
+  logits = network(tf.constant(images), training=False)
   return MostUncertain(
     class_names=np.array(dataset.spec.class_names),
     places=places,
@@ -73,32 +70,6 @@ def find(
     labels=dataset.labels[places],
     log_probs=tf.nn.log_softmax(tf.cast(logits, tf.float32)).numpy(),
   )
-
-
-def write(
-  found: MostUncertain, directory: str, system: str, made_from: Sequence[str]
-) -> None:
-  """Keeps what was found in a report's folder.
-
-  Args:
-    found: As `find` returns it.
-    directory: The folder; it gets a file in `images/`.
-    system: Of which system it is; names the file.
-    made_from: What it was made from, to know it by.
-
-  Raises:
-    OSError: The file cannot be written.
-  """
-  arrays = {name: getattr(found, name) for name in _ARRAYS}
-  array_cache.write(directory, system, made_from, arrays)
-
-
-def read(
-  directory: str, system: str, made_from: Sequence[str]
-) -> MostUncertain | None:
-  """Returns what `write` kept if it was made from the same, or None."""
-  arrays = array_cache.read(directory, system, made_from, _ARRAYS)
-  return None if arrays is None else MostUncertain(**arrays)
 
 
 def sections(system: str, found: MostUncertain, directory: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What results are of, and how they were made."""
+"""How results were made: seeds, machine, versions."""
 
 from __future__ import annotations
 
@@ -15,52 +15,20 @@ from uncertainty_distill import (
   data,
   distribution,
   evaluation,
-  metrics,
   plots,
-  runs,
-  trained,
+  training,
 )
-from uncertainty_distill.evaluation.system import System
 
 import tensorflow as tf
 
 
-def fingerprint(
-  paths: Sequence[str], config: configs.ExperimentConfig
-) -> list[str]:
-  """Says which weights, on which images, a system's results are of.
-
-  Args:
-    paths: The system's run folders, SavedModels or stored predictions.
-    config: Resolved; its test set and corruptions count.
-  """
-  train_data = config.task.train_data
-  marks = [
-    f'{train_data.name}:{config.task.validation_data.num_examples}',
-    f'classes:{",".join(map(str, train_data.classes)) or "all"}',
-    f'source:{config.evaluation.source}',
-    f'out of distribution:{config.evaluation.out_of_distribution}',
-    # Results of an older version lack some, and are made again.
-    f'figures:{",".join(metrics.METRICS)}',
-    *[shift.label for shift in data.parse_shifts(config.evaluation)],
-  ]
-  return marks + weight_marks(paths)
-
-
-def weight_marks(paths: Sequence[str]) -> list[str]:
-  """Says which weights are in run folders or SavedModels."""
-  if not paths:
-    return []
-  return [part.time_mark for part in trained.open_trained(paths, 'path').parts]
-
-
 def provenance(
-  systems: Sequence[System],
-  config: configs.ExperimentConfig,
-  strategy: tf.distribute.Strategy,
+  systems: Sequence[evaluation.System],
+  experiment: training.Experiment,
   results: Sequence[evaluation.Result],
 ) -> Mapping[str, str | list[str]]:
-  """Says how systems and their results were made, for a report."""
+  """Returns how systems and their results were made, for a report."""
+  config = experiment.config
   corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
@@ -69,21 +37,19 @@ def provenance(
     'Seeds': _seeds(systems),
     'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
     'Out of distribution': _out_of_distribution(config),
-    'Machine': f'{distribution.describe(strategy, config)}; '
+    'Machine': f'{distribution.describe(experiment.strategy, config)}; '
     f'{os.cpu_count()} cores; {platform.platform()}',
     'Versions': f'Python {platform.python_version()}, '
     f'TensorFlow {tf.__version__}, {_code()}',
   }
 
 
-def _seeds(systems: Sequence[System]) -> str:
-  """Says which seeds the runs of the systems were trained with."""
+def _seeds(systems: Sequence[evaluation.System]) -> str:
+  """Returns the seeds that the runs of the systems were trained with."""
   seeds: dict[str, list[str]] = {}
   for system in systems:
     seeds.setdefault(plots.display_name(system.label), []).extend(
-      str(runs.open_run(path, 'path').config.task.seed)
-      for path in system.paths
-      if runs.is_run(path)
+      str(run.config.task.seed) for run in system.runs
     )
   names: dict[str, list[str]] = {}
   for name, of_name in seeds.items():
@@ -92,7 +58,7 @@ def _seeds(systems: Sequence[System]) -> str:
 
 
 def _code() -> str:
-  """Names the version of this package and, in a checkout, the commit."""
+  """Returns the version of this package and, in a checkout, the commit."""
   try:
     version = metadata.version('uncertainty_distill')
   except metadata.PackageNotFoundError:
@@ -111,7 +77,7 @@ def _code() -> str:
 
 
 def _git(*words: str) -> str:
-  """Returns what git says of the folder of this package."""
+  """Returns the output of git in the folder of this package."""
   folder = os.path.dirname(uncertainty_distill.__file__)
   done = subprocess.run(
     ['git', '-C', folder, *words],
@@ -124,7 +90,7 @@ def _git(*words: str) -> str:
 
 
 def _out_of_distribution(config: configs.ExperimentConfig) -> str:
-  """Says which images were to be told from the test set's."""
+  """Returns which out-of-distribution images were evaluated on."""
   train_data = config.task.train_data
   if config.evaluation.out_of_distribution:
     return f'test images of {config.evaluation.out_of_distribution}'

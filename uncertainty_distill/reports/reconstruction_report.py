@@ -16,10 +16,8 @@ from typing import Any
 from uncertainty_distill import models, plots, reconstruction, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
-from uncertainty_distill.reports import html_page, provenance, tables
+from uncertainty_distill.reports import html_page, tables
 from uncertainty_distill.runtime import progress
-
-import tf_keras
 
 _FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
 # Whether neurons are as they were trained, or aligned, to the layers.
@@ -55,7 +53,7 @@ _REASONS = {
 
 
 def reconstruct(
-  paths: Sequence[str],
+  teacher: trained.TrainedModel,
   directory: str,
   ranks: Sequence[int] = (1,),
   aligned: bool = False,
@@ -66,9 +64,8 @@ def reconstruct(
   left as it is.
 
   Args:
-    paths: Complete run folders of two or more plain networks of one
-      architecture.
-    directory: Where to write `reconstruction.html`, `.md` and `.json`, and
+    teacher: Two or more plain networks of one architecture, as runs.
+    directory: The folder for `reconstruction.html`, `.md` and `.json`, and
       `plots/reconstruction.png`.
     ranks: The ranks of the perturbations.
     aligned: Whether to do the same again after the members' neurons were
@@ -81,42 +78,43 @@ def reconstruct(
     InputError: If the networks do not go together, a rank is not one of their
       matrices', or the directory cannot be written.
   """
-  members = _load(paths)
+  if len(teacher.parts) < 2:
+    raise InputError(
+      teacher.name, list(teacher.paths), 'at least 2 run folders'
+    )
+  trained.check_networks(teacher, None, 'a reconstruction')
+  members = teacher.networks()
   if not ranks or len(set(ranks)) < len(ranks):
     raise InputError('ranks', list(ranks), 'distinct numbers')
   for rank in ranks:
     models.check_rank(members[0], rank)
   runs.make_writable(directory, 'output_dir')
-  made_from = {
-    'format': 2,  # 1 did not say whether a BatchEnsemble exists.
-    'weights': provenance.weight_marks(paths),
-    'ranks': list(ranks),
-    'aligned': aligned,
-  }
-  table = _read_table(directory, made_from)
+  # Format 1 did not say whether a BatchEnsemble exists.
+  made_from = {'format': 2, 'ranks': list(ranks), 'aligned': aligned}
+  table = _read_table(directory, teacher, made_from)
   if not table:
     comparison = _compare(members, ranks, aligned)
     table = _table(comparison, ranks)
-    _write(directory, paths, comparison, table, made_from)
+    made_from['weights'] = [part.fingerprint for part in teacher.parts]
+    _write(directory, teacher.paths, comparison, table, made_from)
   return table
 
 
-def _read_table(directory: str, made_from: Mapping[str, Any]) -> str:
-  """Returns the table of a report that still holds; empty if none does."""
+def _read_table(
+  directory: str, teacher: trained.TrainedModel, made_from: Mapping[str, Any]
+) -> str:
+  """Returns the table of a report that is still valid; empty without one."""
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
-    return content['table'] if content['made_from'] == made_from else ''
+    weights = content['made_from'].pop('weights')
+    if content['made_from'] == made_from and all(
+      part.has_fingerprint(mark)
+      for part, mark in zip(teacher.parts, weights, strict=True)
+    ):
+      return content['table']
   except (OSError, ValueError, KeyError, TypeError):
-    return ''  # None yet, or unreadable.
-
-
-def _load(paths) -> list[tf_keras.Model]:
-  """Loads networks after finding out whether they go together."""
-  if len(paths) < 2:
-    raise InputError('teacher', list(paths), 'at least 2 run folders')
-  model = trained.open_trained(paths, 'teacher')
-  trained.check_networks(model, None, 'a reconstruction')
-  return model.networks()
+    pass  # None yet, or unreadable.
+  return ''
 
 
 def _compare(members, ranks, aligned) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import plots
-from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import aggregation, system
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import CORRUPTED, metric_spec
@@ -34,39 +34,33 @@ _PAPER = (
   ' means and standard deviations over 10 seeds.'
 )
 
-_Models = Mapping[str, Sequence[results_lib.Result]]
-
 
 def write_report(
   directory: str | os.PathLike[str],
   title: str,
-  rows: Mapping[str, aggregation.Aggregate],
   results: Sequence[results_lib.Result],
   how_it_was_made: Mapping[str, str | Sequence[str]],
-  sizes: Mapping[str, tables.ModelSize] | None = None,
+  sizes: Mapping[str, system.ModelSize] | None = None,
   published: Mapping[str, aggregation.Aggregate] | None = None,
   images: tuple[str, most_uncertain.MostUncertain] | None = None,
   corrupted: corrupted_image.CorruptedImage | None = None,
 ) -> str:
-  """Writes a folder that says what was found, and how.
+  """Writes a report: `report.md`, `report.html`, data and pictures.
 
-  The files are `report.md`, `report.html` (the same in one file that needs none
-  of the others), `summary.json` (from labels to metrics to `mean` and `std`),
-  `results.csv`, `results.json` and the pictures in `plots/` and `images/`.
-  Each is replaced whole and depends on the arguments only, so that writing
-  again changes nothing.
+  `report.html` is the same in one file that needs none of the others. The data
+  are `summary.json` (from labels to metrics to `mean` and `std`), `results.csv`
+  and `results.json`; pictures are in `plots/` and `images/`. Each file is
+  replaced whole and depends on the arguments only.
 
   Args:
     directory: The folder; made if it is not there.
     title: The heading.
-    rows: From models' labels to their aggregates, as `tables.table` takes them.
-    results: The records behind the rows; they give the pictures.
+    results: Records of any models and seeds.
     how_it_was_made: From a heading such as `Machine` to a text, or to several
       lines (commands) that are shown as they are.
     sizes: From models' labels to their sizes.
     published: What the paper reports, from labels to metrics.
-    images: A system's name for readers, and the images that it is least sure
-      of.
+    images: A system's name for readers, and its most uncertain images.
     corrupted: An image under the corruptions that were evaluated on.
 
   Returns:
@@ -77,13 +71,13 @@ def write_report(
   """
   directory = os.fspath(directory)
   files.make_folder(os.path.join(directory, 'plots'))
+  rows = aggregation.aggregate_models(results)
   _write_data(directory, title, rows, results, how_it_was_made)
-  models = aggregation.by_model(results)
   best = significance.best(results)
   sections = [
     f'# {markup.escaped(title)}',
     tables.table(rows, sizes, marked=best),
-    _explanation(models) + (_BOLD if best else ''),
+    _explanation(results) + (_BOLD if best else ''),
     *_beside_paper(rows, published or {}),
     *_more_metrics(rows),
     *_diversity(rows),
@@ -138,11 +132,11 @@ def _summary_json(rows: Mapping[str, aggregation.Aggregate]) -> str:
   return json.dumps(content, indent=2, allow_nan=False) + '\n'
 
 
-def _explanation(models: _Models) -> str:
-  """Says what the columns mean, and what the averages are over."""
+def _explanation(results: Sequence[results_lib.Result]) -> str:
+  """Returns what the columns mean, and what the averages are over."""
   lines = _descriptions(tables.COLUMNS)
   seeds, shifts = [], {}
-  for label, records in models.items():
+  for label, records in aggregation.by_model(results).items():
     numbers = dict.fromkeys(result.seed for result in records)
     if len(numbers) > 1:
       names = ', '.join(map(str, numbers))

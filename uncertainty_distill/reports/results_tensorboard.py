@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uncertainty_distill import configs, evaluation, metrics, runs, training
-from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.evaluation import System
 from uncertainty_distill.io import files
 from uncertainty_distill.reports import pictures, tables
 
@@ -61,12 +61,11 @@ def write_summaries(
     directory: Of the report.
   """
   for system in systems:
-    name = system.label, system.seed
-    own = [r for r in results if (r.model, r.seed) == name]
-    if not own or not all(map(runs.is_run, system.paths)):
+    own = [r for r in results if r.key == system.key]
+    members = [part.run for part in system.runs]
+    if not own or len(members) < len(system.paths):
       continue
     folder = _folder(system, directory)
-    members = [runs.open_run(path, 'path') for path in system.paths]
     try:
       _write_results(os.path.join(folder, _RESULTS), own, members)
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots
-from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import aggregation, system
 from uncertainty_distill.metrics import CORRUPTED, PAPER, metric_spec
 from uncertainty_distill.reports import markup
 
@@ -35,23 +34,9 @@ DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
 MISSING = '-'
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSize:
-  """How large a model is.
-
-  Attributes:
-    members: The members of the ensemble; 1 for a single network.
-    parameters: All trained parameters, those of every member counted; 0 where
-      they are not known.
-  """
-
-  members: int
-  parameters: int
-
-
 def table(
   rows: Mapping[str, aggregation.Aggregate],
-  sizes: Mapping[str, ModelSize] | None = None,
+  sizes: Mapping[str, system.ModelSize] | None = None,
   columns: Sequence[str] = COLUMNS,
   marked: Mapping[str, Collection[str]] | None = None,
 ) -> str:

@@ -22,12 +22,12 @@ _PANELS = (*metrics.PAPER, *(metrics.CORRUPTED + x for x in metrics.PAPER))
 
 
 def draw_learning_curves(
-  systems: Mapping[str, Sequence[str]],
+  systems: Mapping[str, Sequence[runs.RunFolder]],
 ) -> plots.Figure | None:
   """Draws how systems learnt (Figure 1): losses and accuracies over epochs.
 
   Args:
-    systems: From labels to the run folders of the seeds; the paper's are
+    systems: From labels to the runs of the seeds; the paper's are
       BatchEnsembles from random weights and from the reconstruction.
 
   Returns:
@@ -35,12 +35,12 @@ def draw_learning_curves(
     set only where runs were evaluated as they trained. None if there is none.
 
   Raises:
-    InputError: If a folder is no run, or its dataset is no longer there.
+    InputError: If the dataset of a run is no longer there.
   """
   panels: dict[str, dict[str, list[dict[float, float]]]] = {}
-  for label, paths in systems.items():
-    for path in paths:
-      curves = reports.read_curves(runs.open_run(path, 'path'))
+  for label, of_label in systems.items():
+    for run in of_label:
+      curves = reports.read_curves(run)
       for name, (folder, tag) in _CURVES.items():
         if curves[folder].get(tag):
           lines = panels.setdefault(name, {})

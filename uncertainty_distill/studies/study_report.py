@@ -100,19 +100,24 @@ def _figure(
   directory: str,
 ) -> list[str]:
   """Returns a figure's sections, after drawing it; none without its systems."""
-  paths = {
-    label: [path for s in systems if s.label == label for path in s.paths]
+  shown = {
+    label: of_label
     for label in figure.systems
+    if (of_label := [s for s in systems if s.label == label])
   }
-  paths = {label: folders for label, folders in paths.items() if folders}
-  if not paths:
+  if not shown:
     return []
   title = reports.escaped(figure.title)
   heading = f'## {title}'
   if figure.kind == 'reconstruction':
-    return [heading, *_reconstructions(figure, paths, directory)]
+    return [heading, *_reconstructions(figure, shown, directory)]
   drawn = (
-    study_figures.draw_learning_curves(paths)
+    study_figures.draw_learning_curves(
+      {
+        label: [part.run for system in of_label for part in system.runs]
+        for label, of_label in shown.items()
+      }
+    )
     if figure.kind == 'learning_curves'
     else _ensemble_sizes(study, figure, results)
   )
@@ -140,14 +145,19 @@ def _ensemble_sizes(
 
 
 def _reconstructions(
-  figure: Figure, teachers: Mapping[str, Sequence[str]], directory: str
+  figure: Figure,
+  teachers: Mapping[str, Sequence[evaluation.System]],
+  directory: str,
 ) -> list[str]:
   """Returns how near to each teacher a BatchEnsemble comes."""
   sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
-  for label, paths in teachers.items():
+  for label, (teacher,) in teachers.items():
     folder = os.path.join('reconstruction', label)
     table = reports.reconstruct(
-      paths, os.path.join(directory, folder), figure.ranks, figure.aligned
+      teacher.model,
+      os.path.join(directory, folder),
+      figure.ranks,
+      figure.aligned,
     )
     title = reports.escaped(figure.title)
     sections += [table, f'![{title}]({folder}/plots/reconstruction.png)']

@@ -2,13 +2,6 @@
 
 from uncertainty_distill.trained.batch_function import BatchFunction, apply
 from uncertainty_distill.trained.fingerprints import arrays_digest
-from uncertainty_distill.trained.loading import (
-  Ensemble,
-  are_predictions,
-  is_saved_model,
-  load_ensemble,
-  load_predictions,
-)
 from uncertainty_distill.trained.logits_cache import (
   FixedLogits,
   LogitsCache,

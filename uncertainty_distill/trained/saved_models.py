@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable
 
 from uncertainty_distill import metrics
@@ -46,6 +47,11 @@ _TOLERANCE = 1e-2
 
 # Builds an InputError from what the SavedModel must be, and a hint.
 _Refuse = Callable[..., InputError]
+
+
+def is_saved_model(path: str) -> bool:
+  """Returns whether a folder is a SavedModel."""
+  return files.is_file(os.path.join(path, GRAPH_FILE))
 
 
 class ServedModel(tf_keras.Model):

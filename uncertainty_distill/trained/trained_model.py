@@ -403,7 +403,7 @@ def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
 
 def _open_model(path: str, name: str) -> TrainedModel:
   """Opens a run folder or a SavedModel."""
-  if files.is_file(os.path.join(path, saved_models.GRAPH_FILE)):
+  if saved_models.is_saved_model(path):
     return SavedModel(path, name)
   run = runs.open_run(path, name)
   if not run.is_complete:
