@@ -14,8 +14,9 @@ _REQUIRES = [
   'filelock>=4,<5',
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
+  'jinja2>=3.1,<4',
   'lazy-loader>=0.4,<1',
-  'markdown-it-py>=3,<5',
+  'markdown-it-py>=4,<5',
   'matplotlib>=3.8,<4',
   'numpy>=1.26,<3',
   'opencv-python-headless>=4.9',
@@ -91,7 +92,7 @@ setuptools.setup(
   },
   package_data={
     'uncertainty_distill': ['__init__.pyi', 'py.typed'],
-    'uncertainty_distill.reports': ['paper_tables.json'],
+    'uncertainty_distill.reports': ['page.html.jinja', 'paper_tables.json'],
   },
   install_requires=_REQUIRES,
   extras_require=_EXTRAS,
