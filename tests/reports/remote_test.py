@@ -14,8 +14,8 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.data import corrupted_sets
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import evaluator
 from uncertainty_distill.io import files
-from uncertainty_distill.reports import evaluating
 
 import experiments
 import numpy as np
@@ -103,7 +103,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   assert [r['num_examples'] for r in results['results']] == [40, 40]
   assert len(files.names(f'{run.path}/plots')) == 8
   assert files.names(f'{run.path}/corrupted')
-  monkeypatch.setattr(evaluating, 'score', None)
+  monkeypatch.setattr(evaluator, 'Evaluator', None)
   assert table == experiments.assess(
     _systems(run), resolved, strategy, run.path, 'Remote'
   )

@@ -63,13 +63,15 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
   Raises:
     InputError: The shapes are not as above.
   """
+  # SciPy takes a second to import: no command should wait for it at its start.
+  from scipy import stats
+
   scores, positive = _checked(scores, positive)
   positives = positive.sum()
   negatives = len(positive) - positives
   if not positives or not negatives or np.isnan(scores).any():
     return float('nan')
-  _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-  ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
+  ranks = stats.rankdata(scores)
   above = ranks[positive > 0].sum() - positives * (positives + 1) / 2
   return float(above / (positives * negatives))
 

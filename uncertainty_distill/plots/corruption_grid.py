@@ -18,8 +18,8 @@ def severity_strip(
   """Draws images side by side, their severities above them.
 
   Args:
-    name: Of the corruption.
-    severities: Of the S images, 0 for the clean one.
+    name: The name of the corruption.
+    severities: The severities of the S images, 0 for the clean one.
     images: uint8 [S, H, W, 3].
 
   Returns:

@@ -31,11 +31,11 @@ def ensemble_sizes(
 
   Args:
     panels: From a metric's name to students' labels, to numbers of members E,
-      to the values of the metric, one for each seed. What is no finite number
-      is left out.
+      to the values of the metric, one for each seed. Non-finite values are left
+      out.
     teacher: From a metric's name to the teacher's value, where it is known.
-    teacher_size: Its number of members M, where its star is.
-    teacher_label: Its label in the legend.
+    teacher_size: The teacher's number of members M, where its star is.
+    teacher_label: The teacher's label in the legend.
 
   Returns:
     The figure, three panels in a row.
@@ -46,9 +46,7 @@ def ensemble_sizes(
   for name, lines in panels.items():
     if not any(len(v) for values in lines.values() for v in values.values()):
       raise errors.InputError(f'panel {name}', lines, 'at least one value')
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one metric')
-  labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
+  labels = style.all_labels(panels)
   sizes = sorted(
     {teacher_size}.union(*(v for p in panels.values() for v in p.values()))
   )
@@ -93,7 +91,6 @@ def _draw_line(
     return
   # Apart a little, so that the bars of all lines can be seen.
   aside = min(0.12, 0.6 / num_lines) * (index - (num_lines - 1) / 2)
-  colour = style.COLOURS[index % len(style.COLOURS)]
   deviations = [
     np.std(seeds, ddof=1) if seeds[1:] else 0 for seeds in finite.values()
   ]
@@ -101,12 +98,10 @@ def _draw_line(
     [size + aside for size in finite],
     [np.mean(seeds) for seeds in finite.values()],
     yerr=deviations if any(deviations) else None,
-    color=colour,
     label=style.display_name(label),
     linewidth=1.4,
-    linestyle=style.LINES[index % len(style.LINES)],
     elinewidth=1,
-    marker=style.MARKERS[index % len(style.MARKERS)],
     markersize=4.5,
     capsize=2.5,
+    **style.line_style(index),
   )

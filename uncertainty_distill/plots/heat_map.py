@@ -18,7 +18,7 @@ _NARROWEST, _LETTER = 1.0, 0.07  # Inches: of a panel, and of its title.
 _UNKNOWN = '0.92'
 # White where a model is good, down to a dark blue that white text is read on.
 _GOOD_TO_BAD = colors.LinearSegmentedColormap.from_list(
-  'good_to_bad', ['#FFFFFF', style.SKY, style.COLOURS[0], '#00263D']
+  'good_to_bad', ['#FFFFFF', style.SKY, style.COLORS[0], '#00263D']
 )
 
 Cells = Mapping[str, Mapping[int, float]]
@@ -32,13 +32,13 @@ def heat_maps(
 ) -> figure.Figure:
   """Draws a metric by corruption and severity, one panel a model.
 
-  All panels share one scale of colours, from white (the best value of all) to
+  All panels share one scale of colors, from white (the best value of all) to
   dark (the worst), and each cell says its value.
 
   Args:
-    name: That of the metric.
+    name: The name of the metric.
     models: From a model's label to corruptions' names, to severities, to the
-      metric. What is missing, or no finite number, stays grey.
+      metric. Missing and non-finite values stay gray.
     higher_is_better: Whether the largest value is the best.
     log_scale: Whether equal ratios, not differences, look alike; for positive
       values of several orders of magnitude.
@@ -124,7 +124,7 @@ def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
 
 
 def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
-  """Names the scale of colours, and writes its numbers plainly."""
+  """Names the scale of colors, and writes its numbers plainly."""
   bar.set_label(name, fontsize=9)
   bar.ax.tick_params(labelsize=8)
   bar.ax.yaxis.set_major_formatter('{x:g}')

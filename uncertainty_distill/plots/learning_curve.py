@@ -1,4 +1,4 @@
-"""Figures against epochs of training (Figure 1)."""
+"""Metrics against epochs of training (Figure 1)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Panels = Mapping[str, Mapping[str, Sequence[Mapping[float, float]]]]
 def learning_curves(
   panels: Panels, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
-  """Draws figures against epochs of training, one panel a figure.
+  """Draws metrics against epochs of training, one panel a metric.
 
   Lines are means over seeds, bands span the least and the largest. Where a
-  seed has no finite number, its system's line has a gap.
+  seed's value is non-finite, the line of its system has a gap.
 
   Args:
-    panels: From a figure's name to systems' labels, to the curves of the seeds,
+    panels: From a metric's name to systems' labels, to the curves of the seeds,
       each from epochs to values. Epochs that not all of a system's seeds have
       are left out, since a mean over some would jump.
-    log_scale: The figures whose axis is logarithmic.
+    log_scale: The metrics whose axis is logarithmic.
 
   Returns:
     The figure, three panels in a row.
@@ -37,12 +37,10 @@ def learning_curves(
   Raises:
     InputError: There is no panel, or a panel without any value.
   """
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one figure')
+  labels = style.all_labels(panels)
   for name, lines in panels.items():
     if not any(len(curve) for seeds in lines.values() for curve in seeds):
       raise errors.InputError(f'panel {name}', lines, 'at least one value')
-  labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
   fig, grid = style.panels(len(panels), _MAX_PANELS_PER_ROW, (3.6, 2.8))
   for ax, (name, lines) in zip(grid, panels.items()):
     for label, seeds in lines.items():
@@ -74,13 +72,13 @@ def _draw_line(
     return
   values = np.array([[curve[x] for x in epochs] for curve in seeds], np.float64)
   values[:, ~np.isfinite(values).all(axis=0)] = np.nan
-  colour = style.COLOURS[index % len(style.COLOURS)]
+  look = style.line_style(index)
   if len(seeds) > 1:
     ax.fill_between(
       epochs,
       values.min(axis=0),
       values.max(axis=0),
-      color=colour,
+      color=look['color'],
       alpha=0.2,
       linewidth=0,
     )
@@ -89,10 +87,8 @@ def _draw_line(
   ax.plot(
     epochs,
     values.mean(axis=0),
-    color=colour,
     linewidth=0.8 if many else 1.4,
     label=style.display_name(label),
-    linestyle=style.LINES[index % len(style.LINES)],
-    marker=style.MARKERS[index % len(style.MARKERS)] if few else None,
     markersize=3.5,
+    **(look if few else look | {'marker': None}),
   )

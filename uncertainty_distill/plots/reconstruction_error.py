@@ -20,12 +20,12 @@ def reconstruction_errors(
 ) -> figure.Figure:
   """Draws relative reconstruction errors against the layers of a network.
 
-  A rank has one colour and marker; the first group of lines is solid, the next
-  dashed, with hollow markers. A grey line across a layer is what no rank falls
+  A rank has one color and marker; the first group of lines is solid, the next
+  dashed, with hollow markers. A gray line across a layer is what no rank falls
   below there.
 
   Args:
-    layers: Their names, in order.
+    layers: The names of the layers, in order.
     errors_by_rank: From the name of a group of lines, which may be empty where
       there is one group, to ranks, to the relative error of each layer.
     bounds: From the same names to the bound of each layer.
@@ -52,16 +52,14 @@ def reconstruction_errors(
     at = places + 0.16 * (group - (len(errors_by_rank) - 1) / 2)
     for rank, values in lines.items():
       index = ranks.index(rank)
-      colour = style.COLOURS[index % len(style.COLOURS)]
+      look = style.line_style(index) | {'linestyle': line}
       ax.plot(
         at,
         values,
-        color=colour,
-        linestyle=line,
         linewidth=0.8,
         markersize=5,
-        marker=style.MARKERS[index % len(style.MARKERS)],
-        markerfacecolor='white' if group else colour,
+        markerfacecolor='white' if group else look['color'],
+        **look,
         label=f'rank {rank}{note}',
       )
     ax.hlines(

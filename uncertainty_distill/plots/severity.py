@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 import numpy as np
@@ -13,9 +12,7 @@ from matplotlib import axes, figure
 Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
 
-def severity_curves(
-  panels: Panels,
-) -> figure.Figure:
+def severity_curves(panels: Panels) -> figure.Figure:
   """Draws metrics against the severity of a corruption, one panel a metric.
 
   Lines join the means over corruption types; vertical bars span the quartiles
@@ -33,7 +30,7 @@ def severity_curves(
   Raises:
     InputError: There is no panel.
   """
-  labels = _labels(panels)
+  labels = style.all_labels(panels)
   size = (3.6 * len(panels) + 0.2, 3.9)
   fig = figure.Figure(figsize=size, layout='constrained')
   for ax, (name, lines) in zip(
@@ -71,14 +68,9 @@ def severity_boxes(
   Raises:
     InputError: There is no panel.
   """
-  labels = _labels(panels)
+  labels = style.all_labels(panels)
   severities = sorted(
-    {
-      severity
-      for lines in panels.values()
-      for values in lines.values()
-      for severity in values
-    }
+    set().union(*(v for lines in panels.values() for v in lines.values()))
   )
   width = min(14.0, max(6.5, 2.0 + 0.2 * len(labels) * len(severities) + 2.0))
   size = (width, 2.5 * len(panels) + 0.5)
@@ -114,19 +106,19 @@ def _draw_severities(
   severities = sorted(values)
   means = [np.mean(values[s]) for s in severities]
   quartiles = [np.percentile(values[s], (25, 75)) for s in severities]
-  colour = style.COLOURS[index % len(style.COLOURS)]
+  look = style.line_style(index)
   aside = min(0.09, 0.6 / num_models) * (index - (num_models - 1) / 2)
   positions = np.array(severities) + aside
-  ax.vlines(positions, *zip(*quartiles), color=colour, linewidth=3, alpha=0.3)
+  ax.vlines(
+    positions, *zip(*quartiles), color=look['color'], linewidth=3, alpha=0.3
+  )
   ax.plot(
     positions,
     means,
-    color=colour,
     label=style.display_name(label),
-    linestyle=style.LINES[index % len(style.LINES)],
     linewidth=1.4,
-    marker=style.MARKERS[index % len(style.MARKERS)],
     markersize=4.5,
+    **look,
   )
 
 
@@ -137,8 +129,8 @@ def _draw_boxes(
   label: str,
   values: Mapping[int, Sequence[float]],
 ) -> None:
-  """Draws one model's boxes, `index` choosing its colour and its place."""
-  colour = style.COLOURS[index % len(style.COLOURS)]
+  """Draws one model's boxes, `index` choosing its color and its place."""
+  color = style.line_style(index)['color']
   width = 0.84 / num_models
   aside = width * (index - (num_models - 1) / 2)
   finite = {
@@ -148,14 +140,14 @@ def _draw_boxes(
     [aside] * len(finite.get(0, ())),
     finite.pop(0, ()),
     'o',
-    color=colour,
+    color=color,
     markersize=4.5,
     label=style.display_name(label),
   )
   filled = {s: types for s, types in finite.items() if types}
   if not filled:
     return
-  line = {'color': colour, 'linewidth': 1.1}
+  line = {'color': color, 'linewidth': 1.1}
   boxes = ax.boxplot(
     list(filled.values()),
     positions=[severity + aside for severity in filled],
@@ -164,19 +156,10 @@ def _draw_boxes(
     showfliers=False,
     patch_artist=True,
     manage_ticks=False,
-    boxprops={'facecolor': colour, 'edgecolor': colour, 'alpha': 0.55},
+    boxprops={'facecolor': color, 'edgecolor': color, 'alpha': 0.55},
     medianprops={'color': 'black', 'linewidth': 1.4},
     whiskerprops=line,
     capprops=line,
   )['boxes']
   for box in boxes[:1]:
     box.set_label(style.display_name(label))
-
-
-def _labels(panels) -> list[str]:
-  """Returns the models of all panels in order, refusing no panel at all."""
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one metric')
-  return list(
-    dict.fromkeys(label for lines in panels.values() for label in lines)
-  )

@@ -1,8 +1,8 @@
-"""What all pictures share: colours, names, legends, and how they are written.
+"""What all pictures share: colors, names, legends, and how they are written.
 
 Figures are built without pyplot, so that no global state changes and any thread
-may draw: `matplotlib.figure.Figure` with the Agg canvas, colours of Okabe and
-Ito (told apart by colour-blind readers), and a marker and line style of its own
+may draw: `matplotlib.figure.Figure` with the Agg canvas, colors of Okabe and
+Ito (told apart by color-blind readers), and a marker and line style of its own
 for each model.
 """
 
@@ -12,7 +12,10 @@ import io
 import math
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from uncertainty_distill import errors
 from uncertainty_distill.io import files
 
 import numpy as np
@@ -22,7 +25,7 @@ from matplotlib.figure import Figure  # noqa: F401
 from PIL import Image
 
 VERMILLION, SKY = '#D55E00', '#56B4E9'
-COLOURS = (
+COLORS = (
   '#0072B2',
   VERMILLION,
   '#009E73',
@@ -31,8 +34,8 @@ COLOURS = (
   SKY,
   '#000000',
 )
-MARKERS = ('o', 's', '^', 'D', 'v')
 LINES = ('-', '--', '-.', ':')
+_MARKERS = ('o', 's', '^', 'D', 'v')
 
 _DPI = 110
 
@@ -41,6 +44,28 @@ def display_name(label: str) -> str:
   """Returns a label for readers: `tied_head_0_01`: `Tied head 0.01`."""
   words = re.sub(r'(?<=\d)_(?=\d)', '.', label).replace('_', ' ')
   return words[:1].upper() + words[1:]
+
+
+def line_style(index: int) -> dict[str, str]:
+  """Returns the color, line style and marker of the model of some number."""
+  return {
+    'color': COLORS[index % len(COLORS)],
+    'linestyle': LINES[index % len(LINES)],
+    'marker': _MARKERS[index % len(_MARKERS)],
+  }
+
+
+def all_labels(panels: Mapping[str, Mapping[str, Any]]) -> list[str]:
+  """Returns the labels in all panels, in order of appearance.
+
+  Raises:
+    InputError: There is no panel.
+  """
+  if not panels:
+    raise errors.InputError('panels', panels, 'at least one metric')
+  return list(
+    dict.fromkeys(label for lines in panels.values() for label in lines)
+  )
 
 
 def panels_per_row(count: int, most: int) -> int:
@@ -56,7 +81,7 @@ def panels(
 
   Args:
     count: The number of panels.
-    most: Of them in a row.
+    most: The largest number of them in a row.
     size: Width and height of each, in inches.
   """
   columns = panels_per_row(count, most)
@@ -79,10 +104,10 @@ def figure_to_array(fig: figure.Figure) -> np.ndarray:
 
 
 def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
-  """Writes a PNG; whoever reads `path` sees the old file or the whole new one.
+  """Writes a PNG file, which is replaced whole or not at all.
 
   Args:
-    fig: What to write.
+    fig: The figure.
     path: The file, in a folder that exists.
 
   Raises:
@@ -92,7 +117,7 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   image = io.BytesIO()
   canvas = backend_agg.FigureCanvasAgg(fig)
   canvas.print_figure(image, format='png', dpi=_DPI)
-  # A palette of 256 colours, as many as these pictures need, takes a third of
+  # A palette of 256 colors, as many as these pictures need, takes a third of
   # the size: reports are kept, and sent.
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()

@@ -37,8 +37,9 @@ def member_votes(
     probs: [E, K].
     label: The right class.
     class_names: K names.
-    entropy: That of the mean, in nats.
-    mutual_information: Of the members, in nats; shown of two or more.
+    entropy: The predictive entropy, in nats.
+    mutual_information: The mutual information in nats, shown of two members or
+      more.
 
   Returns:
     A small figure, to be shown beside others.
@@ -89,12 +90,11 @@ def _draw_bars(
   height = _GROUP / members
   places = np.arange(len(classes))
   for member, of_member in enumerate(probs):
-    colour = style.COLOURS[member % len(style.COLOURS)]
     bars = ax.barh(
       places + height * (member - (members - 1) / 2),
       of_member,
       0.9 * height,
-      color=colour,
+      color=style.line_style(member)['color'],
       alpha=_PALE,
     )
     for bar, k in zip(bars, classes):

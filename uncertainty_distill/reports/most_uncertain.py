@@ -143,7 +143,7 @@ def _caption(members: int, count: int) -> str:
     ' counts what the members disagree on, which the mutual information (MI)'
     ' measures, and what all of them are unsure of. For the likeliest classes'
     ' and the label, which is set in bold, there is a bar for each of the'
-    f' {members} members, in the same order and colours everywhere: dark'
+    f' {members} members, in the same order and colors everywhere: dark'
     ' where the member votes for the class, pale elsewhere. Black lines are'
     ' the means.'
   )
