@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from uncertainty_distill import errors
 from uncertainty_distill import metrics as metrics_lib
+from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
 
 Result = results_lib.Result
@@ -75,13 +76,12 @@ def by_severity(
     corruption; a type's value is its mean over seeds. Records without the
     metric are left out.
   """
-  known = [result for result in results if name in result.metrics]
-  seeds = _group(known, lambda result: result.shift)
   severities: dict[int, list[float]] = {}
-  for shift in sorted(seeds, key=lambda shift: shift.severity):
-    mean = statistics.fmean(result.metrics[name] for result in seeds[shift])
+  for shift, mean in _means_over_seeds(results, name).items():
     severities.setdefault(shift.severity, []).append(mean)
-  return {severity: tuple(values) for severity, values in severities.items()}
+  return {
+    severity: tuple(severities[severity]) for severity in sorted(severities)
+  }
 
 
 def by_corruption(
@@ -97,13 +97,22 @@ def by_corruption(
     From each corruption's name, in the order of the enum, to severities, to the
     mean over seeds. Clean records, and those without the metric, are left out.
   """
-  known = [r for r in results if r.shift.corruption and name in r.metrics]
-  seeds = _group(known, lambda result: result.shift)
-  corruptions: dict[str, dict[int, float]] = {}
-  for shift in sorted(seeds):
-    mean = statistics.fmean(result.metrics[name] for result in seeds[shift])
-    corruptions.setdefault(shift.corruption.value, {})[shift.severity] = mean
-  return corruptions
+  values: dict[str, dict[int, float]] = {}
+  for shift, mean in sorted(_means_over_seeds(results, name).items()):
+    if shift.corruption:
+      values.setdefault(shift.corruption.value, {})[shift.severity] = mean
+  return values
+
+
+def _means_over_seeds(
+  results: Iterable[Result], name: str
+) -> dict[corruptions.Shift, float]:
+  """Returns one model's mean of a metric under each shift that has it."""
+  known = [result for result in results if name in result.metrics]
+  return {
+    shift: statistics.fmean(result.metrics[name] for result in seeds)
+    for shift, seeds in _group(known, lambda result: result.shift).items()
+  }
 
 
 def aggregate(summaries: Sequence[Summary]) -> Aggregate:
@@ -151,13 +160,10 @@ def by_seed(results: Iterable[Result]) -> dict[str, list[Summary]]:
   Raises:
     InputError: A model has two records of the same seed and shift.
   """
-  return {
-    label: [
-      summary(seed)
-      for seed in _group(records, lambda result: result.seed).values()
-    ]
-    for label, records in by_model(results).items()
-  }
+  summaries: dict[str, list[Summary]] = {}
+  for records in _group(results, lambda result: result.key).values():
+    summaries.setdefault(records[0].model, []).append(summary(records))
+  return summaries
 
 
 def by_model(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -31,7 +31,7 @@ class Candidate:
 
   Attributes:
     label: What the model is, such as `deep_ensemble`.
-    seed: That of its training, or None.
+    seed: The seed of its training, or None.
     model: Takes uint8 images [B, H, W, C] and returns logits [E, B, K].
   """
 
@@ -58,7 +58,7 @@ class Evaluator:
     global_batch_size: int,
     strategy: tf.distribute.Strategy | None = None,
   ):
-    """Takes the models, which share the images of every step.
+    """Creates an evaluator of models that share the images of every step.
 
     Args:
       candidates: The models, made under the strategy's scope.

@@ -20,7 +20,7 @@ def evaluate_predictions(
 
   Args:
     label: What the system is, such as `deep_ensemble`.
-    seed: That of its training, or None.
+    seed: The seed of its training, or None.
     logits: [M, N, K].
     labels: Integers [N].
 

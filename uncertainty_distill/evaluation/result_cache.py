@@ -102,7 +102,7 @@ class ResultCache:
     return [system for system in self.systems if system.key not in self._known]
 
   def add(self, found: Evaluation) -> None:
-    """Takes in what was evaluated; orders all results as the systems."""
+    """Adds new results; all are then in the order of the systems."""
     self.sizes |= found.sizes
     order = [system.key for system in self.systems]
     self.results = sorted(

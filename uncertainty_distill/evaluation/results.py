@@ -172,31 +172,14 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
     OSError: The file cannot be written.
   """
   text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(
-    (
-      'model',
-      'seed',
-      'corruption',
-      'severity',
-      'images',
-      'num_examples',
-      *METRICS,
-    )
+  columns = 'model', 'seed', 'corruption', 'severity', 'images', 'num_examples'
+  writer = csv.DictWriter(
+    text, (*columns, *METRICS), extrasaction='ignore', lineterminator='\n'
   )
+  writer.writeheader()
   for result in results:
-    corruption = result.shift.corruption
-    writer.writerow(
-      (
-        result.model,
-        result.seed,
-        corruption.value if corruption else 'clean',
-        result.shift.severity,
-        result.images,
-        result.num_examples,
-        *[result.metrics.get(name) for name in METRICS],
-      )
-    )
+    record = _to_json(result) | result.metrics
+    writer.writerow(record | {'corruption': record['corruption'] or 'clean'})
   files.write_text(path, text.getvalue())
 
 

@@ -103,8 +103,9 @@ def ood_auroc(
   images are the out-of-distribution ones.
 
   Args:
-    entropy: Of the test set's images, float [N].
-    out_of_distribution_entropy: Of images of none of its classes, float [M].
+    entropy: The entropy of the images of the test set, float [N].
+    out_of_distribution_entropy: The entropy of images of none of its classes,
+      float [M].
 
   Returns:
     A number in [0, 1]; NaN if there is no image of either kind, or an entropy

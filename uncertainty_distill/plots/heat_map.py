@@ -124,7 +124,7 @@ def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
 
 
 def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
-  """Names the scale of colors, and writes its numbers plainly."""
+  """Labels the scale of colors."""
   bar.set_label(name, fontsize=9)
   bar.ax.tick_params(labelsize=8)
   bar.ax.yaxis.set_major_formatter('{x:g}')

@@ -46,32 +46,10 @@ def reconstruction_errors(
   ranks = sorted(set().union(*errors_by_rank.values()))
   places = np.arange(len(layers))
   for group, (name, lines) in enumerate(errors_by_rank.items()):
-    note = f', {name}' if name else ''
-    line = style.LINES[group % len(style.LINES)]
     # A little aside, since alignment may change little.
     at = places + 0.16 * (group - (len(errors_by_rank) - 1) / 2)
-    for rank, values in lines.items():
-      index = ranks.index(rank)
-      look = style.line_style(index) | {'linestyle': line}
-      ax.plot(
-        at,
-        values,
-        linewidth=0.8,
-        markersize=5,
-        markerfacecolor='white' if group else look['color'],
-        **look,
-        label=f'rank {rank}{note}',
-      )
-    ax.hlines(
-      bounds[name],
-      at - 0.25,
-      at + 0.25,
-      color=_BOUND,
-      linestyle=line,
-      linewidth=1.2,
-      label=f'any rank, at least{note}',
-      zorder=1,
-    )
+    looks = {rank: style.line_style(ranks.index(rank)) for rank in lines}
+    _draw_group(ax, at, group, name, lines, looks, bounds[name])
   style.plain(ax)
   names = [style.display_name(name) for name in layers]
   ax.set_xticks(range(len(layers)), names, rotation=90)
@@ -80,3 +58,29 @@ def reconstruction_errors(
   ax.set_ylabel('relative reconstruction error', fontsize=9)
   style.legend(fig)
   return fig
+
+
+def _draw_group(ax, at, group, name, lines, looks, bounds) -> None:
+  """Draws the lines of a group, and what no rank falls below."""
+  note = f', {name}' if name else ''
+  line = {'linestyle': style.LINES[group % len(style.LINES)]}
+  for rank, values in lines.items():
+    ax.plot(
+      at,
+      values,
+      linewidth=0.8,
+      markersize=5,
+      markerfacecolor='white' if group else looks[rank]['color'],
+      label=f'rank {rank}{note}',
+      **(looks[rank] | line),
+    )
+  ax.hlines(
+    bounds,
+    at - 0.25,
+    at + 0.25,
+    color=_BOUND,
+    linewidth=1.2,
+    label=f'any rank, at least{note}',
+    zorder=1,
+    **line,
+  )

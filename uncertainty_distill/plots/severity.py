@@ -58,7 +58,7 @@ def severity_boxes(
   and the largest; on clean images it has a dot.
 
   Args:
-    panels: As for `severity_curves`; what is not finite is left out.
+    panels: The values, as for `severity_curves`; non-finite ones are left out.
     log_scale: The metrics whose axis is logarithmic: positive ones of several
       orders of magnitude, whose boxes would be flat where it matters.
 

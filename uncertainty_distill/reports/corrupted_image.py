@@ -53,8 +53,8 @@ def sections(found: CorruptedImage, directory: str) -> list[str]:
   """Draws the images, and returns the sections in Markdown that show them.
 
   Args:
-    found: As `find` returns it.
-    directory: The folder; it gets `images/contrast.png` and so on.
+    found: The result of `find`.
+    directory: The folder for `images/contrast.png` and so on.
 
   Returns:
     A heading, an explanation and the pictures; nothing without corruptions.

@@ -53,7 +53,7 @@ def read_scalars(directory: str) -> dict[str, dict[int, float]]:
   steps, what it had written from there on is dropped, as TensorBoard does.
 
   Args:
-    directory: Of the event files; those of its subfolders are not read. A last
+    directory: The folder of the event files, without its subfolders. A last
       record that was cut short is left out.
 
   Returns:

@@ -1,4 +1,4 @@
-"""The test images that a system is least sure of, and what its members say.
+"""The test images that a system is most uncertain about, with its predictions.
 
 They are those of the highest predictive entropy, which counts both what the
 members disagree on (the mutual information) and what all of them are unsure of
@@ -25,11 +25,11 @@ _COUNT = 12
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MostUncertain:
-  """Images that a system is least sure of, the least sure one first.
+  """Images that a system is uncertain about, the most uncertain one first.
 
   Attributes:
     class_names: Strings [K].
-    places: Integers [N], where the images are in the test set.
+    places: Integers [N], the rows of the images in the test set.
     images: uint8 [N, H, W, C].
     labels: Integers [N].
     log_probs: Float32 [E, N, K].
@@ -76,9 +76,9 @@ def sections(system: str, found: MostUncertain, directory: str) -> list[str]:
   """Draws the images, and returns the sections in Markdown that show them.
 
   Args:
-    system: What it is of, for readers.
-    found: As `find` returns it.
-    directory: The folder; it gets `images/least_sure_01.png` and so on.
+    system: The name of the system, for readers.
+    found: The result of `find`.
+    directory: The folder for `images/least_sure_01.png` and so on.
 
   Returns:
     A heading, an explanation and the pictures; nothing without any image.
@@ -114,7 +114,7 @@ def sections(system: str, found: MostUncertain, directory: str) -> list[str]:
 
 
 def _alt_text(found: MostUncertain, index: int) -> str:
-  """Says what a picture shows, for those who cannot see it."""
+  """Describes a picture, for those who cannot see it."""
   probs = np.exp(found.log_probs[:, index])
   mean = probs.mean(0)
   names, best = found.class_names, int(mean.argmax())
@@ -130,7 +130,7 @@ def _alt_text(found: MostUncertain, index: int) -> str:
 
 
 def _caption(members: int, count: int) -> str:
-  """Says which images these are and how to read the pictures."""
+  """Explains which images these are and how to read the pictures."""
   if members == 1:
     return (
       f'The {count} clean test images of the highest predictive entropy, from'

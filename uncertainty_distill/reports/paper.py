@@ -20,7 +20,7 @@ class PaperTable:
   """A table of Mariet, Jenatton, Wenzel and Tran (2020).
 
   Attributes:
-    title: Its number and what it is of.
+    title: The number and the subject of the table.
     rows: From systems' labels to metrics' names, to mean and standard deviation
       over 10 seeds; the latter is None for the deep ensemble, which has none in
       the paper.
@@ -67,7 +67,7 @@ def paper_rows(
 
   Args:
     dataset: `cifar10` or `cifar100`.
-    names: Of the tables, such as `table_1`; none for all of the dataset's.
+    names: The names of tables, such as `table_1`; by default all of them.
 
   Raises:
     InputError: There is no such dataset or table.

@@ -110,12 +110,12 @@ def _difference(measured: _Cell, reported: _Cell) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Ordering:
-  """Two systems of which the paper finds one better, and whether it is so here.
+  """Two systems that differ in the paper, and whether they do so here.
 
   Attributes:
     metric: The metric's name.
-    better: The label of the one that is better in the paper.
-    worse: That of the other.
+    better: The label of the system that is better in the paper.
+    worse: The label of the other system.
     verdict: `agrees`, `disagrees` or `undecided`.
   """
 
@@ -126,14 +126,14 @@ class Ordering:
 
 
 def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
-  """Holds the order of systems in the paper against the measured one.
+  """Compares the order of systems in the paper with the measured one.
 
   Orders may last where values do not: at another scale, on other images. Two
   means differ if their distance exceeds the root of the sum of their squared
   standard deviations over seeds; where one of the two is not known, the other
   alone counts. Pairs that do not differ in the paper are left out. Those that
   do not differ in the measurement are undecided, as are those of which neither
-  measured deviation is known, or a mean is no finite number.
+  measured deviation is known, or a mean is non-finite.
 
   Args:
     rows: From systems' labels to what was measured.
@@ -181,17 +181,11 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   """
   if not found:
     return ''
-  metrics = list(dict.fromkeys(pair.metric for pair in found))
-  verdicts = AGREES, DISAGREES, UNDECIDED
-  counts = [
-    [metric_spec(metric).column]
-    + [
-      str(sum((p.metric, p.verdict) == (metric, verdict) for p in found))
-      for verdict in verdicts
-    ]
-    for metric in metrics
-  ]
-  header = ['Pairs of systems', *(plots.display_name(v) for v in verdicts)]
+  groups: dict[str, dict[str, list[Ordering]]] = {}
+  for pair in found:
+    verdicts = groups.setdefault(metric_spec(pair.metric).column, {})
+    verdicts.setdefault(pair.verdict, []).append(pair)
+  order = AGREES, DISAGREES, UNDECIDED
   sections = [
     '### What agrees with the paper and what does not',
     _filled(
@@ -200,19 +194,17 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
       ' that have one seed each. *A over B* says that A is the better one'
       ' in the paper.'
     ),
-    tables.markdown_table(header, counts),
+    tables.markdown_table(
+      ['Pairs of systems', *map(plots.display_name, order)],
+      [
+        [column, *(str(len(verdicts.get(v, ()))) for v in order)]
+        for column, verdicts in groups.items()
+      ],
+    ),
   ]
-  for metric in metrics:
-    lists = [
-      f'- {verdict}: '
-      + _pairs(p for p in found if (p.metric, p.verdict) == (metric, verdict))
-      for verdict in verdicts
-      if any((p.metric, p.verdict) == (metric, verdict) for p in found)
-    ]
-    sections += [
-      f'**{metric_spec(metric).column}**',
-      '\n'.join(map(_wrapped, lists)),
-    ]
+  for column, verdicts in groups.items():
+    lists = [f'- {v}: {_pairs(verdicts[v])}' for v in order if v in verdicts]
+    sections += [f'**{column}**', '\n'.join(map(_wrapped, lists))]
   return '\n\n'.join(sections)
 
 

@@ -173,7 +173,7 @@ def _ranks(layer: reconstruction.LayerComparison) -> str:
 
 
 def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
-  """Says for each rank whether the members are a BatchEnsemble, and why not."""
+  """Explains by rank whether the members are a BatchEnsemble, and why not."""
   count = len(layers)
   single = sum(layer.quotient_ranks[1] <= 1 for layer in layers)
   full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
@@ -223,7 +223,7 @@ def _draw(comparison: _Comparison, ranks: Sequence[int]) -> plots.Figure:
 
 
 def _write(directory, paths, comparison, table, made_from) -> None:
-  """Writes the files, each of them whole."""
+  """Writes the files, each whole or not at all."""
   files.make_folder(os.path.join(directory, 'plots'))
   picture = 'plots/reconstruction.png'
   drawn = _draw(comparison, made_from['ranks'])

@@ -79,8 +79,8 @@ def write_report(
     tables.table(rows, sizes, marked=best),
     _explanation(results) + (_BOLD if best else ''),
     *_beside_paper(rows, published or {}),
-    *_more_metrics(rows),
-    *_diversity(rows),
+    *_section('More metrics', rows, tables.MORE_COLUMNS),
+    *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
     *(most_uncertain.sections(*images, directory) if images else ()),
@@ -148,7 +148,7 @@ def _explanation(results: Sequence[results_lib.Result]) -> str:
     lines.append(f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.')
   if len(shifts) > 1:
     lines.append(
-      '- **Take care**: not all were evaluated on the same corruptions, so'
+      '- **Note**: not all were evaluated on the same corruptions, so'
       ' their metrics on corrupted images do not compare. Sets of images: '
       + '; '.join(
         f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
@@ -168,27 +168,17 @@ def _beside_paper(
   return ['## Beside the paper', _PAPER, *sections] if sections else []
 
 
-def _more_metrics(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
-  """Returns the section of metrics that the paper does not report, or []."""
-  return _section('More metrics', rows, tables.MORE_COLUMNS)
-
-
-def _diversity(rows: Mapping[str, aggregation.Aggregate]) -> list[str]:
-  """Returns the section of the ensembles' diversity, or []."""
-  ensembles = {
-    label: values
-    for label, values in rows.items()
-    if not values.keys().isdisjoint(tables.DIVERSITY_COLUMNS)
-  }
-  return _section('Diversity', ensembles, tables.DIVERSITY_COLUMNS)
-
-
 def _section(
   title: str,
   rows: Mapping[str, aggregation.Aggregate],
   columns: Sequence[str],
 ) -> list[str]:
-  """Returns a table of the columns with values and their meaning, or []."""
+  """Returns a table of the models and columns with values, or []."""
+  rows = {
+    label: values
+    for label, values in rows.items()
+    if not values.keys().isdisjoint(columns)
+  }
   known = [name for name in columns if any(name in v for v in rows.values())]
   if not known:
     return []

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of evaluated systems.
+"""Writes what TensorBoard shows of evaluated systems.
 
 Beside what a run has written as it was trained, there are
 
@@ -9,7 +9,7 @@ Beside what a run has written as it was trained, there are
 
 in the folder of a system's only run; what several runs are together, as a deep
 ensemble, has a folder of its label in that of the report. They are of the last
-evaluation: what an earlier one has written goes.
+evaluation, and replace those of an earlier one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _CLEAN_PICTURE = 'reliability'
 
 
 def are_written(system: System, directory: str) -> bool:
-  """Tells whether a system's results are there for TensorBoard.
+  """Returns whether a system's results are there for TensorBoard.
 
   Args:
     system: The system.
-    directory: Of the report.
+    directory: The folder of the report.
   """
   return files.is_folder(os.path.join(_folder(system, directory), _RESULTS))
 
@@ -52,13 +52,13 @@ def write_summaries(
 ) -> None:
   """Writes what TensorBoard shows of systems that are made of runs.
 
-  A folder that cannot be written is named, and left out: the report has all of
-  it, too.
+  A folder that cannot be written is left out with a warning: the report has all
+  of it, too.
 
   Args:
-    systems: Of which to write; those that are not made of runs are left out.
-    results: Of these systems, and perhaps of others.
-    directory: Of the report.
+    systems: The systems; those that are not made of runs are left out.
+    results: The results of these systems, and perhaps of others.
+    directory: The folder of the report.
   """
   for system in systems:
     own = [r for r in results if r.key == system.key]
@@ -85,7 +85,7 @@ def _folder(system: System, directory: str) -> str:
 
 @contextlib.contextmanager
 def _event_file(folder: str, step: int) -> Iterator[None]:
-  """Takes summaries for a folder, in place of an earlier evaluation's."""
+  """Writes summaries to a folder in place of those of an earlier evaluation."""
   earlier = files.names(folder) if files.is_folder(folder) else []
   writer = tf.summary.create_file_writer(folder)
   with writer.as_default(step=step):
@@ -172,14 +172,7 @@ def _hyperparameters(members: Sequence[runs.RunFolder]) -> dict[str, Any]:
 
 
 def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
-  """Returns what HParams shows of an experiment.
-
-  Args:
-    config: Of a run.
-
-  Returns:
-    From names as in the configuration, `task.` left out, to scalars.
-  """
+  """Returns what HParams shows of a run, by names without `task.`."""
   task, trainer = config.task, config.trainer
   objective = task.objective
   start = 'random'

@@ -22,12 +22,12 @@ class Cost:
   """What the runs of one teacher or system cost.
 
   Attributes:
-    label: Of the teacher or system.
-    runs: How many there are.
-    complete: How many of them are trained.
-    steps: Of one run.
-    run_flops: Of training one run from its beginning.
-    flops_left: Of the training that is still to be done.
+    label: The label of the teacher or system.
+    runs: The number of its runs.
+    complete: The number of trained runs.
+    steps: The training steps of a run.
+    run_flops: The FLOPs of training one run from its beginning.
+    flops_left: The FLOPs of the training that is still to be done.
   """
 
   label: str
@@ -89,7 +89,7 @@ def evaluation_flops(study: Study) -> float:
 def estimate(
   study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> str:
-  """Says in Markdown what of a study is still to be done, and what it costs.
+  """Returns in Markdown what of a study is still to be done, and its cost.
 
   Nothing is trained or written; a few steps are measured.
 
@@ -103,52 +103,42 @@ def estimate(
   """
   check_study(study, strategy)
   rows = costs(study, directory)
-  evaluating = evaluation_flops(study)
   speed = measure_speed(study.config, strategy)
-  header = [
-    'Runs',
-    'Complete',
-    'Steps each',
-    'TFLOP each',
-    'TFLOP left',
-    'Time left',
-  ]
-  lines = []
-  for row in rows:
-    lines.append(
-      [
-        row.label,
-        f'{row.complete} of {row.runs}',
-        str(row.steps),
-        f'{row.run_flops / 1e12:,.4g}',
-        f'{row.flops_left / 1e12:,.4g}',
-        _duration(speed.seconds(row.flops_left, row.runs - row.complete)),
-      ]
-    )
-  scoring = speed.seconds(evaluating)
-  lines.append(
-    [
-      'evaluation',
-      '-',
-      '-',
-      '-',
-      f'{evaluating / 1e12:,.4g}',
-      _duration(scoring),
-    ]
-  )
+  evaluating = evaluation_flops(study)
   left = evaluating + sum(row.flops_left for row in rows)
-  total = speed.seconds(left, sum(r.runs - r.complete for r in rows))
-  lines.append(
-    [
-      'all',
-      f'{sum(r.complete for r in rows)} of {sum(r.runs for r in rows)}',
-      '-',
-      '-',
-      f'{left / 1e12:,.4g}',
-      _duration(total),
-    ]
+  num_runs, complete = (
+    sum(getattr(row, name) for row in rows) for name in ('runs', 'complete')
   )
-  table = reports.markdown_table(header, lines)
+
+  def cells(label, done, steps, each, flops, missing_runs=0):
+    duration = _duration(speed.seconds(flops, missing_runs))
+    return [label, done, steps, each, f'{flops / 1e12:,.4g}', duration]
+
+  table = reports.markdown_table(
+    ['Runs', 'Complete', 'Steps each', 'TFLOP each', 'TFLOP left', 'Time left'],
+    [
+      *(
+        cells(
+          row.label,
+          f'{row.complete} of {row.runs}',
+          str(row.steps),
+          f'{row.run_flops / 1e12:,.4g}',
+          row.flops_left,
+          row.runs - row.complete,
+        )
+        for row in rows
+      ),
+      cells('evaluation', '-', '-', '-', evaluating),
+      cells(
+        'all',
+        f'{complete} of {num_runs}',
+        '-',
+        '-',
+        left,
+        num_runs - complete,
+      ),
+    ],
+  )
   return (
     f'{table}\n\n'
     f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
@@ -168,7 +158,7 @@ def _cost(label, paths, config, step_flops) -> Cost:
     done.count(steps),
     steps,
     step_flops * steps,
-    step_flops * sum(steps - there for there in done),
+    step_flops * sum(steps - trained for trained in done),
   )
 
 

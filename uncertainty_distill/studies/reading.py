@@ -27,6 +27,7 @@ of a teacher and read by all.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -63,14 +64,22 @@ _FIGURE_FIELDS = {
   'ranks': list,
   'aligned': bool,
 }
+# What a system has as its teacher has it.
+_SHARED = (
+  'teacher',
+  'evaluation',
+  'task.train_data.name',
+  'task.validation_data',
+  'task.objective.teacher',
+)
 
 
 def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
   """Reads a study from its YAML file.
 
   Args:
-    path: Of the file.
-    data_dir: Where TFDS keeps its datasets; empty for the study's own value.
+    path: The file.
+    data_dir: The folder of the TFDS datasets; empty for the study's own value.
     tpu: The TPU to use, if any.
 
   Raises:
@@ -138,15 +147,15 @@ def _parts(
 ) -> dict[str, Any]:
   """Returns the tables or the figures of a file."""
   parts = {}
-  for label, its in values.get(name, {}).items():
+  for label, part in values.get(name, {}).items():
     where = f'{name}.{label}'
-    if not isinstance(its, dict):
-      raise InputError(f'{where} in {path}', its, 'a mapping')
-    _check_fields(its, fields, f'{where}.', path)
+    if not isinstance(part, dict):
+      raise InputError(f'{where} in {path}', part, 'a mapping')
+    _check_fields(part, fields, f'{where}.', path)
     for required in ('rows',) if kind is Table else ('systems', 'kind'):
-      if not its.get(required):
+      if not part.get(required):
         raise InputError(f'{where}.{required} in {path}', None, 'a value')
-    fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in its.items()}
+    fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
     parts[label] = kind(name=label, **{'title': label, **fixed})
   return parts
 
@@ -239,28 +248,11 @@ def _check_among(
 
 def _check_shared(study: Study, label: str, path: str) -> None:
   """Raises an InputError if a system overrides what all of them share."""
-  its = study.system_config(label, study.seeds[0])
-  ours = study.teacher_config(study.teacher_of[label])
-  for name, shared, own in (
-    ('teacher', ours.teacher, its.teacher),
-    ('evaluation', ours.evaluation, its.evaluation),
-    (
-      'task.train_data.name',
-      ours.task.train_data.name,
-      its.task.train_data.name,
-    ),
-    (
-      'task.validation_data',
-      ours.task.validation_data,
-      its.task.validation_data,
-    ),
-    (
-      'task.objective.teacher',
-      ours.task.objective.teacher,
-      its.task.objective.teacher,
-    ),
-  ):
-    if own != shared:
+  own = study.system_config(label, study.seeds[0])
+  shared = study.teacher_config(study.teacher_of[label])
+  for name in _SHARED:
+    value = operator.attrgetter(name)
+    if value(own) != value(shared):
       raise InputError(
         f'systems.{label} in {path}',
         study.systems[label],

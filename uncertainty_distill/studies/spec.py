@@ -21,8 +21,8 @@ class Table:
   """A table over systems.
 
   Attributes:
-    name: Of the table, such as `table_1`.
-    title: Its heading.
+    name: The name, such as `table_1`.
+    title: The heading.
     rows: Labels of teachers and systems.
     paper: The paper's tables to compare with, such as `cifar10.table_1`.
   """
@@ -38,12 +38,12 @@ class Figure:
   """A figure over systems.
 
   Attributes:
-    name: Of the figure, such as `figure_1`, and of its file.
-    title: Its heading.
+    name: The name of the figure, such as `figure_1`, and of its file.
+    title: The heading.
     kind: One of `FIGURE_KINDS`.
     systems: Labels of the systems that it shows; for a reconstruction, of the
       teachers.
-    ranks: Of a reconstruction.
+    ranks: The ranks of a reconstruction.
     aligned: Whether a reconstruction is also shown of members whose neurons
       are in the order of the first one's.
   """
@@ -61,16 +61,16 @@ class Study:
   """A study, read and checked.
 
   Attributes:
-    title: Of its report.
+    title: The heading of the report.
     config: The experiment that all systems share, not resolved.
-    seeds: Of the systems.
+    seeds: The seeds of the systems.
     main_teacher: The label of the teacher that serves where no other is named,
       whose run folders the experiment may give.
     teachers: From labels to overrides of the experiment's `teacher`.
     systems: From labels to overrides of `config`.
     teacher_of: From systems' labels to their teachers'.
-    tables: To print, by name.
-    figures: To draw, by name.
+    tables: The tables to print, by name.
+    figures: The figures to draw, by name.
     export: The label of the system to export; empty for none.
   """
 
@@ -115,7 +115,7 @@ class Study:
     return tuple(self.config.task.objective.teacher)
 
   def needs_teacher(self, label: str) -> bool:
-    """Tells whether a system is made from its teacher."""
+    """Returns whether a system is made from its teacher."""
     task = self.system_config(label, self.seeds[0]).task
     return (
       task.objective.kind != 'cross_entropy'
@@ -126,7 +126,7 @@ class Study:
     """Returns the part of the study that some names stand for.
 
     Args:
-      names: Of tables, figures, teachers and systems.
+      names: The names of tables, figures, teachers and systems.
 
     Raises:
       InputError: If there is no such name.

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 # The backward pass takes twice the arithmetic of the forward pass.
 TRAINING = 3
-# Of one measured step: enough to keep the cores busy, over in a second or two.
+# One measured step: enough to keep the cores busy, over in a second or two.
 _MEASURED_FLOPS = 1e11
 
 
@@ -24,8 +24,8 @@ class Speed:
   """How fast these devices are.
 
   Attributes:
-    flops_per_second: In a training step.
-    startup: Seconds that a run takes to its first step.
+    flops_per_second: The FLOP/s of a training step.
+    startup: The seconds that a run takes to its first step.
   """
 
   flops_per_second: float
@@ -42,18 +42,13 @@ def measure_speed(
   """Measures a few training steps of an experiment's network.
 
   Args:
-    config: Not resolved.
+    config: The experiment, not resolved.
     strategy: The devices.
   """
   config = training.resolve(config)
   of_image = TRAINING * image_flops(config)
-  images = max(
-    1,
-    min(
-      config.task.train_data.global_batch_size,
-      int(_MEASURED_FLOPS / of_image),
-    ),
-  )
+  batch = config.task.train_data.global_batch_size
+  images = max(1, min(batch, int(_MEASURED_FLOPS / of_image)))
   with strategy.scope():
     model = config.task.model.build()
 

@@ -60,7 +60,7 @@ def draw_ensemble_sizes(
   """Draws metrics against the student's number of members (Figures 2 and 3).
 
   Args:
-    results: Of the students and of the teacher.
+    results: The results of the students and of the teacher.
     students: From the label of a line, such as `knowledge_student`, to numbers
       of members E, to the labels of the systems in the results; those without
       results are left out.

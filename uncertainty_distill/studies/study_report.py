@@ -33,10 +33,10 @@ def write_study_report(
   """Writes `study.md` and its pictures, and adds them to `report.html`.
 
   Args:
-    study: Its tables and figures are written, with the rows and lines that
-      there are results for.
-    directory: Of the study's runs and of `results.json`.
-    systems: What the results are of.
+    study: The study, whose tables and figures are written, with the rows and
+      lines that there are results for.
+    directory: The folder of the study's runs and of `results.json`.
+    systems: The systems of the results.
 
   Returns:
     The sections of each table that there are results for, by its name.
