@@ -31,10 +31,14 @@ DISTRIBUTIONS = {
 
 PROBE = """
 import json
+import pathlib
 from uncertainty_distill.baselines.cifar import distill
 from uncertainty_distill import configs
 from uncertainty_distill import reports
 reports.load_paper_tables()
+pathlib.Path('a.md').write_text('# A')
+page = reports.write_page('.', 'a.html', {'a.md': ''})
+assert '<h1' in pathlib.Path(page).read_text()
 for name in configs.experiment_names():
   configs.load_config(name)
 print(json.dumps([distill.__file__, configs.__file__,

@@ -21,7 +21,6 @@ from uncertainty_distill.io import files
 
 import jinja2
 import markdown_it
-import markupsafe
 from markdown_it import renderer, token
 from markdown_it.common.utils import escapeHtml
 
@@ -160,9 +159,9 @@ def write_page(
   first_heading, end, rest = pages[0].partition('</h1>\n')
   content = _template().render(
     title=headings[0].text if headings else name,
-    first_heading=markupsafe.Markup(first_heading + end if end else ''),
+    first_heading=first_heading + end if end else '',
     contents=[heading for heading in headings if heading.is_listed],
-    body=markupsafe.Markup(''.join([rest if end else pages[0], *pages[1:]])),
+    body=''.join([rest if end else pages[0], *pages[1:]]),
   )
   path = os.path.join(directory, name)
   files.write_text(path, content)
