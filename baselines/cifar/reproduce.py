@@ -60,16 +60,14 @@ def main():
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
     return
   with launch.holding(directory, 'output_dir', strategy):
-    outcome = studies.run_study(
-      part, directory, strategy, study, _PARALLEL.value
-    )
+    outcome = studies.run_study(part, directory, strategy, _PARALLEL.value)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
     finish.print_output_paths(outcome.directory, outcome.saved_model)
   workers.wait(strategy)
-  if outcome.lacking:
+  if outcome.missing:
     raise DivergedError(
-      f'the tables are without {"; ".join(outcome.lacking)}, because training '
+      f'the tables are without {"; ".join(outcome.missing)}, because training '
       'diverged (see above)'
     )
 

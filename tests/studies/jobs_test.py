@@ -36,7 +36,7 @@ def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
   study.config.runtime.num_threads = threads
   beside = str(tmp_path / 'beside')
   table = studies.run_study(study, beside, tiny_study.cpu(), num_processes=2)
-  assert table.tables == outcome.tables and not table.lacking
+  assert table.tables == outcome.tables and not table.missing
   for name in tiny_study.RUNS:
     _, expected = _weights(outcome.directory, name)
     number, weights = _weights(beside, name)

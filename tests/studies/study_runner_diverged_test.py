@@ -31,7 +31,7 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, caplog):
   study = _study(tmp_path / 'study.yaml', systems=systems)
   path = str(tmp_path / 'output')
   outcome = studies.run_study(study, path, tiny_study.cpu())
-  assert outcome.lacking == (
+  assert outcome.missing == (
     'deep_ensemble',
     'head_student, seed 4',
     'wild_network, seed 4',

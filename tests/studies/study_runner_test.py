@@ -141,7 +141,7 @@ def test_a_part_leaves_the_rest_of_the_report(done, monkeypatch):
   monkeypatch.setattr(session, 'Trainer', None)
   before = _results(outcome)
   part = study.select(['single_network'])
-  again = studies.run_study(part, outcome.directory, tiny_study.cpu(), study)
+  again = studies.run_study(part, outcome.directory, tiny_study.cpu())
   assert again.saved_model == ''
   assert _results(outcome) == before
   assert 'Head student' in again.tables[0]

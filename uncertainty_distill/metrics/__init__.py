@@ -7,9 +7,7 @@ from uncertainty_distill.metrics import diversity, ranking
 from uncertainty_distill.metrics.calibration import BINS
 from uncertainty_distill.metrics.diversity import mutual_information
 from uncertainty_distill.metrics.likelihood import ensemble_nll, finite_log
-from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean
-from uncertainty_distill.metrics.per_example import entropy, example_scores
-from uncertainty_distill.metrics.spec import (
+from uncertainty_distill.metrics.metric_table import (
   CORRUPTED,
   DIVERSITY,
   METRICS,
@@ -17,6 +15,8 @@ from uncertainty_distill.metrics.spec import (
   MetricSpec,
   metric_spec,
 )
+from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean
+from uncertainty_distill.metrics.per_example import entropy, example_scores
 from uncertainty_distill.metrics.statistics import (
   ClassificationStatistics,
   compute_metrics,

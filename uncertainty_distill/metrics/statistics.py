@@ -14,8 +14,8 @@ from uncertainty_distill.metrics import (
   calibration,
   diversity,
   likelihood,
+  metric_table,
   per_example,
-  spec,
 )
 
 import tensorflow as tf
@@ -46,7 +46,7 @@ def sufficient_statistics(
   Returns:
     Tensors of that type: the scalars `count` (examples), `correct`, `nll` and
     `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
-    `brier`, and each of `spec.DIVERSITY`; `member_correct` [E]; and by bin of
+    `brier`, and each of `metric_table.DIVERSITY`; `member_correct` [E]; and by bin of
     the confidence, each [num_bins], `bin_count`, `bin_confidence` and
     `bin_correct`.
 
@@ -66,14 +66,14 @@ def compute_metrics(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     Scalar tensors: `accuracy`, `ece` (expected calibration error), `nll` and
     `gibbs_nll` (nats per example), `brier`, and `member_accuracy` (the mean of
     the members'); of several members, also the means of the measures of
-    diversity, `spec.DIVERSITY`. All are NaN if no example was counted.
+    diversity, `metric_table.DIVERSITY`. All are NaN if no example was counted.
   """
   sums = {key: tf.convert_to_tensor(value) for key, value in statistics.items()}
   count = sums['count']
   means = ['nll', 'gibbs_nll', 'brier']
   # A single network's are 0, which would look like a finding.
   if sums['member_correct'].shape[0] != 1:
-    means += spec.DIVERSITY
+    means += metric_table.DIVERSITY
   return {
     'accuracy': sums['correct'] / count,
     'ece': calibration.expected_calibration_error(
@@ -102,7 +102,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     self._num_bins = num_bins
     scalars = ('count', 'correct', 'nll', 'gibbs_nll', 'brier')
     shapes = {
-      **dict.fromkeys((*scalars, *spec.DIVERSITY), ()),
+      **dict.fromkeys((*scalars, *metric_table.DIVERSITY), ()),
       'member_correct': (ensemble_size,),
       **dict.fromkeys(calibration.BINS, (num_bins,)),
     }

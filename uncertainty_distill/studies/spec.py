@@ -72,6 +72,7 @@ class Study:
     tables: The tables to print, by name.
     figures: The figures to draw, by name.
     export: The label of the system to export; empty for none.
+    part_of: The study that this one is a part of; None for a whole one.
   """
 
   title: str
@@ -84,6 +85,12 @@ class Study:
   tables: Mapping[str, Table]
   figures: Mapping[str, Figure]
   export: str
+  part_of: Study | None = None
+
+  @property
+  def whole(self) -> Study:
+    """The study that this one is a part of, or itself."""
+    return self.part_of or self
 
   def teacher_config(self, label: str) -> configs.ExperimentConfig:
     """Returns the experiment that a teacher is trained by, not resolved.
@@ -159,6 +166,7 @@ class Study:
       tables=_among(self.tables, wanted),
       figures=_among(self.figures, wanted),
       export=self.export if self.export in systems else '',
+      part_of=self.whole,
     )
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import logging
 import os
-from collections.abc import Collection
 
 from uncertainty_distill import evaluation, exporting, reports, runs, training
 from uncertainty_distill.distribution import workers
@@ -27,85 +26,75 @@ class Outcome:
   Attributes:
     tables: What to print, in Markdown: the study's own tables beside the
       paper's, or else the one over all systems and seeds.
-    directory: Of the report.
-    saved_model: The exported system's SavedModel; empty for none.
-    lacking: The systems and seeds that are missing, because their training
+    directory: The folder of the report.
+    saved_model: The SavedModel of the exported system; empty for none.
+    missing: The systems and seeds that are missing, because their training
       diverged, or their teacher's.
   """
 
   tables: tuple[str, ...]
   directory: str
   saved_model: str
-  lacking: tuple[str, ...] = ()
+  missing: tuple[str, ...] = ()
 
 
 def run_study(
   study: Study,
   directory: str,
   strategy: tf.distribute.Strategy,
-  whole: Study | None = None,
   num_processes: int = 1,
 ) -> Outcome:
   """Trains, evaluates, reports and exports what a study names.
 
   Args:
-    study: What to run.
-    directory: Holds the runs, as LABEL/seed_N and TEACHER/member_N, and the
-      report.
+    study: The study, or a part of it: the report then keeps the results that
+      there are of the rest.
+    directory: The folder for the runs, as LABEL/seed_N and TEACHER/member_N,
+      and for the report.
     strategy: The devices.
-    whole: What the study is a part of, if it is one; the report keeps what
-      there is of the rest.
     num_processes: How many runs are trained at a time; more than 1 in processes
       of their own.
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
     DivergedError: If nothing is left, since all training diverged.
-    KeyboardInterrupt: The same call goes on from there.
+    KeyboardInterrupt: If stopped; the same call resumes the study.
   """
   check_study(study, strategy)
-  if workers.is_chief(strategy):
+  is_chief = workers.is_chief(strategy)
+  if is_chief:
     runs.make_writable(directory, 'output_dir')
-  # Curves on the test set are for those that a figure shows them of.
-  curves = {
-    label
-    for figure in (whole or study).figures.values()
-    if figure.kind == 'learning_curves'
-    for label in figure.systems
-  }
-  teachers, lacking = _train(study, directory, curves, strategy, num_processes)
-  systems = trained_systems(whole or study, directory, teachers)
+  teachers, missing = _train(study, directory, strategy, num_processes)
+  whole = study.whole
+  systems = trained_systems(whole, directory, teachers)
   if not systems:
     raise DivergedError('nothing is left to evaluate: all training diverged')
-  tables = (whole or study).tables.values()
   table = reports.assess(
     systems,
     training.open_experiment(study.config, strategy),
     directory,
     study.title,
-    student=(whole or study).export,
+    student=whole.export,
     # The study's own tables have the paper's beside them.
-    beside_paper=not any(table.paper for table in tables),
+    beside_paper=not any(table.paper for table in whole.tables.values()),
   )
-  saved_model = ''
+  saved_model, sections = '', []
   run = run_path(directory, study.export, study.seeds[0])
   if study.export and _is_complete(run):
     saved_model = os.path.join(directory, exporting.SAVED_MODEL)
-    if workers.is_chief(strategy):
+    if is_chief:
       exporting.export([run], saved_model)
-  sections = []
-  if workers.is_chief(strategy):
-    of_tables = write_study_report(whole or study, directory, systems)
+  if is_chief:
+    of_tables = write_study_report(whole, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
   return Outcome(
-    tuple(sections or [table]), directory, saved_model, tuple(lacking)
+    tuple(sections or [table]), directory, saved_model, tuple(missing)
   )
 
 
 def _train(
   study: Study,
   directory: str,
-  curves: Collection[str],
   strategy: tf.distribute.Strategy,
   num_processes: int,
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -114,6 +103,13 @@ def _train(
   Returns:
     The teachers' run folders, and the labels of what diverged.
   """
+  # Curves on the test set are for those that a figure shows them of.
+  curves = {
+    label
+    for figure in study.whole.figures.values()
+    if figure.kind == 'learning_curves'
+    for label in figure.systems
+  }
 
   def job(label, seed, teacher):
     config = study.system_config(label, seed)
@@ -122,24 +118,24 @@ def _train(
     return Job(f'{label}, seed {seed}', config, path, label in curves)
 
   systems = list(itertools.product(study.systems, study.seeds))
-  early, lacking = {}, []
+  early, missing = {}, []
   if num_processes > 1:
     early = {s: job(*s, ()) for s in systems if not study.needs_teacher(s[0])}
     members = _member_jobs(study, directory, strategy)
     diverged = train([*members, *early.values()], strategy, num_processes)
     # What diverged among the members is for `_train_teachers` to say.
-    lacking = [j.label for j in early.values() if j.label in diverged]
+    missing = [j.label for j in early.values() if j.label in diverged]
   teachers, diverged = _train_teachers(study, directory, strategy)
-  lacking += diverged
+  missing += diverged
   late = []
   for label, seed in systems:
     teacher = teachers.get(study.teacher_of[label], ())
     if study.needs_teacher(label) and not teacher:
-      lacking.append(f'{label}, seed {seed}')
-      _say(f'{lacking[-1]}: its teacher diverged', strategy)
+      missing.append(f'{label}, seed {seed}')
+      _warn(f'{missing[-1]}: its teacher diverged', strategy)
     elif (label, seed) not in early:
       late.append(job(label, seed, teacher))
-  return teachers, lacking + train(late, strategy, num_processes)
+  return teachers, missing + train(late, strategy, num_processes)
 
 
 def _member_jobs(
@@ -165,7 +161,7 @@ def _train_teachers(
   study: Study, directory: str, strategy: tf.distribute.Strategy
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
   """Returns teachers' run folders, and the labels of those that diverged."""
-  teachers, lacking = {}, []
+  teachers, missing = {}, []
   for label in study.teachers:
     try:
       teachers[label] = study.given_teacher(label) or tuple(
@@ -176,12 +172,12 @@ def _train_teachers(
         )
       )
     except DivergedError as error:
-      _say(error, strategy)
-      lacking.append(label)
-  return teachers, lacking
+      _warn(error, strategy)
+      missing.append(label)
+  return teachers, missing
 
 
-def _say(error: DivergedError | str, strategy: tf.distribute.Strategy) -> None:
+def _warn(error: DivergedError | str, strategy: tf.distribute.Strategy) -> None:
   if workers.is_chief(strategy):
     _logger.warning(f'{error}; the study goes on without it')
 
@@ -197,24 +193,25 @@ def trained_systems(
   """Returns a study's teachers and systems whose training is complete.
 
   Args:
-    study: The whole of it.
-    directory: That holds the runs.
+    study: The study.
+    directory: The folder of the runs.
     teachers: The run folders of the teachers that are known already.
   """
   systems = []
   for label in study.teachers:
-    paths = teachers.get(label) or study.given_teacher(label)
-    if not paths:
-      paths = training.trained_teacher(
+    paths = (
+      teachers.get(label)
+      or study.given_teacher(label)
+      or training.trained_teacher(
         study.teacher_config(label), os.path.join(directory, label)
       )
+    )
     if paths:
       systems.append(evaluation.System(label, None, tuple(paths)))
-  for label in study.systems:
-    for seed in study.seeds:
-      path = run_path(directory, label, seed)
-      if _is_complete(path):
-        systems.append(evaluation.System(label, seed, (path,)))
+  for label, seed in itertools.product(study.systems, study.seeds):
+    path = run_path(directory, label, seed)
+    if _is_complete(path):
+      systems.append(evaluation.System(label, seed, (path,)))
   return systems
 
 
