@@ -46,8 +46,8 @@ def sufficient_statistics(
   Returns:
     Tensors of that type: the scalars `count` (examples), `correct`, `nll` and
     `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
-    `brier`, and each of `metric_table.DIVERSITY`; `member_correct` [E]; and by bin of
-    the confidence, each [num_bins], `bin_count`, `bin_confidence` and
+    `brier`, and each of `metric_table.DIVERSITY`; `member_correct` [E]; and by
+    bin of the confidence, each [num_bins], `bin_count`, `bin_confidence` and
     `bin_correct`.
 
   Raises:
