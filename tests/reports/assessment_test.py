@@ -1,5 +1,6 @@
 """Tests of what is evaluated, what is kept, and what is written about it."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -28,6 +29,8 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   def assess(systems=systems, text=''):
     evaluated.clear()
     config = tiny_runs.config(text)
+    # Opened anew, as another process would.
+    systems = [dataclasses.replace(system) for system in systems]
     return experiments.assess(systems, config, _CPU, directory, 'Title')
 
   table = assess()

@@ -1,5 +1,6 @@
 """Tests of the table's text."""
 
+from uncertainty_distill import evaluation
 from uncertainty_distill.reports import tables
 
 import pytest
@@ -29,7 +30,7 @@ def test_table():
   [(512, '512'), (78_330, '78.3k'), (999_950, '1.0M'), (36_479_194, '36.5M')],
 )
 def test_table_with_sizes(parameters, text):
-  sizes = {'a': tables.ModelSize(members=4, parameters=parameters)}
+  sizes = {'a': evaluation.ModelSize(members=4, parameters=parameters)}
   lines = tables.table({'a': {}, 'b': {}}, sizes).split('\n')
   cells = [[cell.strip() for cell in line.split('|')[1:4]] for line in lines]
   assert cells[0] == ['Model', 'Members', 'Parameters']
