@@ -173,18 +173,28 @@ class Evaluator:
 
   def _score(self, batch) -> tuple[list[dict[str, tf.Tensor]], tf.Tensor]:
     """Returns each model's sums by name, and scores [models, 4, B]."""
-    sums, scores = self._strategy.run(self._score_replica, args=(batch,))
-    # All replicas have the same sums.
-    sums = tf.nest.map_structure(
-      lambda x: self._strategy.experimental_local_results(x)[0], sums
+    like = []  # The sums of one replica, for their names and shapes.
+
+    def score_replica(batch):
+      like[:], scores = self._score_replica(batch)
+      flat = [tf.reshape(value, [-1]) for value in tf.nest.flatten(like)]
+      return tf.concat(flat, axis=0), scores
+
+    vector, scores = self._strategy.run(score_replica, args=(batch,))
+    # In one message between devices, however many sums there are.
+    vector = self._strategy.reduce(
+      tf.distribute.ReduceOp.SUM, vector, axis=None
     )
+    shapes = [value.shape for value in tf.nest.flatten(like)]
+    parts = tf.split(vector, [shape.num_elements() for shape in shapes])
+    sums = tf.nest.pack_sequence_as(like, list(map(tf.reshape, parts, shapes)))
     if workers.count(self._strategy) > 1:
       return sums, self._strategy.gather(scores, axis=2)
     parts = self._strategy.experimental_local_results(scores)
     return sums, tf.concat(parts, axis=2)
 
   def _score_replica(self, batch):
-    """Returns the sums over all replicas, and the scores of this one."""
+    """Returns each model's sums and scores of one replica's examples."""
     statistics, scores = [], []
     for candidate in self._candidates:
       logits = candidate.model(batch['images'], training=False)
@@ -194,10 +204,7 @@ class Evaluator:
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
       scores.append(tf.stack([of_examples[name] for name in _ROWS]))
-    # In one message, however many sums there are.
-    replicas = tf.distribute.get_replica_context()
-    sums = replicas.all_reduce(tf.distribute.ReduceOp.SUM, statistics)
-    return sums, tf.stack(scores)
+    return statistics, tf.stack(scores)
 
 
 def _total(*batches: tf.Tensor) -> np.ndarray:

@@ -69,7 +69,8 @@ def _weights_digest(checkpoint, versions):
   del versions  # Part of the cache's key alone, here and below.
   digest = hashlib.sha256()
   try:
-    reader = tf.train.load_checkpoint(checkpoint)
+    # `load_checkpoint` may take a prefix for a folder in other file systems.
+    reader = tf.compat.v1.train.NewCheckpointReader(checkpoint)
     for name in sorted(reader.get_variable_to_shape_map()):
       if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name:
         weight = np.asarray(reader.get_tensor(name))
