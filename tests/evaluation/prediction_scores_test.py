@@ -1,4 +1,4 @@
-"""Tests of figures that follow from stored predictions alone."""
+"""Tests of metrics that follow from stored predictions alone."""
 
 from uncertainty_distill import evaluation, metrics
 from uncertainty_distill.data import corruptions
@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 
-def test_figures_of_stored_predictions():
+def test_metrics_of_stored_predictions():
   generator = np.random.default_rng(0)
   logits = 2 * generator.normal(size=[3, 50, 4]).astype(np.float32)
   labels = generator.integers(0, 4, 50)

@@ -1,4 +1,4 @@
-"""Random logits and labels, and how their figures are compared."""
+"""Random logits and labels, and how their metrics are compared."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Tests of the ranking figures by hand and against scikit-learn."""
+"""Tests of the ranking metrics by hand and against scikit-learn."""
 
 from uncertainty_distill import errors
 from uncertainty_distill.metrics import ranking

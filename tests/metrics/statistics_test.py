@@ -1,4 +1,4 @@
-"""Tests of the sums over a batch, and of the figures from them."""
+"""Tests of the sums over a batch, and of the metrics from them."""
 
 import math
 
