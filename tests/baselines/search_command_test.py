@@ -4,7 +4,7 @@ import json
 
 import running
 
-_SHORT = (
+_SHORT = running.EAGER + (
   'trainer.train_steps=4,teacher.search.num_runs=3,teacher.ensemble_size=2,'
   'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
   'task.validation_data.global_batch_size=35,'

@@ -11,7 +11,7 @@ import pytest
 import running
 import tensorflow as tf
 
-_SHORT = (
+_SHORT = running.EAGER + (
   'trainer.train_steps=4,trainer.checkpoint_interval=2,'
   'trainer.steps_per_loop=2,task.train_data.global_batch_size=16,'
   'task.train_data.crop_padding=0,'

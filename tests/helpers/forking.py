@@ -1,7 +1,7 @@
-"""Runs commands in forks of a process that has imported TensorFlow.
+"""Runs commands in forks of a process that has imported what they need.
 
-That import takes longer than most of what a test asks of a command. Each line
-of standard input is a command, as JSON; each line said is its exit code.
+The imports take longer than most of what a test asks of a command. Each line of
+standard input is a command, as JSON; each line of the output is its exit code.
 """
 
 import gc
@@ -42,6 +42,9 @@ def _run(words, environment, streams):
 def _serve():
   # First, for the log level that it sets.
   from uncertainty_distill.baselines.cifar import launch  # noqa: F401, I001
+  from uncertainty_distill import studies  # noqa: F401
+  from uncertainty_distill.api import image_files  # noqa: F401
+  from uncertainty_distill.baselines.cifar import finish  # noqa: F401
 
   gc.freeze()
   for line in sys.stdin:

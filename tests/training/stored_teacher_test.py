@@ -47,7 +47,7 @@ def test_losses_are_those_of_the_teacher_in_every_step(
   ours, theirs = (
     read_scalars(
       experiments.train_run(
-        _config(student, path), str(tmp_path / name), one_device
+        _config(student, path), str(tmp_path / name), one_device, False
       ),
       'train',
     )

@@ -42,7 +42,7 @@ def _cached(student, tmp_path_factory):
 def _trained(cached, one_device, tmp_path_factory):
   """A run of it, which has made the cache."""
   path = str(tmp_path_factory.mktemp('run'))
-  return experiments.train_run(cached, path, one_device)
+  return experiments.train_run(cached, path, one_device, evaluate=False)
 
 
 def _files(config):
@@ -98,6 +98,7 @@ def test_losses_are_those_of_the_online_teacher(
     ),
     str(tmp_path),
     one_device,
+    evaluate=False,
   )
   ours, theirs = (read_scalars(run, 'train') for run in (trained_run, online))
   for tag in 'training_loss', 'cross_entropy', 'distillation', 'l2', 'nll':
@@ -194,7 +195,7 @@ def test_replicas_make_and_read_their_own_rows(
 ):
   assert replicas.num_replicas_in_sync == 2
   apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
-  run = experiments.train_run(apart, str(tmp_path / 'run'), replicas)
+  run = experiments.train_run(apart, str(tmp_path / 'run'), replicas, False)
   for ours, theirs in zip(sorted(_files(apart)), sorted(_files(cached))):
     np.testing.assert_allclose(
       np.load(ours).astype(float),
