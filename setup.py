@@ -71,7 +71,8 @@ _EXTRAS = {
     'ruff==0.17.*',
   ],
   # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
-  # there, so it must be installed once more, by itself (see the README).
+  # there, so it must be installed once more, by itself; docs/how_to/devices.md
+  # has the commands.
   'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 

@@ -11,6 +11,7 @@ import re
 import commands
 import configuration
 import notebook
+import paper
 from mkdocs.structure.files import File
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -54,13 +55,14 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-  """Keeps of a link to the rest of the repository only its text."""
+  """Adds numbers, and drops links to the rest of the repository."""
+  markdown = paper.with_numbers(markdown, _ROOT)
   folder = posixpath.dirname(page.file.src_uri)
 
   def shown(link):
     target = link[2].partition('#')[0]
     path = posixpath.normpath(posixpath.join(folder, target))
-    at_home = page.is_homepage and (_ROOT / target).exists()
+    at_home = page.file.src_uri == 'index.md' and (_ROOT / target).exists()
     if path.startswith('..') or at_home:
       return link[1]
     return link[0].replace('tour.ipynb', 'tour.md')
