@@ -14,19 +14,20 @@ import re
 from collections.abc import Iterator
 
 _ROOT = 'ExperimentConfig'
-_RUNTIME = (
-  'Devices, as Model Garden describes them. These values have a use here:\n'
-)
-_RUNTIME_FIELDS = (
-  (
-    'distribution_strategy',
-    'str',
-    "'mirrored'",
-    'Set it to `multi_worker_mirrored` for several hosts.',
+# Values of Model Garden's own dataclasses that have a use here: their types,
+# defaults and meanings.
+_MODEL_GARDEN = {
+  'runtime': (
+    (
+      'distribution_strategy',
+      'str',
+      "'mirrored'",
+      'Set it to `multi_worker_mirrored` for several hosts.',
+    ),
+    ('num_gpus', 'int', '0', 'The number of GPUs to use; 0 for all.'),
+    ('tpu', 'str', 'None', 'The TPU to use: `local` or a name.'),
   ),
-  ('num_gpus', 'int', '0', 'The number of GPUs to use; 0 for all.'),
-  ('tpu', 'str', 'None', 'The TPU to use: `local` or a name.'),
-)
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +88,7 @@ def groups(root: pathlib.Path) -> list[Group]:
       for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ClassDef):
           classes[node.name] = node
-  found = list(_walk(classes, _ROOT, ''))
-  fields = tuple(Field(*field) for field in _RUNTIME_FIELDS)
-  return [*found, Group('runtime', _RUNTIME.strip(), fields)]
+  return list(_walk(classes, _ROOT, ''))
 
 
 def _walk(classes, class_name: str, prefix: str) -> Iterator[Group]:
@@ -107,6 +106,7 @@ def _walk(classes, class_name: str, prefix: str) -> Iterator[Group]:
       raise ValueError(f'the docstring of {class_name} lacks {name}')
     default = _default(statement.value)
     fields.append(Field(name, annotation, default, meanings[name]))
+  fields += [Field(*field) for field in _MODEL_GARDEN.get(prefix, ())]
   yield Group(prefix, summary, tuple(fields))
   for annotation, path in nested:
     yield from _walk(classes, annotation, path)
