@@ -45,10 +45,8 @@ def tile_members(images: tf.Tensor, ensemble_size: int) -> tf.Tensor:
   Returns:
     [E * B, ...], member-major.
   """
-  if ensemble_size == 1:
-    return images
-  repeats = [ensemble_size] + [1] * (images.shape.rank - 1)
-  return tf.tile(images, repeats)
+  # Not tf.tile, which TensorFlow Lite's converter loses before a product.
+  return tf.concat([images] * ensemble_size, 0)
 
 
 def split_members(rows: tf.Tensor, ensemble_size: int) -> tf.Tensor:
