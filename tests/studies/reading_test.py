@@ -149,6 +149,27 @@ def test_what_may_be_left_out(tmp_path):
       'figures.f.ranks in STUDY',
       [0],
     ),
+    *(
+      (
+        {
+          'claims': {
+            'c': {'kind': 'better', 'system': 'lone', 'other': 'head_2'} | claim
+          }
+        },
+        f'claims.c.{field} in STUDY',
+        value,
+      )
+      for claim, field, value in [
+        ({'kind': 'best'}, 'kind', 'best'),
+        ({'system': 'deep_ensemble'}, 'system', 'deep_ensemble'),
+        ({'other': 'b'}, 'other', 'b'),
+        ({}, 'metrics', ()),
+        ({'metrics': ['c_nil']}, 'metrics', 'c_nil'),
+        ({'metrics': ['nll'], 'margins': {'nll': 1}}, 'metrics', ('nll',)),
+        ({'kind': 'equal', 'metrics': ['nll']}, 'margins', {}),
+        ({'kind': 'equal', 'margins': {'nll': 0}}, 'margins', 0),
+      ]
+    ),
   ],
 )
 def test_mistakes_in_a_study_are_named(changes, name, value, tmp_path):

@@ -27,6 +27,22 @@ _STUDY = {
     },
     'table_2': {'title': 'Table 2: nothing', 'rows': ['never_trained']},
   },
+  'claims': {
+    'a': {
+      'title': 'More members are as good',
+      'kind': 'not_worse',
+      'system': 'knowledge_student_of_3',
+      'other': 'head_student',
+      'margins': {'accuracy': 0.01},
+    },
+    'b': {
+      'title': 'Nothing is better',
+      'kind': 'better',
+      'system': 'never_trained',
+      'other': 'head_student',
+      'metrics': ['accuracy'],
+    },
+  },
   'figures': {
     'figure_2': {
       'title': 'Figure 2: sizes',
@@ -86,6 +102,12 @@ def test_tables_stand_beside_the_papers(tmp_path):
   assert 'nothing' not in text
 
 
+def test_claims_are_decided_where_there_are_results(tmp_path):
+  _, text = _write(tmp_path)
+  assert '## Claims' in text and 'More members are as good: **holds**' in text
+  assert 'Nothing is better' not in text
+
+
 def test_figures_are_drawn_of_what_there_is(tmp_path):
   _, text = _write(tmp_path)
   assert '## Figure 2: sizes\n\n![Figure 2: sizes](plots/figure_2.png)' in text
@@ -98,6 +120,7 @@ def test_one_page_holds_the_study_and_the_report(tmp_path):
   got = html_reader.read(tmp_path / 'report.html')
   assert [heading for heading in got.headings if heading[0] < 3] == [
     (1, 'Small'),
+    (2, 'Claims'),
     (2, 'Table 1: small'),
     (2, 'Figure 2: sizes'),
     (2, 'Every system'),

@@ -1,6 +1,12 @@
 """Reports of results: tables, pictures, pages."""
 
 from uncertainty_distill.reports.assessment import assess
+from uncertainty_distill.reports.claims import (
+  KINDS,
+  Claim,
+  claims_table,
+  decide,
+)
 from uncertainty_distill.reports.curves import read_curves, read_scalars
 from uncertainty_distill.reports.html_page import REPORT_PAGE, write_page
 from uncertainty_distill.reports.markup import escaped

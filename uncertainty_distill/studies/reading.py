@@ -17,6 +17,11 @@
                 paper: [cifar10.table_1]}
     figures:
       figure_1: {title: ..., kind: learning_curves, systems: [...]}
+    claims:                        # decided over the seeds, see reports/claims
+      a: {title: ..., kind: better, system: head_student,
+          other: batch_ensemble, metrics: [nll, c_nll]}
+      b: {title: ..., kind: not_worse, system: head_student,
+          other: deep_ensemble, margins: {nll: 0.02}}
     export: head_student           # what to write as a SavedModel
 
 A teacher serves every student and every seed, as in the paper. It is trained
@@ -32,7 +37,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, errors, reports
+from uncertainty_distill import configs, errors, metrics, reports
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.studies.spec import (
   FIGURE_KINDS,
@@ -54,6 +59,7 @@ _FIELDS = {
   'systems': dict,
   'tables': dict,
   'figures': dict,
+  'claims': dict,
   'export': str,
 }
 _TABLE_FIELDS = {'title': str, 'rows': list, 'paper': list}
@@ -63,6 +69,20 @@ _FIGURE_FIELDS = {
   'systems': list,
   'ranks': list,
   'aligned': bool,
+}
+_CLAIM_FIELDS = {
+  'title': str,
+  'kind': str,
+  'system': str,
+  'other': str,
+  'metrics': list,
+  'margins': dict,
+}
+# What a part of a study must have.
+_REQUIRED = {
+  Table: ('rows',),
+  Figure: ('systems', 'kind'),
+  reports.Claim: ('kind', 'system', 'other'),
 }
 # What a system has as its teacher has it.
 _SHARED = (
@@ -114,6 +134,7 @@ def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
     teacher_of=teacher_of,
     tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
     figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
+    claims=_parts(values, 'claims', _CLAIM_FIELDS, reports.Claim, path),
     export=values.get('export', ''),
   )
   _check(study, path)
@@ -142,17 +163,17 @@ def _parts(
   values: Mapping[str, Any],
   name: str,
   fields: Mapping[str, type],
-  kind: type[Table] | type[Figure],
+  kind: type,
   path: str,
 ) -> dict[str, Any]:
-  """Returns the tables or the figures of a file."""
+  """Returns the tables, the figures or the claims of a file."""
   parts = {}
   for label, part in values.get(name, {}).items():
     where = f'{name}.{label}'
     if not isinstance(part, dict):
       raise InputError(f'{where} in {path}', part, 'a mapping')
     _check_fields(part, fields, f'{where}.', path)
-    for required in ('rows',) if kind is Table else ('systems', 'kind'):
+    for required in _REQUIRED[kind]:
       if not part.get(required):
         raise InputError(f'{where}.{required} in {path}', None, 'a value')
     fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
@@ -191,7 +212,7 @@ def _check(study: Study, path: str) -> None:
 def _check_labels(study: Study, path: str) -> None:
   """Raises an InputError for a label that names no folder, or two things."""
   taken = set()
-  for field in 'teachers', 'systems', 'tables', 'figures':
+  for field in 'teachers', 'systems', 'tables', 'figures', 'claims':
     reserved = _RESERVED if field in ('teachers', 'systems') else ()
     for label in getattr(study, field):
       # YAML reads a bare 1 or yes as something else than text.
@@ -210,7 +231,7 @@ def _check_labels(study: Study, path: str) -> None:
 
 
 def _check_references(study: Study, path: str) -> None:
-  """Raises an InputError if a table or a figure is of what is not there."""
+  """Raises an InputError if a part of a study is of what is not there."""
   published = [
     f'{dataset}.{name}'
     for dataset, tables in reports.load_paper_tables().items()
@@ -231,6 +252,34 @@ def _check_references(study: Study, path: str) -> None:
       raise InputError(
         f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
       )
+  known = [*study.teachers, *study.systems]
+  for name, claim in study.claims.items():
+    where = f'claims.{name}'
+    _check_among([claim.kind], reports.KINDS, f'{where}.kind in {path}')
+    _check_among(
+      [claim.system], list(study.systems), f'{where}.system in {path}'
+    )
+    _check_among([claim.other], known, f'{where}.other in {path}')
+    _check_claimed(claim, path)
+
+
+def _check_claimed(claim: reports.Claim, path: str) -> None:
+  """Raises an InputError unless a claim has the metrics or margins it needs."""
+  field, other = 'metrics', 'margins'
+  if claim.kind != 'better':
+    field, other = other, field
+  where = f'claims.{claim.name}.{field} in {path}'
+  if not getattr(claim, field) or getattr(claim, other):
+    raise InputError(
+      where, getattr(claim, field), f'some, and no {other}, for {claim.kind}'
+    )
+  known = [
+    prefix + n for prefix in ('', metrics.CORRUPTED) for n in metrics.METRICS
+  ]
+  _check_among(claim.tested, known, where)
+  for margin in claim.margins.values():
+    if not isinstance(margin, (int, float)) or not margin > 0:
+      raise InputError(where, margin, 'margins of more than 0')
 
 
 def _check_among(

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from uncertainty_distill import configs, errors
+from uncertainty_distill import configs, errors, reports
 from uncertainty_distill.errors import InputError
 
 # The teacher of a study that names none.
@@ -71,6 +71,7 @@ class Study:
     teacher_of: From systems' labels to their teachers'.
     tables: The tables to print, by name.
     figures: The figures to draw, by name.
+    claims: The claims to decide, by name.
     export: The label of the system to export; empty for none.
     part_of: The study that this one is a part of; None for a whole one.
   """
@@ -84,6 +85,7 @@ class Study:
   teacher_of: Mapping[str, str]
   tables: Mapping[str, Table]
   figures: Mapping[str, Figure]
+  claims: Mapping[str, reports.Claim]
   export: str
   part_of: Study | None = None
 

@@ -21,6 +21,12 @@ _ERRORS = (
   ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
   " that of the Hadamard quotients of pairs of members' weights."
 )
+_CLAIMS = (
+  'Differences are means over seeds of a system minus the one that it is'
+  ' compared with; tests are paired by seed, and p is corrected for the number'
+  ' of tests in this table (Holm). All students have one teacher, so the'
+  ' intervals do not show how results differ with another.'
+)
 _ALIGNED = (
   ' *Aligned* is the same after the neurons of each member were put into the'
   " order in which its weights are most like the first one's."
@@ -41,7 +47,7 @@ def write_study_report(
   Returns:
     The sections of each table that there are results for, by its name.
   """
-  if not study.tables and not study.figures:
+  if not study.tables and not study.figures and not study.claims:
     return {}
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
   tables = {
@@ -52,10 +58,12 @@ def write_study_report(
     for figure in study.figures.values()
     for section in _figure(study, figure, results, systems, directory)
   ]
-  if any(tables.values()) or drawn:
+  claims = _claims(study, results)
+  if any(tables.values()) or drawn or claims:
     sections = [
       f'# {reports.escaped(study.title)}',
       _MORE,
+      *claims,
       *itertools.chain(*tables.values()),
       *drawn,
     ]
@@ -68,6 +76,20 @@ def write_study_report(
       {REPORT: '', 'report.md': 'Every system'},
     )
   return tables
+
+
+def _claims(study: Study, results: Sequence[evaluation.Result]) -> list[str]:
+  """Returns what the results say of the claims whose systems they are of."""
+  labels = {result.model for result in results}
+  claims = [
+    claim
+    for claim in study.claims.values()
+    if {claim.system, claim.other} <= labels
+  ]
+  if not claims:
+    return []
+  findings = reports.decide(claims, results)
+  return ['## Claims', reports.claims_table(findings), _CLAIMS]
 
 
 def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:

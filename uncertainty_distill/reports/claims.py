@@ -1,0 +1,217 @@
+"""Decides claims about systems, by paired tests over their seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.metrics import metric_spec
+from uncertainty_distill.reports import markup, tables
+
+KINDS = ('better', 'not_worse', 'equal')
+HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
+_LEVEL = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+  """What is said of two systems.
+
+  Attributes:
+    name: The claim's label.
+    title: The claim as a sentence.
+    kind: `better`: the mean of each metric is better. `not_worse`: it is worse
+      by less than its margin, if at all. `equal`: it differs by less than its
+      margin.
+    system: The label of the system that the claim is about.
+    other: The label of what it is compared with. A teacher, which has no seeds,
+      is taken as it is.
+    metrics: For `better`, the names of metrics, `c_` before those on corrupted
+      images.
+    margins: For the other kinds, from such names to their margins, which must
+      be chosen before the results are known.
+  """
+
+  name: str
+  title: str
+  kind: str
+  system: str
+  other: str
+  metrics: tuple[str, ...] = ()
+  margins: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+  @property
+  def tested(self) -> tuple[str, ...]:
+    """The metrics that the claim is about."""
+    return self.metrics or tuple(self.margins)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """What results say of one metric of a claim.
+
+  Attributes:
+    claim: The claim.
+    metric: The metric.
+    difference: The mean of the system's values minus the other's, over seeds;
+      NaN where there are not two seeds of both.
+    interval: The 95% confidence interval of the difference.
+    p_value: The probability of results that speak as clearly for the claim
+      if it were wrong, after Holm's correction over all findings.
+    verdict: `HOLDS`, `FAILS` or `UNDECIDED`.
+  """
+
+  claim: Claim
+  metric: str
+  difference: float
+  interval: tuple[float, float]
+  p_value: float
+  verdict: str
+
+
+def decide(
+  claims: Sequence[Claim], results: Sequence[results_lib.Result]
+) -> list[Finding]:
+  """Tests claims; all tests together err with a probability of at most 5%.
+
+  Values of the same seed are a pair: `better` is the paired t-test, `not_worse`
+  is its one-sided form against the margin, and `equal` is two of those
+  (Schuirmann, 1987). A claim fails where `better` finds the other system
+  significantly better, or where the interval of the difference lies beyond the
+  margin.
+
+  Args:
+    claims: What to decide.
+    results: Records of the systems and seeds.
+
+  Returns:
+    A finding for each claim and metric, in their order.
+  """
+  systems = {
+    label: {
+      seed: aggregation.summary([r for r in records if r.seed == seed])
+      for seed in {record.seed: None for record in records}
+    }
+    for label, records in aggregation.by_model(results).items()
+  }
+  findings = [
+    _test(claim, name, _differences(systems, claim, name))
+    for claim in claims
+    for name in claim.tested
+  ]
+  adjusted = holm([finding.p_value for finding in findings])
+  return [
+    dataclasses.replace(finding, p_value=p, verdict=_verdict(finding, p))
+    for finding, p in zip(findings, adjusted, strict=True)
+  ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+  """Returns p-values adjusted for their number (Holm, 1979); NaN stays NaN."""
+  order = sorted(
+    (i for i, p in enumerate(p_values) if not math.isnan(p)),
+    key=p_values.__getitem__,
+  )
+  adjusted, largest = list(p_values), 0.0
+  for rank, index in enumerate(order):
+    largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
+    adjusted[index] = largest
+  return adjusted
+
+
+def overall(findings: Sequence[Finding]) -> str:
+  """Returns the verdict on a claim from those on its metrics."""
+  verdicts = {finding.verdict for finding in findings}
+  if FAILS in verdicts:
+    return FAILS
+  return HOLDS if verdicts == {HOLDS} else UNDECIDED
+
+
+def claims_table(findings: Sequence[Finding]) -> str:
+  """Returns the findings as a table in Markdown, a row for each metric."""
+  header = ['Claim', 'Metric', 'Verdict', 'Difference (95%)', 'p']
+  rows, said = [], set()
+  for finding in findings:
+    claim = finding.claim
+    verdict = overall([f for f in findings if f.claim is claim])
+    title = f'{markup.escaped(claim.title)}: **{verdict}**'
+    low, high = finding.interval
+    rows.append(
+      [
+        '' if claim.name in said else title,
+        metric_spec(finding.metric).column,
+        finding.verdict,
+        f'{finding.difference:+.3f} ({low:+.3f} to {high:+.3f})',
+        f'{finding.p_value:.3f}',
+      ]
+    )
+    said.add(claim.name)
+  return tables.markdown_table(header, rows, text_columns=3)
+
+
+def _differences(
+  systems: Mapping[str, Mapping[int | None, aggregation.Summary]],
+  claim: Claim,
+  name: str,
+) -> list[float]:
+  """Returns the differences of the seeds that both systems have."""
+  own, others = systems.get(claim.system, {}), systems.get(claim.other, {})
+  differences = []
+  for seed, summary in own.items():
+    # A teacher has no seed.
+    other = others.get(seed, others.get(None, {}))
+    if name in summary and name in other:
+      differences.append(summary[name] - other[name])
+  return differences
+
+
+def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
+  """Returns a finding before its p-value is corrected."""
+  # SciPy takes a second to import: no command should wait for it at its start.
+  from scipy import stats
+
+  if len(differences) < 2:
+    nan = math.nan
+    return Finding(claim, name, nan, (nan, nan), nan, UNDECIDED)
+  mean = statistics.fmean(differences)
+  freedom = len(differences) - 1
+  error = statistics.stdev(differences) / math.sqrt(len(differences))
+  half = stats.t.ppf(1 - _LEVEL / 2, freedom) * error
+  sign = 1 if metric_spec(name).higher_is_better else -1
+
+  def above(bound: float, value: float) -> float:
+    """Returns the one-sided p-value of a mean above a bound."""
+    if not error:
+      return float(value <= bound)
+    return float(stats.t.sf((value - bound) / error, freedom))
+
+  if claim.kind == 'better':
+    p = 2 * min(above(0, mean), above(0, -mean))
+  elif claim.kind == 'not_worse':
+    p = above(-claim.margins[name], sign * mean)
+  else:
+    margin = claim.margins[name]
+    p = max(above(-margin, mean), above(-margin, -mean))
+  return Finding(
+    claim, name, mean, (mean - half, mean + half), min(p, 1.0), UNDECIDED
+  )
+
+
+def _verdict(finding: Finding, p_value: float) -> str:
+  """Returns the verdict by the corrected p-value and the interval."""
+  claim, name = finding.claim, finding.metric
+  sign = 1 if metric_spec(name).higher_is_better else -1
+  low, high = sorted(sign * bound for bound in finding.interval)
+  if claim.kind == 'better':
+    if not p_value <= _LEVEL:
+      return UNDECIDED
+    return HOLDS if sign * finding.difference > 0 else FAILS
+  if p_value <= _LEVEL:
+    return HOLDS
+  margin = claim.margins[name]
+  beyond = high < -margin or (claim.kind == 'equal' and low > margin)
+  return FAILS if beyond else UNDECIDED
