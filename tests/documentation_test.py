@@ -56,6 +56,21 @@ def test_every_configuration_value_is_described_with_its_default():
   assert configuration.experiment_names(_ROOT) == configs.experiment_names()
 
 
+@pytest.mark.parametrize('page', _PAGES)
+def test_configuration_values_on_pages_exist(page):
+  text = (_ROOT / page).read_text()
+  named = set(
+    re.findall(
+      r'(?<![\w./])(?:task|trainer|teacher|evaluation|runtime)(?:\.\w+)+(?=`|=)',
+      text,
+    )
+  )
+  for name in named:
+    value = configs.ExperimentConfig()
+    for part in name.split('.'):
+      value = getattr(value, part)
+
+
 def test_the_flags_are_those_that_help_shows():
   import commands
 
