@@ -3,7 +3,6 @@
 from uncertainty_distill.evaluation.aggregation import (
   Aggregate,
   aggregate_models,
-  by_model,
   by_seed,
   summary,
 )
@@ -20,14 +19,8 @@ from uncertainty_distill.evaluation.result_cache import (
   ResultCache,
   find_results,
 )
-from uncertainty_distill.evaluation.results import (
-  Result,
-  read_json,
-  write_csv,
-  write_json,
-)
+from uncertainty_distill.evaluation.results import Result, read_json
 from uncertainty_distill.evaluation.system import (
-  Evaluation,
   ModelSize,
   System,
   default_experiment,

@@ -12,7 +12,6 @@ from uncertainty_distill.metrics.metric_table import (
   DIVERSITY,
   METRICS,
   PAPER,
-  MetricSpec,
   metric_spec,
 )
 from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean

@@ -20,14 +20,7 @@ from uncertainty_distill.reports.paper_orderings import (
   describe_orderings,
   orderings,
 )
-from uncertainty_distill.reports.pictures import Picture, available_pictures
 from uncertainty_distill.reports.reconstruction_report import reconstruct
 from uncertainty_distill.reports.report import write_report
 from uncertainty_distill.reports.significance import best
-from uncertainty_distill.reports.tables import (
-  COLUMNS,
-  MISSING,
-  markdown_table,
-  metric_cell,
-  table,
-)
+from uncertainty_distill.reports.tables import markdown_table, table
