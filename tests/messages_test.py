@@ -12,7 +12,7 @@ _SENTENCES = {
     '--model_dir is required: set it to a folder for the run'
   ),
   f'train {_MODEL} --seed=-1': (
-    '--seed must be at least 0, less than 2^32, not -1'
+    '--seed must be at least 0 and less than 2^32, not -1'
   ),
   f'train {_MODEL} stray': "'stray' is not a flag: write --name=value",
   f'train {_MODEL} --params_override=task.train_data.global_batch_size=800': (

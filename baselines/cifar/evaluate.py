@@ -11,7 +11,7 @@ from uncertainty_distill.baselines.cifar import launch
 # isort: split
 from uncertainty_distill import configs, evaluation, training
 from uncertainty_distill.baselines.cifar import finish
-from uncertainty_distill.distribution import workers
+from uncertainty_distill.io import locks
 
 from absl import flags
 
@@ -48,9 +48,9 @@ def main():
   strategy = launch.strategy_for(config)
   directory = _OUTPUT_DIR.value or paths[0]
   experiment = training.open_experiment(config, strategy)
-  with launch.holding(directory, 'output_dir', strategy):
+  with locks.lock_folder(directory, 'output_dir', experiment.is_chief):
     finish.evaluate([system], experiment, directory, 'Evaluation')
-  if workers.is_chief(strategy):
+  if experiment.is_chief:
     finish.print_report_path(directory)
 
 

@@ -53,7 +53,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
 
 from uncertainty_distill import configs, distribution
 from uncertainty_distill.baselines.cifar import error_messages
-from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import locks
 
@@ -193,13 +192,6 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   strategy = distribution.make_strategy(config.runtime)
   print(distribution.describe(strategy, config), flush=True)
   return strategy
-
-
-def holding(
-  directory: str, argument: str, strategy: tf.distribute.Strategy
-) -> contextlib.AbstractContextManager[None]:
-  """Within it, no other process writes to a folder; see `locks.lock_folder`."""
-  return locks.lock_folder(directory, argument, workers.is_chief(strategy))
 
 
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:

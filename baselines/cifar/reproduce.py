@@ -15,6 +15,7 @@ from uncertainty_distill import studies
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.io import locks
 
 from absl import flags
 
@@ -59,7 +60,7 @@ def main():
   if _DRY_RUN.value:
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
     return
-  with launch.holding(directory, 'output_dir', strategy):
+  with locks.lock_folder(directory, 'output_dir', workers.is_chief(strategy)):
     outcome = studies.run_study(part, directory, strategy, _PARALLEL.value)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))

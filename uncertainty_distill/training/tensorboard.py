@@ -48,29 +48,29 @@ _SECTION_OF = {
 }
 
 _DESCRIPTIONS = {
-  'training_loss': 'What is minimised: the terms, each times its weight.',
-  'cross_entropy': "With the labels, the mean of the members' own, in nats.",
+  'training_loss': 'The minimized sum of the terms, each times its weight.',
+  'cross_entropy': "With the labels; the mean of the members' own, in nats.",
   'distillation': (
     'T^2 KL(teacher || student), the mean over the members, in nats.'
   ),
   'weight_tie': "Squared distance of the weights to the teacher's.",
-  'l2': 'Sum of the squares of the weights that it is taken of.',
+  'l2': 'Sum of the squares of the regularized weights.',
   'gradient_norm': (
     "L2 norm of the loss's gradient by all trained weights, of the batch of"
     ' all replicas together; the mean over the steps of a loop.'
   ),
-  'learning_rate': 'Of the next step.',
+  'learning_rate': 'The learning rate of the next step.',
   'examples_per_second': (
     'Distinct training examples, however many members see each. Evaluations'
     ' and checkpoints are not timed; the first point has the compilation in'
     ' it.'
   ),
   'steps_per_second': (
-    'Of training, with the evaluations and checkpoints in between.'
+    'Training steps, evaluations and checkpoints in between included.'
   ),
-  'all_predictions': 'How many images are predicted with which confidence.',
+  'all_predictions': 'The number of images by the confidence of predictions.',
   'wrong_predictions': (
-    'How many images are classified wrongly with which confidence.'
+    'The number of wrongly classified images by their confidence.'
   ),
 }
 
@@ -92,8 +92,9 @@ def write_scalar(
   Args:
     name: The metric's name.
     value: A scalar.
-    step: Of training; None for the writer's.
-    description: What is said of it; None for what is known of the name.
+    step: The training step; None for the writer's step.
+    description: What TensorBoard says of it; None for the text that goes with
+      the name.
   """
   description = description or _DESCRIPTIONS.get(name)
   tf.summary.scalar(tag(name), value, step=step, description=description)
@@ -113,7 +114,7 @@ def write_confidence(
     ('all_predictions', bin_count),
     ('wrong_predictions', np.subtract(bin_count, bin_correct)),
   ):
-    # As `tf.summary.histogram` writes it, which wants the examples themselves.
+    # As `tf.summary.histogram` writes it, which needs the examples themselves.
     tf.summary.write(
       tag(name),
       np.stack([edges[:-1], edges[1:], heights], axis=1),
@@ -143,7 +144,7 @@ class TrainingSummaries(orbit.utils.SummaryManager):
     """Initializes the manager.
 
     Args:
-      directory: Of the event files; None to write nothing.
+      directory: The folder of the event files; None to write nothing.
       trainer: The `trainer.Trainer` that measures them.
     """
     super().__init__(directory, write_scalar, trainer.global_step)
@@ -172,7 +173,7 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
     """Initializes the manager.
 
     Args:
-      directory: Of the event files; None to write nothing.
+      directory: The folder of the event files; None to write nothing.
       trainer: Resolved: when it evaluates.
       step: The global step.
     """
