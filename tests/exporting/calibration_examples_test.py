@@ -22,6 +22,7 @@ def _part(fraction):
 def _model(*fractions, num_classes=10):
   return types.SimpleNamespace(
     parts=tuple(map(_part, fractions)),
+    dataset=data.open_dataset('digits'),
     image_shape=(16, 16, 3),
     num_classes=num_classes,
   )
