@@ -44,16 +44,18 @@ def main():
   objective.kind = _OBJECTIVE.value or objective.kind
   objective.teacher = tuple(_TEACHER.value) or objective.teacher
   objective.teacher_cache = _TEACHER_CACHE.value or objective.teacher_cache
-  strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
+  strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':
     run = runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(config, strategy)
   if mode != 'eval':
     run = training.distill(experiment, model_dir, mode != 'train')
   taught = run.config.task.objective
+  # A single network, a SavedModel or a file may be anything.
+  label = 'deep_ensemble' if len(taught.teacher) > 1 else 'teacher'
   systems = [
-    evaluation.System('deep_ensemble', None, taught.teacher),
+    evaluation.System(label, None, taught.teacher),
     evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
   ]
   finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')

@@ -45,7 +45,7 @@ def main():
     flags.FLAGS.data_dir or config.task.train_data.data_dir
   )
   config.runtime.tpu = flags.FLAGS.tpu
-  strategy = launch.strategy_for(config)
+  strategy = launch.strategy_for(config, training=False)
   directory = _OUTPUT_DIR.value or paths[0]
   experiment = training.open_experiment(config, strategy)
   with locks.lock_folder(directory, 'output_dir', experiment.is_chief):

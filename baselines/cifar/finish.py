@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 
 from uncertainty_distill import (
@@ -33,11 +34,12 @@ def print_output_paths(
   directory: str, saved_model: str = '', has_report: bool = True
 ) -> None:
   """Prints what to type next, and on the last line where the results are."""
-  print(f'TensorBoard: tensorboard --logdir {directory}')
+  print(f'TensorBoard: tensorboard --logdir {shlex.quote(directory)}')
   if saved_model:
     folder = os.path.relpath(os.path.dirname(__file__))
     script = os.path.join(folder, 'predict.py')
-    print(f'Predict: python {script} --model={saved_model} IMAGE...')
+    model = shlex.quote(saved_model)
+    print(f'Predict: python {shlex.quote(script)} --model={model} IMAGE...')
     print(f'SavedModel: {saved_model}')
   if has_report:
     print_report_path(directory)

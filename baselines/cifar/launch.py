@@ -54,7 +54,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
 from uncertainty_distill import configs, distribution
 from uncertainty_distill.baselines.cifar import error_messages
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import locks
+from uncertainty_distill.io import files, locks
 
 import tensorflow as tf
 import tqdm
@@ -180,7 +180,9 @@ def experiment_config() -> configs.ExperimentConfig:
   return config
 
 
-def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
+def strategy_for(
+  config: configs.ExperimentConfig, training: bool = True
+) -> tf.distribute.Strategy:
   """Returns the devices, and prints which they are and the batch of each.
 
   Raises:
@@ -190,7 +192,7 @@ def strategy_for(config: configs.ExperimentConfig) -> tf.distribute.Strategy:
   if cluster is not None:
     print(cluster, flush=True)
   strategy = distribution.make_strategy(config.runtime)
-  print(distribution.describe(strategy, config), flush=True)
+  print(distribution.describe(strategy, config, training), flush=True)
   return strategy
 
 
@@ -238,7 +240,9 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   """Returns the arguments that are not flags; a wrong flag ends the process."""
   try:
-    rest = _FLAGS(argv)
+    _FLAGS.unparse_flags()  # The level of logging was read before.
+    rest = [expand(part) for part in _FLAGS(argv)]
+    _check_flags()
   except SystemExit:  # After --help, for which absl exits with 1.
     sys.exit(0)
   except flags.Error as error:
@@ -250,6 +254,35 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
     # What TensorFlow logs as an error is raised as an exception, too.
     tf.get_logger().setLevel('CRITICAL')
   return rest
+
+
+def expand(value):
+  """Returns a value with the home folder for a `~` at the start of a path."""
+  if isinstance(value, list):
+    return list(map(expand, value))
+  is_path = isinstance(value, str) and value.startswith('~')
+  return files.expanded(value) if is_path else value
+
+
+def _check_flags() -> None:
+  """Expands paths; raises a flags.Error for a flag that is there twice.
+
+  The shell expands no `~` within a flag, and absl lets the last value win.
+  """
+  for name in _FLAGS:
+    flag = _FLAGS[name]
+    if flag.present > 1 and not isinstance(flag, flags.MultiFlag):
+      is_list = isinstance(flag.parser, flags.ListParser)
+      remedy = (
+        f'write --{name}=A,B'
+        if is_list or 'override' in name
+        else ('leave one of them out')
+      )
+      raise flags.IllegalFlagValueError(
+        f'--{name} is given {flag.present} times: {remedy}'
+      )
+    if flag.present:
+      flag.value = expand(flag.value)
 
 
 def _with_flags(error: InputError) -> str:

@@ -26,8 +26,8 @@ def main():
   if config.task.model.ensemble_size == 1:
     label = 'single_network'
   config = configs.without_teacher(config)
-  strategy = launch.strategy_for(config)
   mode = flags.FLAGS.mode
+  strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':
     runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(config, strategy)

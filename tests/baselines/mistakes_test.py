@@ -25,6 +25,28 @@ _FLAGS = {
     'outptu_dir',
     'evaluate --run={old} --outptu_dir={new}',
   ),
+  'a flag twice': (
+    '--run A,B',
+    'evaluate --run={old} --run={member} --output_dir={new}',
+  ),
+  'overrides twice': (
+    '--params_override 2',
+    'train {digits} --model_dir={new} --params_override=task.seed=1 '
+    '--params_override=task.l2=1',
+  ),
+  'a Keras file as the teacher': (
+    '--teacher model.keras model.export',
+    'distill {digits} --model_dir={new} --teacher=model.keras',
+  ),
+  'a folder for TensorFlow Lite': (
+    '--tflite {old} model.tflite',
+    'export --run={old} --output_dir={new} --tflite={old}',
+  ),
+  'no such dataset': (
+    'gone.npz',
+    'train {digits} --model_dir={new} '
+    '--params_override=task.train_data.name=gone.npz',
+  ),
   'unknown mode': (
     '--mode=x train_and_eval',
     'train {digits} --model_dir={new} --mode=x',

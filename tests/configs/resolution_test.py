@@ -1,7 +1,11 @@
 """Tests of ranges and of what is derived from a configuration."""
 
-from uncertainty_distill import configs, data
+import operator
 
+from uncertainty_distill import configs, data
+from uncertainty_distill.errors import InputError
+
+import numpy as np
 import pytest
 from official.modeling import optimization
 from refusals import refused
@@ -173,7 +177,7 @@ def test_values_out_of_range_are_named(text, name, value):
 @pytest.mark.parametrize(
   'text, message',
   [
-    ('optimizer.type=adam', 'Learning rate type must be specified'),
+    ('optimizer.type=sgd', 'Learning rate type must be specified'),
     ('learning_rate.type=cosine', 'Optimizer type must be specified'),
     ('optimizer.type=bogus', "'bogus' is not a valid key"),
     ('optimizer.sgd.momentum=0.5', 'Optimizer type must be specified'),
@@ -326,3 +330,80 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
 )
 def test_a_tpu_computes_in_bfloat16_unless_told(text, want):
   assert _resolved(text).runtime.mixed_precision_dtype == want
+
+
+def test_what_is_set_in_python_is_checked_too():
+  config = configs.load_config('digits_wrn10_1')
+  config.task.train_data.num_exmples = 64
+  name = 'task.train_data.num_exmples'
+  with refused(name, 64, 'num_examples') as caught:
+    configs.resolve(config, _DIGITS)
+  assert 'num_examples' in caught.value.hint
+  config = configs.load_config('digits_wrn10_1')
+  config.task.model.width = 'two'
+  with refused('task.model.width', 'two', 'int'):
+    configs.resolve(config, _DIGITS)
+
+
+def test_numbers_of_numpy_are_numbers():
+  config = configs.load_config('digits_wrn10_1')
+  values = {'epochs': np.int64(2), 'decay_fractions': (np.float32(0.5),)}
+  configs.override(config, {'trainer': values}, 'overrides')
+  assert config.trainer.epochs == 2 and type(config.trainer.epochs) is int
+  assert config.trainer.decay_fractions == (0.5,)
+
+
+_SINGLE = 'task.model.ensemble_size=1,'
+
+
+def _single(text):
+  config = configs.load_config('digits_wrn10_1', params_override=_SINGLE + text)
+  return configs.without_teacher(config)
+
+
+def test_a_single_network_takes_what_is_set():
+  values = {
+    'trainer.epochs': 1,
+    'trainer.decay_fractions': (0.5,),
+    'task.model.width': 2,
+    'task.model.depth': 16,
+    'task.l2': 0.5,
+    'task.train_data.global_batch_size': 32,
+  }
+  for name, value in values.items():
+    shown = str(value) if not isinstance(value, tuple) else '[0.5]'
+    got = _single(f'{name}={shown}')
+    assert operator.attrgetter(name)(got) == value
+    # The rest is a member's.
+    assert got.task.train_data.augmentation_seed == -1
+    assert name == 'task.l2' or got.task.l2 == 2e-4
+  assert _single('teacher.epochs=3').trainer.epochs == 3
+  assert _single('teacher.epochs=3,trainer.epochs=3').trainer.epochs == 3
+  with refused('trainer.epochs', 2, '3'):
+    _single('teacher.epochs=3,trainer.epochs=2')
+
+
+@pytest.mark.parametrize('missing', [0, 1, 2])
+def test_the_first_refusal_of_adam_says_all_that_it_takes(missing):
+  whole = configs.ADAM.split('set ')[1]
+  assert _resolved(whole).trainer.optimizer_config.optimizer.type == 'adam'
+  texts = (
+    'trainer.optimizer_config.optimizer=adam',
+    'trainer.optimizer_config.optimizer.type=adam',
+    whole.rsplit(',', 1)[0],
+  )
+  with pytest.raises(InputError) as caught:
+    _resolved(texts[missing])
+  assert whole in caught.value.hint
+
+
+def test_a_dataset_means_the_same_from_everywhere(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', '/home/me')
+  config = configs.load_config('digits_wrn10_1')
+  config.task.train_data.name = 'data/own.npz'
+  config.evaluation.out_of_distribution = '~/other.npz'
+  resolved = configs.resolve(config, _DIGITS)
+  assert resolved.task.train_data.name == str(tmp_path / 'data/own.npz')
+  assert resolved.evaluation.out_of_distribution == '/home/me/other.npz'
+  assert _resolved('task.seed=1').task.train_data.name == 'digits'

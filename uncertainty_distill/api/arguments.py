@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from uncertainty_distill import configs, distribution
+from uncertainty_distill.io import files
 
 import tensorflow as tf
 
@@ -22,7 +23,7 @@ def as_list(paths: Paths) -> list[str]:
   """Returns one path or several as a list of strings."""
   if isinstance(paths, (str, os.PathLike)):
     paths = [paths]
-  return [os.fspath(path) for path in paths]
+  return [files.expanded(path) for path in paths]
 
 
 def strategy_for(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from uncertainty_distill import configs, exporting, runs, training
 from uncertainty_distill.api import arguments
+from uncertainty_distill.io import files
 
 
 def experiment(
@@ -63,7 +63,7 @@ def train(
   opened = training.open_experiment(
     configs.without_teacher(config), arguments.strategy_for(config)
   )
-  return training.train(opened, os.fspath(model_dir))
+  return training.train(opened, files.expanded(model_dir))
 
 
 def distill(
@@ -99,7 +99,7 @@ def distill(
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
   opened = training.open_experiment(config, arguments.strategy_for(config))
-  return training.distill(opened, os.fspath(model_dir))
+  return training.distill(opened, files.expanded(model_dir))
 
 
 def export(
@@ -128,7 +128,7 @@ def export(
   """
   return exporting.export(
     arguments.as_list(path),
-    os.fspath(directory),
+    files.expanded(directory),
     fit_temperature,
-    os.fspath(calibration_file),
+    files.expanded(calibration_file),
   )

@@ -14,6 +14,7 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.api import arguments, predictor
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,7 @@ def evaluate(
   if not output_dir:
     found = evaluation.evaluate_systems([system], experiment)
     return evaluation.summary(found.results)
-  folder = os.fspath(output_dir)
+  folder = files.expanded(output_dir)
   reports.assess([system], experiment, folder, 'Evaluation')
   results, _ = evaluation.read_json(
     os.path.join(folder, evaluation.RESULTS_FILE)

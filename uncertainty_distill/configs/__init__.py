@@ -22,6 +22,7 @@ from uncertainty_distill.configs.experiment import (
 )
 from uncertainty_distill.configs.model_config import ModelConfig
 from uncertainty_distill.configs.parsing import (
+  ADAM,
   load_config,
   override,
   override_by_text,
@@ -31,6 +32,7 @@ from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import (
   batches_per_epoch,
   default_run,
+  make_datasets_absolute,
   member_config,
   resolve,
   search_run,

@@ -22,6 +22,7 @@ from uncertainty_distill.configs.model_config import NetworkConfig
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
+import numpy as np
 import yaml
 from official.core import exp_factory
 from official.modeling import hyperparams
@@ -34,6 +35,13 @@ _TYPE_NAMES = {
   str: 'text',
   type(None): 'null',
 }
+# All that another optimizer takes, for the messages of errors.
+ADAM = (
+  'for Adam set trainer.optimizer_config.optimizer.type=adam,'
+  'trainer.optimizer_config.learning_rate.type=constant,'
+  'trainer.optimizer_config.learning_rate.constant.learning_rate=0.001,'
+  'task.fast_weight_learning_rate_multiplier=1'
+)
 
 
 def load_config(
@@ -175,6 +183,40 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
   override(config, values, source)
 
 
+def check_fields(config: hyperparams.Config, prefix: str = '') -> None:
+  """Checks names and types, which Python code may have set to anything.
+
+  Args:
+    config: Any configuration of this package.
+    prefix: The name of the configuration, with a dot at the end.
+
+  Raises:
+    InputError: If a name is unknown or a value is of another type.
+  """
+  annotations = typing.get_type_hints(type(config))
+  known = [field.name for field in dataclasses.fields(config)]
+  for key, value in config.__dict__.items():
+    name = f'{prefix}{key}'
+    if key in config.RESERVED_ATTR:
+      continue
+    if key not in known:
+      raise InputError(
+        name,
+        value,
+        'a known name: ' + ', '.join(known),
+        errors.nearest(key, known),
+      )
+    if isinstance(value, hyperparams.Config):
+      check_fields(value, f'{name}.')
+      continue
+    try:
+      if isinstance(value, str) and annotations[key] is float:
+        raise TypeError(value)
+      _typed(value, annotations[key])
+    except TypeError as error:
+      raise InputError(name, value, _type_name(annotations[key])) from error
+
+
 def _checked(config, values, source, prefix):
   """Returns the values with sequences as tuples, or raises an InputError."""
   annotations = typing.get_type_hints(type(config))
@@ -205,6 +247,7 @@ def _checked(config, values, source, prefix):
           f'{name} in {source}',
           value,
           'a mapping of ' + ', '.join(field.as_dict()),
+          ADAM if name.startswith('trainer.optimizer_config') else '',
         )
       # An architecture's fields go by the names of the network's.
       is_network = isinstance(field, models.Architecture)
@@ -228,6 +271,8 @@ def _typed(value: Any, annotation: Any) -> Any:
   Raises:
     TypeError: If the value is of another type.
   """
+  if isinstance(value, np.generic):
+    value = value.item()
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   if origin in (typing.Union, types.UnionType):
     for argument in arguments:

@@ -11,6 +11,7 @@ from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   TaskConfig,
 )
+from uncertainty_distill.configs.parsing import ADAM
 from uncertainty_distill.configs.teacher_config import TeacherConfig
 from uncertainty_distill.errors import InputError
 
@@ -125,7 +126,7 @@ def _check_optimizer(
       f'{name} with learning rate {config.learning_rate.type}',
       'types and arguments that Model Garden knows, both for `optimizer` and '
       'for `learning_rate`, or neither',
-      ' '.join(str(error).split()),
+      ADAM if name == 'adam' else ' '.join(str(error).split()),
     ) from error
   # Scaling a gradient scales the step only where the step is linear in it.
   _require(
@@ -133,6 +134,7 @@ def _check_optimizer(
     'task.fast_weight_learning_rate_multiplier',
     multiplier,
     f'1 with the optimizer {name}; other values need sgd',
+    ADAM if name == 'adam' else '',
   )
   # The step sums the gradients over replicas before the optimizer has them.
   clips = name == 'adamw' and config.optimizer.get().gradient_clip_norm

@@ -186,10 +186,19 @@ def open_dataset(
       file is not as described. The images of CIFAR are read at their first
       use: they may still be found missing then.
   """
+  name = files.expanded(name)
   if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
   elif name.endswith('.npz') and files.is_file(name):
     place = (files.absolute(name), *files.version(name))
+  elif name.endswith('.npz'):
+    kind = 'is a folder' if files.exists(name) else 'does not exist'
+    raise InputError(
+      'dataset name',
+      name,
+      'an .npz file that exists',
+      message=f'the dataset {name} {kind}',
+    )
   else:
     raise InputError(
       'dataset name',

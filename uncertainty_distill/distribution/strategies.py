@@ -108,9 +108,16 @@ def _unreachable(kind, runtime, cluster, reason: str) -> InputError:
 
 
 def describe(
-  strategy: tf.distribute.Strategy, config: configs.ExperimentConfig
+  strategy: tf.distribute.Strategy,
+  config: configs.ExperimentConfig,
+  training: bool = True,
 ) -> str:
   """Returns a line with the devices of a step and the batch of each replica.
+
+  Args:
+    strategy: The devices.
+    config: The experiment.
+    training: Whether the steps train, or evaluate.
 
   Raises:
     InputError: The replicas do not divide a batch.
@@ -127,8 +134,10 @@ def describe(
         data.global_batch_size,
         f'a multiple of the {replicas} replicas',
       )
-  batch = task.train_data.global_batch_size
-  members = task.model.ensemble_size
+  batch = (
+    task.train_data if training else task.validation_data
+  ).global_batch_size
+  members = task.model.ensemble_size if training else 1
   text = (
     f'{replicas} x {device_type(strategy)} ({_name(strategy)}): '
     f'{batch} examples a step, {batch // replicas} a replica'

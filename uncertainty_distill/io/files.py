@@ -46,6 +46,11 @@ def absolute(path: str, start: str = '') -> str:
   return f'{scheme}://{posixpath.normpath(rest)}'
 
 
+def expanded(path: Path) -> str:
+  """Returns a local path with the home folder for a `~` at its start."""
+  return os.path.expanduser(os.fspath(path))
+
+
 def relative(path: str, start: str) -> str:
   """Returns a path as seen from a folder.
 

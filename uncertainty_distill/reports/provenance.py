@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ def provenance(
   corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
-    'Command': [' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
+    'Command': [shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
     'Experiment': config.experiment,
     'Seeds': _seeds(systems),
     'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from uncertainty_distill import configs
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.io import files
 
@@ -65,7 +66,10 @@ def to_plain(value: Any) -> Any:
 
 def _identity(config: ExperimentConfig) -> dict[str, Any]:
   """Returns the values that must not differ, without those that may."""
-  values = to_plain(map_paths(config, files.absolute).as_dict())
+  config = map_paths(config, files.absolute)
+  # Older runs keep them as they were given.
+  configs.make_datasets_absolute(config)
+  values = to_plain(config.as_dict())
   # Named last among differences: both follow from the other fields.
   for derived in 'train_steps', 'optimizer_config':
     values['trainer'][derived] = values['trainer'].pop(derived)

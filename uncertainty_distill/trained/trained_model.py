@@ -23,6 +23,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+# The files of other libraries' models.
+_OTHER_FILES = ('.keras', '.h5', '.hdf5', '.pt', '.pth', '.ckpt', '.onnx')
 # Returns uint8 images [N, H, W, C]; called where they are needed.
 Sample = Callable[[], np.ndarray]
 
@@ -405,6 +407,14 @@ def _open_model(path: str, name: str) -> TrainedModel:
   """Opens a run folder or a SavedModel."""
   if saved_models.is_saved_model(path):
     return SavedModel(path, name)
+  if path.endswith(_OTHER_FILES):
+    raise InputError(
+      name,
+      path,
+      'a run folder, a SavedModel or an .npz of stored predictions',
+      'export it by model.export(FOLDER) in Keras, or store its predictions '
+      '(docs/teachers.md)',
+    )
   run = runs.open_run(path, name)
   if not run.is_complete:
     raise InputError(name, path, 'a run whose training is complete', run.state)
