@@ -193,6 +193,13 @@ def strategy_for(
     print(cluster, flush=True)
   strategy = distribution.make_strategy(config.runtime)
   print(distribution.describe(strategy, config, training), flush=True)
+  train_data = config.task.train_data
+  if training and train_data.horizontal_flip and '.npz' in train_data.name:
+    print(
+      'Half of the training images are mirrored; where left and right matter, '
+      'set task.train_data.horizontal_flip=false',
+      flush=True,
+    )
   return strategy
 
 
