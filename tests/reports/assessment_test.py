@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 
-from uncertainty_distill import evaluation, exporting, runs
+from uncertainty_distill import data, evaluation, exporting, runs
 
 import experiments
 import numpy as np
@@ -207,7 +207,7 @@ def test_tensorboard_shows_the_corrupted_test_sets(paths, tmp_path):
   results, _ = evaluation.read_json(tmp_path / 'r' / 'results.json')
   expected = evaluation.summary(results)
   events = event_accumulator.EventAccumulator(
-    os.path.join(paths[2], 'corrupted')
+    str(tmp_path / 'r' / 'batch_ensemble' / '0' / 'corrupted')
   ).Reload()
   for tag in 'quality/accuracy', 'calibration/ece', 'quality/nll':
     (event,) = events.Tensors(tag)
@@ -254,3 +254,41 @@ def test_export_of_several_runs_is_their_ensemble(paths, tmp_path):
   (tmp_path / 'file').write_text('')
   with refused('directory', str(tmp_path / 'file')):
     exporting.export(paths[:1], str(tmp_path / 'file' / 'model'))
+
+
+def test_other_data_under_the_same_path_are_evaluated(
+  tmp_path, evaluated, caplog
+):
+  file, report = str(tmp_path / 'own.npz'), str(tmp_path / 'report')
+  digits = data.open_dataset('digits')
+  arrays = {
+    f'{split}_{kind}': getattr(getattr(digits, split), kind)
+    for split in ('train', 'test')
+    for kind in ('images', 'labels')
+  }
+  np.savez(file, **arrays)
+  config = tiny_runs.config(f'task.train_data.name={file}')
+  path = tiny_runs.save(str(tmp_path / 'run'), config)
+  systems = [evaluation.System('model', None, (path,))]
+
+  def assess():
+    evaluated.clear()
+    experiments.assess(systems, config, _CPU, report, 'Title')
+    return list(evaluated)
+
+  assert assess() == [['model']] and not assess()
+  np.savez(file, **{**arrays, 'test_images': arrays['test_images'][::-1]})
+  os.utime(file, ns=(1, 1))  # Whatever the resolution of the clock.
+  assert assess() == [['model']] and not assess()
+  # Results of an older version count as those of today's data.
+  kept = os.path.join(report, 'systems.json')
+  with open(kept, encoding='utf-8') as opened:
+    noted = json.load(opened)
+  marks = noted['model']['made_from']
+  noted['model']['made_from'] = [m for m in marks if not m.startswith('data:')]
+  assert len(noted['model']['made_from']) == len(marks) - 1
+  with open(kept, 'w', encoding='utf-8') as opened:
+    json.dump(noted, opened)
+  assert not caplog.messages
+  assert not assess() and len(caplog.messages) == 1
+  assert not assess() and len(caplog.messages) == 1

@@ -15,6 +15,7 @@ from uncertainty_distill.reports import results_tensorboard
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_runs
 from tensorboard.backend.event_processing import event_accumulator
 
 _CONTRAST = corruptions.Corruption.CONTRAST
@@ -279,3 +280,16 @@ def test_a_folder_that_cannot_be_written_costs_its_summaries_alone(
   )
   (line,) = caplog.messages
   assert 'student' in line and path in line
+
+
+def test_a_run_outside_of_the_report_is_only_read(tmp_path):
+  path = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
+  before = sorted(os.listdir(path))
+  report = tmp_path / 'report'
+  systems = [evaluation.System('model', None, (path,))]
+  results_tensorboard.write_summaries(
+    systems, _results('model', None, 1.0), str(report)
+  )
+  assert sorted(os.listdir(path)) == before
+  assert results_tensorboard.are_written(systems[0], str(report))
+  assert sorted(os.listdir(report / 'model')) == ['corrupted', 'results']

@@ -228,3 +228,20 @@ def test_a_folder_from_before_there_were_views_can_be_taken_up(tmp_path):
   assert len(kept) == len(lines) - 3
   path.write_text(''.join(kept))
   assert runs.match_run(run.path, _config()).config == _config()
+
+
+def test_a_run_keeps_to_the_data_that_it_began_with(tmp_path, caplog):
+  run = runs.claim_run(str(tmp_path / 'run'), _config())
+  runs.check_data(run, {'training data': 'a', 'teacher': 'b'})
+  runs.check_data(run, {'training data': 'a'})
+  assert not caplog.messages
+  with refusals.refused('model_dir', run.path, 'training data'):
+    runs.check_data(run, {'training data': 'c'})
+  # A run of an older version is taken as it is, and says so.
+  os.remove(os.path.join(run.path, runs.run_folder.DATA_FILE))
+  _save(run, 5)
+  runs.check_data(run, {'training data': 'c'})
+  (line,) = caplog.messages
+  assert run.path in line
+  with refusals.refused('model_dir', run.path):
+    runs.check_data(run, {'training data': 'a'})

@@ -24,6 +24,7 @@ _logger = logging.getLogger(__name__)
 RESULTS_FILE = 'results.json'
 # What the results were made from, so that only what changed is made again.
 _SYSTEMS_FILE = 'systems.json'
+_DATA = 'data:'
 
 
 class ResultCache:
@@ -79,6 +80,14 @@ class ResultCache:
         'again'
       )
       entries, results = {}, []
+    for entry in entries.values():
+      noted = list(entry['made_from'])
+      entry['made_from'] = self._with_data(noted)
+      if entry['made_from'] != noted:
+        _logger.warning(
+          f'{self._path} has no fingerprint of the test images: its results are '
+          'taken as those of the images as they are now'
+        )
     for key, model in models.items():
       if key in entries and self._is_current(entries[key], model):
         entry = entries[key]
@@ -125,11 +134,19 @@ class ResultCache:
       marks: What it was made from: as `made_from` returns it, or with the times
         of checkpoints, as older versions did.
     """
-    marks = list(marks)
+    marks = self._with_data(list(marks))
     # In this order: the fingerprints may have to be computed.
     return marks == self.images + _times(
       system.model
     ) or marks == self.made_from(system)
+
+  def _with_data(self, marks: list[str]) -> list[str]:
+    """Returns what an older version noted with today's marks of the data."""
+    undated = [m for m in self.images if not m.startswith(_DATA)]
+    is_older = not any(m.startswith(_DATA) for m in marks)
+    if is_older and marks[: len(undated)] == undated:
+      return self.images + marks[len(undated) :]
+    return marks
 
   def write(self) -> None:
     """Writes `systems.json`; `results.json` is the report's.
@@ -228,4 +245,21 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     # Results of an older version lack some metrics, and are made again.
     f'figures:{",".join(metrics.METRICS)}',
     *[shift.label for shift in data.parse_shifts(config.evaluation)],
+    *_data_marks(config),
   ]
+
+
+def _data_marks(config: configs.ExperimentConfig) -> list[str]:
+  """Returns the fingerprints of test images that users may replace.
+
+  Known datasets have checksums.
+  """
+  train_data = config.task.train_data
+  other = config.evaluation.out_of_distribution
+  marks = []
+  if train_data.name.endswith('.npz'):
+    marks.append(data.open_configured(train_data).test.fingerprint)
+  if other.endswith('.npz'):
+    source = data.open_out_of_distribution(other, train_data.data_dir)
+    marks.append(source.fingerprint)
+  return [f'{_DATA}{mark}' for mark in marks]

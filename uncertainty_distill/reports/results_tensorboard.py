@@ -7,9 +7,10 @@ Beside what a run has written as it was trained, there are
               images
   corrupted/  metrics and pictures of the corrupted test sets
 
-in the folder of a system's only run; what several runs are together, as a deep
-ensemble, has a folder of its label in that of the report. They are of the last
-evaluation, and replace those of an earlier one.
+in the folder of a system's only run, if that lies in the folder of the report;
+other runs, and what several runs are together, as a deep ensemble, have a
+folder of their label in that of the report. They are of the last evaluation,
+and replace those of an earlier one.
 """
 
 from __future__ import annotations
@@ -77,9 +78,15 @@ def write_summaries(
 
 
 def _folder(system: System, directory: str) -> str:
-  """Returns the folder that holds a system's summaries."""
+  """Returns the folder that holds a system's summaries.
+
+  A run that lies outside of the report's folder was only read.
+  """
   if len(system.paths) == 1:
-    return system.paths[0]
+    path, root = files.absolute(system.paths[0]), files.absolute(directory)
+    if path == root or path.startswith(f'{root.rstrip("/")}/'):
+      return system.paths[0]
+    return os.path.join(directory, system.key)
   return os.path.join(directory, system.label)
 
 

@@ -3,6 +3,7 @@
 from uncertainty_distill.runs.run_folder import (
   PARAMS_FILE,
   RunFolder,
+  check_data,
   claim_run,
   is_run,
   make_writable,

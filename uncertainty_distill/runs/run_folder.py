@@ -1,15 +1,18 @@
 """Run folders: each describes itself, so that no flag rebuilds its model.
 
-A run folder holds `params.yaml` (the resolved experiment), checkpoints whose
-number is their step, TensorBoard's event files in `train/` and `clean/`,
-`train.log`, and until it is complete `evaluation_due`, the step of the next
-evaluation. What follows training (`results.json`, `report.md`, `saved_model/`,
-event files in `results/` and `corrupted/`) is written there by others.
+A run folder holds `params.yaml` (the resolved experiment), `data.yaml` (the
+fingerprints of the files that it learns from), checkpoints whose number is
+their step, TensorBoard's event files in `train/` and `clean/`, `train.log`, and
+until it is complete `evaluation_due`, the step of the next evaluation. What
+follows training (`results.json`, `report.md`, `saved_model/`, event files in
+`results/` and `corrupted/`) is written there by others.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Mapping
 
 from uncertainty_distill import configs
 from uncertainty_distill.errors import InputError
@@ -21,6 +24,10 @@ import tf_keras
 import yaml
 
 PARAMS_FILE = 'params.yaml'
+# The fingerprints of the data that it is trained on.
+DATA_FILE = 'data.yaml'
+
+_logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -202,6 +209,38 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   )
   files.write_text(os.path.join(path, PARAMS_FILE), text)
   return run
+
+
+def check_data(run: RunFolder, fingerprints: Mapping[str, str]) -> None:
+  """Holds what a run is trained on against what it began with.
+
+  Args:
+    run: The run, whose folder is there.
+    fingerprints: Those of the data, by what the data are.
+
+  Raises:
+    InputError: If they are others than when the run began.
+  """
+  path = os.path.join(run.path, DATA_FILE)
+  if not files.is_file(path):
+    if run.step:
+      _logger.warning(
+        f'{run.path} has no fingerprint of its data: it gets that of the data '
+        'as they are now'
+      )
+    files.write_text(path, yaml.safe_dump(dict(fingerprints)))
+    return
+  noted = configs.read_yaml(path, 'model_dir')
+  for name, value in fingerprints.items():
+    if noted.get(name, value) != value:
+      raise InputError(
+        'model_dir',
+        run.path,
+        f'a run that was trained on the same {name}',
+        'take a new folder, or bring the old data back',
+        message=f'`model_dir` {run.path!r} was trained on other data: its '
+        f'{name} changed since',
+      )
 
 
 def make_writable(path: str, name: str) -> None:

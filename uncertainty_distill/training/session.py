@@ -55,6 +55,7 @@ def train(
   """
   run = runs.match_run(model_dir, experiment.config)
   if _is_complete(run, experiment.strategy):
+    _check_data(run, experiment)
     return run
   session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
@@ -79,6 +80,20 @@ def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
       f'they find checkpoints of steps {steps} in it',
     )
   return is_complete
+
+
+def _check_data(run: runs.RunFolder, experiment: Experiment) -> None:
+  """Raises an InputError if the data have changed since the run began."""
+  task = experiment.config.task
+  # Known datasets have checksums, and may take long to read.
+  marks = {}
+  if task.train_data.name.endswith('.npz'):
+    marks['training data'] = experiment.dataset.train.fingerprint
+  teacher = task.objective.teacher
+  if task.objective.kind != 'cross_entropy' and teacher[0].endswith('.npz'):
+    marks['teacher'] = experiment.teacher.fingerprint
+  if marks and experiment.is_chief:
+    runs.check_data(run, marks)
 
 
 @dataclasses.dataclass
@@ -135,6 +150,7 @@ class TrainingSession:
     if self.is_chief:
       # Not before the teacher is known to fit: a mistake leaves no folder.
       runs.claim_run(self.run.path, self.config)
+      _check_data(self.run, self.experiment)
       checkpoints.repair_state_file(self.run.path)
       if self.run.step == 0:
         tensorboard.write_config(self.run.path)

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 
+from uncertainty_distill import data
 from uncertainty_distill.data import corrupted_sets, corruptions
 
 import numpy as np
@@ -107,11 +108,7 @@ def test_a_folder_of_another_set_is_refused(made, wrong):
     dataset = tiny_dataset.make('other', 1001)
   if wrong == 'labels':
     dataset = tiny_dataset.make(number=1001, labels=np.full(1001, 9))
-  with refusals.refused(
-    os.path.join(directory, 'labels.npy')
-    if wrong == 'labels'
-    else 'output folder'
-  ):
+  with refusals.refused('output folder', directory):
     corrupted_sets.write_corrupted_set(
       dataset, directory, kinds, seed, frost=frost
     )
@@ -184,3 +181,19 @@ def test_a_made_folder_says_with_what(made):
     content = json.load(file)
   assert content['num_examples'] == 1001 and content['seed'] == 7
   assert set(content['versions']) == {'numpy', 'opencv', 'pillow'}
+
+
+def test_other_images_of_the_same_name_are_refused(tmp_path, caplog):
+  dataset = tiny_dataset.make(number=5)
+  corrupted_sets.write_corrupted_set(dataset, str(tmp_path), CONTRAST)
+  other = data.ArraySource(dataset.spec, dataset.images[::-1], dataset.labels)
+  with refusals.refused('output folder', str(tmp_path)):
+    corrupted_sets.write_corrupted_set(other, str(tmp_path), CONTRAST)
+  # A folder of an older version gets the fingerprint of today's images.
+  path = tmp_path / 'made.json'
+  made = json.loads(path.read_text())
+  del made['fingerprint']
+  path.write_text(json.dumps(made))
+  corrupted_sets.write_corrupted_set(dataset, str(tmp_path), CONTRAST)
+  assert json.loads(path.read_text())['fingerprint'] == dataset.fingerprint
+  assert len(caplog.messages) == 1

@@ -167,8 +167,13 @@ def read_made(directory: str) -> dict[str, object] | None:
     return None
   try:
     # Older files were made when there was no choice of pictures.
-    made = {'frost': 'texture', **json.loads(files.read_text(path))}
-    keys = ('dataset', 'num_examples', 'seed', 'frost')
+    # Nor did they have a fingerprint of the images.
+    made = {
+      'frost': 'texture',
+      'fingerprint': '',
+      **json.loads(files.read_text(path)),
+    }
+    keys = ('dataset', 'num_examples', 'seed', 'frost', 'fingerprint')
     return {key: made[key] for key in keys}
   except (OSError, ValueError, KeyError, TypeError) as error:
     reason = f'{type(error).__name__}: {error}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import math
 import multiprocessing
 import os
@@ -22,6 +23,8 @@ from uncertainty_distill.runtime import progress, signals
 import cv2
 import numpy as np
 import PIL
+
+_logger = logging.getLogger(__name__)
 
 # Few enough that the processes end together, many enough that handing out tasks
 # costs little.
@@ -88,7 +91,9 @@ def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
     'num_examples': len(dataset),
     'seed': seed,
     'frost': frost,
+    'fingerprint': dataset.fingerprint,
   }
+  path = os.path.join(directory, folders.MADE_FILE)
   before = folders.read_made(directory)
   if before is None:
     arrays = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
@@ -106,10 +111,24 @@ def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
       'opencv': cv2.__version__,
       'pillow': PIL.__version__,
     }
-    text = json.dumps({**made, 'versions': versions}, indent=1)
-    path = os.path.join(directory, folders.MADE_FILE)
-    files.write_text(path, text)
+    files.write_text(path, json.dumps({**made, 'versions': versions}, indent=1))
+  elif before == {**made, 'fingerprint': ''}:
+    _logger.warning(
+      f'{path} has no fingerprint of the images: it gets that of the images as '
+      'they are now'
+    )
+    noted = json.loads(files.read_text(path))
+    files.write_text(path, json.dumps({**made, **noted}, indent=1))
   elif before != made:
+    if before == {**made, 'fingerprint': before['fingerprint']}:
+      raise InputError(
+        'output folder',
+        directory,
+        f'a folder for the images of {dataset.spec.name} as they are now',
+        'take another folder',
+        message=f'The output folder {directory} was begun for other images of '
+        f'the same name, {dataset.spec.name}',
+      )
     raise InputError(
       'output folder',
       directory,
