@@ -7,6 +7,7 @@
 # make chaos       kills training, studies and the rest at random moments, and
 #                  holds what they come to against undisturbed runs
 # make docs        builds the documentation into site/, to be read from disk
+# make fuzz        tries 2,000 random mistakes in what users give
 # make tour        executes docs/tour.ipynb and keeps what it shows
 # make clean       removes .venv and caches; the runs stay
 #
@@ -24,7 +25,7 @@ UNFINISHED := $(VENV)/unfinished
 DOCS_INSTALLED := $(VENV)/docs_installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test lint format benchmark audit chaos docs tour clean
+.PHONY: quickstart test lint format benchmark audit chaos fuzz docs tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -57,6 +58,9 @@ chaos: $(INSTALLED)
 docs: $(DOCS_INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 	@echo 'Documentation: site/index.html'
+
+fuzz: $(INSTALLED)
+	FUZZ_CASES=334 $(VENV)/bin/python -m pytest -q tests/fuzz_test.py
 
 tour: $(INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb

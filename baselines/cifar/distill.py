@@ -9,7 +9,7 @@ Without --teacher, the teacher's members are trained first, into model_dir.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import evaluation, runs, training
+from uncertainty_distill import evaluation, runs, trained, training
 from uncertainty_distill.baselines.cifar import finish
 
 from absl import flags
@@ -52,13 +52,27 @@ def main():
   if mode != 'eval':
     run = training.distill(experiment, model_dir, mode != 'train')
   taught = run.config.task.objective
-  # A single network, a SavedModel or a file may be anything.
-  label = 'deep_ensemble' if len(taught.teacher) > 1 else 'teacher'
+  label = _teacher_label(taught.teacher, experiment)
   systems = [
     evaluation.System(label, None, taught.teacher),
     evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
   ]
   finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')
+
+
+def _teacher_label(paths, experiment):
+  """Returns what a teacher is called in the report."""
+  teacher = trained.open_trained(paths, 'teacher')
+  # A run of several members is one BatchEnsemble.
+  if len(paths) == 1 and runs.is_run(paths[0]):
+    return 'teacher'
+  if len(paths) == 1 and not paths[0].endswith('.npz'):
+    images, spec = experiment.dataset.train, experiment.dataset.spec
+    teacher.check_fits(
+      spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
+    )
+  several = len(paths) > 1 or teacher.ensemble_size > 1
+  return 'deep_ensemble' if several else 'teacher'
 
 
 if __name__ == '__main__':

@@ -85,6 +85,24 @@ def read_predictions(
   return np.concatenate(members)
 
 
+def count_members(paths: Sequence[str], name: str) -> int:
+  """Returns how many members predicted the training examples.
+
+  Args:
+    paths: `.npz` files, whose members are stacked.
+    name: The parameter that the paths are from, for the messages of errors.
+
+  Raises:
+    InputError: If a file cannot be read.
+  """
+  count = 0
+  for path in paths:
+    arrays = _read(path, name)
+    given = arrays.get('train_logits', arrays.get('train_probs', np.zeros(0)))
+    count += len(given) if given.ndim == 3 else 1
+  return count
+
+
 def probs_as_logits(
   probs: np.ndarray, name: str, num_examples: int, num_classes: int
 ) -> np.ndarray:

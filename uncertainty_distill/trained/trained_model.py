@@ -301,6 +301,10 @@ class StoredPredictions(TrainedModel):
     )
 
   @property
+  def ensemble_size(self) -> int:
+    return stored_predictions.count_members(self.paths, self.name)
+
+  @property
   def parts(self) -> tuple[TrainedModel, ...]:
     if len(self.paths) == 1:
       return (self,)
