@@ -85,8 +85,8 @@ class ResultCache:
       entry['made_from'] = self._with_data(noted)
       if entry['made_from'] != noted:
         _logger.warning(
-          f'{self._path} has no fingerprint of the test images: its results are '
-          'taken as those of the images as they are now'
+          f'{self._path} has no fingerprint of the test images: its results '
+          'are taken as those of the images as they are now'
         )
     for key, model in models.items():
       if key in entries and self._is_current(entries[key], model):
