@@ -79,7 +79,7 @@ def test_the_wheel_holds_every_module_and_table_and_nothing_else(wheel):
     'uncertainty_distill/' * (top == 'baselines')
     + path.relative_to(ROOT).as_posix()
     for top in ('uncertainty_distill', 'baselines')
-    for suffix in ('*.py', '*.pyi', '*.json', 'py.typed')
+    for suffix in ('*.py', '*.pyi', '*.json', '*.jinja', 'py.typed')
     for path in (ROOT / top).rglob(suffix)
   }
   names = set(zipfile.ZipFile(wheel).namelist())
