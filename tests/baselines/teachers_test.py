@@ -124,7 +124,7 @@ def test_a_saved_model_of_another_program_and_its_stored_predictions(tmp_path):
     assert ('stored predictions' in card) == (name != 'served')
     metrics.append(_metrics(tmp_path / f'of_{name}'))
   served, stored = metrics
-  for key in ('deep_ensemble', None), ('knowledge_student', None):
+  for key in ('teacher', None), ('knowledge_student', None):
     assert stored[key]['nll'] == pytest.approx(served[key]['nll'], rel=2e-3)
-  assert ('deep_ensemble', 'contrast') in served
-  assert ('deep_ensemble', 'contrast') not in stored
+  assert ('teacher', 'contrast') in served
+  assert ('teacher', 'contrast') not in stored
