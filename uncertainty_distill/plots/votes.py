@@ -49,21 +49,12 @@ def member_votes(
   mean = probs.mean(0)
   best = int(mean.argmax())
   names = [_shortened(str(name)) for name in class_names]
-  left.imshow(image, interpolation='nearest')
-  left.set_axis_off()
-  # Beside long names of classes there is room on the right alone.
-  left.set_title(
-    f'label: {names[label]}', fontsize=9, loc='left', parse_math=False
-  )
-  left.text(
-    0,
-    -0.05,
+  _draw_image(
+    left,
+    image,
+    f'label: {names[label]}',
     f'says: {names[best]}, {mean[best]:.2f}',
-    fontsize=9,
     color='black' if best == label else style.VERMILLION,
-    va='top',
-    transform=left.transAxes,
-    parse_math=False,
   )
   shown = np.argsort(-mean, kind='stable')[:_LIKELIEST].tolist()
   shown += [label] if label not in shown else []
@@ -80,6 +71,26 @@ def member_votes(
     title += f', MI {mutual_information:.2f}'
   right.set_title(title, fontsize=9, loc='right')
   return fig
+
+
+def _draw_image(
+  ax: axes.Axes, image: np.ndarray, above: str, below: str, color: str
+) -> None:
+  """Draws the image between two texts, the lower one in a color."""
+  ax.imshow(image, interpolation='nearest')
+  ax.set_axis_off()
+  # Beside long names of classes there is room on the right alone.
+  ax.set_title(above, fontsize=9, loc='left', parse_math=False)
+  ax.text(
+    0,
+    -0.05,
+    below,
+    fontsize=9,
+    color=color,
+    va='top',
+    transform=ax.transAxes,
+    parse_math=False,
+  )
 
 
 def _draw_bars(

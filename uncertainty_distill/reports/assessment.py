@@ -57,6 +57,7 @@ def assess(
   cache = ResultCache(directory, systems, experiment)
   shown = _choose_student(systems, student)
   images, evaluated = _evaluate_missing(cache, experiment, directory, shown)
+  is_written = results_tensorboard.are_written
   if experiment.is_chief:
     report.write_report(
       directory,
@@ -69,12 +70,7 @@ def assess(
       _corrupted_image(cache, experiment, directory),
     )
     results_tensorboard.write_summaries(
-      [
-        system
-        for system in systems
-        if system in evaluated
-        or not results_tensorboard.are_written(system, directory)
-      ],
+      [s for s in systems if s in evaluated or not is_written(s, directory)],
       cache.results,
       directory,
     )

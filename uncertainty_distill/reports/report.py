@@ -73,14 +73,9 @@ def write_report(
   files.make_folder(os.path.join(directory, 'plots'))
   rows = aggregation.aggregate_models(results)
   _write_data(directory, title, rows, results, how_it_was_made)
-  best = significance.best(results)
   sections = [
     f'# {markup.escaped(title)}',
-    tables.table(rows, sizes, marked=best),
-    _explanation(results) + (_BOLD if best else ''),
-    *_beside_paper(rows, published or {}),
-    *_section('More metrics', rows, tables.MORE_COLUMNS),
-    *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
+    *_tables(rows, results, sizes, published or {}),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
     *(most_uncertain.sections(*images, directory) if images else ()),
@@ -94,6 +89,19 @@ def write_report(
     directory, html_page.REPORT_PAGE, {os.path.basename(path): ''}
   )
   return path
+
+
+def _tables(rows, results, sizes, published) -> list[str]:
+  """Returns the sections of tables."""
+  best = significance.best(results)
+  beside = paper.beside_paper(rows, published)
+  return [
+    tables.table(rows, sizes, marked=best),
+    _explanation(results) + (_BOLD if best else ''),
+    *(['## Beside the paper', _PAPER, *beside] if beside else []),
+    *_section('More metrics', rows, tables.MORE_COLUMNS),
+    *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
+  ]
 
 
 def _write_data(directory, title, rows, results, how_it_was_made) -> None:
@@ -157,15 +165,6 @@ def _explanation(results: Sequence[results_lib.Result]) -> str:
       + '.'
     )
   return '\n'.join(lines)
-
-
-def _beside_paper(
-  rows: Mapping[str, aggregation.Aggregate],
-  published: Mapping[str, aggregation.Aggregate],
-) -> list[str]:
-  """Returns the section of what the paper reports of the same systems."""
-  sections = paper.beside_paper(rows, published)
-  return ['## Beside the paper', _PAPER, *sections] if sections else []
 
 
 def _section(
