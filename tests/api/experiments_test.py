@@ -11,7 +11,14 @@ import refusals
 import running
 
 _OVERRIDES = {
-  'trainer': {'epochs': 0.3},
+  # As in `running.SHORT`.
+  'trainer': {
+    'epochs': 0.3,
+    'train_tf_function': False,
+    'train_tf_while_loop': False,
+    'eval_tf_function': False,
+    'eval_tf_while_loop': False,
+  },
   'teacher.epochs': 0.3,
   'teacher.ensemble_size': 2,
   'task.model.ensemble_size': 2,

@@ -166,7 +166,7 @@ _YAML = {
   b'task: {modle: {width: 2}}': "modle 'model'",
   b'task: {seed: 1, l2: 0.1, seed: 2}': 'seed',
   b'task: !!python/object/apply:os.system [ls]': 'python/object/apply',
-  b'task: &a {model: *a}': '*a',
+  b'task: &a {model: *a}': 'task.model.model',
   b'': 'NoneType',
   b'- 1': 'list',
   b'task: {seed: \xff\xfe}': '0xff',

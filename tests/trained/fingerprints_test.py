@@ -106,11 +106,11 @@ def test_files_are_read_once_as_long_as_they_stay(run, tmp_path, monkeypatch):
   shutil.copytree(run[0], path)
   before = _open(path).fingerprint
   with monkeypatch.context() as patched:
-    patched.setattr(tf.train, 'load_checkpoint', None)
+    patched.setattr(tf.compat.v1.train, 'NewCheckpointReader', None)
     assert _open(path).fingerprint == before
   (index,) = (tmp_path / 'copied').glob('*.index')
   os.utime(index, ns=(0, 0))
-  monkeypatch.setattr(tf.train, 'load_checkpoint', None)
+  monkeypatch.setattr(tf.compat.v1.train, 'NewCheckpointReader', None)
   with pytest.raises(TypeError):
     _ = _open(path).fingerprint
 

@@ -207,7 +207,10 @@ def check_fields(config: hyperparams.Config, prefix: str = '') -> None:
         errors.nearest(key, known),
       )
     if isinstance(value, hyperparams.Config):
-      check_fields(value, f'{name}.')
+      # An architecture's fields go by the names of the network's.
+      is_choice = isinstance(config, hyperparams.OneOfConfig)
+      inner = prefix.removesuffix('architecture.') if is_choice else f'{name}.'
+      check_fields(value, inner)
       continue
     try:
       if isinstance(value, str) and annotations[key] is float:
