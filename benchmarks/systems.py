@@ -133,17 +133,7 @@ def _peer_model(config: configs.ModelConfig) -> tf_keras.Model:
     }
     return kinds[type(layer)](**options)
 
-  plain = config.architecture.get().build(
-    config.image_shape,
-    config.num_classes,
-    mean=config.mean,
-    stddev=config.stddev,
-    batch_norm=functools.partial(
-      tf_keras.layers.BatchNormalization,
-      momentum=config.batch_norm_momentum,
-      epsilon=config.batch_norm_epsilon,
-    ),
-  )
+  plain = config.build_plain()
   images = tf_keras.Input(config.image_shape)
   rows = layers.TileMembers(config.ensemble_size)(images)
   model = tf_keras.models.clone_model(

@@ -66,7 +66,7 @@ def _teacher_label(paths, experiment):
   # A run of several members is one BatchEnsemble.
   if len(paths) == 1 and runs.is_run(paths[0]):
     return 'teacher'
-  if len(paths) == 1 and not paths[0].endswith('.npz'):
+  if len(paths) == 1 and not trained.is_predictions(paths[0]):
     images, spec = experiment.dataset.train, experiment.dataset.spec
     teacher.check_fits(
       spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))

@@ -134,9 +134,9 @@ class ModelConfig(NetworkConfig):
       returns float32 logits [E, B, K].
     """
     if self.ensemble_size == 1:
-      return models.batch_ensemble(self._build_plain(), 1)
+      return models.batch_ensemble(self.build_plain(), 1)
     with models.without_initial_values():
-      plain = self._build_plain()
+      plain = self.build_plain()
     return models.batch_ensemble(
       plain,
       self.ensemble_size,
@@ -149,13 +149,14 @@ class ModelConfig(NetworkConfig):
   def check_rank(self, name: str) -> None:
     """Raises an InputError about `name` for a rank that no matrix can have."""
     with models.without_initial_values():
-      models.check_rank(self._build_plain(), self.rank, name)
+      models.check_rank(self.build_plain(), self.rank, name)
 
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
     """Returns what L2 applies to in a model that `build` returned, by group."""
     return self.architecture.get().l2_groups(model)
 
-  def _build_plain(self):
+  def build_plain(self) -> tf_keras.Model:
+    """Builds the network of one member: images to float32 logits [B, K]."""
     return self.architecture.get().build(
       self.image_shape,
       self.num_classes,

@@ -207,10 +207,7 @@ def check_fields(config: hyperparams.Config, prefix: str = '') -> None:
         errors.nearest(key, known),
       )
     if isinstance(value, hyperparams.Config):
-      # An architecture's fields go by the names of the network's.
-      is_choice = isinstance(config, hyperparams.OneOfConfig)
-      inner = prefix.removesuffix('architecture.') if is_choice else f'{name}.'
-      check_fields(value, inner)
+      check_fields(value, inner_prefix(prefix, key, value))
       continue
     try:
       if isinstance(value, str) and annotations[key] is float:
@@ -218,6 +215,21 @@ def check_fields(config: hyperparams.Config, prefix: str = '') -> None:
       _typed(value, annotations[key])
     except TypeError as error:
       raise InputError(name, value, _type_name(annotations[key])) from error
+
+
+def inner_prefix(prefix: str, key: str, inner: hyperparams.Config) -> str:
+  """Returns what stands before the names of a configuration in another one.
+
+  An architecture's fields go by the names of the network's.
+
+  Args:
+    prefix: The name of the outer configuration, with a dot at the end.
+    key: The field of the outer one.
+    inner: The value of the field.
+  """
+  if isinstance(inner, models.Architecture):
+    return prefix.removesuffix('architecture.')
+  return f'{prefix}{key}.'
 
 
 def _checked(config, values, source, prefix):
@@ -252,9 +264,7 @@ def _checked(config, values, source, prefix):
           'a mapping of ' + ', '.join(field.as_dict()),
           ADAM if name.startswith('trainer.optimizer_config') else '',
         )
-      # An architecture's fields go by the names of the network's.
-      is_network = isinstance(field, models.Architecture)
-      inner = prefix.removesuffix('architecture.') if is_network else f'{name}.'
+      inner = inner_prefix(prefix, key, field)
       checked[key] = _checked(field, value, source, inner)
       continue
     try:

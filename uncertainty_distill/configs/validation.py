@@ -11,7 +11,7 @@ from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   TaskConfig,
 )
-from uncertainty_distill.configs.parsing import ADAM
+from uncertainty_distill.configs.parsing import ADAM, inner_prefix
 from uncertainty_distill.configs.teacher_config import TeacherConfig
 from uncertainty_distill.errors import InputError
 
@@ -35,13 +35,13 @@ def _check_ranges(config: hyperparams.Config, prefix: str) -> None:
   if isinstance(config, models.ArchitectureChoice):
     names = [f.name for f in dataclasses.fields(config) if f.name != 'type']
     ranges.one_of(*names).check(f'{prefix}type', config.type)
-    # An architecture's fields go by the names of the network's.
-    _check_ranges(config.get(), prefix.removesuffix('architecture.'))
+    chosen = config.get()
+    _check_ranges(chosen, inner_prefix(prefix, config.type, chosen))
     return
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if isinstance(value, hyperparams.Config):
-      _check_ranges(value, f'{prefix}{field.name}.')
+      _check_ranges(value, inner_prefix(prefix, field.name, value))
 
 
 def _require(holds: bool, *error: Any) -> None:

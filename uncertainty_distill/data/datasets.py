@@ -165,6 +165,7 @@ def open_dataset(
   data_dir: str = '',
   classes: Sequence[int] = (),
   image_size: Sequence[int] = (),
+  test_from_training: int = 0,
 ) -> Dataset:
   """Opens a dataset.
 
@@ -180,11 +181,14 @@ def open_dataset(
       given; () for all.
     image_size: The height and width to which images are averaged; () for as
       they are.
+    test_from_training: How many of the last training examples take the place
+      of the test examples; 0 for none.
 
   Raises:
-    InputError: If there is no such dataset, class or smaller size, or if the
-      file is not as described. The images of CIFAR are read at their first
-      use: they may still be found missing then.
+    InputError: If there is no such dataset, class or smaller size, if the file
+      is not as described, or if no training example would be left. The images
+      of CIFAR are read at their first use: they may still be found missing
+      then.
   """
   name = files.expanded(name)
   if name in _KNOWN:
@@ -205,21 +209,28 @@ def open_dataset(
       name,
       'cifar10, cifar100, digits or the path of an .npz file',
     )
-  return _open(name, place, tuple(classes), tuple(image_size))
+  return _open(
+    name, place, tuple(classes), tuple(image_size), test_from_training
+  )
 
 
-@functools.lru_cache(maxsize=4)
+# One dataset may take four entries, which share its images.
+@functools.lru_cache(maxsize=8)
 def _open(
   name: str,
   place: tuple[str | int, ...],
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
+  test_from_training: int,
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there."""
+  if test_from_training:
+    whole = _open(name, place, classes, image_size, 0)
+    return whole.test_from_training(test_from_training)
   if classes:
-    return _open(name, place, (), image_size).of_classes(classes)
+    return _open(name, place, (), image_size, 0).of_classes(classes)
   if image_size:
-    return _open(name, place, (), ()).of_size(image_size)
+    return _open(name, place, (), (), 0).of_size(image_size)
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(
@@ -236,14 +247,13 @@ def _open(
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
-  dataset = open_dataset(
+  return open_dataset(
     train_data.name,
     train_data.data_dir,
     train_data.classes,
     train_data.image_size,
+    train_data.test_from_training,
   )
-  num_test = train_data.test_from_training
-  return dataset.test_from_training(num_test) if num_test else dataset
 
 
 def open_training(

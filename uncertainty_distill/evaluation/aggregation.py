@@ -160,10 +160,24 @@ def by_seed(results: Iterable[Result]) -> dict[str, list[Summary]]:
   Raises:
     InputError: A model has two records of the same seed and shift.
   """
-  summaries: dict[str, list[Summary]] = {}
+  return {
+    label: list(seeds.values()) for label, seeds in summaries(results).items()
+  }
+
+
+def summaries(
+  results: Iterable[Result],
+) -> dict[str, dict[int | None, Summary]]:
+  """Returns the summary of each model and each of its seeds.
+
+  Raises:
+    InputError: A model has two records of the same seed and shift.
+  """
+  found: dict[str, dict[int | None, Summary]] = {}
   for records in _group(results, lambda result: result.key).values():
-    summaries.setdefault(records[0].model, []).append(summary(records))
-  return summaries
+    first = records[0]
+    found.setdefault(first.model, {})[first.seed] = summary(records)
+  return found
 
 
 def by_model(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -11,10 +11,10 @@ from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.metrics import metric_spec
 from uncertainty_distill.reports import markup, tables
+from uncertainty_distill.reports.significance import LEVEL, holm
 
 KINDS = ('better', 'not_worse', 'equal')
 HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
-_LEVEL = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +91,7 @@ def decide(
   Returns:
     A finding for each claim and metric, in their order.
   """
-  systems = {
-    label: {
-      seed: aggregation.summary([r for r in records if r.seed == seed])
-      for seed in {record.seed: None for record in records}
-    }
-    for label, records in aggregation.by_model(results).items()
-  }
+  systems = aggregation.summaries(results)
   findings = [
     _test(claim, name, _differences(systems, claim, name))
     for claim in claims
@@ -108,19 +102,6 @@ def decide(
     dataclasses.replace(finding, p_value=p, verdict=_verdict(finding, p))
     for finding, p in zip(findings, adjusted, strict=True)
   ]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-  """Returns p-values adjusted for their number (Holm, 1979); NaN stays NaN."""
-  order = sorted(
-    (i for i, p in enumerate(p_values) if not math.isnan(p)),
-    key=p_values.__getitem__,
-  )
-  adjusted, largest = list(p_values), 0.0
-  for rank, index in enumerate(order):
-    largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
-    adjusted[index] = largest
-  return adjusted
 
 
 def overall(findings: Sequence[Finding]) -> str:
@@ -180,7 +161,7 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   mean = statistics.fmean(differences)
   freedom = len(differences) - 1
   error = statistics.stdev(differences) / math.sqrt(len(differences))
-  half = stats.t.ppf(1 - _LEVEL / 2, freedom) * error
+  half = stats.t.ppf(1 - LEVEL / 2, freedom) * error
   sign = 1 if metric_spec(name).higher_is_better else -1
 
   def above(bound: float, value: float) -> float:
@@ -207,10 +188,10 @@ def _verdict(finding: Finding, p_value: float) -> str:
   sign = 1 if metric_spec(name).higher_is_better else -1
   low, high = sorted(sign * bound for bound in finding.interval)
   if claim.kind == 'better':
-    if not p_value <= _LEVEL:
+    if not p_value <= LEVEL:
       return UNDECIDED
     return HOLDS if sign * finding.difference > 0 else FAILS
-  if p_value <= _LEVEL:
+  if p_value <= LEVEL:
     return HOLDS
   margin = claim.margins[name]
   beyond = high < -margin or (claim.kind == 'equal' and low > margin)

@@ -12,7 +12,7 @@ from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.metrics import metric_spec
 from uncertainty_distill.reports import tables
 
-_LEVEL = 0.05
+LEVEL = 0.05
 
 
 def best(
@@ -51,7 +51,7 @@ def best(
 def not_told_from_best(
   samples: Mapping[str, Sequence[float]],
   higher_is_better: bool = False,
-  level: float = _LEVEL,
+  level: float = LEVEL,
 ) -> tuple[str, ...]:
   """Returns the labels of the best sample and of those that may be as good.
 
@@ -70,12 +70,23 @@ def not_told_from_best(
     for label, values in samples.items()
     if label != first
   }
-  worse = set()
-  for rank, label in enumerate(sorted(p_values, key=p_values.get)):
-    if p_values[label] > level / (len(p_values) - rank):
-      break
-    worse.add(label)
-  return tuple(label for label in samples if label not in worse)
+  adjusted = dict(zip(p_values, holm(list(p_values.values()))))
+  return tuple(
+    label for label in samples if not adjusted.get(label, 1.0) <= level
+  )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+  """Returns p-values adjusted for their number (Holm, 1979); NaN stays NaN."""
+  order = sorted(
+    (i for i, p in enumerate(p_values) if not math.isnan(p)),
+    key=p_values.__getitem__,
+  )
+  adjusted, largest = list(p_values), 0.0
+  for rank, index in enumerate(order):
+    largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
+    adjusted[index] = largest
+  return adjusted
 
 
 def _welch(one: Sequence[float], other: Sequence[float]) -> float:

@@ -90,7 +90,9 @@ def _check_data(run: runs.RunFolder, experiment: Experiment) -> None:
   if task.train_data.name.endswith('.npz'):
     marks['training data'] = experiment.dataset.train.fingerprint
   teacher = task.objective.teacher
-  if task.objective.kind != 'cross_entropy' and teacher[0].endswith('.npz'):
+  if task.objective.kind != 'cross_entropy' and trained.is_predictions(
+    teacher[0]
+  ):
     marks['teacher'] = experiment.teacher.fingerprint
   if marks and experiment.is_chief:
     runs.check_data(run, marks)
