@@ -4,6 +4,9 @@ The ranges here say what the package can work with; constraints.txt pins the
 versions that it was tested with.
 """
 
+import pathlib
+import re
+
 import setuptools
 
 _REQUIRES = [
@@ -76,9 +79,16 @@ _EXTRAS = {
   'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 
+# Read, since importing the package needs its dependencies.
+(_VERSION,) = re.findall(
+  r"^__version__ = '(.*)'$",
+  pathlib.Path('uncertainty_distill/__init__.py').read_text(),
+  re.M,
+)
+
 setuptools.setup(
   name='uncertainty_distill',
-  version='0.1.0',
+  version=_VERSION,
   description='Distills deep ensembles into BatchEnsembles, with uncertainty',
   license='Apache-2.0',
   python_requires='>=3.10,<3.13',

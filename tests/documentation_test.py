@@ -5,10 +5,12 @@ import pathlib
 import re
 import sys
 
+import uncertainty_distill as ud
 from uncertainty_distill import configs
 
 import pytest
 import running
+import yaml
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGES = sorted(
@@ -103,3 +105,11 @@ def test_pages_have_the_numbers_of_each_system():
 
 def test_the_readme_is_short():
   assert len((_ROOT / 'README.md').read_text().splitlines()) < 150
+
+
+def test_the_version_is_said_as_the_package_has_it():
+  citation = yaml.safe_load((_ROOT / 'CITATION.cff').read_text())
+  assert citation['version'] == ud.__version__
+  changes = (_ROOT / 'CHANGELOG.md').read_text()
+  released = re.findall(r'^## \[?(\d[\d.]*)', changes, re.M)
+  assert released[0] == ud.__version__

@@ -21,6 +21,8 @@ examples, K classes, H, W and C an image's height, width and channels.
 import os
 import sys
 
+__version__ = '0.2.0'
+
 # Edward2's layers and Model Garden need Keras 2. TensorFlow reads this variable
 # when it is first imported, so it must be set before any import of TensorFlow.
 if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':

@@ -12,3 +12,5 @@ from .api.predictor import Predictions as Predictions
 from .api.predictor import Predictor as Predictor
 from .api.predictor import load as load
 from .errors import InputError as InputError
+
+__version__: str

@@ -22,7 +22,9 @@ _METHODS = [predictor.Predictor.__init__, predictor.Predictor.predict]
 
 def test_type_checkers_see_the_same_names():
   stub = {}
-  for node in ast.parse(_STUB.read_text()).body[1:]:
+  _, *imports, version = ast.parse(_STUB.read_text()).body
+  assert ast.unparse(version) == '__version__: str'
+  for node in imports:
     (alias,) = node.names
     # Without `as` it would not be offered.
     assert alias.asname == alias.name

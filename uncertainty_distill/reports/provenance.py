@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 
 import uncertainty_distill
 from uncertainty_distill import (
@@ -60,10 +59,7 @@ def _seeds(systems: Sequence[evaluation.System]) -> str:
 
 def _code() -> str:
   """Returns the version of this package and, in a checkout, the commit."""
-  try:
-    version = metadata.version('uncertainty_distill')
-  except metadata.PackageNotFoundError:
-    version = 'not installed'
+  version = uncertainty_distill.__version__
   try:
     # Installed, the package may lie in a checkout of something else.
     _git('ls-files', '--error-unmatch', 'errors.py')
