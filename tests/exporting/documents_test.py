@@ -1,38 +1,10 @@
-"""Tests of what accompanies a served model: temperature, table, card, names."""
+"""Tests of what accompanies a served model: table, card, names."""
 
-from uncertainty_distill import exporting
+from uncertainty_distill import exporting, metrics
 from uncertainty_distill.exporting import abstention
 
 import numpy as np
 import pytest
-from scipy import special
-from sklearn import metrics as sklearn_metrics
-
-
-def test_temperature_finds_the_scale_of_the_logits():
-  generator = np.random.default_rng(0)
-  # One member, labels drawn from softmax(logits): 1 is best, and 3 where the
-  # logits are three times too large.
-  logits = generator.normal(size=(1, 20_000, 5)) * 2
-  noise = generator.gumbel(size=logits.shape[1:])
-  labels = (logits[0] + noise).argmax(-1)
-  fitted = exporting.fit_temperature(3 * logits, labels, 'drawn')
-  assert fitted.temperature == pytest.approx(3, rel=0.03)
-  assert fitted.nll_after < fitted.nll_before
-  for got, scale, tolerance in (
-    (fitted.nll_before, 3, 1e-6),
-    (fitted.nll_after, 1, 1e-3),
-  ):
-    probs = special.softmax(scale * logits[0], -1)
-    want = sklearn_metrics.log_loss(labels, probs)
-    assert got == pytest.approx(want, abs=tolerance)
-
-
-def test_the_nll_is_of_the_mean_by_hand():
-  # Two members give the label 1/2 and 1/4: the mean is 3/8.
-  logits = np.log([[[0.5, 0.5]], [[0.25, 0.75]]])
-  fitted = exporting.fit_temperature(logits + [[[2.0]]], np.array([0]), 'drawn')
-  assert fitted.nll_before == pytest.approx(-np.log(3 / 8))
 
 
 def test_abstention_by_hand():
@@ -60,7 +32,7 @@ def test_card_tells_what_is_known_and_what_is_not():
     class_names=['cat', 'dog'],
     metrics={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
     evaluated_images='On 70 test images.',
-    calibration=exporting.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
+    calibration=metrics.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),
     abstentions=[abstention.Abstention(0.2, 0.5, 1.0, 0)],
     abstention_images='the first 70 clean test images',
   )

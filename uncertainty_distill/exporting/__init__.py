@@ -11,10 +11,6 @@ from uncertainty_distill.exporting.run_export import (
   export_tflite,
 )
 from uncertainty_distill.exporting.saved_model import export_saved_model
-from uncertainty_distill.exporting.temperature import (
-  Calibration,
-  fit_temperature,
-)
 from uncertainty_distill.exporting.tflite import (
   convert_to_tflite,
   tflite_runner,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import metrics
 from uncertainty_distill.exporting import abstention
-from uncertainty_distill.exporting.temperature import Calibration
 
 _METRICS = (
   'accuracy',
@@ -39,7 +38,7 @@ class ModelCard:
   class_names: Sequence[str]
   metrics: Mapping[str, float]
   evaluated_images: str
-  calibration: Calibration | None
+  calibration: metrics.Calibration | None
   abstentions: Sequence[abstention.Abstention]
   abstention_images: str
 
@@ -57,7 +56,7 @@ class ModelCard:
     return '# Model card\n\n' + '\n'.join(parts)
 
 
-def _temperature(calibration: Calibration | None) -> str:
+def _temperature(calibration: metrics.Calibration | None) -> str:
   if calibration is None:
     return "1: the members' logits are served as they are."
   return (

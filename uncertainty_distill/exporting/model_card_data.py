@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from uncertainty_distill import data, evaluation, runs, trained
+from uncertainty_distill import data, evaluation, metrics, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
   abstention,
   model_card,
-  temperature,
 )
 from uncertainty_distill.io import files
 
@@ -53,7 +52,7 @@ def first(test_set: data.ImageSource) -> data.ImageSource:
 
 def make_card(
   model: trained.TrainedModel,
-  calibration: temperature.Calibration | None,
+  calibration: metrics.Calibration | None,
   test_set: data.ImageSource | None,
   outputs: Mapping[str, tf.Tensor] | None,
 ) -> model_card.ModelCard:

@@ -11,7 +11,6 @@ from uncertainty_distill.exporting import (
   model_card_data,
   predictive_distribution,
   saved_model,
-  temperature,
   tflite,
 )
 from uncertainty_distill.io import files
@@ -45,7 +44,7 @@ def export(
   directory: str,
   fit_temperature: bool = False,
   calibration_file: str = '',
-) -> temperature.Calibration | None:
+) -> metrics.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
   Args:
@@ -73,7 +72,7 @@ def export(
     images, labels, source = calibration_examples.load(
       model, calibration_file, test_set
     )
-    calibration = temperature.fit_temperature(
+    calibration = metrics.fit_temperature(
       _member_logits(network, images), labels, source
     )
   runs.make_writable(files.parent(directory), 'directory')
@@ -100,7 +99,7 @@ def export_tflite(
   paths: Sequence[str],
   directory: str,
   file: str,
-  calibration: temperature.Calibration | None,
+  calibration: metrics.Calibration | None,
 ) -> str:
   """Writes a TensorFlow Lite file, and compares it with the SavedModel.
 

@@ -21,3 +21,7 @@ from uncertainty_distill.metrics.statistics import (
   compute_metrics,
   sufficient_statistics,
 )
+from uncertainty_distill.metrics.temperature_scaling import (
+  Calibration,
+  fit_temperature,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill import metrics
+from uncertainty_distill.metrics.likelihood import ensemble_nll
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def fit_temperature(
 
   def nll(log_temperature):
     log_probs = special.log_softmax(logits / np.exp(log_temperature), -1)
-    return metrics.ensemble_nll(log_probs, labels)
+    return ensemble_nll(log_probs, labels)
 
   found = optimize.minimize_scalar(
     nll,
