@@ -95,3 +95,25 @@ def test_images_of_another_size_are_the_same_everywhere():
   # Another dataset is made smaller too.
   config.evaluation.out_of_distribution = 'digits'
   np.testing.assert_array_equal(_open(config).images, small.test.images)
+
+
+def test_images_to_fit_temperatures_to_are_not_trained_on():
+  config = _config(
+    'task.train_data.num_examples=600,evaluation.temperature_examples=100,'
+    'evaluation.num_examples=30,task.validation_data.num_examples=50'
+  )
+  sets = _sets(config)
+  whole = data.open_dataset('digits').train
+  np.testing.assert_array_equal(sets.temperature.labels, whole.labels[-100:])
+  np.testing.assert_array_equal(
+    sets.temperature.numpy(slice(None)), whole.images[-100:]
+  )
+  assert sets.num_corrupted == 30 and len(sets.clean) == 50
+  config.evaluation.temperature_examples = 0
+  config.evaluation.num_examples = 0
+  assert _sets(config).temperature is None
+  assert _sets(config).num_corrupted == 50
+  for config.task.train_data.num_examples in (0, 950):
+    config.evaluation.temperature_examples = 100
+    with refusals.refused('evaluation.temperature_examples', 100):
+      _sets(config)

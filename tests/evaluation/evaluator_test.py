@@ -132,6 +132,37 @@ def test_models_together_equal_each_alone():
     assert alone == together[index::2]
 
 
+def test_a_model_at_its_temperature():
+  model = _Linear(3, seed=0)
+  candidates = [
+    evaluation.Candidate('plain', 0, model, 2.5),
+    evaluation.Candidate('scaled', 0, model, 2.5, scaled=True),
+  ]
+  dataset = _dataset()
+  source = corrupted_sets.FormulaSet(dataset, 0)
+  shifts = [corruptions.CLEAN, _NOISE]
+  results = evaluation.Evaluator(candidates, 50).run(
+    dataset, shifts, source, num_corrupted=40
+  )
+  # One trace for both, though they are scored differently.
+  assert model.traces == 1
+  for plain, scaled in (results[:2], results[2:]):
+    count = 40 if plain.shift == _NOISE else 115
+    assert plain.num_examples == scaled.num_examples == count
+    images = corruptions.corrupt(dataset.images, plain.shift, 0)[:count]
+    logits = model(images).numpy().astype(np.float64) / 2.5
+    probs = scipy.special.softmax(logits, -1).mean(0)
+    nll = sklearn.metrics.log_loss(
+      dataset.labels[:count], probs, labels=range(10)
+    )
+    assert scaled.metrics['nll'] == pytest.approx(nll, rel=1e-4)
+    assert plain.metrics['scaled_nll'] == scaled.metrics['scaled_nll']
+    assert plain.metrics['scaled_nll'] == pytest.approx(nll, rel=1e-4)
+    assert plain.metrics['nll'] > 1.05 * nll
+    of_clean = 2.5 if plain.shift == corruptions.CLEAN else None
+    assert plain.metrics.get('temperature') == of_clean
+
+
 def test_step_is_traced_once():
   models = [_Linear(2, seed=0), _Linear(2, seed=1)]
   # 3 sets of 3 batches, the last of each with padding.

@@ -26,5 +26,6 @@ def test_metrics_of_stored_predictions():
     -np.log(of_label).mean(), rel=1e-5
   )
   assert sum(result.bin_correct) == hits.sum() and sum(result.bin_count) == 50
-  # Wherever there is no need of images out of distribution.
-  assert set(metrics.METRICS) - {'auroc_ood'} == set(result.metrics)
+  # Wherever there is no need of other images.
+  other = {'auroc_ood', *metrics.TEMPERATURE}
+  assert set(metrics.METRICS) - other == set(result.metrics)

@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 
-from uncertainty_distill import data, evaluation, exporting, runs
+from uncertainty_distill import data, evaluation, exporting, metrics, runs
 
 import experiments
 import numpy as np
@@ -292,3 +292,33 @@ def test_other_data_under_the_same_path_are_evaluated(
   assert not caplog.messages
   assert not assess() and len(caplog.messages) == 1
   assert not assess() and len(caplog.messages) == 1
+
+
+def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
+  directory = str(tmp_path / 'report')
+  config = tiny_runs.config(
+    'task.train_data.num_examples=500,evaluation.temperature_examples=64'
+  )
+  systems = [
+    evaluation.System('student', 0, (paths[2],)),
+    evaluation.System('scaled_student', 0, (paths[2],), scaled=True),
+  ]
+  experiments.assess(systems, config, _CPU, directory, 'Title')
+  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  plain, scaled = results[:2], results[2:]
+  assert {r.model for r in plain} == {'student'}
+  assert {r.model for r in scaled} == {'scaled_student'}
+  images = data.open_dataset('digits').train
+  logits = systems[0].model.ensemble()(images.images[-64:]).numpy()
+  fitted = metrics.fit_temperature(logits, images.labels[-64:], '')
+  for own, other in zip(plain, scaled, strict=True):
+    assert other.metrics['nll'] == own.metrics['scaled_nll']
+    assert other.metrics['nll'] != own.metrics['nll']
+  assert plain[0].metrics['temperature'] == pytest.approx(
+    fitted.temperature, rel=1e-3
+  )
+  # TensorBoard shows both, and a run's own results are the plain ones.
+  assert os.path.isdir(os.path.join(paths[2], 'results'))
+  assert os.path.isdir(
+    os.path.join(directory, 'scaled_student', '0', 'results')
+  )

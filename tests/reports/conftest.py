@@ -43,7 +43,8 @@ def _evaluated(monkeypatch):
       self._candidates = candidates
       self.entropies = []
 
-    def run(self, dataset, shifts, source, out_of_distribution):
+    def run(self, dataset, shifts, source, out_of_distribution, num_corrupted):
+      assert num_corrupted == len(dataset.labels)
       assert source.description == 'made on the fly by formula, seed 0'
       assert out_of_distribution is None
       calls.append([candidate.label for candidate in self._candidates])

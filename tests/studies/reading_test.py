@@ -96,6 +96,22 @@ def test_what_may_be_left_out(tmp_path):
     ({'systems': {'../a': {}}}, 'systems in STUDY', '../a'),
     ({'systems': {1: {}}}, 'systems in STUDY', 1),
     ({'systems': {'a': None}}, 'systems.a in STUDY', None),
+    (
+      {'temperature_scaled': {'lone': 'lone'}},
+      'temperature_scaled in STUDY',
+      'lone',
+    ),
+    (
+      {'temperature_scaled': {'a': 'loan'}},
+      'temperature_scaled in STUDY',
+      'loan',
+    ),
+    (
+      # Without examples to fit temperatures to.
+      {'temperature_scaled': {'a': 'lone'}},
+      'temperature_scaled in STUDY',
+      {'a': 'lone'},
+    ),
     ({'systems': {'a': {'tusk': {}}}}, 'tusk in systems.a', {}),
     ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a', True),
     (

@@ -1,5 +1,6 @@
 """Tests of a tiny study: interrupted, finished, and called again."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import time
 
 from uncertainty_distill import data, evaluation, exporting, runs, studies
 from uncertainty_distill.evaluation import evaluator
+from uncertainty_distill.studies import study_runner
 from uncertainty_distill.training import session
 
 import numpy as np
@@ -134,6 +136,18 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   again = studies.run_study(study, outcome.directory, tiny_study.cpu())
   assert again == outcome
   assert time.monotonic() - start < 30
+
+
+def test_a_system_at_its_temperature_is_made_of_the_same_runs(done):
+  study, outcome, _ = done
+  study = dataclasses.replace(study, temperature_scaled={'b': 'head_student'})
+  systems = study_runner.trained_systems(study, outcome.directory, {})
+  heads = [s for s in systems if s.label == 'head_student']
+  assert len(heads) == 2
+  assert systems[-2:] == [
+    dataclasses.replace(s, label='b', scaled=True) for s in heads
+  ]
+  assert list(study.select(['b']).systems) == ['head_student']
 
 
 def test_a_part_leaves_the_rest_of_the_report(done, monkeypatch):

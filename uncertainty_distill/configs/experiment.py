@@ -213,6 +213,8 @@ class EvaluationConfig(hyperparams.Config):
       published means cover, `extra` for the other 4, `all` for all 19, () for
       none.
     severities: The severities of the corruptions, out of 1..5.
+    num_examples: The number of test images to corrupt, the first of them; 0 for
+      all that are scored clean.
     source: Where corrupted images come from: empty to make them on the fly,
       `tfds` for TFDS's cifar10_corrupted, or a folder of CIFAR-10-C or
       CIFAR-100-C as published.
@@ -222,6 +224,10 @@ class EvaluationConfig(hyperparams.Config):
       told from this one's by their entropy: `cifar100`, `svhn_cropped` or
       `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
       empty for the classes that `task.train_data.classes` leaves out, if any.
+    temperature_examples: The number of training images, the last ones, to fit
+      one temperature of each system to; the metrics `temperature` and
+      `scaled_nll` are then known. Training must leave them out, by
+      `task.train_data.num_examples`. 0 for none.
   """
 
   corruptions: tuple[str, ...] = ranges.field(
@@ -234,9 +240,11 @@ class EvaluationConfig(hyperparams.Config):
       'distinct severities of 1 to 5',
     ),
   )
+  num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
   source: str = ''
   frost: str = 'texture'
   out_of_distribution: str = ''
+  temperature_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
 
 
 @dataclasses.dataclass

@@ -7,8 +7,10 @@ import dataclasses
 from uncertainty_distill import configs
 from uncertainty_distill.data import corrupted_sets, corruptions, datasets
 from uncertainty_distill.data import out_of_distribution as ood
-from uncertainty_distill.data.image_source import ImageSource
+from uncertainty_distill.data.image_source import ImageSource, Subset
 from uncertainty_distill.errors import InputError
+
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +22,17 @@ class EvaluationSets:
     shifts: The corruptions of them, `CLEAN` first.
     corrupted: The corrupted images.
     out_of_distribution: Images of other classes; None for none.
+    num_corrupted: The number of test examples that are scored corrupted.
+    temperature: Training examples that nothing is trained on, to fit
+      temperatures to; None for none.
   """
 
   clean: ImageSource
   shifts: list[corruptions.Shift]
   corrupted: corrupted_sets.CorruptedSet
   out_of_distribution: ImageSource | None
+  num_corrupted: int
+  temperature: ImageSource | None
 
 
 def parse_shifts(
@@ -65,8 +72,9 @@ def open_evaluation_sets(
       'task.train_data.classes leaves some out',
     )
   shifts = parse_shifts(config.evaluation)
+  clean = dataset.test.take(config.task.validation_data.num_examples)
   return EvaluationSets(
-    dataset.test.take(config.task.validation_data.num_examples),
+    clean,
     shifts,
     corrupted_sets.open_corrupted_set(
       dataset.test,
@@ -76,7 +84,30 @@ def open_evaluation_sets(
       frost=config.evaluation.frost,
     ),
     _open_out_of_distribution(config, dataset),
+    len(clean.take(min(config.evaluation.num_examples, len(clean)))),
+    _open_temperature(config, dataset),
   )
+
+
+def _open_temperature(
+  config: configs.ExperimentConfig, dataset: datasets.Dataset
+) -> ImageSource | None:
+  """Returns the last training examples, if training leaves them out."""
+  count = config.evaluation.temperature_examples
+  if not count:
+    return None
+  most = dataset.num_train - (
+    config.task.train_data.num_examples or dataset.num_train
+  )
+  if count > most:
+    raise InputError(
+      'evaluation.temperature_examples',
+      count,
+      f'at most {most}, the training examples that are not trained on',
+      'set task.train_data.num_examples to train on fewer',
+    )
+  rows = np.arange(dataset.num_train - count, dataset.num_train)
+  return Subset(dataset.train, rows)
 
 
 def _open_out_of_distribution(

@@ -33,11 +33,15 @@ class Candidate:
     label: What the model is, such as `deep_ensemble`.
     seed: The seed of its training, or None.
     model: Takes uint8 images [B, H, W, C] and returns logits [E, B, K].
+    temperature: The temperature that was fitted to the model; None for none.
+    scaled: Whether to score the model at that temperature.
   """
 
   label: str
   seed: int | None
   model: tf_keras.Model
+  temperature: float | None = None
+  scaled: bool = False
 
 
 def count_parameters(model: tf_keras.Model) -> int:
@@ -87,6 +91,7 @@ class Evaluator:
     shifts: Sequence[corruptions.Shift],
     source: corrupted_sets.CorruptedSet | None = None,
     out_of_distribution: ImageSource | None = None,
+    num_corrupted: int = 0,
   ) -> list[Result]:
     """Scores every example once under each shift.
 
@@ -100,6 +105,8 @@ class Evaluator:
       out_of_distribution: Images of none of the dataset's classes, of the same
         shape; their labels do not count. They give the clean results
         `auroc_ood`.
+      num_corrupted: The number of examples, the first ones, that are scored
+        under other shifts than `CLEAN`; 0 for all.
 
     Returns:
       The results, shift by shift, in each the models in their order.
@@ -108,7 +115,13 @@ class Evaluator:
       InputError: If the out-of-distribution images are of another shape.
     """
     source = source or corrupted_sets.FormulaSet(dataset)
-    sets = [image_sets.under_shift(dataset, source, shift) for shift in shifts]
+    corrupted = dataset.take(num_corrupted)
+    sets = [
+      image_sets.under_shift(
+        dataset if shift == corruptions.CLEAN else corrupted, source, shift
+      )
+      for shift in shifts
+    ]
     if out_of_distribution is not None:
       sets.insert(0, image_sets.unlabeled(dataset, out_of_distribution))
     scored = self._scored(sets)
@@ -119,6 +132,8 @@ class Evaluator:
         self.entropies = [of_model['entropy'] for of_model in scores]
       for index, candidate in enumerate(self._candidates):
         values = all_metrics(sums[index], scores[index])
+        if shift == corruptions.CLEAN and candidate.temperature:
+          values['temperature'] = candidate.temperature
         if shift == corruptions.CLEAN and ood_scores is not None:
           values['auroc_ood'] = ranking.ood_auroc(
             scores[index]['entropy'], ood_scores[index]['entropy']
@@ -196,11 +211,21 @@ class Evaluator:
   def _score_replica(self, batch):
     """Returns each model's sums and scores of one replica's examples."""
     statistics, scores = [], []
+    # A model that is scored at its temperature, too, runs once.
+    networks = {id(c.model): c.model for c in self._candidates}
+    outputs = {
+      key: network(batch['images'], training=False)
+      for key, network in networks.items()
+    }
     for candidate in self._candidates:
-      logits = candidate.model(batch['images'], training=False)
-      statistics.append(
-        metrics.sufficient_statistics(logits, batch['labels'], batch['mask'])
-      )
+      logits = outputs[id(candidate.model)]
+      scaled = logits / (candidate.temperature or 1.0)
+      logits = scaled if candidate.scaled else logits
+      of_batch = batch['labels'], batch['mask']
+      statistics.append(metrics.sufficient_statistics(logits, *of_batch))
+      if candidate.temperature:
+        of_scaled = metrics.sufficient_statistics(scaled, *of_batch)
+        statistics[-1]['scaled_nll'] = of_scaled['nll']
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
       scores.append(tf.stack([of_examples[name] for name in _ROWS]))
@@ -232,6 +257,8 @@ def all_metrics(
   values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
   values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
   values['aurc'] = ranking.aurc(confidence, correct)
+  if 'scaled_nll' in sums:
+    values['scaled_nll'] = float(sums['scaled_nll'] / sums['count'])
   # Without any error, or without any success, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
     values['auroc_misclassification'] = ranking.misclassification_auroc(

@@ -238,10 +238,15 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   """Returns what tells sets of test images, and metrics, from others."""
   train_data = config.task.train_data
   # Older versions had none of these, so that their defaults leave no mark.
+  lasting = [
+    name for name in metrics.METRICS if name not in metrics.TEMPERATURE
+  ]
   chosen = {
     'image_size': list(train_data.image_size),
     'test_from_training': train_data.test_from_training,
     'frost': config.evaluation.frost.removeprefix('texture'),
+    'corrupted': config.evaluation.num_examples,
+    'temperature': config.evaluation.temperature_examples,
   }
   return [
     f'{train_data.name}:{config.task.validation_data.num_examples}',
@@ -249,7 +254,7 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     f'source:{config.evaluation.source}',
     f'out of distribution:{config.evaluation.out_of_distribution}',
     # Results of an older version lack some metrics, and are made again.
-    f'figures:{",".join(metrics.METRICS)}',
+    f'figures:{",".join(lasting)}',
     *[f'{name}:{value}' for name, value in chosen.items() if value],
     *[shift.label for shift in data.parse_shifts(config.evaluation)],
     *_data_marks(config),

@@ -8,7 +8,7 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, plots, trained, training
+from uncertainty_distill import configs, metrics, plots, trained, training
 from uncertainty_distill.evaluation import evaluator, prediction_scores
 from uncertainty_distill.evaluation.results import Result, system_key
 
@@ -26,11 +26,13 @@ class System:
     seed: The seed of its training, or None.
     paths: Its run folders or SavedModels; a teacher's may be stored
       predictions.
+    scaled: Whether to score it at the temperature that is fitted to it.
   """
 
   label: str
   seed: int | None
   paths: tuple[str, ...]
+  scaled: bool = False
 
   @property
   def key(self) -> str:
@@ -129,31 +131,66 @@ def evaluate_systems(
   if not models:
     return found
   sets, strategy = experiment.evaluation_sets, experiment.strategy
+  known = {}
   with strategy.scope():
-    candidates = [_load(system, sets.clean, found) for system in models]
+    candidates = [_load(system, experiment, found, known) for system in models]
   scorer = evaluator.Evaluator(
     candidates,
     experiment.config.task.validation_data.global_batch_size,
     strategy,
   )
   found.results += scorer.run(
-    sets.clean, sets.shifts, sets.corrupted, sets.out_of_distribution
+    sets.clean,
+    sets.shifts,
+    sets.corrupted,
+    sets.out_of_distribution,
+    sets.num_corrupted,
   )
   found.entropies = dict(zip((s.key for s in models), scorer.entropies))
   return found
 
 
-def _load(system, images, found):
-  """Returns a system as a candidate, and notes its size."""
-  model, spec = system.model, images.spec
-  model.check_fits(
-    spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
-  )
-  network = model.ensemble()
+def _load(system, experiment, found, known):
+  """Returns a system as a candidate, and notes its size.
+
+  Args:
+    system: The system.
+    experiment: The experiment, whose test set counts.
+    found: Gets the size.
+    known: From paths to networks and temperatures; gets those of the system.
+  """
+  model, images = system.model, experiment.evaluation_sets.clean
+  spec = images.spec
+  if system.paths not in known:
+    model.check_fits(
+      spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
+    )
+    network = model.ensemble()
+    known[system.paths] = network, _fit_temperature(network, experiment)
+  network, temperature = known[system.paths]
   found.sizes[system.label] = ModelSize(
     model.ensemble_size, evaluator.count_parameters(network)
   )
-  return evaluator.Candidate(system.label, system.seed, network)
+  return evaluator.Candidate(
+    system.label, system.seed, network, temperature, system.scaled
+  )
+
+
+def _fit_temperature(network, experiment):
+  """Returns the temperature of a network; None without images to fit it to."""
+  images = experiment.evaluation_sets.temperature
+  if images is None:
+    return None
+  logits = trained.apply(
+    lambda batch: network(batch, training=False),
+    images,
+    experiment.config.task.validation_data.global_batch_size,
+    experiment.strategy,
+    axis=1,
+  )
+  return metrics.fit_temperature(
+    logits, images.labels, 'training examples that are not trained on'
+  ).temperature
 
 
 def _score_predictions(system, experiment, found):

@@ -12,6 +12,7 @@ from uncertainty_distill.metrics.metric_table import (
   DIVERSITY,
   METRICS,
   PAPER,
+  TEMPERATURE,
   metric_spec,
 )
 from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean

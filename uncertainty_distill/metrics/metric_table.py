@@ -158,6 +158,21 @@ _SPECS = (
     higher_is_better=None,
     scale=1000,
   ),
+  MetricSpec(
+    'temperature',
+    'Temperature',
+    'the temperature that gives training images which were left out the least'
+    ' NLL (Guo et al. 2017)',
+    'calibration',
+    higher_is_better=None,
+  ),
+  MetricSpec(
+    'scaled_nll',
+    'Scaled NLL',
+    "NLL after each member's logits were divided by that temperature",
+    'calibration',
+    log_scale=True,
+  ),
 )
 
 # By name, in the order of the columns of `results.csv`.
@@ -165,6 +180,8 @@ METRICS = {spec.name: spec for spec in _SPECS}
 
 # What the paper reports.
 PAPER = ('accuracy', 'ece', 'nll')
+# What is known where a temperature is fitted.
+TEMPERATURE = ('temperature', 'scaled_nll')
 # How far members differ: neither much nor little is better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
 

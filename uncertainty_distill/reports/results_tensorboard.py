@@ -82,7 +82,7 @@ def _folder(system: System, directory: str) -> str:
 
   A run that lies outside of the report's folder was only read.
   """
-  if len(system.paths) == 1:
+  if len(system.paths) == 1 and not system.scaled:
     path, root = files.absolute(system.paths[0]), files.absolute(directory)
     if path == root or path.startswith(f'{root.rstrip("/")}/'):
       return system.paths[0]

@@ -31,6 +31,9 @@ _DIVERSITY = (
 )
 DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
 
+# What is known where a temperature is fitted.
+TEMPERATURE_COLUMNS = ('temperature', 'scaled_nll', 'c_scaled_nll')
+
 MISSING = '-'
 
 

@@ -73,7 +73,8 @@ def evaluation_flops(study: Study) -> float:
   images = config.task.validation_data.num_examples or len(
     data.open_configured(config.task.train_data).test
   )
-  images *= len(data.parse_shifts(config.evaluation))
+  corrupted = min(config.evaluation.num_examples or images, images)
+  images += corrupted * (len(data.parse_shifts(config.evaluation)) - 1)
   members = [
     study.teacher_config(label).teacher.ensemble_size
     * image_flops(configs.member_config(study.teacher_config(label)))

@@ -12,6 +12,8 @@
       head_student: {task: {objective: {kind: head}}}
       hyper_head_student:          # by default its teacher is the first one
         {teacher: hyper_deep_ensemble, task: {objective: {kind: head}}}
+    temperature_scaled:            # also scored at a temperature fitted to
+      scaled_batch_ensemble: batch_ensemble  # evaluation.temperature_examples
     tables:                        # by default none but that of the report
       table_1: {title: ..., rows: [deep_ensemble, head_student],
                 paper: [cifar10.table_1]}
@@ -57,6 +59,7 @@ _FIELDS = {
   'seeds': list,
   'teachers': dict,
   'systems': dict,
+  'temperature_scaled': dict,
   'tables': dict,
   'figures': dict,
   'claims': dict,
@@ -78,6 +81,9 @@ _CLAIM_FIELDS = {
   'metrics': list,
   'margins': dict,
 }
+# What has labels.
+_MODELS = ('teachers', 'systems', 'temperature_scaled')
+_LABELLED = (*_MODELS, 'tables', 'figures', 'claims')
 # What a part of a study must have.
 _REQUIRED = {
   Table: ('rows',),
@@ -132,6 +138,7 @@ def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
     teachers=teachers,
     systems=systems,
     teacher_of=teacher_of,
+    temperature_scaled=values.get('temperature_scaled', {}),
     tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
     figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
     claims=_parts(values, 'claims', _CLAIM_FIELDS, reports.Claim, path),
@@ -212,8 +219,8 @@ def _check(study: Study, path: str) -> None:
 def _check_labels(study: Study, path: str) -> None:
   """Raises an InputError for a label that names no folder, or two things."""
   taken = set()
-  for field in 'teachers', 'systems', 'tables', 'figures', 'claims':
-    reserved = _RESERVED if field in ('teachers', 'systems') else ()
+  for field in _LABELLED:
+    reserved = _RESERVED if field in _MODELS else ()
     for label in getattr(study, field):
       # YAML reads a bare 1 or yes as something else than text.
       if (
@@ -237,28 +244,37 @@ def _check_references(study: Study, path: str) -> None:
     for dataset, tables in reports.load_paper_tables().items()
     for name in tables
   ]
+  models = [*study.teachers, *study.systems]
+  where = f'temperature_scaled in {path}'
+  scaled = dict(study.temperature_scaled)
+  _check_among(scaled.values(), models, where)
+  if scaled and not study.config.evaluation.temperature_examples:
+    raise InputError(
+      where,
+      scaled,
+      'left out, or examples to fit temperatures to',
+      'set evaluation.temperature_examples in params_override',
+    )
+  known = [*models, *study.temperature_scaled]
   for name, table in study.tables.items():
-    known = [*study.teachers, *study.systems]
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
   for name, figure in study.figures.items():
     where = f'figures.{name}'
     _check_among([figure.kind], FIGURE_KINDS, f'{where}.kind in {path}')
-    known = study.systems
+    shown = study.systems
     if figure.kind == 'reconstruction':
-      known = study.teachers
-    _check_among(figure.systems, list(known), f'{where}.systems in {path}')
+      shown = study.teachers
+    _check_among(figure.systems, list(shown), f'{where}.systems in {path}')
     if not all(type(rank) is int and rank >= 1 for rank in figure.ranks):
       raise InputError(
         f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
       )
-  known = [*study.teachers, *study.systems]
+  of_seeds = [*study.systems, *study.temperature_scaled]
   for name, claim in study.claims.items():
     where = f'claims.{name}'
     _check_among([claim.kind], reports.KINDS, f'{where}.kind in {path}')
-    _check_among(
-      [claim.system], list(study.systems), f'{where}.system in {path}'
-    )
+    _check_among([claim.system], of_seeds, f'{where}.system in {path}')
     _check_among([claim.other], known, f'{where}.other in {path}')
     _check_claimed(claim, path)
 

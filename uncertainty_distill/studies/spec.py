@@ -69,6 +69,8 @@ class Study:
     teachers: From labels to overrides of the experiment's `teacher`.
     systems: From labels to overrides of `config`.
     teacher_of: From systems' labels to their teachers'.
+    temperature_scaled: From labels to the systems and teachers that are also
+      evaluated at the temperature which is fitted to them.
     tables: The tables to print, by name.
     figures: The figures to draw, by name.
     claims: The claims to decide, by name.
@@ -83,6 +85,7 @@ class Study:
   teachers: Mapping[str, Mapping[str, Any]]
   systems: Mapping[str, Mapping[str, Any]]
   teacher_of: Mapping[str, str]
+  temperature_scaled: Mapping[str, str]
   tables: Mapping[str, Table]
   figures: Mapping[str, Figure]
   claims: Mapping[str, reports.Claim]
@@ -141,7 +144,8 @@ class Study:
       InputError: If there is no such name.
     """
     wanted = set()
-    known = {**self.tables, **self.figures, **self.teachers, **self.systems}
+    models = {**self.teachers, **self.systems, **self.temperature_scaled}
+    known = {**self.tables, **self.figures, **models}
     for name in names:
       if name not in known:
         raise InputError(
@@ -157,6 +161,7 @@ class Study:
         wanted |= {name, *part.systems}
       else:
         wanted.add(name)
+    wanted |= set(_among(self.temperature_scaled, wanted).values())
     systems = _among(self.systems, wanted)
     wanted |= {
       self.teacher_of[label] for label in systems if self.needs_teacher(label)

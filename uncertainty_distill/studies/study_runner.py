@@ -212,7 +212,12 @@ def trained_systems(
     path = run_path(directory, label, seed)
     if _is_complete(path):
       systems.append(evaluation.System(label, seed, (path,)))
-  return systems
+  return systems + [
+    dataclasses.replace(system, label=label, scaled=True)
+    for label, base in study.temperature_scaled.items()
+    for system in systems
+    if system.label == base
+  ]
 
 
 def _is_complete(path: str) -> bool:
