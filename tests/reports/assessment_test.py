@@ -295,7 +295,7 @@ def test_other_data_under_the_same_path_are_evaluated(
 
 
 def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
-  directory = str(tmp_path / 'report')
+  directory = str(tmp_path)
   config = tiny_runs.config(
     'task.train_data.num_examples=500,evaluation.temperature_examples=64'
   )
