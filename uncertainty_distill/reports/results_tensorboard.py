@@ -82,12 +82,14 @@ def _folder(system: System, directory: str) -> str:
 
   A run that lies outside of the report's folder was only read.
   """
-  if len(system.paths) == 1 and not system.scaled:
-    path, root = files.absolute(system.paths[0]), files.absolute(directory)
-    if path == root or path.startswith(f'{root.rstrip("/")}/'):
-      return system.paths[0]
-    return os.path.join(directory, system.key)
-  return os.path.join(directory, system.label)
+  if len(system.paths) > 1:
+    return os.path.join(directory, system.label)
+  path, root = files.absolute(system.paths[0]), files.absolute(directory)
+  is_inside = path == root or path.startswith(f'{root.rstrip("/")}/')
+  # A run's own results are those of its probabilities as they are.
+  if is_inside and not system.scaled:
+    return system.paths[0]
+  return os.path.join(directory, system.key)
 
 
 @contextlib.contextmanager
