@@ -157,6 +157,21 @@ def required(name: str, expected: str) -> str:
   return value
 
 
+def integers(name: str) -> tuple[int, ...]:
+  """Returns the value of a flag that is a list of integers.
+
+  Raises:
+    InputError: If something else is in the list.
+  """
+  values = flags.FLAGS[name].value
+  try:
+    return tuple(map(int, values))
+  except ValueError as error:
+    raise InputError(
+      name, ','.join(values), 'integers such as 1,2,4'
+    ) from error
+
+
 def experiment_config() -> configs.ExperimentConfig:
   """Returns the experiment that the flags describe, unresolved.
 

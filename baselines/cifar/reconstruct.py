@@ -14,7 +14,6 @@ from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
 from uncertainty_distill import reports, trained
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import locks
 
 from absl import flags
@@ -41,22 +40,12 @@ _ALIGNED = flags.DEFINE_bool(
 def main():
   directory = launch.required('output_dir', 'a folder for the report')
   paths = launch.required('teacher', 'run folders of two members or more')
-  ranks = _ranks()
+  ranks = launch.integers('ranks')
   teacher = trained.open_trained(paths, 'teacher')
   with locks.lock_folder(directory, 'output_dir'):
     table = reports.reconstruct(teacher, directory, ranks, _ALIGNED.value)
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')
-
-
-def _ranks():
-  """Returns the ranks as numbers."""
-  try:
-    return tuple(map(int, _RANKS.value))
-  except ValueError as error:
-    raise InputError(
-      'ranks', ','.join(_RANKS.value), 'integers such as 1,2,4'
-    ) from error
 
 
 if __name__ == '__main__':

@@ -31,6 +31,9 @@ _ONLY = flags.DEFINE_list(
   'Names of tables, figures, systems and teachers of the study: run only what '
   'these need.',
 )
+_SEEDS = flags.DEFINE_list(
+  'seeds', [], 'Some of the seeds of the study: run only these.'
+)
 _PARALLEL = flags.DEFINE_integer(
   'parallel',
   1,
@@ -56,6 +59,7 @@ def main():
   name = os.path.splitext(os.path.basename(path))[0]
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
   part = study.select(_ONLY.value) if _ONLY.value else study
+  part = part.select_seeds(launch.integers('seeds')) if _SEEDS.value else part
   strategy = launch.strategy_for(study.config)
   if _DRY_RUN.value:
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')

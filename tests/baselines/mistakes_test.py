@@ -116,6 +116,11 @@ _FLAGS = {
     '--ranks 0',
     'reconstruct --teacher={members} --output_dir={new} --ranks=0',
   ),
+  'a seed that a study is without': (
+    '--seeds 7',
+    'reproduce --study=configs/studies/digits.yaml --output_dir={new} '
+    '--seeds=0,7',
+  ),
   'one member to reconstruct': (
     '--teacher {member}',
     'reconstruct --teacher={member} --output_dir={new}',

@@ -256,6 +256,16 @@ def test_a_part_of_a_study_has_what_it_needs(
   assert part.main_teacher == 'plain'
 
 
+def test_some_seeds_of_a_study(tmp_path):
+  whole = studies.read_study(_write(tmp_path / 'study.yaml'))
+  part = whole.select(['lone']).select_seeds([1])
+  assert (part.seeds, list(part.systems)) == ((1,), ['lone'])
+  assert part.whole == whole and whole.seeds == (3, 1)
+  assert whole.select_seeds([1, 3]).seeds == (3, 1)
+  with refused('seeds', 2):
+    whole.select_seeds([1, 2])
+
+
 @pytest.mark.parametrize(
   'changes, near',
   [

@@ -176,6 +176,18 @@ class Study:
       part_of=self.whole,
     )
 
+  def select_seeds(self, seeds: Collection[int]) -> Study:
+    """Returns the part of the study that is of some of its seeds.
+
+    Raises:
+      InputError: If the study is without one of them.
+    """
+    if unknown := sorted(set(seeds) - set(self.seeds)):
+      known = ', '.join(map(str, self.seeds))
+      raise InputError('seeds', unknown[0], f'some of {known}')
+    kept = tuple(seed for seed in self.seeds if seed in seeds)
+    return dataclasses.replace(self, seeds=kept, part_of=self.whole)
+
 
 def _among(parts: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
   return {name: part for name, part in parts.items() if name in names}

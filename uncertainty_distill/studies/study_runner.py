@@ -79,7 +79,7 @@ def run_study(
     beside_paper=not any(table.paper for table in whole.tables.values()),
   )
   saved_model, sections = '', []
-  run = run_path(directory, study.export, study.seeds[0])
+  run = run_path(directory, study.export, whole.seeds[0])
   if study.export and _is_complete(run):
     saved_model = os.path.join(directory, exporting.SAVED_MODEL)
     if is_chief:
