@@ -7,9 +7,10 @@ many; docs/reliability.md has what came out.
 import functools
 import io
 import os
+import pathlib
 import shutil
 
-from uncertainty_distill import configs, data, runs
+from uncertainty_distill import configs, data, exporting, runs, training
 from uncertainty_distill.api import image_files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import image_decoding
@@ -200,6 +201,25 @@ def test_stored_predictions(folder, save, damage):
     np.testing.assert_allclose(np.exp(logits), _PROBS, atol=1e-6)
   except InputError as error:
     assert '\n' not in str(error)
+    # The command that is refused leaves nothing behind.
+    model_dir = str(folder / 'student')
+    with pytest.raises(InputError):
+      training.distill(_student_of(folder, path), model_dir)
+    assert not os.path.exists(model_dir)
+
+
+def _student_of(folder, teacher):
+  """Returns an experiment that learns from stored predictions."""
+  file = str(folder / 'whole.npz')
+  if not os.path.exists(file):
+    np.savez(file, **_DATASET)
+  text = (
+    f'task.train_data.name={file},task.objective.teacher=[{teacher}],'
+    'task.train_data.global_batch_size=4,evaluation.corruptions=[]'
+  )
+  config = configs.load_config('digits_wrn10_1', (), text)
+  strategy = tf.distribute.OneDeviceStrategy('CPU:0')
+  return training.open_experiment(config, strategy)
 
 
 @pytest.fixture(name='run', scope='module')
@@ -207,6 +227,11 @@ def fixture_run(folder):
   """A run folder, and the weights of its model."""
   path = tiny_runs.save(str(folder / 'run'), tiny_runs.config())
   return path, runs.open_run(path, 'path').load_model().get_weights()
+
+
+def _content(path):
+  """Returns the bytes of each file in a folder."""
+  return {file.name: file.read_bytes() for file in pathlib.Path(path).iterdir()}
 
 
 @_fuzz
@@ -227,6 +252,11 @@ def test_run_folders(folder, run, number, damage):
     got = runs.open_run(copy, 'path').load_model().get_weights()
   except InputError as error:
     assert '\n' not in str(error)
+    before = _content(copy)
+    with pytest.raises(InputError):
+      exporting.export([copy], str(folder / 'saved_model'))
+    assert not os.path.exists(folder / 'saved_model')
+    assert _content(copy) == before
     return
   # `params.yaml` is the user's to edit; weights have checksums.
   if name != runs.PARAMS_FILE:

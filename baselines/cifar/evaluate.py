@@ -40,7 +40,9 @@ def main():
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   system = evaluation.System(label, None, tuple(paths))
   config = _test_set(system)
+  config.forget_what_was_set()
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
+  configs.warn_of_unused_by_evaluation(config)
   config.task.train_data.data_dir = (
     flags.FLAGS.data_dir or config.task.train_data.data_dir
   )

@@ -3,8 +3,6 @@ r"""Writes a SavedModel that serves predictions with their uncertainty.
 python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 """
 
-import os
-
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
@@ -49,14 +47,8 @@ def main():
       'left out, or used by --temperature=fit',
       message='--calibration has no effect without --temperature=fit',
     )
-  if os.path.isdir(_TFLITE.value):
-    raise InputError(
-      'tflite',
-      _TFLITE.value,
-      'a file to write, such as model.tflite',
-      message=f'--tflite={_TFLITE.value} is a folder: name a file in it, such '
-      'as model.tflite',
-    )
+  if _TFLITE.value:
+    exporting.check_tflite_file(_TFLITE.value)
   fitted = exporting.export(
     paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
   )

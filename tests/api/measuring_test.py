@@ -106,7 +106,10 @@ def test_predictions_are_measured_by_their_members():
     (_probs(), 3, 'labels', 'integers'),
     (_probs()[0, :, 1], _LABELS, 'probs', 'every class'),
     (_probs()[0, :, 1:2], _LABELS, 'probs', 'every class'),
+    (_probs()[:, :, 1:2], _LABELS, 'probs', 'every class'),
     (_probs()[0, :2], _LABELS[:1], 'probs', '[1, 3]'),
+    ([[0.5, 0.5], [1.0]], [0, 1], 'probs', 'an array'),
+    (_probs() > 0.5, _LABELS, 'probs', 'floats'),
   ],
 )
 def test_refuses_what_is_no_probability(probs, labels, name, expected):
@@ -126,6 +129,18 @@ def test_a_wrong_value_is_named():
   with refusals.refused('probs') as caught:
     measure(9 * _probs() - 3, _LABELS)
   assert 'softmax' in caught.value.hint
+
+
+@pytest.mark.parametrize('shape', [(200,), (200, 1), (4, 200, 1)])
+def test_the_advice_for_two_classes_works(shape):
+  p = np.random.default_rng(2).random(shape)
+  labels = _LABELS % 2
+  with refusals.refused('probs', f'float64 {list(shape)}') as caught:
+    measure(p, labels)
+  mended = eval(caught.value.hint.split(': ')[1], {'np': np, 'p': p})
+  assert measure(mended, labels)['member_accuracy'] == pytest.approx(
+    np.mean((p.reshape(-1, 200) > 0.5) == labels)
+  )
 
 
 def test_bfloat16_is_measured():

@@ -42,6 +42,10 @@ _FLAGS = {
     '--tflite {old} model.tflite',
     'export --run={old} --output_dir={new} --tflite={old}',
   ),
+  'a folder that is not there for TensorFlow Lite': (
+    '--tflite {new}/ model.tflite',
+    'export --run={old} --output_dir={new} --tflite={new}/',
+  ),
   'no such dataset': (
     'gone.npz',
     'train {digits} --model_dir={new} '

@@ -6,6 +6,7 @@ import pathlib
 from uncertainty_distill import configs
 from uncertainty_distill.errors import InputError
 
+import numpy as np
 import pytest
 from refusals import refused
 
@@ -153,12 +154,49 @@ def test_mistakes_in_overrides_are_named(text, name, value):
 
 @pytest.mark.parametrize(
   'text, near',
-  [('task.modle.width=2', 'model'), ('task.model.widht=2', 'width')],
+  [
+    ('task.modle.width=2', 'model'),
+    ('task.model.widht=2', 'width'),
+    ('epochs=5', 'trainer.epochs'),
+    ('width=5', 'task.model.width'),
+    ('global_batch_size=8', 'task.train_data.global_batch_size'),
+  ],
 )
 def test_misspelled_names_bring_the_nearest_one(text, near):
   with pytest.raises(InputError) as caught:
     _overridden(text)
   assert repr(near) in caught.value.hint
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'optimizer=adam',
+    'trainer.optimizer=adam',
+    'trainer.optimizer_config.type=adam',
+    'trainer.optimizer_config.optimizer=adam',
+  ],
+)
+def test_whoever_asks_for_adam_is_told_all_that_it_takes(text):
+  with pytest.raises(InputError) as caught:
+    _overridden(text)
+  whole = configs.ADAM.split('set ')[1]
+  assert whole in caught.value.hint
+  assert _overridden(whole).trainer.optimizer_config.optimizer.type == 'adam'
+
+
+def test_python_may_set_numbers_of_numpy_and_paths():
+  config = _overridden('')
+  config.trainer.epochs = np.int64(2)
+  config.task.model.width = np.int32(3)
+  config.task.train_data.name = pathlib.Path('own.npz')
+  config.trainer.decay_fractions = np.array([0.25, 0.5])
+  assert config.trainer.epochs == 2 and type(config.trainer.epochs) is int
+  assert type(config.task.model.width) is int
+  assert config.task.train_data.name == 'own.npz'
+  assert config.trainer.decay_fractions == [0.25, 0.5]
+  with refused('l2'):
+    config.task.l2 = object()
 
 
 def test_mistakes_in_files_are_named(tmp_path):

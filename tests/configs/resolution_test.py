@@ -1,7 +1,5 @@
 """Tests of ranges and of what is derived from a configuration."""
 
-import operator
-
 from uncertainty_distill import configs, data
 from uncertainty_distill.errors import InputError
 
@@ -351,36 +349,6 @@ def test_numbers_of_numpy_are_numbers():
   configs.override(config, {'trainer': values}, 'overrides')
   assert config.trainer.epochs == 2 and type(config.trainer.epochs) is int
   assert config.trainer.decay_fractions == (0.5,)
-
-
-_SINGLE = 'task.model.ensemble_size=1,'
-
-
-def _single(text):
-  config = configs.load_config('digits_wrn10_1', params_override=_SINGLE + text)
-  return configs.without_teacher(config)
-
-
-def test_a_single_network_takes_what_is_set():
-  values = {
-    'trainer.epochs': 1,
-    'trainer.decay_fractions': (0.5,),
-    'task.model.width': 2,
-    'task.model.depth': 16,
-    'task.l2': 0.5,
-    'task.train_data.global_batch_size': 32,
-  }
-  for name, value in values.items():
-    shown = str(value) if not isinstance(value, tuple) else '[0.5]'
-    got = _single(f'{name}={shown}')
-    assert operator.attrgetter(name)(got) == value
-    # The rest is a member's.
-    assert got.task.train_data.augmentation_seed == -1
-    assert name == 'task.l2' or got.task.l2 == 2e-4
-  assert _single('teacher.epochs=3').trainer.epochs == 3
-  assert _single('teacher.epochs=3,trainer.epochs=3').trainer.epochs == 3
-  with refused('trainer.epochs', 2, '3'):
-    _single('teacher.epochs=3,trainer.epochs=2')
 
 
 @pytest.mark.parametrize('missing', [0, 1, 2])

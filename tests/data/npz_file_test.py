@@ -173,6 +173,7 @@ def test_refuses_other_arrays(path, name, array, value):
     ('train_images', lambda images: images / np.float32(255)),
     ('train_images', lambda images: images.astype(np.float32)),
     ('train_images', lambda images: images.astype(int)),
+    ('train_images', lambda images: images.astype(np.uint16) * 257),
     ('train_images', lambda images: images[:, None, ..., 0] / 255),
   ],
 )
@@ -285,3 +286,20 @@ def test_refuses_files_of_another_kind(path, save):
   save(path)
   with refusals.refused('dataset name', path, 'an .npz file with train_images'):
     data.open_dataset(path)
+
+
+@pytest.mark.parametrize(
+  'labels, value',
+  [
+    (np.array([0, 2**63, 1], np.uint64), 2**63),
+    (np.array([0, 10**9, 1]), 10**9),
+    (np.array(['cat', 'dog', 'cat']), '<U3 [3]'),
+  ],
+)
+def test_labels_that_do_not_count_classes_are_to_be_numbered(
+  path, labels, value
+):
+  np.savez(path, **{**_arrays(), 'test_labels': labels})
+  with refusals.refused(f'test_labels of {path}', value) as caught:
+    data.open_dataset(path)
+  assert 'np.unique' in caught.value.hint

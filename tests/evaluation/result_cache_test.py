@@ -1,7 +1,10 @@
 """What tells test images from others in the results of a folder."""
 
+import os
+
 from uncertainty_distill import configs, evaluation, training
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -41,3 +44,36 @@ def test_the_marks_of_older_versions_stay(tmp_path):
     'clean',
     'frost/2',
   ]
+
+
+def test_other_files_of_the_same_name_have_other_marks(tmp_path):
+  def write(folder, value):
+    os.makedirs(tmp_path / folder, exist_ok=True)
+    for name in 'contrast', 'fog':
+      np.save(tmp_path / folder / name, np.full(5, value))
+
+  for folder in 'a', 'b':
+    write(folder, 0)
+  text = 'evaluation.corruptions=[contrast],evaluation.source='
+  first = _marks(tmp_path, f'{text}{tmp_path}/a')
+  assert _marks(tmp_path, f'{text}{tmp_path}/a') == first
+  # The same files in another folder have the same content.
+  assert _marks(tmp_path, f'{text}{tmp_path}/b')[-1] == first[-1]
+  write('a', 1)
+  np.save(tmp_path / 'b' / 'fog', np.ones(5))
+  assert _marks(tmp_path, f'{text}{tmp_path}/a') != first
+  # A file that is not evaluated on.
+  assert _marks(tmp_path, f'{text}{tmp_path}/b')[-1] == first[-1]
+
+
+def test_another_out_of_distribution_file_has_other_marks(tmp_path):
+  file = str(tmp_path / 'other.npz')
+  images = np.zeros([4, 16, 16, 3], np.uint8)
+  labels = np.arange(4) % 2
+  found = []
+  for level in 0, 9:
+    arrays = {'train_images': images, 'train_labels': labels}
+    np.savez(file, test_images=images + level, test_labels=labels, **arrays)
+    os.utime(file, ns=(1, level))  # Whatever the resolution of the clock.
+    found.append(_marks(tmp_path, f'evaluation.out_of_distribution={file}'))
+  assert found[0] != found[1]

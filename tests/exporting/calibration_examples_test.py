@@ -2,12 +2,13 @@
 
 import types
 
-from uncertainty_distill import configs, data
+from uncertainty_distill import configs, data, trained
 from uncertainty_distill.exporting import calibration_examples
 
 import numpy as np
 import pytest
 import refusals
+import tiny_runs
 
 
 def _part(fraction):
@@ -41,6 +42,19 @@ def test_takes_what_the_runs_held_out():
 def test_refuses_what_some_run_was_trained_on(fractions):
   with refusals.refused('fit_temperature'):
     calibration_examples.load(_model(*fractions), '', None)
+
+
+def test_refuses_data_that_changed_since_training(tmp_path):
+  config = tiny_runs.config('task.train_data.held_out_fraction=0.1')
+  path = tiny_runs.save(str(tmp_path / 'run'), config)
+  model = trained.open_trained([path], 'path')
+  train = data.open_dataset('digits').train
+  for mark in train.fingerprint, 'another':
+    (tmp_path / 'run' / 'data.yaml').write_text(f'training data: {mark}')
+    if mark == train.fingerprint:
+      assert len(calibration_examples.load(model, '', None)[0]) == 80
+  with refusals.refused('fit_temperature'):
+    calibration_examples.load(model, '', None)
 
 
 def test_refuses_test_images_and_other_files(tmp_path):

@@ -232,16 +232,30 @@ def test_a_folder_from_before_there_were_views_can_be_taken_up(tmp_path):
 
 def test_a_run_keeps_to_the_data_that_it_began_with(tmp_path, caplog):
   run = runs.claim_run(str(tmp_path / 'run'), _config())
-  runs.check_data(run, {'training data': 'a', 'teacher': 'b'})
-  runs.check_data(run, {'training data': 'a'})
-  assert not caplog.messages
-  with refusals.refused('model_dir', run.path, 'training data'):
-    runs.check_data(run, {'training data': 'c'})
-  # A run of an older version is taken as it is, and says so.
-  os.remove(os.path.join(run.path, runs.run_folder.DATA_FILE))
+
+  def check(**fingerprints):
+    runs.check_data(run, fingerprints, ('no', 'yes'))
+
+  check(data='z')
+  # Nothing was trained on the others.
+  check(data='a')
   _save(run, 5)
-  runs.check_data(run, {'training data': 'c'})
+  check(data='a')
+  assert not caplog.messages
+  with refusals.refused('model_dir', run.path, 'data'):
+    check(data='c')
+  assert runs.different_data(run, {'data': 'c'}) == ['data']
+  # What an older version did not note is taken as it is, with a line.
+  check(data='a', teacher='b')
   (line,) = caplog.messages
-  assert run.path in line
+  assert run.path in line and 'teacher' in line
+  with refusals.refused('model_dir', run.path, 'teacher'):
+    check(data='a', teacher='c')
+  assert runs.noted_class_names(run) == ('no', 'yes')
+  os.remove(os.path.join(run.path, runs.run_folder.DATA_FILE))
+  assert runs.noted_class_names(run) == ()
+  assert not runs.different_data(run, {'data': 'c'})
+  check(data='c')
+  assert len(caplog.messages) == 2
   with refusals.refused('model_dir', run.path):
-    runs.check_data(run, {'training data': 'a'})
+    check(data='a')

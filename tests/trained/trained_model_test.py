@@ -327,3 +327,16 @@ def test_marks_of_older_versions_are_of_the_same_weights(pair, tmp_path):
     digest = hashlib.sha256(file.read()).hexdigest()
   assert _open(paths[0]).has_fingerprint(digest)
   assert not _open(paths[1]).has_fingerprint(digest)
+
+
+@pytest.mark.parametrize(
+  'name',
+  ['m.keras', 'm.h5', 'm.pt', 'm.onnx', 'm.safetensors', 'm', 'gone.pth'],
+)
+def test_files_of_other_libraries_are_refused_with_what_to_do(tmp_path, name):
+  path = str(tmp_path / name)
+  if not name.startswith('gone'):
+    files.write_text(path, 'weights')
+  with refusals.refused('teacher', path, 'SavedModel') as caught:
+    trained.open_trained([path], 'teacher')
+  assert 'model.export' in caught.value.hint

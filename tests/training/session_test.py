@@ -1,9 +1,12 @@
 """Tests of whole runs: repeated, stopped and resumed, and on two replicas."""
 
 import collections
+import glob
 import os
+import shutil
 
-from uncertainty_distill import runs
+from uncertainty_distill import runs, trained
+from uncertainty_distill.io import files
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import session
 
@@ -11,6 +14,8 @@ import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
+from refusals import refused
 
 _CLOCKED = {'steps_per_second', 'examples_per_second'}
 
@@ -97,18 +102,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 def test_a_complete_run_is_not_trained_again(
   student, undisturbed, one_device, monkeypatch
 ):
-  def files():
+  def versions():
     return {
-      os.path.join(folder, name): os.stat(os.path.join(folder, name))
+      os.path.join(folder, name): files.version(os.path.join(folder, name))
       for folder, _, names in os.walk(undisturbed.path)
       for name in names
     }
 
-  before = files()
+  before = versions()
   monkeypatch.setattr(session, 'Trainer', None)
   run = experiments.train_run(student, undisturbed.path, one_device)
   assert run.is_complete
-  assert files() == before
+  assert versions() == before
 
 
 def test_two_replicas_take_the_same_steps_as_one(
@@ -136,3 +141,36 @@ def test_two_replicas_take_the_same_steps_as_one(
       assert split[tag][7] == pytest.approx(
         whole[tag][7], rel=1e-4, abs=1e-5
       ), tag
+
+
+@pytest.mark.parametrize(
+  'step, changed', [(7, 'teacher'), (5, 'training data')]
+)
+def test_other_data_than_it_began_with_are_refused(
+  student, undisturbed, one_device, tmp_path, step, changed
+):
+  path = str(tmp_path / 'run')
+  shutil.copytree(undisturbed.path, path)
+  if step < 7:
+    for file in glob.glob(f'{path}/ckpt-7.*') + [f'{path}/checkpoint']:
+      os.remove(file)
+  run = runs.open_run(path, 'path')
+  assert run.step == step
+  file = os.path.join(path, 'data.yaml')
+  with open(file, encoding='utf-8') as opened:
+    noted = yaml.safe_load(opened)
+  assert len(noted['class names']) == 10 and len(noted) == 3
+  with open(file, 'w', encoding='utf-8') as opened:
+    yaml.safe_dump({**noted, changed: 'another'}, opened)
+  with refused('model_dir', path, changed):
+    experiments.train_run(student, path, one_device)
+  assert run.step == step
+
+
+def test_classes_keep_the_names_of_training(undisturbed, tmp_path):
+  path = tmp_path / 'run'
+  shutil.copytree(undisturbed.path, path)
+  text = (path / 'data.yaml').read_text().replace("- '7'", '- seven')
+  (path / 'data.yaml').write_text(text)
+  names = trained.open_trained([str(path)], 'path').class_names
+  assert names == (*'0123456', 'seven', '8', '9')

@@ -157,6 +157,12 @@ def find_images(arguments: Sequence[str]) -> list[str]:
     elif glob.has_magic(argument) and not files.is_file(argument):
       found = sorted(filter(files.is_file, glob.glob(argument)))
     if not found:
-      raise InputError('IMAGE', argument, 'a folder or a pattern of images')
+      kind = 'folder' if files.is_folder(argument) else 'pattern'
+      raise InputError(
+        'IMAGE',
+        argument,
+        'a folder or a pattern of images',
+        message=f'There is no image in the {kind} {argument!r}',
+      )
     paths += found
   return paths

@@ -45,7 +45,7 @@ def measure(
   """
   if isinstance(probs, predictor.Predictions):
     probs = probs.member_probabilities.swapaxes(0, 1)
-  probs, labels = np.asarray(probs), np.asarray(labels)
+  probs, labels = _array(probs, 'probs'), _array(labels, 'labels')
   if probs.dtype.name == 'bfloat16':
     probs = probs.astype(np.float32)
     sums = probs.sum(-1, keepdims=True)
@@ -63,14 +63,25 @@ def measure(
   )
 
 
+def _array(values: npt.ArrayLike, name: str) -> np.ndarray:
+  """Returns an array, or raises an InputError for rows of several lengths."""
+  try:
+    return np.asarray(values)
+  except ValueError as error:
+    raise InputError(
+      name, type(values).__name__, 'an array', 'the rows differ in length'
+    ) from error
+
+
 def _check_two_classes(probs: np.ndarray) -> None:
   """Raises an InputError for the probability of one of two classes alone."""
-  if probs.ndim == 1 or (probs.ndim == 2 and probs.shape[1] == 1):
+  if probs.ndim == 1 or (probs.ndim in (2, 3) and probs.shape[-1] == 1):
+    join = 'stack' if probs.ndim == 1 else 'concatenate'
     raise InputError(
       'probs',
       f'{probs.dtype} {list(probs.shape)}',
       'the probabilities of every class, floats [B, K] or [E, B, K]',
-      'of two classes give both: p = np.ravel(p); np.stack([1 - p, p], -1)',
+      f'of two classes give both: np.{join}([1 - p, p], -1)',
     )
 
 

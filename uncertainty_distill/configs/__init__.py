@@ -20,6 +20,11 @@ from uncertainty_distill.configs.experiment import (
   TaskConfig,
   TrainerConfig,
 )
+from uncertainty_distill.configs.given_values import (
+  warn_of_unused,
+  warn_of_unused_by_evaluation,
+  without_teacher,
+)
 from uncertainty_distill.configs.model_config import ModelConfig
 from uncertainty_distill.configs.parsing import (
   ADAM,
@@ -36,7 +41,6 @@ from uncertainty_distill.configs.resolution import (
   member_config,
   resolve,
   search_run,
-  without_teacher,
 )
 from uncertainty_distill.configs.teacher_config import (
   SearchConfig,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill import ranges
+from uncertainty_distill import models, ranges
 from uncertainty_distill.errors import InputError
-
-from official.modeling import hyperparams
 
 
 @dataclasses.dataclass
-class TrainDataConfig(hyperparams.Config):
+class TrainDataConfig(models.Settings):
   """Training examples and their augmentation.
 
   Attributes:
@@ -80,7 +78,7 @@ class TrainDataConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class ValidationDataConfig(hyperparams.Config):
+class ValidationDataConfig(models.Settings):
   """Test examples of the dataset that `train_data` names.
 
   They never choose a checkpoint: the last one counts.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill import ranges
+from uncertainty_distill import models, ranges
 from uncertainty_distill.configs.data_config import (
   TrainDataConfig,
   ValidationDataConfig,
@@ -21,14 +21,13 @@ from uncertainty_distill.configs.teacher_config import (
 )
 
 from official.core import config_definitions as cfg
-from official.modeling import hyperparams
 
 # In `initialize_from`, instead of folders; a folder so called is `./teacher`.
 FROM_TEACHER = ('teacher',)
 
 
 @dataclasses.dataclass
-class ObjectiveConfig(hyperparams.Config):
+class ObjectiveConfig(models.Settings):
   """The loss of an example, averaged over the student's members.
 
   (1 - weight) * cross-entropy + weight * temperature^2 * KL(teacher||student);
@@ -66,7 +65,7 @@ class ObjectiveConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class TaskConfig(hyperparams.Config):
+class TaskConfig(models.Settings):
   """Image classification by an ensemble.
 
   Attributes:
@@ -117,7 +116,7 @@ class TaskConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class TrainerConfig(cfg.TrainerConfig):
+class TrainerConfig(models.Settings, cfg.TrainerConfig):
   """Model Garden's trainer, its lengths derived from epochs.
 
   Lengths that are derived are given in steps where they are set. Unless
@@ -180,7 +179,7 @@ class TrainerConfig(cfg.TrainerConfig):
 
 
 @dataclasses.dataclass
-class RuntimeConfig(cfg.RuntimeConfig):
+class RuntimeConfig(models.Settings, cfg.RuntimeConfig):
   """The devices: Model Garden's own values, and the threads of the CPU.
 
   Attributes:
@@ -205,7 +204,7 @@ def _all_differ(values):
 
 
 @dataclasses.dataclass
-class EvaluationConfig(hyperparams.Config):
+class EvaluationConfig(models.Settings):
   """The corrupted test sets to evaluate on.
 
   Attributes:
@@ -248,7 +247,7 @@ class EvaluationConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class ExperimentConfig(cfg.ExperimentConfig):
+class ExperimentConfig(models.Settings, cfg.ExperimentConfig):
   """A whole experiment; a run folder keeps it as `params.yaml`.
 
   Attributes:

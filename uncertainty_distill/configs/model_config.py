@@ -11,11 +11,10 @@ from uncertainty_distill import layers, models, ranges
 
 import tensorflow as tf
 import tf_keras
-from official.modeling import hyperparams
 
 
 @dataclasses.dataclass
-class NetworkConfig(hyperparams.Config):
+class NetworkConfig(models.Settings):
   """A choice of architecture, whose fields can be written as this one's.
 
   `task.model.depth` is short for `task.model.architecture.wide_resnet.depth`

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import operator
 import os
 import types
 import typing
@@ -22,7 +23,6 @@ from uncertainty_distill.configs.model_config import NetworkConfig
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
-import numpy as np
 import yaml
 from official.core import exp_factory
 from official.modeling import hyperparams
@@ -68,6 +68,7 @@ def load_config(
       errors.nearest(os.path.basename(experiment), names),
     )
   config = exp_factory.get_exp_config(experiment)
+  config.forget_what_was_set()
   for path in config_files:
     override(config, read_yaml(path, 'config_file'), path)
   override_by_text(config, params_override)
@@ -251,7 +252,7 @@ def _checked(config, values, source, prefix):
         f'{name} in {source}',
         value,
         'a known name: ' + ', '.join(known),
-        errors.nearest(str(key), known),
+        ADAM if 'adam' in str(value) else _meant(config, str(key), known),
         message=f'{source} has an unknown name, {name}; known names are '
         + ', '.join(known),
       )
@@ -276,6 +277,17 @@ def _checked(config, values, source, prefix):
   return checked
 
 
+def _meant(config: hyperparams.Config, key: str, known: Sequence[str]) -> str:
+  """Asks what an unknown name of a configuration was meant to be."""
+  if isinstance(config, ExperimentConfig):
+    # The groups that a value is in are left out easily.
+    groups = ('task', 'task.model', 'task.train_data', 'task.objective')
+    for group in (*groups, 'trainer', 'evaluation', 'runtime'):
+      if key in operator.attrgetter(group)(config).as_dict():
+        return f"did you mean '{group}.{key}'?"
+  return errors.nearest(key, known)
+
+
 def _typed(value: Any, annotation: Any) -> Any:
   """Returns a value that YAML read as its type annotation says.
 
@@ -284,8 +296,7 @@ def _typed(value: Any, annotation: Any) -> Any:
   Raises:
     TypeError: If the value is of another type.
   """
-  if isinstance(value, np.generic):
-    value = value.item()
+  value = models.plain_value(value)
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   if origin in (typing.Union, types.UnionType):
     for argument in arguments:

@@ -15,13 +15,11 @@ from uncertainty_distill.configs.experiment import (
   TrainerConfig,
 )
 from uncertainty_distill.configs.parsing import check_fields
-from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.validation import validate
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
-from official.core import exp_factory
 from official.modeling import hyperparams, optimization
 
 _MAX_SUMMARIES = 1000
@@ -236,61 +234,6 @@ def _set_members_values(config: hyperparams.Config) -> None:
       _set_members_values(value)
     elif 'of_member' in field.metadata:
       setattr(config, field.name, field.metadata['of_member'])
-
-
-def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
-  """Gives a single network the values that differ from its experiment's own.
-
-  Args:
-    given: The experiment as it was given.
-    lone: That of a teacher's member; changed in place.
-
-  Raises:
-    InputError: If the same value was also set, otherwise, for the teacher.
-  """
-  if given.experiment not in experiment_names():
-    return
-  usual = exp_factory.get_exp_config(given.experiment)
-  for field in dataclasses.fields(given.teacher):
-    if 'sets' not in field.metadata:
-      continue
-    path, name = field.metadata['sets'], field.name
-    find = operator.attrgetter(path)
-    value, of_teacher = find(given), getattr(given.teacher, name)
-    if value == find(usual) or value == of_teacher:
-      continue
-    if of_teacher != getattr(usual.teacher, name):
-      raise InputError(
-        path,
-        value,
-        f'{of_teacher}, as teacher.{name} says of a single network',
-        f'set one of the two, {path} or teacher.{name}',
-      )
-    parents, _, last = path.rpartition('.')
-    setattr(operator.attrgetter(parents)(lone), last, value)
-
-
-def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
-  """Returns the experiment that train.py trains.
-
-  Args:
-    config: As parsed. A single network gets the hyperparameters of a teacher's
-      member, but keeps its own seed, L2 of blocks and augmentation, and what
-      was set for it.
-
-  Raises:
-    InputError: If a value was set twice, for it and for a teacher's member.
-  """
-  if config.task.model.ensemble_size != 1:
-    lone = copy.deepcopy(config)
-    lone.task.objective.kind = 'cross_entropy'
-    return lone
-  given, lone = config.task, member_config(config)
-  _keep_what_was_set(config, lone)
-  lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
-  for name in 'views', 'augmentation_seed':
-    setattr(lone.task.train_data, name, getattr(given.train_data, name))
-  return lone
 
 
 def default_run(config: ExperimentConfig) -> ExperimentConfig:

@@ -7,8 +7,6 @@ import dataclasses
 from uncertainty_distill import models, ranges
 from uncertainty_distill.configs.model_config import NetworkConfig
 
-from official.modeling import hyperparams
-
 INCREASING_FRACTIONS = ranges.Range(
   lambda x: all(0 < f < 1 for f in x) and list(x) == sorted(set(x)),
   'increasing fractions between 0 and 1',
@@ -16,7 +14,7 @@ INCREASING_FRACTIONS = ranges.Range(
 
 
 @dataclasses.dataclass
-class SearchConfig(hyperparams.Config):
+class SearchConfig(models.Settings):
   """A random search for a hyper-deep ensemble (Wenzel et al., 2020).
 
   Each run trains the teacher's network with an L2 for each group of layers

@@ -32,6 +32,7 @@ __getattr__, *_ = lazy_loader.attach(
     ],
     'evaluation_sets': [
       'EvaluationSets',
+      'corrupted_files',
       'open_evaluation_sets',
       'parse_shifts',
     ],

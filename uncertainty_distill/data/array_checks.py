@@ -11,6 +11,10 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 
+# More than any dataset has; each class takes a row of weights.
+_MAX_CLASSES = 2**16
+_NUMBER = 'number the classes: np.unique(labels, return_inverse=True)[1]'
+
 
 def check_labels(
   labels: np.ndarray, name: str, num_examples: int, num_classes: int = 0
@@ -42,13 +46,27 @@ def check_labels(
       int(labels[first]),
       f'from 0 to {largest}',
       f'the label of example {first} is outside'
-      + (', as are others' if wrong.sum() > 1 else ''),
+      + (', as are others' if wrong.sum() > 1 else '')
+      + _marker_hint(labels[wrong]),
     )
+  if labels.size and labels.max() >= _MAX_CLASSES:
+    raise InputError(
+      name, int(labels.max()), f'less than {_MAX_CLASSES}', _NUMBER
+    )
+
+
+def _marker_hint(wrong: np.ndarray) -> str:
+  """Returns what to do about labels outside that are all the same one."""
+  if (wrong != -1).any():
+    return ''
+  return '; if -1 marks images without a class, leave these out'
 
 
 def _label_hint(labels: np.ndarray, num_examples: int) -> str:
   """Returns how to mend labels of another shape or type; may be empty."""
   shape = labels.shape
+  if labels.dtype.kind in 'US':
+    return _NUMBER
   if shape == (num_examples, 1):
     return 'write labels[:, 0]'
   if len(shape) == 2 and shape[0] == num_examples:
@@ -69,6 +87,8 @@ def _label_hint(labels: np.ndarray, num_examples: int) -> str:
 def image_hint(images: np.ndarray) -> str:
   """Returns how images become uint8 [N, H, W, 3]; empty if that is unknown."""
   steps, shape = [], images.shape
+  if len(shape) == 2:
+    steps.append('give the images their shape: images.reshape(N, H, W, 3)')
   if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
     steps.append('put the channels last: images.transpose(0, 2, 3, 1)')
     shape = (shape[0], *shape[2:], shape[1])
@@ -89,4 +109,6 @@ def image_hint(images: np.ndarray) -> str:
   elif images.dtype.kind in 'iu' and images.dtype != np.uint8 and images.size:
     if images.min() >= 0 and images.max() <= 255:
       steps.append('write images.astype(np.uint8)')
+    elif images.dtype == np.uint16:
+      steps.append('scale 16 bits: (images // 257).astype(np.uint8)')
   return '; '.join(steps)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from uncertainty_distill import configs
 from uncertainty_distill.data import corrupted_sets, corruptions, datasets
 from uncertainty_distill.data import out_of_distribution as ood
 from uncertainty_distill.data.image_source import ImageSource, Subset
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import numpy as np
 
@@ -48,6 +50,23 @@ def parse_shifts(
     corruptions.CLEAN,
     *corruptions.shifts(kinds, evaluation.severities),
   ]
+
+
+def corrupted_files(evaluation: configs.EvaluationConfig) -> list[str]:
+  """Returns the names of the files that hold a configuration's corruptions.
+
+  Args:
+    evaluation: Its `source` is the folder.
+
+  Returns:
+    The files that are there; none where the images are not those of a folder.
+  """
+  folder = evaluation.source
+  if not folder or folder == 'tfds':
+    return []
+  kinds = {shift.corruption for shift in parse_shifts(evaluation)} - {None}
+  paths = [corrupted_sets.images_path(folder, kind) for kind in kinds]
+  return sorted(os.path.basename(p) for p in paths if files.is_file(p))
 
 
 def open_evaluation_sets(

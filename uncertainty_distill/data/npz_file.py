@@ -42,7 +42,8 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
     raise _not_a_dataset(path, archives.reason(error)) from error
   missing = [name for name in _ARRAYS if name not in arrays]
   if missing:
-    raise _not_a_dataset(path, f'it lacks {", ".join(missing)}')
+    found = ', '.join(sorted(arrays)) or 'nothing'
+    raise _not_a_dataset(path, f'it has {found}, but no {", ".join(missing)}')
   shape = arrays['train_images'].shape
   for split in 'train', 'test':
     _check_split(path, split, arrays, shape)
@@ -144,7 +145,7 @@ def _check_classes(
   )
   if not (trained | tested)[0] and 'class_names' not in arrays:
     line += '. If the labels begin at 1, subtract 1 from them'
-  elif trained[-1] and count > 1 and num_classes - 2 in missing:
+  elif trained[-1] and count > 1 and missing[0] == num_classes - 1 - count:
     line += (
       f'. If {num_classes - 1} marks images without a class, leave these out'
     )

@@ -272,6 +272,10 @@ def _data_marks(config: configs.ExperimentConfig) -> list[str]:
   if train_data.name.endswith('.npz'):
     marks.append(data.open_configured(train_data).test.fingerprint)
   if other.endswith('.npz'):
-    source = data.open_out_of_distribution(other, train_data.data_dir)
-    marks.append(source.fingerprint)
+    images = data.open_out_of_distribution(other, train_data.data_dir)
+    marks.append(images.fingerprint)
+  corrupted = data.corrupted_files(config.evaluation)
+  if corrupted:
+    folder = config.evaluation.source
+    marks.append(trained.files_digest(folder, corrupted))
   return [f'{_DATA}{mark}' for mark in marks]

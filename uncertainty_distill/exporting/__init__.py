@@ -7,6 +7,7 @@ from uncertainty_distill.exporting.predictive_distribution import (
 )
 from uncertainty_distill.exporting.run_export import (
   SAVED_MODEL,
+  check_tflite_file,
   export,
   export_tflite,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from uncertainty_distill import data, trained
+from uncertainty_distill import data, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives
 
@@ -70,7 +70,19 @@ def _held_out(model):
       'set `calibration_file`, or train all runs with the same '
       'task.train_data.held_out_fraction above 0',
     )
-  return data.open_training(model.dataset, given[0])[1]
+  dataset = model.dataset
+  marks = {'training data': dataset.train.fingerprint}
+  for part in model.parts:
+    if isinstance(part, trained.Run) and runs.different_data(part.run, marks):
+      raise InputError(
+        'fit_temperature',
+        'fit',
+        'left out, or runs whose training data are as they were',
+        message='`fit_temperature` needs examples that no model was trained '
+        f'on, but {dataset.spec.name} has changed since {part.run.path} was '
+        'trained: set `calibration_file`, or bring the old data back',
+      )
+  return data.open_training(dataset, given[0])[1]
 
 
 def _read(file, model):

@@ -95,6 +95,19 @@ def export(
   return calibration
 
 
+def check_tflite_file(file: str) -> None:
+  """Raises an InputError unless a TensorFlow Lite file can be written."""
+  if file.endswith('/') or files.is_folder(file):
+    raise InputError(
+      'tflite',
+      file,
+      'a file to write, such as model.tflite',
+      message=f'`tflite` must be a file to write, such as model.tflite, and '
+      f'{file!r} is a folder',
+    )
+  runs.make_writable(files.parent(file), 'tflite')
+
+
 def export_tflite(
   paths: Sequence[str],
   directory: str,
@@ -106,7 +119,7 @@ def export_tflite(
   Args:
     paths: Run folders, or SavedModels.
     directory: The SavedModel of the same runs and temperature.
-    file: The TensorFlow Lite file.
+    file: The TensorFlow Lite file; see `check_tflite_file`.
     calibration: The temperature of the SavedModel, if it has one.
 
   Returns:
@@ -116,7 +129,7 @@ def export_tflite(
     InputError: If a run cannot be loaded, or the file cannot be written.
   """
   model = trained.open_trained(paths, 'path')
-  runs.make_writable(files.parent(file), 'tflite')
+  check_tflite_file(file)
   content = tflite.convert_to_tflite(
     model.ensemble(),
     model.image_shape,

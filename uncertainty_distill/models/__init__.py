@@ -10,6 +10,7 @@ from uncertainty_distill.models.ensembles import (
   without_initial_values,
 )
 from uncertainty_distill.models.mixed_precision import cast_weights
+from uncertainty_distill.models.settings import Settings, plain_value
 from uncertainty_distill.models.variables import (
   fast_weights,
   forward_flops,

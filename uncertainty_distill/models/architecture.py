@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from uncertainty_distill.models import variables
+from uncertainty_distill.models.settings import Settings
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from official.modeling import hyperparams
 
 # Makes a BatchNorm layer from `name`.
 NormFactory = Callable[..., tf_keras.layers.BatchNormalization]
 
 
 @dataclasses.dataclass
-class Architecture(hyperparams.Config):
+class Architecture(Settings):
   """A family of networks; its fields say which network of the family.
 
   A subclass builds plain Keras models and knows nothing of members, which

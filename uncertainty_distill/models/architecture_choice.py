@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill.models.settings import Settings
 from uncertainty_distill.models.wide_resnet import WideResNet
 
 from official.modeling import hyperparams
 
 
 @dataclasses.dataclass
-class ArchitectureChoice(hyperparams.OneOfConfig):
+class ArchitectureChoice(Settings, hyperparams.OneOfConfig):
   """The choice of one architecture.
 
   The names in between can be left out: `task.model.depth` is short for

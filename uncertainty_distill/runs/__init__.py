@@ -5,9 +5,11 @@ from uncertainty_distill.runs.run_folder import (
   RunFolder,
   check_data,
   claim_run,
+  different_data,
   is_run,
   make_writable,
   match_run,
+  noted_class_names,
   open_run,
 )
 from uncertainty_distill.runs.run_identity import (

@@ -1,18 +1,19 @@
 """Run folders: each describes itself, so that no flag rebuilds its model.
 
 A run folder holds `params.yaml` (the resolved experiment), `data.yaml` (the
-fingerprints of the files that it learns from), checkpoints whose number is
-their step, TensorBoard's event files in `train/` and `clean/`, `train.log`, and
-until it is complete `evaluation_due`, the step of the next evaluation. What
-follows training (`results.json`, `report.md`, `saved_model/`, event files in
-`results/` and `corrupted/`) is written there by others.
+fingerprints of what it learns from, and the names of the classes), checkpoints
+whose number is their step, TensorBoard's event files in `train/` and `clean/`,
+`train.log`, and until it is complete `evaluation_due`, the step of the next
+evaluation. What follows training (`results.json`, `report.md`, `saved_model/`,
+event files in `results/` and `corrupted/`) is written there by others.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from uncertainty_distill import configs
 from uncertainty_distill.errors import InputError
@@ -24,8 +25,9 @@ import tf_keras
 import yaml
 
 PARAMS_FILE = 'params.yaml'
-# The fingerprints of the data that it is trained on.
+# The fingerprints of the data that it is trained on, and the classes' names.
 DATA_FILE = 'data.yaml'
+_CLASS_NAMES = 'class names'
 
 _logger = logging.getLogger(__name__)
 
@@ -211,36 +213,70 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   return run
 
 
-def check_data(run: RunFolder, fingerprints: Mapping[str, str]) -> None:
+def check_data(
+  run: RunFolder, fingerprints: Mapping[str, str], class_names: Sequence[str]
+) -> None:
   """Holds what a run is trained on against what it began with.
+
+  What it began with is noted in its folder as soon as it is known.
 
   Args:
     run: The run, whose folder is there.
     fingerprints: Those of the data, by what the data are.
+    class_names: K names.
 
   Raises:
-    InputError: If they are others than when the run began.
+    InputError: If the data are others than when the run began.
   """
-  path = os.path.join(run.path, DATA_FILE)
-  if not files.is_file(path):
-    if run.step:
-      _logger.warning(
-        f'{run.path} has no fingerprint of its data: it gets that of the data '
-        'as they are now'
-      )
-    files.write_text(path, yaml.safe_dump(dict(fingerprints)))
-    return
-  noted = configs.read_yaml(path, 'model_dir')
-  for name, value in fingerprints.items():
-    if noted.get(name, value) != value:
-      raise InputError(
-        'model_dir',
-        run.path,
-        f'a run that was trained on the same {name}',
-        'take a new folder, or bring the old data back',
-        message=f'`model_dir` {run.path!r} was trained on other data: its '
-        f'{name} changed since',
-      )
+  noted = _noted_data(run.path) if run.step else {}
+  for name in different_data(run, fingerprints) if run.step else ():
+    raise InputError(
+      'model_dir',
+      run.path,
+      f'a run that was trained on the same {name}',
+      'take a new folder, or bring the old data back',
+      message=f'`model_dir` {run.path!r} was trained on other data: its '
+      f'{name} changed since',
+    )
+  missing = ', '.join(name for name in fingerprints if name not in noted)
+  if run.step and missing:
+    _logger.warning(
+      f'{run.path} has no fingerprint of its {missing}: it gets that of what '
+      'is there now'
+    )
+  if missing or not noted:
+    known = {_CLASS_NAMES: list(class_names), **noted, **fingerprints}
+    text = yaml.safe_dump(known, allow_unicode=True, sort_keys=False)
+    files.write_text(os.path.join(run.path, DATA_FILE), text)
+
+
+def different_data(
+  run: RunFolder, fingerprints: Mapping[str, str]
+) -> list[str]:
+  """Returns which data are known to be others than a run was trained on.
+
+  Args:
+    run: The run.
+    fingerprints: Those of the data, by what the data are.
+  """
+  noted = _noted_data(run.path)
+  return [
+    name
+    for name in fingerprints
+    if noted.get(name) not in (None, fingerprints[name])
+  ]
+
+
+def noted_class_names(run: RunFolder) -> tuple[str, ...]:
+  """Returns the names of the classes when a run began; () for unknown."""
+  names = _noted_data(run.path).get(_CLASS_NAMES)
+  return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _noted_data(path: str) -> dict[str, Any]:
+  """Returns what a run folder says of its data; nothing if it is older."""
+  file = os.path.join(path, DATA_FILE)
+  return configs.read_yaml(file, 'model_dir') if files.is_file(file) else {}
 
 
 def make_writable(path: str, name: str) -> None:

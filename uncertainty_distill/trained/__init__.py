@@ -1,7 +1,10 @@
 """Trained models: runs, SavedModels, stored predictions, several of them."""
 
 from uncertainty_distill.trained.batch_function import BatchFunction, apply
-from uncertainty_distill.trained.fingerprints import arrays_digest
+from uncertainty_distill.trained.fingerprints import (
+  arrays_digest,
+  files_digest,
+)
 from uncertainty_distill.trained.logits_cache import (
   FixedLogits,
   LogitsCache,

@@ -44,9 +44,14 @@ def weights_digest(checkpoint: str) -> str:
   return _weights_digest(checkpoint, _versions(folder, names))
 
 
-def files_digest(folder: str) -> str:
-  """Returns the SHA-256 of all files in a folder, and of their names."""
-  names = tuple(_files_below(folder, ''))
+def files_digest(folder: str, names: Sequence[str] = ()) -> str:
+  """Returns the SHA-256 of files in a folder, and of their names.
+
+  Args:
+    folder: The folder.
+    names: The files; () for all, also those in folders within.
+  """
+  names = tuple(names or _files_below(folder, ''))
   return _files_digest(folder, names, _versions(folder, names))
 
 

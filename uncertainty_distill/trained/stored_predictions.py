@@ -152,8 +152,10 @@ def _as_members(
     hint = ''
     if values.ndim == 3 and values.shape[::2] == shape:
       hint = 'swap its first two axes'
-    elif values.dtype.kind in 'iuV':  # NumPy stores bfloat16 as V.
+    elif values.dtype.kind in 'iubVO':  # NumPy stores bfloat16 as V.
       hint = 'store them as float32'
+    elif values.ndim == 2 and values.shape[1] == shape[1]:
+      hint = f'there are {len(values)} rows for {shape[0]} examples'
     raise InputError(
       name,
       f'{values.dtype} {list(values.shape)}',
@@ -187,7 +189,7 @@ def _check_probs(
       hint = 'it is below 0, though the sums are right'
     elif values.max() > 1 or error > 1:
       hint = f'these look like logits: {hint}'
-    raise InputError(name, where, expected, hint)
+    raise InputError(name, where, 'probabilities, from 0 to 1', hint)
   if error > _TOLERANCE:
     raise InputError(
       name, f'sums that differ from 1 by up to {error:.3g}', expected, hint

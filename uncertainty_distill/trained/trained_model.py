@@ -187,10 +187,11 @@ class Run(TrainedModel):
   @property
   def class_names(self) -> tuple[str, ...]:
     # The model outlives the file that it was trained on.
+    names = runs.noted_class_names(self.run)
     with contextlib.suppress(InputError):
-      names = self.dataset.spec.class_names
-      if len(names) == self.num_classes:
-        return names
+      names = names or self.dataset.spec.class_names
+    if len(names) == self.num_classes:
+      return names
     return _labels(self.num_classes)
 
   @property
@@ -411,13 +412,21 @@ def _open_model(path: str, name: str) -> TrainedModel:
   """Opens a run folder or a SavedModel."""
   if saved_models.is_saved_model(path):
     return SavedModel(path, name)
-  if path.endswith(_OTHER_FILES):
+  if path.endswith(_OTHER_FILES) or files.is_file(path):
     raise InputError(
       name,
       path,
       'a run folder, a SavedModel or an .npz of stored predictions',
       'export it by model.export(FOLDER) in Keras, or store its predictions '
       '(docs/teachers.md)',
+    )
+  if files.is_folder(path) and not runs.is_run(path):
+    raise InputError(
+      name,
+      path,
+      f'a run folder, which has {runs.PARAMS_FILE}, or a SavedModel, which has '
+      f'{saved_models.GRAPH_FILE}',
+      'this folder is neither',
     )
   run = runs.open_run(path, name)
   if not run.is_complete:

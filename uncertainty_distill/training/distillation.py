@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from uncertainty_distill import runs
+from uncertainty_distill import configs, runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.training import (
@@ -78,6 +78,7 @@ def distill(
       'knowledge or head',
       'without a teacher, train the model by itself',
     )
+  configs.warn_of_unused(experiment.given)
   return train(experiment, model_dir, evaluate, label)
 
 

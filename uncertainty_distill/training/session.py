@@ -55,7 +55,7 @@ def train(
   """
   run = runs.match_run(model_dir, experiment.config)
   if _is_complete(run, experiment.strategy):
-    _check_data(run, experiment)
+    _check_data(run, experiment, is_complete=True)
     return run
   session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
@@ -82,20 +82,19 @@ def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
   return is_complete
 
 
-def _check_data(run: runs.RunFolder, experiment: Experiment) -> None:
+def _check_data(
+  run: runs.RunFolder, experiment: Experiment, is_complete: bool = False
+) -> None:
   """Raises an InputError if the data have changed since the run began."""
   task = experiment.config.task
-  # Known datasets have checksums, and may take long to read.
   marks = {}
-  if task.train_data.name.endswith('.npz'):
+  # Known datasets take long to read, only to find that all is done.
+  if task.train_data.name.endswith('.npz') or not is_complete:
     marks['training data'] = experiment.dataset.train.fingerprint
-  teacher = task.objective.teacher
-  if task.objective.kind != 'cross_entropy' and trained.is_predictions(
-    teacher[0]
-  ):
+  if task.objective.kind != 'cross_entropy':
     marks['teacher'] = experiment.teacher.fingerprint
   if marks and experiment.is_chief:
-    runs.check_data(run, marks)
+    runs.check_data(run, marks, experiment.dataset.spec.class_names)
 
 
 @dataclasses.dataclass

@@ -1,0 +1,99 @@
+"""Tests of which values a single network takes, and of those without use."""
+
+import logging
+import operator
+
+from uncertainty_distill import configs
+
+import pytest
+from refusals import refused
+
+_SINGLE = 'task.model.ensemble_size=1,'
+
+
+def _single(text):
+  config = configs.load_config('digits_wrn10_1', params_override=_SINGLE + text)
+  return configs.without_teacher(config)
+
+
+def test_a_single_network_takes_what_is_set():
+  values = {
+    'trainer.epochs': 1,
+    'trainer.decay_fractions': (0.5,),
+    'task.model.width': 2,
+    'task.model.depth': 16,
+    'task.l2': 0.5,
+    'task.train_data.global_batch_size': 32,
+  }
+  for name, value in values.items():
+    shown = str(value) if not isinstance(value, tuple) else '[0.5]'
+    got = _single(f'{name}={shown}')
+    assert operator.attrgetter(name)(got) == value
+    # The rest is a member's.
+    assert got.task.train_data.augmentation_seed == -1
+    assert name == 'task.l2' or got.task.l2 == 2e-4
+  assert _single('teacher.epochs=3').trainer.epochs == 3
+  assert _single('teacher.epochs=3,trainer.epochs=3').trainer.epochs == 3
+  with refused('trainer.epochs', 2, '3'):
+    _single('teacher.epochs=3,trainer.epochs=2')
+
+
+def test_python_may_set_the_usual_value_too():
+  config = configs.load_config('digits_wrn10_1')
+  config.task.model.ensemble_size = 1
+  config.task.l2 = 3e-4
+  assert configs.without_teacher(config).task.l2 == 3e-4
+  # Only what was not set is a member's.
+  assert _single('').task.l2 == 2e-4
+
+
+def test_a_file_of_all_values_is_no_choice_of_them():
+  whole = configs.load_config('digits_wrn10_1').as_dict()
+  whole['task']['model']['width'] = 2
+  config = configs.load_config('digits_wrn10_1')
+  configs.override(config, whole, 'params.yaml')
+  config.task.model.ensemble_size = 1
+  lone = configs.without_teacher(config)
+  assert (lone.task.model.width, lone.task.l2) == (2, 2e-4)
+
+
+def test_fields_of_an_architecture_are_set_one_by_one():
+  lone = _single('task.model.width=1,teacher.depth=16')
+  assert (lone.task.model.depth, lone.task.model.width) == (16, 1)
+
+
+_ADAM = configs.ADAM.split('set ')[1]
+
+
+@pytest.mark.parametrize(
+  'text, names',
+  [
+    ('task.seed=3,trainer.epochs=2', []),
+    ('task.objective.weight=0.5', ['task.objective.weight']),
+    ('task.objective.kind=head,teacher.epochs=2', ['task.objective.kind']),
+    ('task.model.rank=2', ['task.model.rank']),
+    ('task.model.rank=1', []),
+    ('teacher.search.num_runs=9', ['teacher.search.num_runs']),
+    (f'{_ADAM},trainer.momentum=0.5', ['trainer.momentum']),
+    ('trainer.train_steps=9,trainer.epochs=3', ['trainer.epochs']),
+    ('task.block_l2=[0,0,0,0,0,0],task.l2=1', ['task.l2']),
+  ],
+)
+def test_values_without_use_are_named(text, names, caplog):
+  with caplog.at_level(logging.WARNING):
+    _single(text)
+  lines = [record.getMessage() for record in caplog.records]
+  assert [line.split(': ')[1] for line in lines] == (
+    names and [', '.join(names)]
+  )
+
+
+def test_evaluation_names_values_of_training(caplog):
+  config = configs.load_config('digits_wrn10_1')
+  configs.override_by_text(
+    config, 'task.model.width=2,evaluation.severities=[1]'
+  )
+  with caplog.at_level(logging.WARNING):
+    configs.warn_of_unused_by_evaluation(config)
+  (line,) = [record.getMessage() for record in caplog.records]
+  assert line.endswith(': task.model.width')

@@ -1,0 +1,194 @@
+"""Values that were set, and whether what is done uses them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import operator
+from collections.abc import Iterable, Iterator
+
+from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.parsing import inner_prefix
+from uncertainty_distill.configs.registry import experiment_names
+from uncertainty_distill.configs.resolution import member_config
+from uncertainty_distill.errors import InputError
+
+from official.core import exp_factory
+from official.modeling import hyperparams, optimization
+
+_logger = logging.getLogger(__name__)
+
+_OF_MEMBERS = (
+  'task.model.rank',
+  'task.model.perturb',
+  'task.model.fast_weight_stddev',
+)
+_OF_PUBLISHED_OPTIMIZER = (
+  'trainer.base_learning_rate',
+  'trainer.momentum',
+  'trainer.warmup_epochs',
+  'trainer.decay_',
+)
+_OF_EVALUATION = (
+  'evaluation.',
+  'runtime.',
+  'task.validation_data.',
+  'task.train_data.name',
+  'task.train_data.data_dir',
+  'task.train_data.classes',
+  'task.train_data.image_size',
+  'task.train_data.test_from_training',
+)
+
+
+def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
+  """Returns the experiment that train.py trains.
+
+  Args:
+    config: As parsed. A single network gets the hyperparameters of a teacher's
+      member, but keeps its own seed, L2 of blocks and augmentation, and what
+      was set for it.
+
+  Raises:
+    InputError: If a value was set twice, for it and for a teacher's member.
+  """
+  warn_of_unused(config, trains_alone=True)
+  if config.task.model.ensemble_size != 1:
+    lone = copy.deepcopy(config)
+    lone.task.objective.kind = 'cross_entropy'
+    return lone
+  given, lone = config.task, member_config(config)
+  _keep_what_was_set(config, lone)
+  lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
+  for name in 'views', 'augmentation_seed':
+    setattr(lone.task.train_data, name, getattr(given.train_data, name))
+  return lone
+
+
+def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
+  """Gives a single network the values that were set for it.
+
+  Args:
+    given: The experiment as it was given.
+    lone: That of a teacher's member; changed in place.
+
+  Raises:
+    InputError: If the same value was also set, otherwise, for the teacher.
+  """
+  usual = _usual(given)
+  if usual is None:
+    return
+  names = _set_names(given)
+  for name, of_teacher in _pairs(given):
+    find, find_of_teacher = map(operator.attrgetter, (name, of_teacher))
+    value, teachers = find(given), find_of_teacher(given)
+    is_usual = value == find(usual)
+    teachers_is_usual = teachers == find_of_teacher(usual)
+    if value == teachers or (is_usual and name not in names):
+      continue
+    if of_teacher in names or not teachers_is_usual:
+      if is_usual and teachers_is_usual:
+        continue  # A file has all values, such as a run's params.yaml.
+      if is_usual or not teachers_is_usual:
+        raise InputError(
+          name,
+          value,
+          f'{teachers}, as {of_teacher} says of a single network',
+          f'set one of the two, {name} or {of_teacher}',
+        )
+    parents, _, last = name.rpartition('.')
+    setattr(operator.attrgetter(parents)(lone), last, value)
+
+
+def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
+  """Returns the registered experiment that a configuration started from."""
+  if config.experiment in experiment_names():
+    return exp_factory.get_exp_config(config.experiment)
+  return None
+
+
+def _pairs(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+  """Yields the names of a network's values and of its teacher's."""
+  for field in dataclasses.fields(config.teacher):
+    if field.name == 'architecture':
+      for name in config.task.model.short_names():
+        yield f'task.model.{name}', f'teacher.{name}'
+    elif 'sets' in field.metadata:
+      yield field.metadata['sets'], f'teacher.{field.name}'
+
+
+def _set_names(config: hyperparams.Config, prefix: str = '') -> set[str]:
+  """Returns the dotted names of the values that were set."""
+  found = set()
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if isinstance(value, hyperparams.Config):
+      inner = inner_prefix(prefix, field.name, value)
+      found |= _set_names(value, inner)
+    if field.name in getattr(config, 'was_set', ()):
+      found.add(f'{prefix}{field.name}')
+  return found
+
+
+def warn_of_unused(
+  config: ExperimentConfig, trains_alone: bool = False
+) -> None:
+  """Says in one line which values were set that training does not use.
+
+  Args:
+    config: As parsed.
+    trains_alone: Whether no teacher is learned from, whatever the objective.
+  """
+  usual = _usual(config)
+  if usual is None:
+    return
+  without_use = _without_use(config, trains_alone)
+  _warn(
+    name
+    for name in _set_names(config)
+    if name.startswith(without_use)
+    and operator.attrgetter(name)(config) != operator.attrgetter(name)(usual)
+  )
+
+
+def warn_of_unused_by_evaluation(config: ExperimentConfig) -> None:
+  """Says in one line which values were set that evaluation does not use."""
+  _warn(n for n in _set_names(config) if not n.startswith(_OF_EVALUATION))
+
+
+def _warn(names: Iterable[str]) -> None:
+  unused = ', '.join(sorted(names))
+  if unused:
+    _logger.warning(f'Set, but without effect here: {unused}')
+
+
+def _without_use(
+  config: ExperimentConfig, trains_alone: bool
+) -> tuple[str, ...]:
+  """Returns what names begin with whose values training does not use."""
+  task, trainer = config.task, config.trainer
+  is_single = task.model.ensemble_size == 1
+  names = _OF_MEMBERS if is_single else ()
+  if trains_alone:
+    names += (
+      'task.objective.kind',
+      'task.objective.weight',
+      'task.objective.temperature',
+    )
+    if not task.initialize_from:
+      names += ('task.objective.teacher',)
+    # A single network has the other values of a teacher's member.
+    names += ('teacher.ensemble_size', 'teacher.search')
+    names += () if is_single else ('teacher.',)
+  elif task.objective.teacher:
+    names += ('teacher.',)
+  if trainer.optimizer_config != optimization.OptimizationConfig():
+    names += _OF_PUBLISHED_OPTIMIZER
+  elif is_single:  # Other optimizers need its value of 1.
+    names += ('task.fast_weight_learning_rate_multiplier',)
+  if trainer.train_steps:
+    names += ('trainer.epochs',)
+  if task.block_l2:
+    names += ('task.l2',)
+  return names

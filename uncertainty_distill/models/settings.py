@@ -1,0 +1,54 @@
+"""The base of this package's configurations."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, ClassVar
+
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class Settings(hyperparams.Config):
+  """A configuration that knows which of its fields were set.
+
+  What `was_set` names was set after the configuration was made, by an override
+  or in Python, if only to the value that it had.
+  """
+
+  RESERVED_ATTR: ClassVar[list[str]] = [
+    *hyperparams.Config.RESERVED_ATTR,
+    'was_set',
+  ]
+
+  def __post_init__(self, default_params, restrictions):
+    super().__post_init__(default_params, restrictions)
+    self.forget_what_was_set()
+
+  def forget_what_was_set(self) -> None:
+    """Takes the values of all fields, and of those within, as not set."""
+    self.__dict__['was_set'] = set()
+    for value in vars(self).values():
+      if isinstance(value, Settings):
+        value.forget_what_was_set()
+
+  def _set(self, k: str, v: Any) -> None:
+    try:
+      super()._set(k, plain_value(v))
+    except TypeError as error:
+      expected = 'a number, text, a truth value or a list of these'
+      raise InputError(k, v, expected) from error
+    self.__dict__.setdefault('was_set', set()).add(k)
+
+
+def plain_value(value: Any) -> Any:
+  """Returns numbers and arrays of NumPy, and paths, as Python has them."""
+  if isinstance(value, np.generic | np.ndarray):
+    value = value.tolist()
+  if isinstance(value, list | tuple):
+    return type(value)(map(plain_value, value))
+  return os.fspath(value) if isinstance(value, os.PathLike) else value
