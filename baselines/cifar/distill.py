@@ -40,10 +40,12 @@ flags.adopt_module_key_flags(launch)
 def main():
   config = launch.experiment_config()
   model_dir = launch.required('model_dir', 'a folder for the run')
-  objective = config.task.objective
-  objective.kind = _OBJECTIVE.value or objective.kind
-  objective.teacher = tuple(_TEACHER.value) or objective.teacher
-  objective.teacher_cache = _TEACHER_CACHE.value or objective.teacher_cache
+  for flag, field in (
+    (_OBJECTIVE, 'kind'),
+    (_TEACHER, 'teacher'),
+    (_TEACHER_CACHE, 'teacher_cache'),
+  ):
+    launch.set_by_flag(config, flag.name, f'task.objective.{field}')
   mode = flags.FLAGS.mode
   strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging as std_logging
+import operator
 import os
 import re
 import sys
@@ -184,15 +185,40 @@ def experiment_config() -> configs.ExperimentConfig:
     _FLAGS.config_file,
     _FLAGS.params_override,
   )
-  if _FLAGS.ensemble_size is not None:
-    config.task.model.ensemble_size = _FLAGS.ensemble_size
-  if _FLAGS.seed is not None:
-    config.task.seed = _FLAGS.seed
-  if _FLAGS.data_dir:
-    config.task.train_data.data_dir = _FLAGS.data_dir
-  if _FLAGS.tpu:
-    config.runtime.tpu = _FLAGS.tpu
+  for flag, name in (
+    ('ensemble_size', 'task.model.ensemble_size'),
+    ('seed', 'task.seed'),
+    ('data_dir', 'task.train_data.data_dir'),
+    ('tpu', 'runtime.tpu'),
+  ):
+    set_by_flag(config, flag, name)
   return config
+
+
+def set_by_flag(config: configs.ExperimentConfig, flag: str, name: str) -> None:
+  """Sets a config value to a flag's, if that was given.
+
+  Raises:
+    InputError: If --params_override says otherwise.
+  """
+  value = _FLAGS[flag].value
+  if value is None or value in ('', []):
+    return
+  value = tuple(value) if isinstance(value, list) else value
+  overrides = configs.load_config(_FLAGS.experiment)
+  configs.override_by_text(overrides, _FLAGS.params_override)
+  find = operator.attrgetter(name)
+  if name in configs.set_names(overrides) and find(overrides) != value:
+    raise InputError(
+      flag,
+      value,
+      f'{find(overrides)!r}, as --params_override says',
+      f'leave out one of --{flag} and {name}',
+      message=f'--{flag}={value} and {name}={find(overrides)} in '
+      '--params_override differ',
+    )
+  parents, _, last = name.rpartition('.')
+  setattr(operator.attrgetter(parents)(config), last, value)
 
 
 def strategy_for(

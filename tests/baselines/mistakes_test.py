@@ -34,6 +34,10 @@ _FLAGS = {
     'train {digits} --model_dir={new} --params_override=task.seed=1 '
     '--params_override=task.l2=1',
   ),
+  'a flag and an override': (
+    '--seed=1 task.seed=2',
+    'train {digits} --model_dir={new} --seed=1 --params_override=task.seed=2',
+  ),
   'a Keras file as the teacher': (
     '--teacher model.keras model.export',
     'distill {digits} --model_dir={new} --teacher=model.keras',

@@ -371,7 +371,14 @@ def test_a_dataset_means_the_same_from_everywhere(monkeypatch, tmp_path):
   config = configs.load_config('digits_wrn10_1')
   config.task.train_data.name = 'data/own.npz'
   config.evaluation.out_of_distribution = '~/other.npz'
+  config.evaluation.source = 'corrupted'
+  config.task.train_data.data_dir = '~/tfds'
   resolved = configs.resolve(config, _DIGITS)
   assert resolved.task.train_data.name == str(tmp_path / 'data/own.npz')
   assert resolved.evaluation.out_of_distribution == '/home/me/other.npz'
-  assert _resolved('task.seed=1').task.train_data.name == 'digits'
+  assert resolved.evaluation.source == str(tmp_path / 'corrupted')
+  assert resolved.task.train_data.data_dir == '/home/me/tfds'
+  resolved = _resolved('evaluation.source=tfds')
+  assert resolved.task.train_data.name == 'digits'
+  assert resolved.evaluation.source == 'tfds'
+  assert resolved.task.train_data.data_dir == ''

@@ -21,6 +21,7 @@ from uncertainty_distill.configs.experiment import (
   TrainerConfig,
 )
 from uncertainty_distill.configs.given_values import (
+  set_names,
   warn_of_unused,
   warn_of_unused_by_evaluation,
   without_teacher,

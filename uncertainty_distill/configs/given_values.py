@@ -79,7 +79,7 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
   usual = _usual(given)
   if usual is None:
     return
-  names = _set_names(given)
+  names = set_names(given)
   for name, of_teacher in _pairs(given):
     find, find_of_teacher = map(operator.attrgetter, (name, of_teacher))
     value, teachers = find(given), find_of_teacher(given)
@@ -118,14 +118,14 @@ def _pairs(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
       yield field.metadata['sets'], f'teacher.{field.name}'
 
 
-def _set_names(config: hyperparams.Config, prefix: str = '') -> set[str]:
+def set_names(config: hyperparams.Config, prefix: str = '') -> set[str]:
   """Returns the dotted names of the values that were set."""
   found = set()
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if isinstance(value, hyperparams.Config):
       inner = inner_prefix(prefix, field.name, value)
-      found |= _set_names(value, inner)
+      found |= set_names(value, inner)
     if field.name in getattr(config, 'was_set', ()):
       found.add(f'{prefix}{field.name}')
   return found
@@ -146,7 +146,7 @@ def warn_of_unused(
   without_use = _without_use(config, trains_alone)
   _warn(
     name
-    for name in _set_names(config)
+    for name in set_names(config)
     if name.startswith(without_use)
     and operator.attrgetter(name)(config) != operator.attrgetter(name)(usual)
   )
@@ -154,7 +154,7 @@ def warn_of_unused(
 
 def warn_of_unused_by_evaluation(config: ExperimentConfig) -> None:
   """Says in one line which values were set that evaluation does not use."""
-  _warn(n for n in _set_names(config) if not n.startswith(_OF_EVALUATION))
+  _warn(n for n in set_names(config) if not n.startswith(_OF_EVALUATION))
 
 
 def _warn(names: Iterable[str]) -> None:
@@ -183,6 +183,8 @@ def _without_use(
     names += () if is_single else ('teacher.',)
   elif task.objective.teacher:
     names += ('teacher.',)
+    if task.objective.teacher[0].endswith('.npz'):
+      names += ('task.objective.teacher_cache',)
   if trainer.optimizer_config != optimization.OptimizationConfig():
     names += _OF_PUBLISHED_OPTIMIZER
   elif is_single:  # Other optimizers need its value of 1.

@@ -98,13 +98,17 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
   Args:
     config: Changed in place; names of known datasets stay as they are.
   """
+  train_data, evaluation = config.task.train_data, config.evaluation
   for holder, field in (
-    (config.task.train_data, 'name'),
-    (config.evaluation, 'out_of_distribution'),
+    (train_data, 'name'),
+    (train_data, 'data_dir'),
+    (evaluation, 'out_of_distribution'),
+    (evaluation, 'source'),
   ):
-    name = getattr(holder, field)
-    if name.endswith('.npz'):
-      setattr(holder, field, files.absolute(files.expanded(name)))
+    value = getattr(holder, field)
+    is_folder = field in ('data_dir', 'source') and value not in ('', 'tfds')
+    if is_folder or value.endswith('.npz'):
+      setattr(holder, field, files.absolute(files.expanded(value)))
 
 
 def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:

@@ -80,14 +80,14 @@ class ResultCache:
         'again'
       )
       entries, results = {}, []
+    noted = [entry['made_from'] for entry in entries.values()]
     for entry in entries.values():
-      noted = list(entry['made_from'])
-      entry['made_from'] = self._with_data(noted)
-      if entry['made_from'] != noted:
-        _logger.warning(
-          f'{self._path} has no fingerprint of the test images: its results '
-          'are taken as those of the images as they are now'
-        )
+      entry['made_from'] = self._with_data(list(entry['made_from']))
+    if noted != [entry['made_from'] for entry in entries.values()]:
+      _logger.warning(
+        f'{self._path} has no fingerprint of the test images: its results are '
+        'taken as those of the images as they are now'
+      )
     for key, model in models.items():
       if key in entries and self._is_current(entries[key], model):
         entry = entries[key]
@@ -144,7 +144,7 @@ class ResultCache:
     """Returns what an older version noted with today's marks of the data."""
     undated = [m for m in self.images if not m.startswith(_DATA)]
     is_older = not any(m.startswith(_DATA) for m in marks)
-    if is_older and marks[: len(undated)] == undated:
+    if is_older and _with_absolute_paths(marks[: len(undated)]) == undated:
       return self.images + marks[len(undated) :]
     return marks
 
@@ -261,8 +261,22 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   ]
 
 
+def _with_absolute_paths(marks: Sequence[str]) -> list[str]:
+  """Returns the marks of images with absolute paths; older ones had others."""
+  found = list(marks)
+  for index, mark in enumerate(marks[:4]):
+    before, _, after = mark.partition(':')
+    if before.endswith('.npz'):
+      found[index] = f'{files.absolute(before)}:{after}'
+    elif after.endswith('.npz') or (
+      before == 'source' and after not in ('', 'tfds')
+    ):
+      found[index] = f'{before}:{files.absolute(after)}'
+  return found
+
+
 def _data_marks(config: configs.ExperimentConfig) -> list[str]:
-  """Returns the fingerprints of test images that users may replace.
+  """Returns the fingerprints of images that users may replace.
 
   Known datasets have checksums.
   """
@@ -270,7 +284,10 @@ def _data_marks(config: configs.ExperimentConfig) -> list[str]:
   other = config.evaluation.out_of_distribution
   marks = []
   if train_data.name.endswith('.npz'):
-    marks.append(data.open_configured(train_data).test.fingerprint)
+    dataset = data.open_configured(train_data)
+    marks.append(dataset.test.fingerprint)
+    if config.evaluation.temperature_examples:
+      marks.append(dataset.train.fingerprint)
   if other.endswith('.npz'):
     images = data.open_out_of_distribution(other, train_data.data_dir)
     marks.append(images.fingerprint)
