@@ -8,6 +8,7 @@
 #                  holds what they come to against undisturbed runs
 # make docs        builds the documentation into site/, to be read from disk
 # make fuzz        tries 2,000 random mistakes in what users give
+# make wheel       builds what is to be published into dist/, and checks it
 # make tour        executes docs/tour.ipynb and keeps what it shows
 # make clean       removes .venv and caches; the runs stay
 #
@@ -25,7 +26,7 @@ UNFINISHED := $(VENV)/unfinished
 DOCS_INSTALLED := $(VENV)/docs_installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test lint format benchmark audit chaos fuzz docs tour clean
+.PHONY: quickstart test lint format benchmark audit chaos fuzz docs wheel tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
@@ -58,6 +59,14 @@ chaos: $(INSTALLED)
 docs: $(DOCS_INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 	@echo 'Documentation: site/index.html'
+
+# As above, tools that only a release needs have an environment of their own.
+wheel: $(INSTALLED)
+	$(VENV)/bin/python -m venv $(VENV)/release
+	$(VENV)/release/bin/python -m pip install --quiet build twine
+	rm -rf build dist
+	$(VENV)/release/bin/python -m build
+	$(VENV)/release/bin/twine check --strict dist/*
 
 fuzz: $(INSTALLED)
 	FUZZ_CASES=334 $(VENV)/bin/python -m pytest -q tests/fuzz_test.py

@@ -1,4 +1,7 @@
-"""Builds the package; baselines/ becomes uncertainty_distill.baselines.
+"""Builds the package, uncertainty_distill, from three folders.
+
+baselines/ becomes uncertainty_distill.baselines, and configs/studies
+uncertainty_distill.configs.studies.
 
 The ranges here say what the package can work with; constraints.txt pins the
 versions that it was tested with.
@@ -79,6 +82,18 @@ _EXTRAS = {
   'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 
+_CLASSIFIERS = [
+  'Development Status :: 4 - Beta',
+  'Intended Audience :: Science/Research',
+  'Operating System :: POSIX :: Linux',
+  'Programming Language :: Python :: 3.10',
+  'Programming Language :: Python :: 3.11',
+  'Programming Language :: Python :: 3.12',
+  'Topic :: Scientific/Engineering :: Artificial Intelligence',
+  'Topic :: Scientific/Engineering :: Image Recognition',
+  'Typing :: Typed',
+]
+
 # Read, since importing the package needs its dependencies.
 (_VERSION,) = re.findall(
   r"^__version__ = '(.*)'$",
@@ -86,24 +101,49 @@ _EXTRAS = {
   re.M,
 )
 
+# The page of a package index has none of the repository's files to link to.
+_README = re.sub(
+  r'!?\[([^\]]*)\]\((?!\w+:|#)[^)\s]+\)',
+  r'\1',
+  pathlib.Path('README.md').read_text(),
+)
+
 setuptools.setup(
   name='uncertainty_distill',
   version=_VERSION,
   description='Distills deep ensembles into BatchEnsembles, with uncertainty',
+  long_description=_README,
+  long_description_content_type='text/markdown',
   license='Apache-2.0',
+  license_files=['LICENSE'],
+  author='The uncertainty_distill contributors',
+  keywords='ensembles, BatchEnsemble, distillation, uncertainty, calibration',
+  classifiers=_CLASSIFIERS,
+  project_urls={
+    'Paper': 'https://openreview.net/forum?id=Lzi5IMyJTFX',
+    'BatchEnsemble': 'https://arxiv.org/abs/2002.06715',
+  },
   python_requires='>=3.10,<3.13',
   packages=[
     *setuptools.find_packages(include=['uncertainty_distill*']),
     'uncertainty_distill.baselines',
     'uncertainty_distill.baselines.cifar',
+    'uncertainty_distill.configs.studies',
   ],
   package_dir={
     'uncertainty_distill.baselines': 'baselines',
     'uncertainty_distill.baselines.cifar': 'baselines/cifar',
+    'uncertainty_distill.configs.studies': 'configs/studies',
   },
   package_data={
     'uncertainty_distill': ['__init__.pyi', 'py.typed'],
+    'uncertainty_distill.configs.studies': ['*.yaml'],
     'uncertainty_distill.reports': ['page.html.jinja', 'paper_tables.json'],
+  },
+  entry_points={
+    'console_scripts': [
+      'uncertainty-distill=uncertainty_distill.baselines.cifar.console:main'
+    ]
   },
   install_requires=_REQUIRES,
   extras_require=_EXTRAS,

@@ -15,7 +15,21 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # What a wheel is built of: copied, so that building leaves nothing in the tree.
-SOURCES = ('setup.py', 'pyproject.toml', 'uncertainty_distill', 'baselines')
+SOURCES = (
+  'setup.py',
+  'pyproject.toml',
+  'README.md',
+  'LICENSE',
+  'uncertainty_distill',
+  'baselines',
+  'configs',
+)
+# The folders of the wheel, by those of the tree.
+FOLDERS = {
+  'uncertainty_distill': 'uncertainty_distill',
+  'baselines': 'uncertainty_distill/baselines',
+  'configs': 'uncertainty_distill/configs',
+}
 
 # Which distribution has a module, where that is not its name.
 DISTRIBUTIONS = {
@@ -76,18 +90,19 @@ def _wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_module_and_table_and_nothing_else(wheel):
   wanted = {
-    'uncertainty_distill/' * (top == 'baselines')
-    + path.relative_to(ROOT).as_posix()
-    for top in ('uncertainty_distill', 'baselines')
-    for suffix in ('*.py', '*.pyi', '*.json', '*.jinja', 'py.typed')
+    f'{folder}/{path.relative_to(ROOT / top).as_posix()}'
+    for top, folder in FOLDERS.items()
+    for suffix in ('*.py', '*.pyi', '*.json', '*.jinja', '*.yaml', 'py.typed')
     for path in (ROOT / top).rglob(suffix)
   }
   names = set(zipfile.ZipFile(wheel).namelist())
   assert {name for name in names if '.dist-info/' not in name} == wanted
 
 
-def test_an_installed_wheel_has_the_commands_and_experiments(wheel, tmp_path):
-  home = tmp_path / 'env'
+@pytest.fixture(name='environment', scope='module')
+def _environment(wheel, tmp_path_factory):
+  """An environment that has the wheel installed."""
+  home = tmp_path_factory.mktemp('installed') / 'env'
   venv.create(home)
   python = home / 'bin' / 'python'
   (site,) = home.glob('lib/python*/site-packages')
@@ -109,14 +124,38 @@ def test_an_installed_wheel_has_the_commands_and_experiments(wheel, tmp_path):
     '--quiet',
     '--ignore-installed',
     wheel,
-    cwd=tmp_path,
+    cwd=home,
   )
+  return home
+
+
+def test_an_installed_wheel_has_the_experiments(environment, tmp_path):
+  python = environment / 'bin/python'
+  (site,) = environment.glob('lib/python*/site-packages')
   lines = _run(python, '-c', PROBE, cwd=tmp_path).splitlines()
   *files, experiments = json.loads(lines[-1])
   assert all(pathlib.Path(file).is_relative_to(site) for file in files)
   assert {'digits_wrn10_1', 'cifar10_wrn28_10', 'cifar100_wrn28_10'} <= set(
     experiments
   )
+
+
+def test_the_console_command_does_what_the_scripts_do(environment, tmp_path):
+  program = environment / 'bin/uncertainty-distill'
+  shown = _run(program, cwd=tmp_path)
+  scripts = (ROOT / 'baselines/cifar').glob('*.py')
+  commands = {p.stem for p in scripts if 'launch.run(' in p.read_text()}
+  told = set(re.findall(r'^  (\w+)', shown, re.M))
+  assert told == {*commands, 'quickstart'}
+  shown = _run(program, 'export', '--help', cwd=tmp_path)
+  assert '\nuncertainty-distill export --run=' in shown
+  flags = set(re.findall(r'^  --(?:\[no\])?(\w+):', shown, re.M))
+  assert {'run', 'output_dir', 'tflite'} <= flags
+  plan = _run(program, 'quickstart', '--dry_run', cwd=tmp_path)
+  assert '| head_student ' in plan
+  assert not list(tmp_path.iterdir())
+  wrong = subprocess.run([program, 'distil'], check=False, capture_output=True)
+  assert wrong.returncode == 2 and b'distil' in wrong.stderr
 
 
 def test_every_import_is_declared(wheel):

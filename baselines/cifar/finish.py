@@ -12,6 +12,7 @@ from uncertainty_distill import (
   reports,
   training,
 )
+from uncertainty_distill.baselines.cifar import console
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.io import locks
 
@@ -37,9 +38,9 @@ def print_output_paths(
   print(f'TensorBoard: tensorboard --logdir {shlex.quote(directory)}')
   if saved_model:
     folder = os.path.relpath(os.path.dirname(__file__))
-    script = os.path.join(folder, 'predict.py')
-    model = shlex.quote(saved_model)
-    print(f'Predict: python {shlex.quote(script)} --model={model} IMAGE...')
+    script = shlex.quote(os.path.join(folder, 'predict.py'))
+    predict = console.command_line('predict', f'python {script}')
+    print(f'Predict: {predict} --model={shlex.quote(saved_model)} IMAGE...')
     print(f'SavedModel: {saved_model}')
   if has_report:
     print_report_path(directory)

@@ -53,7 +53,7 @@ signals.install()
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
 
 from uncertainty_distill import configs, distribution
-from uncertainty_distill.baselines.cifar import error_messages
+from uncertainty_distill.baselines.cifar import console, error_messages
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 
@@ -287,6 +287,13 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
 
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   """Returns the arguments that are not flags; a wrong flag ends the process."""
+  # absl shows it for --help.
+  command = sys.modules['__main__']
+  command.__doc__ = re.sub(
+    r'python baselines/cifar/(\w+)\.py',
+    lambda match: console.command_line(match[1], match[0]),
+    command.__doc__ or '',
+  )
   try:
     _FLAGS.unparse_flags()  # The level of logging was read before.
     rest = [expand(part) for part in _FLAGS(argv)]

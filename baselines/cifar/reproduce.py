@@ -7,6 +7,7 @@ Complete runs are skipped, so the same command continues where it stopped.
 """
 
 import os
+import pathlib
 
 from uncertainty_distill.baselines.cifar import launch
 
@@ -15,11 +16,19 @@ from uncertainty_distill import studies
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.io import locks
+from uncertainty_distill.io import files, locks
 
 from absl import flags
 
-_STUDY = flags.DEFINE_string('study', None, 'The YAML file of the study.')
+# In a checkout the studies are at its root, in a wheel within the package.
+_STUDIES = pathlib.Path(__file__).resolve().parents[2] / 'configs/studies'
+
+_STUDY = flags.DEFINE_string(
+  'study',
+  None,
+  'The YAML file of the study; or the name of one that comes with the package, '
+  'such as quickstart or digits.',
+)
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
@@ -52,8 +61,8 @@ flags.adopt_module_key_flags(launch)
 
 
 def main():
-  path = launch.required(
-    'study', 'a YAML file such as configs/studies/quickstart.yaml'
+  path = _find(
+    launch.required('study', 'a YAML file, or a name such as quickstart')
   )
   study = studies.read_study(path, flags.FLAGS.data_dir, flags.FLAGS.tpu)
   name = os.path.splitext(os.path.basename(path))[0]
@@ -75,6 +84,14 @@ def main():
       f'the tables are without {"; ".join(outcome.missing)}, because training '
       'diverged (see above)'
     )
+
+
+def _find(study):
+  """Returns the file of a study, which may be named alone."""
+  packaged = _STUDIES / f'{study}.yaml'
+  if packaged.is_file() and not files.is_file(study):
+    return str(packaged)
+  return study
 
 
 if __name__ == '__main__':

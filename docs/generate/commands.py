@@ -13,17 +13,6 @@ import types
 
 import configuration
 
-COMMANDS = (
-  'distill',
-  'train',
-  'evaluate',
-  'export',
-  'predict',
-  'reproduce',
-  'reconstruct',
-  'make_corrupted',
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
@@ -50,7 +39,7 @@ class _Module:
     self.tree = ast.parse(path.read_text())
     names = configuration.experiment_names(root)
     # What the expressions of the flags refer to.
-    self._known = {
+    self.known = {
       'configs': types.SimpleNamespace(experiment_names=lambda: names)
     }
     for node in self.tree.body:
@@ -59,7 +48,7 @@ class _Module:
           value = ast.literal_eval(node.value)
         except ValueError:
           continue
-        self._known[node.targets[0].id] = value
+        self.known[node.targets[0].id] = value
 
   def flags(self, within: str = '') -> list[Flag]:
     """Returns the flags that a function defines, or those of the module."""
@@ -95,7 +84,12 @@ class _Module:
 
   def _value(self, node: ast.expr):
     code = compile(ast.Expression(node), 'flag', 'eval')
-    return eval(code, dict(self._known))
+    return eval(code, dict(self.known))
+
+
+def names(root: pathlib.Path) -> tuple[str, ...]:
+  """Returns the names of the commands."""
+  return _Module(root, 'console').known['COMMANDS']
 
 
 def flags(root: pathlib.Path, command: str) -> list[Flag]:
@@ -103,7 +97,7 @@ def flags(root: pathlib.Path, command: str) -> list[Flag]:
 
   Args:
     root: The root of the repository.
-    command: One of `COMMANDS`.
+    command: One of `names`.
   """
   launch = _Module(root, 'launch')
 
@@ -138,8 +132,11 @@ def page(root: pathlib.Path) -> str:
   """Returns the page."""
   sections = [
     '# Commands',
-    'The commands are in `baselines/cifar/`. From an installed wheel they are'
-    ' `python -m uncertainty_distill.baselines.cifar.distill` and so on.'
+    'An installation has them all in one, `uncertainty-distill COMMAND`; in a'
+    ' checkout they are also the scripts in `baselines/cifar/`. The two are the'
+    ' same: write `uncertainty-distill distill` for `python'
+    ' baselines/cifar/distill.py`. `uncertainty-distill quickstart` is'
+    ' `uncertainty-distill reproduce --study=quickstart`.'
     ' `--help` shows the flags below. All commands also take `--verbosity`:'
     ' `--verbosity=0` adds the messages of TensorFlow and Orbit.',
     '## Exit codes',
@@ -151,7 +148,7 @@ def page(root: pathlib.Path) -> str:
     ' refuses to write; one line says which. |\n'
     '| 130, 143 | Ctrl-C or SIGTERM stopped it; the same command goes on. |',
   ]
-  for command in COMMANDS:
+  for command in names(root):
     tree = _Module(root, command).tree
     text = inspect.cleandoc(ast.get_docstring(tree))
     lines = []
@@ -162,7 +159,7 @@ def page(root: pathlib.Path) -> str:
       else:
         lines.append(f'```\n{inspect.cleandoc(block)}\n```')
     sections += [
-      f'## {command}.py',
+      f'## {command}',
       *lines,
       '| Flag | Default | Meaning |\n|---|---|---|\n'
       + '\n'.join(map(_row, flags(root, command))),

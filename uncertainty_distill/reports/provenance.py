@@ -32,7 +32,7 @@ def provenance(
   corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
   return {
-    'Command': [shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])],
+    'Command': [_command()],
     'Experiment': config.experiment,
     'Seeds': _seeds(systems),
     'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
@@ -42,6 +42,15 @@ def provenance(
     'Versions': f'Python {platform.python_version()}, '
     f'TensorFlow {tf.__version__}, {_code()}',
   }
+
+
+def _command() -> str:
+  """Returns the words that this process was started with."""
+  program = sys.argv[0]
+  # The console command has two words here, `uncertainty-distill COMMAND`.
+  if os.path.exists(program):
+    program = shlex.quote(os.path.relpath(program))
+  return ' '.join([program, *map(shlex.quote, sys.argv[1:])])
 
 
 def _seeds(systems: Sequence[evaluation.System]) -> str:

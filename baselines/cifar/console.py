@@ -1,0 +1,86 @@
+"""The command `uncertainty-distill`, which runs the commands beside this file.
+
+It is what an installation puts on the PATH. Python runs the module of a command
+as it runs the script, so that the two have the same flags and the same output.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+
+import uncertainty_distill
+
+PROGRAM = 'uncertainty-distill'
+COMMANDS = (
+  'distill',
+  'train',
+  'evaluate',
+  'export',
+  'predict',
+  'reproduce',
+  'reconstruct',
+  'make_corrupted',
+)
+_QUICKSTART = 'quickstart'
+_PACKAGE = 'uncertainty_distill.baselines.cifar'
+
+
+def main() -> None:
+  """Runs `uncertainty-distill COMMAND ...`; without a command it shows them."""
+  name, *words = sys.argv[1:] or ['--help']
+  if name in ('--help', '--helpfull', '-h', '-help', 'help'):
+    print(_help())
+  elif name == '--version':
+    print(f'{PROGRAM} {uncertainty_distill.__version__}')
+  elif name == _QUICKSTART:
+    _run('reproduce', [f'--study={_QUICKSTART}', *words])
+  elif name in COMMANDS:
+    _run(name, words)
+  else:
+    print(
+      f'\nerror: {name!r} is no command: write one of '
+      f'{", ".join((_QUICKSTART, *COMMANDS))}',
+      file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+def command_line(name: str, script: str) -> str:
+  """Returns the words that run a command, as the running one was called.
+
+  Args:
+    name: The command, one of `COMMANDS`.
+    script: What to write for a command that is run as a script.
+  """
+  if sys.argv[0].startswith(f'{PROGRAM} '):
+    return f'{PROGRAM} {name}'
+  return script
+
+
+def _run(name: str, words: list[str]) -> None:
+  """Runs the module of a command as the main one, with some flags."""
+  sys.argv[:] = [f'{PROGRAM} {name}', *words]
+  spec = importlib.util.find_spec(f'{_PACKAGE}.{name}')
+  module = importlib.util.module_from_spec(spec)
+  module.__name__ = '__main__'
+  # Processes that it starts import what is here, by the name in the spec.
+  sys.modules['__main__'] = module
+  exec(spec.loader.get_code(spec.name), vars(module))
+
+
+def _help() -> str:
+  """Returns what there is to run, from the first lines of the modules."""
+  rows = {_QUICKSTART: 'Runs the study of the first steps, in a few minutes.'}
+  for name in COMMANDS:
+    loader = importlib.util.find_spec(f'{_PACKAGE}.{name}').loader
+    tree = ast.parse(loader.get_source(f'{_PACKAGE}.{name}'))
+    rows[name] = ast.get_docstring(tree).partition('\n')[0]
+  return '\n'.join(
+    [
+      f'usage: {PROGRAM} COMMAND [--flag=value ...]\n',
+      *(f'  {name:15} {meaning}' for name, meaning in rows.items()),
+      f'\n{PROGRAM} COMMAND --help lists the flags of a command.',
+    ]
+  )
