@@ -1,5 +1,7 @@
 # make quickstart  trains, distills, evaluates, reports and exports on digits
-# make test        runs the tests
+# make test        runs the tests, without the few that are long by nature
+# make test-all    runs those as well: several processes, kills, the tour, TPU
+#                  programs, benchmarks
 # make lint        checks the format and the style of the code (ruff)
 # make format      brings the code into that format
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
@@ -26,15 +28,22 @@ UNFINISHED := $(VENV)/unfinished
 DOCS_INSTALLED := $(VENV)/docs_installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test lint format benchmark audit chaos fuzz docs wheel tour clean
+.PHONY: quickstart test test-all lint format benchmark audit chaos fuzz docs wheel \
+  tour clean
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
 	  --study=configs/studies/$(STUDY).yaml
 
 # In two processes, since much of a test is the start of a command.
+PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope \
+  --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope --no-loadscope-reorder
+	$(PYTEST) -m 'not slow'
+
+test-all: $(INSTALLED)
+	$(PYTEST)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

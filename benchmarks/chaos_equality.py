@@ -63,10 +63,10 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
 
 def _same_arrays(one: pathlib.Path, two: pathlib.Path) -> bool:
   """Compares but for what the arrays were made from, and when."""
-  ours, theirs = archives.read_arrays(one), archives.read_arrays(two)
-  for arrays in ours, theirs:
+  found, expected = archives.read_arrays(one), archives.read_arrays(two)
+  for arrays in found, expected:
     arrays.pop('made_from', None)
-  return _same_values(ours, theirs)
+  return _same_values(found, expected)
 
 
 def _same_tensors(one: str, two: str) -> bool:
@@ -74,12 +74,12 @@ def _same_tensors(one: str, two: str) -> bool:
 
 
 def _same_values(
-  ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
+  found: dict[str, np.ndarray], expected: dict[str, np.ndarray]
 ) -> bool:
-  return ours.keys() == theirs.keys() and all(
-    value.dtype == theirs[name].dtype
-    and value.tobytes() == theirs[name].tobytes()
-    for name, value in ours.items()
+  return found.keys() == expected.keys() and all(
+    value.dtype == expected[name].dtype
+    and value.tobytes() == expected[name].tobytes()
+    for name, value in found.items()
   )
 
 

@@ -83,7 +83,7 @@ def _stored_logits(folder: str) -> trained.LogitsCache:
 
 def _candidates(folder: str) -> dict[str, Callable[[], None]]:
   dataset, cache = _dataset(), _stored_logits(folder)
-  ours = functools.partial(
+  package = functools.partial(
     data.training_batches,
     dataset,
     _BATCH.value,
@@ -93,8 +93,8 @@ def _candidates(folder: str) -> dict[str, Callable[[], None]]:
   )
   batches = {
     _EACH: _one_at_a_time(dataset),
-    _OURS: ours(),
-    _CACHED: ours(views=1, teacher_logits=cache.read),
+    _OURS: package(),
+    _CACHED: package(views=1, teacher_logits=cache.read),
   }
   return {name: _taking(iter(each)) for name, each in batches.items()}
 

@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 
 
 def _has_fixtures(folder: pathlib.Path) -> bool:
-  """Tells whether the tests of a folder have fixtures in common."""
+  """Returns whether the tests of a folder have fixtures in common."""
   here = pathlib.Path(__file__)
   return folder != here.parent and (folder / here.name).is_file()
 

@@ -212,6 +212,8 @@ def test_stored_predictions_teach(golden, tmp_path):
   assert results['deep_ensemble'] == pytest.approx(
     _expected(golden)['predictions'], rel=1e-4, abs=1e-5
   )
+  extra = folder / 'saved_model' / 'assets.extra'
+  assert 'stored predictions' in (extra / 'MODEL_CARD.md').read_text()
 
 
 def test_a_saved_model_serves(golden, tmp_path):

@@ -1,14 +1,18 @@
-"""Executes docs/tour.ipynb in a kernel, and checks what it shows."""
+"""Executes docs/tour.ipynb, and checks what it shows."""
 
 import pathlib
 import re
 import socket
 
+import uncertainty_distill as ud
+
+import matplotlib
 import nbformat
 import notebooks
 import pytest
 
 _TOUR = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'tour.ipynb'
+_STUDENT = pathlib.Path(__file__).with_name('golden') / 'v0.1.0' / 'saved_model'
 
 # What the text of the notebook says of its metrics.
 _CHECKS = """
@@ -54,6 +58,26 @@ def test_the_outputs_are_small_and_of_no_machine(committed):
       assert not re.search(rf'(?<![\w.])/\w+/|\b{machine}\b', said), said
 
 
+def test_what_needs_no_training_runs_here(committed, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  load = ud.load_dataset
+  monkeypatch.setattr(ud, 'load_dataset', lambda *args: load(*args).take(70))
+  cells = [c.source for c in committed.cells if c.cell_type == 'code']
+  (end,) = (i for i, source in enumerate(cells) if 'sklearn' in source)
+  cells[0] = cells[0].replace("STUDENT = ''", f'STUDENT = {str(_STUDENT)!r}')
+  names = {}
+  with matplotlib.rc_context({'backend': 'agg'}):
+    for source in cells[:end]:
+      exec(source, names)
+    names['plt'].close('all')
+  assert len(names['everything']) == 18
+  assert list(tmp_path.rglob('*')) == [
+    tmp_path / 'runs',
+    tmp_path / 'runs/tour',
+  ]
+
+
+@pytest.mark.slow
 def test_it_runs_and_shows_what_is_committed(committed, tmp_path, monkeypatch):
   # Nothing is left in the home folder, and nothing is read there.
   for name in 'IPYTHONDIR', 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR':

@@ -1,11 +1,7 @@
 """The public commands, run as a user runs them."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import time
 
 from uncertainty_distill.data import digits
 
@@ -191,13 +187,6 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'teacher cache' not in done.stderr
   assert [path.stat().st_mtime_ns for path in views] == written
-  # Another seed, so that the run is not complete already.
-  os.truncate(views[1], 1000)
-  done = running.run(*head, '--seed=2', f'--model_dir={tmp_path / "c"}')
-  assert done.returncode == 0, done.stderr
-  assert str(views[1]) in done.stderr and 'teacher cache: 100%' in done.stderr
-  assert views[0].stat().st_mtime_ns == written[0]
-  assert np.load(views[1]).shape == (797, 2, 10)
 
 
 def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
@@ -226,38 +215,3 @@ def test_a_batch_ensemble_starts_from_its_teacher(student, tmp_path):
   assert done.returncode == 0, done.stderr
   assert '10/10' in done.stderr
   assert (tmp_path / 'b' / 'saved_model' / 'saved_model.pb').is_file()
-
-
-def test_interrupted_and_called_again_goes_on(tmp_path):
-  train = [
-    'train',
-    '--experiment=digits_wrn10_1',
-    f'--model_dir={tmp_path}',
-    '--ensemble_size=1',
-    '--mode=train',
-    '--params_override=teacher.epochs=40',
-  ]
-  process = subprocess.Popen(
-    running.command(*train),
-    cwd=running.ROOT,
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  log = tmp_path / 'train.log'
-  deadline = time.monotonic() + 120
-  # Once a first loop of steps is in the log, training is under way.
-  while not (log.is_file() and 'steps/sec' in log.read_text()):
-    assert time.monotonic() < deadline and process.poll() is None
-    time.sleep(0.05)
-  process.send_signal(signal.SIGINT)
-  process.communicate(timeout=60)
-  assert process.returncode == 130
-  stopped_at = max(
-    int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
-  )
-  assert 0 < stopped_at < 480
-  done = running.run(*train)
-  assert done.returncode == 0, done.stderr
-  assert os.path.isfile(tmp_path / 'ckpt-480.index')
-  assert f'{stopped_at}/480' in done.stderr  # The bar begins where it stopped.

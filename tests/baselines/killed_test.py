@@ -15,6 +15,7 @@ def _load(monkeypatch):
   return importlib.import_module
 
 
+@pytest.mark.slow
 def test_distillation_killed_twice(load, untouched, tmp_path):
   chaos = load('chaos_campaign')
   job = load('chaos_jobs').Job(
@@ -49,6 +50,7 @@ def test_distillation_killed_twice(load, untouched, tmp_path):
   assert not [line for kill in kills for line in kill.finished.done_twice()]
 
 
+@pytest.mark.slow
 def test_corrupting_killed_at_random(load, tmp_path):
   job = load('chaos_jobs').Job(
     (

@@ -81,13 +81,14 @@ def test_while_tensorflow_starts(number, code, word, start, tmp_path):
   assert not (tmp_path / 'new').exists()
 
 
-def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
+def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
   train = (
     'train',
     _EXPERIMENT,
     f'--model_dir={tmp_path}',
     '--ensemble_size=1',
-    '--params_override=teacher.epochs=40,trainer.checkpoint_interval=1000,'
+    '--mode=train',
+    '--params_override=teacher.epochs=16,trainer.checkpoint_interval=1000,'
     'trainer.validation_interval=50',
   )
   process = start(*train)
@@ -102,10 +103,13 @@ def test_sigterm_saves_at_once_and_two_processes_do_not_mix(start, tmp_path):
   (step,) = {
     int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   } - {10}
-  assert 50 <= step < 480
+  assert 50 <= step < 192
   assert not (tmp_path / '.lock').exists()
   due = (tmp_path / 'evaluation_due').read_text()
   assert int(due) in (step, (step // 50 + 1) * 50)
+  done = running.succeed(*train)
+  assert (tmp_path / 'ckpt-192.index').is_file()
+  assert f'{step}/192' in done.stderr  # The bar begins where it stopped.
 
 
 def test_a_command_of_another_clone(start, tmp_path):

@@ -41,12 +41,17 @@ def test_candidates_alternate(load):
 @pytest.mark.parametrize(
   'arguments, rows',
   [
-    (
+    pytest.param(
       'steps.py --networks=10-1x2 --rounds=1 --members=2 --rank=2 '
       '--systems=batch_ensemble,edward2,cached_teacher',
       8,
+      marks=pytest.mark.slow,
     ),
-    ('latency.py --networks=10-1 --batches=1,9 --seconds=0.1', 7),
+    pytest.param(
+      'latency.py --networks=10-1 --batches=1,9 --seconds=0.1',
+      7,
+      marks=pytest.mark.slow,
+    ),
     ('input.py --examples=300 --batch=20 --steps=2 --rounds=1', 3),
   ],
 )

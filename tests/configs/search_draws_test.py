@@ -65,8 +65,8 @@ def test_draws_are_log_uniform_and_independent():
 
 def test_a_longer_search_begins_with_the_shorter_one():
   short, long = (_default(f'teacher.search.num_runs={n}') for n in (50, 100))
-  for ours, theirs in zip(_runs(short, 50), _runs(long, 50), strict=True):
-    assert ours.task == theirs.task
+  for run, other in zip(_runs(short, 50), _runs(long, 50), strict=True):
+    assert run.task == other.task
   seeds = {run.task.seed for run in _runs(long, 100)}
   assert len(seeds) == 100
   draws = {run.task.block_l2 for run in _runs(long, 100)}

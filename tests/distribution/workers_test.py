@@ -95,5 +95,5 @@ def test_a_worker_that_waits_for_others_can_be_stopped():
 
 def test_one_process_keeps_its_own(replicas):
   values = [np.float32([1.0, 2.0]), np.zeros([2, 2])]
-  for ours, its in zip(workers.from_chief(replicas, values), values):
-    assert ours is its
+  for given, value in zip(workers.from_chief(replicas, values), values):
+    assert given is value

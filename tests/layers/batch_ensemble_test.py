@@ -41,14 +41,14 @@ def _value_and_gradients(layer, inputs, curve=tf.sin):
   return value, tape.gradient(loss, [inputs, *layer.trainable_variables])
 
 
-def _assert_same(ours, theirs, inputs):
-  theirs(inputs)
-  theirs.set_weights(ours.get_weights())
-  value, gradients = _value_and_gradients(ours, inputs)
-  their_value, their_gradients = _value_and_gradients(theirs, inputs)
-  np.testing.assert_allclose(value, their_value, rtol=1e-4, atol=1e-5)
-  assert len(gradients) == len(their_gradients) >= 4
-  for gradient, other in zip(gradients, their_gradients):
+def _assert_same(layer, reference, inputs):
+  reference(inputs)
+  reference.set_weights(layer.get_weights())
+  value, gradients = _value_and_gradients(layer, inputs)
+  expected_value, expected = _value_and_gradients(reference, inputs)
+  np.testing.assert_allclose(value, expected_value, rtol=1e-4, atol=1e-5)
+  assert len(gradients) == len(expected) >= 4
+  for gradient, other in zip(gradients, expected):
     np.testing.assert_allclose(gradient, other, rtol=1e-3, atol=1e-4)
 
 
@@ -74,10 +74,10 @@ def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
     'use_bias': rank == 1,
   }
   inputs = _inputs(4, 6, 5, 3)
-  ours = layers.Conv2DBatchEnsemble(7, kernel_size, perturb=perturb, **options)
-  ours(inputs)
-  theirs = edward2_layers.Conv2DBatchEnsemble(7, kernel_size, **options)
-  _assert_same(_randomize(ours), theirs, inputs)
+  layer = layers.Conv2DBatchEnsemble(7, kernel_size, perturb=perturb, **options)
+  layer(inputs)
+  reference = edward2_layers.Conv2DBatchEnsemble(7, kernel_size, **options)
+  _assert_same(_randomize(layer), reference, inputs)
 
 
 @PERTURBED
@@ -85,8 +85,8 @@ def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
 def test_dense_layer_is_edward2s(rank, perturb):
   options = {'rank': rank, 'ensemble_size': 3, 'activation': 'tanh'}
   inputs = _inputs(6, 4)
-  ours = _layer(layers.DenseBatchEnsemble, inputs, perturb=perturb, **options)
-  _assert_same(ours, edward2_layers.DenseBatchEnsemble(5, **options), inputs)
+  layer = _layer(layers.DenseBatchEnsemble, inputs, perturb=perturb, **options)
+  _assert_same(layer, edward2_layers.DenseBatchEnsemble(5, **options), inputs)
 
 
 @PERTURBED
@@ -204,20 +204,22 @@ def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
     'use_bias': False,
     'dtype': 'mixed_bfloat16',
   }
-  ours = _layer(layers.Conv2DBatchEnsemble, inputs, perturb=perturb, **options)
-  theirs = _layer(edward2_layers.Conv2DBatchEnsemble, inputs, **options)
-  assert {w.dtype for w in ours.weights} == {tf.float32}
-  # The same weights: both drew theirs in the same order from the same seed.
+  layer = _layer(layers.Conv2DBatchEnsemble, inputs, perturb=perturb, **options)
+  reference = _layer(edward2_layers.Conv2DBatchEnsemble, inputs, **options)
+  assert {w.dtype for w in layer.weights} == {tf.float32}
+  # The same weights: both drew them in the same order from the same seed.
   (value, gradients), (want, wanted) = (
     _value_and_gradients(layer, inputs, lambda value: value * value[:1])
-    for layer in (ours, theirs)
+    for layer in (layer, reference)
   )
   assert value.dtype == tf.bfloat16
-  for ours, theirs in zip([value, *gradients], [want, *wanted], strict=True):
-    ours, theirs = tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32)
+  for actual, expected in zip(
+    [value, *gradients], [want, *wanted], strict=True
+  ):
+    actual, expected = (tf.cast(v, tf.float32) for v in (actual, expected))
     # bfloat16 holds 8 bits; a value goes through a few roundings.
-    scale = np.abs(theirs).max()
-    np.testing.assert_allclose(ours / scale, theirs / scale, atol=0.04)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual / scale, expected / scale, atol=0.04)
 
 
 def _convolutions(layer, rows, size=8):

@@ -186,9 +186,9 @@ def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
   assert free.error(kernels) < kept.error(kernels) < free.error(kernels) + 0.02
   # W0 is the minimum of the square + ridge e^2 W0^2, one entry at a time.
   r = kept.perturbations()[:, 3, 4]
-  ours = [kernel[3, 4] for kernel in kernels]
+  weights = [kernel[3, 4] for kernel in kernels]
   length = 0.1 * free.error(kernels) ** 2
-  want = np.dot(r, ours) / (np.dot(r, r) + length)
+  want = np.dot(r, weights) / (np.dot(r, r) + length)
   assert kept.kernel[3, 4] == pytest.approx(want, rel=1e-4)
 
   # The other factors are near a minimum: none of them does better moved.

@@ -125,14 +125,14 @@ def test_a_batch_ensemble_comes_back():
   for index in range(3):
     member = _network(2)
     for layer in member.layers:
-      its = source.get_layer(layer.name) if layer.weights else None
-      if hasattr(its, 'alpha'):
-        scale = np.outer(its.alpha[index], its.gamma[index])
-        layer.kernel.assign(its.kernel.numpy() * scale)
+      trained = source.get_layer(layer.name) if layer.weights else None
+      if hasattr(trained, 'alpha'):
+        scale = np.outer(trained.alpha[index], trained.gamma[index])
+        layer.kernel.assign(trained.kernel.numpy() * scale)
         if layer.bias is not None:
-          layer.bias.assign(its.ensemble_bias[index])
-      elif its is not None:
-        layer.set_weights(its.get_weights())
+          layer.bias.assign(trained.ensemble_bias[index])
+      elif trained is not None:
+        layer.set_weights(trained.get_weights())
     members.append(member)
   student = _network(3, ensemble_size=3)
   found = reconstruction.reconstruct_network(members, tolerance=1e-9)
@@ -168,11 +168,13 @@ def test_what_a_student_takes_over():
   # Each layer went to its place, and its members are as near as reported.
   names = [layer.name for layer in models.kernel_layers(student)]
   layer = student.get_layer(names[3])
-  ours = reconstruction.Factors(
+  weights = reconstruction.Factors(
     *(v.numpy() for v in (layer.kernel, layer.alpha, layer.gamma))
   ).members()
   kernels = [m.get_layer(names[3]).kernel.numpy() for m in members]
-  error = np.linalg.norm(np.subtract(ours, kernels)) / np.linalg.norm(kernels)
+  error = np.linalg.norm(np.subtract(weights, kernels)) / np.linalg.norm(
+    kernels
+  )
   assert error == pytest.approx(_errors(found, members)[3], rel=1e-4)
   assert 0.3 < error < 0.8
 

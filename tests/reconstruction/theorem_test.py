@@ -31,9 +31,9 @@ def _batch_ensemble(shape, rank, members=4, seed=0):
   ]
 
 
-def _error(ours, theirs):
+def _error(actual, expected):
   return max(
-    np.linalg.norm(v - w) / np.linalg.norm(w) for v, w in zip(ours, theirs)
+    np.linalg.norm(v - w) / np.linalg.norm(w) for v, w in zip(actual, expected)
   )
 
 
@@ -146,8 +146,8 @@ def test_the_layers_compute_what_is_found(rank):
   images = np.random.default_rng(1).normal(size=(2, 5, 5, 4)).astype('float32')
   layer.build([None, 5, 5, 4])
   layer.set_weights([found.kernel, found.alpha, found.gamma])
-  ours = layer(np.tile(images, [3, 1, 1, 1])).numpy().reshape(3, 2, 5, 5, 6)
-  for member, kernel in zip(ours, kernels):
+  actual = layer(np.tile(images, [3, 1, 1, 1])).numpy().reshape(3, 2, 5, 5, 6)
+  for member, kernel in zip(actual, kernels):
     plain = tf_keras.layers.Conv2D(6, 3, padding='same', use_bias=False)
     plain.build([None, 5, 5, 4])
     plain.set_weights([kernel])

@@ -4,6 +4,7 @@ import shutil
 
 from uncertainty_distill import evaluation
 from uncertainty_distill.evaluation import evaluator
+from uncertainty_distill.reports import pictures
 
 import numpy as np
 import pytest
@@ -28,6 +29,12 @@ def _paths(trained, tmp_path):
   """The three runs, for one test alone."""
   shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
   return [str(tmp_path / n) for n in ('member_0', 'member_1', 'student')]
+
+
+@pytest.fixture(name='undrawn')
+def _undrawn(monkeypatch):
+  """Leaves out the pictures of results, which take the time of a report."""
+  monkeypatch.setattr(pictures, 'available_pictures', lambda results: [])
 
 
 @pytest.fixture(name='evaluated')

@@ -16,6 +16,9 @@ import pytest
 import tensorflow as tf
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
+
+# report_test.py looks at the pictures.
+pytestmark = pytest.mark.usefixtures('undrawn')
 _TEXT = (
   'trainer.train_steps=5,task.model.ensemble_size=2,'
   'task.validation_data.num_examples=70,'

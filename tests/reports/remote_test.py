@@ -20,11 +20,12 @@ from uncertainty_distill.io import files
 import experiments
 import numpy as np
 import pytest
+import running
 import tensorflow as tf
 from refusals import refused
 
 _ROOT = 'ram://remote_test'
-_TEXT = (
+_TEXT = running.EAGER + (
   'trainer.train_steps=2,trainer.steps_per_loop=1,'
   'trainer.checkpoint_interval=1,trainer.max_to_keep=2,'
   'teacher.ensemble_size=1,task.model.ensemble_size=2,'
@@ -116,9 +117,9 @@ def test_a_saved_model_is_replaced_and_serves(run):
   served = tf.saved_model.load(directory)
   images = data.open_dataset('digits').test.images[:3]
   answer = served.signatures['serving_default'](images=tf.constant(images))
-  ours = tf.nn.softmax(run.load_model()(images))
+  expected = tf.nn.softmax(run.load_model()(images))
   np.testing.assert_allclose(
-    answer['member_probabilities'], np.swapaxes(ours, 0, 1), atol=1e-5
+    answer['member_probabilities'], np.swapaxes(expected, 0, 1), atol=1e-5
   )
   with refused('directory', run.path):
     exporting.export([run.path], run.path)

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 from uncertainty_distill import data, evaluation, reports
-from uncertainty_distill.reports import assessment, pictures
+from uncertainty_distill.reports import assessment
 
 import experiments
 import pytest
@@ -13,12 +13,6 @@ import tensorflow as tf
 import tiny_runs
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
-
-
-@pytest.fixture(name='undrawn')
-def _undrawn(monkeypatch):
-  """Leaves out the pictures of results, which take the time of a report."""
-  monkeypatch.setattr(pictures, 'available_pictures', lambda results: [])
 
 
 def _shown(directory):

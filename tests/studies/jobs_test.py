@@ -29,6 +29,7 @@ def _weights(directory, name):
   ]
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
   study, outcome, _ = done
   threads = os.cpu_count()  # As many as the runs in turn have had.
@@ -41,8 +42,8 @@ def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
     _, expected = _weights(outcome.directory, name)
     number, weights = _weights(beside, name)
     assert number == threads
-    for ours, theirs in zip(weights, expected, strict=True):
-      np.testing.assert_array_equal(ours, theirs)
+    for weight, wanted in zip(weights, expected, strict=True):
+      np.testing.assert_array_equal(weight, wanted)
 
 
 @pytest.fixture(name='job')
@@ -77,6 +78,7 @@ def test_killed_processes_and_other_devices_are_errors(job):
     jobs.train([job('two')], two, 2)
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on(tmp_path):
   path = tmp_path / 'study.yaml'
   tiny_study.read(path)

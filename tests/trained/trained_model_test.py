@@ -93,8 +93,8 @@ def test_a_run_is_opened_by_its_folder(pair):
     assert logits.shape == (members, 4, 10) and np.ptp(logits) > 0.1
     np.testing.assert_array_equal(logits, _logits(model))
     (network,) = opened.networks()
-    for ours, other in zip(network.get_weights(), model.get_weights()):
-      np.testing.assert_array_equal(ours, other)
+    for weight, other in zip(network.get_weights(), model.get_weights()):
+      np.testing.assert_array_equal(weight, other)
 
 
 def test_several_stand_side_by_side_in_order(pair):
@@ -113,10 +113,10 @@ def test_it_is_loaded_once_for_each_strategy(pair, replicas):
   opened = _open(*pair[0])
   assert opened.ensemble() is opened.ensemble()
   with replicas.scope():
-    there = opened.ensemble()
-    assert there is opened.ensemble() is not _open(*pair[0]).ensemble()
-  assert there is not opened.ensemble()
-  assert isinstance(there.variables[0], tf.distribute.DistributedValues)
+    mirrored = opened.ensemble()
+    assert mirrored is opened.ensemble() is not _open(*pair[0]).ensemble()
+  assert mirrored is not opened.ensemble()
+  assert isinstance(mirrored.variables[0], tf.distribute.DistributedValues)
 
 
 def test_the_newest_checkpoint_counts(tmp_path):

@@ -12,13 +12,13 @@ import tf_keras
 _BATCH = 4
 
 
-def _loss_and_gradients(text, ensemble_size):
-  """Returns the terms and {name of a variable: gradient}, after one seed."""
+def _losses_and_gradients(texts, ensemble_size):
+  """Returns a model; for each override, the terms and the loss's gradients."""
   config = configs.load_config(
     'digits_wrn10_1',
     params_override=(
       'task.objective.kind=cross_entropy,'
-      f'task.model.ensemble_size={ensemble_size},{text}'
+      f'task.model.ensemble_size={ensemble_size}'
     ),
   )
   tf_keras.utils.set_random_seed(0)
@@ -26,39 +26,45 @@ def _loss_and_gradients(text, ensemble_size):
   model = task.build_model()
   images = tf.constant(data.open_dataset('digits').train.images[:_BATCH])
   labels = tf.constant(data.open_dataset('digits').train.labels[:_BATCH])
-  with tf.GradientTape() as tape:
+  found = []
+  with tf.GradientTape(persistent=True) as tape:
     logits = model(images, training=True)
-    terms = terms_lib.loss_terms(task.task_config, logits, None, labels, model)
-  gradients = tape.gradient(terms['loss'], model.trainable_variables)
-  return model, terms, [g.numpy() for g in gradients]
+    for text in texts:
+      configs.override_by_text(config, text)
+      task_config = experiments.opened(config).config.task
+      found.append(
+        terms_lib.loss_terms(task_config, logits, None, labels, model)
+      )
+  return model, [
+    (terms, tape.gradient(terms['loss'], model.trainable_variables))
+    for terms in found
+  ]
 
 
 @pytest.mark.parametrize('ensemble_size', [1, 3])
 def test_six_equal_lambdas_are_one(ensemble_size):
   l2 = 3e-4
-  one = _loss_and_gradients(f'task.l2={l2}', ensemble_size)
-  six = _loss_and_gradients(
-    f'task.l2=7,task.block_l2={[l2] * 6}'.replace(' ', ''), ensemble_size
+  six = f'task.l2=7,task.block_l2={[l2] * 6}'.replace(' ', '')
+  _, ((terms, gradients), (expected_terms, expected)) = _losses_and_gradients(
+    [six, f'task.block_l2=[],task.l2={l2}'], ensemble_size
   )
-  assert one[1].keys() == six[1].keys()
-  for name, value in one[1].items():
-    assert value.numpy() == six[1][name].numpy(), name
-  for ours, theirs in zip(one[2], six[2], strict=True):
-    np.testing.assert_array_equal(ours, theirs)
+  assert terms.keys() == expected_terms.keys()
+  for name, value in terms.items():
+    assert value.numpy() == expected_terms[name].numpy(), name
+  for gradient, wanted in zip(gradients, expected, strict=True):
+    np.testing.assert_array_equal(gradient, wanted)
 
 
 @pytest.mark.parametrize('ensemble_size', [1, 3])
 def test_each_lambda_is_of_its_block_alone(ensemble_size):
-  none = 'task.block_l2=[0,0,0,0,0,0]'
-  _, without, plain = _loss_and_gradients(none, ensemble_size)
+  strengths = [np.zeros(6), *0.5 * np.eye(6)]
+  model, ((without, plain), *blocks) = _losses_and_gradients(
+    [f'task.block_l2=[{",".join(map(str, s))}]' for s in strengths],
+    ensemble_size,
+  )
+  groups = models.WideResNet(depth=10, width=1).l2_groups(model)
   touched = []
-  for block in range(6):
-    strengths = ['0'] * 6
-    strengths[block] = '0.5'
-    model, terms, gradients = _loss_and_gradients(
-      f'task.block_l2=[{",".join(strengths)}]', ensemble_size
-    )
-    groups = models.WideResNet(depth=10, width=1).l2_groups(model)
+  for block, (terms, gradients) in enumerate(blocks):
     own = {v.ref() for v in groups[block]}
     squares = 0.0
     for variable, with_it, before in zip(

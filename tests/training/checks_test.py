@@ -174,8 +174,7 @@ def _students(folders):
   )
 
 
-@pytest.mark.parametrize('train', [experiments.train, experiments.distill])
-def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
+def test_networks_that_do_not_fit_are_refused_as_a_start(tmp_path):
   fits = _run(tmp_path / 'fits')
   served = tmp_path / 'served'
   exporting.export([fits], str(served))
@@ -186,14 +185,15 @@ def test_networks_that_do_not_fit_are_refused_as_a_start(train, tmp_path):
     str(served): 'run folder',
   }
   path = tmp_path / 'student'
-  for folder, expected in bad.items():
-    with refusals.refused('task.initialize_from', folder, expected):
-      train(_students([fits, folder]), str(path), _CPU)
-    assert not path.exists()
   config = _students([fits, fits])
   config.teacher.ensemble_size = 2
-  with pytest.raises(AssertionError, match='it began to train'):
-    train(config, str(path), _CPU)
+  for train in experiments.train, experiments.distill:
+    for folder, expected in bad.items():
+      with refusals.refused('task.initialize_from', folder, expected):
+        train(_students([fits, folder]), str(path), _CPU)
+      assert not path.exists()
+    with pytest.raises(AssertionError, match='it began to train'):
+      train(config, str(tmp_path / train.__name__), _CPU)
 
 
 def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
@@ -218,11 +218,11 @@ def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
   assert plain.objective.teacher == ()
 
 
-@pytest.mark.parametrize('train', [experiments.train, experiments.distill])
-def test_a_folder_of_another_experiment_stays_as_it_is(train, tmp_path):
+def test_a_folder_of_another_experiment_stays_as_it_is(tmp_path):
   path = _run(tmp_path / 'run', 'task.seed=7')
-  with refusals.refused('model_dir', path):
-    train(_config('trainer.train_steps=5'), path, _CPU)
+  for train in experiments.train, experiments.distill:
+    with refusals.refused('model_dir', path):
+      train(_config('trainer.train_steps=5'), path, _CPU)
   assert sorted(os.listdir(path)) == [
     'checkpoint',
     'ckpt-5.data-00000-of-00001',

@@ -9,11 +9,11 @@ from uncertainty_distill.training import held_out_predictions, session
 import experiments
 import numpy as np
 import refusals
+import running
 
 # An L2 that carries the first steps out of float32; run 0 has the teacher's.
-_TEXT = (
+_TEXT = running.EAGER + (
   'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
-  'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
   'task.train_data.num_examples=128,teacher.global_batch_size=32,'
   'teacher.search.held_out_fraction=0.25,teacher.search.num_runs=2,'
   'teacher.search.l2_range=[1e30,1e31],teacher.ensemble_size='

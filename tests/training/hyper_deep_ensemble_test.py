@@ -17,10 +17,11 @@ import experiments
 import numpy as np
 import pytest
 import refusals
+import running
 import scipy.special
 
 # Three steps are an epoch of 96 examples; 32 are held out.
-_TEXT = (
+_TEXT = running.EAGER + (
   'trainer.train_steps=4,trainer.steps_per_loop=1,trainer.warmup_epochs=0,'
   'task.train_data.num_examples=128,teacher.global_batch_size=32,'
   'task.validation_data.global_batch_size=20,teacher.ensemble_size=2,'

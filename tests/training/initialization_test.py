@@ -16,10 +16,12 @@ from uncertainty_distill.runtime import progress
 import experiments
 import numpy as np
 import pytest
+import running
 import tensorflow as tf
 import tf_keras
 
-_TEXT = (
+# Eagerly: three steps take less time than their compilation.
+_TEXT = running.EAGER + (
   'trainer.train_steps=3,trainer.steps_per_loop=1,'
   'trainer.checkpoint_interval=1,trainer.max_to_keep=5,'
   'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
@@ -64,6 +66,13 @@ def fixture_networks(tmp_path_factory):
   for index, path in enumerate(paths):
     _save(_member(config, index, path), path)
   return tuple(paths)
+
+
+@pytest.fixture(scope='module', name='whole')
+def fixture_whole(networks, one_device, tmp_path_factory):
+  """A run that begins with the networks, on one device."""
+  path = str(tmp_path_factory.mktemp('whole'))
+  return experiments.train_run(_resolved(networks), path, one_device, False)
 
 
 def _started(config):
@@ -120,8 +129,8 @@ def test_alignment_matters_and_the_seed_does_not(networks):
     _started(_resolved(networks, text))[0].get_weights()
     for text in ('', 'task.seed=5', 'task.initialize_aligned=true')
   )
-  for ours, its in zip(one, other):
-    np.testing.assert_array_equal(ours, its)
+  for weight, expected in zip(one, other):
+    np.testing.assert_array_equal(weight, expected)
   assert max(np.abs(a - b).max() for a, b in zip(one, aligned)) > 0.01
 
 
@@ -131,12 +140,12 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
   members = [_member(config, i, path) for i, path in enumerate(paths)]
   source = training.resolve(config).task.model.build()
   for index, (member, path) in enumerate(zip(members, paths)):
-    for ours, its in zip(*map(models.kernel_layers, (member, source))):
-      ours.kernel.assign(
-        its.kernel * tf.tensordot(its.alpha[index], its.gamma[index], 0)
+    for plain, layer in zip(*map(models.kernel_layers, (member, source))):
+      plain.kernel.assign(
+        layer.kernel * tf.tensordot(layer.alpha[index], layer.gamma[index], 0)
       )
-    for ours, its in zip(_batch_norms(member), _batch_norms(members[0])):
-      ours.set_weights(its.get_weights())
+    for norm, first in zip(_batch_norms(member), _batch_norms(members[0])):
+      norm.set_weights(first.get_weights())
     _save(member, path)
   model, _ = _started(_resolved(paths))
   want = [member(_IMAGES, training=False)[0] for member in members]
@@ -147,38 +156,32 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
 
 
 def test_two_replicas_begin_and_go_on_as_one(
-  networks, one_device, replicas, tmp_path
+  networks, whole, replicas, tmp_path
 ):
   config = _resolved(networks)
-  one, two = (
-    experiments.train_run(
-      config, str(tmp_path / name), strategy, evaluate=False
-    )
-    for name, strategy in (('one', one_device), ('two', replicas))
-  )
+  two = experiments.train_run(config, str(tmp_path), replicas, evaluate=False)
   # One step of a warm-up that begins at 0 leaves the weights as they were.
   begun, _ = _started(config)
-  for run in one, two:
+  for run in whole, two:
     model = config.task.model.build()
     tf.train.Checkpoint(model=model).restore(
       os.path.join(run.path, 'ckpt-1')
     ).expect_partial()
-    for ours, its in zip(model.trainable_variables, begun.trainable_variables):
-      np.testing.assert_allclose(ours, its, rtol=1e-6, atol=1e-7)
-  for ours, its in zip(
-    one.load_model().get_weights(), two.load_model().get_weights()
+    for weight, expected in zip(
+      model.trainable_variables, begun.trainable_variables
+    ):
+      np.testing.assert_allclose(weight, expected, rtol=1e-6, atol=1e-7)
+  for weight, expected in zip(
+    two.load_model().get_weights(), whole.load_model().get_weights()
   ):
-    scale = max(np.abs(ours).max(), 1.0)
-    np.testing.assert_allclose(its, ours, rtol=0, atol=3e-5 * scale)
+    scale = max(np.abs(expected).max(), 1.0)
+    np.testing.assert_allclose(weight, expected, rtol=0, atol=3e-5 * scale)
 
 
 def test_a_stopped_run_goes_on_without_beginning_anew(
-  networks, one_device, tmp_path, monkeypatch
+  networks, whole, one_device, tmp_path, monkeypatch
 ):
   config = _resolved(networks)
-  whole = experiments.train_run(
-    config, str(tmp_path / 'whole'), one_device, False
-  )
 
   class Bar(progress.Bar):
     def update(self, n=1):
@@ -195,7 +198,7 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
   monkeypatch.setattr(reconstruction, 'reconstruct_network', None)
   resumed = experiments.train_run(config, path, one_device, False)
   assert resumed.is_complete
-  for ours, its in zip(
-    whole.load_model().get_weights(), resumed.load_model().get_weights()
+  for weight, expected in zip(
+    resumed.load_model().get_weights(), whole.load_model().get_weights()
   ):
-    np.testing.assert_array_equal(ours, its)
+    np.testing.assert_array_equal(weight, expected)

@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+# Replicas in one process, in session_test.py, are the quick part of this.
+pytestmark = pytest.mark.slow
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _LIMIT_SECONDS = 600
 # A teacher of one member and a student of two. Of 75 images in batches of 50,
@@ -117,29 +120,29 @@ def _weights(path):
   }
 
 
-# The first goes on from a checkpoint, the second begins.
-@pytest.mark.parametrize('run', ['teacher/member_0', '.'])
-def test_two_workers_take_the_steps_of_one(run, alone, together):
+def test_two_workers_take_the_steps_of_one(alone, together):
   path, answers = together
   assert [code for code, *_ in answers] == [0, 0], answers
-  one, two = _weights(alone / run), _weights(path / run)
-  assert one.keys() == two.keys() and len(one) > 20
-  for name, value in one.items():
-    # As for two replicas in one process; see training_test.py.
-    scale = max(np.abs(value).max(), 1.0)
-    np.testing.assert_allclose(
-      two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
-    )
+  # The first goes on from a checkpoint, the second begins.
+  for run in 'teacher/member_0', '.':
+    one, two = _weights(alone / run), _weights(path / run)
+    assert one.keys() == two.keys() and len(one) > 20
+    for name, value in one.items():
+      # As for two replicas in one process; see session_test.py.
+      scale = max(np.abs(value).max(), 1.0)
+      np.testing.assert_allclose(
+        two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
+      )
 
 
 def test_two_workers_score_each_example_once(alone, together):
   path, _ = together
-  ours, theirs = (
+  results, split = (
     json.loads((folder / 'results.json').read_text())['results']
     for folder in (alone, path)
   )
-  assert len(ours) == len(theirs) == 4
-  for one, two in zip(ours, theirs):
+  assert len(results) == len(split) == 4
+  for one, two in zip(results, split):
     assert one['num_examples'] == two['num_examples'] == 75
     assert sum(two['bin_count']) == 75
     assert two['figures'] == pytest.approx(one['figures'], rel=1e-3)

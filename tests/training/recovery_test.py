@@ -17,6 +17,7 @@ import experiments
 import numpy as np
 import pytest
 import refusals
+import running
 import tensorflow as tf
 from official.modeling import optimization
 
@@ -26,8 +27,6 @@ _TEXT = (
   'trainer.checkpoint_interval=4,trainer.max_to_keep=3,'
   'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
 )
-# Eagerly: a few steps take less time than their compilation.
-_EAGER = 'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
 # Powers of 2, whose products are exact.
 _RATE, _HUGE, _FACTOR = 2.0**-3, 2.0**80, 2.0**-83
 
@@ -60,11 +59,11 @@ def _tensors(run):
   }
 
 
-def _assert_same_bits(ours, theirs):
-  ours, theirs = _tensors(ours), _tensors(theirs)
-  assert ours.keys() == theirs.keys()
-  for name, value in ours.items():
-    np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+def _assert_same_bits(run, expected):
+  tensors, expected = _tensors(run), _tensors(expected)
+  assert tensors.keys() == expected.keys()
+  for name, value in expected.items():
+    np.testing.assert_array_equal(tensors[name], value, err_msg=name)
 
 
 def _rollbacks(run):
@@ -112,7 +111,7 @@ def test_a_step_makes_no_variables(kind):
 def _recovered(one_device, tmp_path_factory):
   """A run that went back once, and what it said."""
   text = (
-    f'{_EAGER}trainer.recovery_max_trials=1,'
+    f'{running.EAGER}trainer.recovery_max_trials=1,'
     f'trainer.recovery_learning_rate_factor={_FACTOR}'
   )
   path = str(tmp_path_factory.mktemp('recovered') / 'run')
@@ -147,10 +146,10 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
   # The 9th step's rate is that of the first boundary, too.
   rates = _RATE, _RATE * _FACTOR, _HUGE * _FACTOR
   reference = experiments.train_run(
-    _config(_EAGER, rates, (7, 8)), str(tmp_path), one_device, False
+    _config(running.EAGER, rates, (7, 8)), str(tmp_path), one_device, False
   )
   assert not os.path.exists(os.path.join(reference.path, 'rollbacks.json'))
-  _assert_same_bits(reference, run)
+  _assert_same_bits(run, reference)
 
 
 def test_a_run_that_is_stopped_remembers_its_roll_backs(
@@ -176,13 +175,13 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
     assert figure in line
   run = experiments.train_run(config, path, one_device, False)
   assert _rollbacks(run) == _rollbacks(undisturbed)
-  _assert_same_bits(undisturbed, run)
+  _assert_same_bits(run, undisturbed)
 
 
 def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
   path = str(tmp_path / 'run')
   config = _config(
-    f'{_EAGER}trainer.recovery_max_trials=2,'
+    f'{running.EAGER}trainer.recovery_max_trials=2,'
     'trainer.recovery_learning_rate_factor=1'
   )
   with pytest.raises(DivergedError) as caught:
@@ -196,7 +195,7 @@ def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
 
 def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
   path = str(tmp_path / 'run')
-  config = _config(_EAGER)
+  config = _config(running.EAGER)
   runs.claim_run(path, config)
   for content in '{', '{"format": 1, "learning_rate_factor": 1}':
     (tmp_path / 'run' / 'rollbacks.json').write_text(content)
@@ -220,7 +219,9 @@ def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
 def test_other_numbers_diverge(text, rates, what, step, one_device, tmp_path):
   path = str(tmp_path / 'run')
   config = (
-    _config(_EAGER + text, rates, (2, 3)) if rates else _config(_EAGER + text)
+    _config(running.EAGER + text, rates, (2, 3))
+    if rates
+    else _config(running.EAGER + text)
   )
   with pytest.raises(DivergedError) as caught:
     experiments.train_run(config, path, one_device, False)
@@ -240,7 +241,7 @@ def test_a_teacher_without_numbers_is_named_by_its_term(
     tf.train.Checkpoint(model=model), broken.path, max_to_keep=1
   ).save(checkpoint_number=teacher.step)
   student = runs.map_paths(student, lambda _: broken.path)
-  configs.override_by_text(student, _EAGER.strip(','))
+  configs.override_by_text(student, running.EAGER.strip(','))
   with pytest.raises(DivergedError) as caught:
     experiments.train_run(student, str(tmp_path / 'student'), one_device, False)
   assert ': distillation ' in caught.value.what and caught.value.step == 1

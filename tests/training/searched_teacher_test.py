@@ -9,10 +9,12 @@ from uncertainty_distill.runtime import progress
 import experiments
 import pytest
 import refusals
+import running
 import tensorflow as tf
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
-_TEXT = (
+# Eagerly: two steps take less time than their compilation.
+_TEXT = running.EAGER + (
   'trainer.train_steps=2,trainer.steps_per_loop=1,'
   'task.train_data.num_examples=128,teacher.global_batch_size=32,'
   'teacher.search.num_runs=2,teacher.ensemble_size=2,'

@@ -44,10 +44,13 @@ def test_losses_are_those_of_the_teacher_in_every_step(
   student, predictions, one_device, read_scalars, tmp_path
 ):
   (folder,) = student.task.objective.teacher
-  ours, theirs = (
+  stored, online = (
     read_scalars(
       experiments.train_run(
-        _config(student, path), str(tmp_path / name), one_device, False
+        experiments.eager(_config(student, path)),
+        str(tmp_path / name),
+        one_device,
+        evaluate=False,
       ),
       'train',
     )
@@ -55,11 +58,11 @@ def test_losses_are_those_of_the_teacher_in_every_step(
   )
   for tag in 'training_loss', 'cross_entropy', 'distillation':
     for step in range(1, 8):
-      assert ours[tag][step] == pytest.approx(
-        theirs[tag][step], rel=_TOLERANCE
+      assert stored[tag][step] == pytest.approx(
+        online[tag][step], rel=_TOLERANCE
       ), (tag, step)
   # Losses that hardly move would show nothing.
-  assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
+  assert abs(online['distillation'][7] / online['distillation'][1] - 1) > 0.1
 
 
 def test_it_says_what_augmentation_means(

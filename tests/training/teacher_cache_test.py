@@ -91,27 +91,22 @@ def test_what_is_stored_is_what_the_teacher_says(
 def test_losses_are_those_of_the_online_teacher(
   student, cached, trained_run, one_device, read_scalars, tmp_path
 ):
-  online = experiments.train_run(
-    _changed(
-      student,
-      'task.train_data.views=2,task.train_data.augmentation_seed=0',
-    ),
-    str(tmp_path),
-    one_device,
-    evaluate=False,
+  config = _changed(
+    student, 'task.train_data.views=2,task.train_data.augmentation_seed=0'
   )
-  ours, theirs = (read_scalars(run, 'train') for run in (trained_run, online))
+  run = experiments.train_run(config, str(tmp_path), one_device, evaluate=False)
+  stored, online = (read_scalars(r, 'train') for r in (trained_run, run))
   for tag in 'training_loss', 'cross_entropy', 'distillation', 'l2', 'nll':
     for step in range(1, 8):
-      assert ours[tag][step] == pytest.approx(
-        theirs[tag][step], rel=_TOLERANCE
+      assert stored[tag][step] == pytest.approx(
+        online[tag][step], rel=_TOLERANCE
       ), (tag, step)
   # Losses that hardly move would show nothing.
-  assert abs(theirs['distillation'][7] / theirs['distillation'][1] - 1) > 0.1
+  assert abs(online['distillation'][7] / online['distillation'][1] - 1) > 0.1
   # The first weights are the same, so the first cross-entropy is so, too.
-  assert ours['cross_entropy'][1] == theirs['cross_entropy'][1]
+  assert stored['cross_entropy'][1] == online['cross_entropy'][1]
   # Only where the logits come from differs, and that is no other experiment.
-  assert runs.match_run(online.path, cached).is_complete
+  assert runs.match_run(run.path, cached).is_complete
 
 
 def test_fewer_views_than_epochs_are_enough(cached, one_device, tmp_path):
@@ -147,13 +142,16 @@ def test_views_are_shared_and_extended(
   assert len(after) == 3 and after.items() > before.items()
 
 
-def test_a_lost_view_alone_is_made_again(cached, trained_run, one_device):
+@pytest.mark.parametrize(
+  'lose', [os.remove, lambda path: os.truncate(path, 99)]
+)
+def test_a_lost_view_alone_is_made_again(lose, cached, trained_run, one_device):
   del trained_run
   before = _files(cached)
   lost = min(before)
   with open(lost, 'rb') as file:
     content = file.read()
-  os.remove(lost)
+  lose(lost)
   _open(cached, one_device)
   after = _files(cached)
   assert {path for path in after if after[path] != before[path]} == {lost}
@@ -175,7 +173,7 @@ def test_other_views_are_other_caches(
   text, cached, trained_run, one_device, tmp_path
 ):
   del trained_run
-  ours = _open(cached, one_device)
+  first = _open(cached, one_device)
   other = _open(
     _changed(
       cached,
@@ -183,7 +181,7 @@ def test_other_views_are_other_caches(
     ),
     one_device,
   )
-  assert os.path.basename(other.path) != os.path.basename(ours.path)
+  assert os.path.basename(other.path) != os.path.basename(first.path)
   # 13 of the 128 examples are held out.
   sizes = {'num_examples=127': 127, 'held_out_fraction=0.1': 115}
   size = sizes.get(text.removeprefix('task.train_data.'), 128)
@@ -195,11 +193,13 @@ def test_replicas_make_and_read_their_own_rows(
 ):
   assert replicas.num_replicas_in_sync == 2
   apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
-  run = experiments.train_run(apart, str(tmp_path / 'run'), replicas, False)
-  for ours, theirs in zip(sorted(_files(apart)), sorted(_files(cached))):
+  run = experiments.train_run(
+    experiments.eager(apart), str(tmp_path / 'run'), replicas, evaluate=False
+  )
+  for view, expected in zip(sorted(_files(apart)), sorted(_files(cached))):
     np.testing.assert_allclose(
-      np.load(ours).astype(float),
-      np.load(theirs).astype(float),
+      np.load(view).astype(float),
+      np.load(expected).astype(float),
       rtol=2**-10,
       atol=1e-5,
     )

@@ -75,14 +75,43 @@ def _draw_reliability(
 ) -> None:
   """Draws one model's bars, and below them the histogram of its confidence."""
   count, confidence, correct = _checked(label, bins)
-  total = count.sum()
-  error = np.abs(correct - confidence).sum() / total
-  width = 1 / len(count)
+  error = np.abs(correct - confidence).sum() / count.sum()
   used = count > 0
-  centres = (np.arange(len(count)) + 0.5)[used] * width
+  centres = (np.arange(len(count)) + 0.5)[used] / len(count)
   accuracy = correct[used] / count[used]
   gap = confidence[used] / count[used] - accuracy
+  _draw_bars(upper, centres, accuracy, gap, 1 / len(count))
+  name = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
+  upper.set_title(f'{name}\nECE {error:.3f}', fontsize=10)
+  upper.tick_params(labelbottom=False)
 
+  lower.bar(
+    centres,
+    count[used] / count.sum(),
+    1 / len(count),
+    color='0.65',
+    edgecolor='white',
+    linewidth=0.5,
+  )
+  lower.set_ylim(0, 1)
+  lower.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])
+  lower.set_yticks([0, 0.5, 1], ['0', '0.5', '1'])
+  lower.set_xlabel('confidence', fontsize=9)
+  if first:
+    upper.set_ylabel('accuracy', fontsize=9)
+    lower.set_ylabel('share', fontsize=9)
+  style.plain(upper)
+  style.plain(lower)
+
+
+def _draw_bars(
+  upper: axes.Axes,
+  centres: np.ndarray,
+  accuracy: np.ndarray,
+  gap: np.ndarray,
+  width: float,
+) -> None:
+  """Draws the accuracy of bins and, from there, the gap to the confidence."""
   upper.bar(
     centres,
     accuracy,
@@ -107,24 +136,3 @@ def _draw_reliability(
     [0, 1], [0, 1], '--', color='0.35', linewidth=1, label='calibrated'
   )
   upper.set(xlim=(0, 1), ylim=(0, 1))
-  name = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
-  upper.set_title(f'{name}\nECE {error:.3f}', fontsize=10)
-  upper.tick_params(labelbottom=False)
-
-  lower.bar(
-    centres,
-    count[used] / total,
-    width,
-    color='0.65',
-    edgecolor='white',
-    linewidth=0.5,
-  )
-  lower.set_ylim(0, 1)
-  lower.set_xticks([0, 0.5, 1], ['0', '0.5', '1'])
-  lower.set_yticks([0, 0.5, 1], ['0', '0.5', '1'])
-  lower.set_xlabel('confidence', fontsize=9)
-  if first:
-    upper.set_ylabel('accuracy', fontsize=9)
-    lower.set_ylabel('share', fontsize=9)
-  style.plain(upper)
-  style.plain(lower)

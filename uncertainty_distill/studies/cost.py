@@ -105,7 +105,15 @@ def estimate(
   check_study(study, strategy)
   rows = costs(study, directory)
   speed = measure_speed(study.config, strategy)
-  evaluating = evaluation_flops(study)
+  return (
+    f'{_table(rows, evaluation_flops(study), speed)}\n\n'
+    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
+    f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
+  )
+
+
+def _table(rows, evaluating, speed) -> str:
+  """Returns the table of what is left of runs, of the evaluation, of all."""
   left = evaluating + sum(row.flops_left for row in rows)
   num_runs, complete = (
     sum(getattr(row, name) for row in rows) for name in ('runs', 'complete')
@@ -115,7 +123,8 @@ def estimate(
     duration = _duration(speed.seconds(flops, missing_runs))
     return [label, done, steps, each, f'{flops / 1e12:,.4g}', duration]
 
-  table = reports.markdown_table(
+  done = f'{complete} of {num_runs}'
+  return reports.markdown_table(
     ['Runs', 'Complete', 'Steps each', 'TFLOP each', 'TFLOP left', 'Time left'],
     [
       *(
@@ -130,20 +139,8 @@ def estimate(
         for row in rows
       ),
       cells('evaluation', '-', '-', '-', evaluating),
-      cells(
-        'all',
-        f'{complete} of {num_runs}',
-        '-',
-        '-',
-        left,
-        num_runs - complete,
-      ),
+      cells('all', done, '-', '-', left, num_runs - complete),
     ],
-  )
-  return (
-    f'{table}\n\n'
-    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
-    f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
   )
 
 

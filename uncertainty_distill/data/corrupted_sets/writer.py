@@ -96,16 +96,7 @@ def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
   path = os.path.join(directory, folders.MADE_FILE)
   before = folders.read_made(directory)
   if before is None:
-    arrays = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
-    if arrays:
-      raise InputError(
-        'output folder',
-        directory,
-        'a new or empty folder, or one that was made by this command',
-        message=f'The output folder {directory} holds {arrays[0]}, which was '
-        'not made by this command',
-        hint='take another folder',
-      )
+    _check_unclaimed(directory)
     versions = {
       'numpy': np.__version__,
       'opencv': cv2.__version__,
@@ -120,23 +111,7 @@ def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
     noted = json.loads(files.read_text(path))
     files.write_text(path, json.dumps({**made, **noted}, indent=1))
   elif before != made:
-    if before == {**made, 'fingerprint': before['fingerprint']}:
-      raise InputError(
-        'output folder',
-        directory,
-        f'a folder for the images of {dataset.spec.name} as they are now',
-        'take another folder',
-        message=f'The output folder {directory} was begun for other images of '
-        f'the same name, {dataset.spec.name}',
-      )
-    raise InputError(
-      'output folder',
-      directory,
-      f'a folder for {made}',
-      'take another folder',
-      message=f'The output folder {directory} was begun for {before}, not for '
-      f'{made}',
-    )
+    _refuse(directory, before, made)
   path = os.path.join(directory, folders.LABELS_FILE)
   if os.path.exists(path):
     folders.check_labels(directory, dataset)
@@ -144,6 +119,40 @@ def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
     buffer = io.BytesIO()
     np.save(buffer, folders.repeated_labels(dataset))
     files.write_bytes(path, buffer.getvalue())
+
+
+def _check_unclaimed(directory: str) -> None:
+  """Raises an InputError if a folder without `made.json` holds images."""
+  arrays = sorted(f for f in os.listdir(directory) if f.endswith('.npy'))
+  if arrays:
+    raise InputError(
+      'output folder',
+      directory,
+      'a new or empty folder, or one that was made by this command',
+      message=f'The output folder {directory} holds {arrays[0]}, which was '
+      'not made by this command',
+      hint='take another folder',
+    )
+
+
+def _refuse(
+  directory: str, before: dict[str, Any], made: dict[str, Any]
+) -> None:
+  """Raises an InputError: the folder was begun for another set."""
+  name = made['dataset']
+  if before == {**made, 'fingerprint': before['fingerprint']}:
+    expected = f'a folder for the images of {name} as they are now'
+    found = f'other images of the same name, {name}'
+  else:
+    expected = f'a folder for {made}'
+    found = f'{before}, not for {made}'
+  raise InputError(
+    'output folder',
+    directory,
+    expected,
+    'take another folder',
+    message=f'The output folder {directory} was begun for {found}',
+  )
 
 
 def _is_complete(
