@@ -78,7 +78,7 @@ wheel: $(INSTALLED)
 	$(VENV)/release/bin/twine check --strict dist/*
 
 fuzz: $(INSTALLED)
-	FUZZ_CASES=334 $(VENV)/bin/python -m pytest -q tests/fuzz_test.py
+	FUZZ_CASES=364 $(VENV)/bin/python -m pytest -q tests/fuzz_test.py
 
 tour: $(INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb

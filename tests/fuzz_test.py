@@ -25,12 +25,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 _CASES = int(os.environ.get('FUZZ_CASES', '34'))
-_fuzz = hypothesis.settings(
-  max_examples=_CASES,
-  derandomize=True,
-  database=None,
-  deadline=None,
-  suppress_health_check=list(hypothesis.HealthCheck),
+_fuzz, _fuzz_slowly = (
+  hypothesis.settings(
+    max_examples=number,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+  )
+  for number in (_CASES, _CASES // 2)
 )
 _LABELS = np.arange(12) % 3
 _PIXELS = np.random.RandomState(0).randint(0, 256, [12, 16, 16, 3], np.uint8)
@@ -234,7 +237,7 @@ def _content(path):
   return {file.name: file.read_bytes() for file in pathlib.Path(path).iterdir()}
 
 
-@_fuzz
+@_fuzz_slowly
 @hypothesis.given(st.integers(0, 3), _DAMAGE)
 def test_run_folders(folder, run, number, damage):
   path, weights = run

@@ -21,6 +21,7 @@ def _train(path, text=''):
     '--experiment=digits_wrn10_1',
     f'--model_dir={path}',
     '--ensemble_size=1',
+    '--mode=train',
     f'--params_override={_TEXT}{text}',
   )
 

@@ -19,6 +19,7 @@ def test_distill_searches_and_teaches(tmp_path):
     '--experiment=digits_wrn10_1',
     f'--model_dir={folder}',
     '--objective=head',
+    '--mode=train',
     f'--params_override={_SHORT}',
   )
   for index in 1, 2, 3:
@@ -33,6 +34,4 @@ def test_distill_searches_and_teaches(tmp_path):
   params = (folder / 'params.yaml').read_text()
   for name in chosen:
     assert f'- teacher/{name}\n' in params
-  results = json.loads((folder / 'results.json').read_text())['results']
-  assert {r['model'] for r in results} == {'deep_ensemble', 'head_student'}
   assert (folder / 'saved_model' / 'saved_model.pb').is_file()

@@ -122,7 +122,14 @@ def test_a_command_of_another_clone(start, tmp_path):
 def test_a_command_from_anywhere(start, tmp_path):
   run = tmp_path / 'run'
   copy = _copy('train', tmp_path / 'scripts')
-  process = start('train', _EXPERIMENT, f'--model_dir={run}', script=copy)
+  process = start(
+    'train',
+    _EXPERIMENT,
+    f'--model_dir={run}',
+    '--ensemble_size=1',
+    f'--params_override={running.EAGER.rstrip(",")}',
+    script=copy,
+  )
   _wait(
     process,
     lambda: (

@@ -189,7 +189,7 @@ def test_aligned_members_are_easier_to_reconstruct():
 
 
 def test_refuses():
-  members = [_network(0), _network(0, width=1)]
+  members = [_network(0, depth=10), _network(0, depth=10, width=1)]
   for call in (
     reconstruction.aligned_weights,
     reconstruction.reconstruct_network,
@@ -197,17 +197,17 @@ def test_refuses():
     with refused('members', expected='one architecture'):
       call(members)
   found = reconstruction.reconstruct_network(
-    [_network(0), _network(1)], restarts=1, sweeps=1
+    [_network(seed, width=1) for seed in range(2)], restarts=1, sweeps=1
   )
   for other in (
     {'ensemble_size': 3},
     {'ensemble_size': 2, 'rank': 2},
     {'ensemble_size': 1},
-    {'ensemble_size': 2, 'width': 1},
+    {'ensemble_size': 2, 'width': 2},
     {'ensemble_size': 2, 'depth': 10},
     {'ensemble_size': 2, 'depth': 22},
   ):
-    student = _network(0, **other)
+    student = _network(0, **{'width': 1, **other})
     before = student.get_weights()
     with refused('student', student.name, 'architecture, members and rank'):
       reconstruction.initialize(student, found)

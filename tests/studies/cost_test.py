@@ -1,13 +1,14 @@
 """Tests of what a study is said to cost."""
 
 from uncertainty_distill import models, studies
-from uncertainty_distill.studies import cost
+from uncertainty_distill.studies import cost, speed
 
 import tiny_networks
 import tiny_study
 
 
-def test_estimate_counts_what_is_left(done, tmp_path):
+def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
+  monkeypatch.setattr(speed, '_MEASURED_FLOPS', 1e8)
   study, outcome, _ = done
   rows = {c.label: c for c in cost.costs(study, outcome.directory)}
   assert {k: (c.runs, c.complete, c.flops_left) for k, c in rows.items()} == {
