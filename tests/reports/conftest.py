@@ -4,8 +4,8 @@ import shutil
 
 from uncertainty_distill import evaluation
 from uncertainty_distill.evaluation import evaluator
-from uncertainty_distill.reports import pictures
 
+import experiments
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -33,8 +33,8 @@ def _paths(trained, tmp_path):
 
 @pytest.fixture(name='undrawn')
 def _undrawn(monkeypatch):
-  """Leaves out the pictures of results, which take the time of a report."""
-  monkeypatch.setattr(pictures, 'available_pictures', lambda results: [])
+  """Draws no pictures, which take the time of a report."""
+  experiments.draw_nothing(monkeypatch)
 
 
 @pytest.fixture(name='evaluated')

@@ -1,20 +1,16 @@
 """The study that several tests look at."""
 
 from uncertainty_distill import studies
-from uncertainty_distill.reports import pictures
 
+import experiments
 import pytest
 import tiny_study
 
 
-def _leave_out_pictures(monkeypatch):
-  monkeypatch.setattr(pictures, 'available_pictures', lambda results: [])
-
-
-@pytest.fixture(autouse=True)
+@pytest.fixture(name='undrawn')
 def _undrawn(monkeypatch):
-  """Leaves out the pictures of results, which take the time of a report."""
-  _leave_out_pictures(monkeypatch)
+  """Draws no pictures, which take the time of a report."""
+  experiments.draw_nothing(monkeypatch)
 
 
 @pytest.fixture(name='done', scope='session')
@@ -28,7 +24,7 @@ def _done(tmp_path_factory):
     with pytest.raises(KeyboardInterrupt):
       studies.run_study(study, output, tiny_study.cpu())
   with pytest.MonkeyPatch.context() as patched:
-    _leave_out_pictures(patched)
+    experiments.draw_nothing(patched)
     second = tiny_study.watch(patched)
     outcome = studies.run_study(study, output, tiny_study.cpu())
   return study, outcome, [first, second]

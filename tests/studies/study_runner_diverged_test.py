@@ -8,6 +8,8 @@ from uncertainty_distill.errors import DivergedError
 import pytest
 import tiny_study
 
+pytestmark = pytest.mark.usefixtures('undrawn')
+
 _SINGLE = tiny_study.STUDY['systems']['single_network']['task']
 # The loss overflows in the first step.
 _DIVERGES = {'l2': 1e38}

@@ -17,6 +17,8 @@ import pytest
 import tensorflow as tf
 import tiny_study
 
+pytestmark = pytest.mark.usefixtures('undrawn')
+
 
 def test_a_stopped_study_goes_on_where_it_was(done):
   study, outcome, trained = done

@@ -155,27 +155,27 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
   assert np.abs(want[0] - want[1]).max() > 0.1
 
 
-def test_two_replicas_begin_and_go_on_as_one(
-  networks, whole, replicas, tmp_path
+def test_a_run_and_its_replicas_begin_with_the_networks(
+  networks, whole, replicas
 ):
   config = _resolved(networks)
-  two = experiments.train_run(config, str(tmp_path), replicas, evaluate=False)
-  # One step of a warm-up that begins at 0 leaves the weights as they were.
   begun, _ = _started(config)
-  for run in whole, two:
-    model = config.task.model.build()
-    tf.train.Checkpoint(model=model).restore(
-      os.path.join(run.path, 'ckpt-1')
-    ).expect_partial()
-    for weight, expected in zip(
-      model.trainable_variables, begun.trainable_variables
-    ):
-      np.testing.assert_allclose(weight, expected, rtol=1e-6, atol=1e-7)
-  for weight, expected in zip(
-    two.load_model().get_weights(), whole.load_model().get_weights()
+  with replicas.scope():
+    mirrored, _ = _started(config)
+  # One step of a warm-up that begins at 0 leaves the weights as they were.
+  model = config.task.model.build()
+  tf.train.Checkpoint(model=model).restore(
+    os.path.join(whole.path, 'ckpt-1')
+  ).expect_partial()
+  for weight, trained_weight, expected in zip(
+    mirrored.trainable_variables,
+    model.trainable_variables,
+    begun.trainable_variables,
   ):
-    scale = max(np.abs(expected).max(), 1.0)
-    np.testing.assert_allclose(weight, expected, rtol=0, atol=3e-5 * scale)
+    values = replicas.experimental_local_results(weight)
+    assert len(values) == 2
+    for value in *values, trained_weight:
+      np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_a_stopped_run_goes_on_without_beginning_anew(

@@ -188,14 +188,12 @@ def test_other_views_are_other_caches(
   assert other.shape == (size, 1, 10)
 
 
-def test_replicas_make_and_read_their_own_rows(
-  cached, trained_run, read_scalars, tmp_path, replicas
-):
+def test_replicas_make_their_own_rows(cached, trained_run, tmp_path, replicas):
+  del trained_run
   assert replicas.num_replicas_in_sync == 2
   apart = _changed(cached, f'task.objective.teacher_cache={tmp_path / "cache"}')
-  run = experiments.train_run(
-    experiments.eager(apart), str(tmp_path / 'run'), replicas, evaluate=False
-  )
+  _open(apart, replicas)
+  assert len(_files(apart)) == 2
   for view, expected in zip(sorted(_files(apart)), sorted(_files(cached))):
     np.testing.assert_allclose(
       np.load(view).astype(float),
@@ -203,10 +201,6 @@ def test_replicas_make_and_read_their_own_rows(
       rtol=2**-10,
       atol=1e-5,
     )
-  one, two = (read_scalars(r, 'train') for r in (trained_run, run))
-  for tag in 'training_loss', 'distillation':
-    for step in range(1, 8):
-      assert two[tag][step] == pytest.approx(one[tag][step], rel=_TOLERANCE)
 
 
 def test_members_are_counted_before_anything_is_made(
