@@ -248,14 +248,8 @@ def _checked(config, values, source, prefix):
   for key, value in values.items():
     name = f'{prefix}{key}'
     if key not in fields:
-      raise InputError(
-        f'{name} in {source}',
-        value,
-        'a known name: ' + ', '.join(known),
-        ADAM if 'adam' in str(value) else _meant(config, str(key), known),
-        message=f'{source} has an unknown name, {name}; known names are '
-        + ', '.join(known),
-      )
+      hint = ADAM if 'adam' in str(value) else _meant(config, str(key), known)
+      raise _unknown(name, value, source, known, hint)
     field = getattr(config, key)
     if isinstance(field, hyperparams.Config):
       if not isinstance(value, dict):
@@ -286,6 +280,18 @@ def _meant(config: hyperparams.Config, key: str, known: Sequence[str]) -> str:
       if key in operator.attrgetter(group)(config).as_dict():
         return f"did you mean '{group}.{key}'?"
   return errors.nearest(key, known)
+
+
+def _unknown(name, value, source, known, hint) -> InputError:
+  """Returns the error of a name that a configuration does not have."""
+  names = ', '.join(known)
+  return InputError(
+    f'{name} in {source}',
+    value,
+    f'a known name: {names}',
+    hint,
+    message=f'{source} has an unknown name, {name}; known names are {names}',
+  )
 
 
 def _typed(value: Any, annotation: Any) -> Any:

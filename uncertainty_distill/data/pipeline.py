@@ -87,15 +87,10 @@ def training_batches(
     return tf.data.Dataset.from_tensor_slices(parts)
 
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
-  return _read(
-    # Row numbers are cheap to skip; images are read after this.
-    epochs.flat_map(_no_autograph(epoch_parts)).skip(
-      (start_step % steps) * (len(indices) // steps)
-    ),
-    source,
-    padding,
-    flip,
-  )
+  parts = epochs.flat_map(_no_autograph(epoch_parts))
+  # Row numbers are cheap to skip; images are read after this.
+  parts = parts.skip((start_step % steps) * (len(indices) // steps))
+  return _read(parts, source, padding, flip)
 
 
 def _check_batch(global_batch_size: int, num_examples: int) -> None:

@@ -80,14 +80,7 @@ class ResultCache:
         'again'
       )
       entries, results = {}, []
-    noted = [entry['made_from'] for entry in entries.values()]
-    for entry in entries.values():
-      entry['made_from'] = self._with_data(list(entry['made_from']))
-    if noted != [entry['made_from'] for entry in entries.values()]:
-      _logger.warning(
-        f'{self._path} has no fingerprint of the test images: its results are '
-        'taken as those of the images as they are now'
-      )
+    self._add_missing_data(entries)
     for key, model in models.items():
       if key in entries and self._is_current(entries[key], model):
         entry = entries[key]
@@ -139,6 +132,17 @@ class ResultCache:
     return marks == self.images + _times(
       system.model
     ) or marks == self.made_from(system)
+
+  def _add_missing_data(self, entries: dict[str, dict[str, Any]]) -> None:
+    """Marks what an older version noted as made from today's test images."""
+    noted = [entry['made_from'] for entry in entries.values()]
+    for entry in entries.values():
+      entry['made_from'] = self._with_data(list(entry['made_from']))
+    if noted != [entry['made_from'] for entry in entries.values()]:
+      _logger.warning(
+        f'{self._path} has no fingerprint of the test images: its results are '
+        'taken as those of the images as they are now'
+      )
 
   def _with_data(self, marks: list[str]) -> list[str]:
     """Returns what an older version noted with today's marks of the data."""

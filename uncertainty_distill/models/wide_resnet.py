@@ -59,31 +59,20 @@ class WideResNet(Architecture):
   ):
     ranges.check_fields(self)
 
-    def conv(x, filters, kernel_size, strides, name):
-      return tf_keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding='same',
-        use_bias=False,
-        kernel_initializer=tf_keras.initializers.HeNormal(),
-        name=name,
-      )(x)
-
     def norm_relu_conv(x, filters, strides, name):
       x = tf.nn.relu(batch_norm(name=f'{name}_norm')(x))
-      return conv(x, filters, 3, strides, f'{name}_conv')
+      return _conv(x, filters, 3, strides, f'{name}_conv')
 
     def block(x, filters, strides, name):
       residual = norm_relu_conv(x, filters, strides, f'{name}_a')
       residual = norm_relu_conv(residual, filters, 1, f'{name}_b')
       if strides != 1 or x.shape[-1] != filters:
-        x = conv(x, filters, 1, strides, f'{name}_shortcut')
+        x = _conv(x, filters, 1, strides, f'{name}_shortcut')
       return x + residual
 
     images = tf_keras.Input(tuple(image_shape), dtype='float32', name='images')
     x = standardize(images, mean, stddev)
-    x = conv(x, 16, 3, 1, 'stem')
+    x = _conv(x, 16, 3, 1, 'stem')
     for group, (channels, strides) in enumerate(_GROUPS):
       for index in range((self.depth - 4) // 6):
         name = f'group{group}_block{index}'
@@ -113,3 +102,15 @@ class WideResNet(Architecture):
       groups[group] += kernel_or_norm
       groups[-1] += bias
     return groups
+
+
+def _conv(x, filters, kernel_size, strides, name):
+  return tf_keras.layers.Conv2D(
+    filters,
+    kernel_size,
+    strides=strides,
+    padding='same',
+    use_bias=False,
+    kernel_initializer=tf_keras.initializers.HeNormal(),
+    name=name,
+  )(x)

@@ -88,9 +88,7 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   index = {variable.ref(): i for i, variable in enumerate(model.weights)}
   found = []
   for layer in model.layers:
-    parents = [
-      channels[node.layer] for node in layer.inbound_nodes[0].parent_nodes
-    ]
+    parents = [channels[n.layer] for n in layer.inbound_nodes[0].parent_nodes]
     group = parents[0] if parents else fixed
     for parent in parents[1:]:
       groups.merge(group, parent)
@@ -103,10 +101,7 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
         found.append((layer.bias, ((0, out),), True))
       group = out
     elif isinstance(layer, tf_keras.layers.BatchNormalization):
-      found += [
-        (variable, ((0, group),), variable.trainable)
-        for variable in layer.weights
-      ]
+      found += [(v, ((0, group),), v.trainable) for v in layer.weights]
     channels[layer] = group
   groups.merge(fixed, channels[model.layers[-1]])
   return [

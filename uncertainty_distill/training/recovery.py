@@ -120,18 +120,8 @@ def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
   back_to, what = run.step, f'{run.path}: {diverged.what}'
   kept = _kept(back_to)
   if len(rollbacks) >= config.recovery_max_trials:
-    tried = (
-      f'after {len(rollbacks)} roll-backs, with {factor:g} of the learning rate'
-      if rollbacks
-      else 'training stops'
-    )
-    raise DivergedError(
-      what,
-      diverged.step,
-      f'{tried}; {kept} is kept; a higher trainer.recovery_max_trials (now '
-      f'{config.recovery_max_trials}) continues from it with '
-      f'{config.recovery_learning_rate_factor:g} of the learning rate',
-    )
+    advice = _advice(config, len(rollbacks), factor, kept)
+    raise DivergedError(what, diverged.step, advice)
   if back_to and rollbacks and rollbacks[-1]['back_to'] == back_to:
     # None was saved since then: its weights are finite, but of no use.
     workers.wait(strategy)
@@ -155,6 +145,20 @@ def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
     }
     files.write_text(_path(run), json.dumps(content, indent=1) + '\n')
   workers.wait(strategy)
+
+
+def _advice(config, num_rollbacks, factor, kept) -> str:
+  """Returns what was tried, and what a user can do where training ends."""
+  tried = (
+    f'after {num_rollbacks} roll-backs, with {factor:g} of the learning rate'
+    if num_rollbacks
+    else 'training stops'
+  )
+  return (
+    f'{tried}; {kept} is kept; a higher trainer.recovery_max_trials (now '
+    f'{config.recovery_max_trials}) continues from it with '
+    f'{config.recovery_learning_rate_factor:g} of the learning rate'
+  )
 
 
 def _kept(step: int) -> str:

@@ -157,16 +157,15 @@ class TrainingSession:
         tensorboard.write_config(self.run.path)
     # The others look for checkpoints once the chief has set aside damaged ones.
     workers.wait(self.strategy)
-    progress_bar = progress.progress_bar(
-      self.config.trainer.train_steps,
-      self.label,
-      'step',
-      self.run.step,
-      self.is_chief,
-    )
     log_file = os.path.join(self.run.path, 'train.log')
     with (
-      progress_bar as bar,
+      progress.progress_bar(
+        self.config.trainer.train_steps,
+        self.label,
+        'step',
+        self.run.step,
+        self.is_chief,
+      ) as bar,
       files.open_log(log_file if self.is_chief else os.devnull) as log,
       tempfile.TemporaryDirectory() as scratch,
       # Orbit prints a report of each loop, which belongs in the log.
