@@ -87,18 +87,16 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
     _EXPERIMENT,
     f'--model_dir={tmp_path}',
     '--ensemble_size=1',
-    '--mode=train',
     '--params_override=teacher.epochs=16,trainer.checkpoint_interval=1000,'
     'trainer.validation_interval=50',
   )
   process = start(*train)
   log = tmp_path / 'train.log'
-  _wait(process, lambda: log.is_file() and 'step:     20' in log.read_text())
-  refused = running.run(*train)
-  assert refused.returncode == 2 and 'Traceback' not in refused.stderr
-  assert str(process.pid) in refused.stderr.splitlines()[-1]
   # While the test images are seen: the checkpoint is saved all the same.
-  _wait(process, lambda: 'eval | step:     50' in log.read_text())
+  _wait(
+    process,
+    lambda: log.is_file() and 'eval | step:     50' in log.read_text(),
+  )
   assert _end(process, signal.SIGTERM) == (143, 'terminated')
   (step,) = {
     int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
@@ -107,7 +105,7 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
   assert not (tmp_path / '.lock').exists()
   due = (tmp_path / 'evaluation_due').read_text()
   assert int(due) in (step, (step // 50 + 1) * 50)
-  done = running.succeed(*train)
+  done = running.succeed(*train, '--mode=train')
   assert (tmp_path / 'ckpt-192.index').is_file()
   assert f'{step}/192' in done.stderr  # The bar begins where it stopped.
 
@@ -119,17 +117,17 @@ def test_a_command_of_another_clone(start, tmp_path):
   assert _end(process, signal.SIGTERM) == (143, 'terminated')
 
 
-def test_a_command_from_anywhere(start, tmp_path):
+def test_a_command_from_anywhere_keeps_others_out(start, tmp_path):
   run = tmp_path / 'run'
   copy = _copy('train', tmp_path / 'scripts')
-  process = start(
+  train = (
     'train',
     _EXPERIMENT,
     f'--model_dir={run}',
     '--ensemble_size=1',
     f'--params_override={running.EAGER.rstrip(",")}',
-    script=copy,
   )
+  process = start(*train, script=copy)
   _wait(
     process,
     lambda: (
@@ -137,6 +135,9 @@ def test_a_command_from_anywhere(start, tmp_path):
       and 'step:' in (run / 'train.log').read_text()
     ),
   )
+  refused = running.run(*train)
+  assert refused.returncode == 2 and 'Traceback' not in refused.stderr
+  assert str(process.pid) in refused.stderr.splitlines()[-1]
   assert _end(process, signal.SIGTERM) == (143, 'terminated')
   assert list(run.glob('ckpt-*.index'))
 

@@ -14,6 +14,7 @@ from uncertainty_distill import configs, evaluation, runs, training
 import experiments
 import numpy as np
 import pytest
+import running
 import tensorflow as tf
 
 # Replicas in one process, in session_test.py, are the quick part of this.
@@ -166,18 +167,11 @@ def test_the_chief_alone_writes_and_speaks(together):
 
 def test_one_process_evaluates_what_workers_trained(together, tmp_path):
   path, _ = together
-  subprocess.run(
-    [
-      sys.executable,
-      'baselines/cifar/evaluate.py',
-      f'--run={path}',
-      f'--output_dir={tmp_path}',
-      '--params_override=evaluation.corruptions=[]',
-    ],
-    cwd=_ROOT,
-    check=True,
-    capture_output=True,
-    timeout=_LIMIT_SECONDS,
+  running.succeed(
+    'evaluate',
+    f'--run={path}',
+    f'--output_dir={tmp_path}',
+    '--params_override=evaluation.corruptions=[]',
   )
   (alone,) = json.loads((tmp_path / 'results.json').read_text())['results']
   results = json.loads((path / 'results.json').read_text())['results']
