@@ -5,6 +5,7 @@ import copy
 import uncertainty_distill as ud
 from uncertainty_distill import evaluation, runs, train
 
+import experiments
 import numpy as np
 import pytest
 import refusals
@@ -26,6 +27,12 @@ _OVERRIDES = {
   'evaluation.corruptions': ['contrast'],
   'evaluation.severities': [5],
 }
+
+
+@pytest.fixture(autouse=True)
+def fixture_undrawn(monkeypatch):
+  """Draws no pictures, which take the time of a report."""
+  experiments.draw_nothing(monkeypatch)
 
 
 def _experiment(**overrides):
@@ -70,7 +77,15 @@ def fixture_student(tmp_path_factory):
   return run, str(folder / 'teacher.npz')
 
 
-def test_a_student_learns_from_stored_predictions(student, tmp_path):
+@pytest.fixture(name='served', scope='module')
+def fixture_served(student, tmp_path_factory):
+  """The student as a SavedModel."""
+  path = tmp_path_factory.mktemp('served') / 'served'
+  assert ud.export(student[0].path, path) is None
+  return path
+
+
+def test_a_student_learns_from_stored_predictions(student, served):
   run, teacher = student
   objective = run.config.task.objective
   assert (objective.kind, objective.teacher) == ('knowledge', (teacher,))
@@ -84,12 +99,11 @@ def test_a_student_learns_from_stored_predictions(student, tmp_path):
     np.log(np.asarray(_softmax(run.load_model()(images)))),
     atol=1e-4,
   )
-  assert ud.export(run.path, tmp_path / 'served') is None
-  served = ud.load(tmp_path / 'served').predict(images)
+  answered = ud.load(served).predict(images)
   for name, value in vars(predicted).items():
     if name != 'class_name':
-      np.testing.assert_allclose(getattr(served, name), value, atol=1e-5)
-  assert served.class_name.tolist() == predicted.class_name.tolist()
+      np.testing.assert_allclose(getattr(answered, name), value, atol=1e-5)
+  assert answered.class_name.tolist() == predicted.class_name.tolist()
 
 
 def _softmax(logits):
@@ -116,12 +130,11 @@ def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
     assert metrics[name] == pytest.approx(value, abs=1e-5), name
 
 
-def test_saved_models_alone_need_an_experiment(student, tmp_path):
+def test_saved_models_alone_need_an_experiment(student, served):
   run, _ = student
-  ud.export(run.path, tmp_path / 'served')
   with refusals.refused('config', None):
-    ud.evaluate(tmp_path / 'served')
-  metrics = ud.evaluate(tmp_path / 'served', _experiment())
+    ud.evaluate(served)
+  metrics = ud.evaluate(served, _experiment())
   assert metrics == pytest.approx(ud.evaluate(run.path), abs=1e-4)
 
 
