@@ -78,6 +78,8 @@ class Trainer(base_trainer.Trainer):
     examples = steps * self.config.task.train_data.global_batch_size
     seconds = time.monotonic() - self._loop_began
     logs['examples_per_second'] = examples / seconds
+    # A constant rate is a variable, of which every replica has one.
+    logs['learning_rate'] = tf.convert_to_tensor(logs['learning_rate'])
     self._check(logs, first_steps, step)
     return logs
 
