@@ -87,7 +87,7 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
     _EXPERIMENT,
     f'--model_dir={tmp_path}',
     '--ensemble_size=1',
-    '--params_override=teacher.epochs=16,trainer.checkpoint_interval=1000,'
+    '--params_override=teacher.epochs=8,trainer.checkpoint_interval=1000,'
     'trainer.validation_interval=50',
   )
   process = start(*train)
@@ -101,13 +101,13 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
   (step,) = {
     int(path.stem.split('-')[1]) for path in tmp_path.glob('ckpt-*.index')
   } - {10}
-  assert 50 <= step < 192
+  assert 50 <= step < 96
   assert not (tmp_path / '.lock').exists()
   due = (tmp_path / 'evaluation_due').read_text()
   assert int(due) in (step, (step // 50 + 1) * 50)
   done = running.succeed(*train, '--mode=train')
-  assert (tmp_path / 'ckpt-192.index').is_file()
-  assert f'{step}/192' in done.stderr  # The bar begins where it stopped.
+  assert (tmp_path / 'ckpt-96.index').is_file()
+  assert f'{step}/96' in done.stderr  # The bar begins where it stopped.
 
 
 def test_a_command_of_another_clone(start, tmp_path):
