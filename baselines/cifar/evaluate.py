@@ -42,7 +42,6 @@ def main():
   config = _test_set(system)
   config.forget_what_was_set()
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
-  configs.warn_of_unused_by_evaluation(config)
   config.task.train_data.data_dir = (
     flags.FLAGS.data_dir or config.task.train_data.data_dir
   )
@@ -50,6 +49,7 @@ def main():
   strategy = launch.strategy_for(config, training=False)
   directory = _OUTPUT_DIR.value or paths[0]
   experiment = training.open_experiment(config, strategy)
+  configs.warn_of_unused_by_evaluation(config)
   with locks.lock_folder(directory, 'output_dir', experiment.is_chief):
     finish.evaluate([system], experiment, directory, 'Evaluation')
   if experiment.is_chief:

@@ -25,12 +25,13 @@ def main():
   label = 'batch_ensemble'
   if config.task.model.ensemble_size == 1:
     label = 'single_network'
-  config = configs.without_teacher(config)
+  lone = configs.without_teacher(config)
   mode = flags.FLAGS.mode
-  strategy = launch.strategy_for(config, training=mode != 'eval')
+  strategy = launch.strategy_for(lone, training=mode != 'eval')
   if mode == 'eval':
     runs.open_run(model_dir, 'model_dir')
-  experiment = training.open_experiment(config, strategy)
+  experiment = training.open_experiment(lone, strategy)
+  configs.warn_of_unused(config, trains_alone=True)
   if mode != 'eval':
     training.train(experiment, model_dir, mode != 'train')
   systems = [evaluation.System(label, None, (model_dir,))]

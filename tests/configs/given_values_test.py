@@ -80,8 +80,9 @@ _ADAM = configs.ADAM.split('set ')[1]
   ],
 )
 def test_values_without_use_are_named(text, names, caplog):
+  config = configs.load_config('digits_wrn10_1', params_override=_SINGLE + text)
   with caplog.at_level(logging.WARNING):
-    _single(text)
+    configs.warn_of_unused(config, trains_alone=True)
   lines = [record.getMessage() for record in caplog.records]
   assert [line.split(': ')[1] for line in lines] == (
     names and [', '.join(names)]

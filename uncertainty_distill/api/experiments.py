@@ -63,6 +63,7 @@ def train(
   opened = training.open_experiment(
     configs.without_teacher(config), arguments.strategy_for(config)
   )
+  configs.warn_of_unused(config, trains_alone=True)
   return training.train(opened, files.expanded(model_dir))
 
 

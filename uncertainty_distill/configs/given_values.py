@@ -53,7 +53,6 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
   Raises:
     InputError: If a value was set twice, for it and for a teacher's member.
   """
-  warn_of_unused(config, trains_alone=True)
   if config.task.model.ensemble_size != 1:
     lone = copy.deepcopy(config)
     lone.task.objective.kind = 'cross_entropy'
