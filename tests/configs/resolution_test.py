@@ -373,11 +373,18 @@ def test_a_dataset_means_the_same_from_everywhere(monkeypatch, tmp_path):
   config.evaluation.out_of_distribution = '~/other.npz'
   config.evaluation.source = 'corrupted'
   config.task.train_data.data_dir = '~/tfds'
+  config.task.objective.teacher = ('~/a', 'b')
+  config.task.objective.teacher_cache = '~/cache'
   resolved = configs.resolve(config, _DIGITS)
   assert resolved.task.train_data.name == str(tmp_path / 'data/own.npz')
   assert resolved.evaluation.out_of_distribution == '/home/me/other.npz'
   assert resolved.evaluation.source == str(tmp_path / 'corrupted')
   assert resolved.task.train_data.data_dir == '/home/me/tfds'
+  objective = resolved.task.objective
+  assert (objective.teacher, objective.teacher_cache) == (
+    ('/home/me/a', 'b'),
+    '/home/me/cache',
+  )
   resolved = _resolved('evaluation.source=tfds')
   assert resolved.task.train_data.name == 'digits'
   assert resolved.evaluation.source == 'tfds'

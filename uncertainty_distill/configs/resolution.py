@@ -12,6 +12,7 @@ from typing import Protocol
 from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   ResolvedConfig,
+  TaskConfig,
   TrainerConfig,
 )
 from uncertainty_distill.configs.parsing import check_fields
@@ -62,6 +63,7 @@ def resolve(
     **{f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
   )
   make_datasets_absolute(config)
+  _expand_home(config.task)
   model = config.task.model
   model.image_shape = tuple(dataset.spec.image_shape)
   model.num_classes = dataset.spec.num_classes
@@ -109,6 +111,14 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
     is_folder = field in ('data_dir', 'source') and value not in ('', 'tfds')
     if is_folder or value.endswith('.npz'):
       setattr(holder, field, files.absolute(files.expanded(value)))
+
+
+def _expand_home(task: TaskConfig) -> None:
+  """Puts the home folder for a `~` at the start of models' paths, in place."""
+  objective = task.objective
+  objective.teacher = tuple(map(files.expanded, objective.teacher))
+  objective.teacher_cache = files.expanded(objective.teacher_cache)
+  task.initialize_from = tuple(map(files.expanded, task.initialize_from))
 
 
 def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
