@@ -87,11 +87,15 @@ def _check_data(
 ) -> None:
   """Raises an InputError if the data have changed since the run began."""
   task = experiment.config.task
+  teacher = task.objective.teacher
   marks = {}
-  # Known datasets take long to read, only to find that all is done.
-  if task.train_data.name.endswith('.npz') or not is_complete:
+  # Of a complete run only files that are data count: known datasets take long
+  # to read, and a teacher may have been exported again since.
+  if not is_complete or task.train_data.name.endswith('.npz'):
     marks['training data'] = experiment.dataset.train.fingerprint
-  if task.objective.kind != 'cross_entropy':
+  if task.objective.kind != 'cross_entropy' and (
+    not is_complete or trained.is_predictions(teacher[0])
+  ):
     marks['teacher'] = experiment.teacher.fingerprint
   if marks and experiment.is_chief:
     runs.check_data(run, marks, experiment.dataset.spec.class_names)
