@@ -83,19 +83,17 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
     find, find_of_teacher = map(operator.attrgetter, (name, of_teacher))
     value, teachers = find(given), find_of_teacher(given)
     is_usual = value == find(usual)
-    teachers_is_usual = teachers == find_of_teacher(usual)
     if value == teachers or (is_usual and name not in names):
       continue
-    if of_teacher in names or not teachers_is_usual:
-      if is_usual and teachers_is_usual:
-        continue  # A file has all values, such as a run's params.yaml.
-      if is_usual or not teachers_is_usual:
-        raise InputError(
-          name,
-          value,
-          f'{teachers}, as {of_teacher} says of a single network',
-          f'set one of the two, {name} or {of_teacher}',
-        )
+    if teachers != find_of_teacher(usual):
+      raise InputError(
+        name,
+        value,
+        f'{teachers}, as {of_teacher} says of a single network',
+        f'set one of the two, {name} or {of_teacher}',
+      )
+    if is_usual and of_teacher in names:
+      continue  # A file has all values, such as a run's params.yaml.
     parents, _, last = name.rpartition('.')
     setattr(operator.attrgetter(parents)(lone), last, value)
 
