@@ -100,6 +100,17 @@ def define_device_flags() -> None:
   )
 
 
+def define_check_flag() -> None:
+  """Defines --check_labels."""
+  flags.DEFINE_boolean(
+    'check_labels',
+    None,
+    'Whether to refuse a teacher, or a model to be scored, that labelled '
+    'images contradict: whose classes are in another order, or whose images at '
+    'another scale. With --check_labels=false that is a warning.',
+  )
+
+
 def define_training_flags() -> None:
   """Defines the flags of the commands that train one experiment."""
   flags.DEFINE_string(
@@ -138,6 +149,7 @@ def define_training_flags() -> None:
     None,
     'The seed of initial weights, order of examples and augmentation.',
   )
+  define_check_flag()
   define_device_flags()
 
 
@@ -190,6 +202,7 @@ def experiment_config() -> configs.ExperimentConfig:
     ('seed', 'task.seed'),
     ('data_dir', 'task.train_data.data_dir'),
     ('tpu', 'runtime.tpu'),
+    ('check_labels', 'check_labels'),
   ):
     set_by_flag(config, flag, name)
   return config
@@ -218,7 +231,8 @@ def set_by_flag(config: configs.ExperimentConfig, flag: str, name: str) -> None:
       '--params_override differ',
     )
   parents, _, last = name.rpartition('.')
-  setattr(operator.attrgetter(parents)(config), last, value)
+  holder = operator.attrgetter(parents)(config) if parents else config
+  setattr(holder, last, value)
 
 
 def strategy_for(

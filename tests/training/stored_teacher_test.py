@@ -23,7 +23,7 @@ def _config(student, path, **objective):
 
 
 def _read_predictions(config):
-  return teacher.read_predictions(experiments.opened(config))
+  return teacher.open_predictions(experiments.opened(config))
 
 
 @pytest.fixture(name='predictions', scope='module')
@@ -71,7 +71,7 @@ def test_it_says_what_augmentation_means(
   config = _config(student, predictions)
   experiment = experiments.opened(config, one_device)
   stored = stored_logits.open_stored_logits(experiment)
-  assert not caplog.messages
+  assert 'crop_padding' not in caplog.text
   experiment.config.task.train_data.crop_padding = 1
   augmented = stored_logits.open_stored_logits(experiment)
   assert 'task.train_data.crop_padding=0' in caplog.text

@@ -257,6 +257,10 @@ class ExperimentConfig(models.Settings, cfg.ExperimentConfig):
     runtime: The devices.
     teacher: The teacher to train where none is given.
     evaluation: The corrupted test sets.
+    check_labels: Whether to refuse a teacher, or a model to be scored, where
+      another order of classes, another scale of the images or another reading
+      of its outputs explains labelled images far better; if false, that is a
+      warning.
   """
 
   experiment: str = ''
@@ -267,6 +271,7 @@ class ExperimentConfig(models.Settings, cfg.ExperimentConfig):
   evaluation: EvaluationConfig = dataclasses.field(
     default_factory=EvaluationConfig
   )
+  check_labels: bool = True
 
 
 @dataclasses.dataclass

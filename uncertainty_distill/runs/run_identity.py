@@ -19,11 +19,13 @@ _PATHS = (
 )
 
 # What may differ when a folder's run is taken up again: where it runs, how
-# often it reports, on what it is evaluated, and what is done if it diverges.
+# often it reports, on what it is evaluated, which models are refused, and what
+# is done if it diverges.
 _NOT_IDENTITY = (
   ('runtime',),
   ('evaluation',),
   ('teacher',),
+  ('check_labels',),
   ('task', 'validation_data'),
   ('task', 'train_data', 'data_dir'),
   ('task', 'objective', 'teacher_cache'),

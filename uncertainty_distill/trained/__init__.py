@@ -5,6 +5,7 @@ from uncertainty_distill.trained.fingerprints import (
   arrays_digest,
   files_digest,
 )
+from uncertainty_distill.trained.label_check import LabelCheck
 from uncertainty_distill.trained.logits_cache import (
   FixedLogits,
   LogitsCache,

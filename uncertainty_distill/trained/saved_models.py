@@ -64,6 +64,7 @@ class ServedModel(tf_keras.Model):
     image_shape: H, W, C.
     num_classes: K.
     ensemble_size: E.
+    takes_floats: Whether the signature's images are floats.
   """
 
   def __init__(
@@ -88,6 +89,7 @@ class ServedModel(tf_keras.Model):
     self._loaded = _load(path, refuse)
     self._serve = self._loaded.signatures['serving_default']
     self._argument, self._input = _find_input(self._serve, refuse)
+    self.takes_floats = self._input.dtype.is_floating
     images = _fitting(self._input, images, refuse)[:_TRIED]
     served = self._try(images, refuse)
     self._output, self._are_probs = _find_output(served, len(images), refuse)
@@ -111,7 +113,7 @@ class ServedModel(tf_keras.Model):
 
   def _warn_of_assumptions(self, path: str) -> None:
     """Warns of what neither a type nor a name in the signature has said."""
-    if self._input.dtype.is_floating:
+    if self.takes_floats:
       _warn(
         f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
         'given images of 0 to 255'

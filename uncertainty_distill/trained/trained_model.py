@@ -248,6 +248,11 @@ class SavedModel(TrainedModel):
     return self._served.ensemble_size
 
   @property
+  def takes_floats(self) -> bool:
+    """Whether its images are floats, which may be meant at another scale."""
+    return self._served.takes_floats
+
+  @property
   def class_names(self) -> tuple[str, ...]:
     file = os.path.join(self.paths[0], saved_models.CLASS_NAMES_FILE)
     if files.is_file(file):

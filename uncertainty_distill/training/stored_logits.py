@@ -42,14 +42,28 @@ def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
   """
   task = experiment.config.task
   if not isinstance(experiment.teacher, trained.StoredPredictions):
-    return _complete_cache(experiment) if task.objective.teacher_cache else None
+    if task.objective.teacher_cache:
+      return _complete_cache(experiment)
+    _check_labels(experiment, experiment.strategy)
+    return None
   if task.train_data.crop_padding or task.train_data.horizontal_flip:
     _logger.warning(
       'The stored predictions are of images that are not augmented, but the '
       'student sees augmented ones: task.train_data.crop_padding=0,'
       'task.train_data.horizontal_flip=false turns that off.'
     )
-  return teacher_lib.read_predictions(experiment)
+  return teacher_lib.open_predictions(experiment)
+
+
+def _check_labels(
+  experiment: Experiment, strategy: tf.distribute.Strategy
+) -> None:
+  """Holds a teacher that is to run on some devices against the labels."""
+  check = teacher_lib.label_check(experiment)
+  if check:
+    with strategy.scope():
+      teacher_lib.load_teacher(experiment)
+      check.check_model(experiment.teacher)
 
 
 def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
@@ -72,7 +86,13 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   steps_per_epoch = len(source) // train_data.global_batch_size
   epochs = -(-experiment.config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
-  if cache.missing(views):
+  missing = cache.missing(views)
+  check = teacher_lib.label_check(experiment)
+  if check and 0 not in missing:
+    check.check_predictions(
+      experiment.teacher, np.swapaxes(cache.read(0).numpy(), 0, 1)
+    )
+  if missing:
     with cache.alone():
       # Another process may have made some meanwhile.
       missing = cache.missing(views)
@@ -94,6 +114,8 @@ def _make_views(
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     # A worker that waits for the cache cannot take part in the others' steps.
     strategy = tf.distribute.get_strategy()
+  if 0 in missing:
+    _check_labels(experiment, strategy)
   with strategy.scope():
     ensemble = teacher_lib.load_teacher(experiment)
   batches = iter(

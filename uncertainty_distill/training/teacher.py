@@ -7,6 +7,8 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization
 from uncertainty_distill.training.opened_experiment import Experiment
 
+import numpy as np
+
 
 def check_teacher(experiment: Experiment) -> None:
   """Checks that a student can learn from its teacher, given or still to come.
@@ -39,7 +41,7 @@ def teacher_size(experiment: Experiment) -> int:
   if not experiment.config.task.objective.teacher:
     return experiment.config.teacher.ensemble_size
   if isinstance(experiment.teacher, trained.StoredPredictions):
-    return read_predictions(experiment).ensemble_size
+    return len(_read_predictions(experiment))
   _check_fits(experiment)
   return experiment.teacher.ensemble_size
 
@@ -76,13 +78,34 @@ def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
   return ensemble
 
 
-def read_predictions(experiment: Experiment) -> trained.FixedLogits:
+def label_check(experiment: Experiment) -> trained.LabelCheck | None:
+  """Returns what a teacher is to agree with; None for one of this command.
+
+  What was trained here has seen these very labels.
+  """
+  if not experiment.given.task.objective.teacher:
+    return None
+  return trained.LabelCheck(
+    experiment.training_set, 'training images', experiment.config.check_labels
+  )
+
+
+def open_predictions(experiment: Experiment) -> trained.FixedLogits:
   """Reads a teacher's stored predictions of the training examples.
 
   Raises:
-    InputError: If they are not of the dataset, or if the configuration names a
-      teacher cache, too.
+    InputError: If they are not of the dataset, if its labels contradict them,
+      or if the configuration names a teacher cache, too.
   """
+  logits = _read_predictions(experiment)
+  check = label_check(experiment)
+  if check:
+    check.check_predictions(experiment.teacher, logits)
+  return trained.FixedLogits(logits)
+
+
+def _read_predictions(experiment: Experiment) -> np.ndarray:
+  """Returns stored logits [M, N, K] of the examples that are trained on."""
   cache = experiment.config.task.objective.teacher_cache
   if cache:
     raise InputError(
@@ -96,7 +119,7 @@ def read_predictions(experiment: Experiment) -> trained.FixedLogits:
   logits = experiment.teacher.predictions(
     'train', dataset.train.labels, dataset.spec.num_classes
   )
-  return trained.FixedLogits(logits[:, experiment.training_set.rows])
+  return logits[:, experiment.training_set.rows]
 
 
 def _check_fits(experiment: Experiment) -> None:

@@ -1,0 +1,271 @@
+"""Holds models against labelled images, before they teach or are scored.
+
+docs/teachers.md has the rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from uncertainty_distill import data
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.trained import agreement as agreement_lib
+from uncertainty_distill.trained.agreement import Agreement
+from uncertainty_distill.trained.trained_model import (
+  SavedModel,
+  TrainedModel,
+)
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+_logger = logging.getLogger(__name__)
+
+# Of many classes there are as many images as give each one five, if these are
+# not too many to be run in every command.
+_LEAST_IMAGES, _MOST_IMAGES, _IMAGES_OF_CLASS = 256, 512, 5
+_BATCH = 64
+_LONGEST_ORDER = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class _Finding:
+  """Another reading of a member's outputs that explains the labels.
+
+  Attributes:
+    agreement: What it agrees with.
+    change: What is changed, after "it would agree with".
+    expected: What the model must be.
+    remedy: What to do.
+    is_evident: Whether the outputs look like it by themselves.
+  """
+
+  agreement: Agreement
+  change: str
+  expected: str
+  remedy: str
+  is_evident: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelCheck:
+  """Labelled images for models to agree with.
+
+  Attributes:
+    images: Training images for a teacher, test images for what is scored.
+    description: What they are, in plural: `training images`.
+    refuses: Whether a model whose labels another reading explains far better is
+      an error; otherwise it is a warning.
+  """
+
+  images: data.ImageSource
+  description: str
+  refuses: bool = True
+
+  def check_model(self, model: TrainedModel) -> None:
+    """Runs a model on some hundred images, each member by itself.
+
+    Call it within the scope in which the model is used, so that it is loaded
+    once. No random numbers are drawn.
+
+    Raises:
+      InputError: If another order of classes, another scale of the images, or
+        probabilities in place of logits explains the labels far better.
+    """
+    rows = draw(self.images.labels)
+    images, labels = self.images.numpy(rows), self.images.labels[rows]
+    for part in model.parts:
+      network = part.ensemble()
+
+      def at_other_scales(part=part, network=network):
+        if not (isinstance(part, SavedModel) and part.takes_floats):
+          return {}
+        return {
+          name: _member_logits(network, scaled)
+          for name, scaled in _other_scales(images, self.images.spec)
+        }
+
+      self._check(
+        model.name,
+        part.paths[0],
+        _member_logits(network, images),
+        labels,
+        at_other_scales,
+      )
+
+  def check_predictions(self, model: TrainedModel, logits: np.ndarray) -> None:
+    """Does the same with predictions that are known.
+
+    Args:
+      model: Whose predictions they are.
+      logits: [M, N, K], of all images.
+
+    Raises:
+      InputError: As for a model.
+    """
+    rows = draw(self.images.labels)
+    of_rows, labels = logits[:, rows], self.images.labels[rows]
+    if len(model.paths) == len(logits):
+      for path, member in zip(model.paths, of_rows):
+        self._check(model.name, path, member[None], labels)
+    else:
+      self._check(model.name, ', '.join(model.paths), of_rows, labels)
+
+  def _check(
+    self,
+    name: str,
+    path: str,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    at_other_scales: Callable[[], dict[str, np.ndarray]] = dict,
+  ) -> None:
+    """Checks the members of one part, whose logits are [M, n, K]."""
+    if not np.isfinite(logits).all():
+      return  # Training and scoring say so.
+    given = [agreement_lib.agreement(member, labels) for member in logits]
+    scaled = {}
+    if any(map(agreement_lib.could_be_better, given)):
+      scaled = at_other_scales()
+    on = f'the labels of {len(labels)} {self.description}'
+    for index, member in enumerate(logits):
+      owner = path if len(logits) == 1 else f'member {index} of {path}'
+      found = [
+        finding
+        for finding in (
+          *_other_readings(member, labels),
+          *_other_inputs({k: v[index] for k, v in scaled.items()}, labels),
+        )
+        if agreement_lib.is_far_better(
+          finding.agreement, given[index], finding.is_evident
+        )
+      ]
+      if found:
+        best = min(found, key=lambda finding: finding.agreement.nll)
+        self._report(name, path, owner, on, given[index], best)
+    near = [agreement_lib.is_near_chance(a, labels) for a in given]
+    if any(near):
+      shares = ', '.join(
+        f'{of.accuracy:.0%}' for of, is_near in zip(given, near) if is_near
+      )
+      whose = path if all(near) else f'{sum(near)} of {len(near)} of {path}'
+      _logger.warning(
+        f'{whose}: near chance, it agrees with {shares} of {on}: hardly '
+        'trained, or made for other images or labels'
+      )
+
+  def _report(self, name, path, owner, on, given, best) -> None:
+    """Raises an InputError, or warns where that is wanted."""
+    text = (
+      f'{owner} agrees with {given.accuracy:.0%} of {on} (NLL {given.nll:.2f})'
+      f'; {best.change} it would agree with {best.agreement.accuracy:.0%} '
+      f'(NLL {best.agreement.nll:.2f})'
+    )
+    if not self.refuses:
+      _logger.warning(text)
+      return
+    raise InputError(
+      name,
+      path,
+      best.expected,
+      f'{best.remedy}, or set `check_labels` to false to go on as it is',
+      message=text,
+    )
+
+
+def draw(labels: np.ndarray) -> np.ndarray:
+  """Draws a few hundred images, of each class as many as there are, or as of
+  the others.
+
+  Args:
+    labels: [N].
+
+  Returns:
+    Row numbers, in increasing order; the same each time.
+  """
+  order = np.random.RandomState(0).permutation(len(labels))
+  # How many images of its class come before each image.
+  rank = np.empty(len(labels), int)
+  for label in np.unique(labels):
+    of_label = order[labels[order] == label]
+    rank[of_label] = np.arange(len(of_label))
+  count = np.clip(
+    _IMAGES_OF_CLASS * len(np.unique(labels)), _LEAST_IMAGES, _MOST_IMAGES
+  )
+  by_rank = order[np.argsort(rank[order], kind='stable')]
+  return np.sort(by_rank[:count])
+
+
+def _member_logits(network: tf_keras.Model, images: np.ndarray) -> np.ndarray:
+  """Returns [M, n, K]; every device of the strategy runs all of the images."""
+  strategy = tf.distribute.get_strategy()
+
+  def run(batch):
+    logits = strategy.run(lambda b: network(b, training=False), args=(batch,))
+    return strategy.experimental_local_results(logits)[0]
+
+  # Nothing else is compiled for so few images.
+  if isinstance(strategy, tf.distribute.TPUStrategy):
+    run = tf.function(run, autograph=False)
+  parts = [
+    run(tf.constant(images[start : start + _BATCH]))
+    for start in range(0, len(images), _BATCH)
+  ]
+  return np.concatenate([np.asarray(part, np.float64) for part in parts], 1)
+
+
+def _other_readings(
+  logits: np.ndarray, labels: np.ndarray
+) -> Iterator[_Finding]:
+  """Yields other readings of one member's outputs [n, K]."""
+  in_order = agreement_lib.in_best_order(logits, labels)
+  if list(in_order.order) != list(range(logits.shape[-1])):
+    order = _shown(in_order.order)
+    yield _Finding(
+      in_order,
+      f'with classes in the order {order}',
+      'classes in the order of the labels',
+      f'reorder them: outputs[..., [{order}]]',
+    )
+  as_probs = agreement_lib.without_softmax(logits)
+  if as_probs is not None:
+    yield _Finding(
+      agreement_lib.agreement(as_probs, labels),
+      'with its outputs taken for probabilities, without another softmax,',
+      'logits or probabilities, and called so',
+      'call them probabilities, or leave out one softmax',
+      is_evident=True,
+    )
+
+
+def _other_inputs(
+  logits: dict[str, np.ndarray], labels: np.ndarray
+) -> Iterator[_Finding]:
+  """Yields what one member says of images at other scales."""
+  for scale, values in logits.items():
+    yield _Finding(
+      agreement_lib.agreement(values, labels),
+      f'with images {scale} instead of 0 to 255',
+      'a model of images of 0 to 255',
+      f'have the SavedModel itself convert them to images {scale}',
+    )
+
+
+def _other_scales(
+  images: np.ndarray, spec: data.DatasetSpec
+) -> Iterator[tuple[str, np.ndarray]]:
+  """Yields images at the scales that networks are often made for."""
+  unit = images.astype(np.float32) / 255
+  yield 'of 0 to 1', unit
+  yield 'of -1 to 1', 2 * unit - 1
+  standard = (unit - np.float32(spec.mean)) / np.float32(spec.stddev)
+  yield 'of mean 0 and standard deviation 1', standard
+
+
+def _shown(order: Sequence[int]) -> str:
+  """Returns an order as text, of many classes its beginning."""
+  if len(order) > _LONGEST_ORDER:
+    return ', '.join(map(str, order[:_LONGEST_ORDER])) + ', ...'
+  return ', '.join(map(str, order))
