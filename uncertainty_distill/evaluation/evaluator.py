@@ -146,6 +146,7 @@ class Evaluator:
             num_examples=int(sums[index]['count']),
             metrics=values,
             images='' if shift == corruptions.CLEAN else source.description,
+            member_accuracies=member_accuracies(sums[index]),
             **{name: sums[index][name] for name in metrics.BINS},
           )
         )
@@ -242,6 +243,11 @@ def _masked(rows: np.ndarray) -> _Scores:
   scores = dict(zip(_ROWS, rows))
   inside = scores.pop('mask') > 0
   return {name: values[inside] for name, values in scores.items()}
+
+
+def member_accuracies(sums: Mapping[str, np.ndarray]) -> tuple[float, ...]:
+  """Returns each member's accuracy, from sums as in `all_metrics`."""
+  return tuple(np.asarray(sums['member_correct']) / sums['count'])
 
 
 def all_metrics(

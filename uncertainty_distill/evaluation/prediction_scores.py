@@ -34,6 +34,7 @@ def evaluate_predictions(
     shift=corruptions.CLEAN,
     num_examples=len(labels),
     metrics=evaluator.all_metrics(sums, scores),
+    member_accuracies=evaluator.member_accuracies(sums),
     **{name: sums[name] for name in metrics.BINS},
   )
 

@@ -43,6 +43,8 @@ class Result:
     bin_correct: How many of them are classified correctly, bin by bin.
     images: Which set of corrupted images was scored; empty for clean ones, and
       in older files.
+    member_accuracies: The accuracy of each member by itself, in the order of
+      the system's paths; empty in older files.
 
   Raises:
     InputError: A metric is missing or unknown, or the bins differ in number.
@@ -57,6 +59,7 @@ class Result:
   bin_confidence: tuple[float, ...]
   bin_correct: tuple[float, ...]
   images: str = ''
+  member_accuracies: tuple[float, ...] = ()
 
   @property
   def key(self) -> str:
@@ -79,9 +82,9 @@ class Result:
     }
     object.__setattr__(self, 'metrics', values)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
-    for name in BINS:
-      sums = tuple(float(value) for value in getattr(self, name))
-      object.__setattr__(self, name, sums)
+    for name in (*BINS, 'member_accuracies'):
+      numbers = tuple(float(value) for value in getattr(self, name))
+      object.__setattr__(self, name, numbers)
     sizes = [len(getattr(self, name)) for name in BINS]
     if len(set(sizes)) != 1:
       raise errors.InputError('bins', sizes, 'three sequences of one length')
@@ -106,9 +109,10 @@ def write_json(
       `corruption` (its name, null for clean images), `severity` (integer, 0 for
       clean images), `images` (string: which corrupted images these are),
       `num_examples` (integer), `figures` (an object with a number for each of
-      `METRICS` that is known) and `bin_count`, `bin_confidence` and
-      `bin_correct` (lists of numbers, sums over each bin's examples). A number
-      that JSON lacks is one of the strings "nan", "inf", "-inf".
+      `METRICS` that is known), `bin_count`, `bin_confidence` and `bin_correct`
+      (lists of numbers, sums over each bin's examples) and `member_accuracies`
+      (a list of numbers). A number that JSON lacks is one of the strings "nan",
+      "inf", "-inf".
 
   Args:
     results: The records.
@@ -199,7 +203,10 @@ def _to_json(result: Result) -> dict[str, Any]:
     'images': result.images,
     'num_examples': result.num_examples,
     'figures': {k: json_number(value) for k, value in result.metrics.items()},
-    **{name: list(map(json_number, getattr(result, name))) for name in BINS},
+    **{
+      name: list(map(json_number, getattr(result, name)))
+      for name in (*BINS, 'member_accuracies')
+    },
   }
 
 
@@ -215,5 +222,6 @@ def _from_json(record: Mapping[str, Any]) -> Result:
     num_examples=record['num_examples'],
     metrics=record['figures'],
     images=record.get('images', ''),
+    member_accuracies=record.get('member_accuracies', ()),
     **{name: record[name] for name in BINS},
   )

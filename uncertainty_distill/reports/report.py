@@ -102,6 +102,27 @@ def _tables(rows, results, sizes, published) -> list[str]:
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('After one temperature', rows, tables.TEMPERATURE_COLUMNS),
     *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
+    *_members(results),
+  ]
+
+
+def _members(results: Sequence[results_lib.Result]) -> list[str]:
+  """Returns a table of members' own accuracies on clean images, or []."""
+  lines = [
+    [
+      markup.escaped(system.System(result.model, result.seed, ()).heading),
+      ', '.join(f'{accuracy:.3f}' for accuracy in result.member_accuracies),
+    ]
+    for result in results
+    if result.shift.corruption is None and len(result.member_accuracies) > 1
+  ]
+  if not lines:
+    return []
+  return [
+    '## Members',
+    tables.markdown_table(['Model', 'Accuracy of each member'], lines, 2),
+    'On clean test images, each member by itself, in the order of the paths '
+    'that it comes from.',
   ]
 
 
