@@ -31,6 +31,7 @@ _PARAMS_OVERRIDE = flags.DEFINE_string(
   '',
   'Overrides of the experiment: evaluation.corruptions=[contrast].',
 )
+launch.define_check_flag()
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
 
@@ -46,6 +47,8 @@ def main():
     flags.FLAGS.data_dir or config.task.train_data.data_dir
   )
   config.runtime.tpu = flags.FLAGS.tpu
+  if flags.FLAGS.check_labels is not None:
+    config.check_labels = flags.FLAGS.check_labels
   strategy = launch.strategy_for(config, training=False)
   directory = _OUTPUT_DIR.value or paths[0]
   experiment = training.open_experiment(config, strategy)

@@ -35,6 +35,8 @@ _TFLITE = flags.DEFINE_string(
   '',
   'Also write a TensorFlow Lite file, and compare the two on test images.',
 )
+launch.define_check_flag()
+flags.adopt_module_key_flags(launch)
 
 
 def main():
@@ -50,7 +52,11 @@ def main():
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
   fitted = exporting.export(
-    paths, directory, bool(_TEMPERATURE.value), _CALIBRATION.value
+    paths,
+    directory,
+    bool(_TEMPERATURE.value),
+    _CALIBRATION.value,
+    flags.FLAGS.check_labels is not False,
   )
   if fitted:
     print(

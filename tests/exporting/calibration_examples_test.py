@@ -26,14 +26,15 @@ def _model(*fractions, num_classes=10):
     dataset=data.open_dataset('digits'),
     image_shape=(16, 16, 3),
     num_classes=num_classes,
+    class_names=tuple(map(str, range(num_classes))),
   )
 
 
 def test_takes_what_the_runs_held_out():
-  images, labels, _ = calibration_examples.load(_model(0.1, 0.1), '', None)
+  got, _ = calibration_examples.load(_model(0.1, 0.1), '', None)
   _, want = data.open_dataset('digits').train.hold_out(80)
-  np.testing.assert_array_equal(images, want.images)
-  np.testing.assert_array_equal(labels, want.labels)
+  np.testing.assert_array_equal(got.images, want.images)
+  np.testing.assert_array_equal(got.labels, want.labels)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,8 @@ def test_refuses_test_images_and_other_files(tmp_path):
   file = str(tmp_path / 'held.npz')
   images, labels = np.roll(test.images[:9], 1, 2), test.labels[:9]
   np.savez(file, images=images, labels=labels)
-  got = calibration_examples.load(_model(None), file, test)
-  np.testing.assert_array_equal(got[0], images)
+  got, _ = calibration_examples.load(_model(None), file, test)
+  np.testing.assert_array_equal(got.images, images)
   np.savez(file, images=test.images[990:], labels=test.labels[990:])
   with refusals.refused('calibration_file', file, 'test set') as caught:
     calibration_examples.load(_model(None), file, test)

@@ -86,7 +86,9 @@ def distill(
       files of stored predictions (docs/teachers.md): `train_probs` or
       `train_logits`, floats [M, N, K], `train_labels`, integers [N], and
       optionally the same for `test`. By default the teacher that the experiment
-      names, or else a deep ensemble that is trained in `model_dir`/teacher.
+      names, or else a deep ensemble that is trained in `model_dir`/teacher. One
+      whose classes are in another order, or that wants images at another scale
+      than 0 to 255, is refused unless `config.check_labels` is false.
 
   Returns:
     The student's run; `load(run.path)` predicts with it, and
@@ -108,6 +110,7 @@ def export(
   directory: arguments.Path,
   fit_temperature: bool = False,
   calibration_file: arguments.Path = '',
+  check_labels: bool = True,
 ) -> exporting.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
@@ -119,17 +122,21 @@ def export(
     calibration_file: An `.npz` with these examples: `images`, uint8
       [N, H, W, 3], and `labels`, integers [N]. By default the training examples
       that the runs held out.
+    check_labels: Whether to refuse a model that labelled images contradict;
+      see `distill`.
 
   Returns:
     The fitted temperature, with the NLL before and after, or None.
 
   Raises:
     InputError: If a run cannot be loaded, if the folder holds anything but a
-      SavedModel, or if there are no examples to fit a temperature to.
+      SavedModel, if there are no examples to fit a temperature to, or if they
+      or test images contradict the model.
   """
   return exporting.export(
     arguments.as_list(path),
     files.expanded(directory),
     fit_temperature,
     files.expanded(calibration_file),
+    check_labels,
   )

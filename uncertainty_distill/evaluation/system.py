@@ -101,10 +101,12 @@ def default_experiment(
   """Returns the experiment on whose test set a model is evaluated by default.
 
   It is that of the model's first run, on the devices of this machine: where a
-  run was trained does not matter to its evaluation. None without any run.
+  run was trained does not matter to its evaluation, nor which teacher it was
+  to accept. None without any run.
   """
   config = copy.deepcopy(model.config)
   if config:
+    config.check_labels = True
     config.runtime = configs.ExperimentConfig().runtime
   return config
 
@@ -120,8 +122,8 @@ def evaluate_systems(
     experiment: The experiment, whose test set, batch and corruptions count.
 
   Raises:
-    InputError: If a system cannot be loaded, takes other images, or is
-      predictions of another test set.
+    InputError: If a system cannot be loaded, takes other images, is
+      predictions of another test set, or is contradicted by the labels.
   """
   found = Evaluation()
   for system in systems:
@@ -166,6 +168,9 @@ def _load(system, experiment, found, known):
       spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
     )
     network = model.ensemble()
+    trained.LabelCheck(
+      images, 'test images', experiment.config.check_labels
+    ).check_model(model)
     known[system.paths] = network, _fit_temperature(network, experiment)
   network, temperature = known[system.paths]
   found.sizes[system.label] = ModelSize(
@@ -206,10 +211,14 @@ def _score_predictions(system, experiment, found):
     )
     return
   limit = experiment.config.task.validation_data.num_examples
-  labels = dataset.test.take(limit).labels
+  images = dataset.test.take(limit)
+  labels, logits = images.labels, logits[:, : len(images)]
+  trained.LabelCheck(
+    images, 'test images', experiment.config.check_labels
+  ).check_predictions(system.model, logits)
   found.results.append(
     prediction_scores.evaluate_predictions(
-      system.label, system.seed, logits[:, : len(labels)], labels
+      system.label, system.seed, logits, labels
     )
   )
   found.sizes[system.label] = ModelSize(len(logits), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from uncertainty_distill import data, runs, trained
@@ -10,10 +11,15 @@ from uncertainty_distill.io import archives
 
 import numpy as np
 
+_logger = logging.getLogger(__name__)
+
+_CHUNK = 1024
+_MOST_SHARED = 0.05
+
 
 def load(
   model: trained.TrainedModel, file: str, test_set: data.ImageSource | None
-) -> tuple[np.ndarray, np.ndarray, str]:
+) -> tuple[data.ImageSource, str]:
   """Loads the examples to fit a model's temperature to.
 
   Args:
@@ -22,23 +28,18 @@ def load(
     test_set: Test images, which must not be in the file; None if unavailable.
 
   Returns:
-    Images uint8 [N, H, W, C], labels [N], and which examples these are.
+    N labelled images, and which ones these are.
 
   Raises:
-    InputError: If the file is not as described or has test images in it, or if
-      not every run held out the same examples.
+    InputError: If the file is not as described, has test images in it, or
+      images that a run was trained on, or if not every run held out the same
+      examples.
   """
   if not file:
-    held_out = _held_out(model)
-    return (
-      held_out.numpy(slice(None)),
-      held_out.labels,
-      'training examples that training held out',
-    )
+    return _held_out(model), 'training examples that training held out'
   images, labels = _read(file, model)
   if test_set:
-    known = {image.tobytes() for image in test_set.numpy(slice(None))}
-    shared = sum(image.tobytes() in known for image in images)
+    shared = _count_shared(images, test_set)
     if shared:
       raise InputError(
         'calibration_file',
@@ -47,7 +48,55 @@ def load(
         f'{shared} of {len(images)} are in it, and metrics on it would no '
         'longer be fair',
       )
-  return images, labels, f'`{os.path.basename(file)}`'
+    _check_training_images(images, file, model)
+  # No mean and deviation of training images are known.
+  levels = np.float32(images) / 255
+  spec = data.DatasetSpec(
+    name=file,
+    image_shape=tuple(model.image_shape),
+    class_names=tuple(model.class_names),
+    mean=tuple(levels.mean((0, 1, 2))),
+    stddev=tuple(np.maximum(levels.std((0, 1, 2)), 1 / 255)),
+  )
+  source = data.ArraySource(spec, images, labels)
+  return source, f'`{os.path.basename(file)}`'
+
+
+def _check_training_images(
+  images: np.ndarray, file: str, model: trained.TrainedModel
+) -> None:
+  """Raises an InputError if a model was trained on some of the images.
+
+  A few may be there twice in any collection.
+  """
+  for part in model.parts:
+    if part.config is None:
+      continue
+    train_data = part.config.task.train_data
+    training, _ = data.open_training(
+      data.open_configured(train_data), train_data
+    )
+    shared = _count_shared(images, training)
+    text = (
+      f'{shared} of {len(images)} are in the training set, of which any model '
+      'is too sure'
+    )
+    if shared > _MOST_SHARED * len(images):
+      raise InputError(
+        'calibration_file', file, 'images that no model was trained on', text
+      )
+    if shared:
+      _logger.warning(f'{file}: {text}')
+
+
+def _count_shared(images: np.ndarray, source: data.ImageSource) -> int:
+  """Returns how many of some images are among others."""
+  known = {image.tobytes() for image in images}
+  found = set()
+  for start in range(0, len(source), _CHUNK):
+    chunk = source.numpy(slice(start, start + _CHUNK))
+    found |= known.intersection(image.tobytes() for image in chunk)
+  return sum(image.tobytes() in found for image in images)
 
 
 def _held_out(model):

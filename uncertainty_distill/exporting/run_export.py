@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import metrics, runs, trained
+from uncertainty_distill import data, metrics, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
+  calibration_checks,
   calibration_examples,
   model_card_data,
   predictive_distribution,
@@ -44,6 +45,7 @@ def export(
   directory: str,
   fit_temperature: bool = False,
   calibration_file: str = '',
+  check_labels: bool = True,
 ) -> metrics.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
@@ -54,6 +56,8 @@ def export(
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
       that no model was trained on, to fit it to; empty for the training
       examples that the runs held out.
+    check_labels: Whether to refuse a model that labelled images contradict;
+      see `trained.LabelCheck`.
 
   Returns:
     The fitted temperature, or None.
@@ -61,27 +65,26 @@ def export(
   Raises:
     InputError: If a run cannot be loaded, if the folder cannot be written or
       holds anything but a SavedModel, which is replaced, if nothing was held
-      out, or if the calibration file is not as described or has test images.
+      out, if the calibration file is not as described or has test images, or if
+      labels contradict a SavedModel, or what a temperature is fitted to.
   """
   _check_replaceable(directory)
   model = trained.open_trained(paths, 'path')
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
+  is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)
+  if test_set and is_foreign:
+    trained.LabelCheck(test_set, 'test images', check_labels).check_model(model)
   calibration = None
   if fit_temperature:
-    images, labels, source = calibration_examples.load(
-      model, calibration_file, test_set
-    )
-    calibration = metrics.fit_temperature(
-      _member_logits(network, images), labels, source
-    )
+    calibration = _calibrate(model, calibration_file, test_set, check_labels)
   runs.make_writable(files.parent(directory), 'directory')
   fitted = calibration.temperature if calibration else 1.0
   outputs = None
   if test_set:
     test_set = model_card_data.first(test_set)
     outputs = predictive_distribution.outputs_from_logits(
-      tf.constant(_member_logits(network, test_set.numpy(slice(None)))), fitted
+      tf.constant(_member_logits(network, test_set)), fitted
     )
   card = model_card_data.make_card(model, calibration, test_set, outputs)
   saved_model.export_saved_model(
@@ -106,6 +109,26 @@ def check_tflite_file(file: str) -> None:
       f'{file!r} is a folder',
     )
   runs.make_writable(files.parent(file), 'tflite')
+
+
+def _calibrate(
+  model: trained.TrainedModel,
+  file: str,
+  test_set: data.ImageSource | None,
+  check_labels: bool,
+) -> metrics.Calibration:
+  """Fits a temperature to what a file holds, or to what runs held out."""
+  examples, source = calibration_examples.load(model, file, test_set)
+  given = ('calibration_file', file) if file else ('fit_temperature', 'fit')
+  calibration_checks.check_examples(examples, *given)
+  trained.LabelCheck(examples, 'calibration images', check_labels).check_model(
+    model
+  )
+  fitted = metrics.fit_temperature(
+    _member_logits(model.ensemble(), examples), examples.labels, source
+  )
+  calibration_checks.check_fit(fitted, *given)
+  return fitted
 
 
 def export_tflite(
@@ -186,7 +209,9 @@ def compare(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
   return '\n'.join(lines)
 
 
-def _member_logits(network: tf_keras.Model, images: np.ndarray) -> np.ndarray:
+def _member_logits(
+  network: tf_keras.Model, images: np.ndarray | data.ImageSource
+) -> np.ndarray:
   """Returns logits [E, N, K] of images uint8 [N, H, W, C]."""
   return trained.apply(
     lambda batch: network(batch, training=False), images, axis=1

@@ -23,6 +23,7 @@ from uncertainty_distill.metrics.statistics import (
   sufficient_statistics,
 )
 from uncertainty_distill.metrics.temperature_scaling import (
+  TEMPERATURES,
   Calibration,
   fit_temperature,
 )

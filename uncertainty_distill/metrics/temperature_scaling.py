@@ -9,7 +9,7 @@ from uncertainty_distill.metrics.likelihood import ensemble_nll
 import numpy as np
 
 # No network that is worth serving needs a temperature outside of these.
-_RANGE = (0.05, 20.0)
+TEMPERATURES = (0.05, 20.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def fit_temperature(
 
   found = optimize.minimize_scalar(
     nll,
-    bounds=tuple(np.log(_RANGE)),
+    bounds=tuple(np.log(TEMPERATURES)),
     method='bounded',
     options={'xatol': 1e-4},
   )

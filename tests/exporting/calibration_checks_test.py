@@ -1,0 +1,110 @@
+"""Tests of fits of a temperature that say nothing."""
+
+from uncertainty_distill import data, exporting, metrics, trained
+from uncertainty_distill.exporting import (
+  calibration_checks,
+  calibration_examples,
+)
+
+import nearest
+import numpy as np
+import pytest
+import refusals
+import tiny_dataset
+import tiny_runs
+
+
+def _check_fit(logits, labels):
+  fitted = metrics.fit_temperature(logits, labels, 'drawn')
+  calibration_checks.check_fit(fitted, 'calibration_file', 'a.npz')
+  return fitted
+
+
+@pytest.mark.parametrize('number, labels', [(1, None), (9, None), (50, 3)])
+def test_examples_that_cannot_tell_a_temperature(number, labels):
+  labels = None if labels is None else np.full(number, labels)
+  images = tiny_dataset.make(number=number, labels=labels)
+  with refusals.refused('calibration_file', 'a.npz', 'of two classes'):
+    calibration_checks.check_examples(images, 'calibration_file', 'a.npz')
+
+
+def test_few_examples_are_pointed_out(caplog):
+  calibration_checks.check_examples(tiny_dataset.make(number=100), 'a', 'b')
+  assert not caplog.messages
+  calibration_checks.check_examples(tiny_dataset.make(number=99), 'a', 'b')
+  (message,) = caplog.messages
+  assert '99 images' in message
+
+
+def test_a_temperature_at_its_bound(caplog):
+  rng = np.random.default_rng(0)
+  labels = rng.integers(0, 5, 200)
+  logits = 3 * np.eye(5)[labels] + rng.normal(size=(1, 200, 5))
+  assert 0.06 < _check_fit(logits, labels).temperature < 19
+  assert not caplog.messages
+  right = 9 * np.eye(5)[labels][None]
+  with refusals.refused('calibration_file', 'a.npz', 'not trained on'):
+    _check_fit(right, labels)
+  # The labels are random: these logits know nothing of them.
+  assert _check_fit(30 * logits, rng.permutation(labels)).temperature > 19
+  (message,) = caplog.messages
+  assert 'random' in message
+
+
+def test_training_images_are_refused(tmp_path, caplog):
+  run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
+  dataset, file = data.open_dataset('digits'), str(tmp_path / 'c.npz')
+
+  def export(known):
+    """Exports with a file in which some images are training images."""
+    images = np.roll(dataset.test.images[:200], 1, 2)
+    images[:known] = dataset.train.images[:known]
+    labels = dataset.test.labels[:200].copy()
+    labels[:known] = dataset.train.labels[:known]
+    np.savez(file, images=images, labels=labels)
+    exporting.export([run], str(tmp_path / 'served'), True, file)
+
+  with refusals.refused('calibration_file', file, 'trained on') as caught:
+    export(known=11)
+  assert '11 of 200' in caught.value.hint
+  assert not (tmp_path / 'served').exists()
+  export(known=3)
+  assert any('3 of 200' in message for message in caplog.messages)
+
+
+def test_what_a_run_held_out_are_no_training_images(tmp_path):
+  config = tiny_runs.config('task.train_data.held_out_fraction=0.2')
+  run = tiny_runs.save(str(tmp_path / 'run'), config)
+  _, held_out = data.open_dataset('digits').train.hold_out(159)
+  file = str(tmp_path / 'c.npz')
+  np.savez(file, images=held_out.images, labels=held_out.labels)
+  fitted = exporting.export([run], str(tmp_path / 'served'), True, file)
+  assert fitted.num_examples == 159
+
+
+def test_a_saved_model_is_held_against_the_labels(tmp_path):
+  wrong = nearest.save(tmp_path / 'wrong', nearest.permuted)
+  test = data.open_dataset('digits').test
+  file = str(tmp_path / 'c.npz')
+  np.savez(file, images=test.images, labels=test.labels)
+  served = str(tmp_path / 'served')
+  with refusals.refused('path', wrong, 'order'):
+    exporting.export([wrong], served, True, file)
+  fitted = exporting.export([wrong], served, True, file, check_labels=False)
+  assert fitted.temperature > 1
+  # Beside a run, the dataset of that run tells as much.
+  run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
+  with refusals.refused('path', wrong, 'order'):
+    exporting.export([run, wrong], served)
+
+
+def test_the_examples_have_the_statistics_of_their_file(tmp_path):
+  images = np.zeros((10, 16, 16, 3), np.uint8)
+  images[5:, ..., 0] = 255
+  file = str(tmp_path / 'c.npz')
+  np.savez(file, images=images, labels=np.arange(10) % 2)
+  run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
+  model = trained.open_trained([run], 'path')
+  examples, _ = calibration_examples.load(model, file, None)
+  assert examples.spec.mean == pytest.approx((0.5, 0, 0))
+  assert examples.spec.stddev == pytest.approx((0.5, 1 / 255, 1 / 255))

@@ -1,0 +1,88 @@
+"""What a temperature cannot be fitted to, and fits that say nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from uncertainty_distill import data, metrics
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+
+_logger = logging.getLogger(__name__)
+
+# Below the first a fit is refused, below the second one it is warned of. Where
+# a tenth of the examples is wrong, 100 give the temperature to about a third.
+_LEAST, _FEW = 10, 100
+# How near to a bound the search ends that runs into it, in logarithms.
+_NEAR = 0.01
+# NLL, in nats, below which a lower temperature cannot show.
+_NOTHING = 1e-6
+
+
+def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
+  """Checks that examples can tell a temperature.
+
+  Args:
+    examples: Labelled images.
+    name: The parameter that they are from.
+    value: What it is.
+
+  Raises:
+    InputError: If there are hardly any, or all are of one class.
+  """
+  count, classes = len(examples), len(np.unique(examples.labels))
+  expected = f'at least {_LEAST} labelled images, of two classes or more'
+  if count < _LEAST:
+    raise InputError(
+      name,
+      value,
+      expected,
+      message=f'a temperature cannot be fitted to {count} images: `{name}` '
+      f'must give {expected}',
+    )
+  if classes < 2:
+    raise InputError(
+      name,
+      value,
+      expected,
+      message=f'all {count} images to fit a temperature to are of class '
+      f'{examples.labels[0]}: `{name}` must give {expected}',
+    )
+  if count < _FEW:
+    _logger.warning(
+      f'The temperature is fitted to {count} images only: '
+      f'with fewer than {_FEW} it is a rough guess'
+    )
+
+
+def check_fit(fitted: metrics.Calibration, name: str, value: str) -> None:
+  """Checks that a fit has found a temperature.
+
+  Args:
+    fitted: The fit.
+    name: The parameter that its examples are from.
+    value: What it is.
+
+  Raises:
+    InputError: If none is too low, since the model makes no errors.
+  """
+  least, largest = np.log(metrics.TEMPERATURES)
+  is_least = np.log(fitted.temperature) < least + _NEAR
+  if is_least or fitted.nll_after < _NOTHING:
+    raise InputError(
+      name,
+      value,
+      'labelled images that the model was not trained on, some of which it '
+      'gets wrong',
+      message='no temperature is too low for the images of '
+      f'{fitted.source}: the model is right about all {fitted.num_examples} '
+      f'of them, as of images that it was trained on. `{name}` must give '
+      'others, or more of them',
+    )
+  if np.log(fitted.temperature) > largest - _NEAR:
+    _logger.warning(
+      f'No temperature is too high for the images of {fitted.source}: the '
+      'model tells nothing of their labels, as if these were random, or it '
+      'hardly trained'
+    )
