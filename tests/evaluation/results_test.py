@@ -187,3 +187,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_records_are_whole(change):
   with pytest.raises(errors.InputError):
     dataclasses.replace(_result(), **change)
+
+
+def test_files_of_older_versions_know_no_members(tmp_path):
+  path = tmp_path / 'r.json'
+  known = dataclasses.replace(_result(), member_accuracies=[0.5, 1])
+  results_lib.write_json([known, _result()], path)
+  content = json.loads(path.read_text())
+  assert content['results'][0]['member_accuracies'] == [0.5, 1.0]
+  for record in content['results']:
+    del record['member_accuracies']
+  path.write_text(json.dumps(content))
+  assert results_lib.read_json(path)[0] == [_result(), _result()]

@@ -257,3 +257,17 @@ def test_what_the_paper_reports_stands_beside(tmp_path):
   assert got.tables[1][1:] == [
     ['NLL ↓', 'Student', '0.500', '0.250 ± 0.125', '-']
   ]
+
+
+def test_report_lists_what_each_member_is_right_about(tmp_path):
+  of_members = [
+    dataclasses.replace(result, member_accuracies=accuracies)
+    for result, accuracies in zip(_CLEAN, [(0.875, 0.5), (0.25,)])
+  ]
+  text = _write(tmp_path, of_members).read_text()
+  rows = re.findall(r'^\| (.*?) +\| ([\d., ]+?) +\|$', text, re.MULTILINE)
+  # The accuracy of a single one is that of its model.
+  assert ('Deep ensemble', '0.875, 0.500') in rows
+  assert '0.250' not in text.partition('## Members')[2]
+  (first, _), _ = results_lib.read_json(tmp_path / 'results.json')
+  assert first.member_accuracies == (0.875, 0.5)
