@@ -16,7 +16,8 @@ import tiny_runs
 
 def _check_fit(logits, labels):
   fitted = metrics.fit_temperature(logits, labels, 'drawn')
-  calibration_checks.check_fit(fitted, 'calibration_file', 'a.npz')
+  errors = np.sum(logits.mean(0).argmax(-1) != labels)
+  calibration_checks.check_fit(fitted, errors, 'calibration_file', 'a.npz')
   return fitted
 
 
@@ -39,7 +40,7 @@ def test_few_examples_are_pointed_out(caplog):
 def test_a_temperature_at_its_bound(caplog):
   rng = np.random.default_rng(0)
   labels = rng.integers(0, 5, 200)
-  logits = 3 * np.eye(5)[labels] + rng.normal(size=(1, 200, 5))
+  logits = 2 * np.eye(5)[labels] + rng.normal(size=(1, 200, 5))
   assert 0.06 < _check_fit(logits, labels).temperature < 19
   assert not caplog.messages
   right = 9 * np.eye(5)[labels][None]
@@ -49,6 +50,15 @@ def test_a_temperature_at_its_bound(caplog):
   assert _check_fit(30 * logits, rng.permutation(labels)).temperature > 19
   (message,) = caplog.messages
   assert 'random' in message
+
+
+def test_a_temperature_that_few_errors_decide_on(caplog):
+  labels = np.arange(200) % 5
+  logits = 9.0 * np.eye(5)[labels][None]
+  logits[0, :3] = 9 * np.eye(5)[(labels[:3] + 1) % 5]
+  _check_fit(logits, labels)
+  (message,) = caplog.messages
+  assert ' 3 of the 200 ' in message
 
 
 def test_training_images_are_refused(tmp_path, caplog):

@@ -167,5 +167,7 @@ def test_an_agreement():
   np.testing.assert_allclose(found.nlls, want)
   assert found.accuracy == pytest.approx(1 / 3)
   assert found.nll == pytest.approx(want.mean())
+  given = -np.log([0.7, 0.2, 1e-9 / (1 + 2e-9)])
+  assert found.full_nll == pytest.approx(given.mean())
   chance = -np.log(2 / 3) * 2 / 3 - np.log(1 / 3) / 3
   assert found.chance == pytest.approx(chance)

@@ -14,6 +14,8 @@ _logger = logging.getLogger(__name__)
 # Below the first a fit is refused, below the second one it is warned of. Where
 # a tenth of the examples is wrong, 100 give the temperature to about a third.
 _LEAST, _FEW = 10, 100
+# Without any error no temperature is too low; a few of them alone decide on it.
+_FEW_ERRORS = 5
 # How near to a bound the search ends that runs into it, in logarithms.
 _NEAR = 0.01
 # NLL, in nats, below which a lower temperature cannot show.
@@ -56,11 +58,14 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
     )
 
 
-def check_fit(fitted: metrics.Calibration, name: str, value: str) -> None:
+def check_fit(
+  fitted: metrics.Calibration, errors: int, name: str, value: str
+) -> None:
   """Checks that a fit has found a temperature.
 
   Args:
     fitted: The fit.
+    errors: How many of the examples the model gets wrong.
     name: The parameter that its examples are from.
     value: What it is.
 
@@ -79,6 +84,12 @@ def check_fit(fitted: metrics.Calibration, name: str, value: str) -> None:
       f'{fitted.source}: the model is right about all {fitted.num_examples} '
       f'of them, as of images that it was trained on. `{name}` must give '
       'others, or more of them',
+    )
+  if errors < _FEW_ERRORS:
+    _logger.warning(
+      f'The model is wrong about {errors} of the {fitted.num_examples} images '
+      f'of {fitted.source} only, as of images that it was trained on: the '
+      'temperature rests on these'
     )
   if np.log(fitted.temperature) > largest - _NEAR:
     _logger.warning(

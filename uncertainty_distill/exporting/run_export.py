@@ -124,10 +124,11 @@ def _calibrate(
   trained.LabelCheck(examples, 'calibration images', check_labels).check_model(
     model
   )
-  fitted = metrics.fit_temperature(
-    _member_logits(model.ensemble(), examples), examples.labels, source
-  )
-  calibration_checks.check_fit(fitted, *given)
+  logits = _member_logits(model.ensemble(), examples)
+  fitted = metrics.fit_temperature(logits, examples.labels, source)
+  predicted = predictive_distribution.outputs_from_logits(logits)['label']
+  errors = int(np.sum(predicted.numpy() != examples.labels))
+  calibration_checks.check_fit(fitted, errors, *given)
   return fitted
 
 

@@ -43,6 +43,7 @@ class Agreement:
     chance: The NLL of the labels' frequencies, in nats: what one gets who knows
       nothing of the images.
     num_classes: K.
+    full_nll: The mean NLL, without an upper bound.
     order: The outputs that stand for the classes 0, 1, ..., where they were put
       into another order.
   """
@@ -51,6 +52,7 @@ class Agreement:
   nlls: np.ndarray
   chance: float
   num_classes: int
+  full_nll: float
   order: tuple[int, ...] = ()
 
   @property
@@ -72,12 +74,14 @@ def agreement(
 
   rows = np.arange(len(labels))
   log_probs = special.log_softmax(np.asarray(logits, np.float64), -1)
+  nlls = -log_probs[rows, labels]
   shares = np.bincount(labels) / len(labels)
   return Agreement(
     log_probs.argmax(-1) == labels,
-    np.minimum(-log_probs[rows, labels], _LARGEST_NLL),
+    np.minimum(nlls, _LARGEST_NLL),
     float(special.entr(shares).sum()),
     log_probs.shape[-1],
+    float(nlls.mean()),
     tuple(order),
   )
 

@@ -159,9 +159,10 @@ class LabelCheck:
   def _report(self, name, path, owner, on, given, best) -> None:
     """Raises an InputError, or warns where that is wanted."""
     text = (
-      f'{owner} agrees with {given.accuracy:.0%} of {on} (NLL {given.nll:.2f})'
+      f'{owner} agrees with {given.accuracy:.0%} of {on} (NLL '
+      f'{given.full_nll:.2f})'
       f'; {best.change} it would agree with {best.agreement.accuracy:.0%} '
-      f'(NLL {best.agreement.nll:.2f})'
+      f'(NLL {best.agreement.full_nll:.2f})'
     )
     if not self.refuses:
       _logger.warning(text)
