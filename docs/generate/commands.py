@@ -67,7 +67,7 @@ class _Module:
       name = ast.unparse(call.func).rpartition('.')[-1]
       if name.startswith('DEFINE_'):
         found.append(self._flag(name, call))
-      elif name in ('define_training_flags', 'define_device_flags'):
+      elif name.startswith('define_'):
         found.append(name)
     return found
 
