@@ -111,8 +111,8 @@ def write_json(
       `num_examples` (integer), `figures` (an object with a number for each of
       `METRICS` that is known), `bin_count`, `bin_confidence` and `bin_correct`
       (lists of numbers, sums over each bin's examples) and `member_accuracies`
-      (a list of numbers). A number that JSON lacks is one of the strings "nan",
-      "inf", "-inf".
+      (a list of numbers, where they are known). A number that JSON lacks is one
+      of the strings "nan", "inf", "-inf".
 
   Args:
     results: The records.
@@ -206,6 +206,8 @@ def _to_json(result: Result) -> dict[str, Any]:
     **{
       name: list(map(json_number, getattr(result, name)))
       for name in (*BINS, 'member_accuracies')
+      # An older version's records stay as they are.
+      if name in BINS or result.member_accuracies
     },
   }
 
