@@ -2,7 +2,8 @@
 # make test        runs the tests, without the few that are long by nature
 # make test-all    runs those as well: several processes, kills, the tour, TPU
 #                  programs, benchmarks
-# make lint        checks the format and the style of the code (ruff)
+# make lint        checks the format and style of the code (ruff) and its types
+#                  (basedpyright)
 # make format      brings the code into that format
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
 # make audit       looks for known vulnerabilities of the pinned dependencies
@@ -24,6 +25,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.10)
 VENV := .venv
 # Written last, so that an install that was interrupted is done again.
 INSTALLED := $(VENV)/installed
+TEST_INSTALLED := $(VENV)/test_installed
 UNFINISHED := $(VENV)/unfinished
 DOCS_INSTALLED := $(VENV)/docs_installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
@@ -39,21 +41,22 @@ quickstart: $(INSTALLED)
 PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope \
   --no-loadscope-reorder
 
-test: $(INSTALLED)
+test: $(TEST_INSTALLED)
 	$(PYTEST) -m 'not slow'
 
-test-all: $(INSTALLED)
+test-all: $(TEST_INSTALLED)
 	$(PYTEST)
 
-lint: $(INSTALLED)
+lint: $(TEST_INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/basedpyright
 
-format: $(INSTALLED)
+format: $(TEST_INSTALLED)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-benchmark: $(INSTALLED)
+benchmark: $(TEST_INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py
 
 # pip-audit has an environment of its own, so that it changes nothing in ours.
@@ -62,7 +65,7 @@ audit: $(INSTALLED)
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
 	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
 
-chaos: $(INSTALLED)
+chaos: $(TEST_INSTALLED)
 	$(VENV)/bin/python benchmarks/chaos.py
 
 docs: $(DOCS_INSTALLED)
@@ -77,10 +80,10 @@ wheel: $(INSTALLED)
 	$(VENV)/release/bin/python -m build
 	$(VENV)/release/bin/twine check --strict dist/*
 
-fuzz: $(INSTALLED)
+fuzz: $(TEST_INSTALLED)
 	FUZZ_CASES=364 $(VENV)/bin/python -m pytest -q tests/fuzz_test.py
 
-tour: $(INSTALLED)
+tour: $(TEST_INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
 
 # An interrupted pip may leave what looks complete to the next one, so that such
@@ -93,15 +96,20 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	      sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	      >/dev/null 2>&1; then \
 	    mkdir -p $(VENV) && touch $(UNFINISHED) || exit 1; \
-	    echo "Installing into $(VENV): 4 GB, a few minutes, once"; \
+	    echo "Installing into $(VENV): 3.5 GB, a few minutes, once"; \
 	    exec $$python -m venv $(VENV); \
 	  fi; \
 	done; \
 	echo 'error: found no Python 3.10, 3.11 or 3.12 that has venv; name one:' \
 	  'make PYTHON=/path/to/python3.11' >&2; exit 1
 	$(PIP) install --quiet -c constraints.txt pip setuptools
-	$(PIP) install -c constraints.txt -e '.[test,aot]'
+	$(PIP) install -c constraints.txt -e .
 	@rm $(UNFINISHED) && touch $@
+
+# JAX and libtpu, of the extra `aot`, are most of what tests need besides.
+$(TEST_INSTALLED): $(INSTALLED)
+	$(PIP) install -c constraints.txt -e '.[test,aot]'
+	@touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

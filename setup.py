@@ -21,7 +21,6 @@ _REQUIRES = [
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
   'jinja2>=3.1,<4',
-  'lazy-loader>=0.4,<1',
   'markdown-it-py>=4,<5',
   'matplotlib>=3.8,<4',
   'numpy>=1.26,<3',
@@ -74,6 +73,7 @@ _EXTRAS = {
     'ipykernel>=6.29,<8',
     'nbclient>=0.10,<1',
     'nbformat>=5.10,<6',
+    'basedpyright==1.40.*',
     'ruff==0.17.*',
   ],
   # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
@@ -136,7 +136,8 @@ setuptools.setup(
     'uncertainty_distill.configs.studies': 'configs/studies',
   },
   package_data={
-    'uncertainty_distill': ['__init__.pyi', 'py.typed'],
+    '': ['__init__.pyi'],
+    'uncertainty_distill': ['py.typed'],
     'uncertainty_distill.configs.studies': ['*.yaml'],
     'uncertainty_distill.reports': ['page.html.jinja', 'paper_tables.json'],
   },

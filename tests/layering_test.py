@@ -44,7 +44,7 @@ ONLY_IN = {
   'official': {'models', 'configs', 'distribution', 'training'},
   'orbit': {'training'},
 }
-PLOTS_NEED = {'PIL', 'lazy_loader', 'matplotlib', 'numpy'}
+PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 
 
 def _room(path):

@@ -33,8 +33,8 @@ if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
   )
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 
-import lazy_loader
+from uncertainty_distill.runtime import lazy_imports
 
 # TensorFlow takes seconds to import: each name of `__init__.pyi`, which type
 # checkers read, brings what it needs when it is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy_imports.attach_stub(__name__)

@@ -67,7 +67,15 @@ def _run(name: str, words: list[str]) -> None:
   module.__name__ = '__main__'
   # Processes that it starts import what is here, by the name in the spec.
   sys.modules['__main__'] = module
-  exec(spec.loader.get_code(spec.name), vars(module))
+  try:
+    exec(spec.loader.get_code(spec.name), vars(module))
+  except ModuleNotFoundError as error:
+    print(
+      f'\nerror: {PROGRAM} {name} needs the module {error.name}, which is not '
+      "installed: install this package's dependencies, too",
+      file=sys.stderr,
+    )
+    sys.exit(2)
 
 
 def _help() -> str:

@@ -42,7 +42,6 @@ def _run(words, environment, streams):
 def _serve():
   # First, for the log level that it sets.
   from uncertainty_distill.baselines.cifar import launch  # noqa: F401, I001
-  from uncertainty_distill import studies  # noqa: F401
   from uncertainty_distill.api import image_files  # noqa: F401
   from uncertainty_distill.baselines.cifar import finish  # noqa: F401
 

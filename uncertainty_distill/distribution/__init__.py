@@ -1,8 +1,5 @@
 """Devices, workers and their shares of a batch."""
 
-from uncertainty_distill.distribution.clusters import read_cluster
-from uncertainty_distill.distribution.strategies import (
-  describe,
-  device_type,
-  make_strategy,
-)
+from uncertainty_distill.runtime import lazy_imports
+
+__getattr__, __dir__, __all__ = lazy_imports.attach_stub(__name__)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from uncertainty_distill import metrics
 from uncertainty_distill.data import ImageSource, corrupted_sets, corruptions
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.evaluation import image_sets
+from uncertainty_distill.evaluation import image_sets, prediction_scores
 from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.metrics import ranking
 from uncertainty_distill.runtime import progress
@@ -131,7 +131,7 @@ class Evaluator:
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
       for index, candidate in enumerate(self._candidates):
-        values = all_metrics(sums[index], scores[index])
+        values = prediction_scores.all_metrics(sums[index], scores[index])
         if shift == corruptions.CLEAN and candidate.temperature:
           values['temperature'] = candidate.temperature
         if shift == corruptions.CLEAN and ood_scores is not None:
@@ -146,8 +146,8 @@ class Evaluator:
             num_examples=int(sums[index]['count']),
             metrics=values,
             images='' if shift == corruptions.CLEAN else source.description,
-            member_accuracies=member_accuracies(sums[index]),
-            **{name: sums[index][name] for name in metrics.BINS},
+            member_accuracies=prediction_scores.member_accuracies(sums[index]),
+            **{name: sums[index][name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
           )
         )
     return results
@@ -163,7 +163,7 @@ class Evaluator:
         total, 'evaluating', 'image', shown=workers.is_chief(self._strategy)
       ) as bar,
       contextlib.closing(
-        image_sets.distributed_batches(
+        image_sets.distributed_batches(  # pyright: ignore[reportArgumentType]
           sets, self._global_batch_size, self._strategy
         )
       ) as batches,
@@ -235,7 +235,7 @@ class Evaluator:
 
 def _total(*batches: tf.Tensor) -> np.ndarray:
   """Returns the sum over a set's batches, which are read at once."""
-  return np.sum(tf.stack(batches).numpy(), axis=0, dtype=np.float64)
+  return np.sum(tf.stack(batches).numpy(), axis=0, dtype=np.float64)  # pyright: ignore[reportReturnType]
 
 
 def _masked(rows: np.ndarray) -> _Scores:
@@ -243,31 +243,3 @@ def _masked(rows: np.ndarray) -> _Scores:
   scores = dict(zip(_ROWS, rows))
   inside = scores.pop('mask') > 0
   return {name: values[inside] for name, values in scores.items()}
-
-
-def member_accuracies(sums: Mapping[str, np.ndarray]) -> tuple[float, ...]:
-  """Returns each member's accuracy, from sums as in `all_metrics`."""
-  return tuple(np.asarray(sums['member_correct']) / sums['count'])
-
-
-def all_metrics(
-  sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-  """Computes the metrics of one model on one set, as far as they are defined.
-
-  Args:
-    sums: `metrics.sufficient_statistics` of all examples.
-    scores: `metrics.example_scores` of each.
-  """
-  confidence, correct = scores['confidence'], scores['correct']
-  values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
-  values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
-  values['aurc'] = ranking.aurc(confidence, correct)
-  if 'scaled_nll' in sums:
-    values['scaled_nll'] = float(sums['scaled_nll'] / sums['count'])
-  # Without any error, or without any success, there is nothing to tell apart.
-  if 0 < correct.sum() < len(correct):
-    values['auroc_misclassification'] = ranking.misclassification_auroc(
-      confidence, correct
-    )
-  return values

@@ -28,7 +28,8 @@ import tensorflow as tf
 
 # Batches that are ready before they are asked for.
 _PREFETCHED = 4
-_Item, _Made = TypeVar('_Item'), TypeVar('_Made')
+_Item = TypeVar('_Item')
+_Made = TypeVar('_Made')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.evaluation import evaluator
 from uncertainty_distill.evaluation.results import Result
+from uncertainty_distill.metrics import ranking
 
 import numpy as np
 
@@ -33,9 +35,9 @@ def evaluate_predictions(
     seed=seed,
     shift=corruptions.CLEAN,
     num_examples=len(labels),
-    metrics=evaluator.all_metrics(sums, scores),
-    member_accuracies=evaluator.member_accuracies(sums),
-    **{name: sums[name] for name in metrics.BINS},
+    metrics=all_metrics(sums, scores),
+    member_accuracies=member_accuracies(sums),
+    **{name: sums[name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
   )
 
 
@@ -60,3 +62,31 @@ def _score(
   # Equal confidences are to tie, whatever their last digits.
   every['confidence'] = np.round(every['confidence'], 12)
   return total, every
+
+
+def member_accuracies(sums: Mapping[str, np.ndarray]) -> tuple[float, ...]:
+  """Returns each member's accuracy, from sums as in `all_metrics`."""
+  return tuple(np.asarray(sums['member_correct']) / sums['count'])
+
+
+def all_metrics(
+  sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+  """Computes the metrics of one model on one set, as far as they are defined.
+
+  Args:
+    sums: `metrics.sufficient_statistics` of all examples.
+    scores: `metrics.example_scores` of each.
+  """
+  confidence, correct = scores['confidence'], scores['correct']
+  values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
+  values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
+  values['aurc'] = ranking.aurc(confidence, correct)
+  if 'scaled_nll' in sums:
+    values['scaled_nll'] = float(sums['scaled_nll'] / sums['count'])
+  # Without any error, or without any success, there is nothing to tell apart.
+  if 0 < correct.sum() < len(correct):
+    values['auroc_misclassification'] = ranking.misclassification_auroc(
+      confidence, correct
+    )
+  return values

@@ -63,8 +63,8 @@ class ResultCache:
     Raises:
       InputError: If there is no trained model at a system's path.
     """
-    self.systems = list(systems)
-    self.images = _image_marks(experiment.config)
+    self.systems: list[System] = list(systems)
+    self.images: list[str] = _image_marks(experiment.config)
     self.results: list[results_lib.Result] = []
     self.sizes: dict[str, ModelSize] = {}
     self._path = os.path.join(directory, _SYSTEMS_FILE)

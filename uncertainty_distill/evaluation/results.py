@@ -66,7 +66,7 @@ class Result:
     """The label and the seed, by which files name the system."""
     return system_key(self.model, self.seed)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not _REQUIRED <= set(self.metrics) <= set(METRICS):
       raise errors.InputError(
         'metrics',
@@ -122,14 +122,14 @@ def write_json(
   Raises:
     OSError: The file cannot be written.
   """
-  metadata = json.dumps(dict(metadata or {}), allow_nan=False)
+  described = json.dumps(dict(metadata or {}), allow_nan=False)
   records = ',\n'.join(
     json.dumps(_to_json(result), allow_nan=False) for result in results
   )
   files.write_text(
     path,
     (
-      f'{{"format": "{_FORMAT}",\n"metadata": {metadata},\n'
+      f'{{"format": "{_FORMAT}",\n"metadata": {described},\n'
       f'"results": [\n{records}\n]}}\n'
     ),
   )
@@ -182,7 +182,7 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
   )
   writer.writeheader()
   for result in results:
-    record = _to_json(result) | result.metrics
+    record = _to_json(result) | dict(result.metrics)
     writer.writerow(record | {'corruption': record['corruption'] or 'clean'})
   files.write_text(path, text.getvalue())
 

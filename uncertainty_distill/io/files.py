@@ -1,9 +1,8 @@
 """Files and folders on a local disk or wherever TensorFlow reaches.
 
-A path with a scheme, as in `gs://bucket/run`, is remote. etils.epath serves
-both kinds: local paths by Python, remote ones by TensorFlow's file systems,
-with TensorFlow imported when the first one is met. All functions raise OSError
-with the path and the reason.
+A path with a scheme, as in `gs://bucket/run`, is remote: etils.epath serves it
+by TensorFlow's file systems, and the two are imported when the first one is
+met. All functions raise OSError with the path and the reason.
 
 What epath lacks is here. Its paths know the schemes gs, s3, az and hf alone, so
 its backends are chosen here. These let TensorFlow's errors through, know times
@@ -18,12 +17,24 @@ import errno
 import io
 import os
 import posixpath
+import shutil
 from collections.abc import Iterator
-from typing import BinaryIO, TextIO
-
-from etils.epath import backend as backends
+from typing import Any, BinaryIO, TextIO
 
 Path = str | os.PathLike[str]
+
+
+class _Disk:
+  """The local disk, with the functions that etils.epath's backends have."""
+
+  exists = staticmethod(os.path.exists)
+  isdir = staticmethod(os.path.isdir)
+  listdir = staticmethod(os.listdir)
+  makedirs = staticmethod(os.makedirs)
+  open = staticmethod(open)
+  remove = staticmethod(os.remove)
+  replace = staticmethod(os.replace)
+  rmtree = staticmethod(shutil.rmtree)
 
 
 def is_remote(path: Path) -> bool:
@@ -166,7 +177,7 @@ def open_binary(path: Path) -> BinaryIO:
 def open_log(path: Path) -> contextlib.AbstractContextManager[TextIO]:
   """Opens a text file to append to; a remote one gets the text when closed."""
   if is_remote(path):
-    return backends.tf_backend.open(path, 'a')
+    return _remote_backend().open(path, 'a')
   # By lines, so that the log of a killed process says how far it came.
   return open(path, 'a', buffering=1, encoding='utf-8')
 
@@ -203,11 +214,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _backend(path: Path) -> Iterator[backends.Backend]:
+def _backend(path: Path) -> Iterator[Any]:
   """Yields what serves a path; its errors become OSErrors with this path."""
-  backend, errors, missing = backends.os_backend, OSError, FileNotFoundError
+  backend, errors, missing = _Disk, OSError, FileNotFoundError
   if is_remote(path):
-    backend = backends.tf_backend
+    backend = _remote_backend()
     errors = OSError, backend.tf.errors.OpError
     missing = FileNotFoundError, backend.tf.errors.NotFoundError
   try:
@@ -221,3 +232,10 @@ def _backend(path: Path) -> Iterator[backends.Backend]:
       getattr(error, 'strerror', None) or text.splitlines()[0],
       os.fspath(path),
     ) from error
+
+
+def _remote_backend() -> Any:
+  """Returns what serves remote paths."""
+  from etils.epath import backend
+
+  return backend.tf_backend

@@ -91,10 +91,10 @@ def standardize(
     mean: The mean of each channel of the training images, in 0..1.
     stddev: The standard deviation of each channel, in 0..1.
   """
-  mean, stddev = np.array(mean), np.array(stddev)
+  means, stddevs = np.array(mean), np.array(stddev)
   return tf_keras.layers.Rescaling(
-    (1 / (255 * stddev)).tolist(),
-    (-mean / stddev).tolist(),
+    (1 / (255 * stddevs)).tolist(),
+    (-means / stddevs).tolist(),
     dtype='float32',
     name='standardize',
   )(images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill.models.architecture import Architecture
 from uncertainty_distill.models.settings import Settings
 from uncertainty_distill.models.wide_resnet import WideResNet
 
@@ -24,3 +25,7 @@ class ArchitectureChoice(Settings, hyperparams.OneOfConfig):
 
   type: str = 'wide_resnet'
   wide_resnet: WideResNet = dataclasses.field(default_factory=WideResNet)
+
+  def get(self) -> Architecture:
+    """Returns the architecture of this type."""
+    return super().get()  # pyright: ignore[reportReturnType]

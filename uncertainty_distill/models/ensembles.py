@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from uncertainty_distill import layers
@@ -81,7 +81,7 @@ def batch_ensemble(
     # Layers that are called again have no one output: those of a copy are.
     with without_initial_values():
       model = tf_keras.models.clone_model(model)
-  (images,) = model.inputs
+  (images,) = model.inputs  # pyright: ignore[reportGeneralTypeIssues]
   images = tf_keras.Input(images.shape[1:], dtype=images.dtype, name='images')
   # The shapes of one member's tensors are those of all, and sooner inferred.
   with layers.only(0):
@@ -130,7 +130,7 @@ def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
   In this order random weights are drawn, so that a seed gives the same ones
   however Keras sorts the layers of a graph.
   """
-  (first,) = model.inputs
+  (first,) = model.inputs  # pyright: ignore[reportGeneralTypeIssues]
   inside, found = set(model.layers), {}
   waiting = [first.node.layer]
   while waiting:
@@ -188,7 +188,9 @@ class BatchEnsemble(tf_keras.Model):
 
   # Without a constructor of its own, so that Keras clones it as what it is.
 
-  def call(self, images, training=None, mask=None):
+  def call(
+    self, images: tf.Tensor, training: bool | None = None, mask: Any = None
+  ) -> tf.Tensor:
     def at_once():
       return super(BatchEnsemble, self).call(images, training, mask)
 
@@ -196,7 +198,7 @@ class BatchEnsemble(tf_keras.Model):
     if training or not layers.weights_may_be_cheaper(perturb):
       return at_once()
     if images.shape[0] is not None:
-      many = images.shape[0] >= _LEAST_BATCH
+      many = images.shape[0] >= _LEAST_BATCH  # pyright: ignore[reportOptionalOperand]
       return self.each_member(images) if many else at_once()
     many = tf.shape(images)[0] >= _LEAST_BATCH
     return tf.cond(many, lambda: self.each_member(images), at_once)
@@ -213,29 +215,3 @@ class BatchEnsemble(tf_keras.Model):
       with layers.only(member):
         logits.append(super().call(images, training=False))
     return tf.concat(logits, 0)
-
-
-class DeepEnsemble(tf_keras.Model):
-  """Models side by side: the members of all of them, in order.
-
-  Called with images [B, H, W, C], it returns logits [M, B, K], M being the sum
-  of the models' members.
-  """
-
-  def __init__(self, models: Sequence[tf_keras.Model], **kwargs):
-    """Stacks models of the same images and classes.
-
-    Args:
-      models: Each takes [B, H, W, C] and returns [E, B, K].
-      **kwargs: The arguments of `tf_keras.Model`.
-
-    Raises:
-      InputError: If there is no model.
-    """
-    super().__init__(**kwargs)
-    if not models:
-      raise InputError('models', models, 'at least one model')
-    self.models = list(models)
-
-  def call(self, images, training=None):
-    return tf.concat([m(images, training=training) for m in self.models], 0)

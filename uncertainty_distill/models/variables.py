@@ -47,7 +47,7 @@ def forward_flops(model: tf_keras.Model) -> int:
   members = model.output_shape[0] or 1
   return members * sum(
     2
-    * math.prod(layer.get_output_at(0).shape[1:-1])
+    * math.prod(layer.get_output_at(0).shape[1:-1])  # pyright: ignore[reportAttributeAccessIssue]
     * math.prod(layer.kernel.shape)
     for layer in kernel_layers(model)
   )

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
 
 from uncertainty_distill import ranges
 from uncertainty_distill.models import variables
-from uncertainty_distill.models.architecture import Architecture, standardize
+from uncertainty_distill.models.architecture import (
+  Architecture,
+  NormFactory,
+  standardize,
+)
 
 import tensorflow as tf
 import tf_keras
@@ -24,7 +30,7 @@ class WideResNet(Architecture):
     width: The multiplier of the channels.
   """
 
-  L2_GROUPS = (
+  L2_GROUPS: ClassVar[tuple[str, ...]] = (
     'first convolution',
     'group 0',
     'group 1',
@@ -43,20 +49,20 @@ class WideResNet(Architecture):
   width: int = ranges.field(10, ranges.AT_LEAST_1)
 
   @property
-  def label(self):
+  def label(self) -> str:
     return f'WRN-{self.depth}-{self.width}'
 
   # No layer here needs AutoGraph, which would rewrite the source of each.
   @tf.autograph.experimental.do_not_convert
   def build(
     self,
-    image_shape,
-    num_classes,
+    image_shape: Sequence[int],
+    num_classes: int,
     *,
-    mean=(0.0,),
-    stddev=(1.0,),
-    batch_norm=tf_keras.layers.BatchNormalization,
-  ):
+    mean: Sequence[float] = (0.0,),
+    stddev: Sequence[float] = (1.0,),
+    batch_norm: NormFactory = tf_keras.layers.BatchNormalization,
+  ) -> tf_keras.Model:
     ranges.check_fields(self)
 
     def norm_relu_conv(x, filters, strides, name):
@@ -71,7 +77,7 @@ class WideResNet(Architecture):
       return x + residual
 
     images = tf_keras.Input(tuple(image_shape), dtype='float32', name='images')
-    x = standardize(images, mean, stddev)
+    x = standardize(images, mean, stddev)  # pyright: ignore[reportArgumentType]
     x = _conv(x, 16, 3, 1, 'stem')
     for group, (channels, strides) in enumerate(_GROUPS):
       for index in range((self.depth - 4) // 6):
@@ -80,13 +86,13 @@ class WideResNet(Architecture):
     x = tf.nn.relu(batch_norm(name='final_norm')(x))
     logits = tf_keras.layers.Dense(
       num_classes,
-      kernel_initializer=tf_keras.initializers.HeNormal(),
+      kernel_initializer=tf_keras.initializers.HeNormal(),  # pyright: ignore[reportArgumentType]
       name='logits',
     )(tf.reduce_mean(x, [1, 2]))
     name = f'wide_resnet_{self.depth}_{self.width}'
     return tf_keras.Model(images, logits, name=name)
 
-  def l2_groups(self, model):
+  def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
     # Where a layer is follows from `build`: behind the first convolution every
     # block of a group begins with the first of its two BatchNorms, and the last
     # BatchNorm goes before the dense layer.
@@ -111,6 +117,6 @@ def _conv(x, filters, kernel_size, strides, name):
     strides=strides,
     padding='same',
     use_bias=False,
-    kernel_initializer=tf_keras.initializers.HeNormal(),
+    kernel_initializer=tf_keras.initializers.HeNormal(),  # pyright: ignore[reportArgumentType]
     name=name,
   )(x)

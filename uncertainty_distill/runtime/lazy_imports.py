@@ -1,20 +1,61 @@
-"""Delays the imports of libraries by other libraries.
+"""Delays imports: of this package's rooms, and of libraries by other libraries.
 
-Some libraries import others that most runs never use, and that take longer to
-import than all of this package. lazy_loader delays imports of our own alone:
-what it has loaded lazily is imported by any other import of it or of a part.
+TensorFlow takes seconds to import, Matplotlib and Model Garden a second each,
+and a part of the package works where they are not installed. Some libraries
+import others that most runs never use.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
 import importlib.util
+import pathlib
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+
+def attach_stub(
+  package: str,
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+  """Has a package import each of its names when it is first used.
+
+  Args:
+    package: The full name. The names are those that the `__init__.pyi` beside
+      its `__init__.py` imports, by `from .module import name as name`; type
+      checkers read the same file.
+
+  Returns:
+    `__getattr__`, `__dir__` and `__all__` of the package.
+  """
+  module = sys.modules[package]
+  stub = pathlib.Path(str(module.__file__)).with_suffix('.pyi')
+  source = {
+    alias.name: f'{package}.{node.module}'
+    for node in ast.parse(stub.read_text()).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+  }
+
+  def getattribute(name: str) -> Any:
+    if name not in source:
+      raise AttributeError(f'module {package!r} has no attribute {name!r}')
+    try:
+      value = getattr(importlib.import_module(source[name]), name)
+    except ModuleNotFoundError as error:
+      raise ModuleNotFoundError(
+        f'{package}.{name} needs the module {error.name}, which is not '
+        "installed: install this package's dependencies, too",
+        name=error.name,
+      ) from error
+    setattr(module, name, value)
+    return value
+
+  return getattribute, lambda: sorted(source), sorted(source)
 
 
 class _Deferred(types.ModuleType):

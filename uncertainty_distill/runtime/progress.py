@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from uncertainty_distill.runtime import signals
 
@@ -57,7 +57,7 @@ def progress_bar(
   unit: str,
   initial: int = 0,
   shown: bool = True,
-) -> Iterator[tqdm.tqdm]:
+) -> Iterator[Bar]:
   """Yields a tqdm bar on standard error for a loop that signals may stop.
 
   Args:
@@ -70,7 +70,7 @@ def progress_bar(
   Raises:
     signals.Stopped: At the first update after a signal, or at the end.
   """
-  style = {'dynamic_ncols': True}
+  style: dict[str, Any] = {'dynamic_ncols': True}
   if not _drawn or not sys.stderr.isatty():
     style = {
       'file': _Lines(sys.stderr),

@@ -20,7 +20,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-_WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
+_WORDS: dict[int, str] = {
+  signal.SIGINT: 'interrupted',
+  signal.SIGTERM: 'terminated',
+}
 
 
 # Seconds after which Python is taken not to come back to its handlers soon.
@@ -38,7 +41,7 @@ class Stopped(KeyboardInterrupt):
     super().__init__(
       f'{_WORDS[number]}: the same command continues from where it stopped'
     )
-    self.code = 128 + number
+    self.code: int = 128 + number
 
 
 @dataclasses.dataclass
@@ -139,7 +142,7 @@ def end_with_parent() -> None:
   """
 
   def wait():
-    multiprocessing.parent_process().join()
+    multiprocessing.parent_process().join()  # pyright: ignore[reportOptionalMemberAccess]
     os._exit(1)
 
   threading.Thread(target=wait, daemon=True).start()

@@ -1,18 +1,5 @@
 """The 19 corruptions of CIFAR-10-C, computed by their formulas."""
 
-from uncertainty_distill.data.corruptions.apply import (
-  check_frost,
-  check_image_shape,
-  check_seed,
-  corrupt,
-)
-from uncertainty_distill.data.corruptions.corruption_types import (
-  CLEAN,
-  EXTRA,
-  SEVERITIES,
-  STANDARD,
-  Corruption,
-  Shift,
-  parse_corruptions,
-  shifts,
-)
+from uncertainty_distill.runtime import lazy_imports
+
+__getattr__, __dir__, __all__ = lazy_imports.attach_stub(__name__)

@@ -1,0 +1,26 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .array_checks import check_labels as check_labels
+from .array_checks import image_hint as image_hint
+from .augmentation import AUGMENTATION_VERSION as AUGMENTATION_VERSION
+from .augmentation import augment as augment
+from .augmentation import augmentation_table as augmentation_table
+from .datasets import Dataset as Dataset
+from .datasets import open_configured as open_configured
+from .datasets import open_dataset as open_dataset
+from .datasets import open_training as open_training
+from .evaluation_sets import EvaluationSets as EvaluationSets
+from .evaluation_sets import corrupted_files as corrupted_files
+from .evaluation_sets import open_evaluation_sets as open_evaluation_sets
+from .evaluation_sets import parse_shifts as parse_shifts
+from .image_source import ArraySource as ArraySource
+from .image_source import DatasetSpec as DatasetSpec
+from .image_source import ImageSource as ImageSource
+from .image_source import Subset as Subset
+from .out_of_distribution import check_prepared as check_prepared
+from .out_of_distribution import (
+  open_out_of_distribution as open_out_of_distribution,
+)
+from .pipeline import evaluation_batches as evaluation_batches
+from .pipeline import training_batches as training_batches
+from .pipeline import view_batches as view_batches

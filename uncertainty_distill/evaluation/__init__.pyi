@@ -1,0 +1,19 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .aggregation import Aggregate as Aggregate
+from .aggregation import aggregate_models as aggregate_models
+from .aggregation import by_seed as by_seed
+from .aggregation import summary as summary
+from .evaluator import Candidate as Candidate
+from .evaluator import Evaluator as Evaluator
+from .evaluator import count_parameters as count_parameters
+from .prediction_scores import evaluate_predictions as evaluate_predictions
+from .result_cache import RESULTS_FILE as RESULTS_FILE
+from .result_cache import ResultCache as ResultCache
+from .result_cache import find_results as find_results
+from .results import Result as Result
+from .results import read_json as read_json
+from .system import ModelSize as ModelSize
+from .system import System as System
+from .system import default_experiment as default_experiment
+from .system import evaluate_systems as evaluate_systems

@@ -1,0 +1,16 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .architecture import Architecture as Architecture
+from .architecture_choice import ArchitectureChoice as ArchitectureChoice
+from .ensembles import BatchEnsemble as BatchEnsemble
+from .ensembles import batch_ensemble as batch_ensemble
+from .ensembles import check_rank as check_rank
+from .ensembles import without_initial_values as without_initial_values
+from .mixed_precision import cast_weights as cast_weights
+from .settings import Settings as Settings
+from .settings import plain_value as plain_value
+from .side_by_side import DeepEnsemble as DeepEnsemble
+from .variables import fast_weights as fast_weights
+from .variables import forward_flops as forward_flops
+from .variables import kernel_layers as kernel_layers
+from .wide_resnet import WideResNet as WideResNet

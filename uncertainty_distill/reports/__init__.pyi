@@ -1,0 +1,23 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .assessment import assess as assess
+from .claims import KINDS as KINDS
+from .claims import Claim as Claim
+from .claims import claims_table as claims_table
+from .claims import decide as decide
+from .curves import read_curves as read_curves
+from .curves import read_scalars as read_scalars
+from .html_page import REPORT_PAGE as REPORT_PAGE
+from .html_page import write_page as write_page
+from .markup import escaped as escaped
+from .paper import beside_paper as beside_paper
+from .paper import load_paper_tables as load_paper_tables
+from .paper import paper_rows as paper_rows
+from .paper_orderings import compare as compare
+from .paper_orderings import describe_orderings as describe_orderings
+from .paper_orderings import orderings as orderings
+from .reconstruction_report import reconstruct as reconstruct
+from .report import write_report as write_report
+from .significance import best as best
+from .tables import markdown_table as markdown_table
+from .tables import table as table

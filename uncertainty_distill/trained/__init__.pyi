@@ -1,0 +1,22 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .batch_function import BatchFunction as BatchFunction
+from .batch_function import apply as apply
+from .fingerprints import arrays_digest as arrays_digest
+from .fingerprints import files_digest as files_digest
+from .label_check import LabelCheck as LabelCheck
+from .logits_cache import FixedLogits as FixedLogits
+from .logits_cache import LogitsCache as LogitsCache
+from .logits_cache import StoredLogits as StoredLogits
+from .logits_cache import as_stored as as_stored
+from .stored_predictions import is_predictions as is_predictions
+from .stored_predictions import probs_as_logits as probs_as_logits
+from .trained_model import Members as Members
+from .trained_model import Run as Run
+from .trained_model import SavedModel as SavedModel
+from .trained_model import StoredPredictions as StoredPredictions
+from .trained_model import TrainedModel as TrainedModel
+from .trained_model import open_trained as open_trained
+from .weights import TiedWeights as TiedWeights
+from .weights import check_networks as check_networks
+from .weights import pair_weights as pair_weights
