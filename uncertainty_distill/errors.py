@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Sequence
+from typing import Any
 
 # A value may be a whole file, or one that YAML's aliases make endless.
 _SHORT = reprlib.Repr()
@@ -16,7 +17,7 @@ _SHORT.maxlevel = 4
 class _Error(Exception):
   """An error that a process can send to another, with all of its fields."""
 
-  def __reduce__(self):
+  def __reduce__(self) -> tuple[Any, ...]:
     return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -37,6 +38,13 @@ class InputError(_Error, ValueError):
     value: The value that was given.
     expected: What it must be, as a noun phrase.
     hint: What to do, where `expected` does not say it; may be empty.
+
+  Examples:
+    >>> try:
+    ...   ud.load_dataset('digits', split='tests')
+    ... except ud.InputError as error:
+    ...   print(error.name, error.value, error.expected, sep=' / ')
+    split / tests / one of train, test
   """
 
   def __init__(

@@ -30,6 +30,12 @@ def experiment(
   Raises:
     InputError: If there is no such experiment or value, or if a value has
       another type.
+
+  Examples:
+    >>> config = ud.experiment('digits_wrn10_1', {'trainer.epochs': 5})
+    >>> config.task.seed = 1
+    >>> config.trainer.epochs, config.task.model.ensemble_size
+    (5, 4)
   """
   config = configs.load_config(name)
   for key, value in (overrides or {}).items():
@@ -59,6 +65,13 @@ def train(
   Raises:
     InputError: If a value of the configuration is wrong, or if the folder
       belongs to another experiment.
+
+  Examples:
+    >>> config = ud.experiment('digits_wrn10_1', {'trainer.epochs': 0.1})
+    >>> config.task.model.ensemble_size = 1
+    >>> run = ud.train(config, 'runs/single')
+    >>> run.is_complete
+    True
   """
   opened = training.open_experiment(
     configs.without_teacher(config), arguments.strategy_for(config)
@@ -97,6 +110,13 @@ def distill(
   Raises:
     InputError: If a value of the configuration or the teacher is wrong, or if
       the folder belongs to another experiment.
+
+  Examples:
+    >>> config = ud.experiment('digits_wrn10_1', {'trainer.epochs': 0.1})
+    >>> config.task.model.ensemble_size = 2
+    >>> run = ud.distill(config, 'runs/student', teacher='runs/single')
+    >>> ud.load(run.path)
+    <Predictor of images [16, 16, 3]: E=2, K=10>
   """
   config = copy.deepcopy(config)
   objective = config.task.objective
@@ -132,6 +152,11 @@ def export(
     InputError: If a run cannot be loaded, if the folder holds anything but a
       SavedModel, if there are no examples to fit a temperature to, or if they
       or test images contradict the model.
+
+  Examples:
+    >>> ud.export('runs/single', 'served/1')
+    >>> ud.load('served/1').class_names[:3]
+    ('0', '1', '2')
   """
   return exporting.export(
     arguments.as_list(path),

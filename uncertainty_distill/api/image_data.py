@@ -35,6 +35,11 @@ def load_dataset(
   Raises:
     InputError: If there is no such dataset or split, or if it is not there and
       cannot be downloaded.
+
+  Examples:
+    >>> digits = ud.load_dataset('digits')
+    >>> digits.images.shape, digits.labels.shape, digits.spec.num_classes
+    ((1000, 16, 16, 3), (1000,), 10)
   """
   if split not in _SPLITS:
     raise InputError('split', split, 'one of ' + ', '.join(_SPLITS))
@@ -71,6 +76,12 @@ def corrupt(
 
   Raises:
     InputError: If an argument is not as described.
+
+  Examples:
+    >>> images = ud.load_dataset('digits').images[:2]
+    >>> corrupted = ud.corrupt(images, 'contrast', severity=5)
+    >>> corrupted.shape, bool(corrupted.std() < images.std())
+    ((2, 16, 16, 3), True)
   """
   if isinstance(severity, np.integer):
     severity = int(severity)

@@ -120,7 +120,7 @@ def read_image(path: str, size: Sequence[int]) -> np.ndarray | UnreadableFile:
     # So the model sees what it sees when it is served.
     if not content.startswith((b'\xff\xd8\xff', b'\x89PNG')):
       content = other_formats.as_png(content)
-    return image_decoding.decode_image(content, size).numpy()
+    return image_decoding.decode_image(tf.constant(content), size).numpy()
   except InputError as error:
     reason = str(error)
   except Image.DecompressionBombError:

@@ -42,22 +42,28 @@ def measure(
 
   Raises:
     InputError: If an array is not as described.
+
+  Examples:
+    >>> probs = [[[0.8, 0.2], [0.4, 0.6]], [[0.6, 0.4], [0.2, 0.8]]]
+    >>> metrics = ud.measure(probs, labels=[0, 1])
+    >>> metrics['accuracy'], round(metrics['nll'], 3)
+    (1.0, 0.357)
   """
   if isinstance(probs, predictor.Predictions):
     probs = probs.member_probabilities.swapaxes(0, 1)
-  probs, labels = _array(probs, 'probs'), _array(labels, 'labels')
-  if probs.dtype.name == 'bfloat16':
-    probs = probs.astype(np.float32)
-    sums = probs.sum(-1, keepdims=True)
+  given, labels = _array(probs, 'probs'), _array(labels, 'labels')
+  if given.dtype.name == 'bfloat16':
+    given = given.astype(np.float32)
+    sums = given.sum(-1, keepdims=True)
     if abs(sums - 1).max() < 0.02:  # As rounding leaves them.
-      probs /= sums
-  _check_two_classes(probs)
-  classes = probs.shape[-1] if probs.ndim else 0
+      given /= sums
+  _check_two_classes(given)
+  classes = given.shape[-1] if given.ndim else 0
   if not labels.size:
     raise InputError('labels', list(labels.shape), 'of at least one example')
   count = len(labels) if labels.ndim else 1
   data.check_labels(labels, 'labels', count, classes)
-  logits = trained.probs_as_logits(probs, 'probs', len(labels), classes)
+  logits = trained.probs_as_logits(given, 'probs', len(labels), classes)
   return dict(
     evaluation.evaluate_predictions('model', None, logits, labels).metrics
   )
@@ -107,6 +113,14 @@ def evaluate(
   Raises:
     InputError: If a model cannot be loaded or takes other images, or if there
       are only SavedModels and no configuration.
+
+  Examples:
+    >>> config = ud.experiment('digits_wrn10_1')
+    >>> config.evaluation.corruptions = ('contrast',)
+    >>> config.evaluation.severities = (5,)
+    >>> metrics = ud.evaluate('runs/single', config)
+    >>> sorted({'nll', 'c_nll', 'c_ece'} & metrics.keys())
+    ['c_ece', 'c_nll', 'nll']
   """
   paths = arguments.as_list(path)
   label = 'deep_ensemble' if len(paths) > 1 else 'model'

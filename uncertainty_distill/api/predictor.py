@@ -30,6 +30,12 @@ class Predictions:
     predictive_entropy: float32 [B], nats; 0 is certain, log K a guess.
     expected_entropy: float32 [B], nats; the mean of the members' entropies.
     mutual_information: float32 [B], nats; 0 to log min(E, K).
+
+  Examples:
+    >>> images = ud.load_dataset('digits').images[:3]
+    >>> predictions = ud.load('runs/single').predict(images)
+    >>> predictions.label.shape, predictions.member_probabilities.shape
+    ((3,), (3, 1, 10))
   """
 
   probabilities: npt.NDArray[np.float32]
@@ -57,6 +63,12 @@ class Predictor:
     image_shape: H, W, C of the images.
     class_names: K names, in the order of the labels.
     ensemble_size: The number of members E.
+
+  Examples:
+    >>> model = ud.load('runs/single')
+    >>> images = np.zeros([2, *model.image_shape], np.uint8)
+    >>> model.predict(images)
+    <Predictions: B=2, E=1, K=10>
   """
 
   image_shape: tuple[int, ...]
@@ -129,5 +141,9 @@ def load(path: arguments.Paths) -> Predictor:
   Raises:
     InputError: If there is no trained model, or if several models differ in
       their images or classes.
+
+  Examples:
+    >>> ud.load('runs/single')
+    <Predictor of images [16, 16, 3]: E=1, K=10>
   """
   return Predictor(trained.open_trained(arguments.as_list(path), 'path'))
