@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from uncertainty_distill import configs, exporting, runs, training
+from uncertainty_distill import configs, exporting, metrics, runs, training
 from uncertainty_distill.api import arguments
 from uncertainty_distill.io import files
 
@@ -131,7 +131,7 @@ def export(
   fit_temperature: bool = False,
   calibration_file: arguments.Path = '',
   check_labels: bool = True,
-) -> exporting.Calibration | None:
+) -> metrics.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
   Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from uncertainty_distill import (
   configs,
@@ -69,7 +70,7 @@ def measure(
   )
 
 
-def _array(values: npt.ArrayLike, name: str) -> np.ndarray:
+def _array(values: Any, name: str) -> np.ndarray:
   """Returns an array, or raises an InputError for rows of several lengths."""
   try:
     return np.asarray(values)

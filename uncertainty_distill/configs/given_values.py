@@ -101,7 +101,7 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
 def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
   """Returns the registered experiment that a configuration started from."""
   if config.experiment in experiment_names():
-    return exp_factory.get_exp_config(config.experiment)
+    return exp_factory.get_exp_config(config.experiment)  # pyright: ignore[reportReturnType]
   return None
 
 

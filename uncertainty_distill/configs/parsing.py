@@ -72,7 +72,7 @@ def load_config(
   for path in config_files:
     override(config, read_yaml(path, 'config_file'), path)
   override_by_text(config, params_override)
-  return config
+  return config  # pyright: ignore[reportReturnType]
 
 
 def override(

@@ -73,5 +73,5 @@ def _digits(depth: int, width: int) -> ExperimentConfig:
   return config
 
 
-for _name, (_, _factory) in _EXPERIMENTS.items():
+for _name, (_description, _factory) in _EXPERIMENTS.items():
   exp_factory.register_config_factory(_name)(_factory)

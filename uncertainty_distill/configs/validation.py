@@ -137,7 +137,7 @@ def _check_optimizer(
     ADAM if name == 'adam' else '',
   )
   # The step sums the gradients over replicas before the optimizer has them.
-  clips = name == 'adamw' and config.optimizer.get().gradient_clip_norm
+  clips = name == 'adamw' and config.optimizer.get().gradient_clip_norm  # pyright: ignore[reportOptionalMemberAccess]
   _require(
     not clips or clips < 0,
     'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm',

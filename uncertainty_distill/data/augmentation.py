@@ -34,13 +34,13 @@ def augmentation_table(
   key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
   offsets = tf.random.stateless_uniform(
     [num_examples, 2],
-    tf.random.experimental.stateless_fold_in(key, 0),
+    tf.random.experimental.stateless_fold_in(key, 0),  # pyright: ignore[reportAttributeAccessIssue]
     maxval=2 * padding + 1,
     dtype=tf.int32,
   )
   flips = tf.random.stateless_uniform(
     [num_examples, 1],
-    tf.random.experimental.stateless_fold_in(key, 1),
+    tf.random.experimental.stateless_fold_in(key, 1),  # pyright: ignore[reportAttributeAccessIssue]
     maxval=2 if flip else 1,
     dtype=tf.int32,
   )

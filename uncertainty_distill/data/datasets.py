@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # From names to specifications, numbers of training examples, and functions from
 # `train` or `test` and the folder of TFDS to images and labels.
-_KNOWN = {
+_KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
   'digits': (digits.SPEC, digits.NUM_TRAIN, lambda split, _: digits.read(split))
 } | {
   name: (
@@ -234,7 +234,9 @@ def _open(
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(
-      spec, lambda split: ArraySource(spec, *read(split, *place)), num_train
+      spec,
+      lambda split: ArraySource(spec, *read(split, *place)),
+      num_train,  # pyright: ignore[reportArgumentType]
     )
   spec, arrays = npz_file.read(name)
   return Dataset(
@@ -276,4 +278,4 @@ def open_training(
   whole = dataset.train
   used = whole.take(train_data.num_examples)
   parts = used.hold_out(train_data.num_held_out(len(whole)))
-  return tuple(Subset(whole, part.rows) for part in parts)
+  return tuple(Subset(whole, part.rows) for part in parts)  # pyright: ignore[reportReturnType]

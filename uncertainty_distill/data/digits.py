@@ -52,8 +52,8 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
   # The file itself, since to import scikit-learn takes longer than all else
   # that a small run does before its first step.
   package = importlib.util.find_spec('sklearn')
-  folders = package.submodule_search_locations if package else []
-  for folder in folders:
+  folders = package.submodule_search_locations if package else None
+  for folder in folders or []:
     path = os.path.join(folder, 'datasets', 'data', 'digits.csv.gz')
     if os.path.isfile(path):
       rows = np.loadtxt(path, delimiter=',')
@@ -61,4 +61,4 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
   import sklearn.datasets
 
   bunch = sklearn.datasets.load_digits()
-  return bunch.images, bunch.target
+  return bunch.images, bunch.target  # pyright: ignore[reportAttributeAccessIssue]

@@ -64,8 +64,8 @@ def corrupted_files(evaluation: configs.EvaluationConfig) -> list[str]:
   folder = evaluation.source
   if not folder or folder == 'tfds':
     return []
-  kinds = {shift.corruption for shift in parse_shifts(evaluation)} - {None}
-  paths = [corrupted_sets.images_path(folder, kind) for kind in kinds]
+  kinds = {shift.corruption for shift in parse_shifts(evaluation)}
+  paths = [corrupted_sets.images_path(folder, kind) for kind in kinds if kind]
   return sorted(os.path.basename(p) for p in paths if files.is_file(p))
 
 

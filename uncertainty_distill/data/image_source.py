@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from uncertainty_distill.errors import InputError
 
 import numpy as np
+import numpy.typing as npt
 
 # The processes that only corrupt images do without TensorFlow, which takes
 # seconds to import.
@@ -96,7 +97,7 @@ class ImageSource(abc.ABC):
       labels: Integers [N].
     """
     self.spec = spec
-    self.labels = np.array(labels, np.int32)
+    self.labels: npt.NDArray[np.int32] = np.array(labels, np.int32)
     self.labels.flags.writeable = False
 
   def __len__(self) -> int:
@@ -141,9 +142,9 @@ class ImageSource(abc.ABC):
     digest.update(f'|u1 {shape}\n'.encode())
     for start in range(0, len(self), _CHUNK):
       chunk = self.numpy(slice(start, start + _CHUNK))
-      digest.update(np.ascontiguousarray(chunk))
+      digest.update(np.ascontiguousarray(chunk))  # pyright: ignore[reportArgumentType]
     digest.update(f'<i4 {self.labels.shape}\n'.encode())
-    digest.update(self.labels.astype('<i4'))
+    digest.update(self.labels.astype('<i4'))  # pyright: ignore[reportArgumentType]
     return digest.hexdigest()
 
   def take(self, num_examples: int) -> ImageSource:
@@ -275,7 +276,7 @@ class Subset(ImageSource):
       spec or source.spec, source.labels[rows] if labels is None else labels
     )
     self.source = source
-    self.rows = np.asarray(rows, np.int32)
+    self.rows: npt.NDArray[np.int32] = np.asarray(rows, np.int32)
 
   def read(self, rows: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf

@@ -84,7 +84,7 @@ def training_batches(
       # The logits of a view are small beside its images. Read in one piece,
       # they cost a step nothing.
       parts['teacher_logits'] = tf.gather(teacher_logits(view), rows)
-    return tf.data.Dataset.from_tensor_slices(parts)
+    return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
 
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
   parts = epochs.flat_map(_no_autograph(epoch_parts))
@@ -106,8 +106,9 @@ def _check_batch(global_batch_size: int, num_examples: int) -> None:
 def _permutation(num_examples: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
   """Returns the order of the examples in an epoch, int32 [N]."""
   key = tf.stack([tf.constant(seed, tf.int64), epoch])
-  return tf.random.experimental.stateless_shuffle(
-    tf.range(num_examples), tf.random.experimental.stateless_fold_in(key, 2)
+  random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
+  return random.stateless_shuffle(
+    tf.range(num_examples), random.stateless_fold_in(key, 2)
   )
 
 
@@ -145,7 +146,7 @@ def view_batches(
   def view_parts(view):
     table = augmentation_table(len(source), seed, view, padding, flip)
     return tf.data.Dataset.from_tensor_slices(
-      {'rows': rows, 'table': tf.gather(table, rows)}
+      {'rows': rows, 'table': tf.gather(table, rows)}  # pyright: ignore[reportArgumentType]
     )
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
@@ -173,7 +174,7 @@ def evaluation_batches(
     InputError: If the replicas do not divide the batch.
   """
   rows, mask = sharding.shard_rows(len(source), global_batch_size, context)
-  parts = tf.data.Dataset.from_tensor_slices({'rows': rows, 'mask': mask})
+  parts = tf.data.Dataset.from_tensor_slices({'rows': rows, 'mask': mask})  # pyright: ignore[reportArgumentType]
   return _read(parts, source)
 
 
@@ -202,6 +203,7 @@ def _read(
     rows, table = others.pop('rows'), others.pop('table', None)
     images = source.read(rows)
     if padding or flip:
+      assert table is not None
       images = augment(images, table, padding)
     return {'images': images, 'labels': tf.gather(labels, rows), **others}
 

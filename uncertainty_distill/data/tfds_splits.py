@@ -152,9 +152,12 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
     ) from error
 
 
-def _published_order(ids: Sequence[bytes]) -> np.ndarray | slice:
+def _published_order(
+  ids: Sequence[bytes] | np.ndarray,
+) -> np.ndarray | slice:
   """Returns the stored rows in the published order; all rows without ids."""
   numbers = [re.fullmatch(rb'(?:train|test)_(\d{5})', i) for i in ids]
-  if not numbers or not all(numbers):
+  found = [int(number.group(1)) for number in numbers if number]
+  if not found or len(found) < len(numbers):
     return slice(None)
-  return np.argsort([int(number.group(1)) for number in numbers])
+  return np.argsort(found)

@@ -68,7 +68,7 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
       raise _refused(text)
     if several:
       _check_port(cluster)
-  elif several and runtime.tpu is None:
+  elif cluster and several and runtime.tpu is None:
     # Each of them would train by itself, and write over the others' files.
     raise InputError(
       'runtime.distribution_strategy',

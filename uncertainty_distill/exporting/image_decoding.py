@@ -96,7 +96,7 @@ def _decode_png(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   # bits, all but transparent with fewer. Such files have it from tRNS alone.
   is_shallow = image_orientation.number(content, 24, 1) < 8
   opaque = tf.ones_like(alpha) * 255
-  alpha = tf.where(is_shallow & ~has_transparency, opaque, alpha)
+  alpha = tf.where(is_shallow & tf.logical_not(has_transparency), opaque, alpha)
   cover = tf.cast(alpha, tf.float32) / 255.0
   mixed = tf.cast(color, tf.float32) * cover + _WHITE * (1.0 - cover)
   image = tf.cast(tf.round(mixed), tf.uint8)

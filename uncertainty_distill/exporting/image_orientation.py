@@ -7,6 +7,8 @@ missing or damaged counts as upright.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 _TAG = 0x0112
@@ -18,7 +20,10 @@ _MAX_PIECES = 4096
 
 
 def number(
-  content: tf.Tensor, at: tf.Tensor | int, size: int, little_endian=False
+  content: tf.Tensor,
+  at: tf.Tensor | int | Sequence[int],
+  size: int,
+  little_endian: tf.Tensor | bool = False,
 ) -> tf.Tensor:
   """Reads an unsigned number from a file.
 
@@ -35,7 +40,7 @@ def number(
   count = tf.size(content, tf.int64)
   # One more byte, so that an empty file can be read, too.
   padded = tf.concat([content, [0]], 0)
-  place = at[..., tf.newaxis] + tf.range(size, dtype=tf.int64)
+  place = tf.expand_dims(at, -1) + tf.range(size, dtype=tf.int64)
   inside = (place >= 0) & (place < count)
   values = tf.gather(padded, tf.where(inside, place, count))
   ascending = 256 ** tf.range(size, dtype=tf.int64)
@@ -56,7 +61,7 @@ def of_jpeg(content: tf.Tensor) -> tf.Tensor:
   def goes_on(at, exif):
     is_marker = tf.equal(number(content, at, 1), 0xFF)
     is_scan = tf.equal(number(content, at + 1, 1), 0xDA)
-    return (exif < 0) & (at < size) & is_marker & ~is_scan
+    return (exif < 0) & (at < size) & is_marker & tf.logical_not(is_scan)
 
   def step(at, exif):
     marker = number(content, at + 1, 1)

@@ -40,7 +40,7 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
   try:
     # Nobody expects a download of an export.
     data.check_prepared(train_data.name, train_data.data_dir)
-    return model.dataset.test
+    return model.dataset.test if model.dataset else None
   except (InputError, OSError):
     return None
 
@@ -66,7 +66,7 @@ def make_card(
   """
   results = _find_results(model)
   rows, counted_on = [], 'the test images were not on this machine'
-  if test_set:
+  if test_set and outputs:
     rows = abstention.abstentions(
       outputs['predictive_entropy'].numpy(),
       outputs['label'].numpy() == test_set.labels,

@@ -52,7 +52,7 @@ def export_saved_model(
   """
   logits = freezing.freeze(model, image_shape)
   num_classes = logits(tf.zeros([1, *image_shape], tf.uint8)).shape[-1]
-  names = list(class_names) or [str(label) for label in range(num_classes)]
+  names = list(class_names) or list(map(str, range(num_classes)))  # pyright: ignore[reportArgumentType]
 
   def answer(images):
     return _answer(logits, images, image_shape, temperature, names)
@@ -68,7 +68,7 @@ def export_saved_model(
   # Only the functions and the weights are tracked: Keras layers would add their
   # own traces and their Python classes.
   module = tf.Module()
-  module.weights = list(getattr(logits, 'variables', ()))
+  module.weights = list(getattr(logits, 'variables', ()))  # pyright: ignore[reportAttributeAccessIssue]
   _write(
     module,
     {'serving_default': serve, 'serve_encoded': serve_encoded},
@@ -135,7 +135,7 @@ def _of_any_number(logits, images):
   # one black image stands in for it.
   count = tf.shape(images)[0]
   missing = tf.cast(tf.equal(count, 0), tf.int32)
-  padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+  padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])  # pyright: ignore[reportArgumentType]
   return logits(padded)[:, :count]
 
 

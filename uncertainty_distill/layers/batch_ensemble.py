@@ -16,6 +16,9 @@ tensors is the cheaper one. On a TPU, XLA fuses the multiplications of
 activations into the convolutions, so that they cost nothing.
 """
 
+# What the mixin has of its own class is Edward2's, which has no types.
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from uncertainty_distill import ranges
@@ -268,7 +271,7 @@ class Conv2DBatchEnsemble(
       if self.padding == 'same':
         extent = 0
       if shape[first + axis] is not None:
-        free = shape[first + axis] - extent
+        free = shape[first + axis] - extent  # pyright: ignore[reportOptionalOperand]
         shape[first + axis] = -(-free // self.strides[axis])
     shape[-1 if channels_last else 1] = self.filters
     return tf.TensorShape(shape)

@@ -25,7 +25,7 @@ _guarded = _NUMPY_BACKEND not in sys.modules
 if _guarded:
   # An import of a module that is None raises ImportError, which Edward2 takes
   # for a missing backend; SciPy's AttributeError would end the import.
-  sys.modules[_NUMPY_BACKEND] = None
+  sys.modules[_NUMPY_BACKEND] = None  # pyright: ignore[reportArgumentType]
 try:
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='NumPy backend for Edward2')
@@ -38,11 +38,11 @@ try:
     ):
       from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
       from edward2.tensorflow.layers.dense import DenseBatchEnsemble
-except ImportError as error:
+except ImportError as _error:
   raise ImportError(
-    f"Edward2's BatchEnsemble layers cannot be imported ({error}): "
+    f"Edward2's BatchEnsemble layers cannot be imported ({_error}): "
     'pip install edward2==0.0.2 tensorflow-probability==0.25.*'
-  ) from error
+  ) from _error
 finally:
   if _guarded:
     del sys.modules[_NUMPY_BACKEND]

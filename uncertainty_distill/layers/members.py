@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -74,7 +75,7 @@ class _MembersLayer(tf_keras.layers.Layer):
     ensemble_size: E, or 1 within `only`.
   """
 
-  def __init__(self, ensemble_size: int, **kwargs):
+  def __init__(self, ensemble_size: int, **kwargs: Any):
     super().__init__(**kwargs)
     self._ensemble_size = ensemble_size
 
@@ -82,18 +83,18 @@ class _MembersLayer(tf_keras.layers.Layer):
   def ensemble_size(self) -> int:
     return self._ensemble_size if only_member() is None else 1
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     return {**super().get_config(), 'ensemble_size': self._ensemble_size}
 
 
 class TileMembers(_MembersLayer):
   """`tile_members` as a layer; within `only` it returns its input."""
 
-  def __init__(self, ensemble_size: int, **kwargs):
+  def __init__(self, ensemble_size: int, **kwargs: Any):
     # Images are not cast: bfloat16 cannot hold a fraction of a gray level.
     super().__init__(ensemble_size, **{**kwargs, 'autocast': False})
 
-  def call(self, images):
+  def call(self, images: tf.Tensor) -> tf.Tensor:
     return tile_members(images, self.ensemble_size)
 
 
@@ -104,8 +105,8 @@ class SplitMembers(_MembersLayer):
   bfloat16. Within `only` it returns [1, B, K].
   """
 
-  def __init__(self, ensemble_size: int, **kwargs):
+  def __init__(self, ensemble_size: int, **kwargs: Any):
     super().__init__(ensemble_size, **{**kwargs, 'dtype': 'float32'})
 
-  def call(self, logits):
+  def call(self, logits: tf.Tensor) -> tf.Tensor:
     return split_members(logits, self.ensemble_size)

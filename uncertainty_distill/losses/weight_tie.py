@@ -52,19 +52,21 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
     InputError: If a layer does not have one kernel of its own kernel's shape
       for each member.
   """
-  layers = [_checked(layer) for layer in layers]
-  norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in layers for w in ws])
-  expanded = tf.add_n([_expanded(*layer) for layer in layers]) + norm
+  checked = [_checked(layer) for layer in layers]
+  norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in checked for w in ws])
+  expanded = tf.add_n([_expanded(*layer) for layer in checked]) + norm
   value = tf.cond(
     expanded < _CANCELLED * norm,
-    lambda: tf.add_n([_by_differences(*layer) for layer in layers]),
+    lambda: tf.add_n([_by_differences(*layer) for layer in checked]),
     lambda: expanded,
   )
   # The value of `value`, the gradient of `expanded`.
   return expanded + tf.stop_gradient(value - expanded)
 
 
-def _checked(layer: Layer) -> Layer:
+def _checked(
+  layer: Layer,
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
   """Returns (W0, R [E, Cin, Cout], list of W_e) as [pixels, Cin, Cout]."""
   kernel, alpha, gamma, targets = layer
   members = alpha.shape[-2]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from uncertainty_distill.metrics import likelihood
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -87,7 +88,7 @@ def pairwise_kl(logits: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(by_class, axis=-1) / pairs
 
 
-def mutual_information(logits: tf.Tensor) -> tf.Tensor:
+def mutual_information(logits: tf.Tensor | np.ndarray) -> tf.Tensor:
   """Entropy of the mean probabilities minus the members' mean entropy.
 
   What the label would tell about which member is right (Houlsby et al. 2011,

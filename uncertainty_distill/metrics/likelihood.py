@@ -23,7 +23,7 @@ def ensemble_nll(member_log_probs: np.ndarray, labels: np.ndarray) -> float:
   return float(np.log(len(of_labels)) - np.mean(total))
 
 
-def log_softmax(logits: tf.Tensor) -> tf.Tensor:
+def log_softmax(logits: tf.Tensor | np.ndarray) -> tf.Tensor:
   """Logarithms of each member's probabilities.
 
   Args:

@@ -51,7 +51,7 @@ class NonFiniteTrackingMean(tf_keras.metrics.Mean):
 def _replica_scalar() -> tf.Variable:
   # Keras's own weights of a metric are summed at each update on a TPU.
   return tf.Variable(
-    0.0,
+    0.0,  # pyright: ignore[reportArgumentType]
     trainable=False,
     synchronization=tf.VariableSynchronization.ON_READ,
     aggregation=tf.VariableAggregation.SUM,

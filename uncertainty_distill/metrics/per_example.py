@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uncertainty_distill.metrics import likelihood
 
+import numpy as np
 import tensorflow as tf
 
 
 def example_scores(
-  logits: tf.Tensor, labels: tf.Tensor
+  logits: tf.Tensor | np.ndarray, labels: tf.Tensor | np.ndarray
 ) -> dict[str, tf.Tensor]:
   """Scores each example by the members' mean probabilities.
 

@@ -18,13 +18,14 @@ from uncertainty_distill.metrics import (
   per_example,
 )
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 
 def sufficient_statistics(
-  logits: tf.Tensor,
-  labels: tf.Tensor,
+  logits: tf.Tensor | np.ndarray,
+  labels: tf.Tensor | np.ndarray,
   mask: tf.Tensor | None = None,
   num_bins: int = 15,
 ) -> dict[str, tf.Tensor]:
@@ -170,7 +171,9 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
 
 
 def _padding_removed(
-  logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor | None
+  logits: tf.Tensor | np.ndarray,
+  labels: tf.Tensor | np.ndarray,
+  mask: tf.Tensor | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Checks shapes; returns float logits, int32 labels, float weights."""
   logits = tf.convert_to_tensor(logits)

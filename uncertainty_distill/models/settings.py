@@ -25,7 +25,7 @@ class Settings(hyperparams.Config):
     'was_set',
   ]
 
-  def __post_init__(self, default_params, restrictions):
+  def __post_init__(self, default_params: Any, restrictions: Any) -> None:
     super().__post_init__(default_params, restrictions)
     self.forget_what_was_set()
 

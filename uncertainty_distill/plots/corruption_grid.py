@@ -27,7 +27,7 @@ def severity_strip(
   """
   size = _WIDTH, _TITLE + _WIDTH / max(len(images), 4)
   fig = figure.Figure(figsize=size, layout='constrained')
-  fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02)
+  fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02)  # pyright: ignore[reportOptionalMemberAccess,reportCallIssue]
   fig.suptitle(style.display_name(name), fontsize=10)
   # As many places as make no image larger than a fourth of the picture.
   panels = fig.subplots(1, max(len(images), 4), squeeze=False)[0]

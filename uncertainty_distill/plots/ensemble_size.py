@@ -97,7 +97,7 @@ def _draw_line(
   ax.errorbar(
     [size + aside for size in finite],
     [np.mean(seeds) for seeds in finite.values()],
-    yerr=deviations if any(deviations) else None,
+    yerr=deviations if any(deviations) else None,  # pyright: ignore[reportArgumentType]
     label=style.display_name(label),
     linewidth=1.4,
     elinewidth=1,

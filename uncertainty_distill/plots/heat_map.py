@@ -27,7 +27,7 @@ Cells = Mapping[str, Mapping[int, float]]
 def heat_maps(
   name: str,
   models: Mapping[str, Cells],
-  higher_is_better: bool = False,
+  higher_is_better: bool | None = False,
   log_scale: bool = False,
 ) -> figure.Figure:
   """Draws a metric by corruption and severity, one panel a model.

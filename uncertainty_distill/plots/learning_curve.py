@@ -90,5 +90,5 @@ def _draw_line(
     linewidth=0.8 if many else 1.4,
     label=style.display_name(label),
     markersize=3.5,
-    **(look if few else look | {'marker': None}),
+    **(look if few else {**look, 'marker': None}),  # pyright: ignore[reportArgumentType]
   )

@@ -46,7 +46,7 @@ def display_name(label: str) -> str:
   return words[:1].upper() + words[1:]
 
 
-def line_style(index: int) -> dict[str, str]:
+def line_style(index: int) -> dict[str, Any]:
   """Returns the color, line style and marker of the model of some number."""
   return {
     'color': COLORS[index % len(COLORS)],

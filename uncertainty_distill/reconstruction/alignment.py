@@ -152,7 +152,7 @@ def _match(reference, other, parameters) -> dict[str, np.ndarray]:
       )
       best = optimize.linear_sum_assignment(alike, maximize=True)[1]
       rows = np.arange(len(best))
-      gain = alike[rows, best].sum() - alike[rows, order[group]].sum()
+      gain = alike[rows, best].sum() - alike[rows, order[group]].sum()  # pyright: ignore[reportIndexIssue]
       # Rounding must not make two equal orders change places forever.
       if gain > 1e-6 * np.abs(alike).max():
         order[group], improved = best, True

@@ -92,7 +92,9 @@ def low_rank(matrices: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
   return np.moveaxis(left, -1, 0), np.moveaxis(right, -1, 0)
 
 
-def make_factors(kernel, alpha, gamma) -> Factors:
+def make_factors(
+  kernel: np.ndarray, alpha: np.ndarray, gamma: np.ndarray
+) -> Factors:
   """Returns float32 weights whose scale is in the kernel.
 
   A scale may go from alpha and gamma into the kernel, channel by channel. It is
@@ -157,7 +159,9 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
   return matrices
 
 
-def relative_error(kernels, approximations) -> float:
+def relative_error(
+  kernels: Sequence[np.ndarray], approximations: Sequence[np.ndarray]
+) -> float:
   """Returns sqrt(sum ||W_i - V_i||^2 / sum ||W_i||^2) of lists W and V."""
   residual = sum(
     np.sum(np.square(w - v, dtype=np.float64))

@@ -40,13 +40,13 @@ class GramMatrices:
       members: [E, pixels, Cin, Cout].
     """
     size = len(members)
-    self.values = np.empty((size, size, *members.shape[2:]))
+    self.values: np.ndarray = np.empty((size, size, *members.shape[2:]))
     for i in range(size):
       for j in range(i + 1):
         self.values[i, j] = self.values[j, i] = np.einsum(
           'pco,pco->co', members[i], members[j], dtype=np.float64
         )
-    self.total = float(sum(self.values[i, i].sum() for i in range(size)))
+    self.total: float = float(sum(self.values[i, i].sum() for i in range(size)))
 
   def top(self) -> tuple[np.ndarray, np.ndarray]:
     """Returns the largest eigenvalues [Cin, Cout], vectors [E, Cin, Cout]."""
@@ -62,7 +62,12 @@ class GramMatrices:
     explained = self.top()[0].sum() / self.total if self.total else 1.0
     return float(np.sqrt(max(1 - explained, 0.0)))
 
-  def kernel_step(self, alpha, gamma, ridge=0.0):
+  def kernel_step(
+    self,
+    alpha: np.ndarray,
+    gamma: np.ndarray,
+    ridge: float | np.ndarray = 0.0,
+  ) -> tuple[np.ndarray, np.ndarray, float]:
     """Takes W0 to its best given R.
 
     Returns:

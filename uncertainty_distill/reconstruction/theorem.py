@@ -75,7 +75,7 @@ def find_parameterization(
   if least_squares.GramMatrices(members).pixel_error() > tolerance:
     return Verdict.PIXELS_DIFFER, None
   # The members by which the others can be divided.
-  references = np.flatnonzero(members.any(axis=1).all(axis=(1, 2)))
+  references = np.flatnonzero(members.any(axis=1).all(axis=(1, 2)))  # pyright: ignore[reportArgumentType]
   for index in references[: 1 if rank == 1 else None]:
     found = _with_reference(kernels, index, rank)
     if _reproduces(found, kernels, tolerance):

@@ -62,7 +62,7 @@ def read(
   try:
     arrays = archives.read_arrays(_path(directory, name))
     if is_current(arrays[_MADE_FROM].tolist()):
-      return kind(**{f.name: arrays[f.name] for f in dataclasses.fields(kind)})
+      return kind(**{f.name: arrays[f.name] for f in dataclasses.fields(kind)})  # pyright: ignore[reportArgumentType]
   except (OSError, ValueError, KeyError):
     pass  # None yet, cut short, or of another version.
   return None

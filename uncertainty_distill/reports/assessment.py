@@ -66,7 +66,7 @@ def assess(
       provenance.provenance(systems, experiment, cache.results),
       cache.sizes,
       _published(experiment.config) if beside_paper else {},
-      (shown.heading, images) if shown else None,
+      (shown.heading, images) if shown else None,  # pyright: ignore[reportArgumentType]
       _corrupted_image(cache, experiment, directory),
     )
     results_tensorboard.write_summaries(

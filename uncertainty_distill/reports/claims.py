@@ -161,7 +161,7 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   mean = statistics.fmean(differences)
   freedom = len(differences) - 1
   error = statistics.stdev(differences) / math.sqrt(len(differences))
-  half = stats.t.ppf(1 - LEVEL / 2, freedom) * error
+  half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
   sign = 1 if metric_spec(name).higher_is_better else -1
 
   def above(bound: float, value: float) -> float:
@@ -178,7 +178,12 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
     margin = claim.margins[name]
     p = max(above(-margin, mean), above(-margin, -mean))
   return Finding(
-    claim, name, mean, (mean - half, mean + half), min(p, 1.0), UNDECIDED
+    claim,
+    name,
+    mean,
+    (mean - half, mean + half),
+    min(p, 1.0),
+    UNDECIDED,
   )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from uncertainty_distill import configs, data, runs
 from uncertainty_distill.io import files
@@ -84,6 +85,7 @@ def _name(tag: str) -> str:
 
 def _scalar_events(path: str) -> list[tuple[float, int, str, float]]:
   """Returns the (time in seconds, step, tag, value) of a file's scalars."""
+  loader: Any = event_file_loader.EventFileLoader(path)
   return [
     (
       event.wall_time,
@@ -92,7 +94,7 @@ def _scalar_events(path: str) -> list[tuple[float, int, str, float]]:
       float(tf.make_ndarray(value.tensor)),
     )
     # The loader turns what older versions of TensorFlow wrote into tensors.
-    for event in event_file_loader.EventFileLoader(path).Load()
+    for event in loader.Load()
     for value in event.summary.value
     if value.metadata.plugin_data.plugin_name == 'scalars'
   ]

@@ -170,7 +170,7 @@ def write_page(
 
 @functools.cache
 def _template() -> jinja2.Template:
-  file = resources.files(__package__) / 'page.html.jinja'
+  file = resources.files('uncertainty_distill.reports') / 'page.html.jinja'
   return jinja2.Environment(
     autoescape=True, trim_blocks=True, keep_trailing_newline=True
   ).from_string(file.read_text(encoding='utf-8'))

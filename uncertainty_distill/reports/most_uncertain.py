@@ -99,7 +99,7 @@ def sections(system: str, found: MostUncertain, directory: str) -> list[str]:
         image,
         np.exp(found.log_probs[:, index]),
         int(label),
-        found.class_names,
+        found.class_names,  # pyright: ignore[reportArgumentType]
         float(entropies[index]),
         float(shared[index]),
       ),

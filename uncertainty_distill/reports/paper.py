@@ -43,7 +43,7 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
     From `cifar10` (`table_1`, `table_3`) and `cifar100` (`table_2`, `table_4`,
     `table_5`) to the tables.
   """
-  file = resources.files(__package__) / _FILE
+  file = resources.files('uncertainty_distill.reports') / _FILE
   content = json.loads(file.read_text(encoding='utf-8'))
   return {
     dataset: {

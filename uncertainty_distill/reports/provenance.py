@@ -58,7 +58,7 @@ def _seeds(systems: Sequence[evaluation.System]) -> str:
   seeds: dict[str, list[str]] = {}
   for system in systems:
     seeds.setdefault(plots.display_name(system.label), []).extend(
-      str(run.config.task.seed) for run in system.runs
+      str(run.config.task.seed) for run in system.runs if run.config
     )
   names: dict[str, list[str]] = {}
   for name, of_name in seeds.items():

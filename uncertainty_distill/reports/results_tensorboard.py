@@ -82,13 +82,14 @@ def _folder(system: System, directory: str) -> str:
 
   A run that lies outside of the report's folder was only read.
   """
-  if len(system.paths) > 1:
+  first, *others = system.paths
+  if others:
     return os.path.join(directory, system.label)
-  path, root = files.absolute(system.paths[0]), files.absolute(directory)
+  path, root = files.absolute(first), files.absolute(directory)
   is_inside = path == root or path.startswith(f'{root.rstrip("/")}/')
   # A run's own results are those of its probabilities as they are.
   if is_inside and not system.scaled:
-    return system.paths[0]
+    return first
   return os.path.join(directory, system.key)
 
 

@@ -50,7 +50,7 @@ def best(
 
 def not_told_from_best(
   samples: Mapping[str, Sequence[float]],
-  higher_is_better: bool = False,
+  higher_is_better: bool | None = False,
   level: float = LEVEL,
 ) -> tuple[str, ...]:
   """Returns the labels of the best sample and of those that may be as good.
@@ -100,4 +100,4 @@ def _welch(one: Sequence[float], other: Sequence[float]) -> float:
   with warnings.catch_warnings():
     # Variances near the precision of a float give a p near 0 or 1.
     warnings.simplefilter('ignore', RuntimeWarning)
-    return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
+    return float(stats.ttest_ind(one, other, equal_var=False).pvalue)  # pyright: ignore[reportAttributeAccessIssue]

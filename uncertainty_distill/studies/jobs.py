@@ -10,6 +10,7 @@ import multiprocessing.connection
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from uncertainty_distill import configs, distribution, training
 from uncertainty_distill.distribution import workers
@@ -110,7 +111,7 @@ def _train_side_by_side(
   for job in jobs:
     # The number is kept with the run, since results depend on it.
     job.config.runtime.num_threads = job.config.runtime.num_threads or max(
-      1, os.cpu_count() // num_processes
+      1, (os.cpu_count() or 1) // num_processes
     )
   pool: list[_Process] = []
   with signals.defer():
@@ -119,7 +120,8 @@ def _train_side_by_side(
       for process in pool:
         process.give(waiting.popleft())
       while busy := {process.pipe: process for process in pool if process.job}:
-        for pipe in multiprocessing.connection.wait(list(busy), _PATIENCE):
+        ready: list[Any] = multiprocessing.connection.wait([*busy], _PATIENCE)
+        for pipe in ready:
           job, error = busy[pipe].take()
           if isinstance(error, DivergedError):
             note(job, error)
@@ -161,6 +163,7 @@ class _Process:
 
   def take(self) -> tuple[Job, Exception | None]:
     """Returns the job that is done, and the error that ended it, if any."""
+    assert self.job is not None
     job, self.job = self.job, None
     try:
       return job, self.pipe.recv()

@@ -60,7 +60,7 @@ def measure_speed(
         loss = tf.reduce_mean(model(batch, training=True) ** 2)
       gradients = tape.gradient(loss, model.trainable_variables)
       # Of all, or TensorFlow would leave out those that nobody asks for.
-      return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
+      return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])  # pyright: ignore[reportArgumentType]
 
     return strategy.run(of_replica)
 

@@ -58,8 +58,8 @@ class BatchFunction:
         The last of several batches is filled up, so that it is not compiled
         anew; so is a single one if replicas share it.
     """
-    read = images.numpy if isinstance(images, data.ImageSource) else None
-    read = read or images.__getitem__
+    is_source = isinstance(images, data.ImageSource)
+    read = images.numpy if is_source else images.__getitem__
     count, size = len(images), self._batch_size
     if self._strategy is None:
       size = min(size, max(count, 1))

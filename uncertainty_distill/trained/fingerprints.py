@@ -25,7 +25,7 @@ def arrays_digest(*arrays: np.ndarray) -> str:
   digest = hashlib.sha256()
   for array in arrays:
     digest.update(f'{array.dtype.str} {array.shape}\n'.encode())
-    digest.update(np.ascontiguousarray(array))
+    digest.update(np.ascontiguousarray(array))  # pyright: ignore[reportArgumentType]
   return digest.hexdigest()
 
 

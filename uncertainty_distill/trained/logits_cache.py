@@ -74,7 +74,7 @@ class LogitsCache:
     text = json.dumps(ingredients, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._ingredients = ingredients
-    self.path = os.path.join(directory, self._fingerprint)
+    self.path: str = os.path.join(directory, self._fingerprint)
     self.shape: tuple[int, ...] = ()
     self._whole: set[int] = set()
     self._damaged: set[str] = set()
@@ -215,7 +215,7 @@ class FixedLogits:
   @property
   def ensemble_size(self) -> int:
     """The teacher's members M."""
-    return self._stored.shape[1]
+    return int(self._stored.shape[1])  # pyright: ignore[reportArgumentType]
 
   def read(self, view: tf.Tensor) -> tf.Tensor:
     """Returns float16 [N, M, K], whatever the number of the view."""

@@ -87,19 +87,19 @@ class ServedModel(tf_keras.Model):
     refuse = functools.partial(InputError, parameter, path)
     # The variables live no longer than the loaded object.
     self._loaded = _load(path, refuse)
-    self._serve = self._loaded.signatures['serving_default']
+    self._serve = self._loaded.signatures['serving_default']  # pyright: ignore[reportAttributeAccessIssue]
     self._argument, self._input = _find_input(self._serve, refuse)
     self.takes_floats = self._input.dtype.is_floating
     images = _fitting(self._input, images, refuse)[:_TRIED]
     served = self._try(images, refuse)
     self._output, self._are_probs = _find_output(served, len(images), refuse)
     values = served[self._output]
-    self.image_shape = tuple(images.shape[1:])
-    self.num_classes = values.shape[-1]
+    self.image_shape: tuple[int, ...] = tuple(images.shape[1:])
+    self.num_classes: int = values.shape[-1]
     self.ensemble_size = values.shape[1] if values.ndim == 3 else 1
     self._warn_of_assumptions(path)
 
-  def call(self, images, training=None):
+  def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     del training  # A SavedModel is in inference mode.
     served = self._serve(
       **{self._argument: tf.cast(images, self._input.dtype)}
@@ -109,7 +109,7 @@ class ServedModel(tf_keras.Model):
     )
     if self._are_probs:
       served = metrics.finite_log(served)
-    return tf.transpose(served, [1, 0, 2])
+    return tf.transpose(served, [1, 0, 2])  # pyright: ignore[reportArgumentType]
 
   def _warn_of_assumptions(self, path: str) -> None:
     """Warns of what neither a type nor a name in the signature has said."""

@@ -122,7 +122,7 @@ def probs_as_logits(
   """
   members = _as_members(probs, name, (num_examples, num_classes))
   _check_probs(members, name)
-  return metrics.finite_log(members.astype(np.result_type(members, np.float32)))
+  return metrics.finite_log(members.astype(np.result_type(members, np.float32)))  # pyright: ignore[reportReturnType]
 
 
 def _read(path: str, name: str) -> dict[str, np.ndarray]:

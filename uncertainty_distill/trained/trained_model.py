@@ -53,7 +53,7 @@ class TrainedModel(abc.ABC):
   fingerprint: str
 
   def __init__(self, paths: Sequence[str], name: str):
-    self.paths = tuple(paths)
+    self.paths: tuple[str, ...] = tuple(paths)
     self.name = name
     self._ensembles: dict[Any, models.DeepEnsemble] = {}
 
@@ -178,29 +178,30 @@ class Run(TrainedModel):
   def __init__(self, run: runs.RunFolder, name: str):
     super().__init__([run.path], name)
     self.run = run
-    self.config = run.config
+    self.config: configs.ExperimentConfig | None = run.config
     model = run.config.task.model
-    self.image_shape = tuple(model.image_shape)
-    self.num_classes = model.num_classes
-    self.ensemble_size = model.ensemble_size
+    self.image_shape: tuple[int, ...] = tuple(model.image_shape)
+    self.num_classes: int = model.num_classes
+    self.ensemble_size: int = model.ensemble_size
 
   @property
   def class_names(self) -> tuple[str, ...]:
     # The model outlives the file that it was trained on.
     names = runs.noted_class_names(self.run)
     with contextlib.suppress(InputError):
-      names = names or self.dataset.spec.class_names
+      if not names and self.dataset:
+        names = self.dataset.spec.class_names
     if len(names) == self.num_classes:
       return names
     return _labels(self.num_classes)
 
   @property
   def fingerprint(self) -> str:
-    return fingerprints.weights_digest(self.run.checkpoint)
+    return fingerprints.weights_digest(self.run.checkpoint)  # pyright: ignore[reportArgumentType]
 
   @property
   def description(self) -> list[dict[str, Any]]:
-    network = self.config.task.model.as_dict()
+    network = self.run.config.task.model.as_dict()
     return [{'network': network, 'weights': self.fingerprint}]
 
   def has_fingerprint(self, mark: str) -> bool:
@@ -333,7 +334,8 @@ class Members(TrainedModel):
     super().__init__([path for part in parts for path in part.paths], name)
     self._parts = tuple(parts)
     described = [part for part in parts if part.config]
-    self.config = described[0].config if described else None
+    config = described[0].config if described else None
+    self.config: configs.ExperimentConfig | None = config
     self._names = (*described, *parts)[0]
 
   @property

@@ -47,9 +47,9 @@ def check_networks(
       len(model.parts),
       f'{student.ensemble_size}, one folder for each member, for {purpose}',
     )
-  wanted = str(student or model.config.task.model)
+  wanted = str(student or model.config.task.model)  # pyright: ignore[reportOptionalMemberAccess]
   for part in model.parts:
-    network = part.config.task.model
+    network = part.config.task.model  # pyright: ignore[reportOptionalMemberAccess]
     if network.ensemble_size != 1 or str(network) != wanted:
       members = network.ensemble_size
       raise InputError(

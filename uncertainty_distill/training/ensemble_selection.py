@@ -60,7 +60,7 @@ def select(
   Raises:
     InputError: If there are fewer networks with finite predictions.
   """
-  finite = np.isfinite(log_probs).all((1, 2))
+  finite = np.asarray(np.isfinite(log_probs).all((1, 2)))
   if np.sum(finite) < num_members:
     raise InputError(
       'teacher.ensemble_size',

@@ -150,7 +150,7 @@ def resolve(config: configs.ExperimentConfig) -> configs.ResolvedConfig:
   # wait; short, so that the progress of a slow one can be seen.
   return configs.resolve(
     config,
-    data.open_configured(config.task.train_data),
+    data.open_configured(config.task.train_data),  # pyright: ignore[reportArgumentType]
     steps_per_loop=10 if on_cpu else 100,
   )
 

@@ -107,7 +107,7 @@ class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
 
   def __call__(self, step: tf.Tensor) -> tf.Tensor:
     rate = self._rate(step) if callable(self._rate) else self._rate
-    return self._factor * tf.cast(rate, tf.float32)
+    return self._factor * tf.cast(rate, tf.float32)  # pyright: ignore[reportCallIssue,reportArgumentType]
 
   def get_config(self) -> dict[str, Any]:
     return {'rate': self._rate, 'factor': self._factor}

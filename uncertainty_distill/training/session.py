@@ -119,10 +119,10 @@ class TrainingSession:
   label: str
   stored_logits: trained.StoredLogits | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self.config = self.experiment.config
     self.strategy = self.experiment.strategy
-    self.is_chief = self.experiment.is_chief
+    self.is_chief: bool = self.experiment.is_chief
 
   def prepare_teacher(self) -> None:
     """Opens the teacher, and its logits where they are stored.

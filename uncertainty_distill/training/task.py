@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.training import initialization, loss_terms
@@ -78,7 +80,7 @@ class ClassificationTask(base_task.Task):
     if not stored:
       self._ensemble = ensemble
 
-  def initialize(self, model: tf_keras.Model):
+  def initialize(self, model: tf_keras.Model) -> None:
     """Starts a run that has no checkpoint yet.
 
     Args:
@@ -126,7 +128,9 @@ class ClassificationTask(base_task.Task):
       context=input_context,
     )
 
-  def build_metrics(self, training: bool = True):
+  def build_metrics(
+    self, training: bool = True
+  ) -> list[tf_keras.metrics.Metric]:
     """Returns statistics of the predictions, then means of the loss terms."""
     statistics = metrics_lib.ClassificationStatistics(
       self.task_config.model.ensemble_size
@@ -134,13 +138,18 @@ class ClassificationTask(base_task.Task):
     if not training:
       return [statistics]
     names = [*loss_terms.term_names(self.task_config), 'gradient_norm']
-    return [statistics] + [
-      metrics_lib.NonFiniteTrackingMean(name) for name in names
-    ]
+    means = [metrics_lib.NonFiniteTrackingMean(name) for name in names]
+    return [statistics, *means]
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert
-  def train_step(self, inputs, model, optimizer, metrics=None):
+  def train_step(
+    self,
+    inputs: dict[str, tf.Tensor],
+    model: tf_keras.Model,
+    optimizer: tf_keras.optimizers.Optimizer,
+    metrics: Any = None,
+  ) -> dict[str, tf.Tensor]:
     """Takes one step on one replica's batch.
 
     Returns:
@@ -196,7 +205,12 @@ class ClassificationTask(base_task.Task):
     ]
 
   @tf.autograph.experimental.do_not_convert
-  def validation_step(self, inputs, model, metrics=None):
+  def validation_step(
+    self,
+    inputs: dict[str, tf.Tensor],
+    model: tf_keras.Model,
+    metrics: Any = None,
+  ) -> dict[str, tf.Tensor]:
     """Scores one replica's batch; padding is masked."""
     logits = model(inputs['images'], training=False)
     metrics[0].update_state(logits, inputs['labels'], inputs['mask'])

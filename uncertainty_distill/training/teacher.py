@@ -116,7 +116,7 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
       'is stored predictions',
     )
   dataset = experiment.dataset
-  logits = experiment.teacher.predictions(
+  logits = experiment.teacher.predictions(  # pyright: ignore[reportAttributeAccessIssue]
     'train', dataset.train.labels, dataset.spec.num_classes
   )
   return logits[:, experiment.training_set.rows]

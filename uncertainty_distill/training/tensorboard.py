@@ -140,7 +140,7 @@ class TrainingSummaries(orbit.utils.SummaryManager):
   By itself Orbit writes them after every loop, however many there are.
   """
 
-  def __init__(self, directory: str | None, trainer):
+  def __init__(self, directory: str | None, trainer: Any):
     """Initializes the manager.
 
     Args:
@@ -202,11 +202,15 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
 class CalibrationSummaries:
   """An Orbit action that shows after an evaluation how calibrated it is."""
 
-  def __init__(self, trainer, evaluation_summaries: EvaluationSummaries):
+  def __init__(
+    self,
+    trainer: Any,
+    evaluation_summaries: EvaluationSummaries,
+  ):
     self._trainer = trainer
     self._summaries = evaluation_summaries
 
-  def __call__(self, output: dict[str, Any]):
+  def __call__(self, output: dict[str, Any]) -> None:
     del output
     if not self._summaries.has_turn(_MAX_PICTURES):
       return

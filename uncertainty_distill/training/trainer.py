@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from uncertainty_distill import metrics
+from uncertainty_distill import configs, metrics
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.runtime import signals
 from uncertainty_distill.training import divergence
 
 import tensorflow as tf
-from official.core import base_trainer, train_lib
+import tf_keras
+from official.core import base_task, base_trainer, train_lib
 
 
 class Trainer(base_trainer.Trainer):
@@ -22,7 +23,14 @@ class Trainer(base_trainer.Trainer):
     loop_begin: The global step at which the last loop began.
   """
 
-  def __init__(self, config, task, model, optimizer, evaluate: bool = True):
+  def __init__(
+    self,
+    config: configs.ResolvedConfig,
+    task: base_task.Task,
+    model: tf_keras.Model,
+    optimizer: tf_keras.optimizers.Optimizer,
+    evaluate: bool = True,
+  ):
     """Builds the trainer; see `base_trainer.Trainer`.
 
     The training batches are built at the first step instead of here, because
@@ -40,7 +48,9 @@ class Trainer(base_trainer.Trainer):
     self._train_loss = metrics.NonFiniteTrackingMean('training_loss')
     self._check_weights = tf.function(self._finite_weights, autograph=False)
 
-  def distribute_dataset(self, dataset_or_fn, *args, **kwargs):
+  def distribute_dataset(
+    self, dataset_or_fn: Any, *args: Any, **kwargs: Any
+  ) -> Any:
     """Returns the batches of all replicas; see `base_trainer.Trainer`.
 
     For one CPU there is nothing to distribute, and TensorFlow would add an
@@ -52,20 +62,20 @@ class Trainer(base_trainer.Trainer):
         return dataset_or_fn(*args, **kwargs)
     return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
 
-  def train_loop_begin(self):
+  def train_loop_begin(self) -> None:
     super().train_loop_begin()
     if self._train_iter is None:
-      self._train_iter = iter(
-        self.distribute_dataset(
+      self._train_iter = iter(  # pyright: ignore[reportCallIssue,reportArgumentType]
+        self.distribute_dataset(  # pyright: ignore[reportArgumentType]
           self.task.build_inputs,
           self.config.task.train_data,
           start_step=int(self.global_step.numpy()),
         )
       )
-    self.loop_begin = int(self.global_step.numpy())
+    self.loop_begin: int = int(self.global_step.numpy())
     self._loop_began = time.monotonic()
 
-  def train_loop_end(self):
+  def train_loop_end(self) -> dict[str, Any]:
     first_steps = {
       metric.name: metric.first_nonfinite(self.strategy)
       for metric in (*self.train_metrics, self.train_loss)
@@ -83,12 +93,12 @@ class Trainer(base_trainer.Trainer):
     self._check(logs, first_steps, step)
     return logs
 
-  def eval_reduce(self, state=None, step_outputs=None):
+  def eval_reduce(self, state: Any = None, step_outputs: Any = None) -> Any:
     # Called after every batch; an evaluation that is stopped is made again.
     signals.check()
     return super().eval_reduce(state, step_outputs)
 
-  def eval_end(self, aggregated_logs=None):
+  def eval_end(self, aggregated_logs: Any = None) -> Any:
     logs = _flat(super().eval_end(aggregated_logs))
     divergence.check_evaluation(logs, int(self.global_step.numpy()))
     return logs
@@ -132,7 +142,12 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
   """
 
   def __init__(
-    self, *args, scratch: str, checkpoint: str | None, step: int, **kwargs
+    self,
+    *args: Any,
+    scratch: str,
+    checkpoint: str | None,
+    step: int,
+    **kwargs: Any,
   ):
     """Builds the runner; see `OrbitExperimentRunner`.
 

@@ -59,13 +59,14 @@ class FolderSet(base.CorruptedSet):
       )
     super().__init__(dataset, _describe(directory))
     check_labels(directory, dataset)
-    kinds = {shift.corruption for shift in shifts} - {None}
+    kinds = {shift.corruption for shift in shifts if shift.corruption}
     self._arrays = {
       kind: open_images(directory, kind, dataset)
       for kind in sorted(kinds, key=lambda kind: kind.value)
     }
 
   def _corrupted(self, shift, rows):
+    assert shift.corruption is not None
     first = (shift.severity - 1) * len(self.dataset)
     # By an array of numbers, NumPy copies the images into memory: the file is
     # read by the thread that prepares batches, not in the middle of a step.
@@ -193,7 +194,7 @@ def _describe(directory: str) -> str:
     return f'files in {directory}, not made by this package'
   return (
     f'files in {directory}, made by formula from {made["dataset"]}, '
-    f'{base.describe_recipe(made["seed"], made["frost"])}'
+    f'{base.describe_recipe(made["seed"], made["frost"])}'  # pyright: ignore[reportArgumentType]
   )
 
 

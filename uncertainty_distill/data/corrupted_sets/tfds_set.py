@@ -87,6 +87,7 @@ class TfdsSet(base.CorruptedSet):
 def tfds_name(shift: corruptions.Shift) -> str:
   """Returns the name of a shift in TFDS, such as `frosted_glass_blur_3`."""
   kind = shift.corruption
+  assert kind is not None, 'clean images have no name'
   return f'{_TFDS_NAMES.get(kind, kind.value)}_{shift.severity}'
 
 

@@ -142,6 +142,7 @@ def _corrupt_chunk(
   """Returns corrupted images: uint8 [B,H,W,3], indices [B]."""
   # Pillow reads an array's memory row by row.
   images = np.ascontiguousarray(images)
+  assert shift.corruption is not None
   if shift.corruption in _DETERMINISTIC:
     return _DETERMINISTIC[shift.corruption](images, shift.severity)
   generators = _generators(shift, seed, indices)
@@ -158,6 +159,7 @@ def _generators(
   # draws. Severity and index in the last two words give streams that never
   # meet. The checksum of the name, unlike Python's hash, is the same in every
   # process.
+  assert shift.corruption is not None
   key = np.array([seed, zlib.crc32(shift.corruption.value.encode())], np.uint64)
   return [
     np.random.Generator(

@@ -120,4 +120,4 @@ def _zoom_mean(height: int, width: int, stop: float) -> sparse.csr_array:
   total = sparse.eye_array(height * width, format='csr')
   for factor in factors:
     total = total + zoom.operator(height, width, factor)
-  return (total / (len(factors) + 1)).tocsr()
+  return (total / (len(factors) + 1)).tocsr()  # pyright: ignore[reportAttributeAccessIssue]

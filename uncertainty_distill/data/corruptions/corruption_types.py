@@ -107,7 +107,7 @@ class Shift:
   corruption: Corruption | None
   severity: int
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not isinstance(self.corruption, (Corruption, type(None))):
       raise errors.InputError(
         'corruption',

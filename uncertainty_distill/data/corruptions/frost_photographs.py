@@ -56,4 +56,5 @@ def _read(number: int) -> np.ndarray:
     ) from error
   encoded = (folder / 'frost' / f'frost{number}.jpg').read_bytes()
   picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+  assert picture is not None
   return picture[..., ::-1]

@@ -22,7 +22,7 @@ def operator(height: int, width: int, factor: float) -> sparse.csr_array:
   Returns:
     float64 [H*W, H*W], from the pixels of the image to those of the result.
   """
-  return sparse.kron(_along(height, factor), _along(width, factor), 'csr')
+  return sparse.kron(_along(height, factor), _along(width, factor), 'csr')  # pyright: ignore[reportReturnType]
 
 
 def apply(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
