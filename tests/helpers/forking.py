@@ -42,9 +42,15 @@ def _run(words, environment, streams):
 def _serve():
   # First, for the log level that it sets.
   from uncertainty_distill.baselines.cifar import launch  # noqa: F401, I001
+  from uncertainty_distill import evaluation, reports, trained, training
+  from uncertainty_distill import studies  # noqa: F401
   from uncertainty_distill.api import image_files  # noqa: F401
   from uncertainty_distill.baselines.cifar import finish  # noqa: F401
 
+  # Most rooms import each of their names at its first use.
+  for room in evaluation, reports, trained, training:
+    for name in room.__all__:
+      getattr(room, name)
   gc.freeze()
   for line in sys.stdin:
     process = os.fork()
