@@ -140,6 +140,7 @@ def test_an_installed_wheel_has_the_experiments(environment, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_the_console_command_does_what_the_scripts_do(environment, tmp_path):
   program = environment / 'bin/uncertainty-distill'
   shown = _run(program, cwd=tmp_path)
