@@ -84,26 +84,29 @@ print(json.dumps(ud.corrupt(images, 'frost', 3).tolist()))
 
 
 def test_what_needs_more_names_the_first_module_in_one_line():
-  calls = {
-    "ud.experiment('digits_wrn10_1')": 'official',
-    f'ud.load({str(_STUDENT)!r})': 'yaml',
-    'ud.train': 'official',
-    "ud.corrupt(np.zeros([1, 16, 16, 3], np.uint8), 'fog', 1)": 'cv2',
-  }
-  lines = _run_without(
-    [*_MISSING, 'cv2'],
+  missing = [*_MISSING, 'cv2']
+  calls = [
+    "ud.corrupt(np.zeros([1, 16, 16, 3], np.uint8), 'fog', 1)",
+    f'ud.load({str(_STUDENT)!r})',
+    "ud.experiment('digits_wrn10_1')",
+    "ud.evaluate('student')",
+    "ud.export('student', 'served')",
+  ]
+  errors = _run_without(
+    missing,
     f"""
-lines = []
-for call in {list(calls)}:
+errors = []
+for call in {calls}:
   try:
     eval(call)
   except ModuleNotFoundError as error:
-    lines.append([error.name, str(error)])
-print(json.dumps(lines))
+    errors.append([error.name, str(error)])
+print(json.dumps(errors))
 """,
   )
-  assert [name.partition('.')[0] for name, _ in lines] == list(calls.values())
-  for name, line in lines:
+  assert len(errors) == len(calls) and errors[0][0] == 'cv2'
+  for name, line in errors:
+    assert name.partition('.')[0] in missing
     assert name in line and 'uncertainty_distill.' in line
     assert len(line.splitlines()) == 1
 

@@ -7,6 +7,7 @@ import pytest
 
 _PREPARE = (
   'import sys\n'
+  'from uncertainty_distill import layers\n'
   'from uncertainty_distill.training import train\n'
   'from uncertainty_distill.baselines.cifar import launch\n'
 )
