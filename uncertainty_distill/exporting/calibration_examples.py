@@ -53,7 +53,7 @@ def load(
   levels = np.float32(images) / 255
   spec = data.DatasetSpec(
     name=file,
-    image_shape=tuple(model.image_shape),
+    image_shape=tuple(model.image_shape),  # pyright: ignore[reportArgumentType]
     class_names=tuple(model.class_names),
     mean=tuple(levels.mean((0, 1, 2))),
     stddev=tuple(np.maximum(levels.std((0, 1, 2)), 1 / 255)),

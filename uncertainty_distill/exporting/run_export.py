@@ -126,7 +126,7 @@ def _calibrate(
   )
   logits = _member_logits(model.ensemble(), examples)
   fitted = metrics.fit_temperature(logits, examples.labels, source)
-  predicted = predictive_distribution.outputs_from_logits(logits)['label']
+  predicted = predictive_distribution.outputs_from_logits(logits)['label']  # pyright: ignore[reportArgumentType]
   errors = int(np.sum(predicted.numpy() != examples.labels))
   calibration_checks.check_fit(fitted, errors, *given)
   return fitted

@@ -147,7 +147,7 @@ def without_softmax(logits: np.ndarray) -> np.ndarray | None:
   crowded = np.mean(probs.max(-1) > 1 - 2 * _TOLERANCE) > 0.1
   if not crowded and abs(sums - 1).max() > _TOLERANCE:
     return None
-  return metrics.finite_log(np.clip(probs, 0, 1))
+  return metrics.finite_log(np.clip(probs, 0, 1))  # pyright: ignore[reportReturnType]
 
 
 def is_far_better(

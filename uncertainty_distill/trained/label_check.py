@@ -177,8 +177,7 @@ class LabelCheck:
 
 
 def draw(labels: np.ndarray) -> np.ndarray:
-  """Draws a few hundred images, of each class as many as there are, or as of
-  the others.
+  """Draws a few hundred images, equally many of each class if there are.
 
   Args:
     labels: [N].
@@ -261,7 +260,8 @@ def _other_scales(
   unit = images.astype(np.float32) / 255
   yield 'of 0 to 1', unit
   yield 'of -1 to 1', 2 * unit - 1
-  standard = (unit - np.float32(spec.mean)) / np.float32(spec.stddev)
+  mean, stddev = np.array(spec.mean), np.array(spec.stddev)
+  standard = (unit - mean.astype(np.float32)) / stddev.astype(np.float32)
   yield 'of mean 0 and standard deviation 1', standard
 
 

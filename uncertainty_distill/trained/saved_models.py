@@ -89,7 +89,7 @@ class ServedModel(tf_keras.Model):
     self._loaded = _load(path, refuse)
     self._serve = self._loaded.signatures['serving_default']  # pyright: ignore[reportAttributeAccessIssue]
     self._argument, self._input = _find_input(self._serve, refuse)
-    self.takes_floats = self._input.dtype.is_floating
+    self.takes_floats: bool = self._input.dtype.is_floating
     images = _fitting(self._input, images, refuse)[:_TRIED]
     served = self._try(images, refuse)
     self._output, self._are_probs = _find_output(served, len(images), refuse)

@@ -90,7 +90,8 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   check = teacher_lib.label_check(experiment)
   if check and 0 not in missing:
     check.check_predictions(
-      experiment.teacher, np.swapaxes(cache.read(0).numpy(), 0, 1)
+      experiment.teacher,
+      np.swapaxes(cache.read(0).numpy(), 0, 1),  # pyright: ignore[reportArgumentType]
     )
   if missing:
     with cache.alone():
