@@ -46,7 +46,7 @@ def test_a_run_is_that_of_the_command(tmp_path):
     '--ensemble_size=1',
     '--seed=3',
     '--mode=train',
-    f'--params_override={running.SHORT}',
+    f'--params_override={running.SHORT_OF_ANY_SIZE}',
     f'--model_dir={tmp_path / "command"}',
   )
   by_command = runs.open_run(str(tmp_path / 'command'), 'path')

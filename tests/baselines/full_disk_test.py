@@ -16,7 +16,7 @@ def test_a_full_disk_costs_nothing_that_was_complete(small_disk):
     f'--model_dir={small_disk}',
     '--ensemble_size=1',
     '--mode=train',
-    f'--params_override={running.SHORT},'
+    f'--params_override={running.SHORT_OF_ANY_SIZE},'
     'trainer.steps_per_loop=1,trainer.checkpoint_interval=1',
   ]
   done = running.run(*train)

@@ -21,6 +21,8 @@ SHORT = EAGER + (
   'task.validation_data.global_batch_size=32,'
   'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
+# The same but for the number of members, for --ensemble_size.
+SHORT_OF_ANY_SIZE = SHORT.replace('task.model.ensemble_size=2,', '')
 
 
 def command(name, *flags):
