@@ -96,7 +96,7 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	      sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	      >/dev/null 2>&1; then \
 	    mkdir -p $(VENV) && touch $(UNFINISHED) || exit 1; \
-	    echo "Installing into $(VENV): 3.5 GB, a few minutes, once"; \
+	    echo "Installing into $(VENV): 3.4 GB, a few minutes, once"; \
 	    exec $$python -m venv $(VENV); \
 	  fi; \
 	done; \
