@@ -42,9 +42,8 @@ def _config(text):
   kinds = ','.join(
     f'{name}.architecture.type=perceptron' for name in ('task.model', 'teacher')
   )
-  configs.override_by_text(
-    config, f'{kinds},task.objective.kind=cross_entropy,{text}'
-  )
+  configs.override_by_text(config, f'{kinds},task.objective.kind=cross_entropy')
+  configs.override_by_text(config, text)
   return config
 
 

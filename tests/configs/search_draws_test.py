@@ -10,8 +10,9 @@ import pytest
 
 def _default(text='', experiment='digits_wrn10_1'):
   config = configs.load_config(
-    experiment, params_override=(f'teacher.search.num_runs=300,{text}')
+    experiment, params_override='teacher.search.num_runs=300'
   )
+  configs.override_by_text(config, text)
   run = configs.default_run(config)
   return configs.resolve(run, data.open_configured(config.task.train_data))
 

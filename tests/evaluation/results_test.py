@@ -9,6 +9,7 @@ from uncertainty_distill import errors, metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.io import files
 
 import numpy as np
 import pytest
@@ -174,7 +175,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
   def refuse(*_):
     raise OSError('disk full')
 
-  monkeypatch.setattr(results_lib.os, 'replace', refuse)
+  monkeypatch.setattr(files._Disk, 'replace', staticmethod(refuse))
   with pytest.raises(OSError):
     results_lib.write_csv([_result()], path)
   assert path.read_text() == 'old'

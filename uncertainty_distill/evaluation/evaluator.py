@@ -128,29 +128,43 @@ class Evaluator:
     ood_scores = next(scored)[1] if out_of_distribution is not None else None
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
+      images, of_clean = source.description, [{} for _ in scores]
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
-      for index, candidate in enumerate(self._candidates):
-        values = prediction_scores.all_metrics(sums[index], scores[index])
-        if shift == corruptions.CLEAN and candidate.temperature:
-          values['temperature'] = candidate.temperature
-        if shift == corruptions.CLEAN and ood_scores is not None:
-          values['auroc_ood'] = ranking.ood_auroc(
-            scores[index]['entropy'], ood_scores[index]['entropy']
-          )
+        images, of_clean = '', self._of_clean(ood_scores)
+      for candidate, further, model_sums, model_scores in zip(
+        self._candidates, of_clean, sums, scores
+      ):
         results.append(
-          Result(
-            model=candidate.label,
-            seed=candidate.seed,
-            shift=shift,
-            num_examples=int(sums[index]['count']),
-            metrics=values,
-            images='' if shift == corruptions.CLEAN else source.description,
-            member_accuracies=prediction_scores.member_accuracies(sums[index]),
-            **{name: sums[index][name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
+          prediction_scores.make_result(
+            candidate.label,
+            candidate.seed,
+            shift,
+            model_sums,
+            model_scores,
+            images,
+            further,
           )
         )
     return results
+
+  def _of_clean(
+    self, ood_scores: list[_Scores] | None
+  ) -> list[dict[str, float]]:
+    """Returns each model's further metrics on clean images.
+
+    Args:
+      ood_scores: The models' scores of out-of-distribution images, if any.
+    """
+    found = [
+      {'temperature': candidate.temperature} if candidate.temperature else {}
+      for candidate in self._candidates
+    ]
+    for metrics_of, clean, other in zip(
+      found, self.entropies, ood_scores or ()
+    ):
+      metrics_of['auroc_ood'] = ranking.ood_auroc(clean, other['entropy'])
+    return found
 
   def _scored(
     self,

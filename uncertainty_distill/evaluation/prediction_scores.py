@@ -30,15 +30,7 @@ def evaluate_predictions(
     All metrics but `auroc_ood`.
   """
   sums, scores = _score(logits, labels)
-  return Result(
-    model=label,
-    seed=seed,
-    shift=corruptions.CLEAN,
-    num_examples=len(labels),
-    metrics=all_metrics(sums, scores),
-    member_accuracies=member_accuracies(sums),
-    **{name: sums[name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
-  )
+  return make_result(label, seed, corruptions.CLEAN, sums, scores)
 
 
 def _score(
@@ -64,20 +56,42 @@ def _score(
   return total, every
 
 
-def member_accuracies(sums: Mapping[str, np.ndarray]) -> tuple[float, ...]:
-  """Returns each member's accuracy, from sums as in `all_metrics`."""
-  return tuple(np.asarray(sums['member_correct']) / sums['count'])
-
-
-def all_metrics(
-  sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-  """Computes the metrics of one model on one set, as far as they are defined.
+def make_result(
+  label: str,
+  seed: int | None,
+  shift: corruptions.Shift,
+  sums: Mapping[str, np.ndarray],
+  scores: Mapping[str, np.ndarray],
+  images: str = '',
+  further: Mapping[str, float] | None = None,
+) -> Result:
+  """Makes the record of one model on one set of images.
 
   Args:
+    label: See `Result`, as for `seed`, `shift` and `images`.
+    seed: See there.
+    shift: See there.
     sums: `metrics.sufficient_statistics` of all examples.
     scores: `metrics.example_scores` of each.
+    images: See there.
+    further: Metrics that do not follow from these, by their names.
   """
+  return Result(
+    model=label,
+    seed=seed,
+    shift=shift,
+    num_examples=int(sums['count']),
+    metrics={**_metrics(sums, scores), **(further or {})},
+    images=images,
+    member_accuracies=tuple(sums['member_correct'] / sums['count']),
+    **{name: sums[name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
+  )
+
+
+def _metrics(
+  sums: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+  """Computes the metrics that are defined for one model on one set."""
   confidence, correct = scores['confidence'], scores['correct']
   values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
   values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)

@@ -24,6 +24,9 @@ def attach_stub(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
   """Has a package import each of its names when it is first used.
 
+  lazy_loader has the like, but would be one more package to install for those
+  who only load and predict, and does not say what a missing module is for.
+
   Args:
     package: The full name. The names are those that the `__init__.pyi` beside
       its `__init__.py` imports, by `from .module import name as name`; type
