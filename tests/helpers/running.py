@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -123,13 +124,18 @@ def check_mistakes(names_and_said):
   Args:
     names_and_said: What `run_mistakes` returned.
   """
+
+  def is_one_line(said: str) -> bool:
+    # What is set without effect is named before.
+    said = re.sub('^Set, but without effect here: .*\n', '', said)
+    return said.startswith('\nerror: ') and len(said.splitlines()) == 2
+
   wrong = {
     key: (names, done)
     for key, (names, done) in names_and_said.items()
     if done.returncode != 2
     or not all(name in done.stderr for name in names.split())
-    or not done.stderr.startswith('\nerror: ')
-    or len(done.stderr.strip().splitlines()) != 1
+    or not is_one_line(done.stderr)
     or len(done.stderr) > 1500
   }
   assert not wrong, '\n'.join(map(repr, wrong.items()))
