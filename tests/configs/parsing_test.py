@@ -78,6 +78,7 @@ def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
     ('runtime.tpu=local', 'runtime.tpu', 'local'),
     ('runtime.tpu=null', 'runtime.tpu', None),
     ('{task: {seed: 3}}', 'task.seed', 3),
+    ('task.seed=1,task.seed=2', 'task.seed', 2),
     (
       'trainer.optimizer_config.optimizer.sgd.momentum=5e-1',
       'trainer.optimizer_config.optimizer.sgd.momentum',
@@ -97,11 +98,6 @@ def test_values_are_of_the_type_of_their_fields(text, path, value):
 @pytest.mark.parametrize(
   'text, name, value',
   [
-    (
-      'task.seed=1,task.l2=0, task.seed=2',
-      'params_override',
-      'task.seed=1,task.l2=0, task.seed=2',
-    ),
     ('task.model.width=abc', 'task.model.width in params_override', 'abc'),
     ('task.model.width=1.5', 'task.model.width in params_override', 1.5),
     ('task.model.width=true', 'task.model.width in params_override', True),

@@ -11,7 +11,6 @@ import dataclasses
 import math
 import operator
 import os
-import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -162,17 +161,15 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
     text: As `a.b=1,c=2`, which Model Garden reads, or YAML; may be empty.
 
   Raises:
-    InputError: If it is neither, a key is unknown or there twice, or a value is
-      of another type.
+    InputError: If it is neither, a key is unknown, or a value is of another
+      type.
   """
   if not text:
     return
   source = 'params_override'
-  keys = re.findall(r'(?:^|,)\s*([\w.]+)\s*=', text)
-  if twice := [key for key in keys if keys.count(key) > 1]:
-    raise InputError(source, text, f'one value of {twice[0]}')
   try:
     if '=' in text:
+      # Of pairs, unlike of a file's keys, the last one wins.
       values = yaml.safe_load(params_dict.nested_csv_str_to_json_str(text))
     else:
       values = _load_yaml(text)
