@@ -103,7 +103,7 @@ def open_evaluation_sets(
       frost=config.evaluation.frost,
     ),
     _open_out_of_distribution(config, dataset),
-    len(clean.take(min(config.evaluation.num_examples, len(clean)))),
+    min(config.evaluation.num_examples or len(clean), len(clean)),
     _open_temperature(config, dataset),
   )
 

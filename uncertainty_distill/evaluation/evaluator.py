@@ -232,15 +232,17 @@ class Evaluator:
       key: network(batch['images'], training=False)
       for key, network in networks.items()
     }
+    of_batch = batch['labels'], batch['mask']
     for candidate in self._candidates:
       logits = outputs[id(candidate.model)]
-      scaled = logits / (candidate.temperature or 1.0)
-      logits = scaled if candidate.scaled else logits
-      of_batch = batch['labels'], batch['mask']
-      statistics.append(metrics.sufficient_statistics(logits, *of_batch))
+      sums = metrics.sufficient_statistics(logits, *of_batch)
       if candidate.temperature:
+        scaled = logits / candidate.temperature
         of_scaled = metrics.sufficient_statistics(scaled, *of_batch)
-        statistics[-1]['scaled_nll'] = of_scaled['nll']
+        if candidate.scaled:
+          logits, sums = scaled, of_scaled
+        sums['scaled_nll'] = of_scaled['nll']
+      statistics.append(sums)
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)
       scores.append(tf.stack([of_examples[name] for name in _ROWS]))

@@ -68,12 +68,12 @@ def make_result(
   """Makes the record of one model on one set of images.
 
   Args:
-    label: See `Result`, as for `seed`, `shift` and `images`.
-    seed: See there.
-    shift: See there.
+    label: What the model is, such as `deep_ensemble`.
+    seed: The seed of its training, or None.
+    shift: The corruption and severity of the images.
     sums: `metrics.sufficient_statistics` of all examples.
     scores: `metrics.example_scores` of each.
-    images: See there.
+    images: Which corrupted images these are; empty for clean ones.
     further: Metrics that do not follow from these, by their names.
   """
   return Result(

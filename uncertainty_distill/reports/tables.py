@@ -6,7 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation, system
-from uncertainty_distill.metrics import CORRUPTED, PAPER, metric_spec
+from uncertainty_distill.metrics import (
+  CORRUPTED,
+  PAPER,
+  TEMPERATURE,
+  metric_spec,
+)
 from uncertainty_distill.reports import markup
 
 # The metrics that the tables show, column by column.
@@ -32,7 +37,7 @@ _DIVERSITY = (
 DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
 
 # What is known where a temperature is fitted.
-TEMPERATURE_COLUMNS = ('temperature', 'scaled_nll', 'c_scaled_nll')
+TEMPERATURE_COLUMNS = (*TEMPERATURE, f'{CORRUPTED}scaled_nll')
 
 MISSING = '-'
 

@@ -229,14 +229,15 @@ def check_data(
     InputError: If the data are others than when the run began.
   """
   noted = _noted_data(run.path) if run.step else {}
-  for name in different_data(run, fingerprints) if run.step else ():
+  changed = different_data(run, fingerprints) if run.step else []
+  if changed:
     raise InputError(
       'model_dir',
       run.path,
-      f'a run that was trained on the same {name}',
+      f'a run that was trained on the same {changed[0]}',
       'take a new folder, or bring the old data back',
       message=f'`model_dir` {run.path!r} was trained on other data: its '
-      f'{name} changed since',
+      f'{changed[0]} changed since',
     )
   missing = ', '.join(name for name in fingerprints if name not in noted)
   if run.step and missing:
