@@ -14,19 +14,19 @@ from uncertainty_distill.baselines.cifar import finish
 
 from absl import flags
 
-_TEACHER = flags.DEFINE_list(
+flags.DEFINE_list(
   'teacher',
   [],
   'A trained teacher, its members side by side: run folders '
   'or SavedModels; or .npz files of stored predictions (docs/teachers.md).',
 )
-_TEACHER_CACHE = flags.DEFINE_string(
+flags.DEFINE_string(
   'teacher_cache',
   '',
   "A folder for the teacher's logits of augmented images: they are computed "
   'once and then read by every student, whatever its seed and objective.',
 )
-_OBJECTIVE = flags.DEFINE_enum(
+flags.DEFINE_enum(
   'objective',
   None,
   ['knowledge', 'head'],
@@ -40,12 +40,12 @@ flags.adopt_module_key_flags(launch)
 def main():
   config = launch.experiment_config()
   model_dir = launch.required('model_dir', 'a folder for the run')
-  for flag, field in (
-    (_OBJECTIVE, 'kind'),
-    (_TEACHER, 'teacher'),
-    (_TEACHER_CACHE, 'teacher_cache'),
-  ):
-    launch.set_by_flag(config, flag.name, f'task.objective.{field}')
+  launch.set_by_flags(
+    config,
+    objective='task.objective.kind',
+    teacher='task.objective.teacher',
+    teacher_cache='task.objective.teacher_cache',
+  )
   mode = flags.FLAGS.mode
   strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':

@@ -43,12 +43,12 @@ def main():
   config = _test_set(system)
   config.forget_what_was_set()
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
-  config.task.train_data.data_dir = (
-    flags.FLAGS.data_dir or config.task.train_data.data_dir
+  launch.set_by_flags(
+    config,
+    data_dir='task.train_data.data_dir',
+    tpu='runtime.tpu',
+    check_labels='check_labels',
   )
-  config.runtime.tpu = flags.FLAGS.tpu
-  if flags.FLAGS.check_labels is not None:
-    config.check_labels = flags.FLAGS.check_labels
   strategy = launch.strategy_for(config, training=False)
   directory = _OUTPUT_DIR.value or paths[0]
   experiment = training.open_experiment(config, strategy)

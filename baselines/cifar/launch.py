@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging as std_logging
 import operator
 import os
@@ -197,42 +198,49 @@ def experiment_config() -> configs.ExperimentConfig:
     _FLAGS.config_file,
     _FLAGS.params_override,
   )
-  for flag, name in (
-    ('ensemble_size', 'task.model.ensemble_size'),
-    ('seed', 'task.seed'),
-    ('data_dir', 'task.train_data.data_dir'),
-    ('tpu', 'runtime.tpu'),
-    ('check_labels', 'check_labels'),
-  ):
-    set_by_flag(config, flag, name)
+  set_by_flags(
+    config,
+    ensemble_size='task.model.ensemble_size',
+    seed='task.seed',
+    data_dir='task.train_data.data_dir',
+    tpu='runtime.tpu',
+    check_labels='check_labels',
+  )
   return config
 
 
-def set_by_flag(config: configs.ExperimentConfig, flag: str, name: str) -> None:
-  """Sets a config value to a flag's, if that was given.
+def set_by_flags(config: configs.ExperimentConfig, **names: str) -> None:
+  """Sets config values to those of the flags that were given.
+
+  Args:
+    config: The experiment.
+    **names: From flags to names of config values.
 
   Raises:
     InputError: If --params_override says otherwise.
   """
-  value = _FLAGS[flag].value
-  if value is None or value in ('', []):
-    return
-  value = tuple(value) if isinstance(value, list) else value
-  overrides = configs.load_config(_FLAGS.experiment)
+  overrides = copy.deepcopy(config)
+  overrides.forget_what_was_set()
   configs.override_by_text(overrides, _FLAGS.params_override)
-  find = operator.attrgetter(name)
-  if name in configs.set_names(overrides) and find(overrides) != value:
-    raise InputError(
-      flag,
-      value,
-      f'{find(overrides)!r}, as --params_override says',
-      f'leave out one of --{flag} and {name}',
-      message=f'--{flag}={value} and {name}={find(overrides)} in '
-      '--params_override differ',
-    )
-  parents, _, last = name.rpartition('.')
-  holder = operator.attrgetter(parents)(config) if parents else config
-  setattr(holder, last, value)
+  overridden = configs.set_names(overrides)
+  for flag, name in names.items():
+    value = _FLAGS[flag].value
+    if value is None or value in ('', []):
+      continue
+    value = tuple(value) if isinstance(value, list) else value
+    other = operator.attrgetter(name)(overrides)
+    if name in overridden and other != value:
+      raise InputError(
+        flag,
+        value,
+        f'{other!r}, as --params_override says',
+        f'leave out one of --{flag} and {name}',
+        message=f'--{flag}={value} and {name}={other} in --params_override '
+        'differ',
+      )
+    parents, _, last = name.rpartition('.')
+    holder = operator.attrgetter(parents)(config) if parents else config
+    setattr(holder, last, value)
 
 
 def strategy_for(

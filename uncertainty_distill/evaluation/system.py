@@ -8,7 +8,8 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, metrics, plots, trained, training
+from uncertainty_distill import configs, plots, trained, training
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import evaluator, prediction_scores
 from uncertainty_distill.evaluation.results import Result, system_key
 
@@ -171,7 +172,10 @@ def _load(system, experiment, found, known):
     trained.LabelCheck(
       images, 'test images', experiment.config.check_labels
     ).check_model(model)
-    known[system.paths] = network, _fit_temperature(network, experiment)
+    known[system.paths] = (
+      network,
+      _fit_temperature(system, network, experiment),
+    )
   network, temperature = known[system.paths]
   found.sizes[system.label] = ModelSize(
     model.ensemble_size, evaluator.count_parameters(network)
@@ -181,21 +185,29 @@ def _load(system, experiment, found, known):
   )
 
 
-def _fit_temperature(network, experiment):
-  """Returns the temperature of a network; None without images to fit it to."""
+def _fit_temperature(system, network, experiment):
+  """Returns the temperature of a network; None where nothing tells it."""
   images = experiment.evaluation_sets.temperature
   if images is None:
     return None
+  config = experiment.config
+  given = 'evaluation.temperature_examples', str(len(images))
+  trained.check_examples(images, *given)
   logits = trained.apply(
     lambda batch: network(batch, training=False),
     images,
-    experiment.config.task.validation_data.global_batch_size,
+    config.task.validation_data.global_batch_size,
     experiment.strategy,
     axis=1,
   )
-  return metrics.fit_temperature(
-    logits, images.labels, 'training examples that are not trained on'
-  ).temperature
+  source = 'training examples that are not trained on'
+  try:
+    fitted = trained.fit_temperature(logits, images, source, *given)
+  except InputError as error:
+    # The other systems of a report are not to wait for this one.
+    _logger.warning(f'{system.heading} gets no temperature: {error}')
+    return None
+  return fitted.temperature
 
 
 def _score_predictions(system, experiment, found):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from uncertainty_distill import data, metrics, runs, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
-  calibration_checks,
   calibration_examples,
   model_card_data,
   predictive_distribution,
@@ -120,16 +119,12 @@ def _calibrate(
   """Fits a temperature to what a file holds, or to what runs held out."""
   examples, source = calibration_examples.load(model, file, test_set)
   given = ('calibration_file', file) if file else ('fit_temperature', 'fit')
-  calibration_checks.check_examples(examples, *given)
+  trained.check_examples(examples, *given)
   trained.LabelCheck(examples, 'calibration images', check_labels).check_model(
     model
   )
   logits = _member_logits(model.ensemble(), examples)
-  fitted = metrics.fit_temperature(logits, examples.labels, source)
-  predicted = predictive_distribution.outputs_from_logits(logits)['label']  # pyright: ignore[reportArgumentType]
-  errors = int(np.sum(predicted.numpy() != examples.labels))
-  calibration_checks.check_fit(fitted, errors, *given)
-  return fitted
+  return trained.fit_temperature(logits, examples, source, *given)
 
 
 def export_tflite(

@@ -11,6 +11,8 @@ from .logits_cache import StoredLogits as StoredLogits
 from .logits_cache import as_stored as as_stored
 from .stored_predictions import is_predictions as is_predictions
 from .stored_predictions import probs_as_logits as probs_as_logits
+from .temperature_fits import check_examples as check_examples
+from .temperature_fits import fit_temperature as fit_temperature
 from .trained_model import Members as Members
 from .trained_model import Run as Run
 from .trained_model import SavedModel as SavedModel

@@ -1,4 +1,4 @@
-"""What a temperature cannot be fitted to, and fits that say nothing."""
+"""Fits of a temperature to a model, refused where they say nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,36 @@ _FEW_ERRORS = 5
 _NEAR = 0.01
 # NLL, in nats, below which a lower temperature cannot show.
 _NOTHING = 1e-6
+
+
+def fit_temperature(
+  logits: np.ndarray,
+  examples: data.ImageSource,
+  source: str,
+  name: str,
+  value: str,
+) -> metrics.Calibration:
+  """Fits a temperature that the examples can tell.
+
+  Args:
+    logits: [E, N, K], of the members of a model for the examples.
+    examples: N labelled images that the model was not trained on; see
+      `check_examples`.
+    source: A description of these examples.
+    name: The parameter that they are from.
+    value: What it is.
+
+  Raises:
+    InputError: If no temperature is too low, since the model makes no errors.
+  """
+  # SciPy takes long to import, and few processes fit a temperature.
+  from scipy import special
+
+  fitted = metrics.fit_temperature(logits, examples.labels, source)
+  predicted = special.softmax(logits, -1).mean(0).argmax(-1)
+  errors = int(np.sum(predicted != examples.labels))
+  _check_fit(fitted, errors, name, value)
+  return fitted
 
 
 def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
@@ -58,20 +88,8 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
     )
 
 
-def check_fit(
-  fitted: metrics.Calibration, errors: int, name: str, value: str
-) -> None:
-  """Checks that a fit has found a temperature.
-
-  Args:
-    fitted: The fit.
-    errors: How many of the examples the model gets wrong.
-    name: The parameter that its examples are from.
-    value: What it is.
-
-  Raises:
-    InputError: If none is too low, since the model makes no errors.
-  """
+def _check_fit(fitted, errors, name, value):
+  """Raises an InputError unless a fit has found a temperature."""
   least, largest = np.log(metrics.TEMPERATURES)
   is_least = np.log(fitted.temperature) < least + _NEAR
   if is_least or fitted.nll_after < _NOTHING:

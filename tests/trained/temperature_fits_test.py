@@ -1,10 +1,7 @@
 """Tests of fits of a temperature that say nothing."""
 
-from uncertainty_distill import data, exporting, metrics, trained
-from uncertainty_distill.exporting import (
-  calibration_checks,
-  calibration_examples,
-)
+from uncertainty_distill import data, exporting, trained
+from uncertainty_distill.exporting import calibration_examples
 
 import nearest
 import numpy as np
@@ -14,11 +11,11 @@ import tiny_dataset
 import tiny_runs
 
 
-def _check_fit(logits, labels):
-  fitted = metrics.fit_temperature(logits, labels, 'drawn')
-  errors = np.sum(logits.mean(0).argmax(-1) != labels)
-  calibration_checks.check_fit(fitted, errors, 'calibration_file', 'a.npz')
-  return fitted
+def _fit(logits, labels):
+  images = tiny_dataset.make(number=len(labels), labels=labels)
+  return trained.fit_temperature(
+    logits, images, 'drawn', 'calibration_file', 'a.npz'
+  )
 
 
 @pytest.mark.parametrize('number, labels', [(1, None), (9, None), (50, 3)])
@@ -26,13 +23,13 @@ def test_examples_that_cannot_tell_a_temperature(number, labels):
   labels = None if labels is None else np.full(number, labels)
   images = tiny_dataset.make(number=number, labels=labels)
   with refusals.refused('calibration_file', 'a.npz', 'of two classes'):
-    calibration_checks.check_examples(images, 'calibration_file', 'a.npz')
+    trained.check_examples(images, 'calibration_file', 'a.npz')
 
 
 def test_few_examples_are_pointed_out(caplog):
-  calibration_checks.check_examples(tiny_dataset.make(number=100), 'a', 'b')
+  trained.check_examples(tiny_dataset.make(number=100), 'a', 'b')
   assert not caplog.messages
-  calibration_checks.check_examples(tiny_dataset.make(number=99), 'a', 'b')
+  trained.check_examples(tiny_dataset.make(number=99), 'a', 'b')
   (message,) = caplog.messages
   assert '99 images' in message
 
@@ -41,13 +38,13 @@ def test_a_temperature_at_its_bound(caplog):
   rng = np.random.default_rng(0)
   labels = rng.integers(0, 5, 200)
   logits = 2 * np.eye(5)[labels] + rng.normal(size=(1, 200, 5))
-  assert 0.06 < _check_fit(logits, labels).temperature < 19
+  assert 0.06 < _fit(logits, labels).temperature < 19
   assert not caplog.messages
   right = 9 * np.eye(5)[labels][None]
   with refusals.refused('calibration_file', 'a.npz', 'not trained on'):
-    _check_fit(right, labels)
+    _fit(right, labels)
   # The labels are random: these logits know nothing of them.
-  assert _check_fit(30 * logits, rng.permutation(labels)).temperature > 19
+  assert _fit(30 * logits, rng.permutation(labels)).temperature > 19
   (message,) = caplog.messages
   assert 'random' in message
 
@@ -56,7 +53,7 @@ def test_a_temperature_that_few_errors_decide_on(caplog):
   labels = np.arange(200) % 5
   logits = 9.0 * np.eye(5)[labels][None]
   logits[0, :3] = 9 * np.eye(5)[(labels[:3] + 1) % 5]
-  _check_fit(logits, labels)
+  _fit(logits, labels)
   (message,) = caplog.messages
   assert ' 3 of the 200 ' in message
 
