@@ -35,7 +35,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
-	  --study=configs/studies/$(STUDY).yaml
+	  --study=configs/studies/$(STUDY).yaml --parallel=2
 
 # In two processes, since much of a test is the start of a command.
 PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope \

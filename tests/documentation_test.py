@@ -1,12 +1,14 @@
 """Tests of the pages that are generated from the code, and of links."""
 
 import dataclasses
+import json
 import pathlib
 import re
 import sys
 
 import uncertainty_distill as ud
-from uncertainty_distill import configs
+from uncertainty_distill import configs, metrics, plots
+from uncertainty_distill.reports import tables
 
 import pytest
 import running
@@ -101,6 +103,35 @@ def test_pages_have_the_numbers_of_each_system():
   assert '| Paper, CIFAR-10 | 0.962 ± 0.001 | 0.018 ± 0.001 |' in shown
   with pytest.raises(KeyError):
     paper.with_numbers('<!-- numbers: nothing -->', _ROOT)
+
+
+def _tables(page):
+  """The tables below comments that name their result files, on a page."""
+  text = (_ROOT / page).read_text()
+  for match in re.finditer(r'<!-- results: (\S+) -->\n+((\|.*\n)+)', text):
+    lines = [
+      [cell.strip(' *') for cell in line.strip('|').split('|')]
+      for line in match[2].splitlines()
+    ]
+    header, _, *rows = lines
+    yield match[1], [dict(zip(header, row)) for row in rows]
+
+
+@pytest.mark.parametrize('page', _PAGES)
+def test_tables_show_what_the_result_files_have(page):
+  columns = {metrics.metric_spec(n).column: n for n in tables.COLUMNS}
+  checked = 0
+  for file, rows in _tables(page):
+    results = json.loads((_ROOT / file).read_text())
+    by_heading = {plots.display_name(label): label for label in results}
+    for row in rows:
+      values = results[by_heading[row['Model']]]
+      for heading in columns.keys() & row.keys():
+        found = values[columns[heading]]
+        cell = tables.metric_cell(found['mean'], found['std'])
+        assert row[heading] == cell, (file, row['Model'], heading)
+        checked += 1
+  assert checked or page != 'README.md'
 
 
 def test_the_readme_is_short():

@@ -35,7 +35,7 @@ def main() -> None:
   elif name == '--version':
     print(f'{PROGRAM} {uncertainty_distill.__version__}')
   elif name == _QUICKSTART:
-    _run('reproduce', [f'--study={_QUICKSTART}', *words])
+    _run('reproduce', [f'--study={_QUICKSTART}', '--parallel=2', *words])
   elif name in COMMANDS:
     _run(name, words)
   else:

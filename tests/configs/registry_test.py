@@ -22,6 +22,7 @@ def _learning_rates(config, steps):
 def test_there_are_the_promised_experiments():
   assert configs.experiment_names() == [
     'cifar100_wrn28_10',
+    'cifar10_16px_wrn10_2',
     'cifar10_wrn10_1',
     'cifar10_wrn16_4',
     'cifar10_wrn28_10',
@@ -32,7 +33,7 @@ def test_there_are_the_promised_experiments():
 @pytest.mark.parametrize('name', configs.experiment_names())
 def test_experiment_resolves_and_its_run_folder_gives_it_back(name, tmp_path):
   config = configs.load_config(name)
-  dataset, depth, width = name.replace('wrn', '').split('_')
+  dataset, *_, depth, width = name.replace('wrn', '').split('_')
   assert (config.experiment, config.task.train_data.name) == (name, dataset)
   assert config.task.objective.kind == 'knowledge'
   for index, given in enumerate([config, configs.member_config(config, 3)]):

@@ -20,6 +20,10 @@ _EXPERIMENTS = {
     'The smallest network on CIFAR-10, for two cores.',
     lambda: _on_two_cores('cifar10', 10, 1),
   ),
+  'cifar10_16px_wrn10_2': (
+    'CIFAR-10 of 16x16 pixels, 5,000 training images: an hour on two cores.',
+    lambda: _sixteen_pixels(10, 2),
+  ),
   'cifar10_wrn16_4': (
     'A middling network on CIFAR-10, for a patient CPU or one GPU.',
     lambda: _on_two_cores('cifar10', 16, 4),
@@ -57,6 +61,23 @@ def _on_two_cores(dataset: str, depth: int, width: int) -> ExperimentConfig:
   config.teacher.epochs = 20.0
   config.trainer.epochs = 20.0
   config.task.validation_data.global_batch_size = 250
+  return config
+
+
+def _sixteen_pixels(depth: int, width: int) -> ExperimentConfig:
+  """Returns the regime of `configs/studies/cifar10_16px.yaml`."""
+  config = _on_two_cores('cifar10', depth, width)
+  config.experiment = f'cifar10_16px_wrn{depth}_{width}'
+  # Chosen by `configs/studies/cifar10_16px_choice.yaml`.
+  config.task.fast_weight_learning_rate_multiplier = 4.0
+  train_data = config.task.train_data
+  train_data.image_size = (16, 16)
+  train_data.crop_padding = 2
+  train_data.num_examples = 5000
+  train_data.global_batch_size = 64
+  config.teacher.global_batch_size = 64
+  config.teacher.epochs = 40.0
+  config.trainer.epochs = 40.0
   return config
 
 
