@@ -22,6 +22,7 @@ _logger = logging.getLogger(__name__)
 _OF_MEMBERS = (
   'task.model.rank',
   'task.model.perturb',
+  'task.model.fast_weights',
   'task.model.fast_weight_stddev',
 )
 _OF_PUBLISHED_OPTIMIZER = (

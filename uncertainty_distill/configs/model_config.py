@@ -97,7 +97,11 @@ class ModelConfig(NetworkConfig):
     perturb: What alpha and gamma multiply: `weights` (one kernel for each
       member), `activations` (as published; faster on a TPU), or `auto` for what
       is cheaper on the device. The function is the same.
-    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2) at first.
+    fast_weights: What alpha and gamma are at first: `normal` (drawn from
+      N(1, fast_weight_stddev^2)), `signs` (-1 or 1 at random), `ones` (members
+      begin as the same network, and stay so unless something else tells them
+      apart), or `first_layer_signs` (signs in the first layer, ones elsewhere).
+    fast_weight_stddev: The standard deviation for `normal`.
     batch_norm_momentum: The momentum of BatchNorm's moving statistics.
     batch_norm_epsilon: What BatchNorm adds to the variance.
     sync_batch_norm: Whether training normalizes by the statistics of the global
@@ -113,6 +117,9 @@ class ModelConfig(NetworkConfig):
   ensemble_size: int = ranges.field(4, ranges.AT_LEAST_1, of_member=1)
   rank: int = ranges.field(1, ranges.AT_LEAST_1)
   perturb: str = ranges.field('auto', ranges.one_of(*layers.PERTURB_MODES))
+  fast_weights: str = ranges.field(
+    'normal', ranges.one_of(*layers.FAST_WEIGHTS)
+  )
   fast_weight_stddev: float = ranges.field(0.5, ranges.NOT_NEGATIVE)
   batch_norm_momentum: float = ranges.field(0.9, ranges.FRACTION)
   batch_norm_epsilon: float = ranges.field(1e-5, ranges.POSITIVE)
@@ -124,6 +131,13 @@ class ModelConfig(NetworkConfig):
       f'{self.architecture.get().label} of images {list(self.image_shape)} '
       f'and {self.num_classes} classes'
     )
+
+  def as_dict(self) -> dict[str, Any]:
+    """Returns the fields as version 0.2.0 has them where it knows the rest."""
+    values = super().as_dict()
+    if values['fast_weights'] == 'normal':
+      del values['fast_weights']
+    return values
 
   def build(self) -> tf_keras.Model:
     """Builds the network with random weights.
@@ -140,8 +154,9 @@ class ModelConfig(NetworkConfig):
       plain,
       self.ensemble_size,
       self.rank,
-      self.perturb,
-      self.fast_weight_stddev,
+      perturb=self.perturb,
+      fast_weights=self.fast_weights,
+      fast_weight_stddev=self.fast_weight_stddev,
       keep_weights=False,
     )
 

@@ -7,6 +7,10 @@ from uncertainty_distill.layers.batch_ensemble import (
   member_kernels,
   weights_may_be_cheaper,
 )
+from uncertainty_distill.layers.fast_weight_initializers import (
+  FAST_WEIGHTS,
+  fast_weight_initializers,
+)
 from uncertainty_distill.layers.members import (
   SplitMembers,
   TileMembers,

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from uncertainty_distill import layers
+from uncertainty_distill import layers, ranges
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.models import variables
 
@@ -30,9 +30,10 @@ def batch_ensemble(
   model: tf_keras.Model,
   ensemble_size: int,
   rank: int = 1,
-  perturb: str = 'auto',
-  fast_weight_stddev: float = 0.5,
   *,
+  fast_weights: str = 'normal',
+  fast_weight_stddev: float = 0.5,
+  perturb: str = 'auto',
   keep_weights: bool = True,
 ) -> tf_keras.Model:
   """Turns a plain network into a BatchEnsemble (Wen, Tran and Ba, 2020).
@@ -50,8 +51,10 @@ def batch_ensemble(
       changed.
     ensemble_size: E; 1 gives the model's own layers, without alpha and gamma.
     rank: The rank of the members' perturbations.
+    fast_weights: What alpha and gamma are at first, one of
+      `layers.FAST_WEIGHTS`, which `layers.fast_weight_initializers` explains.
+    fast_weight_stddev: The standard deviation for `normal`.
     perturb: What they are applied to, one of `layers.PERTURB_MODES`.
-    fast_weight_stddev: alpha, gamma ~ N(1, fast_weight_stddev^2).
     keep_weights: Whether to start from the model's weights; otherwise new ones
       are drawn, layer by layer, from the layers' initializers.
 
@@ -66,11 +69,18 @@ def batch_ensemble(
     logits = layers.SplitMembers(1, name='split_members')(model.output)
     return tf_keras.Model(model.input, logits, name=model.name)
   check_rank(model, rank)
+  ranges.one_of(*layers.FAST_WEIGHTS).check('fast_weights', fast_weights)
   options = {'ensemble_size': ensemble_size, 'rank': rank, 'perturb': perturb}
   tile = layers.TileMembers(ensemble_size, name='tile_members')
   copies = {tile.name: tile}
+  is_first = True
   for layer in _in_order_of_creation(model):
-    copy = _copy(layer, options, fast_weight_stddev)
+    if _is_converted(layer):
+      options |= layers.fast_weight_initializers(
+        fast_weights, rank, fast_weight_stddev, is_first
+      )
+      is_first = False
+    copy = _copy(layer, options)
     if layer.weights:
       with tf.name_scope(layer.name):
         copy.build(layer.get_input_shape_at(0))
@@ -143,13 +153,14 @@ def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
   return list(found)[1:]
 
 
-def _copy(layer, options, fast_weight_stddev):
+def _is_converted(layer):
+  return type(layer) in _CONVERTED and getattr(layer, 'groups', 1) == 1
+
+
+def _copy(layer, options):
   """Returns a layer of the BatchEnsemble, not built yet."""
   config, kind = layer.get_config(), type(layer)
-  if kind in _CONVERTED and config.get('groups', 1) == 1:
-    for name in 'alpha_initializer', 'gamma_initializer':
-      # New objects for each layer: one would repeat its values.
-      config[name] = tf_keras.initializers.RandomNormal(1.0, fast_weight_stddev)
+  if _is_converted(layer):
     return _CONVERTED[kind].from_config({**config, **options})
   if layer.weights and not isinstance(layer, _SHARED):
     raise InputError(
