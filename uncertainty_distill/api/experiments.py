@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from uncertainty_distill import configs, exporting, metrics, runs, training
+from uncertainty_distill import (
+  configs,
+  exporting,
+  metrics,
+  models,
+  runs,
+  training,
+)
 from uncertainty_distill.api import arguments
 from uncertainty_distill.io import files
+
+import tf_keras
 
 
 def experiment(
@@ -46,7 +56,9 @@ def experiment(
 
 
 def train(
-  config: configs.ExperimentConfig, model_dir: arguments.Path
+  config: configs.ExperimentConfig,
+  model_dir: arguments.Path,
+  model: tf_keras.Model | None = None,
 ) -> runs.RunFolder:
   """Trains what has no teacher, as train.py does.
 
@@ -58,6 +70,10 @@ def train(
   Args:
     config: The experiment, which is not changed.
     model_dir: The run folder: a new one, or one of this experiment.
+    model: A plain network, images [B, H, W, C] of 0..255 -> logits [B, K],
+      instead of the configuration's: a functional or sequential model of
+      `tf_keras`. Training starts from its weights, which all members share,
+      and the run folder keeps how it is built.
 
   Returns:
     The run; `load(run.path)` predicts with it.
@@ -73,9 +89,7 @@ def train(
     >>> run.is_complete
     True
   """
-  opened = training.open_experiment(
-    configs.without_teacher(config), arguments.strategy_for(config)
-  )
+  opened = _open(configs.without_teacher(config), model)
   configs.warn_of_unused(config, trains_alone=True)
   return training.train(opened, files.expanded(model_dir))
 
@@ -84,6 +98,7 @@ def distill(
   config: configs.ExperimentConfig,
   model_dir: arguments.Path,
   teacher: arguments.Paths = (),
+  student: tf_keras.Model | None = None,
 ) -> runs.RunFolder:
   """Trains a student, and first a teacher if none is given, as distill.py does.
 
@@ -102,6 +117,8 @@ def distill(
       names, or else a deep ensemble that is trained in `model_dir`/teacher. One
       whose classes are in another order, or that wants images at another scale
       than 0 to 255, is refused unless `config.check_labels` is false.
+    student: The plain network that becomes the student, instead of the
+      configuration's; see the model of `train`.
 
   Returns:
     The student's run; `load(run.path)` predicts with it, and
@@ -121,7 +138,7 @@ def distill(
   config = copy.deepcopy(config)
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
-  opened = training.open_experiment(config, arguments.strategy_for(config))
+  opened = _open(config, student)
   return training.distill(opened, files.expanded(model_dir))
 
 
@@ -165,3 +182,13 @@ def export(
     files.expanded(calibration_file),
     check_labels,
   )
+
+
+def _open(config, model):
+  """Opens an experiment, with the network that was given, if there is one."""
+  if model is not None:
+    config = copy.deepcopy(config)
+    choice = config.task.model.architecture
+    choice.type, choice.keras_model = 'keras_model', models.KerasModel.of(model)
+  opened = training.open_experiment(config, arguments.strategy_for(config))
+  return dataclasses.replace(opened, initial_model=model)

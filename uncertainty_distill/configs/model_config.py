@@ -160,6 +160,23 @@ class ModelConfig(NetworkConfig):
       keep_weights=False,
     )
 
+  def load_initial_weights(self, model: tf_keras.Model) -> None:
+    """Gives a model the trained weights that its architecture names, if any.
+
+    Args:
+      model: What `build` returned; alpha, gamma and the last layer stay as they
+        are.
+
+    Raises:
+      InputError: If the weights are not there, or of another network.
+    """
+    architecture = self.architecture.get()
+    if architecture.has_initial_weights:
+      with models.without_initial_values():
+        plain = self.build_plain()
+      architecture.load_initial_weights(plain)
+      models.set_plain_weights(model, plain, last=False)
+
   def check_rank(self, name: str) -> None:
     """Raises an InputError about `name` for a rank that no matrix can have."""
     with models.without_initial_values():

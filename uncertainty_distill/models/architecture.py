@@ -64,6 +64,22 @@ class Architecture(Settings):
     """
     raise NotImplementedError
 
+  @property
+  def has_initial_weights(self) -> bool:
+    """Whether training starts from trained weights."""
+    return False
+
+  def load_initial_weights(self, model: tf_keras.Model) -> None:
+    """Loads the trained weights that training starts from.
+
+    Args:
+      model: What `build` returned; all but its last layer gets weights.
+
+    Raises:
+      InputError: If they are not there, or of another network.
+    """
+    raise NotImplementedError
+
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
     """Returns what L2 applies to, one list for each of `L2_GROUPS`.
 

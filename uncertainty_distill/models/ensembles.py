@@ -188,6 +188,29 @@ def _assign(copy, layer):
     )
 
 
+def set_plain_weights(
+  model: tf_keras.Model, plain: tf_keras.Model, last: bool = True
+) -> None:
+  """Gives an ensemble the weights of a plain network, as all members share.
+
+  Alpha and gamma stay as they are.
+
+  Args:
+    model: What `batch_ensemble` made from a network like `plain`.
+    plain: A network.
+    last: Whether also those of the last layer that has any.
+  """
+  pairs = list(
+    zip(
+      [layer for layer in model.layers if layer.weights],
+      [layer for layer in plain.layers if layer.weights],
+      strict=True,
+    )
+  )
+  for copy, layer in pairs if last else pairs[:-1]:
+    _assign(copy, layer)
+
+
 class BatchEnsemble(tf_keras.Model):
   """A functional BatchEnsemble that may infer one member after the other.
 

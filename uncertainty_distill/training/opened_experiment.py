@@ -11,6 +11,7 @@ from uncertainty_distill import configs, data, distribution, trained
 from uncertainty_distill.distribution import workers
 
 import tensorflow as tf
+import tf_keras
 
 
 @dataclasses.dataclass(eq=False)
@@ -26,11 +27,13 @@ class Experiment:
     strategy: The devices.
     given: The configuration as it was given. The experiments that train the
       teacher's members follow from it.
+    initial_model: A plain network whose weights training starts from, or None.
   """
 
   config: configs.ResolvedConfig
   strategy: tf.distribute.Strategy
   given: configs.ExperimentConfig
+  initial_model: tf_keras.Model | None = None
 
   @property
   def is_chief(self) -> bool:

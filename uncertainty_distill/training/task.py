@@ -85,9 +85,18 @@ class ClassificationTask(base_task.Task):
 
     Args:
       model: The model, which gets other initial weights if the configuration
-        names networks to start from.
+        names networks to start from, or if its architecture comes with some.
+
+    Raises:
+      InputError: If these cannot be loaded.
     """
-    if not self.task_config.initialize_from:
+    config = self.task_config
+    if not config.initialize_from:
+      given = self._experiment.initial_model
+      if given is None:
+        config.model.load_initial_weights(model)
+      else:
+        models.set_plain_weights(model, given)
       return
     if self._start is None:  # TensorFlow calls twice for several workers.
       self._start = initialization.find_weights(self._experiment)

@@ -1,0 +1,121 @@
+"""Tests of networks of the user's own."""
+
+import sys
+
+import uncertainty_distill as ud
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+from refusals import refused
+
+_MODULE = """
+import tf_keras
+
+def build(image_shape, num_classes):
+  images = tf_keras.Input(image_shape)
+  x = tf_keras.layers.Conv2D(8, 3, strides=2, activation='relu')(images / 255.0)
+  x = tf_keras.layers.BatchNormalization()(x)
+  x = tf_keras.layers.GlobalAveragePooling2D()(x)
+  return tf_keras.Model(images, tf_keras.layers.Dense(num_classes)(x))
+
+def nothing(image_shape, num_classes):
+  return None
+
+def nine(image_shape, num_classes):
+  return build(image_shape, 9)
+
+def probabilities(image_shape, num_classes):
+  model = build(image_shape, num_classes)
+  return tf_keras.Model(model.input, tf_keras.layers.Softmax()(model.output))
+"""
+
+
+@pytest.fixture(name='module')
+def _module(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'custom_nets.py').write_text(_MODULE)
+  yield
+  sys.modules.pop('custom_nets', None)
+
+
+def _config(**values):
+  return ud.experiment(
+    'digits_wrn10_1',
+    {
+      'trainer.epochs': 0.1,
+      'trainer.base_learning_rate': 1e-9,
+      'task.model.ensemble_size': 2,
+      'task.model.fast_weights': 'ones',
+      **values,
+    },
+  )
+
+
+def _custom(function):
+  return _config(
+    **{
+      'task.model.architecture.type': 'custom',
+      'task.model.function': f'custom_nets:{function}',
+    }
+  )
+
+
+@pytest.mark.parametrize(
+  'function, value',
+  [
+    ('missing', 'custom_nets:missing'),
+    ('nothing', 'NoneType'),
+    ('nine', '[None, 16, 16, 3] -> [None, 9]'),
+    ('probabilities', 'softmax'),
+  ],
+)
+def test_functions_that_make_no_network(module, function, value):
+  with refused('task.model.function', value):
+    ud.train(_custom(function), 'run')
+
+
+def test_a_function_makes_the_network(module):
+  run = ud.train(_custom('build'), 'run')
+  assert run.config.task.model.function == 'custom_nets:build'
+  assert ud.load('run').ensemble_size == 2
+
+
+def test_a_given_network_is_trained_from_its_weights(module):
+  teacher = ud.train(_custom('build'), 'teacher')
+  made = {}
+  exec(_MODULE, made)
+  plain = made['build']((16, 16, 3), 10)
+  images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+  expected = tf_keras.activations.softmax(plain(images)).numpy()
+  ud.distill(_config(), 'student', teacher.path, student=plain)
+  # The run folder has all that it needs.
+  sys.modules.pop('custom_nets')
+  found = ud.load('student').predict(images).member_probabilities
+  for member in range(2):
+    np.testing.assert_allclose(found[:, member], expected, atol=1e-3)
+
+
+def test_models_that_cannot_be_given():
+  layers = [
+    keras.Input((16, 16, 3)),
+    keras.layers.Flatten(),
+    keras.layers.Dense(10),
+  ]
+  with refused('student', 'Sequential', 'tf_keras'):
+    ud.train(_config(), 'run', keras.Sequential(layers))
+
+  images = tf_keras.Input((16, 16, 3))
+  x = tf_keras.layers.Lambda(lambda x: x / 255)(images)
+  logits = tf_keras.layers.Dense(10)(tf_keras.layers.Flatten()(x))
+  with refused('student', 'Lambda', 'registered'):
+    ud.train(_config(), 'run', tf_keras.Model(images, logits))
+
+  class Mine(tf_keras.layers.Layer):
+    """A layer that Keras does not know."""
+
+  x = Mine()(tf_keras.layers.Flatten()(images))
+  model = tf_keras.Model(images, tf_keras.layers.Dense(10)(x), name='mine')
+  with refused('student', 'Mine', 'registered'):
+    ud.train(_config(), 'run', model)

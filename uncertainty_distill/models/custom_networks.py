@@ -1,0 +1,220 @@
+"""Networks of the user's own: from a function, or from a Keras model."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.models.architecture import Architecture
+
+import tf_keras
+
+_KNOWN_LAYERS = (
+  'layers that Keras has, but Lambda, or that are registered by '
+  '`tf_keras.saving.register_keras_serializable`'
+)
+_FUNCTION = re.compile(r'[\w.]+:\w+')
+
+
+@dataclasses.dataclass
+class CustomNetwork(Architecture):
+  """What a function of the user's builds: code, which runs when it is loaded.
+
+  The function takes `image_shape` (H, W, C) and `num_classes` (K), and returns
+  a functional `tf_keras.Model` of float images [B, H, W, C] of 0..255 -> logits
+  [B, K], which brings the images to the scale that it wants. BatchNorm has the
+  function's own values.
+
+  Attributes:
+    function: Where it is, as `module:function`. The module is looked for where
+      Python looks for modules, and then in the working directory.
+  """
+
+  function: str = ''
+
+  @property
+  def label(self) -> str:
+    return self.function
+
+  def build(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    *,
+    mean: Sequence[float] = (0.0,),
+    stddev: Sequence[float] = (1.0,),
+    batch_norm: Any = None,
+  ) -> tf_keras.Model:
+    model = self._find()(
+      image_shape=tuple(image_shape), num_classes=num_classes
+    )
+    check_plain(model, image_shape, num_classes, 'task.model.function')
+    return model
+
+  def _find(self) -> Callable[..., tf_keras.Model]:
+    """Returns the function."""
+    expected = 'a function of yours, as module:function'
+    if not _FUNCTION.fullmatch(self.function):
+      raise InputError('task.model.function', self.function, expected)
+    module, _, name = self.function.partition(':')
+    try:
+      with _working_directory_on_path():
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+      raise InputError(
+        'task.model.function', self.function, f'{expected} ({error})'
+      ) from error
+
+
+@dataclasses.dataclass
+class KerasModel(Architecture):
+  """A network as Keras describes it, which needs no code of the user's.
+
+  Attributes:
+    definition: The model's configuration, as `to_json` writes it.
+  """
+
+  definition: str = ''
+
+  @classmethod
+  def of(cls, model: tf_keras.Model) -> KerasModel:
+    """Describes a model.
+
+    Raises:
+      InputError: If it is no functional or sequential model of `tf_keras`, or
+        if it has layers that Keras cannot make without the user's code.
+    """
+    check_keras_2(model, 'student')
+    found = cls()
+    found.definition = model.to_json()
+    found.build(model.input_shape[1:], model.output_shape[-1])
+    return found
+
+  @property
+  def label(self) -> str:
+    return json.loads(self.definition)['config'].get('name', 'Keras model')
+
+  def build(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    *,
+    mean: Sequence[float] = (0.0,),
+    stddev: Sequence[float] = (1.0,),
+    batch_norm: Any = None,
+  ) -> tf_keras.Model:
+    _check_needs_no_code(json.loads(self.definition))
+    try:
+      model = tf_keras.models.model_from_json(self.definition)
+    except Exception as error:
+      # Whatever a layer's constructor raises.
+      raise InputError(
+        'student',
+        self.label,
+        f'a model of {_KNOWN_LAYERS} '
+        f'({type(error).__name__}: {str(error).splitlines()[0]})',
+      ) from error
+    check_plain(model, image_shape, num_classes, 'student')
+    return model  # pyright: ignore[reportReturnType]
+
+
+def _check_needs_no_code(part):
+  """Raises an InputError where Keras would run code that a definition has.
+
+  A Lambda layer holds a function, and the name of a module is imported.
+  """
+  if isinstance(part, dict):
+    module = part.get('module')
+    is_keras = not module or module.partition('.')[0] in ('keras', 'tf_keras')
+    if part.get('class_name') == 'Lambda' or not is_keras:
+      raise InputError(
+        'student',
+        part.get('class_name'),
+        f'a model of {_KNOWN_LAYERS}',
+      )
+  for inner in part.values() if isinstance(part, dict) else part:
+    if isinstance(inner, dict | list):
+      _check_needs_no_code(inner)
+
+
+def check_keras_2(model: Any, name: str) -> None:
+  """Raises an InputError unless an object is a model of `tf_keras`."""
+  if isinstance(model, tf_keras.Model):
+    return
+  expected = 'a functional or sequential tf_keras.Model'
+  hint = ''
+  if type(model).__module__.partition('.')[0] == 'keras':
+    hint = (
+      'This one is of Keras 3: build it with tf_keras, or import '
+      'uncertainty_distill before TensorFlow, so that tf.keras is Keras 2'
+    )
+  raise InputError(name, type(model).__name__, expected, hint)
+
+
+def check_plain(
+  model: Any, image_shape: Sequence[int], num_classes: int, name: str
+) -> None:
+  """Checks that a model is a network of images [B, H, W, C] -> logits [B, K].
+
+  Args:
+    model: The model.
+    image_shape: H, W, C.
+    num_classes: K.
+    name: What the model is from, for the errors.
+
+  Raises:
+    InputError: If it is not.
+  """
+  check_keras_2(model, name)
+  # A subclassed model has no shapes before it is called.
+  taken = getattr(model, 'input_shape', None)
+  given = getattr(model, 'output_shape', None)
+  if not isinstance(taken, tuple) or not isinstance(given, tuple):
+    raise InputError(
+      name, type(model).__name__, 'a functional model of one input and output'
+    )
+  if not _may_be(taken[1:], image_shape) or not _may_be(
+    given[1:], [num_classes]
+  ):
+    raise InputError(
+      name,
+      f'{list(taken)} -> {list(given)}',
+      f'a model of [B, {", ".join(map(str, image_shape))}] -> '
+      f'[B, {num_classes}], as the dataset has images and classes',
+    )
+  last = model.layers[-1]
+  activation = getattr(last, 'activation', None)
+  if (
+    isinstance(last, tf_keras.layers.Softmax)
+    or activation is tf_keras.activations.softmax
+  ):
+    raise InputError(
+      name,
+      'softmax',
+      'a model that returns logits: leave out the last softmax',
+    )
+
+
+def _may_be(shape, expected):
+  """Returns whether a shape, in which sizes may be open, can be another."""
+  return len(shape) == len(expected) and all(
+    size in (None, other) for size, other in zip(shape, expected)
+  )
+
+
+@contextlib.contextmanager
+def _working_directory_on_path():
+  """Lets imports find modules in the working directory, after all others."""
+  sys.path.append(os.getcwd())
+  try:
+    yield
+  finally:
+    sys.path.pop()

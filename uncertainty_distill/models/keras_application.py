@@ -1,0 +1,134 @@
+"""The networks of `tf_keras.applications`, with or without trained weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Sequence
+
+from uncertainty_distill import ranges
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+from uncertainty_distill.models.architecture import (
+  Architecture,
+  NormFactory,
+  standardize,
+)
+
+import tensorflow as tf
+import tf_keras
+
+_IMAGENET = 'imagenet'
+
+
+def _is_application(name: str) -> bool:
+  return name[:1].isupper() and inspect.isfunction(
+    getattr(tf_keras.applications, name, None)
+  )
+
+
+@dataclasses.dataclass
+class KerasApplication(Architecture):
+  """A network of `tf_keras.applications`, with a dense layer of its own.
+
+  Networks that Keras gives a preprocessing of their own, such as EfficientNet,
+  keep it, and so do those that start from trained weights; the others
+  standardize images as a Wide ResNet does. BatchNorm has the network's own
+  momentum and epsilon.
+
+  Attributes:
+    application: The name of the function, such as MobileNetV2 or ResNet50.
+    weights: What training starts from, all but the last layer: `imagenet`,
+      which Keras downloads, or a file of weights of this network without its
+      top, as `Model.save_weights` writes it; empty for random weights.
+  """
+
+  application: str = ranges.field(
+    'MobileNetV2',
+    ranges.Range(
+      _is_application,
+      'a network of tf_keras.applications, such as MobileNetV2 or ResNet50',
+    ),
+  )
+  weights: str = ''
+
+  @property
+  def label(self) -> str:
+    return self.application
+
+  # Its layers do not need AutoGraph, which would rewrite their source.
+  @tf.autograph.experimental.do_not_convert
+  def build(
+    self,
+    image_shape: Sequence[int],
+    num_classes: int,
+    *,
+    mean: Sequence[float] = (0.0,),
+    stddev: Sequence[float] = (1.0,),
+    batch_norm: NormFactory = tf_keras.layers.BatchNormalization,
+  ) -> tf_keras.Model:
+    ranges.check_fields(self)
+    function = getattr(tf_keras.applications, self.application)
+    images = tf_keras.Input(tuple(image_shape), dtype='float32', name='images')
+    x = sys.modules[function.__module__].preprocess_input(images)
+    if x is not images and not self.weights:
+      x = standardize(images, mean, stddev)  # pyright: ignore[reportArgumentType]
+    try:
+      features = function(
+        include_top=False, weights=None, input_tensor=x, pooling='avg'
+      )
+    except ValueError as error:
+      raise InputError(
+        'image_shape',
+        list(image_shape),
+        f'a shape that {self.application} can take',
+        'Set `task.train_data.image_size` to a larger one',
+      ) from error
+    logits = tf_keras.layers.Dense(num_classes, name='logits')(features.output)
+    model = tf_keras.Model(images, logits, name=self.application.lower())
+    return _synchronized(model) if batch_norm().synchronized else model
+
+  @property
+  def has_initial_weights(self) -> bool:
+    return bool(self.weights)
+
+  def load_initial_weights(self, model: tf_keras.Model) -> None:
+    source = None
+    if self.weights == _IMAGENET:
+      source = getattr(tf_keras.applications, self.application)
+    body = tf_keras.Model(model.input, model.layers[-1].input)
+    try:
+      if source is None:
+        body.load_weights(files.expanded(self.weights))
+      else:
+        size = tuple(model.input_shape[1:])
+        given = source(
+          include_top=False, weights=_IMAGENET, input_shape=size, pooling='avg'
+        )
+        body.set_weights(given.get_weights())
+    except Exception as error:
+      # Keras and h5py raise whatever they meet: no file, no network, shapes.
+      raise InputError(
+        'task.model.weights',
+        self.weights,
+        f'`imagenet`, or a file of weights of {self.application} without its '
+        f'top ({type(error).__name__}: {_first_line(error)})',
+      ) from error
+
+
+def _first_line(error):
+  """Returns the first line of what an exception says."""
+  return str(error).partition('\n')[0]
+
+
+def _synchronized(model):
+  """Returns the network with BatchNorm over the global batch."""
+
+  def copy(layer):
+    config = layer.get_config()
+    if isinstance(layer, tf_keras.layers.BatchNormalization):
+      config['synchronized'] = True
+    return type(layer).from_config(config)
+
+  return tf_keras.models.clone_model(model, clone_function=copy)
