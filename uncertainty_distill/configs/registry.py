@@ -69,6 +69,7 @@ def _sixteen_pixels(depth: int, width: int) -> ExperimentConfig:
   config = _on_two_cores('cifar10', depth, width)
   config.experiment = f'cifar10_16px_wrn{depth}_{width}'
   # Chosen by `configs/studies/cifar10_16px_choice.yaml`.
+  config.task.model.fast_weight_stddev = 0.25
   config.task.fast_weight_learning_rate_multiplier = 4.0
   train_data = config.task.train_data
   train_data.image_size = (16, 16)
