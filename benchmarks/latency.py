@@ -26,6 +26,10 @@ _NETWORKS = flags.DEFINE_list(
 )
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of each ensemble.')
 _BATCHES = flags.DEFINE_list('batches', ['1', '8', '128'], 'Images at a time.')
+_PIXELS = flags.DEFINE_integer('pixels', 32, 'Height and width of the images.')
+_ONE_NETWORK = flags.DEFINE_bool(
+  'one_network', False, 'Whether to time one network by itself as well.'
+)
 _SECONDS = flags.DEFINE_float(
   'seconds', 10.0, 'About how long each row is timed.'
 )
@@ -33,12 +37,17 @@ _SECONDS = flags.DEFINE_float(
 _SEPARATE = 'deep ensemble, one network after the other'
 _DEEP = 'deep ensemble, one graph'
 _BATCH_ENSEMBLE = 'BatchEnsemble'
+_SINGLE = 'one network'
+
+
+def _image_shape() -> list[int]:
+  return [_PIXELS.value, _PIXELS.value, 3]
 
 
 def _build(depth: int, width: int, members: int) -> tf_keras.Model:
   network = models.WideResNet(depth=depth, width=width)
   return models.batch_ensemble(
-    network.build([32, 32, 3], 10, mean=[0.5], stddev=[0.25]), members
+    network.build(_image_shape(), 10, mean=[0.5], stddev=[0.25]), members
   )
 
 
@@ -46,7 +55,7 @@ def _served(model: tf_keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns a compiled function to probabilities, for any batch."""
 
   @tf.function(
-    input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.uint8)],
+    input_signature=[tf.TensorSpec([None, *_image_shape()], tf.uint8)],
     autograph=False,
   )
   def probs(images):
@@ -64,7 +73,7 @@ def _measure(
   functions: dict[str, Callable[[tf.Tensor], tf.Tensor]], batch: int
 ) -> interleaved_timing.Times:
   """Times answers to one batch, for about as long as the flag says."""
-  images = tf.zeros([batch, 32, 32, 3], tf.uint8)
+  images = tf.zeros([batch, *_image_shape()], tf.uint8)
   candidates = {
     name: lambda f=function: f(images).numpy()
     for name, function in functions.items()
@@ -92,6 +101,8 @@ def main(argv):
       _DEEP: _served(models.DeepEnsemble(singles)),
       _BATCH_ENSEMBLE: _served(students),
     }
+    if _ONE_NETWORK.value:
+      functions[_SINGLE] = parts[0]
     for batch in map(int, _BATCHES.value):
       times = _measure(functions, batch)
       for name in functions:

@@ -31,6 +31,7 @@ _COMMANDS = {
   ),
   'latency': 'latency.py',
   'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
+  'latency_16px': 'latency.py --networks=10-2 --pixels=16 --one_network',
   'input': 'input.py',
   'startup': 'startup.py',
   'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',
