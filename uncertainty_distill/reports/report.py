@@ -12,6 +12,7 @@ from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import CORRUPTED, metric_spec
 from uncertainty_distill.reports import (
+  advice,
   corrupted_image,
   html_page,
   markup,
@@ -98,12 +99,19 @@ def _tables(rows, results, sizes, published) -> list[str]:
   return [
     tables.table(rows, sizes, marked=best),
     _explanation(results) + (_BOLD if best else ''),
+    *_advice(results),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('After one temperature', rows, tables.TEMPERATURE_COLUMNS),
     *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
     *_members(results),
   ]
+
+
+def _advice(results: Sequence[results_lib.Result]) -> list[str]:
+  """Returns what training should be changed, or []."""
+  lines = [f'- {line}' for line in advice.advice(results)]
+  return ['## What to change', '\n'.join(lines)] if lines else []
 
 
 def _members(results: Sequence[results_lib.Result]) -> list[str]:

@@ -1,0 +1,48 @@
+"""Tests of what a report advises to change."""
+
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.evaluation import results
+from uncertainty_distill.reports import advice
+
+
+def _result(label, confidences, correct, disagreement=None, seed=None):
+  """A result of two bins of 50 images each."""
+  confidence = [50 * value for value in confidences]
+  error = sum(abs(a - b) for a, b in zip(confidence, correct)) / 100
+  values = {
+    name: 0.5
+    for name in ('accuracy', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
+  }
+  values['ece'] = error
+  if disagreement is not None:
+    values['disagreement'] = disagreement
+  return results.Result(
+    model=label,
+    seed=seed,
+    shift=corruptions.CLEAN,
+    num_examples=100,
+    metrics=values,
+    bin_count=(50, 50),
+    bin_confidence=tuple(confidence),
+    bin_correct=tuple(correct),
+  )
+
+
+def test_underconfidence_is_told_from_overconfidence():
+  # Accuracies 0.7 and 0.9: gaps of 0.2 and 0.3, all of it underconfidence.
+  (line,) = advice.advice([_result('student', (0.5, 0.6), (35, 45))])
+  assert line.startswith('Student ') and '0.250' in line
+  assert advice.advice([_result('student', (0.9, 1.0), (35, 45))]) == []
+  # 0.2 under and 0.1 over: not nearly all of it.
+  assert advice.advice([_result('student', (0.5, 1.0), (35, 45))]) == []
+  # Well calibrated.
+  assert advice.advice([_result('student', (0.68, 0.88), (35, 45))]) == []
+
+
+def test_members_that_are_one_network_are_named_over_all_seeds():
+  calibrated = (0.7, 0.9), (35, 45)
+  few = [_result('a', *calibrated, d, seed=s) for s, d in enumerate((0, 0.01))]
+  (line,) = advice.advice(few)
+  assert line.startswith('A ') and ' 0.5% ' in line
+  many = [_result('a', *calibrated, d, seed=s) for s, d in enumerate((0, 0.1))]
+  assert advice.advice([*many, _result('single', *calibrated)]) == []

@@ -1,0 +1,64 @@
+"""What in the results of a system asks for another training, and which."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from uncertainty_distill import plots
+from uncertainty_distill.evaluation import aggregation
+from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.reports import markup
+
+# Members that disagree on fewer images hardly ever change an answer.
+_FEW_DISAGREEMENTS = 0.01
+# An ECE below the first is that of a well-calibrated model; of a larger one,
+# the second is the share from which on it is as good as all underconfidence.
+_SMALL_ECE, _MOST = 0.03, 0.8
+
+
+def advice(results: Sequence[results_lib.Result]) -> list[str]:
+  """Returns a sentence for each system whose training should be changed.
+
+  Args:
+    results: Records of any systems and seeds; those of clean images count.
+
+  Returns:
+    Of each system whose members are nearly one network (they disagree on fewer
+    than 1% of the images), and of each that is underconfident (an ECE of more
+    than 0.03, at least four fifths of it in bins whose accuracy is above their
+    confidence), what it is and what to change, as Markdown.
+  """
+  found = []
+  for label, records in aggregation.by_model(results).items():
+    clean = [r for r in records if r.shift.corruption is None]
+    if not clean:
+      continue
+    name = markup.escaped(plots.display_name(label))
+    differences = [r.metrics.get('disagreement') for r in clean]
+    if None not in differences:
+      share = statistics.fmean(differences)  # pyright: ignore[reportArgumentType]
+      if share < _FEW_DISAGREEMENTS:
+        found.append(
+          f'{name} is nearly one network: its members disagree on {share:.1%} '
+          'of the images. A larger `task.model.fast_weight_stddev` or '
+          '`task.fast_weight_learning_rate_multiplier` tells them apart.'
+        )
+    error = statistics.fmean(r.metrics['ece'] for r in clean)
+    under = statistics.fmean(map(_underconfidence, clean))
+    if error > _SMALL_ECE and under >= _MOST * error:
+      found.append(
+        f'{name} is underconfident: of its ECE of {error:.3f}, {under:.3f} is '
+        'accuracy above confidence. Train it for more epochs, or fit a '
+        'temperature when you export it.'
+      )
+  return found
+
+
+def _underconfidence(result: results_lib.Result) -> float:
+  """Returns the part of the ECE in bins whose accuracy is the higher one."""
+  gaps = (
+    max(correct - confidence, 0.0)
+    for correct, confidence in zip(result.bin_correct, result.bin_confidence)
+  )
+  return sum(gaps) / result.num_examples
