@@ -12,6 +12,8 @@ These names are the public API; everything else in the package may change.
   load_dataset, corrupt, measure     images, corrupted images, metrics
   experiment, train, distill         from a configuration to a trained run
   evaluate, export                   the metrics of a run, and its SavedModel
+  batch_ensemble, member             BatchEnsembles of any tf_keras network
+  MemberCrossEntropy, EnsembleMetrics  what trains and measures them in `fit`
   InputError                         raised for a mistake in what the user gave
 
 docs/tour.ipynb shows examples. Letters in shapes: E or M members, B or N

@@ -10,7 +10,8 @@ import numpy as np
 # The later ones use the run that the example of `train` makes.
 _NAMES = (
   'InputError load_dataset corrupt measure experiment train load Predictor '
-  'Predictions evaluate export distill'
+  'Predictions evaluate export distill batch_ensemble member '
+  'MemberCrossEntropy EnsembleMetrics'
 ).split()
 
 

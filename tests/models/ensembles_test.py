@@ -140,15 +140,6 @@ def test_members_begin_with_the_weights_of_a_plain_network():
   assert np.abs(other - want).max() > 0.1
 
 
-def test_refuses_layers_that_have_no_members():
-  layer = tf_keras.layers.DepthwiseConv2D(3, name='depthwise')
-  model = tf_keras.Sequential([tf_keras.Input((8, 8, 3)), layer])
-  with refused('depthwise', 'DepthwiseConv2D', 'Conv2D'):
-    models.batch_ensemble(
-      tf_keras.Model(model.input, tf_keras.layers.Dense(2)(model.output)), 2
-    )
-
-
 def test_deep_ensemble_stacks_in_order():
   networks = [_model(), _model(ensemble_size=2), _model()]
   images = _images()

@@ -2,6 +2,7 @@
 
 from uncertainty_distill.layers.batch_ensemble import (
   PERTURB_MODES,
+  BatchEnsembleLayer,
   Conv2DBatchEnsemble,
   DenseBatchEnsemble,
   member_kernels,
@@ -18,4 +19,9 @@ from uncertainty_distill.layers.members import (
   only,
   split_members,
   tile_members,
+)
+from uncertainty_distill.layers.more_batch_ensemble import (
+  Conv1DBatchEnsemble,
+  DepthwiseConv2DBatchEnsemble,
+  PerMember,
 )

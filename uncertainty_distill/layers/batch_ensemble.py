@@ -1,12 +1,12 @@
-"""Edward2's BatchEnsemble layers, corrected and faster.
+"""BatchEnsemble layers: those of Edward2, corrected and faster, and more.
 
 A BatchEnsemble layer (Wen, Tran and Ba, 2020) gives member e the weights
 W o (sum_r alpha[r, e] gamma[r, e]^T): one shared kernel W and, for each member,
 a perturbation of rank r that costs one vector for the input channels and one
 for the output channels. Edward2 0.0.2 computes that function, except for the
 bias of convolutions of a rank above 1. It lacks a configuration that can be
-read back, output shapes, a clear error for a batch that the members do not
-divide, and a choice of what to perturb.
+read back, output shapes, groups, dense layers of images, a clear error for a
+batch that the members do not divide, and a choice of what to perturb.
 
 A layer can multiply W by alpha and gamma and apply one kernel for each member
 (`weights`), or multiply its inputs by alpha and its outputs by gamma around one
@@ -20,6 +20,9 @@ activations into the convolutions, so that they cost nothing.
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from uncertainty_distill import ranges
 from uncertainty_distill.errors import InputError
@@ -37,11 +40,30 @@ _CONSTRUCTOR_NAMES = {
   'ensemble_bias_constraint': 'bias_constraint',
 }
 
+_OF_MEMBERS = (
+  'ensemble_size',
+  'rank',
+  'perturb',
+  'alpha_initializer',
+  'gamma_initializer',
+)
+_KEPT_NAMES = {
+  **{taken: kept for kept, taken in _CONSTRUCTOR_NAMES.items()},
+  **{name: name for name in _OF_MEMBERS if name != 'perturb'},
+}
+
 # What reads an argument's configuration, by the last word of its name.
 _READERS = {
   'initializer': tf_keras.initializers.get,
   'regularizer': tf_keras.regularizers.get,
   'constraint': tf_keras.constraints.get,
+}
+
+_WRITERS = {
+  'initializer': tf_keras.initializers.serialize,
+  'regularizer': tf_keras.regularizers.serialize,
+  'constraint': tf_keras.constraints.serialize,
+  'activation': tf_keras.activations.serialize,
 }
 
 _POSITIVE_INTEGER = ranges.Range(
@@ -58,8 +80,11 @@ def weights_may_be_cheaper(perturb: str) -> bool:
     perturb: One of `PERTURB_MODES`; `auto` asks for the device that the current
       strategy computes on.
   """
-  if perturb != 'auto':
-    return perturb == 'weights'
+  return on_cpu() if perturb == 'auto' else perturb == 'weights'
+
+
+def on_cpu() -> bool:
+  """Returns whether the current strategy computes on a CPU."""
   if not tf.distribute.has_strategy():  # TensorFlow takes a GPU if it can.
     return not tf.config.list_logical_devices('GPU')
   devices = tf.distribute.get_strategy().extended.worker_devices
@@ -67,40 +92,47 @@ def weights_may_be_cheaper(perturb: str) -> bool:
 
 
 def member_kernels(
-  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor
+  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, groups: int = 1
 ) -> tf.Tensor:
   """Returns every member's own kernel.
 
   Args:
-    kernel: W, [..., C, F].
+    kernel: W, [..., C / groups, F].
     alpha: [E, C], or [r, E, C] for perturbations of rank r.
     gamma: [E, F], or [r, E, F].
+    groups: The groups of a grouped convolution.
 
   Returns:
-    [E, ..., C, F].
+    [E, ..., C / groups, F].
   """
-  product = _outer_products(alpha, gamma, 3)
+  product = _outer_products(alpha, gamma, groups, 3)
   members, channels, filters = product.shape
   inner = [1] * (kernel.shape.rank - 2)
   return kernel * tf.reshape(product, [members, *inner, channels, filters])
 
 
-def one_kernel(
-  kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, member: int
-) -> tf.Tensor:
-  """Returns `member_kernels(...)[member]` and computes no other."""
-  alpha, gamma = (tf.gather(v, member, axis=-2) for v in (alpha, gamma))
-  return kernel * _outer_products(alpha, gamma, 2)
-
-
-def _outer_products(alpha, gamma, rank):
+def _outer_products(alpha, gamma, groups, rank):
   """Returns alpha gamma^T summed over the ranks, as a tensor of that rank."""
-  product = tf.expand_dims(alpha, -1) * tf.expand_dims(gamma, -2)
+  columns = tf.expand_dims(alpha, -1)
+  if groups > 1:  # An output channel has the alpha of its group's inputs.
+    channels, filters = alpha.shape[-1], gamma.shape[-1]
+    inner = [*alpha.shape[:-1], groups, channels // groups]
+    columns = tf.linalg.matrix_transpose(tf.reshape(alpha, inner))
+    columns = tf.repeat(columns, filters // groups, axis=-1)
+  product = columns * tf.expand_dims(gamma, -2)
   return product if product.shape.rank == rank else tf.reduce_sum(product, 0)
 
 
-class _BatchEnsembleMixin:
-  """What both layers add to Edward2's."""
+class BatchEnsembleLayer:
+  """What all layers have in common: a mix-in for a layer with alpha and gamma.
+
+  Attributes:
+    plain: The class of the layer of a plain network.
+    groups: The groups that the channels form.
+  """
+
+  plain: type[tf_keras.layers.Layer]
+  groups = 1
 
   def __init__(
     self,
@@ -133,22 +165,27 @@ class _BatchEnsembleMixin:
 
   def call(self, inputs: tf.Tensor) -> tf.Tensor:
     member = members.only_member()
-    fast = self.alpha, self.gamma
     bias = self.ensemble_bias if self.use_ensemble_bias else None
     if member is not None:
-      kernel = one_kernel(self.kernel, *fast, member)
-      value = self._linear_op(inputs, kernel)
+      value = self._linear_op(inputs, self._one_kernel(member))
       if bias is not None:
-        value += self._broadcast_to_channels(bias[member])
+        value += self._broadcast_to_channels(bias[member], value.shape.rank)
     else:
       if self._weights_are_cheaper(inputs):
-        kernels = member_kernels(self.kernel, *fast)
+        kernels = member_kernels(
+          self.kernel, self.alpha, self.gamma, self.groups
+        )
         value = self._linear_op_per_member(inputs, kernels)
       else:
         value = self._perturb_activations(inputs)
       if bias is not None:
         value = self._combine_per_member(tf.add, value, bias)
     return self.ensemble_activation(value)
+
+  def _one_kernel(self, member):
+    """Returns `member_kernels(...)[member]` and computes no other."""
+    fast = (tf.gather(v, member, axis=-2) for v in (self.alpha, self.gamma))
+    return self.kernel * _outer_products(*fast, self.groups, 2)
 
   def _weights_are_cheaper(self, inputs):
     """Returns whether the members' kernels are smaller than the activations."""
@@ -178,14 +215,54 @@ class _BatchEnsembleMixin:
   def _combine_per_member(self, operation, rows, vectors):
     """Combines each member's rows [E * B, ...] with its vector, [E, C]."""
     split = members.split_members(rows, self.ensemble_size)
-    vectors = tf.expand_dims(self._broadcast_to_channels(vectors), 1)
-    return members.join_members(operation(split, vectors))
+    vectors = self._broadcast_to_channels(vectors, rows.shape.rank)
+    return members.join_members(operation(split, tf.expand_dims(vectors, 1)))
+
+  def _broadcast_to_channels(self, vectors, rank):
+    """Reshapes [..., F] so that it goes along the channels of [B, ...]."""
+    sides = [1] * (rank - 2)
+    last = getattr(self, 'data_format', 'channels_last') == 'channels_last'
+    channels = [*sides, vectors.shape[-1]] if last else [vectors.shape[-1]]
+    return tf.reshape(
+      vectors, [*vectors.shape[:-1], *channels, *([] if last else sides)]
+    )
+
+  def _product_per_member(self, inputs, kernels):
+    """Multiplies each member's rows [..., C] by its matrix, [E, C, F]."""
+    channels, filters = kernels.shape[-2:]
+    product = tf.matmul(
+      tf.reshape(inputs, [self.ensemble_size, -1, channels]), kernels
+    )
+    return tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [filters]], 0))
+
+  def plain_weights(self, member: int) -> list[tf.Tensor]:
+    """Returns a member's weights as `plain` has them: kernel and bias."""
+    kernel = tf.reshape(self._one_kernel(member), self.weights[0].shape)
+    return [kernel] + (
+      [self.ensemble_bias[member]] if self.use_ensemble_bias else []
+    )
+
+  def assign_plain_weights(self, weights: Sequence[Any]) -> None:
+    """Gives all members the kernel and the bias of a layer of `plain`."""
+    kernel, *bias = weights
+    self.weights[0].assign(kernel)
+    if bias:
+      shape = self.ensemble_bias.shape
+      self.ensemble_bias.assign(tf.broadcast_to(bias[0], shape))
+
+  def plain_config(self) -> dict[str, Any]:
+    """Returns the configuration of the layer of a plain network."""
+    return {k: v for k, v in self.get_config().items() if k not in _OF_MEMBERS}
 
   def get_config(self):
     config = super().get_config()
-    for kept, taken in _CONSTRUCTOR_NAMES.items():
-      config[taken] = config.pop(kept)
-    return {**config, 'rank': self.rank, 'perturb': self.perturb}
+    for kept in _CONSTRUCTOR_NAMES:
+      config.pop(kept, None)
+    for taken, kept in _KEPT_NAMES.items():
+      value = getattr(self, kept)
+      write = _WRITERS.get(taken.rpartition('_')[2], lambda value: value)
+      config[taken] = write(value)
+    return {**config, 'perturb': self.perturb}
 
   @classmethod
   def from_config(cls, config):
@@ -199,9 +276,90 @@ class _BatchEnsembleMixin:
     return cls(**{**config, **read})
 
 
+class BatchEnsembleConvolution(BatchEnsembleLayer):
+  """What convolutions of any number of dimensions have in common.
+
+  Keras reads this number from `self.rank`, where Edward2 keeps the rank of the
+  perturbations: what follows from it is defined here.
+  """
+
+  def _get_channel_axis(self):
+    last = self.data_format == 'channels_last'
+    return -1 if last else -1 - len(self.kernel_size)
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    ndim = len(self.kernel_size) + 2
+    self.input_spec = tf_keras.layers.InputSpec(ndim=ndim)
+
+  def _linear_op(self, inputs, kernel):
+    if self._is_causal:
+      inputs = tf.pad(inputs, self._compute_causal_padding(inputs))
+    if self.groups == 1:
+      return self.convolution_op(inputs, kernel)
+    if kernel.shape[-2] == 1 and len(self.kernel_size) == 2:
+      return self._depthwise(inputs, kernel)
+    if not on_cpu():
+      return self.convolution_op(inputs, kernel)
+    # TensorFlow has no gradients of grouped convolutions on CPUs.
+    axis = self._get_channel_axis()
+    parts = zip(
+      tf.split(inputs, self.groups, axis), tf.split(kernel, self.groups, -1)
+    )
+    return tf.concat([self.convolution_op(*part) for part in parts], axis)
+
+  def _depthwise(self, inputs, kernel):
+    """Applies the kernel of a group for each channel, [h, w, 1, F]."""
+    shape = [*self.kernel_size, self.groups, kernel.shape[-1] // self.groups]
+    return tf_keras.backend.depthwise_conv2d(
+      inputs,
+      tf.reshape(kernel, shape),
+      self.strides,
+      self.padding,
+      self.data_format,
+      self.dilation_rate,
+    )
+
+  def _linear_op_per_member(self, inputs, kernels):
+    """Applies each member's kernel to its rows."""
+    if self._is_pointwise():
+      if set(self.strides) != {1}:
+        # Means of one pixel: no other way to drop rows and columns is as fast.
+        inputs = tf.nn.avg_pool2d(inputs, 1, self.strides, 'VALID')
+      # As one batched matrix product, without copies.
+      return self._product_per_member(inputs, tf.squeeze(kernels, [1, 2]))
+    rows = tf.split(inputs, self.ensemble_size)
+    return tf.concat(
+      [self._linear_op(*each) for each in zip(rows, tf.unstack(kernels))], 0
+    )
+
+  def _is_pointwise(self):
+    last = self.data_format == 'channels_last'
+    return self.kernel_size == (1, 1) and last and self.groups == 1
+
+  def compute_output_shape(self, input_shape):
+    shape = tf.TensorShape(input_shape).as_list()
+    axis = self._get_channel_axis()
+    first = 1 if axis == -1 else 2
+    for index, size in enumerate(self.kernel_size):
+      extent = (size - 1) * self.dilation_rate[index]
+      if self.padding != 'valid':
+        extent = 0
+      if shape[first + index] is not None:
+        free = shape[first + index] - extent  # pyright: ignore[reportOptionalOperand]
+        shape[first + index] = -(-free // self.strides[index])
+    shape[axis] = self._num_filters(shape[axis])
+    return tf.TensorShape(shape)
+
+  def _num_filters(self, channels):
+    """Returns the output channels F for C input channels."""
+    del channels
+    return self.filters
+
+
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class Conv2DBatchEnsemble(
-  _BatchEnsembleMixin, edward2_layers.Conv2DBatchEnsemble
+  BatchEnsembleConvolution, edward2_layers.Conv2DBatchEnsemble
 ):
   """A convolution with a shared kernel and rank-r perturbations of it.
 
@@ -209,83 +367,24 @@ class Conv2DBatchEnsemble(
   Within `members.only(e)` it takes [B, H, W, C] and returns what member e makes
   of it, [B, H', W', filters]. Arguments are Edward2's, which are those of
   `tf_keras.layers.Conv2D` and `ensemble_size`, `rank`, `alpha_initializer`,
-  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`.
+  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`. With `groups`,
+  alpha has a number for each of all C channels.
 
   Raises:
     InputError: If `ensemble_size` or `rank` is not a positive integer, if
       `perturb` is unknown, or if the members do not divide the batch.
   """
 
-  # Keras reads the number of spatial dimensions from `self.rank`, where Edward2
-  # keeps the rank of the perturbations: what follows from it is defined here.
-
-  def _get_channel_axis(self):
-    return -1 if self.data_format == 'channels_last' else -3
-
-  def build(self, input_shape):
-    super().build(input_shape)
-    self.input_spec = tf_keras.layers.InputSpec(ndim=4)
-
-  def _linear_op(self, inputs, kernel):
-    return self.convolution_op(inputs, kernel)
-
-  def _linear_op_per_member(self, inputs, kernels):
-    """Applies each member's kernel to its rows."""
-    if self._is_pointwise():
-      return self._pointwise_per_member(inputs, kernels)
-    rows = tf.split(inputs, self.ensemble_size)
-    return tf.concat(
-      [self._linear_op(*each) for each in zip(rows, tf.unstack(kernels))], 0
-    )
-
-  def _is_pointwise(self):
-    return self.kernel_size == (1, 1) and self.data_format == 'channels_last'
-
-  def _pointwise_per_member(self, inputs, kernels):
-    """Applies 1x1 kernels as one batched matrix product, without copies."""
-    if self.strides != (1, 1):
-      # Means of one pixel: no other way to drop rows and columns is as fast.
-      inputs = tf.nn.avg_pool2d(inputs, 1, self.strides, 'VALID')
-    split = members.split_members(inputs, self.ensemble_size)
-    channels, filters = self.kernel.shape[2:]
-    product = tf.matmul(
-      tf.reshape(split, [self.ensemble_size, -1, channels]),
-      tf.reshape(kernels, [self.ensemble_size, channels, filters]),
-    )
-    shape = tf.concat([tf.shape(inputs)[:-1], [filters]], 0)
-    return tf.reshape(product, shape)
-
-  def _broadcast_to_channels(self, vectors):
-    """Reshapes [..., F] so that it goes along the channels of images."""
-    last = self.data_format == 'channels_last'
-    shape = [*vectors.shape[:-1]]
-    shape += [1, 1, vectors.shape[-1]] if last else [vectors.shape[-1], 1, 1]
-    return tf.reshape(vectors, shape)
-
-  def compute_output_shape(self, input_shape):
-    shape = tf.TensorShape(input_shape).as_list()
-    channels_last = self.data_format == 'channels_last'
-    first = 1 if channels_last else 2
-    for axis in range(2):
-      extent = (self.kernel_size[axis] - 1) * self.dilation_rate[axis]
-      if self.padding == 'same':
-        extent = 0
-      if shape[first + axis] is not None:
-        free = shape[first + axis] - extent  # pyright: ignore[reportOptionalOperand]
-        shape[first + axis] = -(-free // self.strides[axis])
-    shape[-1 if channels_last else 1] = self.filters
-    return tf.TensorShape(shape)
+  plain = tf_keras.layers.Conv2D
 
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
-class DenseBatchEnsemble(
-  _BatchEnsembleMixin, edward2_layers.DenseBatchEnsemble
-):
+class DenseBatchEnsemble(BatchEnsembleLayer, edward2_layers.DenseBatchEnsemble):
   """A dense layer with a shared kernel and rank-r perturbations of it.
 
-  Takes [E * B, C], member-major, and returns [E * B, units]. Within
-  `members.only(e)` it takes [B, C] and returns what member e makes of it,
-  [B, units]. Arguments are Edward2's, which are those of
+  Takes [E * B, ..., C], member-major, and returns [E * B, ..., units]. Within
+  `members.only(e)` it takes [B, ..., C] and returns what member e makes of it,
+  [B, ..., units]. Arguments are Edward2's, which are those of
   `tf_keras.layers.Dense` and `ensemble_size`, `rank`, `alpha_initializer`,
   `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`.
 
@@ -294,12 +393,12 @@ class DenseBatchEnsemble(
       `perturb` is unknown, or if the members do not divide the batch.
   """
 
+  plain = tf_keras.layers.Dense
+
   def _linear_op(self, inputs, kernel):
-    return tf.matmul(inputs, kernel)
+    if inputs.shape.rank == 2:
+      return tf.matmul(inputs, kernel)
+    return tf.tensordot(inputs, kernel, 1)
 
   def _linear_op_per_member(self, inputs, kernels):
-    split = members.split_members(inputs, self.ensemble_size)
-    return members.join_members(tf.matmul(split, kernels))
-
-  def _broadcast_to_channels(self, vectors):
-    return vectors
+    return self._product_per_member(inputs, kernels)

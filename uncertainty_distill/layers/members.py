@@ -87,6 +87,7 @@ class _MembersLayer(tf_keras.layers.Layer):
     return {**super().get_config(), 'ensemble_size': self._ensemble_size}
 
 
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class TileMembers(_MembersLayer):
   """`tile_members` as a layer; within `only` it returns its input."""
 
@@ -98,6 +99,7 @@ class TileMembers(_MembersLayer):
     return tile_members(images, self.ensemble_size)
 
 
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class SplitMembers(_MembersLayer):
   """`split_members` as a layer; the logits leave it in float32.
 

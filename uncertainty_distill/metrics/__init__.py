@@ -6,6 +6,7 @@ What adds up over batches is kept as sums; `ranking` takes every example.
 from uncertainty_distill.metrics import diversity, ranking
 from uncertainty_distill.metrics.calibration import BINS
 from uncertainty_distill.metrics.diversity import mutual_information
+from uncertainty_distill.metrics.keras_metrics import EnsembleMetrics
 from uncertainty_distill.metrics.likelihood import ensemble_nll, finite_log
 from uncertainty_distill.metrics.metric_table import (
   CORRUPTED,

@@ -2,12 +2,13 @@
 
 from .architecture import Architecture as Architecture
 from .architecture_choice import ArchitectureChoice as ArchitectureChoice
+from .conversion import batch_ensemble as batch_ensemble
+from .conversion import check_rank as check_rank
+from .conversion import member as member
+from .conversion import set_plain_weights as set_plain_weights
+from .conversion import without_initial_values as without_initial_values
 from .custom_networks import KerasModel as KerasModel
 from .ensembles import BatchEnsemble as BatchEnsemble
-from .ensembles import batch_ensemble as batch_ensemble
-from .ensembles import check_rank as check_rank
-from .ensembles import set_plain_weights as set_plain_weights
-from .ensembles import without_initial_values as without_initial_values
 from .mixed_precision import cast_weights as cast_weights
 from .settings import Settings as Settings
 from .settings import plain_value as plain_value

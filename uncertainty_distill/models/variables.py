@@ -12,12 +12,11 @@ import tf_keras
 
 def fast_weights(model: tf.Module) -> list[tf.Variable]:
   """Returns alpha and gamma of every BatchEnsemble layer of a model."""
-  perturbed = layers.Conv2DBatchEnsemble, layers.DenseBatchEnsemble
   return [
     variable
     for layer in model.submodules
-    if isinstance(layer, perturbed)
-    for variable in (layer.alpha, layer.gamma)
+    if isinstance(layer, layers.BatchEnsembleLayer)
+    for variable in (layer.alpha, layer.gamma)  # pyright: ignore[reportAttributeAccessIssue]
   ]
 
 
@@ -32,7 +31,21 @@ def kernel_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
   The order follows from the network's graph, so that the lists of two networks
   of one architecture, plain ones or BatchEnsembles, go together.
   """
-  return [layer for layer in model.layers if has_kernel(layer)]
+  return [layer for layer in flat_layers(model) if has_kernel(layer)]
+
+
+def is_network(layer: tf_keras.layers.Layer) -> bool:
+  """Returns whether a layer is a functional or Sequential model."""
+  return isinstance(layer, tf_keras.Model) and layer._is_graph_network
+
+
+def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
+  """Returns the layers, with those of nested networks in their places."""
+  found = {}
+  for layer in model.layers:
+    inner = flat_layers(layer) if is_network(layer) else [layer]
+    found.update(dict.fromkeys(inner))
+  return list(found)
 
 
 def forward_flops(model: tf_keras.Model) -> int:

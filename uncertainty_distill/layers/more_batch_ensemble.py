@@ -1,0 +1,159 @@
+"""BatchEnsemble layers that Edward2 lacks, or has for rank 1 alone."""
+
+# What the mix-ins have of Keras's classes, they have without types.
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false
+
+from __future__ import annotations
+
+from typing import Any
+
+from uncertainty_distill.layers import members
+from uncertainty_distill.layers.batch_ensemble import BatchEnsembleConvolution
+
+import tensorflow as tf
+import tf_keras
+
+
+class _FastWeights:
+  """Alpha, gamma and the members' biases, under Edward2's names."""
+
+  def __init__(
+    self,
+    *args,
+    ensemble_size,
+    rank,
+    alpha_initializer='ones',
+    gamma_initializer='ones',
+    activation=None,
+    use_bias=True,
+    bias_initializer='zeros',
+    bias_regularizer=None,
+    bias_constraint=None,
+    **kwargs,
+  ):
+    super().__init__(*args, use_bias=False, **kwargs)
+    keras = tf_keras
+    self.ensemble_size, self.rank = ensemble_size, rank
+    self.alpha_initializer = keras.initializers.get(alpha_initializer)
+    self.gamma_initializer = keras.initializers.get(gamma_initializer)
+    self.ensemble_activation = keras.activations.get(activation)
+    self.use_ensemble_bias = use_bias
+    self.ensemble_bias_initializer = keras.initializers.get(bias_initializer)
+    self.ensemble_bias_regularizer = keras.regularizers.get(bias_regularizer)
+    self.ensemble_bias_constraint = keras.constraints.get(bias_constraint)
+
+  def build(self, input_shape):
+    # Keras takes it for the number of spatial dimensions here.
+    rank, self.rank = self.rank, len(self.kernel_size)
+    super().build(input_shape)
+    self.rank = rank
+    channels = tf.TensorShape(input_shape)[self._get_channel_axis()]
+    filters = self._num_filters(channels)
+    terms = [rank] if rank > 1 else []
+    self.alpha = self.add_weight(
+      name='alpha',
+      shape=[*terms, self.ensemble_size, channels],
+      initializer=self.alpha_initializer,
+    )
+    self.gamma = self.add_weight(
+      name='gamma',
+      shape=[*terms, self.ensemble_size, filters],
+      initializer=self.gamma_initializer,
+    )
+    if self.use_ensemble_bias:
+      self.ensemble_bias = self.add_weight(
+        name='ensemble_bias',
+        shape=[self.ensemble_size, filters],
+        initializer=self.ensemble_bias_initializer,
+        regularizer=self.ensemble_bias_regularizer,
+        constraint=self.ensemble_bias_constraint,
+      )
+
+
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
+class Conv1DBatchEnsemble(
+  BatchEnsembleConvolution, _FastWeights, tf_keras.layers.Conv1D
+):
+  """`Conv2DBatchEnsemble` for sequences, [E * B, L, C]."""
+
+  plain = tf_keras.layers.Conv1D
+
+
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
+class DepthwiseConv2DBatchEnsemble(
+  BatchEnsembleConvolution, _FastWeights, tf_keras.layers.DepthwiseConv2D
+):
+  """`Conv2DBatchEnsemble` with a group for each channel.
+
+  Arguments are those of `tf_keras.layers.DepthwiseConv2D`, and `ensemble_size`,
+  `rank`, `perturb`, `alpha_initializer`, `gamma_initializer`. Each output
+  channel follows from one input channel, so that a higher rank adds nothing
+  where there is one output channel for each.
+  """
+
+  plain = tf_keras.layers.DepthwiseConv2D
+
+  @property
+  def kernel(self) -> tf.Tensor:
+    """The kernel as that of a grouped convolution, [h, w, 1, F]."""
+    return tf.reshape(self.depthwise_kernel, [*self.kernel_size, 1, -1])
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.groups = self.depthwise_kernel.shape[-2]
+
+  def _linear_op(self, inputs, kernel):
+    return self._depthwise(inputs, kernel)
+
+  def _is_pointwise(self):
+    return False
+
+  def _num_filters(self, channels):
+    return channels * self.depth_multiplier
+
+  def get_config(self):
+    return {**super().get_config(), 'groups': 1}
+
+
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
+class PerMember(tf_keras.layers.Layer):
+  """A layer of each member's own, such as a BatchNorm.
+
+  Takes [E * B, ...], member-major, or what `members.only(e)` needs, [B, ...].
+  In training, each member's BatchNorm takes the statistics of its own rows.
+
+  Attributes:
+    layers: The layer of each member.
+  """
+
+  def __init__(self, layer: dict[str, Any], ensemble_size: int, **kwargs: Any):
+    """Makes the layers.
+
+    Args:
+      layer: One of them, as `tf_keras.layers.serialize` has it.
+      ensemble_size: E.
+      **kwargs: The arguments of `tf_keras.layers.Layer`.
+    """
+    super().__init__(**kwargs)
+    self.layers: list[Any] = [
+      tf_keras.layers.deserialize(layer) for _ in range(ensemble_size)
+    ]
+
+  def build(self, input_shape):
+    for member, layer in enumerate(self.layers):
+      with tf.name_scope(f'member_{member}'):
+        layer.build(input_shape)
+    super().build(input_shape)
+
+  def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    del training  # Keras hands it on to the layers called here.
+    member = members.only_member()
+    if member is not None:
+      return self.layers[member](rows)
+    parts = tf.split(rows, len(self.layers))
+    return tf.concat([f(part) for f, part in zip(self.layers, parts)], 0)
+
+  def get_config(self) -> dict[str, Any]:
+    layer = tf_keras.layers.serialize(self.layers[0])
+    own = {'layer': layer, 'ensemble_size': len(self.layers)}
+    return {**super().get_config(), **own}

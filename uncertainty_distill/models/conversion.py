@@ -1,0 +1,485 @@
+"""Plain networks as BatchEnsembles, and members as plain networks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from uncertainty_distill import errors, layers, ranges
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.models import custom_networks, variables
+from uncertainty_distill.models.ensembles import BatchEnsemble
+
+import tensorflow as tf
+import tf_keras
+from tf_keras.src.applications import convnext  # Keras exports no LayerScale.
+
+NORMS = ('shared', 'member')
+
+_CONVERTED = {
+  kind.plain: kind
+  for kind in (
+    layers.Conv1DBatchEnsemble,
+    layers.Conv2DBatchEnsemble,
+    layers.DenseBatchEnsemble,
+    layers.DepthwiseConv2DBatchEnsemble,
+  )
+}
+_SEPARABLE = tf_keras.layers.SeparableConv2D
+_NORMS = (
+  tf_keras.layers.BatchNormalization,
+  tf_keras.layers.GroupNormalization,
+  tf_keras.layers.LayerNormalization,
+)
+_SHARED = (*_NORMS, tf_keras.layers.Normalization, convnext.LayerScale)
+
+
+# No layer here needs AutoGraph, which would rewrite the source of each of them.
+@tf.autograph.experimental.do_not_convert
+def batch_ensemble(
+  model: tf_keras.Model,
+  ensemble_size: int,
+  rank: int = 1,
+  *,
+  fast_weights: str = 'normal',
+  fast_weight_stddev: float = 0.5,
+  perturb: str = 'auto',
+  norm: str = 'shared',
+  keep: Mapping[str, str] | None = None,
+  keep_weights: bool = True,
+) -> tf_keras.Model:
+  """Turns a plain network into a BatchEnsemble (Wen, Tran and Ba, 2020).
+
+  The members share the kernels; each has its own alpha and gamma in every
+  convolution and dense layer, and its own bias. Nested networks become nested
+  BatchEnsembles, and what is shared stays shared. A SeparableConv2D becomes two
+  layers, each with its own alpha and gamma.
+
+  In training the contract may become wider, so that each member sees examples
+  of its own: images [E, b, H, W, C], labels [E, b], teacher logits [M, E, b, K]
+  and logits [E, b, K]. `TileMembers` would then join the members' rows instead
+  of repeating the batch; no other layer knows the difference.
+
+  Args:
+    model: A functional or Sequential model of images [B, ...] -> logits
+      [B, K], or any other tensor [B, ...]; it is not changed.
+    ensemble_size: E; 1 gives the model's own layers, without alpha and gamma.
+    rank: The rank of the members' perturbations.
+    fast_weights: What alpha and gamma are at first, one of
+      `layers.FAST_WEIGHTS`, which `layers.fast_weight_initializers` explains.
+    fast_weight_stddev: The standard deviation for `normal`.
+    perturb: What they are applied to, one of `layers.PERTURB_MODES`.
+    norm: Whether BatchNorm, LayerNorm and GroupNorm are `shared`, or each
+      `member` has its own.
+    keep: Layers that the members are to share as they are: names, or paths such
+      as `backbone/stem`, each with the value `shared`.
+    keep_weights: Whether to start from the model's weights; otherwise new ones
+      are drawn, layer by layer, from the layers' initializers.
+
+  Returns:
+    A model that takes images [B, ...] and returns float32 logits [E, B, K].
+
+  Raises:
+    InputError: If the model has no graph or several inputs or outputs, if it
+      has a layer with weights that cannot be converted, if no matrix of the
+      model has the rank, or if another argument is out of its range.
+  """
+  _check_model(model)
+  if ensemble_size == 1:
+    logits = layers.SplitMembers(1, name='split_members')(model.output)
+    return tf_keras.Model(model.input, logits, name=model.name)
+  check_rank(model, rank)
+  ranges.one_of(*layers.FAST_WEIGHTS).check('fast_weights', fast_weights)
+  ranges.NOT_NEGATIVE.check('fast_weight_stddev', fast_weight_stddev)
+  ranges.one_of(*NORMS).check('norm', norm)
+  paths = _paths(model)
+  kept = _kept(paths, keep or {})
+  options = {'ensemble_size': ensemble_size, 'rank': rank, 'perturb': perturb}
+  copies, is_first = {}, True
+  for layer, path in paths.items():
+    if layer in kept or not layer.weights:
+      copies[layer] = _copy(layer)
+    elif type(layer) in (*_CONVERTED, _SEPARABLE):
+      copies[layer] = _perturbed(
+        layer,
+        options,
+        lambda first=is_first: layers.fast_weight_initializers(
+          fast_weights, rank, fast_weight_stddev, first
+        ),
+      )
+      is_first = False
+    else:
+      copies[layer] = _in_common(layer, path, norm == 'member', ensemble_size)
+    if layer.weights and layer not in kept:
+      with tf.name_scope(layer.name):
+        copies[layer].build(layer.get_input_shape_at(0))
+  converted = _joined(model, copies, ensemble_size, keep_weights)
+  if keep_weights:
+    for layer, copy in copies.items():
+      _assign(copy, layer.get_weights())
+  return converted
+
+
+def _joined(model, copies, ensemble_size, is_used):
+  """Returns the BatchEnsemble of a network, made of the copies of its layers.
+
+  Args:
+    model: The plain network.
+    copies: The layer of the BatchEnsemble for each of its layers.
+    ensemble_size: E.
+    is_used: Whether the plain network is used on: calling its layers once more
+      would leave them without the one output that each has.
+  """
+  (images,) = model.inputs
+  images = tf_keras.Input(images.shape[1:], dtype=images.dtype, name='images')
+  tile = layers.TileMembers(ensemble_size, name='tile_members')
+  origins = {}
+  if is_used:
+
+    def twin(layer):
+      copy = _copy(layer)
+      origins[copy] = layer
+      return copy
+
+    with without_initial_values():
+      model = _clone(model, twin)
+
+  def find(layer):
+    if isinstance(layer, layers.TileMembers):
+      return tile
+    return copies[origins.get(layer, layer)]
+
+  # The shapes of one member's tensors are those of all, and sooner inferred.
+  with layers.only(0):
+    # Called itself, the model would become one nested layer.
+    rows = tf_keras.Model(images, model.call(tile(images)), name=model.name)
+    rows = _clone(rows, find)
+  logits = layers.SplitMembers(ensemble_size, name='split_members')(rows.output)
+  return BatchEnsemble(rows.input, logits, name=model.name)
+
+
+def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
+  """Returns one member of a BatchEnsemble as a plain network.
+
+  Alpha and gamma are multiplied into its kernels. A SeparableConv2D comes back
+  as a depthwise and a pointwise convolution.
+
+  Args:
+    model: What `batch_ensemble` returned, trained or not; it is not changed.
+    index: The member, 0..E-1.
+
+  Returns:
+    A functional model of images [B, ...] -> logits [B, K], with weights of its
+    own. Its `get_weights()` fit the network that the BatchEnsemble was made of.
+
+  Raises:
+    InputError: If the model is no BatchEnsemble, or has no such member.
+  """
+  if not isinstance(model, BatchEnsemble):
+    raise InputError(
+      'model', type(model).__name__, 'what `batch_ensemble` returned'
+    )
+  ranges.Range(
+    lambda e: 0 <= e < model.ensemble_size,
+    f'from 0 to {model.ensemble_size - 1}',
+  ).check('index', index)
+  pairs = []
+
+  def plain(layer):
+    copy = _plain(layer, index)
+    pairs.append((copy, layer))
+    return copy
+
+  with without_initial_values():
+    ends = _clone(model, plain)
+    # Between the layers that tile and split the members.
+    network = tf_keras.Model(
+      ends.get_layer('tile_members').output,  # pyright: ignore[reportAttributeAccessIssue]
+      ends.get_layer('split_members').input,  # pyright: ignore[reportAttributeAccessIssue]
+      name=model.name,
+    )
+    # Once more, so that each layer has one output.
+    twins = {}
+
+    def twin(layer):
+      twins[layer] = _copy(layer)
+      return twins[layer]
+
+    network = _clone(network, twin)
+  for copy, layer in pairs:
+    if copy in twins and layer.weights:
+      _set_weights(twins[copy], _member_weights(layer, index))
+  return network
+
+
+def set_plain_weights(
+  model: tf_keras.Model, plain: tf_keras.Model, last: bool = True
+) -> None:
+  """Gives an ensemble the weights of a plain network, as all members share.
+
+  Alpha and gamma stay as they are.
+
+  Args:
+    model: What `batch_ensemble` made from a network like `plain`.
+    plain: A network.
+    last: Whether also those of the last layer that has any.
+  """
+  pairs = list(_pairs(model, plain))
+  for copy, layer in pairs if last else pairs[:-1]:
+    _assign(copy, layer.get_weights())
+
+
+def _pairs(model, plain):
+  """Yields the layers with weights of two networks of the same graph."""
+  for layer in plain.layers:
+    if layer.weights:
+      copy = model.get_layer(layer.name)
+      if variables.is_network(layer):
+        yield from _pairs(copy, layer)
+      else:
+        yield copy, layer
+
+
+def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
+  """Raises an InputError about `name` for a rank that no layer's matrix has."""
+  matrices = map(_matrix_shape, variables.flat_layers(model))
+  most = max(map(min, filter(None, matrices)), default=0)
+  if not most:
+    raise InputError(
+      'model', model.name, 'a network with a convolution or a dense layer'
+    )
+  if not 1 <= rank <= most:
+    raise InputError(
+      name,
+      rank,
+      f'from 1 to {most}, the highest rank of a matrix of {model.name}',
+    )
+
+
+@contextlib.contextmanager
+def without_initial_values() -> Iterator[None]:
+  """Makes models that are built inside it start from zeros.
+
+  Zeros take no time, and none of the random numbers that a seed gives.
+  """
+
+  def creator(next_creator, **kwargs):
+    if callable(kwargs['initial_value']):
+      shape, dtype = kwargs['shape'], kwargs['dtype']
+      kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
+    return next_creator(**kwargs)
+
+  with tf.variable_creator_scope(creator):
+    yield
+
+
+def _check_model(model):
+  """Refuses what cannot be converted as a whole."""
+  custom_networks.check_keras_2(model, 'model')
+  if not variables.is_network(model) or not model.inputs:
+    raise InputError(
+      'model',
+      type(model).__name__,
+      'a functional model, or a Sequential one whose input shape is known',
+      'begin a Sequential model with a tf_keras.Input',
+    )
+  for name, tensors in ('inputs', model.inputs), ('outputs', model.outputs):
+    ranges.Range(lambda n: n == 1, '1').check(
+      f'the number of {name} of {model.name}',
+      len(tensors),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _paths(model, prefix=''):
+  """Returns the layers, those of nested networks too, with their paths.
+
+  Their order is that of `_in_order_of_creation`, as far as that reaches.
+  """
+  found = {}
+  for layer in dict.fromkeys([*_in_order_of_creation(model), *model.layers]):
+    path = f'{prefix}{layer.name}'
+    if variables.is_network(layer):
+      found = {**_paths(layer, f'{path}/'), **found}
+    elif not isinstance(layer, tf_keras.layers.InputLayer):
+      found.setdefault(layer, path)
+  return found
+
+
+def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
+  """Returns the layers branch by branch.
+
+  In this order random weights are drawn, so that a seed gives the same ones
+  however Keras sorts the layers of a graph. It ends at a layer that was first
+  called in another network.
+  """
+  inside, found = set(model.layers), {}
+  waiting = [tensor.node.layer for tensor in model.inputs]  # pyright: ignore[reportGeneralTypeIssues]
+  while waiting:
+    layer = waiting.pop()
+    # The first call of a layer that is called several times counts.
+    parents = {node.layer for node in layer.inbound_nodes[0].parent_nodes}
+    if layer in inside and layer not in found and parents <= found.keys():
+      found[layer] = None
+      waiting += [node.layer for node in reversed(layer.outbound_nodes)]
+  return list(found)
+
+
+def _kept(paths, keep):
+  """Returns the layers that the members are to share as they are."""
+  kept = set()
+  for name, value in keep.items():
+    ranges.one_of('shared').check(f'keep[{name!r}]', value)
+    named = [x for x, path in paths.items() if name in (path, x.name)]
+    if not named:
+      hint = errors.nearest(name, list(paths.values()))
+      raise InputError('keep', name, "a layer's name or path", hint)
+    kept.update(named)
+  return kept
+
+
+def _clone(
+  model: tf_keras.Model,
+  copy_of: Callable[[tf_keras.layers.Layer], tf_keras.layers.Layer],
+) -> tf_keras.Model:
+  """Returns a network of the same graph with other layers.
+
+  Args:
+    model: A network, which may hold others.
+    copy_of: Returns the new layer for a layer; called once for each, wherever
+      it is used.
+  """
+  done = {}
+
+  def copy(layer):
+    if layer not in done:
+      nested = variables.is_network(layer)
+      done[layer] = (
+        tf_keras.models.clone_model(layer, clone_function=copy)
+        if nested
+        else copy_of(layer)
+      )
+    return done[layer]
+
+  return tf_keras.models.clone_model(model, clone_function=copy)
+
+
+def _copy(layer):
+  """Returns a new layer of the same configuration."""
+  config = layer.get_config()
+  if isinstance(layer, tf_keras.layers.BatchNormalization):
+    config['synchronized'] = layer.synchronized  # Keras leaves it out.
+  return type(layer).from_config(config)
+
+
+def _perturbed(layer, options, initializers):
+  """Returns a layer's BatchEnsemble, not built yet."""
+  parts = _parts(layer) if type(layer) is _SEPARABLE else [layer]
+  copies = [
+    _CONVERTED[type(part)].from_config(
+      {**part.get_config(), **options, **initializers()}
+    )
+    for part in parts
+  ]
+  if len(copies) == 1:
+    return copies[0]
+  return tf_keras.Sequential(copies, name=layer.name)
+
+
+def _parts(layer):
+  """Returns the two convolutions of a separable one, without weights."""
+  config = layer.get_config()
+
+  def chosen(*names):
+    return {name: config[name] for name in ('trainable', 'dtype', *names)}
+
+  kinds = 'initializer', 'regularizer', 'constraint'
+  depthwise = tf_keras.layers.DepthwiseConv2D.from_config(
+    chosen(
+      *('kernel_size', 'strides', 'padding', 'dilation_rate', 'data_format'),
+      *('depth_multiplier', *(f'depthwise_{kind}' for kind in kinds)),
+    )
+    | {'use_bias': False, 'name': f'{layer.name}_depthwise'}
+  )
+  pointwise = tf_keras.layers.Conv2D.from_config(
+    chosen(
+      *('filters', 'data_format', 'use_bias', 'activation'),
+      *('activity_regularizer', *(f'bias_{kind}' for kind in kinds)),
+    )
+    | {f'kernel_{kind}': config[f'pointwise_{kind}'] for kind in kinds}
+    | {'kernel_size': 1, 'name': f'{layer.name}_pointwise'}
+  )
+  return depthwise, pointwise
+
+
+def _in_common(layer, path, own_norms, ensemble_size):
+  """Returns the copy of a layer that has no alpha and gamma."""
+  if type(layer) not in _SHARED:
+    kind = type(layer).__name__
+    raise InputError(
+      path,
+      kind,
+      'a convolution, a dense layer, a norm, or a layer without weights',
+      message=f'the layer {path!r} is a {kind}, which has weights and cannot '
+      f"become a part of a BatchEnsemble; set `keep` to {{{path!r}: 'shared'}} "
+      'to have all members share it as it is',
+    )
+  copy: Any = _copy(layer)
+  if not own_norms or type(layer) not in _NORMS:
+    return copy
+  return layers.PerMember(
+    tf_keras.layers.serialize(copy),  # pyright: ignore[reportArgumentType]
+    ensemble_size,
+    name=layer.name,
+    trainable=layer.trainable,
+    dtype=copy.get_config()['dtype'],
+  )
+
+
+def _assign(copy: Any, weights: Sequence[Any]) -> None:
+  """Gives a layer of the BatchEnsemble the weights of the plain one."""
+  if isinstance(copy, layers.BatchEnsembleLayer):
+    copy.assign_plain_weights(weights)
+  elif isinstance(copy, layers.PerMember):
+    for each in copy.layers:
+      each.set_weights(weights)
+  elif isinstance(copy, tf_keras.Sequential):  # A separable convolution.
+    _assign(copy.layers[0], weights[:1])
+    _assign(copy.layers[1], weights[1:])
+  else:
+    _set_weights(copy, weights)
+
+
+def _set_weights(layer, weights):
+  layer.set_weights(weights)
+  if isinstance(layer, tf_keras.layers.Normalization):
+    layer.finalize_state()  # What it computes with follows from them.
+
+
+def _plain(layer, index):
+  """Returns a member's layer, without weights."""
+  if isinstance(layer, layers.BatchEnsembleLayer):
+    return layer.plain.from_config(layer.plain_config())
+  if isinstance(layer, (layers.TileMembers, layers.SplitMembers)):
+    return tf_keras.layers.Activation('linear', name=layer.name)
+  if isinstance(layer, layers.PerMember):
+    layer = layer.layers[index]
+  return _copy(layer)
+
+
+def _member_weights(layer, index):
+  """Returns the weights of a member's layer."""
+  if isinstance(layer, layers.BatchEnsembleLayer):
+    return [weight.numpy() for weight in layer.plain_weights(index)]
+  if isinstance(layer, layers.PerMember):
+    layer = layer.layers[index]
+  return layer.get_weights()
+
+
+def _matrix_shape(layer):
+  """Returns the sizes of the matrix that alpha and gamma perturb, if any."""
+  if type(layer) is tf_keras.layers.DepthwiseConv2D:
+    return 1, layer.depth_multiplier
+  if type(layer) is _SEPARABLE:
+    return layer.pointwise_kernel.shape[-2:]
+  return layer.kernel.shape[-2:] if type(layer) in _CONVERTED else None
