@@ -12,8 +12,8 @@ import shutil
 
 from uncertainty_distill import configs, data, exporting, runs, training
 from uncertainty_distill.api import image_files
+from uncertainty_distill.data.pictures import image_decoding
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.exporting import image_decoding
 from uncertainty_distill.trained import stored_predictions
 
 import hypothesis

@@ -257,7 +257,8 @@ def strategy_for(
   strategy = distribution.make_strategy(config.runtime)
   print(distribution.describe(strategy, config, training), flush=True)
   train_data = config.task.train_data
-  if training and train_data.horizontal_flip and '.npz' in train_data.name:
+  own = configs.is_path(train_data.name)
+  if training and train_data.horizontal_flip and own:
     print(
       'Half of the training images are mirrored; where left and right matter, '
       'set task.train_data.horizontal_flip=false',

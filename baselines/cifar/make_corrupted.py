@@ -16,7 +16,22 @@ from uncertainty_distill.data import corrupted_sets, corruptions
 from absl import flags
 
 _DATASET = flags.DEFINE_string(
-  'dataset', None, 'cifar10, cifar100, digits or the path of an .npz file.'
+  'dataset',
+  None,
+  'cifar10, cifar100, digits or the path of an .npz file or of a folder of '
+  'pictures.',
+)
+_IMAGE_SIZE = flags.DEFINE_list(
+  'image_size', [], 'The height and width that all images get.'
+)
+_IMAGE_FIT = flags.DEFINE_enum(
+  'image_fit',
+  'resize',
+  ['resize', 'crop', 'pad'],
+  'How pictures in a folder get this size.',
+)
+_TEST_FRACTION = flags.DEFINE_float(
+  'test_fraction', 0.0, 'The share of a folder of classes that is to test on.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
@@ -48,10 +63,18 @@ _DATA_DIR = flags.DEFINE_string(
 
 
 def main():
-  name = launch.required('dataset', 'cifar10, cifar100, digits or an .npz file')
+  name = launch.required(
+    'dataset', 'cifar10, cifar100, digits, an .npz file or a folder'
+  )
   directory = launch.required('output_dir', 'a folder for the files')
   corrupted_sets.write_corrupted_set(
-    data.open_dataset(name, _DATA_DIR.value).test,
+    data.open_dataset(
+      name,
+      _DATA_DIR.value,
+      image_size=launch.integers('image_size'),
+      image_fit=_IMAGE_FIT.value,
+      test_fraction=_TEST_FRACTION.value,
+    ).test,
     directory,
     corruptions.parse_corruptions(_CORRUPTIONS.value),
     _SEED.value,

@@ -45,7 +45,7 @@ def test_own_file(path, save):
 
 
 def test_moments_are_those_of_all_channels_and_images(path, monkeypatch):
-  monkeypatch.setattr('uncertainty_distill.data.npz_file._CHUNK', 30)
+  monkeypatch.setattr('uncertainty_distill.data.channel_moments._CHUNK', 30)
   images = np.random.default_rng(1).integers(0, 256, (7, 4, 5, 3))
   images = (images // (1, 2, 3)).astype(np.uint8)
   np.savez(path, **{**_arrays(), 'train_images': images})

@@ -4,7 +4,7 @@ import io
 import zlib
 
 from uncertainty_distill import exporting
-from uncertainty_distill.exporting import image_decoding
+from uncertainty_distill.data.pictures import image_decoding
 
 import numpy as np
 import pytest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from uncertainty_distill import data
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
@@ -13,7 +15,13 @@ _SPLITS = ('train', 'test')
 
 
 def load_dataset(
-  name: str, split: str = 'test', data_dir: str = ''
+  name: str,
+  split: str = 'test',
+  data_dir: str = '',
+  *,
+  image_size: Sequence[int] = (),
+  image_fit: str = 'resize',
+  test_fraction: float = 0.0,
 ) -> data.ImageSource:
   """Reads the training or the test examples of a dataset.
 
@@ -22,10 +30,17 @@ def load_dataset(
       `cifar100`, or the path of an `.npz` file with the arrays `train_images`,
       `train_labels`, `test_images` and `test_labels`: images uint8
       [N, H, W, 3], labels integers [N] from 0 to K - 1. It may hold
-      `class_names`, K strings.
+      `class_names`, K strings. Or the path of a folder of pictures:
+      `PATH/train/CLASS/` and `PATH/test/CLASS/`, or `PATH/CLASS/`.
     split: `train` or `test`.
     data_dir: The folder of TFDS's datasets. By default the environment variable
       TFDS_DATA_DIR, or ~/tensorflow_datasets.
+    image_size: The height and width that all images get: pictures in files by
+      any factor, others made smaller; () for as they are.
+    image_fit: How pictures in files get it: `resize` stretches them, `crop`
+      takes the largest middle part of these proportions, `pad` adds black.
+    test_fraction: The share of each class of a folder without test pictures
+      that becomes the test set, always the same ones.
 
   Returns:
     The examples, in the order in which a teacher's stored predictions have to
@@ -33,8 +48,8 @@ def load_dataset(
     to be written to; and `spec`, which describes the dataset.
 
   Raises:
-    InputError: If there is no such dataset or split, or if it is not there and
-      cannot be downloaded.
+    InputError: If there is no such dataset or split, if it is not there and
+      cannot be downloaded, or if its pictures cannot be read or differ in size.
 
   Examples:
     >>> digits = ud.load_dataset('digits')
@@ -43,7 +58,14 @@ def load_dataset(
   """
   if split not in _SPLITS:
     raise InputError('split', split, 'one of ' + ', '.join(_SPLITS))
-  return getattr(data.open_dataset(name, data_dir), split)
+  opened = data.open_dataset(
+    name,
+    data_dir,
+    image_size=image_size,
+    image_fit=image_fit,
+    test_fraction=test_fraction,
+  )
+  return getattr(opened, split)
 
 
 def corrupt(

@@ -9,24 +9,13 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from uncertainty_distill.api import other_formats, predictor
+from uncertainty_distill.api import predictor
+from uncertainty_distill.data import pictures
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.exporting import image_decoding
 from uncertainty_distill.io import files
 
 import numpy as np
-import tensorflow as tf
-from PIL import Image
 
-# Those of phones among them that Pillow reads with a plug-in alone: a file that
-# cannot be read is better named than left out.
-_SUFFIXES = tuple(
-  f'.{suffix}'
-  for suffix in (
-    'png jpg jpeg jpe jfif bmp dib gif tif tiff webp avif avifs heic heif jp2 '
-    'j2k j2c jpx jpf pbm pgm pnm ppm qoi tga pcx ico icns sgi rgb dds'
-  ).split()
-)
 _BATCH = 64
 
 
@@ -72,7 +61,8 @@ def predict_files(
   """Yields the prediction for each image file, in order, batch by batch."""
   for start in range(0, len(paths), _BATCH):
     batch = paths[start : start + _BATCH]
-    read = [read_image(path, model.image_shape[:2]) for path in batch]
+    size, fit = model.image_shape[:2], model.image_fit
+    read = [read_image(path, size, fit) for path in batch]
     images = [image for image in read if isinstance(image, np.ndarray)]
     predictions = model.predict(
       np.array(images, np.uint8).reshape(-1, *model.image_shape)
@@ -104,33 +94,23 @@ def _prediction(path, predictions, index, class_names) -> FilePrediction:
   )
 
 
-def read_image(path: str, size: Sequence[int]) -> np.ndarray | UnreadableFile:
+def read_image(
+  path: str, size: Sequence[int], fit: str = 'resize'
+) -> np.ndarray | UnreadableFile:
   """Reads an image as a model takes it; docs/images.md has the rule.
 
   Args:
     path: A file that Pillow reads.
     size: H, W.
+    fit: How it comes to this size: `resize`, `crop` or `pad`.
 
   Returns:
     uint8 [H, W, 3], or why the file cannot be read.
   """
-  reason = 'not an image, or damaged'
   try:
-    content = files.read_bytes(path)
-    # So the model sees what it sees when it is served.
-    if not content.startswith((b'\xff\xd8\xff', b'\x89PNG')):
-      content = other_formats.as_png(content)
-    return image_decoding.decode_image(tf.constant(content), size).numpy()
-  except InputError as error:
-    reason = str(error)
-  except Image.DecompressionBombError:
-    reason = image_decoding.TOO_LARGE
-  except (tf.errors.OpError, SyntaxError, ValueError) as error:
-    if image_decoding.TOO_LARGE in str(error):
-      reason = image_decoding.TOO_LARGE
-  except OSError as error:
-    reason = error.strerror or reason
-  return UnreadableFile(path, reason)
+    return pictures.read_picture(path, size, fit)
+  except pictures.UnreadableError as error:
+    return UnreadableFile(path, str(error))
 
 
 def find_images(arguments: Sequence[str]) -> list[str]:
@@ -151,7 +131,7 @@ def find_images(arguments: Sequence[str]) -> list[str]:
       found = [
         os.path.join(argument, name)
         for name in files.names(argument)
-        if name.lower().endswith(_SUFFIXES) and not name.startswith('.')
+        if pictures.is_picture(name)
       ]
       found = [path for path in found if not files.is_folder(path)]
     elif glob.has_magic(argument) and not files.is_file(argument):

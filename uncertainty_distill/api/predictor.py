@@ -63,6 +63,8 @@ class Predictor:
     image_shape: H, W, C of the images.
     class_names: K names, in the order of the labels.
     ensemble_size: The number of members E.
+    image_fit: How pictures in files come to the size of its images: `resize`,
+      `crop` or `pad`.
 
   Examples:
     >>> model = ud.load('runs/single')
@@ -74,6 +76,7 @@ class Predictor:
   image_shape: tuple[int, ...]
   class_names: tuple[str, ...]
   ensemble_size: int
+  image_fit: str
 
   def __init__(self, model: trained.TrainedModel):
     """Wraps a trained model; `load` opens one.
@@ -85,6 +88,7 @@ class Predictor:
     self.image_shape = tuple(model.image_shape)
     self.class_names = tuple(model.class_names)
     self.ensemble_size = model.ensemble_size
+    self.image_fit = model.image_fit
     self._outputs = trained.BatchFunction(
       lambda images: exporting.outputs_from_logits(
         network(images, training=False)

@@ -2,6 +2,7 @@
 
 from .data_config import TrainDataConfig as TrainDataConfig
 from .data_config import ValidationDataConfig as ValidationDataConfig
+from .data_config import is_path as is_path
 from .experiment import FROM_TEACHER as FROM_TEACHER
 from .experiment import EvaluationConfig as EvaluationConfig
 from .experiment import ExperimentConfig as ExperimentConfig

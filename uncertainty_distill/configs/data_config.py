@@ -7,19 +7,37 @@ import dataclasses
 from uncertainty_distill import models, ranges
 from uncertainty_distill.errors import InputError
 
+_KNOWN = ('', 'cifar10', 'cifar100', 'digits', 'svhn_cropped')
+
+
+def is_path(name: str) -> bool:
+  """Returns whether the name of a dataset is the path of a user's own."""
+  return name not in _KNOWN
+
 
 @dataclasses.dataclass
 class TrainDataConfig(models.Settings):
   """Training examples and their augmentation.
 
   Attributes:
-    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file.
+    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file or of a
+      folder of pictures, `PATH/train/CLASS/` and `PATH/test/CLASS/` or
+      `PATH/CLASS/` (docs/images.md).
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     classes: The classes to train and test on, () for all; they are renumbered
       from 0 in this order. The test images of the others are then what
       evaluation takes as out of distribution.
     image_size: The height and width to which all images are made smaller, by
-      averaging areas; () for the images as they are.
+      averaging areas; () for the images as they are. Pictures in folders get
+      this size as they do in a served model, and need it where their sizes
+      differ.
+    image_fit: How pictures in folders come to `image_size`: `resize` stretches
+      them, `crop` takes the largest middle part of these proportions, `pad`
+      adds black on two sides.
+    test_fraction: The share of each class that becomes the test set, always the
+      same pictures, where a folder has none; 0 where it has.
+    skip_broken: Whether to leave out the pictures in a folder that cannot be
+      read, with a line that says how many; if false, they are an error.
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only this many examples, the first ones; 0 for all.
@@ -42,6 +60,11 @@ class TrainDataConfig(models.Settings):
   data_dir: str = ''
   classes: tuple[int, ...] = ()
   image_size: tuple[int, ...] = ()
+  image_fit: str = ranges.field(
+    'resize', ranges.one_of('resize', 'crop', 'pad')
+  )
+  test_fraction: float = ranges.field(0.0, ranges.BELOW_1)
+  skip_broken: bool = False
   global_batch_size: int = ranges.field(128, ranges.AT_LEAST_1)
   num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
   test_from_training: int = ranges.field(0, ranges.NOT_NEGATIVE)

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import Protocol
 
+from uncertainty_distill.configs.data_config import is_path
 from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   ResolvedConfig,
@@ -101,15 +102,14 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
     config: Changed in place; names of known datasets stay as they are.
   """
   train_data, evaluation = config.task.train_data, config.evaluation
-  for holder, field in (
-    (train_data, 'name'),
-    (train_data, 'data_dir'),
-    (evaluation, 'out_of_distribution'),
-    (evaluation, 'source'),
+  for holder, field, is_own in (
+    (train_data, 'name', is_path),
+    (train_data, 'data_dir', bool),
+    (evaluation, 'out_of_distribution', is_path),
+    (evaluation, 'source', lambda value: value not in ('', 'tfds')),
   ):
     value = getattr(holder, field)
-    is_folder = field in ('data_dir', 'source') and value not in ('', 'tfds')
-    if is_folder or value.endswith('.npz'):
+    if is_own(value):
       setattr(holder, field, files.absolute(files.expanded(value)))
 
 

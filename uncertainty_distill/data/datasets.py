@@ -1,8 +1,9 @@
 """Image classification datasets, each opened once in a process.
 
 The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
-handwritten digits that scikit-learn ships). Any other name is the path of an
-`.npz` file of the user's own; see `npz_file`.
+handwritten digits that scikit-learn ships). Any other name is the path of the
+user's own data: an `.npz` file, see `npz_file`, or a folder of pictures, see
+`pictures.class_folders`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from uncertainty_distill.data import cifar, digits, npz_file, tfds_splits
+from uncertainty_distill.data import (
+  cifar,
+  digits,
+  npz_file,
+  pictures,
+  tfds_splits,
+)
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
@@ -166,31 +173,45 @@ def open_dataset(
   classes: Sequence[int] = (),
   image_size: Sequence[int] = (),
   test_from_training: int = 0,
+  *,
+  image_fit: str = 'resize',
+  test_fraction: float = 0.0,
+  skip_broken: bool = False,
 ) -> Dataset:
   """Opens a dataset.
 
   A process reads it once: the same arguments give the same object as long as
-  the file, if it is one, keeps its size and its time of writing.
+  the files, if it has any, keep their sizes and their times of writing.
 
   Args:
-    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file; see
-      the module.
+    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file or of a
+      folder of pictures; see the module.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
     classes: The classes to keep, whose labels become 0, 1, ... in the order
       given; () for all.
-    image_size: The height and width to which images are averaged; () for as
-      they are.
+    image_size: The height and width to which images are averaged, or pictures
+      in files are brought; () for as they are.
     test_from_training: How many of the last training examples take the place
       of the test examples; 0 for none.
+    image_fit: How pictures in files come to `image_size`; see
+      `pictures.FITS`.
+    test_fraction: The share of each class of a folder that becomes its test
+      set, where it has none.
+    skip_broken: Whether to leave out pictures in a folder that cannot be read.
 
   Raises:
-    InputError: If there is no such dataset, class or smaller size, if the file
-      is not as described, or if no training example would be left. The images
+    InputError: If there is no such dataset, class or smaller size, if the data
+      are not as described, or if no training example would be left. The images
       of CIFAR are read at their first use: they may still be found missing
       then.
   """
   name = files.expanded(name)
+  if image_fit not in pictures.FITS:
+    raise InputError(
+      'image_fit', image_fit, 'one of ' + ', '.join(pictures.FITS)
+    )
+  options = None
   if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
   elif name.endswith('.npz') and files.is_file(name):
@@ -203,15 +224,36 @@ def open_dataset(
       'an .npz file that exists',
       message=f'the dataset {name} {kind}',
     )
+  elif files.is_folder(name):
+    options = image_fit, test_fraction, skip_broken
+    state = pictures.list_pictures(name, test_fraction).state()
+    place = (files.absolute(name), state)
   else:
     raise InputError(
       'dataset name',
       name,
-      'cifar10, cifar100, digits or the path of an .npz file',
+      'cifar10, cifar100, digits or the path of an .npz file or of a folder of '
+      'pictures',
     )
+  if options is None:
+    _check_no_folder_values(test_fraction, skip_broken)
   return _open(
-    name, place, tuple(classes), tuple(image_size), test_from_training
+    name, place, tuple(classes), tuple(image_size), test_from_training, options
   )
+
+
+def _check_no_folder_values(test_fraction: float, skip_broken: bool) -> None:
+  """Raises an InputError for values that folders of pictures alone have."""
+  for field, value, expected in (
+    ('test_fraction', test_fraction, '0'),
+    ('skip_broken', skip_broken, 'false'),
+  ):
+    if value:
+      raise InputError(
+        f'task.train_data.{field}',
+        value,
+        f'{expected} where the dataset is no folder of pictures',
+      )
 
 
 # One dataset may take four entries, which share its images.
@@ -222,15 +264,32 @@ def _open(
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
   test_from_training: int,
+  options: tuple[str, float, bool] | None,
 ) -> Dataset:
-  """Opens a dataset that is at a place, in the state it has there."""
+  """Opens a dataset that is at a place, in the state it has there.
+
+  Args:
+    name: Its name.
+    place: Where it is, and what tells this state of it from others.
+    classes: See `open_dataset`.
+    image_size: See `open_dataset`.
+    test_from_training: See `open_dataset`.
+    options: Of a folder of pictures, their fit, the test fraction and whether
+      to skip broken ones.
+  """
   if test_from_training:
-    whole = _open(name, place, classes, image_size, 0)
+    whole = _open(name, place, classes, image_size, 0, options)
     return whole.test_from_training(test_from_training)
   if classes:
-    return _open(name, place, (), image_size, 0).of_classes(classes)
+    whole = _open(name, place, (), image_size, 0, options)
+    return whole.of_classes(classes)
+  if options is not None:
+    fit, test_fraction, skip_broken = options
+    listing = pictures.list_pictures(name, test_fraction)
+    folder = pictures.PictureFolder(listing, name, image_size, fit, skip_broken)
+    return Dataset(folder.spec, folder.split)
   if image_size:
-    return _open(name, place, (), (), 0).of_size(image_size)
+    return _open(name, place, (), (), 0, None).of_size(image_size)
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(
@@ -255,6 +314,9 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     train_data.classes,
     train_data.image_size,
     train_data.test_from_training,
+    image_fit=train_data.image_fit,
+    test_fraction=train_data.test_fraction,
+    skip_broken=train_data.skip_broken,
   )
 
 

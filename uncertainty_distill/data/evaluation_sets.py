@@ -140,9 +140,9 @@ def _open_out_of_distribution(
   train_data = config.task.train_data
   name = config.evaluation.out_of_distribution
   if name:
-    source = ood.open_out_of_distribution(name, train_data.data_dir)
-    if train_data.image_size:
-      source = source.resized(train_data.image_size)
+    source = ood.open_out_of_distribution(
+      name, train_data.data_dir, train_data.image_size, train_data.image_fit
+    )
   elif train_data.classes:
     whole = datasets.open_configured(train_data.replace(classes=()))
     source = whole.test.of_other_classes(train_data.classes)

@@ -125,6 +125,18 @@ class ImageSource(abc.ABC):
       uint8 [b, H, W, C], not to be written to.
     """
 
+  def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
+    """Returns checksums of images that are known without decoding them.
+
+    Args:
+      rows: Row numbers [b], or a slice of them.
+
+    Returns:
+      SHA-256 as bytes [b]; None where the images themselves are at hand.
+    """
+    del rows
+    return None
+
   @property
   def images(self) -> np.ndarray:
     """All images in memory, uint8 [N, H, W, C], not to be written to."""
@@ -135,14 +147,19 @@ class ImageSource(abc.ABC):
     """The SHA-256 of all images and labels, computed once.
 
     Teacher caches are known by it. It is that of the arrays' types, shapes and
-    bytes, wherever the images come from.
+    bytes, or of the contents of files, wherever they lie.
     """
     digest = hashlib.sha256()
     shape = len(self), *self.spec.image_shape
-    digest.update(f'|u1 {shape}\n'.encode())
-    for start in range(0, len(self), _CHUNK):
-      chunk = self.numpy(slice(start, start + _CHUNK))
-      digest.update(np.ascontiguousarray(chunk))  # pyright: ignore[reportArgumentType]
+    digests = self.row_digests(slice(None))
+    if digests is None:
+      digest.update(f'|u1 {shape}\n'.encode())
+      for start in range(0, len(self), _CHUNK):
+        chunk = self.numpy(slice(start, start + _CHUNK))
+        digest.update(np.ascontiguousarray(chunk))  # pyright: ignore[reportArgumentType]
+    else:
+      digest.update(f'files {shape}\n'.encode())
+      digest.update(digests.tobytes())
     digest.update(f'<i4 {self.labels.shape}\n'.encode())
     digest.update(self.labels.astype('<i4'))  # pyright: ignore[reportArgumentType]
     return digest.hexdigest()
@@ -285,3 +302,6 @@ class Subset(ImageSource):
 
   def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
     return self.source.numpy(self.rows[rows])
+
+  def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
+    return self.source.row_digests(self.rows[rows])

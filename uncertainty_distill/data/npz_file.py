@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from uncertainty_distill.data import array_checks
+from uncertainty_distill.data import array_checks, channel_moments
 from uncertainty_distill.data.image_source import DatasetSpec
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives
@@ -20,8 +20,6 @@ import numpy as np
 _logger = logging.getLogger(__name__)
 
 _ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
-# Values that are counted at once: to count, NumPy needs 8 bytes for each.
-_CHUNK = 2**20
 
 
 def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
@@ -49,13 +47,15 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
     _check_split(path, split, arrays, shape)
   names = _class_names(path, arrays)
   _check_classes(path, arrays, len(names))
-  mean, stddev = _moments(arrays['train_images'])
+  counts = channel_moments.LevelCounts()
+  counts.add(arrays['train_images'])
+  mean, stddev = counts.moments()
   spec = DatasetSpec(
     name=path,
     image_shape=shape[1:],
     class_names=names,
-    mean=tuple(round(float(x), 4) for x in mean),
-    stddev=tuple(round(max(float(x), 1e-3), 4) for x in stddev),
+    mean=mean,
+    stddev=stddev,
   )
   return spec, arrays
 
@@ -152,22 +152,3 @@ def _check_classes(
   elif tested[missing].any():
     line += ', though there are test images of them'
   _logger.warning(line)
-
-
-def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns mean and standard deviation of each channel, in 0..1.
-
-  They are exact: all values of a channel are counted, level by level.
-
-  Args:
-    images: uint8 [N, H, W, C].
-  """
-  pixels = images.reshape(-1, images.shape[-1])
-  counts = np.zeros([pixels.shape[-1], 256], np.int64)
-  for start in range(0, len(pixels), _CHUNK):
-    for channel, values in enumerate(pixels[start : start + _CHUNK].T):
-      counts[channel] += np.bincount(values, minlength=256)
-  shares, levels = counts / len(pixels), np.arange(256) / 255
-  mean = shares @ levels
-  variance = (shares * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1)
-  return mean, np.sqrt(variance)

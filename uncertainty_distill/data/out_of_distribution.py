@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from uncertainty_distill.data import cifar, digits, tfds_splits
 from uncertainty_distill.data.datasets import open_dataset
@@ -33,21 +34,31 @@ def check_prepared(name: str, data_dir: str = '') -> None:
     tfds_splits.check_prepared(name, data_dir)
 
 
-def open_out_of_distribution(name: str, data_dir: str = '') -> ImageSource:
+def open_out_of_distribution(
+  name: str,
+  data_dir: str = '',
+  image_size: Sequence[int] = (),
+  image_fit: str = 'resize',
+) -> ImageSource:
   """Returns the test examples of another dataset; nothing is downloaded.
 
   Args:
     name: `cifar10`, `cifar100`, `svhn_cropped`, `digits` or the path of an
-      `.npz` file.
+      `.npz` file or of a folder of pictures.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+    image_size: The height and width that the images get; see `open_dataset`.
+    image_fit: How pictures in files come to this size.
 
   Raises:
     InputError: If there is no such dataset, or TFDS has not prepared it.
   """
   check_prepared(name, data_dir)
   if name == _SVHN.name:
-    return _read_svhn(tfds_splits.folder(data_dir))
-  return open_dataset(name, data_dir).test
+    images = _read_svhn(tfds_splits.folder(data_dir))
+    return images.resized(image_size) if image_size else images
+  return open_dataset(
+    name, data_dir, image_size=image_size, image_fit=image_fit
+  ).test
 
 
 @functools.lru_cache(maxsize=1)

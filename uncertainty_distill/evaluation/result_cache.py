@@ -247,6 +247,9 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   ]
   chosen = {
     'image_size': list(train_data.image_size),
+    'image_fit': train_data.image_fit.removeprefix('resize'),
+    'test_fraction': train_data.test_fraction,
+    'skip_broken': train_data.skip_broken,
     'test_from_training': train_data.test_from_training,
     'frost': config.evaluation.frost.removeprefix('texture'),
     'corrupted': config.evaluation.num_examples,
@@ -287,13 +290,15 @@ def _data_marks(config: configs.ExperimentConfig) -> list[str]:
   train_data = config.task.train_data
   other = config.evaluation.out_of_distribution
   marks = []
-  if train_data.name.endswith('.npz'):
+  if configs.is_path(train_data.name):
     dataset = data.open_configured(train_data)
     marks.append(dataset.test.fingerprint)
     if config.evaluation.temperature_examples:
       marks.append(dataset.train.fingerprint)
-  if other.endswith('.npz'):
-    images = data.open_out_of_distribution(other, train_data.data_dir)
+  if configs.is_path(other):
+    images = data.open_out_of_distribution(
+      other, train_data.data_dir, train_data.image_size, train_data.image_fit
+    )
     marks.append(images.fingerprint)
   corrupted = data.corrupted_files(config.evaluation)
   if corrupted:

@@ -93,6 +93,7 @@ def export(
     class_names=card.class_names,
     temperature=fitted,
     documents={saved_models.CARD_FILE: card.to_markdown()},
+    image_fit=model.image_fit,
   )
   return calibration
 

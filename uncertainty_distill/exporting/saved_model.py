@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill.data import pictures
 from uncertainty_distill.exporting import (
   freezing,
-  image_decoding,
   predictive_distribution,
   warmup,
 )
@@ -27,12 +27,13 @@ def export_saved_model(
   class_names: Sequence[str] = (),
   temperature: float = 1.0,
   documents: Mapping[str, str] | None = None,
+  image_fit: str = 'resize',
 ) -> str:
   """Writes a SavedModel that TensorFlow alone can load.
 
   Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
   `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
-  size, see `image_decoding`. Both take any number of images, including none,
+  size, see `data.pictures`. Both take any number of images, including none,
   and return what `outputs_from_logits` does, and `class_name`, string [B].
 
   `assets.extra/` holds requests for TensorFlow Serving to warm up with, and the
@@ -46,6 +47,8 @@ def export_saved_model(
     class_names: K names; the labels as text if empty.
     temperature: Divides the members' logits.
     documents: Text files for the folder, by their paths in it.
+    image_fit: How pictures in files come to the model's size: `resize`, `crop`
+      or `pad`.
 
   Returns:
     The directory.
@@ -63,7 +66,8 @@ def export_saved_model(
 
   @_signature(tf.TensorSpec([None], tf.string, name='image_bytes'))
   def serve_encoded(image_bytes):
-    return answer(image_decoding.decode_images(image_bytes, image_shape[:2]))
+    size = image_shape[:2]
+    return answer(pictures.decode_images(image_bytes, size, image_fit))
 
   # Only the functions and the weights are tracked: Keras layers would add their
   # own traces and their Python classes.
@@ -75,6 +79,11 @@ def export_saved_model(
     image_shape,
     {
       saved_models.CLASS_NAMES_FILE: '\n'.join([*names, '']),
+      **(
+        {}
+        if image_fit == 'resize'
+        else {saved_models.IMAGE_FIT_FILE: image_fit}
+      ),
       **(documents or {}),
     },
     directory,

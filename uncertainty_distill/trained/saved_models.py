@@ -39,6 +39,8 @@ _TRIED = 17
 GRAPH_FILE = 'saved_model.pb'
 # A class name a line, in the order of the labels, if this package wrote it.
 CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
+# How pictures come to the model's size, where they are not just resized.
+IMAGE_FIT_FILE = 'assets.extra/image_fit.txt'
 # Written by this package, too. It proves nothing; but those who exported the
 # model themselves need no warning.
 CARD_FILE = 'assets.extra/MODEL_CARD.md'

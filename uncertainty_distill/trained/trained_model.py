@@ -69,6 +69,11 @@ class TrainedModel(abc.ABC):
     return data.open_configured(self.config.task.train_data)
 
   @property
+  def image_fit(self) -> str:
+    """How pictures in files come to its size: `resize`, `crop` or `pad`."""
+    return self.config.task.train_data.image_fit if self.config else 'resize'
+
+  @property
   def parts(self) -> tuple[TrainedModel, ...]:
     """The models that stand side by side; a single one alone."""
     return (self,)
@@ -261,6 +266,13 @@ class SavedModel(TrainedModel):
     return _labels(self.num_classes)
 
   @property
+  def image_fit(self) -> str:
+    file = os.path.join(self.paths[0], saved_models.IMAGE_FIT_FILE)
+    if files.is_file(file):
+      return files.read_text(file).strip()
+    return super().image_fit
+
+  @property
   def fingerprint(self) -> str:
     return fingerprints.files_digest(self.paths[0])
 
@@ -345,6 +357,10 @@ class Members(TrainedModel):
   @property
   def image_shape(self) -> tuple[int, ...]:
     return self.parts[0].image_shape
+
+  @property
+  def image_fit(self) -> str:
+    return self.parts[0].image_fit
 
   @property
   def num_classes(self) -> int:

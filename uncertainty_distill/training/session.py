@@ -9,7 +9,7 @@ import os
 import tempfile
 from typing import Any
 
-from uncertainty_distill import runs, trained
+from uncertainty_distill import configs, runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
@@ -91,7 +91,7 @@ def _check_data(
   marks = {}
   # Of a complete run only files that are data count: known datasets take long
   # to read, and a teacher may have been exported again since.
-  if not is_complete or task.train_data.name.endswith('.npz'):
+  if not is_complete or configs.is_path(task.train_data.name):
     marks['training data'] = experiment.dataset.train.fingerprint
   if task.objective.kind != 'cross_entropy' and (
     not is_complete or trained.is_predictions(teacher[0])

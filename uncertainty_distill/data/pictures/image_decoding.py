@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill.exporting import image_orientation
+from uncertainty_distill.data.pictures import image_orientation
 
 import tensorflow as tf
 
@@ -12,6 +12,8 @@ import tensorflow as tf
 MAX_PIXELS = 2**26
 TOO_LARGE = f'an image of more than 2^26 = {MAX_PIXELS} pixels'
 _WHITE = 255.0
+# How a picture of other proportions comes to the size that a model takes.
+FITS = 'resize', 'crop', 'pad'
 # Where files of other formats say what they are.
 _OTHER_FORMATS = (
   (0, b'GIF8', 'GIF'),
@@ -25,12 +27,17 @@ _OTHER_FORMATS = (
 )
 
 
-def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+def decode_image(
+  encoded: tf.Tensor, size: Sequence[int], fit: str = 'resize'
+) -> tf.Tensor:
   """Decodes one file and resizes it; docs/images.md has the rule.
 
   Args:
     encoded: A PNG or JPEG file, scalar string.
-    size: H, W.
+    size: H, W; () for the size that it has.
+    fit: One of `FITS`: `resize` stretches the whole picture, `crop` takes the
+      largest middle part of the right proportions, `pad` keeps the proportions
+      and adds black on two sides.
 
   Returns:
     uint8 [H, W, 3].
@@ -59,14 +66,41 @@ def decode_image(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
       lambda: _decode_jpeg(encoded, content),
       lambda: _decode_png(encoded, content),
     )
-  image = tf.image.resize(image, size, antialias=True)
-  return tf.saturate_cast(tf.round(image), tf.uint8)
+  return _fitted(image, size, fit) if size else image
 
 
-def decode_images(encoded: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+def _fitted(image: tf.Tensor, size: Sequence[int], fit: str) -> tf.Tensor:
+  """Brings uint8 [h, w, 3] to uint8 [H, W, 3]; see `decode_image`."""
+  height, width = size
+  sides = tf.cast(tf.shape(image)[:2], tf.float32)
+  # By how much each side shrinks.
+  factors = sides / tf.constant([height, width], tf.float32)
+  inner = tf.constant([height, width])
+  if fit == 'crop':
+    kept = _at_least_1(tf.reduce_min(factors) * [height, width])
+    first = (tf.shape(image)[:2] - kept) // 2
+    image = tf.slice(image, [*tf.unstack(first), 0], [*tf.unstack(kept), 3])
+  elif fit == 'pad':
+    inner = _at_least_1(sides / tf.reduce_max(factors))
+  image = tf.image.resize(image, inner, antialias=True)
+  image = tf.saturate_cast(tf.round(image), tf.uint8)
+  if fit == 'pad':
+    first = tf.unstack((tf.constant([height, width]) - inner) // 2)
+    image = tf.image.pad_to_bounding_box(image, *first, height, width)
+  return tf.ensure_shape(image, [height, width, 3])
+
+
+def _at_least_1(sides: tf.Tensor) -> tf.Tensor:
+  """Returns sides in whole pixels."""
+  return tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
+
+
+def decode_images(
+  encoded: tf.Tensor, size: Sequence[int], fit: str = 'resize'
+) -> tf.Tensor:
   """Decodes a batch: string [B] to uint8 [B, H, W, 3]; see `decode_image`."""
   return tf.map_fn(
-    lambda one: decode_image(one, size),
+    lambda one: decode_image(one, size, fit),
     encoded,
     fn_output_signature=tf.TensorSpec([*size, 3], tf.uint8),
   )

@@ -1,0 +1,5 @@
+"""Picture files: how they are decoded, and folders of them as datasets."""
+
+from uncertainty_distill.runtime import lazy_imports
+
+__getattr__, __dir__, __all__ = lazy_imports.attach_stub(__name__)

@@ -1,0 +1,11 @@
+"""The names of this room, for type checkers and `__init__.py`."""
+
+from .class_folders import Listing as Listing
+from .class_folders import list_pictures as list_pictures
+from .folder_dataset import PictureFolder as PictureFolder
+from .folder_source import FolderSource as FolderSource
+from .image_decoding import FITS as FITS
+from .image_decoding import decode_images as decode_images
+from .picture_files import UnreadableError as UnreadableError
+from .picture_files import is_picture as is_picture
+from .picture_files import read_picture as read_picture

@@ -1,0 +1,215 @@
+"""Which pictures a folder holds, of which classes and splits.
+
+`PATH/train/CLASS/*.jpg` with `PATH/test`, `PATH/val` or `PATH/validation`, or
+classes alone, `PATH/CLASS/*.jpg`, of whose pictures a share becomes the test
+set. Classes are in the order of their sorted names. Pictures may lie in folders
+within that of their class. Hidden files and folders, and files whose names do
+not end as those of pictures do, are left out.
+
+The pictures of a split are in the order of a checksum of their paths below the
+folder of the split. So the first or the last thousand are of all classes, and
+the test set that is taken from classes alone, those of each class that come
+first, stays nearly the same when pictures are added.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator
+
+from uncertainty_distill.data.pictures import picture_files
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+
+_TEST_NAMES = 'test', 'val', 'validation'
+_LAYOUT = (
+  'a folder with train/CLASS/ and test/CLASS/ or val/CLASS/, or with CLASS/ '
+  'for each class'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """The pictures of a folder.
+
+  Attributes:
+    class_names: K names, sorted.
+    splits: From `train` and `test` to the paths of the pictures and their
+      labels, in the order of the examples.
+  """
+
+  class_names: tuple[str, ...]
+  splits: dict[str, list[tuple[str, int]]]
+
+  def state(self) -> str:
+    """Returns a checksum of which files there are, and when written."""
+    digest = hashlib.sha256()
+    for split, examples in self.splits.items():
+      for path, label in examples:
+        digest.update(repr((split, path, label, files.version(path))).encode())
+    return digest.hexdigest()
+
+
+def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
+  """Lists a folder.
+
+  Args:
+    folder: Its path.
+    test_fraction: The share of each class that becomes the test set, where the
+      folder has none.
+
+  Raises:
+    InputError: If the folder is not as the module describes, if it has fewer
+      than two classes, an empty one, or other classes for training than to
+      test, or if a test set is to be made and is there, or the other way round.
+  """
+  inside = _folders(folder)
+  if 'train' not in inside:
+    found = [name for name in _TEST_NAMES if name in inside]
+    if found and len(inside) == len(found):
+      raise InputError(
+        'dataset name', folder, _LAYOUT, f'it has {found[0]}/, but no train/'
+      )
+    return _divided(folder, test_fraction)
+  tests = [name for name in _TEST_NAMES if name in inside]
+  train = os.path.join(folder, 'train')
+  if not tests:
+    return _divided(train, test_fraction)
+  if test_fraction:
+    raise InputError(
+      'task.train_data.test_fraction',
+      test_fraction,
+      f'0, since {folder} has {tests[0]}/',
+    )
+  test = os.path.join(folder, tests[0])
+  splits = {'train': _by_class(train), 'test': _by_class(test)}
+  names, test_names = (list(by_class) for by_class in splits.values())
+  if names != test_names:
+    only = sorted(set(names) ^ set(test_names))
+    raise InputError(
+      'dataset name',
+      folder,
+      'a folder with the same classes for training and to test',
+      message=f'The classes of {train} and {test} differ: only one of them has '
+      f'{_shown(only)}',
+    )
+  return Listing(
+    tuple(names),
+    {
+      'train': _joined(splits['train'], train),
+      'test': _joined(splits['test'], test),
+    },
+  )
+
+
+def _divided(folder: str, test_fraction: float) -> Listing:
+  """Lists a folder of classes alone."""
+  by_class = _by_class(folder)
+  if not test_fraction:
+    raise InputError(
+      'task.train_data.test_fraction',
+      test_fraction,
+      f'above 0, since {folder} has no test pictures',
+      'set it to 0.2 to test on a fifth of each class, always the same one',
+    )
+  train, test = {}, {}
+  for name, paths in by_class.items():
+    count = max(1, round(test_fraction * len(paths)))
+    if count >= len(paths):
+      raise InputError(
+        'dataset name',
+        folder,
+        'a folder with at least two pictures of each class, one to test on',
+        f'{name} has {len(paths)}, and `task.train_data.test_fraction` is '
+        f'{test_fraction:g}',
+      )
+    test[name], train[name] = paths[:count], paths[count:]
+  return Listing(
+    tuple(by_class),
+    {'train': _joined(train, folder), 'test': _joined(test, folder)},
+  )
+
+
+def _by_class(folder: str) -> dict[str, list[str]]:
+  """Returns the sorted classes of a folder, and the pictures of each.
+
+  They are paths below the folder, in the order of their checksums.
+
+  Raises:
+    InputError: If there are fewer than two classes, or an empty one.
+  """
+  classes = {
+    name: sorted(_pictures(folder, name), key=_checksum)
+    for name in _folders(folder)
+  }
+  if not any(classes.values()):
+    loose = any(map(picture_files.is_picture, files.names(folder)))
+    raise InputError(
+      'dataset name',
+      folder,
+      _LAYOUT,
+      'the pictures of each class must lie in a folder with its name'
+      if loose
+      else 'there is no picture in it',
+    )
+  if len(classes) < 2:
+    raise InputError(
+      'dataset name',
+      folder,
+      'a folder of at least two classes',
+      f'it has {_shown(list(classes))} alone',
+    )
+  empty = [name for name, paths in classes.items() if not paths]
+  if empty:
+    raise InputError(
+      'dataset name',
+      folder,
+      'a folder with pictures of every class',
+      f'there is none in {_shown(empty)}; remove what is no class',
+    )
+  return classes
+
+
+def _joined(
+  by_class: dict[str, list[str]], folder: str
+) -> list[tuple[str, int]]:
+  """Returns the pictures of all classes with their labels, in order."""
+  examples = [
+    (path, label)
+    for label, paths in enumerate(by_class.values())
+    for path in paths
+  ]
+  examples.sort(key=lambda example: _checksum(example[0]))
+  return [(os.path.join(folder, path), label) for path, label in examples]
+
+
+def _checksum(path: str) -> bytes:
+  return hashlib.sha256(os.fsencode(path)).digest()
+
+
+def _folders(folder: str) -> list[str]:
+  """Returns the names of the folders in a folder, sorted, hidden ones not."""
+  return [
+    name
+    for name in files.names(folder)
+    if not name.startswith('.') and files.is_folder(os.path.join(folder, name))
+  ]
+
+
+def _pictures(folder: str, inside: str) -> Iterator[str]:
+  """Yields the pictures in a folder and those within, below another folder."""
+  for name in files.names(os.path.join(folder, inside)):
+    path = f'{inside}/{name}'
+    if picture_files.is_picture(name):
+      yield path
+    elif not name.startswith('.') and files.is_folder(
+      os.path.join(folder, path)
+    ):
+      yield from _pictures(folder, path)
+
+
+def _shown(names: list[str]) -> str:
+  """Returns some of the names, for the message of an error."""
+  return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')

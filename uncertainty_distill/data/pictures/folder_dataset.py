@@ -1,0 +1,156 @@
+"""A folder of pictures as a dataset, whose files are all decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from concurrent import futures
+
+from uncertainty_distill.data import channel_moments
+from uncertainty_distill.data.image_source import DatasetSpec
+from uncertainty_distill.data.pictures import class_folders, picture_files
+from uncertainty_distill.data.pictures.folder_source import (
+  FolderSource,
+  Picture,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.runtime import progress
+
+import numpy as np
+
+_logger = logging.getLogger(__name__)
+
+# Pictures whose check takes a while.
+_MANY = 1000
+
+
+class PictureFolder:
+  """The pictures of a folder, split by split.
+
+  To open it decodes the training pictures: so a damaged file is found before
+  training, and the mean and the deviation of all of them are known.
+
+  Attributes:
+    spec: What the images are.
+  """
+
+  def __init__(
+    self,
+    listing: class_folders.Listing,
+    folder: str,
+    image_size: Sequence[int],
+    fit: str,
+    skip_broken: bool,
+  ):
+    """Reads the training pictures.
+
+    Args:
+      listing: The pictures of the folder.
+      folder: Its path.
+      image_size: The height and width that all images get; () for those that
+        they have, which must then be equal.
+      fit: How they come to this size; see `image_decoding.decode_image`.
+      skip_broken: Whether to leave out files that cannot be read.
+
+    Raises:
+      InputError: If a file cannot be read, if no picture of a class can be, or
+        if their sizes differ and no size is given.
+    """
+    self._listing, self._folder = listing, folder
+    self._size, self._fit = tuple(image_size), fit
+    self._skip_broken = skip_broken
+    counts = channel_moments.LevelCounts()
+    train = self._scan('train', counts)
+    shape = train[0].shape
+    _check_shapes(train, shape)
+    mean, stddev = counts.moments()
+    self.spec = DatasetSpec(folder, shape, listing.class_names, mean, stddev)
+    self._train = FolderSource(self.spec, train, fit)
+
+  def split(self, name: str) -> FolderSource:
+    """Returns the examples of `train` or `test`.
+
+    Raises:
+      InputError: As when it was opened, of test pictures.
+    """
+    if name == 'train':
+      return self._train
+    found = self._scan(name)
+    _check_shapes(found, self.spec.image_shape)
+    return FolderSource(self.spec, found, self._fit)
+
+  def _scan(
+    self, split: str, counts: channel_moments.LevelCounts | None = None
+  ) -> list[Picture]:
+    """Decodes all pictures of a split once, and counts their levels."""
+    examples = self._listing.splits[split]
+
+    def examine(example: tuple[str, int]) -> Picture | str:
+      path, label = example
+      try:
+        content = picture_files.read_content(path)
+        image = picture_files.decode_content(content, self._size, self._fit)
+      except picture_files.UnreadableError as error:
+        return f'{path}: {error}'
+      digest = hashlib.sha256(content).digest()
+      in_graphs = picture_files.is_decoded_in_graphs(content)
+      if counts:
+        counts.add(image)
+      return Picture(path, label, digest, in_graphs, image.shape)
+
+    found, broken = [], []
+    threads = futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+      with progress.progress_bar(
+        len(examples),
+        f'checking {split} pictures',
+        'picture',
+        shown=len(examples) >= _MANY,
+      ) as bar:
+        for result in threads.map(examine, examples):
+          (found if isinstance(result, Picture) else broken).append(result)
+          bar.update(1)
+    finally:
+      threads.shutdown(cancel_futures=True)
+    self._report(split, found, broken)
+    return found
+
+  def _report(
+    self, split: str, found: Sequence[Picture], broken: Sequence[str]
+  ) -> None:
+    """Raises an InputError, or warns, of files that cannot be read."""
+    if not broken:
+      return
+    total = len(self._listing.splits[split])
+    shown = '; '.join(broken[:3]) + ('; ...' if len(broken) > 3 else '')
+    line = f'{len(broken)} of {total} {split} pictures cannot be read: {shown}'
+    names = self._listing.class_names
+    missing = set(range(len(names))) - {picture.label for picture in found}
+    remedy = 'Mend or remove them, or set `task.train_data.skip_broken` to true'
+    if missing:
+      remedy = f'That leaves no picture of {names[min(missing)]}'
+    if missing or not self._skip_broken:
+      raise InputError(
+        'dataset name',
+        self._folder,
+        'a folder of pictures that can be read',
+        remedy,
+        message=f'{line}. {remedy}',
+      )
+    _logger.warning(f'{line}. They are left out')
+
+
+def _check_shapes(found: Sequence[Picture], shape: tuple[int, ...]) -> None:
+  """Raises an InputError unless all pictures have a shape."""
+  other = [picture for picture in found if picture.shape != shape]
+  if other:
+    height, width, _ = np.median([p.shape for p in found], 0).astype(int)
+    raise InputError(
+      'task.train_data.image_size',
+      (),
+      'a height and a width, since the pictures have different sizes',
+      f'[{height}, {width}] is the median; {other[0].path} has '
+      f'{list(other[0].shape[:2])}, others have {list(shape[:2])}',
+    )

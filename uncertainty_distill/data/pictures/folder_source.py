@@ -1,0 +1,138 @@
+"""Pictures in files as labelled images, decoded when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from uncertainty_distill.data.image_source import DatasetSpec, ImageSource
+from uncertainty_distill.data.pictures import image_decoding, picture_files
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+import tensorflow as tf
+
+# Images that are decoded at once where they are asked for in Python.
+_CHUNK = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A file that was decoded once, so that it is known to be whole.
+
+  Attributes:
+    path: The file.
+    label: Its class.
+    digest: The SHA-256 of its content.
+    in_graphs: Whether it is a PNG or a JPEG, which need no Python.
+    shape: h, w, 3 of the picture, or of what it was fitted to.
+  """
+
+  path: str
+  label: int
+  digest: bytes
+  in_graphs: bool
+  shape: tuple[int, int, int]
+
+
+class FolderSource(ImageSource):
+  """Pictures that are decoded in the graph, by their row numbers.
+
+  The memory that they need does not grow with their number, but for their
+  paths.
+
+  Attributes:
+    paths: Their files, in the order of the examples.
+  """
+
+  def __init__(
+    self, spec: DatasetSpec, found: Sequence[Picture], fit: str = 'resize'
+  ):
+    """Takes files, which must not change from here on.
+
+    Args:
+      spec: The dataset that they are of.
+      found: The pictures.
+      fit: How they come to the size of the dataset; see
+        `image_decoding.decode_image`.
+    """
+    super().__init__(spec, np.array([picture.label for picture in found]))
+    self.paths: tuple[str, ...] = tuple(picture.path for picture in found)
+    self._fit = fit
+    self._digests = np.array([picture.digest for picture in found], 'V32')
+    self._in_graphs = all(picture.in_graphs for picture in found)
+    self._function: Callable | None = None
+
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    if not self._in_graphs:
+      self._check_host()
+    with tf.init_scope(), tf.device('CPU'):
+      paths = tf.constant(self.paths)
+    return tf.map_fn(
+      tf.autograph.experimental.do_not_convert(self._decode),
+      tf.gather(paths, rows),
+      fn_output_signature=tf.TensorSpec(self.spec.image_shape, tf.uint8),
+    )
+
+  def _decode(self, path: tf.Tensor) -> tf.Tensor:
+    """Returns the picture in a file, uint8 [H, W, 3]."""
+    content = tf.io.read_file(path)
+    if not self._in_graphs:
+      content = tf.numpy_function(_as_served, [content], tf.string)
+      content = tf.ensure_shape(content, [])
+    return image_decoding.decode_image(
+      content, self.spec.image_shape[:2], self._fit
+    )
+
+  def _check_host(self) -> None:
+    """Raises an InputError on hosts that run no Python."""
+    places = []
+    for device in 'CPU', None:
+      with tf.init_scope(), tf.device(device):
+        place = tf.DeviceSpec.from_string(tf.zeros([]).device)
+      places.append((place.job, place.task))
+    if places[0] != places[1]:
+      raise InputError(
+        'dataset name',
+        self.spec.name,
+        'PNG and JPEG files alone where several hosts read them',
+        'the others need Python, which runs on the first host alone: convert '
+        'them',
+      )
+
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    read = self._function = self._function or tf.function(
+      self.read,
+      input_signature=[tf.TensorSpec([None], tf.int32)],
+      autograph=False,
+    )
+    wanted = np.arange(len(self), dtype=np.int32)[rows]
+    images = np.empty([len(wanted), *self.spec.image_shape], np.uint8)
+    for start in range(0, len(wanted), _CHUNK):
+      chunk = slice(start, start + _CHUNK)
+      images[chunk] = read(tf.constant(wanted[chunk])).numpy()
+    return images
+
+  def row_digests(self, rows: np.ndarray | slice) -> np.ndarray:
+    prefix = self._fit.encode()
+    return np.array(
+      [
+        hashlib.sha256(prefix + digest.tobytes()).digest()
+        for digest in self._digests[rows]
+      ],
+      'V32',
+    )
+
+  def __getstate__(self) -> dict[str, Any]:
+    # For processes that corrupt images, which make a graph of their own.
+    return {**self.__dict__, '_function': None}
+
+
+def _as_served(content: bytes | np.ndarray) -> bytes:
+  """Returns a file as a PNG or a JPEG, in Python within a graph."""
+  # TensorFlow gives an array of an object where it runs eagerly.
+  return picture_files.as_served(
+    content if isinstance(content, bytes) else content.item()
+  )

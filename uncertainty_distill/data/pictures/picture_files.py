@@ -1,0 +1,103 @@
+"""Picture files of every format that Pillow reads, one by one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from uncertainty_distill.data.pictures import image_decoding, other_formats
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+# Those of phones among them that Pillow reads with a plug-in alone: a file that
+# cannot be read is better named than left out.
+_SUFFIXES = tuple(
+  f'.{suffix}'
+  for suffix in (
+    'png jpg jpeg jpe jfif bmp dib gif tif tiff webp avif avifs heic heif jp2 '
+    'j2k j2c jpx jpf pbm pgm pnm ppm qoi tga pcx ico icns sgi rgb dds'
+  ).split()
+)
+
+
+class UnreadableError(ValueError):
+  """A file is no picture, or damaged; the message says why."""
+
+
+def is_picture(name: str) -> bool:
+  """Returns whether a file's name is that of a picture, not a hidden one."""
+  return name.lower().endswith(_SUFFIXES) and not name.startswith('.')
+
+
+def read_picture(
+  path: str, size: Sequence[int], fit: str = 'resize'
+) -> np.ndarray:
+  """Reads a picture as a model takes it; docs/images.md has the rule.
+
+  Args:
+    path: A file that Pillow reads.
+    size: H, W; () for the size that it has.
+    fit: See `image_decoding.decode_image`.
+
+  Returns:
+    uint8 [H, W, 3].
+
+  Raises:
+    UnreadableError: If it cannot be read.
+  """
+  return decode_content(read_content(path), size, fit)
+
+
+def read_content(path: str) -> bytes:
+  """Returns the content of a file, or raises an UnreadableError."""
+  try:
+    return files.read_bytes(path)
+  except OSError as error:
+    raise UnreadableError(error.strerror or 'it cannot be read') from error
+
+
+def is_decoded_in_graphs(content: bytes) -> bool:
+  """Returns whether a file is a PNG or a JPEG, which need no Python."""
+  return content.startswith((b'\xff\xd8\xff', b'\x89PNG'))
+
+
+def as_served(content: bytes) -> bytes:
+  """Returns PNG and JPEG files as they are, and others as PNG.
+
+  So a model sees what it sees when it is served.
+  """
+  return (
+    content if is_decoded_in_graphs(content) else other_formats.as_png(content)
+  )
+
+
+def decode_content(
+  content: bytes, size: Sequence[int], fit: str = 'resize'
+) -> np.ndarray:
+  """Decodes the content of a file; see `read_picture`."""
+  try:
+    return _decoder(tuple(size), fit)(tf.constant(as_served(content))).numpy()
+  except InputError as error:
+    raise UnreadableError(str(error)) from error
+  except Image.DecompressionBombError as error:
+    raise UnreadableError(image_decoding.TOO_LARGE) from error
+  except (tf.errors.OpError, OSError, SyntaxError, ValueError) as error:
+    raise UnreadableError(
+      image_decoding.TOO_LARGE
+      if image_decoding.TOO_LARGE in str(error)
+      else 'not an image, or damaged'
+    ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _decoder(size: tuple[int, ...], fit: str) -> Callable:
+  """Returns `image_decoding.decode_image` as a graph."""
+  return tf.function(
+    lambda encoded: image_decoding.decode_image(encoded, size, fit),
+    input_signature=[tf.TensorSpec([], tf.string)],
+    autograph=False,
+  ).get_concrete_function()
