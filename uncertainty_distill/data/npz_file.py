@@ -2,7 +2,8 @@
 
 The file holds the arrays `train_images`, `train_labels`, `test_images` and
 `test_labels`: images uint8 [N, H, W, 3] of one size, labels integers [N] from 0
-to K - 1. It may hold `class_names`, K strings.
+to K - 1. It may hold `class_names`, K strings. Gray images [N, H, W] or
+[N, H, W, 1] get three equal channels, and labels may be [N, 1], as in MedMNIST.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
+# Images whose levels are counted at once.
+_CHUNK = 1024
 _ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
 
@@ -42,13 +45,17 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   if missing:
     found = ', '.join(sorted(arrays)) or 'nothing'
     raise _not_a_dataset(path, f'it has {found}, but no {", ".join(missing)}')
+  for split in 'train', 'test':
+    _unify(arrays, f'{split}_images', f'{split}_labels')
   shape = arrays['train_images'].shape
   for split in 'train', 'test':
     _check_split(path, split, arrays, shape)
   names = _class_names(path, arrays)
   _check_classes(path, arrays, len(names))
   counts = channel_moments.LevelCounts()
-  counts.add(arrays['train_images'])
+  images = arrays['train_images']
+  for start in range(0, len(images), _CHUNK):
+    counts.add(images[start : start + _CHUNK])
   mean, stddev = counts.moments()
   spec = DatasetSpec(
     name=path,
@@ -58,6 +65,18 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
     stddev=stddev,
   )
   return spec, arrays
+
+
+def _unify(arrays: dict[str, np.ndarray], images: str, labels: str) -> None:
+  """Gives gray images three channels, and labels one axis, in place."""
+  found = arrays[images]
+  if found.ndim == 3 and found.shape[-1] not in (3, 4):
+    found = found[..., np.newaxis]
+  if found.ndim == 4 and found.shape[-1] == 1 and found.dtype == np.uint8:
+    # A view, which takes no memory.
+    arrays[images] = np.broadcast_to(found, (*found.shape[:-1], 3))
+  if arrays[labels].shape == (*found.shape[:1], 1):
+    arrays[labels] = arrays[labels][:, 0]
 
 
 def _not_a_dataset(path: str, reason: str) -> InputError:
@@ -123,7 +142,8 @@ def _check_classes(
   """Warns of labels that look like a mistake, in one line.
 
   Raises:
-    InputError: If the training images are of one class.
+    InputError: If the training images are of one class, or if no label is 0 and
+      the classes have no names.
   """
   trained, tested = (
     np.bincount(arrays[f'{split}_labels'], minlength=num_classes) > 0
@@ -134,6 +154,15 @@ def _check_classes(
     raise InputError(
       name, int(trained.argmax()), 'of at least two classes', 'all are the same'
     )
+  known = np.flatnonzero(trained | tested)
+  if known[0] and 'class_names' not in arrays:
+    raise InputError(
+      name,
+      f'labels from {known[0]} to {known[-1]}',
+      f'from 0 to {known[-1] - known[0]}',
+      f'subtract {known[0]} from all labels, or add `class_names` if label 0 '
+      'is a class of its own',
+    )
   missing = np.flatnonzero(~trained)
   if not len(missing):
     return
@@ -143,9 +172,7 @@ def _check_classes(
     f'{path} has labels up to {num_classes - 1}, so {num_classes} classes, but '
     f'no training image of {count} of them: {shown}'
   )
-  if not (trained | tested)[0] and 'class_names' not in arrays:
-    line += '. If the labels begin at 1, subtract 1 from them'
-  elif trained[-1] and count > 1 and missing[0] == num_classes - 1 - count:
+  if trained[-1] and count > 1 and missing[0] == num_classes - 1 - count:
     line += (
       f'. If {num_classes - 1} marks images without a class, leave these out'
     )
