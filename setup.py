@@ -139,6 +139,7 @@ setuptools.setup(
     '': ['__init__.pyi'],
     'uncertainty_distill': ['py.typed'],
     'uncertainty_distill.configs.studies': ['*.yaml'],
+    'uncertainty_distill.data.corruptions': ['constants.json'],
     'uncertainty_distill.reports': ['page.html.jinja', 'paper_tables.json'],
   },
   entry_points={

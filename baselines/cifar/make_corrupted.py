@@ -51,6 +51,13 @@ _FROST = flags.DEFINE_string(
   'The pictures of ice that frost lays over images: texture, drawn by rule, or '
   'photographs, the published ones.',
 )
+_BENCHMARK = flags.DEFINE_enum(
+  'benchmark',
+  '',
+  ['', 'cifar_c', 'imagenet_c'],
+  'Whose constants the corruptions have. By default cifar_c where a side has '
+  'fewer than 64 pixels, and imagenet_c otherwise.',
+)
 _PROCESSES = flags.DEFINE_integer(
   'processes', 0, 'The number of processes. By default one for each core.'
 )
@@ -80,6 +87,7 @@ def main():
     _SEED.value,
     _PROCESSES.value,
     _FROST.value,
+    _BENCHMARK.value,
   )
   print(f'Corrupted images: {directory}')
 

@@ -74,8 +74,9 @@ def corrupt(
   severity: int,
   seed: int = 0,
   frost: str = 'texture',
+  benchmark: str = '',
 ) -> npt.NDArray[np.uint8]:
-  """Corrupts images by a formula of CIFAR-10-C.
+  """Corrupts images by a formula of CIFAR-10-C or ImageNet-C.
 
   The result for an image depends only on the image, its index among the images,
   and the other arguments. Evaluation corrupts a test set in this way, with seed
@@ -92,6 +93,8 @@ def corrupt(
     seed: The seed of the random draws, 0 to 2^64 - 1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
+    benchmark: Whose constants: `cifar_c` or `imagenet_c`; by default `cifar_c`
+      where a side has fewer than 64 pixels, and `imagenet_c` otherwise.
 
   Returns:
     New images, uint8 [B, H, W, 3].
@@ -108,4 +111,8 @@ def corrupt(
   if isinstance(severity, np.integer):
     severity = int(severity)
   shift = corruptions.Shift(corruptions.Corruption.parse(corruption), severity)
-  return corruptions.corrupt(images, shift, seed, frost=frost)
+  shape = np.shape(images)[1:] if np.ndim(images) == 4 else (0, 0)
+  benchmark = corruptions.choose_benchmark(benchmark, shape)
+  return corruptions.corrupt(
+    images, shift, seed, frost=frost, benchmark=benchmark
+  )

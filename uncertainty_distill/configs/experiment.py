@@ -219,6 +219,9 @@ class EvaluationConfig(models.Settings):
       CIFAR-100-C as published.
     frost: The pictures of ice in images that are made on the fly: `texture`,
       drawn by rule, or `photographs`, the published ones.
+    benchmark: Whose constants images that are made on the fly have, `cifar_c`
+      or `imagenet_c`; empty for `cifar_c` where a side has fewer than 64
+      pixels, and `imagenet_c` otherwise.
     out_of_distribution: A dataset of other classes, whose test images are to be
       told from this one's by their entropy: `cifar100`, `svhn_cropped` or
       `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
@@ -242,6 +245,12 @@ class EvaluationConfig(models.Settings):
   num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
   source: str = ''
   frost: str = 'texture'
+  benchmark: str = ranges.field(
+    '',
+    ranges.Range(
+      lambda x: x in ('', 'cifar_c', 'imagenet_c'), 'cifar_c or imagenet_c'
+    ),
+  )
   out_of_distribution: str = ''
   temperature_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
 

@@ -101,6 +101,7 @@ def open_evaluation_sets(
       source,
       train_data.data_dir,
       frost=config.evaluation.frost,
+      benchmark=config.evaluation.benchmark,
     ),
     _open_out_of_distribution(config, dataset),
     min(config.evaluation.num_examples or len(clean), len(clean)),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill import configs, data, metrics, trained, training
+from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.evaluation.system import (
@@ -252,6 +253,7 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     'skip_broken': train_data.skip_broken,
     'test_from_training': train_data.test_from_training,
     'frost': config.evaluation.frost.removeprefix('texture'),
+    'benchmark': _benchmark(config),
     'corrupted': config.evaluation.num_examples,
     'temperature': config.evaluation.temperature_examples,
   }
@@ -266,6 +268,15 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     *[shift.label for shift in data.parse_shifts(config.evaluation)],
     *_data_marks(config),
   ]
+
+
+def _benchmark(config: configs.ExperimentConfig) -> str:
+  """Returns the benchmark of images that are made; empty for the first one."""
+  if config.evaluation.source:
+    return ''
+  shape = config.task.model.image_shape
+  chosen = corruptions.choose_benchmark(config.evaluation.benchmark, shape)
+  return chosen.removeprefix('cifar_c')
 
 
 def _with_absolute_paths(marks: Sequence[str]) -> list[str]:

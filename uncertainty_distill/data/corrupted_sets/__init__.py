@@ -25,6 +25,7 @@ def open_corrupted_set(
   data_dir: str = '',
   seed: int = 0,
   frost: str = 'texture',
+  benchmark: str = '',
 ) -> CorruptedSet:
   """Opens the images of a test set under shifts.
 
@@ -37,6 +38,8 @@ def open_corrupted_set(
     seed: The seed of images made on the fly.
     frost: The pictures of ice of images made on the fly, `texture` or
       `photographs`.
+    benchmark: Whose constants images made on the fly have; see
+      `corruptions.choose_benchmark`.
 
   Raises:
     InputError: If the images are not there, not of this test set, or cannot be
@@ -45,7 +48,7 @@ def open_corrupted_set(
   if not source:
     if any(shift != corruptions.CLEAN for shift in shifts):
       corruptions.check_image_shape(dataset.spec.image_shape)
-    return FormulaSet(dataset, seed, frost)
+    return FormulaSet(dataset, seed, frost, benchmark)
   if source == 'tfds':
     return TfdsSet(dataset, shifts, data_dir)
   return FolderSet(dataset, source, shifts)

@@ -51,7 +51,11 @@ class FormulaSet(CorruptedSet):
   """Corrupted images made on the fly; see `corruptions.corrupt`."""
 
   def __init__(
-    self, dataset: ImageSource, seed: int = 0, frost: str = 'texture'
+    self,
+    dataset: ImageSource,
+    seed: int = 0,
+    frost: str = 'texture',
+    benchmark: str = '',
   ):
     """Takes the test set.
 
@@ -59,24 +63,33 @@ class FormulaSet(CorruptedSet):
       dataset: The clean test examples.
       seed: The seed of the random draws.
       frost: The pictures of ice, `texture` or `photographs`.
+      benchmark: Whose constants; see `corruptions.choose_benchmark`.
 
     Raises:
-      InputError: If the seed or the pictures are not as above.
+      InputError: If the seed, the pictures or the benchmark are not as above.
     """
     corruptions.check_seed(seed)
     corruptions.check_frost(frost)
-    recipe = describe_recipe(seed, frost)
+    benchmark = corruptions.choose_benchmark(
+      benchmark, dataset.spec.image_shape
+    )
+    recipe = describe_recipe(seed, frost, benchmark)
     super().__init__(dataset, f'made on the fly by formula, {recipe}')
     self._seed = seed
     self._frost = frost
+    self._benchmark = benchmark
 
   def _corrupted(self, shift, rows):
     images = self.dataset.numpy(rows)
-    return corruptions.corrupt(images, shift, self._seed, rows, self._frost)
+    return corruptions.corrupt(
+      images, shift, self._seed, rows, self._frost, self._benchmark
+    )
 
 
-def describe_recipe(seed: int, frost: str) -> str:
+def describe_recipe(seed: int, frost: str, benchmark: str) -> str:
   """Returns what made images depend on besides the formulas, for reports."""
   # Reports of the time when there was no choice do not name the texture.
   pictures = '' if frost == 'texture' else f', frost from {frost}'
-  return f'seed {seed}{pictures}'
+  # Nor do those of the time when there was one benchmark.
+  constants = '' if benchmark == 'cifar_c' else f', constants of {benchmark}'
+  return f'seed {seed}{pictures}{constants}'

@@ -22,8 +22,8 @@ from uncertainty_distill.io import files
 import numpy as np
 
 LABELS_FILE = 'labels.npy'
-# Holds `dataset`, `num_examples`, `seed`, `frost` and the `versions` of the
-# libraries.
+# Holds `dataset`, `num_examples`, `seed`, `frost`, `benchmark` and the
+# `versions` of the libraries.
 MADE_FILE = 'made.json'
 
 _REPEATS = len(corruptions.SEVERITIES)
@@ -171,11 +171,12 @@ def read_made(directory: str) -> dict[str, object] | None:
     # Nor did they have a fingerprint of the images.
     made = {
       'frost': 'texture',
+      'benchmark': 'cifar_c',
       'fingerprint': '',
       **json.loads(files.read_text(path)),
     }
-    keys = ('dataset', 'num_examples', 'seed', 'frost', 'fingerprint')
-    return {key: made[key] for key in keys}
+    keys = ('dataset', 'num_examples', 'seed', 'frost', 'benchmark')
+    return {key: made[key] for key in (*keys, 'fingerprint')}
   except (OSError, ValueError, KeyError, TypeError) as error:
     reason = f'{type(error).__name__}: {error}'
     raise InputError(
@@ -192,9 +193,11 @@ def _describe(directory: str) -> str:
   made = read_made(directory)
   if made is None:
     return f'files in {directory}, not made by this package'
+  recipe = base.describe_recipe(
+    *(made[key] for key in ('seed', 'frost', 'benchmark'))  # pyright: ignore[reportArgumentType]
+  )
   return (
-    f'files in {directory}, made by formula from {made["dataset"]}, '
-    f'{base.describe_recipe(made["seed"], made["frost"])}'  # pyright: ignore[reportArgumentType]
+    f'files in {directory}, made by formula from {made["dataset"]}, {recipe}'
   )
 
 

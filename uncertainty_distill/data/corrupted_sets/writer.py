@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 # costs little.
 _IMAGES_PER_TASK = 500
 
-# What `_prepare` gives each process: `dataset`, `seed` and `frost`.
+# What `_prepare` gives each process: `dataset`, `seed`, `frost`, `benchmark`.
 _WORK: dict[str, Any] = {}
 
 
@@ -41,6 +41,7 @@ def write_corrupted_set(
   seed: int = 0,
   processes: int = 0,
   frost: str = 'texture',
+  benchmark: str = '',
 ) -> None:
   """Writes the files of a corrupted test set, in the layout of CIFAR-10-C.
 
@@ -58,6 +59,7 @@ def write_corrupted_set(
     seed: The seed of the random draws.
     processes: The number of processes; 0 for one on each core.
     frost: The pictures of ice, `texture` or `photographs`.
+    benchmark: Whose constants; see `corruptions.choose_benchmark`.
 
   Raises:
     InputError: If the folder holds other files or cannot be made, or if images
@@ -68,29 +70,38 @@ def write_corrupted_set(
   corruptions.check_image_shape(dataset.spec.image_shape)
   corruptions.check_seed(seed)
   corruptions.check_frost(frost)
+  benchmark = corruptions.choose_benchmark(benchmark, dataset.spec.image_shape)
   folders.check_local(directory)
   if processes < 0:
     raise InputError('processes', processes, '1 or more, or 0 for all cores')
   shape = folders.images_shape(dataset)
   with locks.lock_folder(directory, 'output folder'):
-    _claim(directory, dataset, seed, frost)
+    _claim(directory, dataset, seed, frost, benchmark)
     missing = [k for k in kinds if not _is_complete(directory, k, dataset)]
     complete = len(kinds) - len(missing)
     with progress.progress_bar(
       len(kinds) * shape[0], 'corrupting', 'image', complete * shape[0]
     ) as bar:
       if missing:
-        work = {'dataset': dataset, 'seed': seed, 'frost': frost}
+        work = {
+          'dataset': dataset,
+          'seed': seed,
+          'frost': frost,
+          'benchmark': benchmark,
+        }
         _write_missing(work, directory, missing, processes, bar)
 
 
-def _claim(directory: str, dataset: ImageSource, seed: int, frost: str) -> None:
+def _claim(
+  directory: str, dataset: ImageSource, seed: int, frost: str, benchmark: str
+) -> None:
   """Notes in a folder which set it is for, unless it is for another."""
   made = {
     'dataset': dataset.spec.name,
     'num_examples': len(dataset),
     'seed': seed,
     'frost': frost,
+    'benchmark': benchmark,
     'fingerprint': dataset.fingerprint,
   }
   path = os.path.join(directory, folders.MADE_FILE)
@@ -242,7 +253,9 @@ def _write_rows(
   dataset, seed = _WORK['dataset'], _WORK['seed']
   rows = np.arange(start, min(start + _IMAGES_PER_TASK, len(dataset)))
   images = dataset.numpy(rows)
-  corrupted = corruptions.corrupt(images, shift, seed, rows, _WORK['frost'])
+  corrupted = corruptions.corrupt(
+    images, shift, seed, rows, _WORK['frost'], _WORK['benchmark']
+  )
   first = (shift.severity - 1) * len(dataset) + start
   # Not mapped into memory: a disk that is full would end the process.
   with open(path, 'r+b') as file:

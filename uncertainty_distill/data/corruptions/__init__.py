@@ -1,4 +1,4 @@
-"""The 19 corruptions of CIFAR-10-C, computed by their formulas."""
+"""The 19 corruptions of CIFAR-10-C and ImageNet-C, by their formulas."""
 
 from uncertainty_distill.runtime import lazy_imports
 

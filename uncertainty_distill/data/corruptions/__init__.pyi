@@ -4,6 +4,7 @@ from .apply import check_frost as check_frost
 from .apply import check_image_shape as check_image_shape
 from .apply import check_seed as check_seed
 from .apply import corrupt as corrupt
+from .constants import choose_benchmark as choose_benchmark
 from .corruption_types import CLEAN as CLEAN
 from .corruption_types import EXTRA as EXTRA
 from .corruption_types import SEVERITIES as SEVERITIES

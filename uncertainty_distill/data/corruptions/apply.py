@@ -13,6 +13,7 @@ from uncertainty_distill import errors
 from uncertainty_distill.data.corruptions import (
   blur,
   color,
+  constants,
   corruption_types,
   digital,
   elastic,
@@ -23,9 +24,9 @@ from uncertainty_distill.data.corruptions import (
 
 import numpy as np
 
-# Functions of images [B,H,W,3] and severity.
+# Functions of images [B,H,W,3], severity and benchmark.
 _DETERMINISTIC: dict[
-  corruption_types.Corruption, Callable[[np.ndarray, int], np.ndarray]
+  corruption_types.Corruption, Callable[[np.ndarray, int, str], np.ndarray]
 ] = {
   corruption_types.Corruption.DEFOCUS_BLUR: blur.defocus_blur,
   corruption_types.Corruption.ZOOM_BLUR: blur.zoom_blur,
@@ -37,10 +38,11 @@ _DETERMINISTIC: dict[
   corruption_types.Corruption.SATURATE: color.saturate,
 }
 
-# Functions of images [B,H,W,3], severity and one generator for each image.
+# Functions of images [B,H,W,3], severity, one generator for each image, and
+# benchmark.
 _RANDOM: dict[
   corruption_types.Corruption,
-  Callable[[np.ndarray, int, Sequence[np.random.Generator]], np.ndarray],
+  Callable[[np.ndarray, int, Sequence[np.random.Generator], str], np.ndarray],
 ] = {
   corruption_types.Corruption.GAUSSIAN_NOISE: noise.gaussian_noise,
   corruption_types.Corruption.SHOT_NOISE: noise.shot_noise,
@@ -70,6 +72,7 @@ def corrupt(
   seed: int = 0,
   indices: np.ndarray | None = None,
   frost: str = 'texture',
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Corrupts images, each independently of the others.
 
@@ -78,9 +81,9 @@ def corrupt(
   index, severity, corruption and seed has random draws of its own. In the
   published data, too, severities do not share their noise.
 
-  The formulas are those of CIFAR-10-C (Hendrycks and Dietterich, 2019,
-  "Benchmarking Neural Network Robustness to Common Corruptions and
-  Perturbations"); the random draws are not the published ones.
+  The formulas are those of CIFAR-10-C and ImageNet-C (Hendrycks and
+  Dietterich, 2019, "Benchmarking Neural Network Robustness to Common
+  Corruptions and Perturbations"); the random draws are not the published ones.
 
   Args:
     images: RGB images, uint8 [N,H,W,3], with sides of 12 to 512 pixels.
@@ -91,6 +94,7 @@ def corrupt(
       least 0; by default 0 to N-1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
+    benchmark: `cifar_c` or `imagenet_c`: whose constants to use.
 
   Returns:
     uint8 [N,H,W,3].
@@ -102,6 +106,7 @@ def corrupt(
   _check_images(images)
   check_seed(seed)
   check_frost(frost)
+  constants.check(benchmark)
   if indices is None:
     indices = np.arange(len(images))
   indices = np.asarray(indices)
@@ -113,7 +118,7 @@ def corrupt(
   for start in range(0, len(images), step):
     chunk = slice(start, start + step)
     result[chunk] = _corrupt_chunk(
-      images[chunk], shift, seed, indices[chunk], frost
+      images[chunk], shift, seed, indices[chunk], frost, benchmark
     )
   return result
 
@@ -138,17 +143,20 @@ def _corrupt_chunk(
   seed: int,
   indices: np.ndarray,
   frost: str,
+  benchmark: str,
 ) -> np.ndarray:
   """Returns corrupted images: uint8 [B,H,W,3], indices [B]."""
   # Pillow reads an array's memory row by row.
   images = np.ascontiguousarray(images)
   assert shift.corruption is not None
   if shift.corruption in _DETERMINISTIC:
-    return _DETERMINISTIC[shift.corruption](images, shift.severity)
+    function = _DETERMINISTIC[shift.corruption]
+    return function(images, shift.severity, benchmark)
   generators = _generators(shift, seed, indices)
   if shift.corruption is corruption_types.Corruption.FROST:
-    return weather.frost(images, shift.severity, generators, frost)
-  return _RANDOM[shift.corruption](images, shift.severity, generators)
+    return weather.frost(images, shift.severity, generators, frost, benchmark)
+  function = _RANDOM[shift.corruption]
+  return function(images, shift.severity, generators, benchmark)
 
 
 def _generators(

@@ -1,8 +1,8 @@
 """Corruptions that blur.
 
 Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and, if it is random,
-a random generator for each image, and returns uint8 [B,H,W,C]. The constants
-are those of CIFAR-10-C, severity 1 first, with lengths in pixels.
+a random generator for each image, and returns uint8 [B,H,W,C]. `constants` has
+the numbers of each benchmark.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from uncertainty_distill.data.corruptions import motion, pixels, zoom
+from uncertainty_distill.data.corruptions import constants, motion, pixels, zoom
 
 import cv2
 import numpy as np
 from scipy import ndimage, sparse
 
-_GAUSSIAN_SIGMAS = (0.4, 0.6, 0.7, 0.8, 1.0)
-# Radius of the disk, sigma of the Gaussian that smooths its outline.
-_DEFOCUS_DISKS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
-# Sigma of the Gaussian before and after; number of sweeps between.
-_GLASS_SWEEPS = ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))
-# Radius and sigma of ImageMagick's motion blur.
-_MOTION_LINES = ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))
-_ZOOM_STOPS = (1.06, 1.11, 1.16, 1.21, 1.26)
 
-
-def gaussian_blur(images: np.ndarray, severity: int) -> np.ndarray:
+def gaussian_blur(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Blurs along H and W by a Gaussian cut off at 4 standard deviations."""
   values = pixels.to_unit(images)
-  return pixels.to_bytes(_gaussian(values, _GAUSSIAN_SIGMAS[severity - 1]))
+  sigma = constants.read('gaussian_blur', severity, benchmark)
+  return pixels.to_bytes(_gaussian(values, sigma))
 
 
-def defocus_blur(images: np.ndarray, severity: int) -> np.ndarray:
-  """Blurs by a disk, like a lens out of focus; edges reflect."""
-  kernel = _disk(*_DEFOCUS_DISKS[severity - 1])
+def defocus_blur(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
+  """Blurs by a disk, like a lens out of focus; edges reflect.
+
+  The constants are the radius of the disk, and the sigma of the Gaussian that
+  smooths its outline.
+  """
+  kernel = _disk(*constants.read('defocus_blur', severity, benchmark))
   values = pixels.to_unit(images)
   for image in values:
     image[...] = cv2.filter2D(image, -1, kernel)
@@ -42,16 +42,49 @@ def defocus_blur(images: np.ndarray, severity: int) -> np.ndarray:
 
 
 def glass_blur(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
-  """Blurs, moves pixels to neighboring places, and blurs again."""
-  sigma, sweeps = _GLASS_SWEEPS[severity - 1]
+  """Blurs, moves pixels to neighboring places, and blurs again.
+
+  The constants are the sigma of the Gaussian before and after, how far a pixel
+  moves, and the number of sweeps between.
+  """
+  sigma, reach, sweeps = constants.read('glass_blur', severity, benchmark)
   blurred = pixels.to_bytes(_gaussian(pixels.to_unit(images), sigma))
   batch, height, width, channels = images.shape
-  # The published sweep visits the pixels backwards, from the lower right to the
-  # upper left. It puts in each the value of a neighbor at most one pixel up and
-  # to the left, drawn at random, which it has not visited yet. So a sweep is
-  # the same as moving all pixels at once.
+  if reach == 1:
+    sources = _near_sources(generators, sweeps, height, width)
+  else:
+    sources = _far_sources(generators, sweeps, height, width, reach)
+  for sweep in range(sweeps):
+    blurred = np.take_along_axis(
+      blurred.reshape(batch, height * width, channels),
+      sources[:, sweep, :, np.newaxis],
+      axis=1,
+    )
+  values = pixels.to_unit(blurred.reshape(images.shape))
+  return pixels.to_bytes(_gaussian(values, sigma))
+
+
+def _near_sources(
+  generators: Sequence[np.random.Generator],
+  sweeps: int,
+  height: int,
+  width: int,
+) -> np.ndarray:
+  """Draws from where each pixel gets its value, at most one pixel away.
+
+  The published sweep visits the pixels backwards, from the lower right to the
+  upper left. It puts in each the value of a neighbor at most one pixel up and
+  to the left, drawn at random, which it has not visited yet. So a sweep is the
+  same as moving all pixels at once.
+
+  Returns:
+    Indices of pixels, [B, sweeps, H*W].
+  """
   drawn = np.stack(
     [
       generator.integers(
@@ -62,32 +95,78 @@ def glass_blur(
   )
   # The first two rows and columns stay as they are: no value comes from beyond
   # the image.
-  moves = np.zeros((batch, sweeps, 2, height, width), np.intp)
+  moves = np.zeros((len(generators), sweeps, 2, height, width), np.intp)
   moves[..., 2:, 2:] = drawn
+  up, left = (
+    moves[:, :, axis].reshape(*moves.shape[:2], -1) for axis in (0, 1)
+  )
+  return np.arange(height * width) - up * width - left
+
+
+def _far_sources(
+  generators: Sequence[np.random.Generator],
+  sweeps: int,
+  height: int,
+  width: int,
+  reach: int,
+) -> np.ndarray:
+  """Draws from where each pixel gets its value, up to `reach` pixels away.
+
+  A neighbor lies from `reach` pixels up and to the left to `reach - 1` down and
+  to the right. Where the sweep, which goes backwards, has visited it already,
+  it has the value of a neighbor of its own: the chain is followed to its end.
+
+  Returns:
+    Indices of pixels, [B, sweeps, H*W].
+  """
   here = np.arange(height * width)
-  for sweep in range(sweeps):
-    up, left = (moves[:, sweep, axis].reshape(batch, -1) for axis in (0, 1))
-    sources = here - up * width - left
-    blurred = np.take_along_axis(
-      blurred.reshape(batch, height * width, channels),
-      sources[..., np.newaxis],
-      axis=1,
+  rows, columns = np.divmod(here, width)
+  visited = (rows > reach) & (rows <= height - reach)
+  visited &= (columns > reach) & (columns <= width - reach)
+  sources = np.tile(here, (len(generators), sweeps, 1))
+  for chosen, generator in zip(sources, generators, strict=True):
+    down, right = generator.integers(
+      -reach, reach, size=(2, sweeps, visited.sum())
     )
-  values = pixels.to_unit(blurred.reshape(images.shape))
-  return pixels.to_bytes(_gaussian(values, sigma))
+    for source, y, x in zip(chosen, down, right, strict=True):
+      target = here.copy()
+      target[visited] += y * width + x
+      # What has its own value: what is never visited, or only afterwards.
+      chained = visited[target] & (target > here)
+      following = np.where(chained, target, here)
+      while True:  # Twice as far each time.
+        further = following[following]
+        if np.array_equal(further, following):
+          break
+        following = further
+      source[...] = target[following]
+  return sources
 
 
 def motion_blur(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
-  """Blurs along a line at a random angle of up to 45 degrees."""
+  """Blurs along a line at a random angle of up to 45 degrees.
+
+  The constants are radius and sigma of ImageMagick's motion blur.
+  """
   angles = [generator.uniform(-45.0, 45.0) for generator in generators]
-  return motion.blur(images, *_MOTION_LINES[severity - 1], np.array(angles))
+  line = constants.read('motion_blur', severity, benchmark)
+  return motion.blur(images, *line, np.array(angles))
 
 
-def zoom_blur(images: np.ndarray, severity: int) -> np.ndarray:
-  """Averages the image with itself magnified, step by step, by up to 25%."""
-  operator = _zoom_mean(*images.shape[1:3], _ZOOM_STOPS[severity - 1])
+def zoom_blur(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
+  """Averages the image with itself magnified, step by step, by up to 30%.
+
+  The constants are the first factor, the one to stop before, and the step.
+  """
+  first, stop, step = constants.read('zoom_blur', severity, benchmark)
+  operator = _zoom_mean(*images.shape[1:3], first, stop, step)
   values = zoom.apply(operator, pixels.to_unit(images))
   # The published script computes in float32. Rounded to that, a flat area keeps
   # its level; truncated from float64, white would become 254 here and there.
@@ -105,18 +184,26 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
 
 def _disk(radius: float, sigma: float) -> np.ndarray:
   """Returns the kernel of a disk whose outline is smoothed."""
-  reach = int(radius) + 1  # Smoothing adds a pixel.
+  # Smoothing adds a pixel, up to the edge of the published grids: 17x17, or
+  # that of a larger radius, which is smoothed further.
+  reach = max(min(int(radius) + 1, 8), int(radius))
+  size, border = (3, 3), cv2.BORDER_CONSTANT
+  if radius >= 8:
+    size = (3, 3) if radius == 8 else (5, 5)
+    border = cv2.BORDER_DEFAULT
   offsets = np.arange(-reach, reach + 1)
   inside = offsets**2 + offsets[:, np.newaxis] ** 2 <= radius**2
   disk = inside.astype(np.float32) / np.float32(inside.sum())
-  # With zeros around the disk, as on the published grid of 17x17.
-  return cv2.GaussianBlur(disk, (3, 3), sigma, borderType=cv2.BORDER_CONSTANT)
+  # Within the grid there are zeros around the disk.
+  return cv2.GaussianBlur(disk, size, sigma, borderType=border)
 
 
 @functools.lru_cache(maxsize=5)
-def _zoom_mean(height: int, width: int, stop: float) -> sparse.csr_array:
+def _zoom_mean(
+  height: int, width: int, first: float, stop: float, step: float
+) -> sparse.csr_array:
   """Returns the operator that averages an image and its magnified copies."""
-  factors = np.arange(1.0, stop, 0.01)
+  factors = np.arange(first, stop, step)
   total = sparse.eye_array(height * width, format='csr')
   for factor in factors:
     total = total + zoom.operator(height, width, factor)

@@ -1,31 +1,32 @@
 """Corruptions that change colors pixel by pixel, without randomness.
 
 Each takes images uint8 [B,H,W,C] and a severity from 1 to 5, and returns uint8
-[B,H,W,C]. The constants are those of CIFAR-10-C, severity 1 first.
+[B,H,W,C]. `constants` has the numbers of each benchmark.
 """
 
 from __future__ import annotations
 
-from uncertainty_distill.data.corruptions import pixels
+from uncertainty_distill.data.corruptions import constants, pixels
 
 import numpy as np
 
-_BRIGHTNESS_INCREMENTS = (0.05, 0.1, 0.15, 0.2, 0.3)
-_CONTRAST_FACTORS = (0.75, 0.5, 0.4, 0.3, 0.15)
-# Factor and increment.
-_SATURATION_LINES = ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2))
 
-
-def brightness(images: np.ndarray, severity: int) -> np.ndarray:
+def brightness(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Adds c to V of HSV, up to 1, and keeps hue and saturation."""
   peak, drop = _peak_and_drop(pixels.to_unit(images))
-  raised = np.minimum(peak + _BRIGHTNESS_INCREMENTS[severity - 1], 1.0)
+  raised = np.minimum(
+    peak + constants.read('brightness', severity, benchmark), 1.0
+  )
   return pixels.to_bytes(raised * (1.0 - drop))
 
 
-def saturate(images: np.ndarray, severity: int) -> np.ndarray:
+def saturate(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Replaces S of HSV by a S + b, from 0 to 1; keeps hue and brightness."""
-  factor, increment = _SATURATION_LINES[severity - 1]
+  factor, increment = constants.read('saturate', severity, benchmark)
   peak, drop = _peak_and_drop(pixels.to_unit(images))
   saturation = drop.max(axis=-1, keepdims=True)
   changed = np.clip(saturation * factor + increment, 0.0, 1.0)
@@ -36,12 +37,14 @@ def saturate(images: np.ndarray, severity: int) -> np.ndarray:
   return pixels.to_bytes(peak * (1.0 - drop))
 
 
-def contrast(images: np.ndarray, severity: int) -> np.ndarray:
+def contrast(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Shrinks values towards the mean of their image and channel: (x-m)c + m."""
   values = pixels.to_unit(images)
   mean = values.mean(axis=(1, 2), keepdims=True)
   values -= mean
-  values *= _CONTRAST_FACTORS[severity - 1]
+  values *= constants.read('contrast', severity, benchmark)
   values += mean
   return pixels.to_bytes(values)
 

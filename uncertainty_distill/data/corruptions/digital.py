@@ -1,23 +1,24 @@
 """Corruptions that result from storing an image in less space.
 
 Each takes images uint8 [B,H,W,C] and a severity from 1 to 5, and returns uint8
-[B,H,W,C]. The constants are those of CIFAR-10-C, severity 1 first.
+[B,H,W,C]. `constants` has the numbers of each benchmark.
 """
 
 from __future__ import annotations
 
 import io
 
+from uncertainty_distill.data.corruptions import constants
+
 import numpy as np
 from PIL import Image
 
-_PIXELATE_SCALES = (0.95, 0.9, 0.85, 0.75, 0.65)
-_JPEG_QUALITIES = (80, 65, 58, 50, 40)
 
-
-def pixelate(images: np.ndarray, severity: int) -> np.ndarray:
+def pixelate(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Shrinks both sides by c and enlarges them again, by a box filter."""
-  scale = _PIXELATE_SCALES[severity - 1]
+  scale = constants.read('pixelate', severity, benchmark)
   height, width = images.shape[1:3]
   small = int(width * scale), int(height * scale)
   result = np.empty_like(images)
@@ -27,9 +28,11 @@ def pixelate(images: np.ndarray, severity: int) -> np.ndarray:
   return result
 
 
-def jpeg_compression(images: np.ndarray, severity: int) -> np.ndarray:
+def jpeg_compression(
+  images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
+) -> np.ndarray:
   """Encodes as JPEG at quality c, chroma subsampled 4:2:0, and decodes."""
-  quality = _JPEG_QUALITIES[severity - 1]
+  quality = constants.read('jpeg_compression', severity, benchmark)
   result = np.empty_like(images)
   for image, decoded in zip(images, result, strict=True):
     encoded = io.BytesIO()

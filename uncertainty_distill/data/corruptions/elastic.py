@@ -1,7 +1,8 @@
 """Elastic transform: a random affine map, then random smooth displacements.
 
-The constants are those of CIFAR-10-C, severity 1 first, as shares of the
-shorter side.
+Its constants are the largest displacement before smoothing, the sigma of the
+smoothing, and how far the three points that determine the affine map may move.
+They grow with the shorter side.
 """
 
 from __future__ import annotations
@@ -9,25 +10,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from uncertainty_distill.data.corruptions import pixels
+from uncertainty_distill.data.corruptions import constants, pixels
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-# The largest displacement before smoothing, the sigma of the smoothing, and how
-# far the three points that determine the affine map may move.
-_CONSTANTS = (
-  (0.0, 0.0, 0.08),
-  (0.05, 0.2, 0.07),
-  (0.08, 0.06, 0.06),
-  (0.1, 0.04, 0.05),
-  (0.1, 0.03, 0.03),
-)
-
 
 def elastic_transform(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Moves pixels smoothly; see the module.
 
@@ -35,13 +29,17 @@ def elastic_transform(
     images: uint8 [B,H,W,C].
     severity: 1 to 5.
     generators: One for each image.
+    benchmark: Whose constants to use.
 
   Returns:
     uint8 [B,H,W,C].
   """
   height, width = images.shape[1:3]
   side = min(height, width)
-  alpha, sigma, affine = (c * side for c in _CONSTANTS[severity - 1])
+  alpha, sigma, affine = (
+    c * side / constants.side(benchmark)
+    for c in constants.read('elastic_transform', severity, benchmark)
+  )
   values = pixels.to_unit(images).astype(np.float32)
   for image, generator in zip(values, generators, strict=True):
     image[...] = _affine(image, generator.uniform(-affine, affine, (3, 2)))

@@ -12,23 +12,28 @@ import functools
 import importlib.resources
 
 from uncertainty_distill import errors
+from uncertainty_distill.data.corruptions import constants
 
 import cv2
 import numpy as np
 
 # The package's number of each published photograph, 1 to 5.
 _NUMBERS = (1, 2, 2, 3, 4)
-# How much the photographs are shrunk to be laid over images of 32x32.
-_SCALE = 0.2
+# How much the photographs are shrunk to be laid over images of each benchmark.
+_SCALES = {constants.CIFAR_C: 0.2, constants.IMAGENET_C: 1.0}
 
 
 @functools.lru_cache(maxsize=2)
-def photographs(side: int) -> list[np.ndarray]:
+def photographs(
+  side: int, benchmark: str = constants.CIFAR_C
+) -> list[np.ndarray]:
   """Returns the five photographs at the size that goes with images.
 
   Args:
-    side: The longer side of the images, in pixels. Photographs for 32 pixels
-      have the published size; others grow with the image.
+    side: The longer side of the images, in pixels. Photographs for 32 pixels,
+      or for the 224 of ImageNet-C, have the published size; others grow with
+      the image.
+    benchmark: Of which benchmark the images are.
 
   Returns:
     RGB uint8 [h, w, 3] each; the shortest side is 63 pixels for images of 32.
@@ -36,7 +41,7 @@ def photographs(side: int) -> list[np.ndarray]:
   Raises:
     InputError: If the package with the photographs is not installed.
   """
-  scale = _SCALE * side / 32
+  scale = _SCALES[benchmark] * side / constants.side(benchmark)
   # Linear interpolation, as published, although it skips pixels.
   return [
     cv2.resize(_read(number), None, fx=scale, fy=scale) for number in _NUMBERS

@@ -1,49 +1,53 @@
 """Corruptions that add random noise to each value independently.
 
 Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and a random generator
-for each image, and returns uint8 [B,H,W,C]. The constants are those of
-CIFAR-10-C, severity 1 first.
+for each image, and returns uint8 [B,H,W,C]. `constants` has the
+numbers of each benchmark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill.data.corruptions import pixels
+from uncertainty_distill.data.corruptions import constants, pixels
 
 import numpy as np
 
-_GAUSSIAN_DEVIATIONS = (0.04, 0.06, 0.08, 0.09, 0.10)
-_SHOT_PHOTONS = (500, 250, 100, 75, 50)
-_IMPULSE_FRACTIONS = (0.01, 0.02, 0.03, 0.05, 0.07)
-_SPECKLE_DEVIATIONS = (0.06, 0.10, 0.12, 0.16, 0.20)
-
 
 def gaussian_noise(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Adds N(0, c^2) to every value in [0, 1]."""
   noise = _normal(images.shape, generators)
-  noise *= _GAUSSIAN_DEVIATIONS[severity - 1]
+  noise *= constants.read('gaussian_noise', severity, benchmark)
   return pixels.to_bytes(pixels.to_unit(images) + noise)
 
 
 def speckle_noise(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Adds x N(0, c^2) to every value x in [0, 1]."""
   noise = _normal(images.shape, generators)
-  noise *= _SPECKLE_DEVIATIONS[severity - 1]
+  noise *= constants.read('speckle_noise', severity, benchmark)
   values = pixels.to_unit(images)
   noise *= values
   return pixels.to_bytes(values + noise)
 
 
 def shot_noise(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Replaces every value x in [0, 1] by Poisson(c x) / c."""
-  photons = _SHOT_PHOTONS[severity - 1]
+  photons = constants.read('shot_noise', severity, benchmark)
   values = pixels.to_unit(images)
   values *= photons
   for rates, generator in zip(values, generators, strict=True):
@@ -53,10 +57,13 @@ def shot_noise(
 
 
 def impulse_noise(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Sets each value with probability c to 0 or 1, both equally likely."""
-  fraction = _IMPULSE_FRACTIONS[severity - 1]
+  fraction = constants.read('impulse_noise', severity, benchmark)
   draws = np.empty(images.shape)
   for draw, generator in zip(draws, generators, strict=True):
     generator.random(out=draw)

@@ -1,28 +1,20 @@
 """Spatter: drops of water or of mud on the lens.
 
-The constants are those of CIFAR-10-C, severity 1 first, with lengths in pixels.
+Its constants are the mean and the standard deviation of the liquid, the sigma
+of its smoothing, the threshold of a drop, the strength of water or the sigma of
+the outline of mud, and whether it is mud.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill.data.corruptions import pixels
+from uncertainty_distill.data.corruptions import constants, pixels
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-# The mean and the standard deviation of the liquid, the sigma of its smoothing,
-# the threshold of a drop, the strength of water or the sigma of the outline of
-# mud, and whether it is mud.
-_CONSTANTS = (
-  (0.62, 0.1, 0.7, 0.7, 0.5, False),
-  (0.65, 0.1, 0.8, 0.7, 0.5, False),
-  (0.65, 0.3, 1.0, 0.69, 0.5, False),
-  (0.65, 0.1, 0.7, 0.69, 0.6, True),
-  (0.65, 0.1, 0.5, 0.68, 0.6, True),
-)
 _WATER = np.array([175.0, 238.0, 238.0]) / 255.0
 _MUD = np.array([63.0, 42.0, 20.0]) / 255.0
 # Light falls from the upper left.
@@ -30,7 +22,10 @@ _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 
 
 def spatter(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Adds drops of water to images, or covers parts of them with mud.
 
@@ -38,11 +33,14 @@ def spatter(
     images: uint8 [B,H,W,3].
     severity: 1 to 5.
     generators: One for each image.
+    benchmark: Whose constants to use.
 
   Returns:
     uint8 [B,H,W,3].
   """
-  mean, deviation, sigma, threshold, strength, is_mud = _CONSTANTS[severity - 1]
+  mean, deviation, sigma, threshold, strength, is_mud = constants.read(
+    'spatter', severity, benchmark
+  )
   liquid = np.stack(
     [g.normal(mean, deviation, images.shape[1:3]) for g in generators]
   )

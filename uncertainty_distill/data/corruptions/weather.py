@@ -1,8 +1,8 @@
 """Corruptions by the weather.
 
 Each takes images uint8 [B,H,W,3], a severity from 1 to 5 and a random generator
-for each image, and returns uint8 [B,H,W,3]. The constants are those of
-CIFAR-10-C, severity 1 first.
+for each image, and returns uint8 [B,H,W,3]. `constants` has the
+numbers of each benchmark.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 from collections.abc import Sequence
 
 from uncertainty_distill.data.corruptions import (
+  constants,
   frost_photographs,
   frost_texture,
   motion,
@@ -22,32 +23,28 @@ from uncertainty_distill.data.corruptions import (
 import numpy as np
 from scipy import sparse
 
-# Mean and standard deviation of the layer, its magnification, the threshold of
-# a flake, radius and sigma of the motion blur, and the share of the image that
-# keeps its color.
-_SNOW = (
-  (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
-  (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
-  (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
-  (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
-  (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
-)
-# Functions of the longer side of the images.
+# Functions of the longer side of the images and of the benchmark.
 FROST_PICTURES = {
-  'texture': frost_texture.pictures,
+  'texture': lambda side, _: frost_texture.pictures(side),
   'photographs': frost_photographs.photographs,
 }
-# The shares of the image and of the ice.
-_FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
-# Density, and by how much the fog is rougher at one scale than at the next.
-_FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
 
 
 def snow(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
-  """Adds streaks of falling flakes, and whitens the image."""
-  mean, deviation, factor, threshold, radius, sigma, kept = _SNOW[severity - 1]
+  """Adds streaks of falling flakes, and whitens the image.
+
+  The constants are the mean and the standard deviation of the layer, its
+  magnification, the threshold of a flake, radius and sigma of the motion blur,
+  and the share of the image that keeps its color.
+  """
+  mean, deviation, factor, threshold, radius, sigma, kept = constants.read(
+    'snow', severity, benchmark
+  )
   height, width = images.shape[1:3]
   layer = np.stack(
     [
@@ -74,14 +71,15 @@ def frost(
   severity: int,
   generators: Sequence[np.random.Generator],
   pictures: str = 'texture',
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
   """Lays a random piece of a picture of ice over the image.
 
   `pictures` is a key of `FROST_PICTURES`.
   """
-  image_share, ice_share = _FROST[severity - 1]
+  image_share, ice_share = constants.read('frost', severity, benchmark)
   height, width = images.shape[1:3]
-  choices = FROST_PICTURES[pictures](max(height, width))
+  choices = FROST_PICTURES[pictures](max(height, width), benchmark)
   pieces = np.empty(images.shape, np.uint8)
   for piece, generator in zip(pieces, generators, strict=True):
     picture = choices[generator.integers(len(choices))]
@@ -93,10 +91,17 @@ def frost(
 
 
 def fog(
-  images: np.ndarray, severity: int, generators: Sequence[np.random.Generator]
+  images: np.ndarray,
+  severity: int,
+  generators: Sequence[np.random.Generator],
+  benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
-  """Adds a height map to each image, and keeps its largest value."""
-  density, decay = _FOG[severity - 1]
+  """Adds a height map to each image, and keeps its largest value.
+
+  The constants are the density, and by how much the fog is rougher at one scale
+  than at the next.
+  """
+  density, decay = constants.read('fog', severity, benchmark)
   height, width = images.shape[1:3]
   side = 1 << (max(height, width) - 1).bit_length()
   draws = [g.uniform(-1.0, 1.0, side**2 - 1) for g in generators]

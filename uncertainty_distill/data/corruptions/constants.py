@@ -1,0 +1,63 @@
+"""The published constants of CIFAR-10-C and of ImageNet-C.
+
+`constants.json` holds them for each corruption, severity 1 first, with lengths
+in pixels of images with the sides that `side` says. What each number is stands
+beside the function that uses it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from uncertainty_distill import errors
+
+CIFAR_C = 'cifar_c'
+IMAGENET_C = 'imagenet_c'
+BENCHMARKS = CIFAR_C, IMAGENET_C
+# Shorter sides from here on are taken for those of photographs.
+_LARGE = 64
+
+
+def choose_benchmark(benchmark: str, image_shape: Sequence[int]) -> str:
+  """Returns the benchmark whose constants go with images.
+
+  Args:
+    benchmark: One of `BENCHMARKS`; empty for `cifar_c` where a side has fewer
+      than 64 pixels, and `imagenet_c` otherwise.
+    image_shape: H, W, C.
+
+  Raises:
+    InputError: If there is no such benchmark.
+  """
+  if not benchmark:
+    return CIFAR_C if min(image_shape[:2]) < _LARGE else IMAGENET_C
+  check(benchmark)
+  return benchmark
+
+
+def check(benchmark: str) -> None:
+  """Raises an InputError unless there is such a benchmark."""
+  if benchmark not in BENCHMARKS:
+    raise errors.InputError(
+      'benchmark', benchmark, 'one of ' + ', '.join(BENCHMARKS)
+    )
+
+
+def read(name: str, severity: int, benchmark: str) -> Any:
+  """Returns what a corruption has at a severity: a number, or a list."""
+  return _tables()[benchmark][name][severity - 1]
+
+
+def side(benchmark: str) -> int:
+  """Returns the side of the images that lengths in pixels are meant for."""
+  return _tables()[benchmark]['side']
+
+
+@functools.cache
+def _tables() -> dict[str, dict[str, Any]]:
+  folder = importlib.resources.files('uncertainty_distill.data.corruptions')
+  return json.loads((folder / 'constants.json').read_text('utf-8'))
