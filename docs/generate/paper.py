@@ -1,4 +1,4 @@
-"""The numbers of a system: the paper's beside those of the digits study."""
+"""The numbers of a system: the paper's beside those of the studies here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _METRICS = {
   'c_ece': 'c-ECE ↓',
   'c_nll': 'c-NLL ↓',
 }
+# From headings to folders of `docs/results`.
+_STUDIES = {'CIFAR-10, 16x16': 'cifar10_16px', 'Digits': 'digits'}
 _MARK = re.compile(r'^<!-- numbers: (\w+) -->$', re.M)
 
 
@@ -28,11 +30,13 @@ def _rows(root: pathlib.Path) -> dict[str, dict[str, dict]]:
       for table in published[dataset].values()
       for label, figures in table['rows'].items()
     }
-  path = root / 'docs/results/digits/summary.json'
-  found['Digits study'] = {
-    label: {name: (f['mean'], f['std']) for name, f in figures.items()}
-    for label, figures in json.loads(path.read_text()).items()
-  }
+  for name, folder in _STUDIES.items():
+    path = root / 'docs/results' / folder / 'summary.json'
+    if path.is_file():
+      found[name] = {
+        label: {key: (f['mean'], f['std']) for key, f in figures.items()}
+        for label, figures in json.loads(path.read_text()).items()
+      }
   return found
 
 
