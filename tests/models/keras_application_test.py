@@ -36,6 +36,20 @@ def test_it_standardizes_unless_the_weights_want_otherwise():
   np.testing.assert_allclose(first(_config('a.h5')), 2 * scaled - 1, atol=1e-6)
 
 
+def test_batch_norm_has_the_momentum_of_the_experiment():
+  config = _config()
+  config.batch_norm_momentum = 0.7
+  config.sync_batch_norm = True
+  norms = [
+    layer
+    for layer in config.build().layers
+    if isinstance(layer, tf_keras.layers.BatchNormalization)
+  ]
+  assert norms and {x.momentum for x in norms} == {0.7}
+  assert {x.synchronized for x in norms} == {True}
+  assert {x.epsilon for x in norms} == {1e-3}
+
+
 def test_training_starts_from_a_file_of_weights(tmp_path):
   # As Keras names and saves the network without its top.
   body = tf_keras.applications.MobileNetV2(

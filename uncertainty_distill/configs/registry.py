@@ -28,6 +28,10 @@ _EXPERIMENTS = {
     'A middling network on CIFAR-10, for a patient CPU or one GPU.',
     lambda: _on_two_cores('cifar10', 16, 4),
   ),
+  'folder_mobilenet': (
+    'Pictures of your own, in folders by class: MobileNetV2, 96x96 pixels.',
+    lambda: _folder('MobileNetV2', 96),
+  ),
   'digits_wrn10_1': (
     'Handwritten digits of 16x16 pixels: no download, a few minutes.',
     lambda: _digits(10, 1),
@@ -79,6 +83,27 @@ def _sixteen_pixels(depth: int, width: int) -> ExperimentConfig:
   config.teacher.global_batch_size = 64
   config.teacher.epochs = 40.0
   config.trainer.epochs = 40.0
+  return config
+
+
+def _folder(application: str, size: int) -> ExperimentConfig:
+  """Returns a start for pictures of which nothing is known."""
+  config = _on_two_cores('', 10, 1)
+  config.experiment = 'folder_mobilenet'
+  for network in config.task.model, config.teacher:
+    network.architecture.type = 'keras_application'
+    network.architecture.keras_application.application = application
+  config.task.model.fast_weight_stddev = 0.25
+  config.task.fast_weight_learning_rate_multiplier = 4.0
+  train_data = config.task.train_data
+  train_data.image_size = (size, size)
+  train_data.image_fit = 'crop'
+  train_data.crop_padding = size // 8
+  train_data.global_batch_size = 32
+  config.task.validation_data.global_batch_size = 64
+  config.teacher.global_batch_size = 32
+  config.teacher.epochs = 30.0
+  config.trainer.epochs = 30.0
   return config
 
 
