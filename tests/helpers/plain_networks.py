@@ -26,6 +26,7 @@ def nested():
   inside = tf_keras.Input((10, 10, 8))
   x = shared(inside) + inside
   x = keras.DepthwiseConv2D(3, 2, padding='same', name='depthwise')(x)
+  x = keras.SeparableConv2D(8, 1, strides=1, name='separable')(x) + x
   x = keras.LayerNormalization(name='layer_norm')(x)
   body = tf_keras.Model(inside, keras.Dense(8, name='dense')(x), name='body')
   images = tf_keras.Input((16, 16, 4))

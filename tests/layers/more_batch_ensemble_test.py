@@ -2,7 +2,7 @@
 
 import json
 
-from uncertainty_distill import layers
+from uncertainty_distill import layers, models
 
 import numpy as np
 import pytest
@@ -154,3 +154,26 @@ def test_each_member_has_a_norm_of_its_own():
   twin(rows)
   twin.set_weights(layer.get_weights())
   np.testing.assert_array_equal(twin(rows), inferred)
+
+
+def test_a_separable_convolution_is_built_from_its_shape():
+  plain = tf_keras.layers.SeparableConv2D(
+    6,
+    3,
+    depth_multiplier=2,
+    strides=2,
+    activation='tanh',
+    bias_initializer='ones',
+  )
+  images = tf_keras.Input((7, 6, 4))
+  model = tf_keras.Model(images, plain(images), name='separable')
+  converted = models.batch_ensemble(model, 2)
+  layer = converted.get_layer(plain.name)
+  config = json.loads(json.dumps(tf_keras.layers.serialize(layer)))
+  twin = tf_keras.layers.deserialize(config)
+  rows = tf.random.stateless_normal([4, 7, 6, 4], [0, 1])
+  twin(rows)
+  twin.set_weights(layer.get_weights())
+  np.testing.assert_array_equal(twin(rows), layer(rows))
+  again = type(plain).from_config(layer.plain_config())
+  assert again.get_config() == plain.get_config()

@@ -60,6 +60,8 @@ def test_members_are_plain_networks(plain, perturb):
     assert not models.fast_weights(member)
     assert member.output_shape == plain.output_shape
     assert member.count_params() == plain.count_params()
+    kinds = {type(layer) for layer in member.submodules}
+    assert tf_keras.layers.SeparableConv2D in kinds
     # What the network was made of, with the member's weights written in.
     plain.set_weights(member.get_weights())
     plain_networks.assert_same(logits[e], plain(images, training=False))
@@ -82,8 +84,8 @@ def test_what_is_shared_stays_shared(plain):
   more = _num_parameters(biases) * (_MEMBERS - 1) // _MEMBERS
   assert converted.count_params() == plain.count_params() + vectors + more
   # alpha and gamma of the channels of each matrix, counted by hand: grouped,
-  # of_channels, separable, depthwise, shared, dense, sequence, logits.
-  channels = [4 + 8, 8 + 16, 16 + 32, 32 + 8, 8 + 8, 8 + 8, 8 + 8, 8 + 6, 6 + 5]
+  # of_channels, separable twice, depthwise, shared, dense, sequence, logits.
+  channels = [4 + 8, 8 + 16, 16 + 32, 32 + 8, *[8 + 8] * 5, 8 + 6, 6 + 5]
   assert vectors == _MEMBERS * sum(channels)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill import (
@@ -16,6 +16,7 @@ from uncertainty_distill import (
   training,
 )
 from uncertainty_distill.api import arguments
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import tf_keras
@@ -143,16 +144,20 @@ def distill(
 
 
 def export(
-  path: arguments.Paths,
+  path: arguments.Paths | tf_keras.Model,
   directory: arguments.Path,
   fit_temperature: bool = False,
   calibration_file: arguments.Path = '',
   check_labels: bool = True,
+  *,
+  class_names: Sequence[str] = (),
 ) -> metrics.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
   Args:
-    path: A run folder or a SavedModel; several become one deep ensemble.
+    path: A run folder or a SavedModel; several become one deep ensemble. Or a
+      model that `batch_ensemble` made, of images [B, H, W, 3] of 0..255 ->
+      logits; no temperature can be fitted to it.
     directory: The folder to write to; a SavedModel that is there is replaced.
     fit_temperature: Whether to divide the members' logits by the temperature
       with the least NLL on examples that no model was trained on.
@@ -161,12 +166,15 @@ def export(
       that the runs held out.
     check_labels: Whether to refuse a model that labelled images contradict;
       see `distill`.
+    class_names: The K names of the classes, for a model that `batch_ensemble`
+      made; a run and a SavedModel have their own.
 
   Returns:
     The fitted temperature, with the NLL before and after, or None.
 
   Raises:
-    InputError: If a run cannot be loaded, if the folder holds anything but a
+    InputError: If a run cannot be loaded or a model cannot be exported, if an
+      argument is for the other of the two, if the folder holds anything but a
       SavedModel, if there are no examples to fit a temperature to, or if they
       or test images contradict the model.
 
@@ -175,6 +183,19 @@ def export(
     >>> ud.load('served/1').class_names[:3]
     ('0', '1', '2')
   """
+  if isinstance(path, tf_keras.Model):
+    for name, value in (
+      ('fit_temperature', fit_temperature),
+      ('calibration_file', calibration_file),
+    ):
+      if value:
+        expected = 'left out for a model that `batch_ensemble` made'
+        raise InputError(name, value, expected)
+    exporting.export_model(path, files.expanded(directory), class_names)
+    return None
+  if class_names:
+    expected = 'left out for a run and a SavedModel, which have class names'
+    raise InputError('class_names', list(class_names), expected)
   return exporting.export(
     arguments.as_list(path),
     files.expanded(directory),

@@ -96,8 +96,7 @@ def batch_ensemble(
 def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
   """Returns one member of a BatchEnsemble as a plain network.
 
-  Alpha and gamma are multiplied into its kernels. A SeparableConv2D comes back
-  as a depthwise convolution and one of 1x1 pixels.
+  Alpha and gamma are multiplied into its kernels.
 
   Args:
     model: What `batch_ensemble` returned; it is not changed.

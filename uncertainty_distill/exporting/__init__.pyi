@@ -1,6 +1,7 @@
 """The names of this room, for type checkers and `__init__.py`."""
 
 from .abstention import abstentions as abstentions
+from .keras_export import export_model as export_model
 from .model_card import ModelCard as ModelCard
 from .predictive_distribution import outputs_from_logits as outputs_from_logits
 from .run_export import SAVED_MODEL as SAVED_MODEL

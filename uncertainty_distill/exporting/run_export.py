@@ -25,7 +25,7 @@ SAVED_MODEL = 'saved_model'
 _BATCH = 128
 
 
-def _check_replaceable(directory: str) -> None:
+def check_replaceable(directory: str) -> None:
   """Raises an InputError if a folder holds anything but a SavedModel."""
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
@@ -67,7 +67,7 @@ def export(
       out, if the calibration file is not as described or has test images, or if
       labels contradict a SavedModel, or what a temperature is fitted to.
   """
-  _check_replaceable(directory)
+  check_replaceable(directory)
   model = trained.open_trained(paths, 'path')
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)

@@ -24,4 +24,6 @@ from uncertainty_distill.layers.more_batch_ensemble import (
   Conv1DBatchEnsemble,
   DepthwiseConv2DBatchEnsemble,
   PerMember,
+  SeparableConv2DBatchEnsemble,
+  config_of,
 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from uncertainty_distill.layers import members
@@ -115,6 +116,90 @@ class DepthwiseConv2DBatchEnsemble(
     return {**super().get_config(), 'groups': 1}
 
 
+def config_of(layer: tf_keras.layers.Layer) -> Any:
+  """Returns a layer's class and configuration, from which it can be made."""
+  return tf_keras.layers.serialize(layer)
+
+
+def _build(layer, input_shape, scope):
+  """Builds a layer within another, unless it came built from a file."""
+  if not layer.built:
+    with tf.name_scope(scope):
+      layer.build(input_shape)
+
+
+_KINDS = 'initializer', 'regularizer', 'constraint'
+
+
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
+class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
+  """A depthwise and a pointwise convolution, each with alpha and gamma.
+
+  Takes and returns what `Conv2DBatchEnsemble` does.
+
+  Attributes:
+    plain: The class of the layer of a plain network.
+    depthwise: The depthwise convolution, without a bias.
+    pointwise: The convolution of 1x1 pixels.
+  """
+
+  plain = tf_keras.layers.SeparableConv2D
+
+  def __init__(
+    self, depthwise: dict[str, Any], pointwise: dict[str, Any], **kwargs: Any
+  ):
+    """Takes both, as `tf_keras.layers.serialize` has them."""
+    super().__init__(**kwargs)
+    self.depthwise: Any = tf_keras.layers.deserialize(depthwise)
+    self.pointwise: Any = tf_keras.layers.deserialize(pointwise)
+
+  @property
+  def perturb(self) -> str:
+    """What alpha and gamma multiply."""
+    return self.depthwise.perturb
+
+  def build(self, input_shape):
+    shape = input_shape
+    for layer in self.depthwise, self.pointwise:
+      _build(layer, shape, layer.name)
+      shape = layer.compute_output_shape(shape)
+    super().build(input_shape)
+
+  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    return self.pointwise(self.depthwise(inputs))
+
+  def compute_output_shape(self, input_shape):
+    inner = self.depthwise.compute_output_shape(input_shape)
+    return self.pointwise.compute_output_shape(inner)
+
+  def plain_weights(self, member: int) -> list[tf.Tensor]:
+    """Returns a member's kernels and bias, as `plain` has them."""
+    parts = self.depthwise, self.pointwise
+    return [w for part in parts for w in part.plain_weights(member)]
+
+  def assign_plain_weights(self, weights: Sequence[Any]) -> None:
+    """Gives all members the kernels and the bias of a layer of `plain`."""
+    self.depthwise.assign_plain_weights(weights[:1])
+    self.pointwise.assign_plain_weights(weights[1:])
+
+  def plain_config(self) -> dict[str, Any]:
+    """Returns the configuration of the layer of a plain network."""
+    last = self.pointwise.plain_config()
+    kernel = {f'pointwise_{kind}': last[f'kernel_{kind}'] for kind in _KINDS}
+    names = 'filters', 'use_bias', 'activation', 'activity_regularizer'
+    own = {name: last[name] for name in names}
+    bias = {name: last[name] for name in last if name.startswith('bias_')}
+    own |= {'name': self.name, 'groups': 1, **kernel, **bias}
+    return {**self.depthwise.plain_config(), **own}
+
+  def get_config(self) -> dict[str, Any]:
+    parts = {'depthwise': self.depthwise, 'pointwise': self.pointwise}
+    return {
+      **super().get_config(),
+      **{name: tf_keras.layers.serialize(x) for name, x in parts.items()},
+    }
+
+
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class PerMember(tf_keras.layers.Layer):
   """A layer of each member's own, such as a BatchNorm.
@@ -141,8 +226,7 @@ class PerMember(tf_keras.layers.Layer):
 
   def build(self, input_shape):
     for member, layer in enumerate(self.layers):
-      with tf.name_scope(f'member_{member}'):
-        layer.build(input_shape)
+      _build(layer, input_shape, f'member_{member}')
     super().build(input_shape)
 
   def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:

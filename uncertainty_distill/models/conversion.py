@@ -26,6 +26,10 @@ _CONVERTED = {
     layers.DepthwiseConv2DBatchEnsemble,
   )
 }
+_PERTURBED = (
+  layers.BatchEnsembleLayer,
+  layers.SeparableConv2DBatchEnsemble,
+)
 _SEPARABLE = tf_keras.layers.SeparableConv2D
 _NORMS = (
   tf_keras.layers.BatchNormalization,
@@ -53,8 +57,8 @@ def batch_ensemble(
 
   The members share the kernels; each has its own alpha and gamma in every
   convolution and dense layer, and its own bias. Nested networks become nested
-  BatchEnsembles, and what is shared stays shared. A SeparableConv2D becomes two
-  layers, each with its own alpha and gamma.
+  BatchEnsembles, and what is shared stays shared. A SeparableConv2D has alpha
+  and gamma for both of its kernels.
 
   In training the contract may become wider, so that each member sees examples
   of its own: images [E, b, H, W, C], labels [E, b], teacher logits [M, E, b, K]
@@ -162,8 +166,7 @@ def _joined(model, copies, ensemble_size, is_used):
 def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
   """Returns one member of a BatchEnsemble as a plain network.
 
-  Alpha and gamma are multiplied into its kernels. A SeparableConv2D comes back
-  as a depthwise and a pointwise convolution.
+  Alpha and gamma are multiplied into its kernels.
 
   Args:
     model: What `batch_ensemble` returned, trained or not; it is not changed.
@@ -374,16 +377,16 @@ def _copy(layer):
 
 def _perturbed(layer, options, initializers):
   """Returns a layer's BatchEnsemble, not built yet."""
-  parts = _parts(layer) if type(layer) is _SEPARABLE else [layer]
-  copies = [
-    _CONVERTED[type(part)].from_config(
-      {**part.get_config(), **options, **initializers()}
-    )
-    for part in parts
-  ]
-  if len(copies) == 1:
-    return copies[0]
-  return tf_keras.Sequential(copies, name=layer.name)
+  if type(layer) is not _SEPARABLE:
+    config = {**layer.get_config(), **options, **initializers()}
+    return _CONVERTED[type(layer)].from_config(config)
+  parts = [_perturbed(x, options, initializers) for x in _parts(layer)]
+  return layers.SeparableConv2DBatchEnsemble(
+    *(layers.config_of(part) for part in parts),
+    name=layer.name,
+    trainable=layer.trainable,
+    dtype=layer.get_config()['dtype'],
+  )
 
 
 def _parts(layer):
@@ -399,7 +402,7 @@ def _parts(layer):
       *('kernel_size', 'strides', 'padding', 'dilation_rate', 'data_format'),
       *('depth_multiplier', *(f'depthwise_{kind}' for kind in kinds)),
     )
-    | {'use_bias': False, 'name': f'{layer.name}_depthwise'}
+    | {'use_bias': False, 'name': 'depthwise'}
   )
   pointwise = tf_keras.layers.Conv2D.from_config(
     chosen(
@@ -407,7 +410,7 @@ def _parts(layer):
       *('activity_regularizer', *(f'bias_{kind}' for kind in kinds)),
     )
     | {f'kernel_{kind}': config[f'pointwise_{kind}'] for kind in kinds}
-    | {'kernel_size': 1, 'name': f'{layer.name}_pointwise'}
+    | {'kernel_size': 1, 'name': 'pointwise'}
   )
   return depthwise, pointwise
 
@@ -428,7 +431,7 @@ def _in_common(layer, path, own_norms, ensemble_size):
   if not own_norms or type(layer) not in _NORMS:
     return copy
   return layers.PerMember(
-    tf_keras.layers.serialize(copy),  # pyright: ignore[reportArgumentType]
+    layers.config_of(copy),
     ensemble_size,
     name=layer.name,
     trainable=layer.trainable,
@@ -438,14 +441,11 @@ def _in_common(layer, path, own_norms, ensemble_size):
 
 def _assign(copy: Any, weights: Sequence[Any]) -> None:
   """Gives a layer of the BatchEnsemble the weights of the plain one."""
-  if isinstance(copy, layers.BatchEnsembleLayer):
+  if isinstance(copy, _PERTURBED):
     copy.assign_plain_weights(weights)
   elif isinstance(copy, layers.PerMember):
     for each in copy.layers:
       each.set_weights(weights)
-  elif isinstance(copy, tf_keras.Sequential):  # A separable convolution.
-    _assign(copy.layers[0], weights[:1])
-    _assign(copy.layers[1], weights[1:])
   else:
     _set_weights(copy, weights)
 
@@ -458,7 +458,7 @@ def _set_weights(layer, weights):
 
 def _plain(layer, index):
   """Returns a member's layer, without weights."""
-  if isinstance(layer, layers.BatchEnsembleLayer):
+  if isinstance(layer, _PERTURBED):
     return layer.plain.from_config(layer.plain_config())
   if isinstance(layer, (layers.TileMembers, layers.SplitMembers)):
     return tf_keras.layers.Activation('linear', name=layer.name)
@@ -469,7 +469,7 @@ def _plain(layer, index):
 
 def _member_weights(layer, index):
   """Returns the weights of a member's layer."""
-  if isinstance(layer, layers.BatchEnsembleLayer):
+  if isinstance(layer, _PERTURBED):
     return [weight.numpy() for weight in layer.plain_weights(index)]
   if isinstance(layer, layers.PerMember):
     layer = layer.layers[index]

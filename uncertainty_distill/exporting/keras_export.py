@@ -1,0 +1,71 @@
+"""Exports a BatchEnsemble that was trained with Keras, without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uncertainty_distill import models, runs
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.exporting import run_export, saved_model
+from uncertainty_distill.io import files
+
+import numpy as np
+import tf_keras
+
+# Float32 sums of a thousand probabilities are nearer to 1.
+_TOLERANCE = 1e-4
+
+
+def export_model(
+  model: tf_keras.Model, directory: str, class_names: Sequence[str] = ()
+) -> None:
+  """Writes a SavedModel as `export` does.
+
+  Args:
+    model: What `models.batch_ensemble` returned, of images [B, H, W, 3] of
+      0..255 -> logits [E, B, K].
+    directory: The folder to write to.
+    class_names: K names; the labels as text if empty.
+
+  Raises:
+    InputError: If the model is another one, or returns probabilities, if the
+      number of names is not K, or if the folder cannot be written or holds
+      anything but a SavedModel, which is replaced.
+  """
+  run_export.check_replaceable(directory)
+  if not isinstance(model, models.BatchEnsemble):
+    raise InputError(
+      'path',
+      type(model).__name__,
+      'a run, a SavedModel, or what `batch_ensemble` returned',
+    )
+  shape = model.input_shape[1:]  # pyright: ignore[reportOptionalSubscript]
+  if len(shape) != 3 or None in shape or shape[-1] != 3:
+    raise InputError('path', list(shape), 'a model of images [H, W, 3]')
+  logits = _try(model, shape)
+  if class_names and len(class_names) != logits.shape[-1]:
+    raise InputError(
+      'class_names', list(class_names), f'{logits.shape[-1]} names'
+    )
+  runs.make_writable(files.parent(directory), 'directory')
+  saved_model.export_saved_model(
+    model, shape, directory, class_names=class_names
+  )
+
+
+def _try(model, shape):
+  """Returns the logits of random images, which are no probabilities."""
+  images = np.random.default_rng(0).integers(0, 256, (8, *shape))
+  logits = np.asarray(model(images.astype(np.uint8), training=False))
+  if logits.ndim != 3:
+    raise InputError('path', list(logits.shape), 'a model of [E, B, K]')
+  sums = logits.sum(-1)
+  if logits.min() >= 0 and np.abs(sums - 1).max() < _TOLERANCE:
+    raise InputError(
+      'path',
+      'probabilities',
+      'a model that returns logits',
+      'leave out the last softmax before `batch_ensemble`',
+      message='the model returns probabilities, and is exported with logits',
+    )
+  return logits
