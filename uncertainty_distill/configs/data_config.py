@@ -12,7 +12,7 @@ _KNOWN = ('', 'cifar10', 'cifar100', 'digits', 'svhn_cropped')
 
 def is_path(name: str) -> bool:
   """Returns whether the name of a dataset is the path of a user's own."""
-  return name not in _KNOWN
+  return name not in _KNOWN and not name.startswith('tfds:')
 
 
 @dataclasses.dataclass
@@ -20,18 +20,23 @@ class TrainDataConfig(models.Settings):
   """Training examples and their augmentation.
 
   Attributes:
-    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file or of a
-      folder of pictures, `PATH/train/CLASS/` and `PATH/test/CLASS/` or
+    name: `cifar10`, `cifar100`, `digits`, `tfds:NAME` or `tfds:NAME/CONFIG` for
+      any image classification dataset of TFDS, or the path of an `.npz` file or
+      of a folder of pictures, `PATH/train/CLASS/` and `PATH/test/CLASS/` or
       `PATH/CLASS/` (docs/images.md).
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     classes: The classes to train and test on, () for all; they are renumbered
       from 0 in this order. The test images of the others are then what
       evaluation takes as out of distribution.
+    train_split: The split of a `tfds:` dataset to train on, such as
+      `train[:80%]`; empty for `train`.
+    test_split: The split of a `tfds:` dataset to test on; empty for `test`, or
+      else `validation`.
     image_size: The height and width to which all images are made smaller, by
-      averaging areas; () for the images as they are. Pictures in folders get
-      this size as they do in a served model, and need it where their sizes
-      differ.
-    image_fit: How pictures in folders come to `image_size`: `resize` stretches
+      averaging areas; () for the images as they are. Those of folders and of
+      `tfds:` get this size as they do in a served model, and need it where
+      their sizes differ.
+    image_fit: How those of folders and of `tfds:` get it: `resize` stretches
       them, `crop` takes the largest middle part of these proportions, `pad`
       adds black on two sides.
     test_fraction: The share of each class that becomes the test set, always the
@@ -59,6 +64,8 @@ class TrainDataConfig(models.Settings):
   name: str = 'cifar10'
   data_dir: str = ''
   classes: tuple[int, ...] = ()
+  train_split: str = ''
+  test_split: str = ''
   image_size: tuple[int, ...] = ()
   image_fit: str = ranges.field(
     'resize', ranges.one_of('resize', 'crop', 'pad')

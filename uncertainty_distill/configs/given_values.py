@@ -40,6 +40,8 @@ _OF_EVALUATION = (
   'task.train_data.classes',
   'task.train_data.image_size',
   'task.train_data.image_fit',
+  'task.train_data.train_split',
+  'task.train_data.test_split',
   'task.train_data.test_fraction',
   'task.train_data.skip_broken',
   'task.train_data.test_from_training',

@@ -1,7 +1,8 @@
 """Image classification datasets, each opened once in a process.
 
 The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
-handwritten digits that scikit-learn ships). Any other name is the path of the
+handwritten digits that scikit-learn ships). `tfds:NAME` is any other dataset of
+TFDS, see `tfds_dataset`. Any other name is the path of the
 user's own data: an `.npz` file, see `npz_file`, or a folder of pictures, see
 `pictures.class_folders`.
 """
@@ -10,13 +11,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uncertainty_distill.data import (
   cifar,
   digits,
   npz_file,
   pictures,
+  tfds_dataset,
   tfds_splits,
 )
 from uncertainty_distill.data.image_source import (
@@ -177,6 +179,7 @@ def open_dataset(
   image_fit: str = 'resize',
   test_fraction: float = 0.0,
   skip_broken: bool = False,
+  splits: Sequence[str] = ('', ''),
 ) -> Dataset:
   """Opens a dataset.
 
@@ -184,8 +187,8 @@ def open_dataset(
   the files, if it has any, keep their sizes and their times of writing.
 
   Args:
-    name: `cifar10`, `cifar100`, `digits`, or the path of an `.npz` file or of a
-      folder of pictures; see the module.
+    name: `cifar10`, `cifar100`, `digits`, `tfds:NAME`, or the path of an `.npz`
+      file or of a folder of pictures; see the module.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
     classes: The classes to keep, whose labels become 0, 1, ... in the order
@@ -199,6 +202,8 @@ def open_dataset(
     test_fraction: The share of each class of a folder that becomes its test
       set, where it has none.
     skip_broken: Whether to leave out pictures in a folder that cannot be read.
+    splits: The splits of a dataset of TFDS to train on and to test on; see
+      `tfds_dataset.TfdsDataset`.
 
   Raises:
     InputError: If there is no such dataset, class or smaller size, if the data
@@ -214,6 +219,9 @@ def open_dataset(
   options = None
   if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
+  elif name.startswith(tfds_dataset.PREFIX):
+    place = (tfds_splits.folder(data_dir),)
+    options = image_fit, *splits
   elif name.endswith('.npz') and files.is_file(name):
     place = (files.absolute(name), *files.version(name))
   elif name.endswith('.npz'):
@@ -232,28 +240,34 @@ def open_dataset(
     raise InputError(
       'dataset name',
       name,
-      'cifar10, cifar100, digits or the path of an .npz file or of a folder of '
-      'pictures',
+      'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of '
+      'a folder of pictures',
     )
-  if options is None:
-    _check_no_folder_values(test_fraction, skip_broken)
+  _check_unused(name, options, test_fraction, skip_broken, splits)
   return _open(
     name, place, tuple(classes), tuple(image_size), test_from_training, options
   )
 
 
-def _check_no_folder_values(test_fraction: float, skip_broken: bool) -> None:
-  """Raises an InputError for values that folders of pictures alone have."""
-  for field, value, expected in (
-    ('test_fraction', test_fraction, '0'),
-    ('skip_broken', skip_broken, 'false'),
+def _check_unused(
+  name: str,
+  options: tuple | None,
+  test_fraction: float,
+  skip_broken: bool,
+  splits: Sequence[str],
+) -> None:
+  """Raises an InputError for values that other kinds of datasets have."""
+  is_tfds = name.startswith(tfds_dataset.PREFIX)
+  is_folder = options is not None and not is_tfds
+  for field, value, used, expected in (
+    ('test_fraction', test_fraction, is_folder, '0 where it is no folder'),
+    ('skip_broken', skip_broken, is_folder, 'false where it is no folder'),
+    ('train_split', splits[0], is_tfds, 'empty where it is not tfds:NAME'),
+    ('test_split', splits[1], is_tfds, 'empty where it is not tfds:NAME'),
   ):
-    if value:
-      raise InputError(
-        f'task.train_data.{field}',
-        value,
-        f'{expected} where the dataset is no folder of pictures',
-      )
+    if value and not used:
+      expected = expected.replace('it', 'the dataset')
+      raise InputError(f'task.train_data.{field}', value, expected)
 
 
 # One dataset may take four entries, which share its images.
@@ -264,7 +278,7 @@ def _open(
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
   test_from_training: int,
-  options: tuple[str, float, bool] | None,
+  options: tuple[Any, ...] | None,
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there.
 
@@ -275,7 +289,7 @@ def _open(
     image_size: See `open_dataset`.
     test_from_training: See `open_dataset`.
     options: Of a folder of pictures, their fit, the test fraction and whether
-      to skip broken ones.
+      to skip broken ones; of a dataset of TFDS, the fit and the two splits.
   """
   if test_from_training:
     whole = _open(name, place, classes, image_size, 0, options)
@@ -283,6 +297,12 @@ def _open(
   if classes:
     whole = _open(name, place, (), image_size, 0, options)
     return whole.of_classes(classes)
+  if name.startswith(tfds_dataset.PREFIX):
+    fit, *splits = options
+    opened = tfds_dataset.TfdsDataset(
+      name, str(place[0]), image_size, fit, splits
+    )
+    return Dataset(opened.spec, opened.split)
   if options is not None:
     fit, test_fraction, skip_broken = options
     listing = pictures.list_pictures(name, test_fraction)
@@ -317,6 +337,7 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     image_fit=train_data.image_fit,
     test_fraction=train_data.test_fraction,
     skip_broken=train_data.skip_broken,
+    splits=(train_data.train_split, train_data.test_split),
   )
 
 

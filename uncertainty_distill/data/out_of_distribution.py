@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from uncertainty_distill.data import cifar, digits, tfds_splits
+from uncertainty_distill.data import cifar, digits, tfds_dataset, tfds_splits
 from uncertainty_distill.data.datasets import open_dataset
 from uncertainty_distill.data.image_source import (
   ArraySource,
@@ -30,8 +30,9 @@ def check_prepared(name: str, data_dir: str = '') -> None:
     name: As for `open_out_of_distribution`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
   """
-  if name in cifar.SPECS or name == _SVHN.name:
-    tfds_splits.check_prepared(name, data_dir)
+  prefix = tfds_dataset.PREFIX
+  if name in cifar.SPECS or name == _SVHN.name or name.startswith(prefix):
+    tfds_splits.check_prepared(name.removeprefix(prefix), data_dir)
 
 
 def open_out_of_distribution(
@@ -43,8 +44,8 @@ def open_out_of_distribution(
   """Returns the test examples of another dataset; nothing is downloaded.
 
   Args:
-    name: `cifar10`, `cifar100`, `svhn_cropped`, `digits` or the path of an
-      `.npz` file or of a folder of pictures.
+    name: `cifar10`, `cifar100`, `svhn_cropped`, `digits`, `tfds:NAME`, or the
+      path of an `.npz` file or of a folder of pictures.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     image_size: The height and width that the images get; see `open_dataset`.
     image_fit: How pictures in files come to this size.

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
@@ -51,15 +51,51 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
   Raises:
     InputError: If a file of the split is damaged.
   """
+  with _damage_named(builder, split):
+    whole = _in_order(builder, split, batch_size=-1)
+  return {name: feature.numpy() for name, feature in whole.items()}
+
+
+def batches(
+  builder: Any, split: str, function: Callable, batch_size: int
+) -> Iterator[Any]:
+  """Yields batches of a split as NumPy arrays, in the order of its files.
+
+  Args:
+    builder: The builder of a dataset that TFDS has prepared.
+    split: The name of the split.
+    function: A function of each example, in the graph.
+    batch_size: Examples in a batch; the last one may have fewer.
+
+  Raises:
+    InputError: If a file of the split is damaged.
+  """
+  import tensorflow as tf
+
+  with _damage_named(builder, split):
+    examples = _in_order(builder, split).map(
+      tf.autograph.experimental.do_not_convert(function), tf.data.AUTOTUNE
+    )
+    yield from examples.batch(batch_size).as_numpy_iterator()
+
+
+def _in_order(builder: Any, split: str, **options: Any) -> Any:
+  """Returns a split as TFDS gives it, in the order of its files."""
   import tensorflow_datasets as tfds
 
+  return builder.as_dataset(
+    split=split,
+    shuffle_files=False,
+    read_config=tfds.ReadConfig(interleave_cycle_length=1),
+    **options,
+  )
+
+
+@contextlib.contextmanager
+def _damage_named(builder: Any, split: str) -> Iterator[None]:
+  """Turns an error of reading into an InputError that names the file."""
   try:
-    whole = builder.as_dataset(
-      split=split,
-      batch_size=-1,
-      shuffle_files=False,
-      read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
+    yield
   except Exception as error:  # Of many types; none names the file.
     path, reason = _damaged_file(builder, split) or ('', '')
     if not path:
@@ -71,14 +107,13 @@ def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
       f'remove {os.path.dirname(path)} and prepare it again',
       message=f'The file {path} of TFDS is damaged: {reason}',
     ) from error
-  return {name: feature.numpy() for name, feature in whole.items()}
 
 
 def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
   """Returns the first damaged file of a split, and what is wrong with it."""
   import tensorflow as tf
 
-  info = builder.info.splits[split]
+  info = builder.info.splits[split.partition('[')[0]]
   if getattr(builder.info.file_format, 'value', 'tfrecord') != 'tfrecord':
     return None
   for path, wanted in zip(info.filepaths, info.shard_lengths):
@@ -97,6 +132,26 @@ def check_prepared(name: str, data_dir: str) -> None:
   with _explained(name, data_dir):
     if not make_builder(name, data_dir).is_prepared():
       raise FileNotFoundError('it is not prepared there')
+
+
+def prepare(name: str, data_dir: str) -> Any:
+  """Returns the builder of a dataset, downloading the dataset if need be.
+
+  Args:
+    name: The name that the dataset has in TFDS.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+
+  Raises:
+    InputError: If the dataset is not there and cannot be downloaded.
+  """
+  with _explained(name, data_dir):
+    builder = make_builder(name, data_dir)
+    if not builder.is_prepared():
+      # TFDS would go on trying for minutes where there is no network.
+      for url in getattr(builder, 'url_infos', ()):
+        urllib.request.urlopen(url, timeout=10).close()
+    builder.download_and_prepare()
+  return builder
 
 
 def read_published(
@@ -119,13 +174,8 @@ def read_published(
   Raises:
     InputError: If the dataset is not there and cannot be downloaded.
   """
+  builder = prepare(name, data_dir)
   with _explained(name, data_dir):
-    builder = make_builder(name, data_dir)
-    if not builder.is_prepared():
-      # TFDS would go on trying for minutes where there is no network.
-      for url in builder.url_infos:
-        urllib.request.urlopen(url, timeout=10).close()
-    builder.download_and_prepare()
     whole = read_split(builder, split)
   order = _published_order(whole.get('id', ()))
   return whole['image'][order], whole['label'][order]

@@ -249,6 +249,8 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   chosen = {
     'image_size': list(train_data.image_size),
     'image_fit': train_data.image_fit.removeprefix('resize'),
+    'train_split': train_data.train_split,
+    'test_split': train_data.test_split,
     'test_fraction': train_data.test_fraction,
     'skip_broken': train_data.skip_broken,
     'test_from_training': train_data.test_from_training,

@@ -66,10 +66,10 @@ def decode_image(
       lambda: _decode_jpeg(encoded, content),
       lambda: _decode_png(encoded, content),
     )
-  return _fitted(image, size, fit) if size else image
+  return fit_image(image, size, fit) if size else image
 
 
-def _fitted(image: tf.Tensor, size: Sequence[int], fit: str) -> tf.Tensor:
+def fit_image(image: tf.Tensor, size: Sequence[int], fit: str) -> tf.Tensor:
   """Brings uint8 [h, w, 3] to uint8 [H, W, 3]; see `decode_image`."""
   height, width = size
   sides = tf.cast(tf.shape(image)[:2], tf.float32)

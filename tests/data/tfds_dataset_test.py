@@ -1,0 +1,125 @@
+"""Datasets of TFDS by their names: what they hold, and which are refused."""
+
+from uncertainty_distill import configs, data
+
+import numpy as np
+import refusals
+import tensorflow_datasets as tfds
+from etils import epath
+
+_NAMES = ['ant', 'bee', 'wasp']
+
+
+def _pictures(count, channels, side=None):
+  """Returns pictures, of several sizes unless one is given."""
+  rng = np.random.RandomState(count)
+  sizes = [(side or 6 + i % 3, side or 7) for i in range(count)]
+  return [rng.randint(0, 256, [*s, channels]).astype(np.uint8) for s in sizes]
+
+
+class _Tiny(tfds.core.GeneratorBasedBuilder):
+  """Pictures without a download, of a shape that a test gives."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  SHAPE = (None, None, 3)
+  SPLITS = {'train': 12, 'validation': 5}
+  pkg_dir_path = epath.Path(__file__).parent
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          'picture': tfds.features.Image(
+            shape=self.SHAPE, encoding_format='png'
+          ),
+          'kind': tfds.features.ClassLabel(names=_NAMES),
+          'note': tfds.features.Text(),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {name: self._examples(n) for name, n in self.SPLITS.items()}
+
+  def _generate_examples(self):
+    raise NotImplementedError
+
+  def _examples(self, count):
+    pictures = _pictures(count, self.SHAPE[-1], self.SHAPE[0])
+    for index, picture in enumerate(pictures):
+      example = {'picture': picture, 'kind': index % 3, 'note': str(index)}
+      yield index, example
+
+
+class TinyColor(_Tiny):
+  pass
+
+
+class TinyGray(_Tiny):
+  SHAPE = (8, 8, 1)
+  SPLITS = {'train': 12}
+
+
+class TinyAlpha(_Tiny):
+  SHAPE = (None, None, 4)
+
+
+def _prepare(builder, folder):
+  builder(data_dir=str(folder)).download_and_prepare()
+  return str(folder)
+
+
+def test_pictures_of_several_sizes(tmp_path):
+  folder = _prepare(TinyColor, tmp_path)
+  with refusals.refused('task.train_data.image_size', (), 'a height'):
+    data.open_dataset('tfds:tiny_color', folder)
+  opened = data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
+  assert opened.spec.class_names == tuple(_NAMES)
+  assert opened.spec.image_shape == (5, 4, 3)
+  for source, count in (opened.train, 12), (opened.test, 5):
+    assert source.images.shape == (count, 5, 4, 3)
+    np.testing.assert_array_equal(
+      np.bincount(source.labels), np.bincount(np.arange(count) % 3)
+    )
+  values = opened.train.images.reshape(-1, 3) / 255
+  np.testing.assert_allclose(opened.spec.mean, values.mean(0), atol=1e-4)
+  assert data.open_dataset('tfds:tiny_color', folder, (), (5, 4)) is opened
+
+
+def test_gray_becomes_three_channels_and_splits_are_chosen(tmp_path):
+  folder = _prepare(TinyGray, tmp_path)
+  name = 'tfds:tiny_gray'
+  with refusals.refused('task.train_data.test_split', 'test', 'train'):
+    data.open_dataset(name, folder)
+  config = configs.TrainDataConfig(
+    name=name, data_dir=folder, train_split='train[:8]', test_split='train[8:]'
+  )
+  opened = data.open_configured(config)
+  assert (len(opened.train), len(opened.test)) == (8, 4)
+  together = np.concatenate([opened.train.images, opened.test.images])
+  want = {picture.tobytes() for picture in _pictures(12, 1, 8)}
+  assert {image[..., 1].tobytes() for image in together} == want
+  np.testing.assert_array_equal(together[..., 0], together[..., 2])
+
+
+def test_others_are_refused(tmp_path):
+  folder = _prepare(TinyAlpha, tmp_path)
+  with refusals.refused('dataset name', 'tfds:tiny_alpha', '8 bits'):
+    data.open_dataset('tfds:tiny_alpha', folder, image_size=(5, 5))
+  with refusals.refused('data_dir', folder, 'tiny_nothing'):
+    data.open_dataset('tfds:tiny_nothing', folder)
+  for field in 'train_split', 'test_split':
+    config = configs.TrainDataConfig(name='digits', **{field: 'train'})
+    with refusals.refused(f'task.train_data.{field}', 'train', 'tfds'):
+      data.open_configured(config)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+  folder = _prepare(TinyColor, tmp_path)
+  (file,) = tmp_path.glob('tiny_color/*/*train*')
+  content = bytearray(file.read_bytes())
+  content[len(content) // 2] ^= 255
+  file.write_bytes(content)
+  with refusals.refused('data_dir', str(file)):
+    data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
