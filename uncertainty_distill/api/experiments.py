@@ -9,6 +9,7 @@ from typing import Any
 
 from uncertainty_distill import (
   configs,
+  data,
   exporting,
   metrics,
   models,
@@ -19,7 +20,10 @@ from uncertainty_distill.api import arguments
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
+import numpy.typing as npt
 import tf_keras
+
+_Examples = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 def experiment(
@@ -60,6 +64,10 @@ def train(
   config: configs.ExperimentConfig,
   model_dir: arguments.Path,
   model: tf_keras.Model | None = None,
+  *,
+  examples: _Examples | None = None,
+  test_examples: _Examples | None = None,
+  class_names: Sequence[str] = (),
 ) -> runs.RunFolder:
   """Trains what has no teacher, as train.py does.
 
@@ -75,6 +83,13 @@ def train(
       instead of the configuration's: a functional or sequential model of
       `tf_keras`. Training starts from its weights, which all members share,
       and the run folder keeps how it is built.
+    examples: Images and labels to train on, instead of the configuration's
+      dataset: uint8 [N, H, W, 3] of 0 to 255, or gray [N, H, W], and integers
+      [N] from 0 to K - 1. Another process can continue the run if it gets the
+      same arrays.
+    test_examples: The same to test on; by default a fifth of the examples,
+      which are then not trained on.
+    class_names: K names of the classes of `examples`.
 
   Returns:
     The run; `load(run.path)` predicts with it.
@@ -89,7 +104,12 @@ def train(
     >>> run = ud.train(config, 'runs/single')
     >>> run.is_complete
     True
+    >>> digits = ud.load_dataset('digits')
+    >>> arrays = digits.images, digits.labels
+    >>> ud.train(config, 'runs/arrays', examples=arrays).is_complete
+    True
   """
+  config = _with_examples(config, examples, test_examples, class_names)
   opened = _open(configs.without_teacher(config), model)
   configs.warn_of_unused(config, trains_alone=True)
   return training.train(opened, files.expanded(model_dir))
@@ -100,6 +120,10 @@ def distill(
   model_dir: arguments.Path,
   teacher: arguments.Paths = (),
   student: tf_keras.Model | None = None,
+  *,
+  examples: _Examples | None = None,
+  test_examples: _Examples | None = None,
+  class_names: Sequence[str] = (),
 ) -> runs.RunFolder:
   """Trains a student, and first a teacher if none is given, as distill.py does.
 
@@ -120,6 +144,9 @@ def distill(
       than 0 to 255, is refused unless `config.check_labels` is false.
     student: The plain network that becomes the student, instead of the
       configuration's; see the model of `train`.
+    examples: Images and labels to train on; see `train`.
+    test_examples: The same to test on.
+    class_names: K names of the classes of `examples`.
 
   Returns:
     The student's run; `load(run.path)` predicts with it, and
@@ -136,7 +163,7 @@ def distill(
     >>> ud.load(run.path)
     <Predictor of images [16, 16, 3]: E=2, K=10>
   """
-  config = copy.deepcopy(config)
+  config = _with_examples(config, examples, test_examples, class_names)
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
   opened = _open(config, student)
@@ -203,6 +230,20 @@ def export(
     files.expanded(calibration_file),
     check_labels,
   )
+
+
+def _with_examples(config, examples, test_examples, class_names):
+  """Returns a copy of an experiment, on arrays if there are any."""
+  config = copy.deepcopy(config)
+  if examples is not None:
+    config.task.train_data.name = data.keep_arrays(
+      examples, test_examples, class_names
+    )
+  elif test_examples is not None or class_names:
+    raise InputError(
+      'examples', None, 'images and labels where others are given to test on'
+    )
+  return config
 
 
 def _open(config, model):

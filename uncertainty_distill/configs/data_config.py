@@ -12,7 +12,7 @@ _KNOWN = ('', 'cifar10', 'cifar100', 'digits', 'svhn_cropped')
 
 def is_path(name: str) -> bool:
   """Returns whether the name of a dataset is the path of a user's own."""
-  return name not in _KNOWN and not name.startswith('tfds:')
+  return name not in _KNOWN and not name.startswith(('tfds:', 'arrays:'))
 
 
 @dataclasses.dataclass

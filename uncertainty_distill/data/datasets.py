@@ -9,7 +9,9 @@ user's own data: an `.npz` file, see `npz_file`, or a folder of pictures, see
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
+import numpy.typing as npt
 
 # The processes that only corrupt images do without Model Garden.
 if TYPE_CHECKING:
@@ -48,6 +51,11 @@ _KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
   )
   for name, spec in cifar.SPECS.items()
 }
+
+
+# The arrays that Python code gave this process, by their names.
+_GIVEN: dict[str, Dataset] = {}
+_GIVEN_PREFIX = 'arrays:'
 
 
 class Dataset:
@@ -212,13 +220,18 @@ def open_dataset(
       then.
   """
   name = files.expanded(name)
-  if image_fit not in pictures.FITS:
-    raise InputError(
-      'image_fit', image_fit, 'one of ' + ', '.join(pictures.FITS)
-    )
   options = None
   if name in _KNOWN:
     place = (tfds_splits.folder(data_dir),)
+  elif name in _GIVEN:
+    place = ()
+  elif name.startswith(_GIVEN_PREFIX):
+    raise InputError(
+      'dataset name',
+      name,
+      'arrays that this process was given',
+      'give `ud.train` or `ud.distill` the same arrays again',
+    )
   elif name.startswith(tfds_dataset.PREFIX):
     place = (tfds_splits.folder(data_dir),)
     options = image_fit, *splits
@@ -243,10 +256,64 @@ def open_dataset(
       'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of '
       'a folder of pictures',
     )
+  # Their module brings TensorFlow, which not every process needs.
+  if options is not None and image_fit not in pictures.FITS:
+    raise InputError(
+      'image_fit', image_fit, 'one of ' + ', '.join(pictures.FITS)
+    )
   _check_unused(name, options, test_fraction, skip_broken, splits)
   return _open(
     name, place, tuple(classes), tuple(image_size), test_from_training, options
   )
+
+
+def keep_arrays(
+  train: tuple[npt.ArrayLike, npt.ArrayLike],
+  test: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+  class_names: Sequence[str] = (),
+) -> str:
+  """Keeps arrays for this process as a dataset, and returns its name.
+
+  The name is that of the content: the same arrays have it in every process.
+
+  Args:
+    train: Images uint8 [N, H, W, 3], or gray [N, H, W], and labels [N] from 0
+      to K - 1, which must not change from here on.
+    test: The same to test on; None for a fifth of the training examples, drawn
+      by `ImageSource.hold_out`, which are then not trained on.
+    class_names: K names; the labels as text if empty.
+
+  Raises:
+    InputError: If the arrays are not as above.
+  """
+  images, labels = map(np.asarray, train)
+  test_images, test_labels = map(np.asarray, train if test is None else test)
+  arrays = {
+    'train_images': images,
+    'train_labels': labels,
+    'test_images': test_images,
+    'test_labels': test_labels,
+  }
+  if class_names:
+    arrays['class_names'] = np.asarray(class_names)
+  spec = npz_file.describe('the arrays', arrays)
+  sources: dict[str, ImageSource] = {
+    split: ArraySource(
+      spec, arrays[f'{split}_images'], arrays[f'{split}_labels']
+    )
+    for split in ('train', 'test')
+  }
+  if test is None:
+    parts = sources['train'].hold_out(round(len(images) / 5))
+    sources = dict(zip(('train', 'test'), parts))
+  content = [source.fingerprint for source in sources.values()]
+  digest = hashlib.sha256(repr((content, spec.class_names)).encode())
+  name = f'{_GIVEN_PREFIX}{digest.hexdigest()}'
+  spec = dataclasses.replace(spec, name=name)
+  for source in sources.values():
+    source.spec = spec
+  _GIVEN[name] = Dataset(spec, sources.__getitem__, len(sources['train']))
+  return name
 
 
 def _check_unused(
@@ -297,7 +364,7 @@ def _open(
   if classes:
     whole = _open(name, place, (), image_size, 0, options)
     return whole.of_classes(classes)
-  if name.startswith(tfds_dataset.PREFIX):
+  if options is not None and name.startswith(tfds_dataset.PREFIX):
     fit, *splits = options
     opened = tfds_dataset.TfdsDataset(
       name, str(place[0]), image_size, fit, splits
@@ -310,6 +377,8 @@ def _open(
     return Dataset(folder.spec, folder.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
+  if name in _GIVEN:
+    return _GIVEN[name]
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(

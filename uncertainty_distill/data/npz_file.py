@@ -45,6 +45,20 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   if missing:
     found = ', '.join(sorted(arrays)) or 'nothing'
     raise _not_a_dataset(path, f'it has {found}, but no {", ".join(missing)}')
+  return describe(path, arrays), arrays
+
+
+def describe(path: str, arrays: dict[str, np.ndarray]) -> DatasetSpec:
+  """Checks the arrays of a dataset, and says what they are.
+
+  Args:
+    path: The name of the dataset.
+    arrays: Its arrays, as the module describes them. Gray images get three
+      channels, and labels one axis, in place.
+
+  Raises:
+    InputError: If they are not as described.
+  """
   for split in 'train', 'test':
     _unify(arrays, f'{split}_images', f'{split}_labels')
   shape = arrays['train_images'].shape
@@ -57,14 +71,13 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   for start in range(0, len(images), _CHUNK):
     counts.add(images[start : start + _CHUNK])
   mean, stddev = counts.moments()
-  spec = DatasetSpec(
+  return DatasetSpec(
     name=path,
     image_shape=shape[1:],
     class_names=names,
     mean=mean,
     stddev=stddev,
   )
-  return spec, arrays
 
 
 def _unify(arrays: dict[str, np.ndarray], images: str, labels: str) -> None:

@@ -68,7 +68,8 @@ class TfdsDataset:
     for field, split in self._splits.items():
       self._check_split(f'task.train_data.{field}_split', split)
     names = tuple(map(str, features[self._label].names))
-    spec = DatasetSpec(name, (*size, 3), names, (), ())
+    height, width = size
+    spec = DatasetSpec(name, (height, width, 3), names, (), ())
     images, labels = self._read('train', spec.image_shape)
     counts = channel_moments.LevelCounts()
     for start in range(0, len(images), _BATCH):

@@ -154,8 +154,8 @@ def motion_blur(
   The constants are radius and sigma of ImageMagick's motion blur.
   """
   angles = [generator.uniform(-45.0, 45.0) for generator in generators]
-  line = constants.read('motion_blur', severity, benchmark)
-  return motion.blur(images, *line, np.array(angles))
+  radius, sigma = constants.read('motion_blur', severity, benchmark)
+  return motion.blur(images, radius, sigma, np.array(angles))
 
 
 def zoom_blur(
@@ -166,7 +166,8 @@ def zoom_blur(
   The constants are the first factor, the one to stop before, and the step.
   """
   first, stop, step = constants.read('zoom_blur', severity, benchmark)
-  operator = _zoom_mean(*images.shape[1:3], first, stop, step)
+  height, width = images.shape[1:3]
+  operator = _zoom_mean(height, width, first, stop, step)
   values = zoom.apply(operator, pixels.to_unit(images))
   # The published script computes in float32. Rounded to that, a flat area keeps
   # its level; truncated from float64, white would become 254 here and there.
