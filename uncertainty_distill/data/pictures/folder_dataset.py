@@ -100,6 +100,8 @@ class PictureFolder:
         counts.add(image)
       return Picture(path, label, digest, in_graphs, image.shape)
 
+    # Built here, not by each of the threads.
+    picture_files.decoder(self._size, self._fit)
     found, broken = [], []
     threads = futures.ThreadPoolExecutor(os.cpu_count())
     try:
@@ -137,7 +139,7 @@ class PictureFolder:
         self._folder,
         'a folder of pictures that can be read',
         remedy,
-        message=f'{line}. {remedy}',
+        message=line,
       )
     _logger.warning(f'{line}. They are left out')
 

@@ -80,7 +80,7 @@ def decode_content(
 ) -> np.ndarray:
   """Decodes the content of a file; see `read_picture`."""
   try:
-    return _decoder(tuple(size), fit)(tf.constant(as_served(content))).numpy()
+    return decoder(tuple(size), fit)(tf.constant(as_served(content))).numpy()
   except InputError as error:
     raise UnreadableError(str(error)) from error
   except Image.DecompressionBombError as error:
@@ -94,8 +94,11 @@ def decode_content(
 
 
 @functools.lru_cache(maxsize=8)
-def _decoder(size: tuple[int, ...], fit: str) -> Callable:
-  """Returns `image_decoding.decode_image` as a graph."""
+def decoder(size: tuple[int, ...], fit: str) -> Callable:
+  """Returns `image_decoding.decode_image` as a graph.
+
+  Two threads that build it at the same time can wait for each other for good.
+  """
   return tf.function(
     lambda encoded: image_decoding.decode_image(encoded, size, fit),
     input_signature=[tf.TensorSpec([], tf.string)],
