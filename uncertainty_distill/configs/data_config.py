@@ -54,6 +54,11 @@ class TrainDataConfig(models.Settings):
       those of a smaller share are a part of those of a larger one.
     crop_padding: Pixels on each side before a random crop; 0 for none.
     horizontal_flip: Whether to mirror half of the images.
+    random_crop_area: The smallest share of its area that is cut at random from
+      an image, in proportions of 3:4 to 4:3, and enlarged to the whole size,
+      before the other crop; 1 for none.
+    color_jitter: By how much of the range brightness is changed at random at
+      most, and by which share contrast and saturation; 0 for none.
     views: Epoch n trains on view n mod views, a view being one augmentation of
       every example; 0 for a new one in each epoch. Derived with a teacher
       cache: as many as there are epochs.
@@ -78,6 +83,8 @@ class TrainDataConfig(models.Settings):
   held_out_fraction: float = ranges.field(0.0, ranges.BELOW_1)
   crop_padding: int = ranges.field(2, ranges.NOT_NEGATIVE)
   horizontal_flip: bool = True
+  random_crop_area: float = ranges.field(1.0, ranges.FACTOR)
+  color_jitter: float = ranges.field(0.0, ranges.BELOW_1)
   # A student may make do with few views; its teacher is to know the images.
   views: int = ranges.field(0, ranges.NOT_NEGATIVE, of_member=0)
   augmentation_seed: int = ranges.field(

@@ -10,6 +10,7 @@ from .datasets import keep_arrays as keep_arrays
 from .datasets import open_configured as open_configured
 from .datasets import open_dataset as open_dataset
 from .datasets import open_training as open_training
+from .distortion import Distortion as Distortion
 from .evaluation_sets import EvaluationSets as EvaluationSets
 from .evaluation_sets import corrupted_files as corrupted_files
 from .evaluation_sets import open_evaluation_sets as open_evaluation_sets

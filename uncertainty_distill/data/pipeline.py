@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from uncertainty_distill.data.augmentation import augment, augmentation_table
+from uncertainty_distill.data.distortion import Distortion
 from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
@@ -22,6 +23,7 @@ import tensorflow as tf
 
 # Batches that are ready before they are asked for.
 _PREFETCHED = 4
+_NO_DISTORTION = Distortion()
 # Nothing here needs AutoGraph, which would delay the first step.
 _no_autograph = tf.autograph.experimental.do_not_convert
 
@@ -35,6 +37,7 @@ def training_batches(
   flip: bool,
   views: int = 0,
   augmentation_seed: int | None = None,
+  distortion: Distortion = _NO_DISTORTION,
   teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
@@ -53,6 +56,7 @@ def training_batches(
     flip: Whether to mirror half of the images.
     views: Epoch n trains on view n mod views; 0 for a new one in each epoch.
     augmentation_seed: The seed of the views; None for `seed`.
+    distortion: What is done to images before crops and flips.
     teacher_logits: A function from the number of a view, int64, to the logits
       that a teacher has for it, float16 [N, M, K], in the order of the
       examples. It is called in the graph, once in an epoch.
@@ -80,6 +84,9 @@ def training_batches(
     view = epoch % views if views else epoch
     table = augmentation_table(num_examples, view_seed, view, padding, flip)
     parts = {'rows': rows, 'table': tf.gather(table, rows)}
+    if distortion:
+      seeds = distortion.seeds(num_examples, view_seed, view)
+      parts['seeds'] = tf.gather(seeds, rows)
     if teacher_logits:
       # The logits of a view are small beside its images. Read in one piece,
       # they cost a step nothing.
@@ -90,7 +97,7 @@ def training_batches(
   parts = epochs.flat_map(_no_autograph(epoch_parts))
   # Row numbers are cheap to skip; images are read after this.
   parts = parts.skip((start_step % steps) * (len(indices) // steps))
-  return _read(parts, source, padding, flip)
+  return _read(parts, source, padding, flip, distortion)
 
 
 def _check_batch(global_batch_size: int, num_examples: int) -> None:
@@ -120,6 +127,7 @@ def view_batches(
   seed: int,
   padding: int,
   flip: bool,
+  distortion: Distortion = _NO_DISTORTION,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns whole views as training shows them, in the order of the examples.
@@ -132,6 +140,7 @@ def view_batches(
     seed: The seed of the views.
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether to mirror half of the images.
+    distortion: What is done to images before crops and flips.
     context: Which replicas to feed.
 
   Returns:
@@ -145,13 +154,15 @@ def view_batches(
 
   def view_parts(view):
     table = augmentation_table(len(source), seed, view, padding, flip)
-    return tf.data.Dataset.from_tensor_slices(
-      {'rows': rows, 'table': tf.gather(table, rows)}  # pyright: ignore[reportArgumentType]
-    )
+    parts = {'rows': rows, 'table': tf.gather(table, rows)}
+    if distortion:
+      seeds = distortion.seeds(len(source), seed, view)
+      parts['seeds'] = tf.gather(seeds, rows)
+    return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
   parts = numbers.flat_map(_no_autograph(view_parts))
-  return _read(parts, source, padding, flip)
+  return _read(parts, source, padding, flip, distortion)
 
 
 def evaluation_batches(
@@ -183,6 +194,7 @@ def _read(
   source: ImageSource,
   padding: int = 0,
   flip: bool = False,
+  distortion: Distortion = _NO_DISTORTION,
 ) -> tf.data.Dataset:
   """Reads the images and labels of batches, and augments them.
 
@@ -192,6 +204,7 @@ def _read(
     source: The examples.
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether half of the images are mirrored.
+    distortion: What is done to them before; the parts have `seeds` then.
 
   Returns:
     Batches of `images`, `labels` and the rest of the parts.
@@ -202,6 +215,8 @@ def _read(
     others = dict(parts)
     rows, table = others.pop('rows'), others.pop('table', None)
     images = source.read(rows)
+    if distortion:
+      images = distortion.apply(images, others.pop('seeds'))
     if padding or flip:
       assert table is not None
       images = augment(images, table, padding)

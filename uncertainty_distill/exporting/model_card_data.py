@@ -118,7 +118,17 @@ def _describe_training(config):
       else ''
     )
     + f'; random crops with {train_data.crop_padding} pixels of padding'
-    + (' and mirrored images.' if train_data.horizontal_flip else '.'),
+    + (' and mirrored images' if train_data.horizontal_flip else '')
+    + (
+      f'; crops of {train_data.random_crop_area:.0%} to 100% of the area'
+      if train_data.random_crop_area < 1
+      else ''
+    )
+    + (
+      f'; color jitter of {train_data.color_jitter:g}.'
+      if train_data.color_jitter
+      else '.'
+    ),
     'Objective': _OBJECTIVES[objective.kind]
     + f' {config.trainer.epochs:g} epochs, seed {config.task.seed}.',
   }

@@ -6,6 +6,7 @@ gets the views that it lacks. In the steps of training no teacher runs then.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,17 +71,26 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   """Opens a student's teacher cache, and makes the views that it lacks."""
   task, source = experiment.config.task, experiment.training_set
   train_data = task.train_data
-  augmentation = {
+  augmentation: dict[str, Any] = {
     'seed': train_data.augmentation_seed,
     'padding': train_data.crop_padding,
     'flip': train_data.horizontal_flip,
   }
+  distortion = data.Distortion(
+    train_data.random_crop_area, train_data.color_jitter
+  )
+  # Caches of the time when there was none do not name it.
+  named = {'distortion': dataclasses.asdict(distortion)} if distortion else {}
   cache = trained.LogitsCache(
     task.objective.teacher_cache,
     {
       'teacher': experiment.teacher.description,
       'training_set': source.fingerprint,
-      'augmentation': {'version': data.AUGMENTATION_VERSION, **augmentation},
+      'augmentation': {
+        'version': data.AUGMENTATION_VERSION,
+        **augmentation,
+        **named,
+      },
     },
   )
   steps_per_epoch = len(source) // train_data.global_batch_size
@@ -98,6 +108,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
       # Another process may have made some meanwhile.
       missing = cache.missing(views)
       if missing:
+        augmentation['distortion'] = distortion
         _make_views(cache, missing, len(views), experiment, augmentation)
   return cache
 

@@ -1,0 +1,71 @@
+"""Random crops and color jitter: pure functions, within their bounds."""
+
+from uncertainty_distill import data
+
+import numpy as np
+import tiny_dataset
+
+
+def _batches(count, **options):
+  source = tiny_dataset.numbered(12, size=16)
+  batches = data.training_batches(
+    source, 4, seed=3, padding=0, flip=False, **options
+  )
+  return [
+    {name: value.numpy() for name, value in batch.items()}
+    for batch in batches.take(count)
+  ]
+
+
+def test_a_resumed_run_sees_the_same_images():
+  distortion = data.Distortion(0.3, 0.4)
+  whole = _batches(6, distortion=distortion)
+  resumed = _batches(2, distortion=distortion, start_step=4)
+  for batch, again in zip(whole[4:], resumed, strict=True):
+    np.testing.assert_array_equal(batch['images'], again['images'])
+    np.testing.assert_array_equal(batch['labels'], again['labels'])
+
+
+def test_views_and_examples_differ_and_are_those_of_the_teacher():
+  distortion = data.Distortion(0.3, 0.4)
+  source = tiny_dataset.numbered(12, size=16)
+  seen = {}
+  for step, batch in enumerate(_batches(6, distortion=distortion)):
+    for label, image in zip(batch['labels'], batch['images']):
+      seen[step // 3, int(label)] = image
+  views = data.view_batches(
+    source, [0, 1], 12, seed=3, padding=0, flip=False, distortion=distortion
+  )
+  for view, batch in enumerate(views.as_numpy_iterator()):
+    for label, image in zip(batch['labels'], batch['images']):
+      np.testing.assert_array_equal(image, seen[view, int(label)])
+  assert all((seen[0, row] != seen[1, row]).any() for row in range(12))
+
+
+def test_without_it_batches_are_as_they_were():
+  assert not data.Distortion()
+  for batch, again in zip(
+    _batches(3), _batches(3, distortion=data.Distortion())
+  ):
+    np.testing.assert_array_equal(batch['images'], again['images'])
+
+
+def test_crops_stay_within_a_ramp_and_jitter_within_its_bounds():
+  ramp = np.broadcast_to(
+    np.arange(64, dtype=np.uint8)[:, None, None] * 3, (8, 64, 64, 3)
+  )
+  view = np.int64(0)
+  crop = data.Distortion(crop_area=0.25)
+  cropped = crop.apply(ramp, crop.seeds(8, 1, view)).numpy().astype(int)
+  rows = cropped[:, :, 0, 0]
+  assert (np.diff(rows, axis=1) >= 0).all()
+  spans = rows[:, -1] - rows[:, 0]
+  # A quarter of the area at 3:4 is at least 0.43 of the height.
+  assert spans.min() >= 0.4 * 189 and spans.max() <= 189
+  assert len(set(spans)) > 3
+  gray = np.full((50, 4, 4, 3), 128, np.uint8)
+  jitter = data.Distortion(color_jitter=0.2)
+  levels = jitter.apply(gray, jitter.seeds(50, 1, view)).numpy().astype(int)
+  # Gray has neither contrast nor saturation: the brightness is left.
+  assert np.ptp(levels.reshape(50, -1), axis=1).max() <= 1
+  assert 76 <= levels.min() < 90 and 166 < levels.max() <= 180

@@ -1,0 +1,98 @@
+"""Random resized crops and color jitter, as a pure function of a seed.
+
+They come before the crops and flips of `augmentation`, and each example of each
+view has a seed of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+# The proportions of a crop, width to height, as in Inception's training.
+_PROPORTIONS = 3 / 4, 4 / 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Distortion:
+  """What is done to images, besides crops and flips.
+
+  Attributes:
+    crop_area: The smallest share of its area that a crop of an image has, which
+      is enlarged to the whole size; 1 for none.
+    color_jitter: How much of 0..1 the brightness is changed by at most, and by
+      which share contrast and saturation; 0 for none.
+  """
+
+  crop_area: float = 1.0
+  color_jitter: float = 0.0
+
+  def __bool__(self) -> bool:
+    return self.crop_area < 1 or self.color_jitter > 0
+
+  def seeds(self, num_examples: int, seed: int, view: tf.Tensor) -> tf.Tensor:
+    """Returns the seed of each example in a view.
+
+    Args:
+      num_examples: The number of examples N.
+      seed: The seed of the views.
+      view: The number of the view, a scalar integer.
+
+    Returns:
+      int32 [N, 2].
+    """
+    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
+    return tf.random.stateless_uniform(
+      [num_examples, 2], _part(key, 3), maxval=2**31 - 1, dtype=tf.int32
+    )
+
+  def apply(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """Distorts each image by its seed.
+
+    Args:
+      images: uint8 [B, H, W, 3].
+      seeds: int32 [B, 2].
+
+    Returns:
+      uint8 [B, H, W, 3].
+    """
+    return tf.map_fn(
+      tf.autograph.experimental.do_not_convert(self._one),
+      (images, seeds),
+      fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
+    )
+
+  def _one(self, arguments: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    image, seed = arguments
+    shape = image.shape
+    if self.crop_area < 1:
+      first, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.shape(image),
+        tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
+        seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=_PROPORTIONS,
+        area_range=(self.crop_area, 1.0),
+      )
+      image = tf.image.resize(tf.slice(image, first, size), shape[:2])
+    image = tf.cast(image, tf.float32) / 255.0
+    jitter = self.color_jitter
+    if jitter:
+      low, high = 1.0 - jitter, 1.0 + jitter
+      image = tf.image.stateless_random_brightness(
+        image, jitter, _part(seed, 0)
+      )
+      image = tf.image.stateless_random_contrast(
+        image, low, high, _part(seed, 1)
+      )
+      image = tf.image.stateless_random_saturation(
+        tf.clip_by_value(image, 0.0, 1.0), low, high, _part(seed, 2)
+      )
+    image = tf.saturate_cast(tf.round(image * 255.0), tf.uint8)
+    return tf.ensure_shape(image, shape)
+
+
+def _part(seed: tf.Tensor, number: int) -> tf.Tensor:
+  """Returns a seed that differs from those of other numbers."""
+  return tf.random.experimental.stateless_fold_in(seed, number)  # pyright: ignore[reportAttributeAccessIssue]
