@@ -59,7 +59,8 @@ class Finding:
     metric: The metric.
     difference: The mean of the system's values minus the other's, over seeds;
       NaN where there are not two seeds of both.
-    interval: The 95% confidence interval of the difference.
+    interval: The 95% confidence interval of the difference; NaN, like the
+      p-value, where fewer than two seeds are known.
     p_value: The probability of results that speak as clearly for the claim
       if it were wrong, after Holm's correction over all findings.
     verdict: `HOLDS`, `FAILS` or `UNDECIDED`.
@@ -120,18 +121,28 @@ def claims_table(findings: Sequence[Finding]) -> str:
     claim = finding.claim
     verdict = overall([f for f in findings if f.claim is claim])
     title = f'{markup.escaped(claim.title)}: **{verdict}**'
-    low, high = finding.interval
     rows.append(
       [
         '' if claim.name in said else title,
         metric_spec(finding.metric).column,
         finding.verdict,
-        f'{finding.difference:+.3f} ({low:+.3f} to {high:+.3f})',
-        f'{finding.p_value:.3f}',
+        _interval(finding),
+        tables.MISSING
+        if math.isnan(finding.p_value)
+        else f'{finding.p_value:.3f}',
       ]
     )
     said.add(claim.name)
   return tables.markdown_table(header, rows, text_columns=3)
+
+
+def _interval(finding: Finding) -> str:
+  """Returns a difference with its interval, which one seed does not give."""
+  if math.isnan(finding.difference):
+    return tables.MISSING
+  low, high = finding.interval
+  spread = '' if math.isnan(low) else f' ({low:+.3f} to {high:+.3f})'
+  return f'{finding.difference:+.3f}{spread}'
 
 
 def _differences(
@@ -157,7 +168,8 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
 
   if len(differences) < 2:
     nan = math.nan
-    return Finding(claim, name, nan, (nan, nan), nan, UNDECIDED)
+    known = differences[0] if differences else nan
+    return Finding(claim, name, known, (nan, nan), nan, UNDECIDED)
   mean = statistics.fmean(differences)
   freedom = len(differences) - 1
   error = statistics.stdev(differences) / math.sqrt(len(differences))
