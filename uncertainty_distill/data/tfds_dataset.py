@@ -75,7 +75,9 @@ class TfdsDataset:
     for start in range(0, len(images), _BATCH):
       counts.add(images[start : start + _BATCH])
     mean, stddev = counts.moments()
-    self.spec = DatasetSpec(name, spec.image_shape, names, mean, stddev)
+    self.spec: DatasetSpec = DatasetSpec(
+      name, spec.image_shape, names, mean, stddev
+    )
     self._train = ArraySource(self.spec, images, labels)
 
   def split(self, name: str) -> ArraySource:

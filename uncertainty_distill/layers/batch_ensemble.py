@@ -136,11 +136,11 @@ class BatchEnsembleLayer:
 
   def __init__(
     self,
-    *args,
+    *args: Any,
     ensemble_size: int = 4,
     rank: int = 1,
     perturb: str = 'auto',
-    **kwargs,
+    **kwargs: Any,
   ):
     _POSITIVE_INTEGER.check('ensemble_size', ensemble_size)
     _POSITIVE_INTEGER.check('rank', rank)
@@ -148,7 +148,7 @@ class BatchEnsembleLayer:
     super().__init__(*args, ensemble_size=ensemble_size, rank=rank, **kwargs)
     self.perturb = perturb
 
-  def __call__(self, inputs: tf.Tensor, *args, **kwargs) -> tf.Tensor:
+  def __call__(self, inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
     # Not in `call`: Keras would report the error as one of its own.
     rows = inputs.shape[0]
     joint = members.only_member() is None
@@ -254,7 +254,7 @@ class BatchEnsembleLayer:
     """Returns the configuration of the layer of a plain network."""
     return {k: v for k, v in self.get_config().items() if k not in _OF_MEMBERS}
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     config = super().get_config()
     for kept in _CONSTRUCTOR_NAMES:
       config.pop(kept, None)
@@ -265,7 +265,7 @@ class BatchEnsembleLayer:
     return {**config, 'perturb': self.perturb}
 
   @classmethod
-  def from_config(cls, config):
+  def from_config(cls, config: dict[str, Any]) -> BatchEnsembleLayer:
     # Edward2's own readers would forget the arguments: L2(0.5) comes back as
     # L2(0.01), and RandomNormal(1, 0.5) as the class itself.
     read = {
@@ -287,10 +287,10 @@ class BatchEnsembleConvolution(BatchEnsembleLayer):
     last = self.data_format == 'channels_last'
     return -1 if last else -1 - len(self.kernel_size)
 
-  def build(self, input_shape):
+  def build(self, input_shape: Any) -> None:
     super().build(input_shape)
     ndim = len(self.kernel_size) + 2
-    self.input_spec = tf_keras.layers.InputSpec(ndim=ndim)
+    self.input_spec: Any = tf_keras.layers.InputSpec(ndim=ndim)
 
   def _linear_op(self, inputs, kernel):
     if self._is_causal:
@@ -337,7 +337,7 @@ class BatchEnsembleConvolution(BatchEnsembleLayer):
     last = self.data_format == 'channels_last'
     return self.kernel_size == (1, 1) and last and self.groups == 1
 
-  def compute_output_shape(self, input_shape):
+  def compute_output_shape(self, input_shape: Any) -> Any:
     shape = tf.TensorShape(input_shape).as_list()
     axis = self._get_channel_axis()
     first = 1 if axis == -1 else 2

@@ -66,7 +66,9 @@ class PictureFolder:
     shape = train[0].shape
     _check_shapes(train, shape)
     mean, stddev = counts.moments()
-    self.spec = DatasetSpec(folder, shape, listing.class_names, mean, stddev)
+    self.spec: DatasetSpec = DatasetSpec(
+      folder, shape, listing.class_names, mean, stddev
+    )
     self._train = FolderSource(self.spec, train, fit)
 
   def split(self, name: str) -> FolderSource:
