@@ -152,7 +152,7 @@ def test_the_console_command_does_what_the_scripts_do(environment, tmp_path):
   assert '\nuncertainty-distill export --run=' in shown
   flags = set(re.findall(r'^  --(?:\[no\])?(\w+):', shown, re.M))
   assert {'run', 'output_dir', 'tflite'} <= flags
-  plan = _run(program, 'quickstart', '--dry_run', cwd=tmp_path)
+  plan = _run(program, 'quickstart', '--dry_run', '--parallel=1', cwd=tmp_path)
   assert '| knowledge_student ' in plan
   assert not list(tmp_path.iterdir())
   wrong = subprocess.run([program, 'distil'], check=False, capture_output=True)

@@ -38,14 +38,12 @@ flags.adopt_module_key_flags(launch)
 
 
 def main():
-  config = launch.experiment_config()
-  model_dir = launch.required('model_dir', 'a folder for the run')
-  launch.set_by_flags(
-    config,
+  config = launch.experiment_config(
     objective='task.objective.kind',
     teacher='task.objective.teacher',
     teacher_cache='task.objective.teacher_cache',
   )
+  model_dir = launch.required('model_dir', 'a folder for the run')
   mode = flags.FLAGS.mode
   strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':

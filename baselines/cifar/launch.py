@@ -186,8 +186,11 @@ def integers(name: str) -> tuple[int, ...]:
     ) from error
 
 
-def experiment_config() -> configs.ExperimentConfig:
+def experiment_config(**further: str) -> configs.ExperimentConfig:
   """Returns the experiment that the flags describe, unresolved.
+
+  Args:
+    **further: From more flags of the command to names of config values.
 
   Raises:
     InputError: If a flag is wrong.
@@ -205,6 +208,7 @@ def experiment_config() -> configs.ExperimentConfig:
     data_dir='task.train_data.data_dir',
     tpu='runtime.tpu',
     check_labels='check_labels',
+    **further,
   )
   return config
 

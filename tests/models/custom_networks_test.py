@@ -112,6 +112,12 @@ def test_models_that_cannot_be_given():
   with refused('student', 'Lambda', 'registered'):
     ud.train(_config(), 'run', tf_keras.Model(images, logits))
 
+  class Subclassed(tf_keras.Model):
+    """A model without a graph."""
+
+  with refused('student', 'Subclassed', 'functional'):
+    ud.train(_config(), 'run', Subclassed())
+
   class Mine(tf_keras.layers.Layer):
     """A layer that Keras does not know."""
 

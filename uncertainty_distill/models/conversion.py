@@ -89,7 +89,7 @@ def batch_ensemble(
       has a layer with weights that cannot be converted, if no matrix of the
       model has the rank, or if another argument is out of its range.
   """
-  _check_model(model)
+  custom_networks.check_graph(model, 'model')
   if ensemble_size == 1:
     logits = layers.SplitMembers(1, name='split_members')(model.output)
     return tf_keras.Model(model.input, logits, name=model.name)
@@ -275,23 +275,6 @@ def without_initial_values() -> Iterator[None]:
 
   with tf.variable_creator_scope(creator):
     yield
-
-
-def _check_model(model):
-  """Refuses what cannot be converted as a whole."""
-  custom_networks.check_keras_2(model, 'model')
-  if not variables.is_network(model) or not model.inputs:
-    raise InputError(
-      'model',
-      type(model).__name__,
-      'a functional model, or a Sequential one whose input shape is known',
-      'begin a Sequential model with a tf_keras.Input',
-    )
-  for name, tensors in ('inputs', model.inputs), ('outputs', model.outputs):
-    ranges.Range(lambda n: n == 1, '1').check(
-      f'the number of {name} of {model.name}',
-      len(tensors),  # pyright: ignore[reportArgumentType]
-    )
 
 
 def _paths(model, prefix=''):

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from uncertainty_distill import ranges
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.models import variables
 from uncertainty_distill.models.architecture import Architecture
 
 import tf_keras
@@ -92,7 +94,7 @@ class KerasModel(Architecture):
       InputError: If it is no functional or sequential model of `tf_keras`, or
         if it has layers that Keras cannot make without the user's code.
     """
-    check_keras_2(model, 'student')
+    check_graph(model, 'student')
     found = cls()
     found.definition = model.to_json()
     found.build(model.input_shape[1:], model.output_shape[-1])
@@ -159,6 +161,31 @@ def check_keras_2(model: Any, name: str) -> None:
   raise InputError(name, type(model).__name__, expected, hint)
 
 
+def check_graph(model: Any, name: str) -> None:
+  """Checks that a model has a graph from one input to one output.
+
+  Args:
+    model: The model.
+    name: What it is from, for the errors.
+
+  Raises:
+    InputError: If it is no functional or Sequential model of `tf_keras`, or has
+      several inputs or outputs.
+  """
+  check_keras_2(model, name)
+  if not variables.is_network(model) or not model.inputs:
+    raise InputError(
+      name,
+      type(model).__name__,
+      'a functional model, or a Sequential one whose input shape is known',
+      'begin a Sequential model with a tf_keras.Input',
+    )
+  for kind, tensors in ('inputs', model.inputs), ('outputs', model.outputs):
+    ranges.Range(lambda n: n == 1, '1').check(
+      f'the number of {kind} of {model.name}', len(tensors)
+    )
+
+
 def check_plain(
   model: Any, image_shape: Sequence[int], num_classes: int, name: str
 ) -> None:
@@ -173,14 +200,8 @@ def check_plain(
   Raises:
     InputError: If it is not.
   """
-  check_keras_2(model, name)
-  # A subclassed model has no shapes before it is called.
-  taken = getattr(model, 'input_shape', None)
-  given = getattr(model, 'output_shape', None)
-  if not isinstance(taken, tuple) or not isinstance(given, tuple):
-    raise InputError(
-      name, type(model).__name__, 'a functional model of one input and output'
-    )
+  check_graph(model, name)
+  taken, given = model.input_shape, model.output_shape
   if not _may_be(taken[1:], image_shape) or not _may_be(
     given[1:], [num_classes]
   ):
