@@ -30,6 +30,7 @@ def test_there_are_the_promised_experiments():
     'cifar10_wrn28_10',
     'digits_wrn10_1',
     'folder_mobilenet',
+    'imagenet_resnet50',
   ]
 
 
@@ -178,3 +179,60 @@ def test_pictures_of_the_users_own_start_from_their_folder(tmp_path):
   assert (model.application, model.num_classes) == ('MobileNetV2', 2)
   assert model.image_shape == (96, 96, 3)
   assert config.teacher.application == 'MobileNetV2'
+
+
+class _ImageNet:
+  """What resolution asks of a dataset."""
+
+  spec = data.DatasetSpec(
+    'imagenet', (224, 224, 3), tuple(map(str, range(1000))), (0.5,), (0.25,)
+  )
+  num_train = 1_281_167
+
+
+def test_imagenet_has_the_published_values():
+  config = configs.resolve(configs.load_config('imagenet_resnet50'), _ImageNet)
+  task, trainer = config.task, config.trainer
+  assert (task.train_data.name, task.model.application) == (
+    'tfds:imagenet2012',
+    'ResNet50',
+  )
+  assert (task.model.ensemble_size, task.model.fast_weights) == (4, 'normal')
+  assert task.model.fast_weight_stddev == 0.5
+  assert task.fast_weight_learning_rate_multiplier == 0.25
+  assert task.l2 == 1e-4
+  assert config.runtime.mixed_precision_dtype == 'bfloat16'
+  sgd = trainer.optimizer_config.optimizer.sgd
+  assert (sgd.momentum, sgd.nesterov) == (0.9, True)
+  # 1,251 batches of 1,024; the rate is 0.1 for 256 distinct examples.
+  assert trainer.train_steps == 135 * 1251
+  expected = {
+    0: 0.0,
+    1251: 0.08,
+    5 * 1251: 0.4,
+    45 * 1251 - 1: 0.4,
+    45 * 1251 + 1: 0.04,
+    90 * 1251 + 1: 0.004,
+    120 * 1251 + 1: 0.0004,
+  }
+  assert _learning_rates(config, expected) == pytest.approx(
+    list(expected.values())
+  )
+
+
+def test_member_of_the_teacher_on_imagenet_has_the_published_values():
+  student = configs.load_config('imagenet_resnet50')
+  config = configs.resolve(configs.member_config(student), _ImageNet)
+  # 312 batches of 4,096.
+  assert config.trainer.train_steps == 90 * 312
+  assert config.task.l2 == 1e-4
+  expected = {
+    312: 0.32,
+    5 * 312: 1.6,
+    30 * 312 + 1: 0.16,
+    60 * 312 + 1: 0.016,
+    80 * 312 + 1: 0.0016,
+  }
+  assert _learning_rates(config, expected) == pytest.approx(
+    list(expected.values())
+  )
