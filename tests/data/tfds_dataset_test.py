@@ -1,9 +1,14 @@
 """Datasets of TFDS by their names: what they hold, and which are refused."""
 
-from uncertainty_distill import configs, data
+import json
+import pathlib
+
+from uncertainty_distill import configs, data, evaluation, training
+from uncertainty_distill.evaluation import results
 
 import numpy as np
 import refusals
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
@@ -123,3 +128,36 @@ def test_a_damaged_file_is_named(tmp_path):
   file.write_bytes(content)
   with refusals.refused('data_dir', str(file)):
     data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
+
+
+def test_results_know_the_images_by_their_content(tmp_path, caplog):
+  folder = _prepare(TinyGray, tmp_path / 'data')
+  config = configs.load_config('digits_wrn10_1')
+  config.task.train_data.name = 'tfds:tiny_gray'
+  config.task.train_data.data_dir = folder
+  config.task.train_data.test_split = 'train[8:]'
+  config.task.train_data.global_batch_size = 4
+  config.teacher.global_batch_size = 4
+  experiment = training.open_experiment(
+    config, tf.distribute.OneDeviceStrategy('CPU:0')
+  )
+
+  def marks(noted=()):
+    if noted:
+      entry = {'made_from': [*noted, 'weights'], 'members': 1, 'parameters': 1}
+      (tmp_path / 'systems.json').write_text(json.dumps({'a': entry}))
+      results.write_json([], tmp_path / 'results.json')
+    return evaluation.ResultCache(str(tmp_path), [], experiment).images
+
+  before = marks()
+  assert marks(before) == before and not caplog.messages
+  # An older version did not look at them: they are taken as they are.
+  marks([mark for mark in before if not mark.startswith('data:')])
+  assert len(caplog.messages) == 1
+  (records,) = pathlib.Path(folder).glob('tiny_gray/1.0.0/*.tfrecord*')
+  content = bytearray(records.read_bytes())
+  content[-9] ^= 1
+  records.write_bytes(content)
+  after = marks(before)
+  assert after[:-1] == before[:-1] and after[-1] != before[-1]
+  assert len(caplog.messages) == 1

@@ -1,11 +1,12 @@
 """Tests of whole runs: repeated, stopped and resumed, and on two replicas."""
 
 import collections
+import copy
 import glob
 import os
 import shutil
 
-from uncertainty_distill import runs, trained
+from uncertainty_distill import runs, trained, training
 from uncertainty_distill.io import files
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import session
@@ -105,6 +106,37 @@ def test_a_complete_run_is_not_trained_again(
   assert versions() == before
 
 
+def test_a_complete_student_tells_that_its_teacher_has_changed(
+  student, one_device, tmp_path, caplog
+):
+  path, teacher = str(tmp_path / 'run'), tmp_path / 'teacher'
+  shutil.copytree(student.task.objective.teacher[0], teacher)
+  config = copy.deepcopy(student)
+  config.task.objective.teacher = (str(teacher),)
+  config.trainer.train_steps = 1
+  config = training.resolve(config)
+
+  def messages():
+    caplog.clear()
+    run = experiments.train_run(config, path, one_device, False)
+    assert run.is_complete
+    return [text for text in caplog.messages if str(teacher) in text]
+
+  messages()
+  assert not messages()
+  checkpoint = runs.open_run(str(teacher), 'run').checkpoint
+  os.utime(f'{checkpoint}.index')  # As in a copy.
+  assert not messages()
+  network = runs.open_run(str(teacher), 'run').load_model()
+  network.trainable_variables[0].assign_add(
+    tf.ones_like(network.trainable_variables[0])
+  )
+  tf.train.Checkpoint(model=network).write(checkpoint)
+  assert len(messages()) == 1
+  shutil.rmtree(teacher)
+  assert not messages()
+
+
 def test_two_replicas_take_the_same_steps_as_one(
   student, undisturbed, read_scalars, tmp_path, replicas
 ):
@@ -145,7 +177,7 @@ def test_a_run_does_not_go_on_with_other_data(
   file = os.path.join(path, 'data.yaml')
   with open(file, encoding='utf-8') as opened:
     noted = yaml.safe_load(opened)
-  assert len(noted['class names']) == 10 and len(noted) == 3
+  assert len(noted['class names']) == 10 and changed in noted
   with open(file, 'w', encoding='utf-8') as opened:
     yaml.safe_dump({**noted, changed: 'another'}, opened)
   with refused('model_dir', path, changed):

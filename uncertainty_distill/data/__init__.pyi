@@ -15,6 +15,7 @@ from .evaluation_sets import EvaluationSets as EvaluationSets
 from .evaluation_sets import corrupted_files as corrupted_files
 from .evaluation_sets import open_evaluation_sets as open_evaluation_sets
 from .evaluation_sets import parse_shifts as parse_shifts
+from .evaluation_sets import prepared_folders as prepared_folders
 from .image_source import ArraySource as ArraySource
 from .image_source import DatasetSpec as DatasetSpec
 from .image_source import ImageSource as ImageSource

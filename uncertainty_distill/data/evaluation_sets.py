@@ -69,6 +69,26 @@ def corrupted_files(evaluation: configs.EvaluationConfig) -> list[str]:
   return sorted(os.path.basename(p) for p in paths if files.is_file(p))
 
 
+def prepared_folders(config: configs.ExperimentConfig) -> list[str]:
+  """Returns the folders of TFDS that a configuration evaluates on.
+
+  Args:
+    config: The configuration.
+
+  Returns:
+    Those that are there: of the dataset, of the images out of distribution, and
+    of CIFAR-10-C where it is TFDS's.
+  """
+  evaluation = config.evaluation
+  names = [config.task.train_data.name, evaluation.out_of_distribution]
+  if evaluation.source == 'tfds':
+    shifts = parse_shifts(evaluation)[1:]
+    names += [f'tfds:{corrupted_sets.tfds_name(shift)}' for shift in shifts]
+  data_dir = config.task.train_data.data_dir
+  found = [ood.prepared_folder(name, data_dir) for name in names]
+  return [folder for folder in found if folder]
+
+
 def open_evaluation_sets(
   config: configs.ExperimentConfig, dataset: datasets.Dataset
 ) -> EvaluationSets:

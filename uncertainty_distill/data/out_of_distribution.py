@@ -30,9 +30,32 @@ def check_prepared(name: str, data_dir: str = '') -> None:
     name: As for `open_out_of_distribution`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
   """
-  prefix = tfds_dataset.PREFIX
-  if name in cifar.SPECS or name == _SVHN.name or name.startswith(prefix):
-    tfds_splits.check_prepared(name.removeprefix(prefix), data_dir)
+  if _is_from_tfds(name):
+    tfds_splits.check_prepared(name.removeprefix(tfds_dataset.PREFIX), data_dir)
+
+
+def prepared_folder(name: str, data_dir: str = '') -> str:
+  """Returns the folder in which TFDS has prepared a dataset.
+
+  Args:
+    name: As for `open_out_of_distribution`.
+    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
+
+  Returns:
+    The folder; empty if it is not prepared, or not from TFDS.
+  """
+  if not _is_from_tfds(name):
+    return ''
+  name = name.removeprefix(tfds_dataset.PREFIX)
+  return tfds_splits.prepared_folder(name, data_dir)
+
+
+def _is_from_tfds(name: str) -> bool:
+  return (
+    name in cifar.SPECS
+    or name == _SVHN.name
+    or name.startswith(tfds_dataset.PREFIX)
+  )
 
 
 def open_out_of_distribution(

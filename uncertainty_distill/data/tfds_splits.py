@@ -127,10 +127,17 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
   return None
 
 
+def prepared_folder(name: str, data_dir: str) -> str:
+  """Returns the folder of a dataset; empty unless TFDS has prepared it."""
+  with _explained(name, data_dir):
+    builder = make_builder(name, data_dir)
+    return os.fspath(builder.data_dir) if builder.is_prepared() else ''
+
+
 def check_prepared(name: str, data_dir: str) -> None:
   """Raises an InputError unless TFDS has prepared a dataset."""
   with _explained(name, data_dir):
-    if not make_builder(name, data_dir).is_prepared():
+    if not prepared_folder(name, data_dir):
       raise FileNotFoundError('it is not prepared there')
 
 

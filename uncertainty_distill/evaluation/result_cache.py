@@ -26,6 +26,8 @@ RESULTS_FILE = 'results.json'
 # What the results were made from, so that only what changed is made again.
 _SYSTEMS_FILE = 'systems.json'
 _DATA = 'data:'
+# To read a larger dataset of TFDS would take longer than many an evaluation.
+_TFDS_LIMIT = 4 << 30
 
 
 class ResultCache:
@@ -136,21 +138,28 @@ class ResultCache:
 
   def _add_missing_data(self, entries: dict[str, dict[str, Any]]) -> None:
     """Marks what an older version noted as made from today's test images."""
-    noted = [entry['made_from'] for entry in entries.values()]
+    is_older = False
     for entry in entries.values():
-      entry['made_from'] = self._with_data(list(entry['made_from']))
-    if noted != [entry['made_from'] for entry in entries.values()]:
+      noted = entry['made_from']
+      entry['made_from'] = self._with_data(list(noted))
+      is_older |= len(entry['made_from']) > len(noted)
+    if is_older:
       _logger.warning(
-        f'{self._path} has no fingerprint of the test images: its results are '
+        f'{self._path} has no fingerprint of some test images: its results are '
         'taken as those of the images as they are now'
       )
 
   def _with_data(self, marks: list[str]) -> list[str]:
     """Returns what an older version noted with today's marks of the data."""
     undated = [m for m in self.images if not m.startswith(_DATA)]
-    is_older = not any(m.startswith(_DATA) for m in marks)
-    if is_older and _with_absolute_paths(marks[: len(undated)]) == undated:
-      return self.images + marks[len(undated) :]
+    noted = [m for m in marks if m.startswith(_DATA)]
+    others = [m for m in marks if not m.startswith(_DATA)]
+    # Older versions noted some data or none; a dataset of TFDS that was removed
+    # cannot contradict what was noted.
+    known, today = set(noted), set(self.images) - set(undated)
+    fits = known <= today or today <= known
+    if fits and _with_absolute_paths(others[: len(undated)]) == undated:
+      return self.images + others[len(undated) :]
     return marks
 
   def write(self) -> None:
@@ -296,10 +305,7 @@ def _with_absolute_paths(marks: Sequence[str]) -> list[str]:
 
 
 def _data_marks(config: configs.ExperimentConfig) -> list[str]:
-  """Returns the fingerprints of images that users may replace.
-
-  Known datasets have checksums.
-  """
+  """Returns the fingerprints of images that users may replace."""
   train_data = config.task.train_data
   other = config.evaluation.out_of_distribution
   marks = []
@@ -317,4 +323,8 @@ def _data_marks(config: configs.ExperimentConfig) -> list[str]:
   if corrupted:
     folder = config.evaluation.source
     marks.append(trained.files_digest(folder, corrupted))
+  marks += [
+    trained.files_digest(folder, size_limit=_TFDS_LIMIT)
+    for folder in data.prepared_folders(config)
+  ]
   return [f'{_DATA}{mark}' for mark in marks]

@@ -28,6 +28,7 @@ PARAMS_FILE = 'params.yaml'
 # The fingerprints of the data that it is trained on, and the classes' names.
 DATA_FILE = 'data.yaml'
 _CLASS_NAMES = 'class names'
+_WRITTEN = 'teacher written'
 
 _logger = logging.getLogger(__name__)
 
@@ -214,7 +215,10 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
 
 
 def check_data(
-  run: RunFolder, fingerprints: Mapping[str, str], class_names: Sequence[str]
+  run: RunFolder,
+  fingerprints: Mapping[str, str],
+  class_names: Sequence[str],
+  written: Sequence[str] = (),
 ) -> None:
   """Holds what a run is trained on against what it began with.
 
@@ -224,6 +228,8 @@ def check_data(
     run: The run, whose folder is there.
     fingerprints: Those of the data, by what the data are.
     class_names: K names.
+    written: Marks of when the files of the teacher were written; () for
+      unknown.
 
   Raises:
     InputError: If the data are others than when the run began.
@@ -247,6 +253,7 @@ def check_data(
     )
   if missing or not noted:
     known = {_CLASS_NAMES: list(class_names), **noted, **fingerprints}
+    known |= {_WRITTEN: list(written)} if written else {}
     text = yaml.safe_dump(known, allow_unicode=True, sort_keys=False)
     files.write_text(os.path.join(run.path, DATA_FILE), text)
 
@@ -266,6 +273,19 @@ def different_data(
     for name in fingerprints
     if noted.get(name) not in (None, fingerprints[name])
   ]
+
+
+def noted_teacher(run: RunFolder) -> tuple[str, list[str]]:
+  """Returns the fingerprint of the teacher, and when its files were written.
+
+  Args:
+    run: The run.
+
+  Returns:
+    What a run noted when it began; empty for unknown.
+  """
+  noted = _noted_data(run.path)
+  return noted.get('teacher', ''), noted.get(_WRITTEN, [])
 
 
 def noted_class_names(run: RunFolder) -> tuple[str, ...]:

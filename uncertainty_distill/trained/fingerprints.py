@@ -44,15 +44,23 @@ def weights_digest(checkpoint: str) -> str:
   return _weights_digest(checkpoint, _versions(folder, names))
 
 
-def files_digest(folder: str, names: Sequence[str] = ()) -> str:
+def files_digest(
+  folder: str, names: Sequence[str] = (), size_limit: int = 0
+) -> str:
   """Returns the SHA-256 of files in a folder, and of their names.
 
   Args:
     folder: The folder.
     names: The files; () for all, also those in folders within.
+    size_limit: Of files of more bytes than these together, the names and sizes
+      alone count; 0 for no limit.
   """
   names = tuple(names or _files_below(folder, ''))
-  return _files_digest(folder, names, _versions(folder, names))
+  versions = _versions(folder, names)
+  sizes = [size for _, size in versions]
+  if 0 < size_limit < sum(sizes):
+    return hashlib.sha256(repr((names, sizes)).encode()).hexdigest()
+  return _files_digest(folder, names, versions)
 
 
 def archive_digest(path: str) -> str:

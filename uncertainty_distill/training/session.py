@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import logging
 import os
 import tempfile
 from typing import Any
@@ -25,6 +26,8 @@ import orbit
 import tensorflow as tf
 import tf_keras
 from official.modeling import performance
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -56,6 +59,7 @@ def train(
   run = runs.match_run(model_dir, experiment.config)
   if _is_complete(run, experiment.strategy):
     _check_data(run, experiment, is_complete=True)
+    _warn_of_new_teacher(run, experiment)
     return run
   session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
@@ -88,7 +92,7 @@ def _check_data(
   """Raises an InputError if the data have changed since the run began."""
   task = experiment.config.task
   teacher = task.objective.teacher
-  marks = {}
+  marks, written = {}, []
   # Of a complete run only files that are data count: known datasets take long
   # to read, and a teacher may have been exported again since.
   if not is_complete or configs.is_path(task.train_data.name):
@@ -97,8 +101,30 @@ def _check_data(
     not is_complete or trained.is_predictions(teacher[0])
   ):
     marks['teacher'] = experiment.teacher.fingerprint
+    written = [part.time_mark for part in experiment.teacher.parts]
   if marks and experiment.is_chief:
-    runs.check_data(run, marks, experiment.dataset.spec.class_names)
+    names = experiment.dataset.spec.class_names
+    runs.check_data(run, marks, names, written)
+
+
+def _warn_of_new_teacher(run: runs.RunFolder, experiment: Experiment) -> None:
+  """Says so if a complete student's teacher has other weights by now."""
+  fingerprint, written = runs.noted_teacher(run)
+  if not fingerprint or not experiment.is_chief:
+    return
+  try:
+    teacher = experiment.teacher
+    if written == [part.time_mark for part in teacher.parts]:
+      return  # Without reading all weights.
+    has_changed = not teacher.has_fingerprint(fingerprint)
+  except InputError:
+    return  # The student is complete without its teacher.
+  if has_changed:
+    _logger.warning(
+      f'{run.path} was distilled from other weights than '
+      f'{", ".join(teacher.paths)} has now, and stays as it is: take another '
+      'model_dir to distill these'
+    )
 
 
 @dataclasses.dataclass

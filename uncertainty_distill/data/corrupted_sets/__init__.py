@@ -13,7 +13,7 @@ from uncertainty_distill.data.corrupted_sets.folders import (
   FolderSet,
   images_path,
 )
-from uncertainty_distill.data.corrupted_sets.tfds_set import TfdsSet
+from uncertainty_distill.data.corrupted_sets.tfds_set import TfdsSet, tfds_name
 from uncertainty_distill.data.corrupted_sets.writer import write_corrupted_set
 from uncertainty_distill.data.image_source import ImageSource
 

@@ -74,26 +74,26 @@ class TfdsSet(base.CorruptedSet):
     labels = arrays['label'][order]
     if not np.array_equal(labels, self.dataset.labels):
       raise InputError(
-        f'TFDS {_NAME}/{tfds_name(shift)}',
+        f'TFDS {tfds_name(shift)}',
         f'{len(labels)} labels',
         f'the {len(self.dataset)} labels of the test set, in its order',
         'prepare both datasets with the same version of TFDS',
-        message=f'The labels of TFDS {_NAME}/{tfds_name(shift)} are not those '
+        message=f'The labels of TFDS {tfds_name(shift)} are not those '
         f'of the test set of {self.dataset.spec.name}, or in another order',
       )
     return arrays['image'][order]
 
 
 def tfds_name(shift: corruptions.Shift) -> str:
-  """Returns the name of a shift in TFDS, such as `frosted_glass_blur_3`."""
+  """Returns the name of a shift, `cifar10_corrupted/frosted_glass_blur_3`."""
   kind = shift.corruption
   assert kind is not None, 'clean images have no name'
-  return f'{_TFDS_NAMES.get(kind, kind.value)}_{shift.severity}'
+  return f'{_NAME}/{_TFDS_NAMES.get(kind, kind.value)}_{shift.severity}'
 
 
 def _builder(shift: corruptions.Shift, data_dir: str) -> Any:
   """Returns the TFDS builder of the images of a shift."""
-  name = f'{_NAME}/{tfds_name(shift)}'
+  name = tfds_name(shift)
   builder = tfds_splits.make_builder(name, data_dir)
   if not builder.is_prepared():
     raise InputError(
