@@ -46,6 +46,9 @@ class ObjectiveConfig(models.Settings):
     teacher_cache: The folder of teachers' logits of augmented views, made where
       it is missing and shared by any number of students; empty to run the
       teacher in every step. It is kept in float32 whatever the run computes in.
+    mixup: a of Beta(a, a), by which each image is mixed with another one; the
+      teacher is asked for the mixed image. No label belongs to it, so that
+      `weight` must be 1 (function matching, Beyer et al., 2022). 0 for none.
     weight_tie: The weight of the squared distance of member i's kernels to
       those of the teacher's member i, a plain network of the student's
       architecture.
@@ -61,6 +64,7 @@ class ObjectiveConfig(models.Settings):
   label_smoothing: float = ranges.field(0.0, ranges.BELOW_1)
   teacher: tuple[str, ...] = ranges.field((), of_member=())
   teacher_cache: str = ranges.field('', of_member='')
+  mixup: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
   weight_tie: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
 
 

@@ -178,6 +178,7 @@ def _without_use(
       'task.objective.kind',
       'task.objective.weight',
       'task.objective.temperature',
+      'task.objective.mixup',
     )
     if not task.initialize_from:
       names += ('task.objective.teacher',)

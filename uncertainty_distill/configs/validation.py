@@ -62,6 +62,12 @@ def _check_task(task: TaskConfig) -> None:
   )
   objective = task.objective
   _require(
+    not objective.mixup or objective.weight == 1,
+    'task.objective.weight',
+    objective.weight,
+    '1 with task.objective.mixup: no label belongs to a mixed image',
+  )
+  _require(
     not objective.weight_tie
     or (objective.kind != 'cross_entropy' and members > 1),
     'task.objective.weight_tie',

@@ -11,11 +11,14 @@ the padding of a batch from `distribution.sharding`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from uncertainty_distill.data.augmentation import augment, augmentation_table
 from uncertainty_distill.data.distortion import Distortion
 from uncertainty_distill.data.image_source import ImageSource
+from uncertainty_distill.data.mixup import draw_pairs, mix
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
 
@@ -38,6 +41,7 @@ def training_batches(
   views: int = 0,
   augmentation_seed: int | None = None,
   distortion: Distortion = _NO_DISTORTION,
+  mixup: float = 0.0,
   teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
@@ -57,6 +61,8 @@ def training_batches(
     views: Epoch n trains on view n mod views; 0 for a new one in each epoch.
     augmentation_seed: The seed of the views; None for `seed`.
     distortion: What is done to images before crops and flips.
+    mixup: a of Beta(a, a), by which each image is mixed with another one of the
+      view; 0 for none. Labels are those of the larger part.
     teacher_logits: A function from the number of a view, int64, to the logits
       that a teacher has for it, float16 [N, M, K], in the order of the
       examples. It is called in the graph, once in an epoch.
@@ -78,15 +84,12 @@ def training_batches(
   )
   steps = num_examples // global_batch_size
   view_seed = seed if augmentation_seed is None else augmentation_seed
+  drawn = _Views(source, view_seed, padding, flip, distortion, mixup)
 
   def epoch_parts(epoch):
     rows = tf.gather(_permutation(num_examples, seed, epoch), indices)
     view = epoch % views if views else epoch
-    table = augmentation_table(num_examples, view_seed, view, padding, flip)
-    parts = {'rows': rows, 'table': tf.gather(table, rows)}
-    if distortion:
-      seeds = distortion.seeds(num_examples, view_seed, view)
-      parts['seeds'] = tf.gather(seeds, rows)
+    parts = drawn.parts(view, rows)
     if teacher_logits:
       # The logits of a view are small beside its images. Read in one piece,
       # they cost a step nothing.
@@ -97,7 +100,7 @@ def training_batches(
   parts = epochs.flat_map(_no_autograph(epoch_parts))
   # Row numbers are cheap to skip; images are read after this.
   parts = parts.skip((start_step % steps) * (len(indices) // steps))
-  return _read(parts, source, padding, flip, distortion)
+  return _read(parts, drawn)
 
 
 def _check_batch(global_batch_size: int, num_examples: int) -> None:
@@ -128,6 +131,7 @@ def view_batches(
   padding: int,
   flip: bool,
   distortion: Distortion = _NO_DISTORTION,
+  mixup: float = 0.0,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns whole views as training shows them, in the order of the examples.
@@ -141,6 +145,7 @@ def view_batches(
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether to mirror half of the images.
     distortion: What is done to images before crops and flips.
+    mixup: a of Beta(a, a), as in `training_batches`; 0 for none.
     context: Which replicas to feed.
 
   Returns:
@@ -152,17 +157,14 @@ def view_batches(
   """
   rows, _ = sharding.shard_rows(len(source), global_batch_size, context)
 
+  drawn = _Views(source, seed, padding, flip, distortion, mixup)
+
   def view_parts(view):
-    table = augmentation_table(len(source), seed, view, padding, flip)
-    parts = {'rows': rows, 'table': tf.gather(table, rows)}
-    if distortion:
-      seeds = distortion.seeds(len(source), seed, view)
-      parts['seeds'] = tf.gather(seeds, rows)
-    return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
+    return tf.data.Dataset.from_tensor_slices(drawn.parts(view, rows))  # pyright: ignore[reportArgumentType]
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
   parts = numbers.flat_map(_no_autograph(view_parts))
-  return _read(parts, source, padding, flip, distortion)
+  return _read(parts, drawn)
 
 
 def evaluation_batches(
@@ -186,40 +188,92 @@ def evaluation_batches(
   """
   rows, mask = sharding.shard_rows(len(source), global_batch_size, context)
   parts = tf.data.Dataset.from_tensor_slices({'rows': rows, 'mask': mask})  # pyright: ignore[reportArgumentType]
-  return _read(parts, source)
+  return _read(parts, _Views(source))
 
 
-def _read(
-  parts: tf.data.Dataset,
-  source: ImageSource,
-  padding: int = 0,
-  flip: bool = False,
-  distortion: Distortion = _NO_DISTORTION,
-) -> tf.data.Dataset:
-  """Reads the images and labels of batches, and augments them.
+@dataclasses.dataclass(frozen=True)
+class _Views:
+  """The images of views, each of which follows from its number.
 
-  Args:
-    parts: Batches of `rows` int32 [b], of `table`, their rows of an
-      augmentation table, if they are augmented, and of anything else.
-    source: The examples.
+  Attributes:
+    source: The N examples.
+    seed: The seed of the views.
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether half of the images are mirrored.
-    distortion: What is done to them before; the parts have `seeds` then.
+    distortion: What is done to them before.
+    mixup: a of Beta(a, a); 0 for none.
+  """
+
+  source: ImageSource
+  seed: int = 0
+  padding: int = 0
+  flip: bool = False
+  distortion: Distortion = _NO_DISTORTION
+  mixup: float = 0.0
+
+  def parts(self, view: tf.Tensor, rows: tf.Tensor) -> dict[str, Any]:
+    """Returns what `images` needs to know of some examples in a view.
+
+    Args:
+      view: The number of the view, a scalar integer.
+      rows: The rows of the examples, int32 [...].
+
+    Returns:
+      A nest of tensors [..., ?].
+    """
+    count = len(self.source)
+    tables = [
+      augmentation_table(count, self.seed, view, self.padding, self.flip)
+    ]
+    if self.distortion:
+      tables.append(self.distortion.seeds(count, self.seed, view))
+
+    def of(rows):
+      return {'rows': rows, 'tables': tuple(tf.gather(t, rows) for t in tables)}
+
+    if not self.mixup:
+      return of(rows)
+    pairs = draw_pairs(count, self.seed, view, self.mixup)
+    partners, weights = (tf.gather(values, rows) for values in pairs)
+    return {**of(rows), 'partners': of(partners), 'weights': weights}
+
+  def images(self, parts: dict[str, Any]) -> tf.Tensor:
+    """Reads a batch, uint8 [b, H, W, C].
+
+    Args:
+      parts: What `parts` returned for it, which is removed.
+    """
+    images = self.source.read(parts.pop('rows'))
+    tables = parts.pop('tables', [])
+    if self.distortion:
+      images = self.distortion.apply(images, tables[1])
+    if self.padding or self.flip:
+      images = augment(images, tables[0], self.padding)
+    if not self.mixup:
+      return images
+    partners = dataclasses.replace(self, mixup=0.0).images(
+      parts.pop('partners')
+    )
+    return mix(images, partners, parts.pop('weights'))
+
+
+def _read(parts: tf.data.Dataset, views: _Views) -> tf.data.Dataset:
+  """Reads the images and labels of batches.
+
+  Args:
+    parts: Batches of the rows `rows`, int32 [b], of what else `views` needs to
+      know of them, and of anything else.
+    views: The views that they are of.
 
   Returns:
     Batches of `images`, `labels` and the rest of the parts.
   """
-  labels = tf.constant(source.labels)
+  labels = tf.constant(views.source.labels)
 
-  def read(parts: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  def read(parts: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     others = dict(parts)
-    rows, table = others.pop('rows'), others.pop('table', None)
-    images = source.read(rows)
-    if distortion:
-      images = distortion.apply(images, others.pop('seeds'))
-    if padding or flip:
-      assert table is not None
-      images = augment(images, table, padding)
+    rows = others['rows']
+    images = views.images(others)
     return {'images': images, 'labels': tf.gather(labels, rows), **others}
 
   return (

@@ -124,7 +124,7 @@ def open_experiment(
   Args:
     config: The configuration as it was given. Where its objective is
       cross-entropy, a teacher that it names serves `task.initialize_from`
-      alone.
+      alone, and what its views would be has no effect.
     strategy: The devices.
 
   Raises:
@@ -135,6 +135,7 @@ def open_experiment(
   if objective.kind == 'cross_entropy':
     _initialize_from_teacher(given)
     objective.teacher, objective.teacher_cache = (), ''
+    objective.mixup = 0.0
   resolved = resolve(given)
   _initialize_from_teacher(resolved)
   return Experiment(resolved, strategy, given)

@@ -79,8 +79,12 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   distortion = data.Distortion(
     train_data.random_crop_area, train_data.color_jitter
   )
-  # Caches of the time when there was none do not name it.
-  named = {'distortion': dataclasses.asdict(distortion)} if distortion else {}
+  # Caches of the time when there was none do not name them.
+  named: dict[str, Any] = {}
+  if distortion:
+    named['distortion'] = dataclasses.asdict(distortion)
+  if task.objective.mixup:
+    augmentation['mixup'] = task.objective.mixup
   cache = trained.LogitsCache(
     task.objective.teacher_cache,
     {

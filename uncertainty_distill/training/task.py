@@ -129,6 +129,7 @@ class ClassificationTask(base_task.Task):
       padding=params.crop_padding,
       flip=params.horizontal_flip,
       distortion=data.Distortion(params.random_crop_area, params.color_jitter),
+      mixup=self.task_config.objective.mixup,
       views=params.views,
       augmentation_seed=(
         seed if params.augmentation_seed < 0 else params.augmentation_seed

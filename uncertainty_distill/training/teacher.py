@@ -95,7 +95,7 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
 
   Raises:
     InputError: If they are not of the dataset, if its labels contradict them,
-      or if the configuration names a teacher cache, too.
+      if the configuration names a teacher cache, too, or if images are mixed.
   """
   logits = _read_predictions(experiment)
   check = label_check(experiment)
@@ -106,7 +106,15 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
 
 def _read_predictions(experiment: Experiment) -> np.ndarray:
   """Returns stored logits [M, N, K] of the examples that are trained on."""
-  cache = experiment.config.task.objective.teacher_cache
+  objective = experiment.config.task.objective
+  cache = objective.teacher_cache
+  if objective.mixup:
+    raise InputError(
+      'task.objective.mixup',
+      objective.mixup,
+      '0 where the teacher is stored predictions, as they are not of mixed '
+      'images',
+    )
   if cache:
     raise InputError(
       'task.objective.teacher_cache',

@@ -1,0 +1,70 @@
+"""Mixup of the images of a view, as a pure function of (seed, view, example).
+
+Zhang et al. (2018), "mixup: Beyond Empirical Risk Minimization", equation 1,
+without the labels: a student is to match its teacher on the mixed images, as in
+the function matching of Beyer et al. (2022), "Knowledge distillation: A good
+teacher is patient and consistent", section 3.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def draw_pairs(
+  num_examples: int, seed: int, view: tf.Tensor, concentration: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Draws whom each training example of one view is mixed with, and how much.
+
+  The weight of an example is max(w, 1 - w), with w ~ Beta(a, a). As each pair
+  is as likely in the other order, that leaves the mixed images as they are, and
+  lets the example itself be the larger part of the image that stands for it.
+
+  Args:
+    num_examples: The number of examples N.
+    seed: The seed of the views.
+    view: The number of the view, a scalar integer.
+    concentration: a, above 0.
+
+  Returns:
+    The rows of the partners, a permutation, int32 [N], and the examples' own
+    weights, float32 [N], from 0.5 to 1.
+  """
+  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
+  random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
+  partners = random.stateless_shuffle(
+    tf.range(num_examples), random.stateless_fold_in(key, 5)
+  )
+  # Beta(a, a) is the share of one of two numbers ~ Gamma(a). In float64, they
+  # are 0 for a tiny a alone, where one of the weights is as good as 1.
+  one, other = tf.unstack(
+    tf.random.stateless_gamma(
+      [2, num_examples],
+      random.stateless_fold_in(key, 6),
+      tf.constant(concentration, tf.float64),
+      dtype=tf.float64,
+    )
+  )
+  larger = tf.maximum(one, other)
+  weights = tf.where(larger > 0, larger / (one + other), 1.0)
+  return partners, tf.cast(weights, tf.float32)
+
+
+def mix(
+  images: tf.Tensor, partners: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+  """Mixes images with their partners.
+
+  Args:
+    images: uint8 [B, H, W, C].
+    partners: uint8 [B, H, W, C].
+    weights: The weights of `images`, float32 [B].
+
+  Returns:
+    w image + (1 - w) partner, rounded to whole gray levels, uint8 [B, H, W, C].
+  """
+  weights = weights[:, tf.newaxis, tf.newaxis, tf.newaxis]
+  images, partners = (tf.cast(x, tf.float32) for x in (images, partners))
+  return tf.saturate_cast(
+    tf.round(weights * images + (1 - weights) * partners), tf.uint8
+  )
