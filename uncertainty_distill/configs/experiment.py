@@ -46,6 +46,11 @@ class ObjectiveConfig(models.Settings):
     teacher_cache: The folder of teachers' logits of augmented views, made where
       it is missing and shared by any number of students; empty to run the
       teacher in every step. It is kept in float32 whatever the run computes in.
+    teacher_temperature: One temperature that calibrates the teacher before its
+      probabilities are taken: of the members' mean for `knowledge`, of every
+      member for `head`. `fit` fits it to the training images that neither
+      teacher nor student is trained on (`task.train_data.held_out_fraction`,
+      `evaluation.temperature_examples`); the run's `data.yaml` has the value.
     mixup: a of Beta(a, a), by which each image is mixed with another one; the
       teacher is asked for the mixed image. No label belongs to it, so that
       `weight` must be 1 (function matching, Beyer et al., 2022). 0 for none.
@@ -64,6 +69,14 @@ class ObjectiveConfig(models.Settings):
   label_smoothing: float = ranges.field(0.0, ranges.BELOW_1)
   teacher: tuple[str, ...] = ranges.field((), of_member=())
   teacher_cache: str = ranges.field('', of_member='')
+  teacher_temperature: float | str = ranges.field(
+    1.0,
+    ranges.Range(
+      lambda x: x == 'fit' if isinstance(x, str) else x > 0,
+      'more than 0, or fit',
+    ),
+    of_member=1.0,
+  )
   mixup: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
   weight_tie: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
 

@@ -179,6 +179,7 @@ def _without_use(
       'task.objective.weight',
       'task.objective.temperature',
       'task.objective.mixup',
+      'task.objective.teacher_temperature',
     )
     if not task.initialize_from:
       names += ('task.objective.teacher',)

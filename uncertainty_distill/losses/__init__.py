@@ -2,6 +2,7 @@
 
 from uncertainty_distill.losses.keras_losses import MemberCrossEntropy
 from uncertainty_distill.losses.objectives import (
+  calibrated_teacher,
   head_distillation,
   knowledge_distillation,
   member_cross_entropy,

@@ -126,6 +126,34 @@ def head_distillation(
   return temperature**2 * _member_kl(teacher, student)
 
 
+def calibrated_teacher(
+  logits: tf.Tensor, temperature: float, pooled: bool
+) -> tf.Tensor:
+  """Returns a teacher's logits at a temperature that calibrates it.
+
+  Pooled, the mean prediction is calibrated (Rahaman and Thiery 2021,
+  "Uncertainty Quantification and Deep Ensembles", section 4) and stands for the
+  teacher from there on: z = log(1/M sum_m softmax(z_m)) / T. Otherwise each
+  member's logits are divided by the same T.
+
+  Args:
+    logits: Float tensor [M,...,K].
+    temperature: T, above 0.
+    pooled: Whether one prediction is to be left, as knowledge distillation
+      needs it.
+
+  Returns:
+    Float32 tensor, [1,...,K] if pooled and otherwise [M,...,K].
+  """
+  logits = tf.cast(logits, tf.float32)
+  if pooled:
+    members = tf.cast(tf.shape(logits)[0], tf.float32)
+    log_probs = tf.nn.log_softmax(logits)
+    logits = tf.reduce_logsumexp(log_probs, axis=0, keepdims=True)
+    logits -= tf.math.log(members)
+  return logits / temperature
+
+
 def _member_kl(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
   """KL(p || q) [B] of log_p [B,K] or [E,B,K] and log_q [E,B,K], mean over E."""
   # Where p is 0 the term is 0, also where both logarithms are -infinity.

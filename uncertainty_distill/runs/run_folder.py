@@ -28,6 +28,7 @@ PARAMS_FILE = 'params.yaml'
 # The fingerprints of the data that it is trained on, and the classes' names.
 DATA_FILE = 'data.yaml'
 _CLASS_NAMES = 'class names'
+_TEACHER_TEMPERATURE = 'teacher temperature'
 _WRITTEN = 'teacher written'
 
 _logger = logging.getLogger(__name__)
@@ -254,8 +255,7 @@ def check_data(
   if missing or not noted:
     known = {_CLASS_NAMES: list(class_names), **noted, **fingerprints}
     known |= {_WRITTEN: list(written)} if written else {}
-    text = yaml.safe_dump(known, allow_unicode=True, sort_keys=False)
-    files.write_text(os.path.join(run.path, DATA_FILE), text)
+    _note_data(run.path, known)
 
 
 def different_data(
@@ -292,6 +292,24 @@ def noted_class_names(run: RunFolder) -> tuple[str, ...]:
   """Returns the names of the classes when a run began; () for unknown."""
   names = _noted_data(run.path).get(_CLASS_NAMES)
   return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def noted_teacher_temperature(run: RunFolder) -> float | None:
+  """Returns the fitted temperature of a run's teacher; None for none."""
+  return _noted_data(run.path).get(_TEACHER_TEMPERATURE)
+
+
+def note_teacher_temperature(run: RunFolder, temperature: float) -> None:
+  """Notes the fitted temperature of a run's teacher, with its data."""
+  noted = _noted_data(run.path)
+  if noted.get(_TEACHER_TEMPERATURE) != temperature:
+    _note_data(run.path, {**noted, _TEACHER_TEMPERATURE: temperature})
+
+
+def _note_data(path: str, known: Mapping[str, Any]) -> None:
+  """Writes what a run folder says of its data."""
+  text = yaml.safe_dump(dict(known), allow_unicode=True, sort_keys=False)
+  files.write_text(os.path.join(path, DATA_FILE), text)
 
 
 def _noted_data(path: str) -> dict[str, Any]:

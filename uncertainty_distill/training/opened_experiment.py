@@ -135,7 +135,7 @@ def open_experiment(
   if objective.kind == 'cross_entropy':
     _initialize_from_teacher(given)
     objective.teacher, objective.teacher_cache = (), ''
-    objective.mixup = 0.0
+    objective.mixup, objective.teacher_temperature = 0.0, 1.0
   resolved = resolve(given)
   _initialize_from_teacher(resolved)
   return Experiment(resolved, strategy, given)

@@ -20,6 +20,7 @@ from uncertainty_distill.training import recovery, tensorboard
 from uncertainty_distill.training.opened_experiment import Experiment
 from uncertainty_distill.training.stored_logits import open_stored_logits
 from uncertainty_distill.training.task import ClassificationTask
+from uncertainty_distill.training.teacher_temperature import find_temperature
 from uncertainty_distill.training.trainer import Trainer, WorkerRunner
 
 import orbit
@@ -137,6 +138,7 @@ class TrainingSession:
     evaluate: Whether to evaluate on the clean test set now and then.
     label: The name beside the progress bar.
     stored_logits: The teacher's logits, where they are stored.
+    teacher_temperature: The temperature that calibrates the teacher.
   """
 
   experiment: Experiment
@@ -144,6 +146,7 @@ class TrainingSession:
   evaluate: bool
   label: str
   stored_logits: trained.StoredLogits | None = None
+  teacher_temperature: float = 1.0
 
   def __post_init__(self) -> None:
     self.config = self.experiment.config
@@ -160,6 +163,9 @@ class TrainingSession:
     if objective.kind == 'cross_entropy':
       return
     self.stored_logits = open_stored_logits(self.experiment)
+    noted = runs.noted_teacher_temperature(self.run) if self.run.step else None
+    # The one that a run began with, whatever the last digit of another is.
+    self.teacher_temperature = noted or find_temperature(self.experiment)
     if self.stored_logits and not objective.weight_tie:
       del self.experiment.teacher  # Its network may be in memory.
 
@@ -182,6 +188,8 @@ class TrainingSession:
       # Not before the teacher is known to fit: a mistake leaves no folder.
       runs.claim_run(self.run.path, self.config)
       _check_data(self.run, self.experiment)
+      if self.config.task.objective.teacher_temperature == 'fit':
+        runs.note_teacher_temperature(self.run, self.teacher_temperature)
       checkpoints.repair_state_file(self.run.path)
       if self.run.step == 0:
         tensorboard.write_config(self.run.path)
@@ -223,7 +231,9 @@ class TrainingSession:
       config.runtime.mixed_precision_dtype or 'float32'
     )
     with self.strategy.scope():
-      task = ClassificationTask(self.experiment, self.stored_logits)
+      task = ClassificationTask(
+        self.experiment, self.stored_logits, self.teacher_temperature
+      )
       model = task.build_model()
       optimizer = recovery.build_optimizer(
         config.trainer.optimizer_config, rate_factor, model.trainable_variables

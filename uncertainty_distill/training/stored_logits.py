@@ -125,11 +125,10 @@ def _make_views(
   augmentation: Mapping[str, Any],
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  source, strategy = experiment.training_set, experiment.strategy
+  source = experiment.training_set
   batch_size = experiment.config.task.validation_data.global_batch_size
-  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    # A worker that waits for the cache cannot take part in the others' steps.
-    strategy = tf.distribute.get_strategy()
+  # A worker that waits for the cache cannot take part in the others' steps.
+  strategy = teacher_lib.own_devices(experiment.strategy)
   if 0 in missing:
     _check_labels(experiment, strategy)
   with strategy.scope():

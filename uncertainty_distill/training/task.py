@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uncertainty_distill import configs, data, models, trained
+from uncertainty_distill import configs, data, losses, models, trained
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
@@ -33,6 +33,7 @@ class ClassificationTask(base_task.Task):
     self,
     experiment: Experiment,
     stored_logits: trained.StoredLogits | None = None,
+    teacher_temperature: float = 1.0,
   ):
     """Takes what the task is.
 
@@ -40,10 +41,12 @@ class ClassificationTask(base_task.Task):
       experiment: The experiment, which holds the examples and the teacher.
       stored_logits: The teacher's logits of every view that is trained on; None
         to run the teacher in every step.
+      teacher_temperature: The temperature that calibrates the teacher.
     """
     super().__init__(experiment.config.task)
     self._experiment = experiment
     self._stored_logits = stored_logits
+    self._teacher_temperature = teacher_temperature
     self._ensemble = None
     self._tied = ()
     self._start = None
@@ -194,13 +197,25 @@ class ClassificationTask(base_task.Task):
     return terms
 
   def _teacher_logits(self, inputs):
-    """Returns [M, b, K] of the very images that the student sees, or None."""
+    """Returns what is taught of the very images that the student sees.
+
+    [M, b, K], or [1, b, K] where the members' mean is calibrated; None without
+    a teacher.
+    """
     if 'teacher_logits' in inputs:
       stored = tf.cast(inputs['teacher_logits'], tf.float32)
-      return tf.transpose(stored, [1, 0, 2])
-    if self._ensemble is None:
+      logits = tf.transpose(stored, [1, 0, 2])
+    elif self._ensemble is not None:
+      logits = self._ensemble(inputs['images'], training=False)
+    else:
       return None
-    return self._ensemble(inputs['images'], training=False)
+    if self._teacher_temperature == 1:
+      return logits
+    return losses.calibrated_teacher(
+      logits,
+      self._teacher_temperature,
+      pooled=self.task_config.objective.kind == 'knowledge',
+    )
 
   def _scale_fast(self, gradients, variables, model):
     """Gives alpha and gamma a learning rate of their own.

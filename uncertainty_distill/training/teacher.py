@@ -8,6 +8,7 @@ from uncertainty_distill.training import initialization
 from uncertainty_distill.training.opened_experiment import Experiment
 
 import numpy as np
+import tensorflow as tf
 
 
 def check_teacher(experiment: Experiment) -> None:
@@ -76,6 +77,13 @@ def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
   ensemble = teacher.ensemble()
   ensemble.trainable = False
   return ensemble
+
+
+def own_devices(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
+  """Returns a strategy by which a worker computes without the others."""
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return tf.distribute.get_strategy()
+  return strategy
 
 
 def label_check(experiment: Experiment) -> trained.LabelCheck | None:

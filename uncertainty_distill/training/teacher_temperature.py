@@ -1,0 +1,110 @@
+"""The temperature that calibrates a teacher before its student sees it.
+
+One temperature after pooling (Rahaman and Thiery, 2021, "Uncertainty
+Quantification and Deep Ensembles", section 4): the mean of the members'
+probabilities is calibrated, not each member.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from uncertainty_distill import data, losses, trained
+from uncertainty_distill.training import teacher as teacher_lib
+from uncertainty_distill.training.opened_experiment import Experiment
+
+import numpy as np
+import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
+
+_NAME = 'task.objective.teacher_temperature'
+
+
+def find_temperature(experiment: Experiment) -> float:
+  """Returns the temperature of a student's teacher, fitted where it is to be.
+
+  A fitted one has four digits, on which all machines agree.
+
+  Args:
+    experiment: The student's experiment.
+
+  Returns:
+    The temperature; 1, with a warning, where it is to be fitted and there are
+    no images that neither the teacher nor the student is trained on.
+
+  Raises:
+    InputError: If the teacher does not fit the student, or if the images cannot
+      tell a temperature.
+  """
+  objective = experiment.config.task.objective
+  if not isinstance(objective.teacher_temperature, str):
+    return objective.teacher_temperature
+  images = _untaught(experiment)
+  if not len(images):
+    _logger.warning(
+      f'`{_NAME}` is 1 instead of fitted: there are no images that neither the '
+      'teacher nor the student is trained on. Set '
+      'task.train_data.held_out_fraction before the teacher is trained.'
+    )
+    return 1.0
+  trained.check_examples(images, _NAME, 'fit')
+  logits = _logits(experiment, images)
+  if objective.kind == 'knowledge':
+    logits = losses.calibrated_teacher(
+      tf.constant(logits), 1.0, pooled=True
+    ).numpy()
+  fitted = trained.fit_temperature(
+    logits,
+    images,
+    'training examples that neither teacher nor student is trained on',
+    _NAME,
+    'fit',
+  )
+  return float(f'{fitted.temperature:.4g}')
+
+
+def _untaught(experiment: Experiment) -> data.Subset:
+  """Returns the training examples that neither teacher nor student has seen.
+
+  What SavedModels and stored predictions were trained on is unknown; they are
+  taken for such as have seen none that the student holds out.
+  """
+  dataset, held_out = experiment.dataset, experiment.held_out
+  rows, others = held_out.rows, experiment.evaluation_sets.temperature
+  if isinstance(others, data.Subset):
+    rows = np.union1d(rows, others.rows)
+  for part in experiment.teacher.parts:
+    if part.config is None:
+      continue
+    train_data = part.config.task.train_data
+    is_same = all(
+      getattr(train_data, name)
+      == getattr(experiment.config.task.train_data, name)
+      for name in ('name', 'classes', 'train_split')
+    )
+    if is_same:
+      training, _ = data.open_training(dataset, train_data)
+      rows = np.setdiff1d(rows, training.rows)
+  return data.Subset(dataset.train, rows)
+
+
+def _logits(experiment: Experiment, images: data.Subset) -> np.ndarray:
+  """Returns what a teacher says of training examples, [M, N, K]."""
+  teacher, dataset = experiment.teacher, experiment.dataset
+  if isinstance(teacher, trained.StoredPredictions):
+    logits = teacher.predictions(
+      'train', dataset.train.labels, dataset.spec.num_classes
+    )
+    return logits[:, images.rows]  # pyright: ignore[reportOptionalSubscript]
+  # Each of several workers has all of them for itself.
+  strategy = teacher_lib.own_devices(experiment.strategy)
+  with strategy.scope():
+    ensemble = teacher_lib.load_teacher(experiment)
+  return trained.apply(
+    lambda batch: ensemble(batch, training=False),
+    images,
+    experiment.config.task.validation_data.global_batch_size,
+    strategy if strategy.num_replicas_in_sync > 1 else None,
+    axis=1,
+  )
