@@ -271,6 +271,43 @@ def strategy_for(
   return strategy
 
 
+def processes(
+  config: configs.ExperimentConfig, number: int
+) -> distribution.SideBySide | None:
+  """Returns processes that train so many runs at a time; None for 1.
+
+  Raises:
+    InputError: If there are not enough devices for so many.
+  """
+  if number == 1:
+    return None
+  gpus = len(tf.config.list_physical_devices('GPU'))
+  is_cluster = distribution.read_cluster(config.runtime) is not None
+  if is_cluster or config.runtime.tpu is not None or 0 < gpus < number:
+    raise InputError(
+      'parallel',
+      number,
+      f'at most {gpus}, the number of GPUs'
+      if gpus
+      else '1 with TPUs or several workers',
+    )
+  return distribution.SideBySide(number, number if gpus else 0)
+
+
+def without_accelerators(
+  config: configs.ExperimentConfig,
+) -> configs.ExperimentConfig:
+  """Returns the configuration for a process that leaves devices to others.
+
+  TensorFlow would take nearly all memory of all GPUs.
+  """
+  tf.config.set_visible_devices([], 'GPU')
+  config = copy.deepcopy(config)
+  config.runtime.tpu, config.runtime.num_gpus = None, 0
+  config.runtime.distribution_strategy = 'one_device'
+  return config
+
+
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   """Runs a command; a user's mistake is one line and exit code 2.
 

@@ -46,8 +46,8 @@ _SEEDS = flags.DEFINE_list(
 _PARALLEL = flags.DEFINE_integer(
   'parallel',
   1,
-  'How many runs to train at a time, in processes of their own, with a part of '
-  "the CPU's cores each, or runtime.num_threads.",
+  'How many runs to train at a time, in processes of their own: with a GPU '
+  "each, or else with a part of the CPU's cores, or runtime.num_threads.",
   lower_bound=1,
 )
 _DRY_RUN = flags.DEFINE_bool(
@@ -69,12 +69,15 @@ def main():
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
   part = study.select(_ONLY.value) if _ONLY.value else study
   part = part.select_seeds(launch.integers('seeds')) if _SEEDS.value else part
-  strategy = launch.strategy_for(study.config)
+  pool = launch.processes(study.config, _PARALLEL.value)
+  strategy = launch.strategy_for(
+    launch.without_accelerators(study.config) if pool else study.config
+  )
   if _DRY_RUN.value:
     print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
     return
   with locks.lock_folder(directory, 'output_dir', workers.is_chief(strategy)):
-    outcome = studies.run_study(part, directory, strategy, _PARALLEL.value)
+    outcome = studies.run_study(part, directory, strategy, pool)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
     finish.print_output_paths(outcome.directory, outcome.saved_model)

@@ -4,8 +4,7 @@ import os
 import signal
 
 from uncertainty_distill import studies
-from uncertainty_distill.studies import jobs
-from uncertainty_distill.training import session
+from uncertainty_distill.training import jobs, session
 
 import tensorflow as tf
 import yaml
@@ -61,7 +60,7 @@ def read(path, **changes):
   return studies.read_study(str(path))
 
 
-class KillsProcess(jobs.Job):
+class KillsProcess(jobs.TrainingJob):
   """A job whose process is killed."""
 
   def run(self, strategy):

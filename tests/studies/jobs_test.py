@@ -10,13 +10,12 @@ import subprocess
 import sys
 import time
 
-from uncertainty_distill import runs, studies
-from uncertainty_distill.studies import jobs
+from uncertainty_distill import distribution, runs, studies
+from uncertainty_distill.distribution import scheduling
+from uncertainty_distill.training import jobs
 
 import numpy as np
 import pytest
-import refusals
-import tensorflow as tf
 import tiny_study
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -36,7 +35,9 @@ def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
   study = dataclasses.replace(study, config=copy.deepcopy(study.config))
   study.config.runtime.num_threads = threads
   beside = str(tmp_path / 'beside')
-  table = studies.run_study(study, beside, tiny_study.cpu(), num_processes=2)
+  table = studies.run_study(
+    study, beside, tiny_study.cpu(), distribution.SideBySide(2)
+  )
   assert table.tables == outcome.tables and not table.missing
   for name in tiny_study.RUNS:
     _, expected = _weights(outcome.directory, name)
@@ -55,27 +56,29 @@ def _job(tmp_path):
     config = study.system_config('single_network', 0)
     config.trainer.base_learning_rate = rate
     config.trainer.recovery_max_trials = 0
-    return jobs.Job(label, config, str(tmp_path / label), False)
+    return jobs.TrainingJob(label, config, str(tmp_path / label), False)
 
   return make
 
 
+def _run(*jobs):
+  tasks = [scheduling.Task(j.label, lambda j=j: j) for j in jobs]
+  return scheduling.run(tasks, distribution.SideBySide(2))
+
+
 def test_a_run_that_diverges_does_not_stop_the_rest(job):
-  todo = [job('bad', 1e30), job('good')]
-  assert jobs.train(todo, tiny_study.cpu(), 2) == ['bad']
-  run = runs.open_run(todo[1].path, 'run')
+  bad, good = job('bad', 1e30), job('good')
+  assert list(_run(bad, good)) == ['bad']
+  run = runs.open_run(good.path, 'run')
   assert run.is_complete
   # A part of the cores, kept with the run.
   assert run.config.runtime.num_threads == max(1, os.cpu_count() // 2)
 
 
-def test_killed_processes_and_other_devices_are_errors(job):
+def test_what_is_killed_each_time_is_an_error_at_the_end(job):
   killed = tiny_study.KillsProcess(**vars(job('killed')))
   with pytest.raises(ChildProcessError, match='-9'):
-    jobs.train([killed], tiny_study.cpu(), 2)
-  two = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-  with refusals.refused('parallel', 2):
-    jobs.train([job('two')], two, 2)
+    _run(killed)
 
 
 @pytest.mark.slow

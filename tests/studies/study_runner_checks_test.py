@@ -2,8 +2,8 @@
 
 import os
 
-from uncertainty_distill import reports, studies, training
-from uncertainty_distill.training import session
+from uncertainty_distill import reports, studies
+from uncertainty_distill.training import distillation, session
 
 import pytest
 import tiny_study
@@ -78,7 +78,9 @@ def test_a_given_teacher_is_taken_and_checked(done, tmp_path, monkeypatch):
   head = {'a': {'task': {'objective': {'kind': 'head'}}}}
   taken = []
   monkeypatch.setattr(
-    training, 'train', lambda experiment, *_: taken.append(experiment.config)
+    distillation,
+    'train',
+    lambda experiment, *_: taken.append(experiment.config),
   )
   monkeypatch.setattr(reports, 'assess', lambda *_, **__: '')
   for teacher in members, members[:1]:

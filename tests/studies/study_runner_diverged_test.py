@@ -39,11 +39,12 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, caplog):
     'wild_network, seed 4',
   )
   said = [
-    record.message for record in caplog.records if 'studies' in record.name
+    record.message for record in caplog.records if 'scheduling' in record.name
   ]
   assert [line.split(': ')[0] for line in said] == [
     f'{path}/deep_ensemble/member_0',
-    'head_student, seed 4',
+    'deep_ensemble is left out',
+    'head_student, seed 4 is left out',
     f'{path}/wild_network/seed_4',
   ]
   assert ': l2' in said[0] or ': gradient_norm, training_loss' in said[0]

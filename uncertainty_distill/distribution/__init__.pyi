@@ -1,6 +1,8 @@
 """The names of this room, for type checkers and `__init__.py`."""
 
 from .clusters import read_cluster as read_cluster
+from .local_pools import InTurn as InTurn
+from .local_pools import SideBySide as SideBySide
 from .strategies import describe as describe
 from .strategies import device_type as device_type
 from .strategies import make_strategy as make_strategy

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-import logging
 import os
+from collections.abc import Callable
 
-from uncertainty_distill import evaluation, exporting, reports, runs, training
-from uncertainty_distill.distribution import workers
+from uncertainty_distill import (
+  distribution,
+  evaluation,
+  exporting,
+  reports,
+  runs,
+  training,
+)
+from uncertainty_distill.distribution import scheduling, workers
 from uncertainty_distill.errors import DivergedError
-from uncertainty_distill.studies.jobs import Job, train
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.study_report import write_study_report
 
 import tensorflow as tf
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +47,8 @@ def run_study(
   study: Study,
   directory: str,
   strategy: tf.distribute.Strategy,
-  num_processes: int = 1,
+  pool: scheduling.Pool | None = None,
+  show: Callable[[scheduling.Schedule], object] = lambda schedule: None,
 ) -> Outcome:
   """Trains, evaluates, reports and exports what a study names.
 
@@ -52,8 +58,10 @@ def run_study(
     directory: The folder for the runs, as LABEL/seed_N and TEACHER/member_N,
       and for the report.
     strategy: The devices.
-    num_processes: How many runs are trained at a time; more than 1 in processes
-      of their own.
+    pool: Where runs are trained, and systems evaluated; by default one after
+      the other in this process, on the devices of `strategy`. A run is the
+      same anywhere, to the bit, with as many threads on such a machine.
+    show: See `scheduling.run`.
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
@@ -64,7 +72,12 @@ def run_study(
   is_chief = workers.is_chief(strategy)
   if is_chief:
     runs.make_writable(directory, 'output_dir')
-  teachers, missing = _train(study, directory, strategy, num_processes)
+  pool = pool or distribution.InTurn(strategy)
+  teachers: dict[str, tuple[str, ...]] = {}
+  tasks = _tasks(study, directory, strategy, teachers)
+  errors = scheduling.run(tasks, pool, show)
+  members = {name for task in tasks for name in task.needs} - {*study.teachers}
+  missing = [name for name in errors if name not in members]
   whole = study.whole
   systems = trained_systems(whole, directory, teachers)
   if not systems:
@@ -92,17 +105,35 @@ def run_study(
   )
 
 
-def _train(
+def _tasks(
   study: Study,
   directory: str,
   strategy: tf.distribute.Strategy,
-  num_processes: int,
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-  """Trains the teachers and the systems.
+  teachers: dict[str, tuple[str, ...]],
+) -> list[scheduling.Task]:
+  """Returns what to train: runs of teachers, teachers, systems.
 
-  Returns:
-    The teachers' run folders, and the labels of what diverged.
+  Args:
+    study: The study.
+    directory: The folder of the runs.
+    strategy: The devices of this process.
+    teachers: Gets the run folders of each teacher once they are known.
   """
+  tasks = []
+  for label in study.teachers:
+    if given := study.given_teacher(label):
+      teachers[label] = given
+      continue
+    folder = os.path.join(directory, label)
+    experiment = training.open_experiment(study.teacher_config(label), strategy)
+    members = training.teacher_tasks(experiment, folder, False, label)
+
+    def assemble(label=label, experiment=experiment, folder=folder):
+      paths = training.train_teacher(experiment, folder, evaluate=False)
+      teachers[label] = tuple(paths)
+
+    needed = [member.name for member in members]
+    tasks += [*members, scheduling.Task(label, assemble, needed, cost=0)]
   # Curves on the test set are for those that a figure shows them of.
   curves = {
     label
@@ -110,76 +141,28 @@ def _train(
     if figure.kind == 'learning_curves'
     for label in figure.systems
   }
+  for label in study.systems:
+    teacher = study.teacher_of[label] if study.needs_teacher(label) else ''
+    config = study.system_config(label, study.seeds[0])
+    cost = training.training_cost(training.resolve(config))
 
-  def job(label, seed, teacher):
-    config = study.system_config(label, seed)
-    config.task.objective.teacher = teacher
-    path = run_path(directory, label, seed)
-    return Job(f'{label}, seed {seed}', config, path, label in curves)
+    def prepare(label=label, teacher=teacher, *, seed):
+      config = study.system_config(label, seed)
+      config.task.objective.teacher = teachers.get(teacher, ())
+      return training.open_experiment(config, strategy)
 
-  systems = list(itertools.product(study.systems, study.seeds))
-  early, missing = {}, []
-  if num_processes > 1:
-    early = {s: job(*s, ()) for s in systems if not study.needs_teacher(s[0])}
-    members = _member_jobs(study, directory, strategy)
-    diverged = train([*members, *early.values()], strategy, num_processes)
-    # What diverged among the members is for `_train_teachers` to say.
-    missing = [j.label for j in early.values() if j.label in diverged]
-  teachers, diverged = _train_teachers(study, directory, strategy)
-  missing += diverged
-  late = []
-  for label, seed in systems:
-    teacher = teachers.get(study.teacher_of[label], ())
-    if study.needs_teacher(label) and not teacher:
-      missing.append(f'{label}, seed {seed}')
-      _warn(f'{missing[-1]}: its teacher diverged', strategy)
-    elif (label, seed) not in early:
-      late.append(job(label, seed, teacher))
-  return teachers, missing + train(late, strategy, num_processes)
-
-
-def _member_jobs(
-  study: Study, directory: str, strategy: tf.distribute.Strategy
-) -> list[Job]:
-  """Returns the training of the runs that teachers are chosen from."""
-  jobs = []
-  for label in study.teachers:
-    if study.given_teacher(label):
-      continue
-    config = study.teacher_config(label)
-    experiment = training.open_experiment(config, strategy)
-    paths = training.teacher_paths(
-      experiment.config, os.path.join(directory, label)
-    )
-    for path, member in zip(paths, experiment.teacher_runs, strict=True):
-      name = f'{label}, {os.path.basename(path)}'
-      jobs.append(Job(name, member.config, path, evaluate=False))
-  return jobs
-
-
-def _train_teachers(
-  study: Study, directory: str, strategy: tf.distribute.Strategy
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-  """Returns teachers' run folders, and the labels of those that diverged."""
-  teachers, missing = {}, []
-  for label in study.teachers:
-    try:
-      teachers[label] = study.given_teacher(label) or tuple(
-        training.train_teacher(
-          training.open_experiment(study.teacher_config(label), strategy),
-          os.path.join(directory, label),
-          evaluate=False,
-        )
+    tasks += [
+      training.training_task(
+        f'{label}, seed {seed}',
+        functools.partial(prepare, seed=seed),
+        run_path(directory, label, seed),
+        label in curves,
+        [teacher] if teacher and teacher not in teachers else [],
+        cost,
       )
-    except DivergedError as error:
-      _warn(error, strategy)
-      missing.append(label)
-  return teachers, missing
-
-
-def _warn(error: DivergedError | str, strategy: tf.distribute.Strategy) -> None:
-  if workers.is_chief(strategy):
-    _logger.warning(f'{error}; the study goes on without it')
+      for seed in study.seeds
+    ]
+  return tasks
 
 
 def run_path(directory: str, label: str, seed: int) -> str:

@@ -7,6 +7,11 @@ from .deep_ensemble import trained_teacher as trained_teacher
 from .distillation import distill as distill
 from .distillation import train as train
 from .initialization import check_initialization as check_initialization
+from .jobs import TrainingJob as TrainingJob
+from .jobs import teacher_tasks as teacher_tasks
+from .jobs import train_members as train_members
+from .jobs import training_cost as training_cost
+from .jobs import training_task as training_task
 from .opened_experiment import Experiment as Experiment
 from .opened_experiment import open_experiment as open_experiment
 from .opened_experiment import resolve as resolve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from uncertainty_distill import configs, runs
 from uncertainty_distill.errors import InputError
@@ -21,6 +22,7 @@ def train(
   model_dir: str,
   evaluate: bool = True,
   label: str = 'training',
+  train_members: Callable[[Experiment, str, bool], object] | None = None,
 ) -> runs.RunFolder:
   """Trains a model, and first its teacher where it needs one and has none.
 
@@ -30,6 +32,10 @@ def train(
       `teacher`.
     evaluate: Whether to evaluate on the clean test set while training.
     label: The name beside the progress bar.
+    train_members: Called with the experiment, the teacher's folder and
+      `evaluate` to train the runs that the teacher is made of, such as
+      `jobs.train_members` on many machines. By default they are trained here,
+      one after the other.
 
   Returns:
     The model's run.
@@ -53,6 +59,8 @@ def train(
     # Claimed first, so that a folder of another experiment stays as it is.
     if experiment.is_chief:
       runs.claim_run(model_dir, experiment.with_teacher(expected).config)
+    if train_members:
+      train_members(experiment, directory, evaluate)
     paths = deep_ensemble.train_teacher(experiment, directory, evaluate)
     student = experiment.with_teacher(paths)
     return session.train(student, model_dir, evaluate, label, lock=False)
@@ -63,6 +71,7 @@ def distill(
   model_dir: str,
   evaluate: bool = True,
   label: str = 'student',
+  train_members: Callable[[Experiment, str, bool], object] | None = None,
 ) -> runs.RunFolder:
   """Trains a student as `train` does; an error if it has nothing to learn from.
 
@@ -79,7 +88,7 @@ def distill(
       'without a teacher, train the model by itself',
     )
   configs.warn_of_unused(experiment.given)
-  return train(experiment, model_dir, evaluate, label)
+  return train(experiment, model_dir, evaluate, label, train_members)
 
 
 def _expected_teacher(

@@ -6,6 +6,8 @@ An `.npz` file beside each run of a search, read without pickle:
   labels       int32 [N], the labels of the examples
   checkpoint   text: the fingerprint of the weights; older files have the
                SHA-256 of the index of the checkpoint
+  written      text: the checkpoint's name and time: while they agree, the
+               fingerprint need not be computed; older files have none
 
 For a run that diverged all log_probs are NaN, and the text says after how many
 roll-backs it was given up.
@@ -42,7 +44,7 @@ def write_log_probs(
   Raises:
     InputError: If the network cannot be loaded.
   """
-  if _is_current(path, held_out, model.has_fingerprint):
+  if are_current(path, held_out, model):
     return
   spec = held_out.spec
   with strategy.scope():
@@ -54,7 +56,20 @@ def write_log_probs(
     return tf.nn.log_softmax(tf.cast(logits, tf.float32))
 
   values = trained.apply(log_probs, held_out, global_batch_size, strategy)
-  _write(path, values, held_out, model.fingerprint)
+  _write(path, values, held_out, model.fingerprint, model.time_mark)
+
+
+def are_current(
+  path: str, held_out: data.ImageSource, model: trained.TrainedModel
+) -> bool:
+  """Returns whether a file has a network's predictions of the examples.
+
+  Args:
+    path: The `.npz` file, which need not be there.
+    held_out: The N examples.
+    model: A single network.
+  """
+  return _is_current(path, held_out, model.has_fingerprint, model.time_mark)
 
 
 def write_divergence(
@@ -86,25 +101,35 @@ def _given_up(rollbacks):
   return f'none: diverged after {rollbacks} roll-backs'
 
 
-def _write(path, log_probs, held_out, checkpoint):
+def _write(path, log_probs, held_out, checkpoint, written=''):
   buffer = io.BytesIO()
   np.savez(
-    buffer, log_probs=log_probs, labels=held_out.labels, checkpoint=checkpoint
+    buffer,
+    log_probs=log_probs,
+    labels=held_out.labels,
+    checkpoint=checkpoint,
+    written=written,
   )
   files.write_bytes(path, buffer.getvalue())
 
 
 def _is_current(
-  path: str, held_out: data.ImageSource, is_expected: Callable[[str], bool]
+  path: str,
+  held_out: data.ImageSource,
+  is_expected: Callable[[str], bool],
+  time_mark: str = '',
 ) -> bool:
   """Returns whether a file is of these examples, and of these weights."""
   try:
     arrays = archives.read_arrays(path)
     shape = len(held_out), held_out.spec.num_classes
-    return (
+    return bool(
       arrays['log_probs'].shape == shape
       and np.array_equal(arrays['labels'], held_out.labels)
-      and is_expected(str(arrays['checkpoint']))
+      and (
+        (time_mark and str(arrays.get('written')) == time_mark)
+        or is_expected(str(arrays['checkpoint']))
+      )
     )
   except (OSError, ValueError, KeyError):  # It is missing, cut or another one.
     return False

@@ -106,7 +106,7 @@ def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
   log_probs = []
   for index, (path, run) in enumerate(zip(paths, searched)):
     label = f'search run {index + 1} of {len(paths)}'
-    log_probs.append(_train(run, path, evaluate, label))
+    log_probs.append(train_run(run, path, evaluate, label))
   labels = searched[0].held_out.labels
   selected = ensemble_selection.select(
     np.stack(log_probs), labels, experiment.config.teacher.ensemble_size
@@ -147,7 +147,28 @@ def _plain(values: Mapping[str, Any]) -> Any:
   return json.loads(json.dumps(values))
 
 
-def _train(
+def is_done(experiment: Experiment, path: str) -> bool:
+  """Returns whether a run of a search and its predictions are there.
+
+  Args:
+    experiment: The experiment of the run.
+    path: The run folder.
+
+  Raises:
+    InputError: If the folder is of another experiment, or of other data.
+  """
+  file, held_out = f'{path}.npz', experiment.held_out
+  rollbacks = experiment.config.trainer.recovery_max_trials
+  if held_out_predictions.has_diverged(file, held_out, rollbacks):
+    return True
+  return session.finished(
+    experiment, path
+  ) is not None and held_out_predictions.are_current(
+    file, held_out, trained.open_trained([path], 'run folder')
+  )
+
+
+def train_run(
   experiment: Experiment, path: str, evaluate: bool, label: str
 ) -> np.ndarray:
   """Trains one run; returns its log_probs [N, K] of the held-out examples.

@@ -57,16 +57,34 @@ def train(
     KeyboardInterrupt: After saving a checkpoint, unless there are several
       workers, which save together or not at all.
   """
-  run = runs.match_run(model_dir, experiment.config)
-  if _is_complete(run, experiment.strategy):
-    _check_data(run, experiment, is_complete=True)
-    _warn_of_new_teacher(run, experiment)
+  if run := finished(experiment, model_dir):
     return run
+  run = runs.match_run(model_dir, experiment.config)
   session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
   session.prepare_teacher()
   with locks.lock_folder(model_dir, 'model_dir', lock and session.is_chief):
     recovery.train(run, session.strategy, session.attempt)
+  return run
+
+
+def finished(experiment: Experiment, model_dir: str) -> runs.RunFolder | None:
+  """Returns the run of a folder where nothing is left to train, else None.
+
+  Names of files and small files are read.
+
+  Args:
+    experiment: The experiment.
+    model_dir: The run folder, which need not be there.
+
+  Raises:
+    InputError: If the folder is of another experiment, or of other data.
+  """
+  run = runs.match_run(model_dir, experiment.config)
+  if not _is_complete(run, experiment.strategy):
+    return None
+  _check_data(run, experiment, is_complete=True)
+  _warn_of_new_teacher(run, experiment)
   return run
 
 

@@ -1,0 +1,152 @@
+"""Tests of the scheduler: order, failures, lost machines, signals."""
+
+import dataclasses
+
+from uncertainty_distill import configs
+from uncertainty_distill.distribution import scheduling
+from uncertainty_distill.distribution.scheduling import Ended, LostError, Task
+from uncertainty_distill.errors import DivergedError, InputError
+
+import pytest
+
+
+@dataclasses.dataclass
+class _Job:
+  """A job that a pool ends as it is told.
+
+  Attributes:
+    label: The name.
+    ends: What it ends with each time it is started: None or an error.
+    steps: What is kept after each end.
+  """
+
+  label: str
+  ends: list
+  steps: list
+  path: str = ''
+  step: int = 0
+  num_steps: int = 9
+  runtime: configs.RuntimeConfig = dataclasses.field(
+    default_factory=configs.RuntimeConfig
+  )
+
+
+class _Pool:
+  """Ends one job at each wait, the one that was started first."""
+
+  slots = 0
+
+  def __init__(self, capacity=2):
+    self.capacity = capacity
+    self.jobs = []
+    self.started = []
+    self.stopped = None
+
+  def __enter__(self):
+    self.stopped = None
+
+  def __exit__(self, *error):
+    self.stopped = [job.label for job in self.jobs]
+
+  def start(self, job):
+    assert len(self.jobs) < self.capacity
+    self.jobs.append(job)
+    self.started.append(job.label)
+
+  def wait(self):
+    job = self.jobs.pop(0)
+    job.step = job.steps.pop(0) if job.steps else job.step
+    error = job.ends.pop(0) if job.ends else None
+    return [Ended(job, job.label.upper(), error)]
+
+
+def _task(name, needs=(), ends=(), steps=(), cost=1.0, results=None):
+  finish = results.append if results is not None else lambda result: None
+  job = _Job(name, list(ends), list(steps))
+  return Task(name, lambda: job, needs, cost, finish)
+
+
+def test_what_others_need_comes_first():
+  pool, results = _Pool(), []
+  tasks = [
+    _task('alone'),
+    _task('long', cost=5),
+    _task('member'),
+    Task('teacher', lambda: None, ['member'], 0),
+    _task('student', ['teacher'], cost=9, results=results),
+  ]
+  assert scheduling.run(tasks, pool) == {}
+  assert pool.started == ['member', 'long', 'student', 'alone']
+  assert results == ['STUDENT'] and pool.stopped == []
+  # One at a time runs them as they are given.
+  pool = _Pool(capacity=1)
+  scheduling.run(tasks, pool)
+  assert pool.started == ['alone', 'long', 'member', 'student']
+
+
+def test_what_nobody_needs_any_more_is_dropped():
+  pool = _Pool()
+  tasks = [
+    _task('member_0', ends=[DivergedError('loss is non-finite', 3)]),
+    _task('member_1'),
+    _task('member_2'),
+    Task('teacher', lambda: None, ['member_0', 'member_1', 'member_2']),
+    _task('student', ['teacher']),
+    _task('alone'),
+  ]
+  errors = scheduling.run(tasks, pool)
+  assert set(errors) == {'member_0', 'teacher', 'student', 'member_2'}
+  assert {error.step for error in errors.values()} == {3}
+  assert pool.started == ['member_0', 'member_1', 'alone']
+
+
+def test_a_teacher_that_diverges_at_its_end_drops_its_students():
+  def fail():
+    raise DivergedError('too many runs diverged')
+
+  pool = _Pool()
+  tasks = [Task('teacher', fail), _task('student', ['teacher']), _task('alone')]
+  assert list(scheduling.run(tasks, pool)) == ['teacher', 'student']
+  assert pool.started == ['alone']
+
+
+def test_a_mistake_stops_all_and_another_error_waits_for_the_rest():
+  pool = _Pool()
+  mistake = InputError('output_dir', 'x', 'a folder that is shared')
+  tasks = [_task('a', ends=[mistake]), _task('b'), _task('c')]
+  with pytest.raises(InputError) as caught:
+    scheduling.run(tasks, pool)
+  assert caught.value is mistake and pool.stopped == ['b']
+  pool = _Pool()
+  tasks = [_task('a', ends=[OSError('full')]), _task('b'), _task('c')]
+  with pytest.raises(OSError, match='full'):
+    scheduling.run(tasks, pool)
+  assert pool.started == ['a', 'b', 'c']
+
+
+def test_a_lost_job_goes_on_while_it_comes_further():
+  pool, lost = _Pool(), LostError('gone')
+  # Six losses, each with a further step, or one in between without.
+  tasks = [_task('a', ends=[lost] * 6, steps=[1, 1, 2, 3, 3, 4, 9])]
+  assert scheduling.run(tasks, pool) == {}
+  assert pool.started == ['a'] * 7
+  # Not if it brings its machine down each time.
+  pool = _Pool()
+  tasks = [_task('a', ends=[lost] * 6), _task('b')]
+  with pytest.raises(ChildProcessError, match='gone'):
+    scheduling.run(tasks, pool)
+  assert pool.started == ['a', 'b', 'a', 'a']
+
+
+def test_ctrl_c_stops_what_runs():
+  pool = _Pool()
+  calls = []
+
+  def interrupt(schedule):
+    calls.append(len(schedule.running))
+    if len(calls) == 2:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    scheduling.run([_task('a'), _task('b'), _task('c')], pool, interrupt)
+  assert pool.stopped == ['a', 'b']

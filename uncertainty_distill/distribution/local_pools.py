@@ -1,0 +1,222 @@
+"""Runs jobs in this process, or side by side in processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from uncertainty_distill.distribution import scheduling
+from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
+from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.io import locks
+from uncertainty_distill.runtime import progress, signals
+
+import absl.logging
+import tensorflow as tf
+
+_PACKAGE = 'uncertainty_distill'
+# Seconds between two looks at whether a signal has come.
+_PATIENCE = 0.5
+_GPUS = 'CUDA_VISIBLE_DEVICES'
+
+
+class InTurn:
+  """A pool that is this process itself.
+
+  Attributes:
+    capacity: One job at a time.
+    slots: No other process.
+  """
+
+  capacity = 1
+  slots = 0
+
+  def __init__(self, strategy: tf.distribute.Strategy):
+    """Makes the pool.
+
+    Args:
+      strategy: The devices. Several workers run the same jobs together.
+    """
+    self._strategy = strategy
+    self._job: Job | None = None
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._job = None
+
+  def start(self, job: Job) -> None:
+    self._job = job
+
+  def wait(self) -> list[Ended]:
+    job, self._job = self._job, None
+    assert job is not None
+    try:
+      return [Ended(job, job.run(self._strategy))]
+    except DivergedError as error:
+      return [Ended(job, error=error)]
+
+
+class SideBySide:
+  """A pool of processes that take one job after the other.
+
+  Attributes:
+    capacity: How many jobs run at a time.
+    slots: The same with GPUs. Where processes share the CPU's cores, this
+      process alone is as fast in what is not training.
+  """
+
+  def __init__(self, num_processes: int, num_gpus: int = 0):
+    """Makes the pool; processes are started when it is entered.
+
+    Args:
+      num_processes: How many jobs run at a time. Each gets a part of the CPU's
+        cores unless its `runtime.num_threads` says otherwise.
+      num_gpus: The GPUs of this machine. Each process gets one of its own;
+        there are as many as processes, or none.
+    """
+    self.capacity = num_processes
+    self.slots = num_processes if num_gpus else 0
+    visible = os.environ.get(_GPUS) or ','.join(map(str, range(num_gpus)))
+    self._gpus = visible.split(',')[:num_gpus]
+    self._processes: list[_Process] = []
+    self._context = contextlib.ExitStack()
+
+  def __enter__(self):
+    self._context = contextlib.ExitStack()
+    self._context.enter_context(signals.defer())
+    return self
+
+  def __exit__(self, *error: Any) -> None:
+    for process in self._processes:
+      process.end()
+    for process in self._processes:
+      process.join()
+    self._processes = []
+    self._context.__exit__(*error)
+
+  def start(self, job: Job) -> None:
+    if not self._gpus:
+      # The number is kept with the run, since results depend on it.
+      job.runtime.num_threads = job.runtime.num_threads or max(
+        1, (os.cpu_count() or 1) // self.capacity
+      )
+    idle = [process for process in self._processes if not process.job]
+    if not idle:
+      taken = {process.gpu for process in self._processes}
+      free = [gpu for gpu in self._gpus if gpu not in taken]
+      idle = [_Process(free[0] if free else '')]
+      self._processes += idle
+    idle[0].give(job)
+
+  def wait(self) -> list[Ended]:
+    busy = {process.pipe: process for process in self._processes if process.job}
+    ready: list[Any] = multiprocessing.connection.wait([*busy], _PATIENCE)
+    ended = [busy[pipe].take() for pipe in ready]
+    lost = [busy[pipe] for pipe in ready if busy[pipe].is_gone]
+    self._processes = [p for p in self._processes if p not in lost]
+    return ended
+
+
+class _Process:
+  """A process that does one job at a time.
+
+  Attributes:
+    pipe: Is ready when a job is done.
+    job: What it does; None if it has nothing to do.
+    gpu: The GPU that it has for itself; empty for none.
+    is_gone: Whether it has ended by itself.
+  """
+
+  def __init__(self, gpu: str):
+    context = multiprocessing.get_context('spawn')
+    self.pipe, other_end = context.Pipe()
+    self.job: Job | None = None
+    self.gpu = gpu
+    self.is_gone = False
+    options = absl.logging.get_verbosity(), logging.getLogger(_PACKAGE).level
+    # A Ctrl-C on the terminal is for this process, which ends the others.
+    with signals.block(), _environment(_GPUS, gpu):
+      self._process = context.Process(target=_work, args=[other_end, *options])
+      self._process.start()
+    other_end.close()
+
+  def give(self, job: Job) -> None:
+    """Starts a job."""
+    self.job = job
+    # Of a process that is gone `take` says so.
+    with contextlib.suppress(BrokenPipeError):
+      self.pipe.send(job)
+
+  def take(self) -> Ended:
+    """Returns the job that is done, and what has come of it."""
+    assert self.job is not None
+    job, self.job = self.job, None
+    try:
+      ended = self.pipe.recv()
+      return Ended(job, ended.result, ended.error)
+    except (EOFError, ConnectionResetError):
+      self._process.join()
+      self.is_gone = True
+      code = self._process.exitcode
+      text = f'the process of {job.label} ended with exit code {code}'
+      return Ended(job, error=LostError(text))
+
+  def end(self) -> None:
+    """Has the process end, once it has saved what it trains."""
+    if self.job:
+      self._process.terminate()
+    self.pipe.close()
+
+  def join(self) -> None:
+    """Waits for the end of the process."""
+    self._process.join()
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+  """Sets a variable for processes that are started within; '' leaves it."""
+  before = os.environ.get(name)
+  if value:
+    os.environ[name] = value
+  try:
+    yield
+  finally:
+    if before is not None:
+      os.environ[name] = before
+    elif value:
+      del os.environ[name]
+
+
+def _work(
+  pipe: multiprocessing.connection.Connection, verbosity: int, level: int
+) -> None:
+  """Does what comes through a pipe until its other end is closed."""
+  # Out of reach of a Ctrl-C; still of the session whose niceness counts.
+  os.setpgrp()
+  signals.end_with_parent()
+  absl.logging.set_verbosity(verbosity)
+  logger = logging.getLogger(_PACKAGE)
+  logger.setLevel(level)
+  logger.addHandler(logging.StreamHandler(sys.stderr))
+  logger.propagate = False
+  progress.show_lines()
+  signals.install(locks.remove_all)
+  signals.unblock()
+  while True:
+    try:
+      job = pipe.recv()
+    except EOFError:
+      return
+    try:
+      ended = scheduling.execute(job)
+    except signals.Stopped as stopped:
+      sys.exit(stopped.code)
+    pipe.send(ended)
