@@ -8,6 +8,11 @@ Prints what they cost.
 
 The steps are those of one core: the trainer's training step and its evaluation
 step. A compile takes half a minute for a WRN-10-1 and minutes for a WRN-28-10.
+A dataset that is not there is described by --image_shape and --classes:
+
+  python benchmarks/tpu_compile.py --experiment=imagenet_resnet50 \
+      --image_shape=224,224,3 --classes=1000 --examples=32
+
 With --output nothing is compiled twice: a result is looked up by the program
 that was compiled, so that it is never one of another version of the code.
 """
@@ -25,7 +30,7 @@ from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from uncertainty_distill import configs, training
+from uncertainty_distill import configs, data, training
 
 import systems
 import tpu_compiler
@@ -38,6 +43,10 @@ _EXPERIMENT = flags.DEFINE_string(
 _OVERRIDE = flags.DEFINE_string(
   'params_override', '', 'Changes to it, as for the commands.'
 )
+_IMAGE_SHAPE = flags.DEFINE_list(
+  'image_shape', [], 'H,W,C of a dataset that need not be there.'
+)
+_CLASSES = flags.DEFINE_integer('classes', 10, 'How many classes it has.')
 _TPU = flags.DEFINE_enum(
   'tpu', 'v5e', list(tpu_compiler.TPUS), 'What to compile for.'
 )
@@ -91,6 +100,30 @@ class Results:
       unfinished = self._path.with_suffix('.unfinished')
       unfinished.write_text(json.dumps(self._rows, indent=1), encoding='utf-8')
       unfinished.replace(self._path)
+
+
+class _Described:
+  """A dataset of which only the shape is known."""
+
+  num_train = 1_000_000
+
+  def __init__(self, image_shape: list[str], num_classes: int):
+    """Takes H, W, C as the flag has them, and K."""
+    height, width, channels = map(int, image_shape)
+    classes = tuple(map(str, range(num_classes)))
+    self.spec = data.DatasetSpec(
+      'described', (height, width, channels), classes, (0.5,), (0.25,)
+    )
+
+
+def _resolved() -> configs.ResolvedConfig:
+  """Returns the experiment, checked."""
+  config = configs.load_config(_EXPERIMENT.value, (), _OVERRIDE.value)
+  config.runtime.mixed_precision_dtype = _DTYPE.value
+  if _IMAGE_SHAPE.value:
+    dataset = _Described(_IMAGE_SHAPE.value, _CLASSES.value)
+    return configs.resolve(config, dataset)
+  return training.resolve(config)
 
 
 def _compile(hlo: bytes, name: str) -> dict[str, Any]:
@@ -205,9 +238,7 @@ def _print_row(row: dict[str, Any], largest: int | None) -> None:
 
 def main(argv):
   del argv
-  config = configs.load_config(_EXPERIMENT.value, (), _OVERRIDE.value)
-  config.runtime.mixed_precision_dtype = _DTYPE.value
-  config = training.resolve(config)
+  config = _resolved()
   results = Results(_OUTPUT.value)
   _print_header()
   for system in _SYSTEMS.value:

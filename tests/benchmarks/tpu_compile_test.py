@@ -10,7 +10,10 @@ import pathlib
 import subprocess
 import sys
 
+from uncertainty_distill import models
+
 import pytest
+import tf_keras
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MEMBERS = 4
@@ -51,6 +54,27 @@ def _rows(tmp_path_factory):
   )
   rows = json.loads(path.read_text())
   return {(row['system'], row['step']): row for row in rows}
+
+
+def test_keras_applications_compile(tmp_path):
+  path = tmp_path / 'results.json'
+  _run(
+    'benchmarks/tpu_compile.py',
+    '--experiment=imagenet_resnet50',
+    '--image_shape=64,64,3',
+    '--classes=10',
+    '--systems=batch_ensemble',
+    '--steps=evaluation',
+    f'--examples={EXAMPLES}',
+    f'--output={path}',
+  )
+  (row,) = json.loads(path.read_text())
+  network = tf_keras.applications.ResNet50(
+    weights=None, input_shape=(64, 64, 3), classes=10
+  )
+  flops = MEMBERS * EXAMPLES * models.forward_flops(network)
+  # The compiler leaves out what the kernels would multiply of the padding.
+  assert 0.8 < row['flops'] / flops < 1.05
 
 
 def _taps(size, kernel, stride):

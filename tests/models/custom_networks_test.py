@@ -103,25 +103,33 @@ def test_models_that_cannot_be_given():
     keras.layers.Flatten(),
     keras.layers.Dense(10),
   ]
-  with refused('student', 'Sequential', 'tf_keras'):
+  with refused('model', 'Sequential', 'tf_keras'):
     ud.train(_config(), 'run', keras.Sequential(layers))
 
   images = tf_keras.Input((16, 16, 3))
   x = tf_keras.layers.Lambda(lambda x: x / 255)(images)
   logits = tf_keras.layers.Dense(10)(tf_keras.layers.Flatten()(x))
-  with refused('student', 'Lambda', 'registered'):
+  with refused('model', 'Lambda', 'registered'):
     ud.train(_config(), 'run', tf_keras.Model(images, logits))
 
   class Subclassed(tf_keras.Model):
     """A model without a graph."""
 
-  with refused('student', 'Subclassed', 'functional'):
+  with refused('model', 'Subclassed', 'functional'):
     ud.train(_config(), 'run', Subclassed())
+  with refused('student', 'Subclassed', 'functional'):
+    ud.distill(_config(), 'run', student=Subclassed())
+
+  model = tf_keras.Model(
+    images, tf_keras.layers.Dense(9)(tf_keras.layers.Flatten()(images))
+  )
+  with refused('model', '[None, 16, 16, 3] -> [None, 9]'):
+    ud.train(_config(), 'run', model)
 
   class Mine(tf_keras.layers.Layer):
     """A layer that Keras does not know."""
 
   x = Mine()(tf_keras.layers.Flatten()(images))
   model = tf_keras.Model(images, tf_keras.layers.Dense(10)(x), name='mine')
-  with refused('student', 'Mine', 'registered'):
+  with refused('model', 'Mine', 'registered'):
     ud.train(_config(), 'run', model)

@@ -111,9 +111,9 @@ def test_alignment_finds_a_hidden_order():
 
 def _errors(found, members):
   """Returns the relative error of each layer."""
-  places = zip(*map(models.kernel_layers, members))
+  places = zip(*map(models.kernels, members))
   return [
-    weights.error([layer.kernel.numpy() for layer in place])
+    weights.error([k.numpy() for k in place])
     for (weights, _), place in zip(found.layers, places, strict=True)
   ]
 
@@ -166,7 +166,7 @@ def test_what_a_student_takes_over():
     [m.get_layer('logits').bias.numpy() for m in members],
   )
   # Each layer went to its place, and its members are as near as reported.
-  names = [layer.name for layer in models.kernel_layers(student)]
+  names = [layer.name for layer in models.kernels(student)]
   layer = student.get_layer(names[3])
   weights = reconstruction.Factors(
     *(v.numpy() for v in (layer.kernel, layer.alpha, layer.gamma))

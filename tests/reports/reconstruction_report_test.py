@@ -77,7 +77,7 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   networks = [runs.open_run(path, '--run').load_model() for path in members]
   for index, row in enumerate(rows):
     trained, aligned = (layers[n][index] for n in ('as_trained', 'aligned'))
-    kernels = [models.kernel_layers(m)[index].kernel.numpy() for m in networks]
+    kernels = [models.kernels(m)[index].numpy() for m in networks]
     full = min(kernels[0].shape[-2:])
     for rank, place in (1, 3), (4, 7):
       want = reconstruction.reconstruct(kernels, min(rank, full))

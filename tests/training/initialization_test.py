@@ -104,10 +104,8 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
   # Plain networks of the reconstruction's kernels, one by one.
   logits = []
   for index, member in enumerate(members):
-    for layer, (weights, bias) in zip(
-      models.kernel_layers(member), found.layers
-    ):
-      layer.kernel.assign(weights.members()[index])
+    for layer, (weights, bias) in zip(models.kernels(member), found.layers):
+      layer.variable.assign(weights.members()[index])
       if bias is not None:
         layer.bias.assign(bias[index])
     for layer, values in zip(_batch_norms(member), found.norms):
@@ -140,9 +138,9 @@ def test_members_of_a_batch_ensemble_come_back(tmp_path):
   members = [_member(config, i, path) for i, path in enumerate(paths)]
   source = training.resolve(config).task.model.build()
   for index, (member, path) in enumerate(zip(members, paths)):
-    for plain, layer in zip(*map(models.kernel_layers, (member, source))):
-      plain.kernel.assign(
-        layer.kernel * tf.tensordot(layer.alpha[index], layer.gamma[index], 0)
+    for plain, layer in zip(*map(models.kernels, (member, source))):
+      plain.variable.assign(
+        layer.variable * tf.tensordot(layer.alpha[index], layer.gamma[index], 0)
       )
     for norm, first in zip(_batch_norms(member), _batch_norms(members[0])):
       norm.set_weights(first.get_weights())

@@ -110,7 +110,7 @@ def train(
     True
   """
   config = _with_examples(config, examples, test_examples, class_names)
-  opened = _open(configs.without_teacher(config), model)
+  opened = _open(configs.without_teacher(config), model, 'model')
   configs.warn_of_unused(config, trains_alone=True)
   return training.train(opened, files.expanded(model_dir))
 
@@ -166,7 +166,7 @@ def distill(
   config = _with_examples(config, examples, test_examples, class_names)
   objective = config.task.objective
   objective.teacher = tuple(arguments.as_list(teacher)) or objective.teacher
-  opened = _open(config, student)
+  opened = _open(config, student, 'student')
   return training.distill(opened, files.expanded(model_dir))
 
 
@@ -246,11 +246,15 @@ def _with_examples(config, examples, test_examples, class_names):
   return config
 
 
-def _open(config, model):
-  """Opens an experiment, with the network that was given, if there is one."""
+def _open(config, model, name):
+  """Opens an experiment, with the network of that argument, if it was given."""
   if model is not None:
     config = copy.deepcopy(config)
     choice = config.task.model.architecture
-    choice.type, choice.keras_model = 'keras_model', models.KerasModel.of(model)
+    choice.keras_model = models.KerasModel.of(model, name)
+    choice.type = 'keras_model'
   opened = training.open_experiment(config, arguments.strategy_for(config))
+  if model is not None:
+    wanted = opened.config.task.model
+    models.check_plain(model, wanted.image_shape, wanted.num_classes, name)
   return dataclasses.replace(opened, initial_model=model)

@@ -18,7 +18,9 @@ import tensorflow as tf
 _CANCELLED = 1e-2
 
 # A layer's W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
-# or [k, E, Cout], and W_e of each of the E members, of W0's shape.
+# or [k, E, Cout], and W_e of each of the E members, of W0's shape. W0 is
+# [..., Cin / g, Cout] with g groups, and [h, w, Cin, Cout / Cin] of a depthwise
+# convolution.
 Layer = tuple[tf.Tensor, tf.Tensor, tf.Tensor, Sequence[tf.Tensor]]
 
 
@@ -83,16 +85,31 @@ def _checked(
         f'a teacher kernel of {target.shape.as_list()}',
         f"the student's shape, {kernel.shape.as_list()}",
       )
-  matrices = [-1, *kernel.shape[-2:]]
-  equation = 'ec,eo->eco' if alpha.shape.rank == 2 else 'kec,keo->eco'
+  filters = gamma.shape[-1]
+  depthwise = kernel.shape[-1] != filters
+  matrices = [-1, 1 if depthwise else kernel.shape[-2], filters]
   return (
     tf.reshape(kernel, matrices),
-    tf.einsum(equation, alpha, gamma),
+    _perturbations(alpha, gamma, matrices[1]),
     [
       tf.reshape(tf.stop_gradient(tf.cast(w, kernel.dtype)), matrices)
       for w in targets
     ],
   )
+
+
+def _perturbations(alpha, gamma, channels):
+  """Returns R [E, Cin / groups, Cout] for so many channels in a group."""
+  equation = 'ec,eo->eco' if alpha.shape.rank == 2 else 'kec,keo->eco'
+  groups = alpha.shape[-1] // channels
+  if groups == 1:
+    return tf.einsum(equation, alpha, gamma)
+  # An output channel has the alpha of its group's inputs.
+  inner = [*alpha.shape[:-1], groups, channels]
+  columns = tf.linalg.matrix_transpose(tf.reshape(alpha, inner))
+  columns = tf.repeat(columns, gamma.shape[-1] // groups, axis=-1)
+  product = columns * tf.expand_dims(gamma, -2)
+  return product if alpha.shape.rank == 2 else tf.reduce_sum(product, 0)
 
 
 def _expanded(kernel, perturbations, targets):

@@ -83,13 +83,14 @@ class Architecture(Settings):
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
     """Returns what L2 applies to, one list for each of `L2_GROUPS`.
 
-    These are kernels, biases, and BatchNorm's scales and offsets; alpha and
-    gamma are left alone.
+    These are kernels but depthwise ones, biases, and BatchNorm's scales and
+    offsets; alpha and gamma are left alone.
 
     Args:
       model: What `build` returned, or an ensemble made from it.
     """
-    return [sum(map(variables.regularized_weights, model.layers), [])]
+    found = variables.flat_layers(model)
+    return [sum(map(variables.regularized_weights, found), [])]
 
 
 def standardize(

@@ -87,17 +87,21 @@ class KerasModel(Architecture):
   definition: str = ''
 
   @classmethod
-  def of(cls, model: tf_keras.Model) -> KerasModel:
+  def of(cls, model: tf_keras.Model, name: str) -> KerasModel:
     """Describes a model.
+
+    Args:
+      model: A plain network.
+      name: What it is from, for the errors.
 
     Raises:
       InputError: If it is no functional or sequential model of `tf_keras`, or
         if it has layers that Keras cannot make without the user's code.
     """
-    check_graph(model, 'student')
+    check_graph(model, name)
     found = cls()
     found.definition = model.to_json()
-    found.build(model.input_shape[1:], model.output_shape[-1])
+    found._rebuilt(name)
     return found
 
   @property
@@ -113,22 +117,27 @@ class KerasModel(Architecture):
     stddev: Sequence[float] = (1.0,),
     batch_norm: Any = None,
   ) -> tf_keras.Model:
-    _check_needs_no_code(json.loads(self.definition))
+    name = 'task.model.definition'
+    model = self._rebuilt(name)
+    check_plain(model, image_shape, num_classes, name)
+    return model
+
+  def _rebuilt(self, name: str) -> tf_keras.Model:
+    """Returns the model that the definition is of."""
+    _check_needs_no_code(json.loads(self.definition), name)
     try:
-      model = tf_keras.models.model_from_json(self.definition)
+      return tf_keras.models.model_from_json(self.definition)  # pyright: ignore[reportReturnType]
     except Exception as error:
       # Whatever a layer's constructor raises.
       raise InputError(
-        'student',
+        name,
         self.label,
         f'a model of {_KNOWN_LAYERS} '
         f'({type(error).__name__}: {str(error).splitlines()[0]})',
       ) from error
-    check_plain(model, image_shape, num_classes, 'student')
-    return model  # pyright: ignore[reportReturnType]
 
 
-def _check_needs_no_code(part):
+def _check_needs_no_code(part, name):
   """Raises an InputError where Keras would run code that a definition has.
 
   A Lambda layer holds a function, and the name of a module is imported.
@@ -138,13 +147,11 @@ def _check_needs_no_code(part):
     is_keras = not module or module.partition('.')[0] in ('keras', 'tf_keras')
     if part.get('class_name') == 'Lambda' or not is_keras:
       raise InputError(
-        'student',
-        part.get('class_name'),
-        f'a model of {_KNOWN_LAYERS}',
+        name, part.get('class_name'), f'a model of {_KNOWN_LAYERS}'
       )
   for inner in part.values() if isinstance(part, dict) else part:
     if isinstance(inner, dict | list):
-      _check_needs_no_code(inner)
+      _check_needs_no_code(inner, name)
 
 
 def check_keras_2(model: Any, name: str) -> None:

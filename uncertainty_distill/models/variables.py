@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from uncertainty_distill import layers
 
 import tensorflow as tf
@@ -21,17 +19,11 @@ def fast_weights(model: tf.Module) -> list[tf.Variable]:
 
 
 def has_kernel(layer: tf_keras.layers.Layer) -> bool:
-  """Returns whether a layer is a convolution or a dense layer."""
-  return isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
+  """Returns whether a layer is a convolution or a dense layer.
 
-
-def kernel_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
-  """Returns the convolutions and dense layers of a network, in its order.
-
-  The order follows from the network's graph, so that the lists of two networks
-  of one architecture, plain ones or BatchEnsembles, go together.
+  Depthwise convolutions do not count: see `regularized_weights`.
   """
-  return [layer for layer in flat_layers(model) if has_kernel(layer)]
+  return isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
 
 
 def is_network(layer: tf_keras.layers.Layer) -> bool:
@@ -48,38 +40,27 @@ def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
   return list(found)
 
 
-def forward_flops(model: tf_keras.Model) -> int:
-  """Returns the FLOPs of one image in one forward pass, of all members.
-
-  Counted are the multiplications and additions of convolutions and dense
-  layers, two a pair; all else in the network is small beside them.
-
-  Args:
-    model: A plain functional network, or an ensemble made from it.
-  """
-  members = model.output_shape[0] or 1
-  return members * sum(
-    2
-    * math.prod(layer.get_output_at(0).shape[1:-1])  # pyright: ignore[reportAttributeAccessIssue]
-    * math.prod(layer.kernel.shape)
-    for layer in kernel_layers(model)
-  )
-
-
 def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
   """Returns what L2 applies to in the published baselines.
+
+  Depthwise kernels are left alone: they have few weights, and are better with
+  little L2 or none (Howard et al., 2017, "MobileNets", section 3.2).
 
   Args:
     layer: A layer that is built.
 
   Returns:
-    The kernel and then the bias, or BatchNorm's scale and offset; alpha and
-    gamma are left alone.
+    The kernel and then the bias, of a separable convolution the pointwise
+    kernel, or BatchNorm's scale and offset; alpha and gamma are left alone.
   """
+  if isinstance(layer, layers.SeparableConv2DBatchEnsemble):
+    layer = layer.pointwise
+  found = ()
   if isinstance(layer, tf_keras.layers.BatchNormalization):
-    return [layer.gamma, layer.beta]
-  if not has_kernel(layer):
-    return []
-  # A BatchEnsemble layer has one bias for each member, under another name.
-  bias = getattr(layer, 'ensemble_bias', layer.bias)
-  return [layer.kernel] if bias is None else [layer.kernel, bias]
+    found = layer.gamma, layer.beta
+  elif isinstance(layer, tf_keras.layers.SeparableConv2D):
+    found = layer.pointwise_kernel, layer.bias  # pyright: ignore[reportAttributeAccessIssue]
+  elif has_kernel(layer):
+    # A BatchEnsemble layer has one bias for each member, under another name.
+    found = layer.kernel, getattr(layer, 'ensemble_bias', layer.bias)  # pyright: ignore[reportAttributeAccessIssue]
+  return [variable for variable in found if variable is not None]

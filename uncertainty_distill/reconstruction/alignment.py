@@ -16,13 +16,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
+from uncertainty_distill import models
 from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tf_keras
 
 _MAX_SWEEPS = 100
+
+_KERAS = tf_keras.layers
+_ALIKE = (
+  _KERAS.Activation,
+  _KERAS.Add,
+  _KERAS.AveragePooling2D,
+  _KERAS.BatchNormalization,
+  _KERAS.Dropout,
+  _KERAS.GlobalAveragePooling2D,
+  _KERAS.GlobalMaxPooling2D,
+  _KERAS.LayerNormalization,
+  _KERAS.MaxPooling2D,
+  _KERAS.Multiply,
+  _KERAS.ReLU,
+  _KERAS.ZeroPadding2D,
+)
+_ALIKE_OPERATIONS = ('relu', 'relu6', 'silu', 'gelu', 'reduce_mean')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +56,7 @@ class _Parameter:
   """
 
   index: int
-  axes: tuple[tuple[int, str], ...]
+  axes: tuple[tuple[int, Any], ...]
   matched: bool
 
 
@@ -47,9 +66,9 @@ def aligned_weights(
   """Returns members' weights in the order of the first member's neurons.
 
   Args:
-    members: Plain networks of one architecture, made of convolutions, dense
-      layers, batch normalization, additions, and layers that treat all channels
-      alike.
+    members: Plain networks of one architecture. Channels stay where they are
+      that are not followed from layer to layer: those of nested networks, of
+      layers that are used twice, and what goes into a concatenation.
 
   Returns:
     What `set_weights` of each member takes: its function stays as it is. The
@@ -82,27 +101,41 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   # Most processes do without, and it takes long to import.
   from scipy.cluster import hierarchy
 
-  fixed = 'fixed'
+  fixed = object()
   groups = hierarchy.DisjointSet([fixed])
   channels = {}  # The group of each layer's output.
   index = {variable.ref(): i for i, variable in enumerate(model.weights)}
   found = []
   for layer in model.layers:
-    parents = [channels[n.layer] for n in layer.inbound_nodes[0].parent_nodes]
-    group = parents[0] if parents else fixed
-    for parent in parents[1:]:
-      groups.merge(group, parent)
-    if isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense)):
-      out = layer.name
-      groups.add(out)
-      last = len(layer.kernel.shape) - 1
-      found.append((layer.kernel, ((last - 1, group), (last, out)), True))
-      if layer.bias is not None:
-        found.append((layer.bias, ((0, out),), True))
-      group = out
-    elif isinstance(layer, tf_keras.layers.BatchNormalization):
-      found += [(v, ((0, group),), v.trainable) for v in layer.weights]
+    parents = {
+      channels[n.layer] for n in _parents(layer) if n.layer in channels
+    }
+    group = layer.name
+    groups.add(group)
+    kernel = next(iter(models.kernels_of_layer(layer)), None)
+    if kernel and kernel.groups == 1 and _is_followed(layer):
+      (source,) = parents
+      last = len(kernel.shape) - 1
+      axes = (last - 1, source), (last, group)
+      found.append((kernel.variable, axes, True))
+      if kernel.bias is not None:
+        found.append((kernel.bias, ((0, group),), True))
+    elif _treats_channels_alike(layer) and _is_followed(layer):
+      for parent in parents:
+        groups.merge(group, parent)
+      # A depthwise kernel has its channels on the axis before the last one.
+      found += [
+        (v, ((max(len(v.shape) - 2, 0), group),), v.trainable)
+        for v in layer.weights
+      ]
+    else:
+      for parent in (group, *parents):
+        groups.merge(fixed, parent)
     channels[layer] = group
+  for layer in model.layers:
+    if not _is_followed(layer):
+      for node in _parents(layer):
+        groups.merge(fixed, channels[node.layer])
   groups.merge(fixed, channels[model.layers[-1]])
   return [
     _Parameter(
@@ -118,6 +151,27 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   ]
 
 
+def _parents(layer):
+  """Returns the nodes of the layers that a layer takes something from."""
+  return [p for node in layer.inbound_nodes for p in node.parent_nodes]
+
+
+def _is_followed(layer):
+  """Returns whether a layer is used once, and is no network."""
+  return len(layer.inbound_nodes) == 1 and not isinstance(layer, tf_keras.Model)
+
+
+def _treats_channels_alike(layer):
+  """Returns whether a layer does the same to each channel, by itself."""
+  if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
+    return layer.depth_multiplier == 1
+  operation = getattr(layer, 'symbol', '').rpartition('.')[2]
+  several = len(_parents(layer)) > 1
+  return isinstance(layer, _ALIKE) or (
+    operation in _ALIKE_OPERATIONS or (operation == 'add' and several)
+  )
+
+
 def _permuted(weights, parameters, order):
   """Returns weights with every group in the order given for it."""
   moved = list(weights)
@@ -129,7 +183,7 @@ def _permuted(weights, parameters, order):
   return moved
 
 
-def _match(reference, other, parameters) -> dict[str, np.ndarray]:
+def _match(reference, other, parameters) -> dict[Any, np.ndarray]:
   """Returns for each group the order that is most like the reference's."""
   # Most processes do without, and it takes long to import.
   from scipy import optimize

@@ -10,6 +10,7 @@ from uncertainty_distill import models
 from uncertainty_distill.reconstruction import (
   factors,
   least_squares,
+  networks,
   theorem,
 )
 
@@ -26,7 +27,8 @@ class LayerComparison:
 
   Attributes:
     name: The name of the members' layer.
-    shape: The shape of a member's kernel, [Cin, Cout] or [h, w, Cin, Cout].
+    shape: The shape of a member's kernel, [Cin, Cout] or [h, w, Cin, Cout];
+      Cin is 1 in a depthwise convolution.
     quotient_ranks: The lowest and the highest numerical rank of W_i / W_j over
       all pairs i != j.
     undefined: How many entries of the quotients divide by 0.
@@ -71,13 +73,14 @@ def compare_layers(
     One comparison for each layer, in the network's order.
 
   Raises:
-    InputError: If a rank is below 1 or above that of every layer's matrices.
+    InputError: If a rank is below 1 or above that of every layer's matrices, or
+      if the members have grouped convolutions.
   """
   for rank in ranks:
     models.check_rank(members[0], rank)
   found = []
-  for places in zip(*map(models.kernel_layers, members), strict=True):
-    kernels = [layer.kernel.numpy() for layer in places]
+  for places in networks.paired_kernels(members):
+    kernels = [kernel.numpy() for kernel in places]
     found.append(_compare(places[0].name, kernels, ranks))
     after_layer()
   return found

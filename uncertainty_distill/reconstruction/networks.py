@@ -22,8 +22,8 @@ class NetworkReconstruction:
   Attributes:
     layers: The nearest weights of each layer with a kernel, in the network's
       order, and the members' own biases [E, units], if it has any.
-    norms: The scale, offset, moving mean and moving variance of each BatchNorm
-      layer, each the mean of the members'.
+    norms: The variables of each other layer, such as a BatchNorm's scale,
+      offset, moving mean and moving variance, each the mean of the members'.
   """
 
   layers: tuple[tuple[factors_lib.Factors, np.ndarray | None], ...]
@@ -50,8 +50,9 @@ def reconstruct_network(
     **options: More arguments of `reconstruct`.
 
   Raises:
-    InputError: If the members are of different architectures, or if the rank is
-      below 1 or above that of every layer's matrices.
+    InputError: If the members are of different architectures or have grouped
+      convolutions, or if the rank is below 1 or above that of every layer's
+      matrices.
   """
   shapes = [[w.shape for w in member.weights] for member in members]
   if any(of_member != shapes[0] for of_member in shapes):
@@ -70,11 +71,12 @@ def reconstruct_network(
   }
   models.check_rank(members[0], rank)
   layers = []
-  for places in zip(*map(models.kernel_layers, members), strict=True):
-    kernels = [values[layer.kernel.ref()] for layer in places]
+  for places in paired_kernels(members):
+    shape = places[0].shape
+    kernels = [np.reshape(values[k.variable.ref()], shape) for k in places]
     bias = None
     if places[0].bias is not None:
-      bias = np.stack([values[layer.bias.ref()] for layer in places])
+      bias = np.stack([values[k.bias.ref()] for k in places])  # pyright: ignore[reportOptionalMemberAccess]
     nearest = least_squares.reconstruct(
       kernels, min(rank, *kernels[0].shape[-2:]), **options
     )
@@ -83,12 +85,36 @@ def reconstruct_network(
   return NetworkReconstruction(tuple(layers), _mean_norms(members, values))
 
 
+def paired_kernels(
+  members: Sequence[tf_keras.Model],
+) -> list[tuple[models.Kernel, ...]]:
+  """Returns each kernel of all members, in their network's order.
+
+  Raises:
+    InputError: If it is that of a grouped convolution with several channels in
+      a group.
+  """
+  pairs = list(zip(*map(models.kernels, members), strict=True))
+  for kernel, *_ in pairs:
+    if kernel.groups > 1 and kernel.shape[-2] > 1:
+      raise InputError(
+        'members',
+        kernel.name,
+        'networks whose convolutions have one group, or one for each channel',
+        message=f'The layer {kernel.name} is a convolution of {kernel.groups} '
+        'groups, to which no nearest BatchEnsemble is known.',
+      )
+  return pairs
+
+
 def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
-  """Returns the members' mean variables of each BatchNorm layer."""
+  """Returns the members' mean variables of each layer without a kernel."""
   return tuple(
     tuple(
-      np.mean([values[v.ref()] for v in same], axis=0)
-      for same in zip(*map(_norm_variables, places))
+      np.mean([values[v.ref()] for v in same], axis=0).astype(
+        values[same[0].ref()].dtype
+      )
+      for same in zip(*(layer.weights for layer in places))
     )
     for places in zip(*map(_norms, members), strict=True)
   )
@@ -106,21 +132,28 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
     InputError: If a shape differs; then nothing is changed.
   """
   pairs = []
-  for layer, (factors, bias) in zip(
-    models.kernel_layers(student), weights.layers
-  ):
+  for kernel, (factors, bias) in zip(models.kernels(student), weights.layers):
+    value, alpha = factors.kernel, factors.alpha
+    if value.shape == kernel.shape:
+      value = value.reshape(tuple(kernel.variable.shape))
+    if kernel.groups > 1 and kernel.alpha is not None:
+      # Of the inputs of a group, which all groups share, to those of all.
+      alpha = np.tile(alpha, kernel.groups)
     pairs += [
-      (layer.kernel, factors.kernel),
-      (getattr(layer, 'alpha', None), factors.alpha),
-      (getattr(layer, 'gamma', None), factors.gamma),
+      (kernel.variable, value),
+      (kernel.alpha, alpha),
+      (kernel.gamma, factors.gamma),
     ]
     if bias is not None:
-      pairs.append((getattr(layer, 'ensemble_bias', None), bias))
+      pairs.append((kernel.bias, bias))
   for layer, values in zip(_norms(student), weights.norms):
-    pairs += zip(_norm_variables(layer), values)
+    pairs += zip(layer.weights, values)
   given = {v.ref() for v, _ in pairs if v is not None}
   wanted = {v.ref() for v in student.weights}
-  if given != wanted or any(v.shape != w.shape for v, w in pairs):
+  if given != wanted or any(
+    variable is None or variable.shape != value.shape
+    for variable, value in pairs
+  ):
     raise InputError(
       'student',
       student.name,
@@ -129,12 +162,16 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
     )
   for variable, value in pairs:
     variable.assign(value)
+  for layer in _norms(student):
+    if isinstance(layer, tf_keras.layers.Normalization):
+      layer.finalize_state()  # What it computes with follows from them.
 
 
 def _norms(model):
-  kind = tf_keras.layers.BatchNormalization
-  return [layer for layer in model.layers if isinstance(layer, kind)]
-
-
-def _norm_variables(layer):
-  return layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance
+  """Returns the layers that have weights and no kernel."""
+  with_kernel = {k.variable.ref() for k in models.kernels(model)}
+  return [
+    layer
+    for layer in models.flat_layers(model)
+    if layer.weights and not with_kernel & {v.ref() for v in layer.weights}
+  ]

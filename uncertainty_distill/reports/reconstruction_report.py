@@ -119,7 +119,7 @@ def _read_table(
 
 def _compare(members, ranks, aligned) -> dict[str, Any]:
   """Compares as trained, and aligned if that is wanted."""
-  total = len(models.kernel_layers(members[0])) * (2 if aligned else 1)
+  total = len(models.kernels(members[0])) * (2 if aligned else 1)
   with progress.progress_bar(total, 'reconstruction', 'layer') as bar:
     found = {
       '': reconstruction.compare_layers(members, ranks, after_layer=bar.update)

@@ -77,8 +77,8 @@ def pair_weights(
     For each convolution and dense layer, in the network's order, what
     `losses.weight_tie` takes.
   """
-  layers = (models.kernel_layers(model) for model in (student, *networks))
+  kernels = (models.kernels(model) for model in (student, *networks))
   return [
-    (layer.kernel, layer.alpha, layer.gamma, tuple(w.kernel for w in members))
-    for layer, *members in zip(*layers, strict=True)
+    (own.variable, own.alpha, own.gamma, tuple(k.variable for k in members))  # pyright: ignore[reportReturnType]
+    for own, *members in zip(*kernels, strict=True)
   ]

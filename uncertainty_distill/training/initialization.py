@@ -85,7 +85,7 @@ def find_weights(
   task = experiment.config.task
   networks = experiment.initial_networks.networks()
   with progress.progress_bar(
-    len(models.kernel_layers(networks[0])),
+    len(models.kernels(networks[0])),
     'initial weights',
     'layer',
     shown=experiment.is_chief,

@@ -1,0 +1,56 @@
+"""The arithmetic of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+# From an operation to the multiplications for each number that it computes.
+_PRODUCTS: dict[str, Callable[[Any], int]] = {
+  'Conv2D': lambda op: math.prod(op.inputs[1].shape[:3]),
+  'Conv3D': lambda op: math.prod(op.inputs[1].shape[:4]),
+  'DepthwiseConv2dNative': lambda op: math.prod(op.inputs[1].shape[:2]),
+  'MatMul': lambda op: _inner(op, 'transpose_a'),
+  'BatchMatMulV2': lambda op: _inner(op, 'adj_x'),
+}
+
+
+def forward_flops(model: tf_keras.Model) -> int:
+  """Returns the FLOPs of one image in one forward pass.
+
+  Counted are the multiplications and additions of convolutions, depthwise ones
+  too, and of matrix products, two a pair, as often as a layer is called; all
+  else in the network is small beside them.
+
+  Args:
+    model: A plain network of images [B, H, W, C], whose sizes are known.
+  """
+  inputs = [
+    tf.TensorSpec([1, *x.shape[1:]], x.dtype) for x in model.inputs or []
+  ]
+  function = tf.function(
+    lambda *images: model(images[0], training=False), autograph=False
+  ).get_concrete_function(*inputs)
+  return 2 * _products(function.graph)
+
+
+def _products(graph):
+  """Returns the multiplications of a graph, and of the functions it calls."""
+  total = 0
+  for op in graph.get_operations():
+    if op.type in _PRODUCTS:
+      # Functions that layers brought may leave the batch open, which is 1.
+      numbers = math.prod(size or 1 for size in op.outputs[0].shape)
+      total += numbers * _PRODUCTS[op.type](op)
+    elif op.type in ('PartitionedCall', 'StatefulPartitionedCall'):
+      total += _products(graph._get_function(op.get_attr('f').name).graph)
+  return total
+
+
+def _inner(op, transposed):
+  """Returns the length of the sums of a matrix product."""
+  return op.inputs[0].shape[-2 if op.get_attr(transposed) else -1]
