@@ -11,6 +11,7 @@ from .experiment import ResolvedConfig as ResolvedConfig
 from .experiment import RuntimeConfig as RuntimeConfig
 from .experiment import TaskConfig as TaskConfig
 from .experiment import TrainerConfig as TrainerConfig
+from .experiment import is_baseline_path as is_baseline_path
 from .given_values import set_names as set_names
 from .given_values import warn_of_unused as warn_of_unused
 from .given_values import (

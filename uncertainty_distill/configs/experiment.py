@@ -91,7 +91,7 @@ class TaskConfig(models.Settings):
     validation_data: Test examples.
     objective: The loss.
     l2: lambda of lambda * sum(w^2) over kernels, BatchNorm's scales and
-      offsets, and biases; alpha and gamma are left alone.
+      offsets, and biases; alpha, gamma and depthwise kernels are left alone.
     block_l2: Instead of `l2`, a lambda for each group of the architecture. A
       Wide ResNet has six: the first convolution; the groups 0, 1 and 2 with
       their BatchNorms; the dense kernel with the last BatchNorm; the dense
@@ -216,6 +216,11 @@ class RuntimeConfig(models.Settings, cfg.RuntimeConfig):
   )
 
 
+def is_baseline_path(name: str) -> bool:
+  """Returns whether `evaluation.mce_baseline` is a path, and no label."""
+  return '/' in name or name.endswith(('.npz', '.json')) or '.json:' in name
+
+
 def _all_differ(values):
   return len(set(values)) == len(values)
 
@@ -243,6 +248,11 @@ class EvaluationConfig(models.Settings):
       told from this one's by their entropy: `cifar100`, `svhn_cropped` or
       `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
       empty for the classes that `task.train_data.classes` leaves out, if any.
+    mce_baseline: The model whose errors under each corruption those of all
+      others are divided by, in a table of corruption errors with their mean,
+      mCE (Hendrycks and Dietterich, 2019): the label of a system of the report,
+      or the path (with a slash) of a run folder or a SavedModel, a
+      `results.json`, or an `.npz` file of predictions; empty for no such table.
     temperature_examples: The number of training images, the last ones, to fit
       one temperature of each system to; the metrics `temperature` and
       `scaled_nll` are then known. Training must leave them out, by
@@ -269,6 +279,7 @@ class EvaluationConfig(models.Settings):
     ),
   )
   out_of_distribution: str = ''
+  mce_baseline: str = ''
   temperature_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
 
 

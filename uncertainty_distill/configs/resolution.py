@@ -15,6 +15,7 @@ from uncertainty_distill.configs.experiment import (
   ResolvedConfig,
   TaskConfig,
   TrainerConfig,
+  is_baseline_path,
 )
 from uncertainty_distill.configs.parsing import check_fields
 from uncertainty_distill.configs.validation import validate
@@ -106,6 +107,7 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
     (train_data, 'name', is_path),
     (train_data, 'data_dir', bool),
     (evaluation, 'out_of_distribution', is_path),
+    (evaluation, 'mce_baseline', is_baseline_path),
     (evaluation, 'source', lambda value: value not in ('', 'tfds')),
   ):
     value = getattr(holder, field)

@@ -4,6 +4,13 @@ from .aggregation import Aggregate as Aggregate
 from .aggregation import aggregate_models as aggregate_models
 from .aggregation import by_seed as by_seed
 from .aggregation import summary as summary
+from .baseline_errors import read_errors as read_errors
+from .baseline_errors import with_baseline as with_baseline
+from .corruption_error import MCE as MCE
+from .corruption_error import RELATIVE_MCE as RELATIVE_MCE
+from .corruption_error import Errors as Errors
+from .corruption_error import corruption_errors as corruption_errors
+from .corruption_error import error_rates as error_rates
 from .evaluator import Candidate as Candidate
 from .evaluator import Evaluator as Evaluator
 from .evaluator import count_parameters as count_parameters

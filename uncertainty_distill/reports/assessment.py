@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, evaluation, runs, training
+from uncertainty_distill import configs, evaluation, plots, runs, training
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import ResultCache, System
@@ -50,8 +50,10 @@ def assess(
     A Markdown table.
 
   Raises:
-    InputError: If a system cannot be loaded or takes other images.
+    InputError: If a system cannot be loaded or takes other images, or if the
+      baseline of corruption errors is not there.
   """
+  systems = evaluation.with_baseline(systems, experiment)
   if experiment.is_chief:
     runs.make_writable(directory, 'output_dir')
   cache = ResultCache(directory, systems, experiment)
@@ -68,6 +70,7 @@ def assess(
       _published(experiment.config) if beside_paper else {},
       (shown.heading, images) if shown else None,  # pyright: ignore[reportArgumentType]
       _corrupted_image(cache, experiment, directory),
+      _baseline(cache, experiment),
     )
     results_tensorboard.write_summaries(
       [s for s in systems if s in evaluated or not is_written(s, directory)],
@@ -138,6 +141,18 @@ def _corrupted_image(
     found = corrupted_image.find(sets.corrupted, sets.shifts)
     array_cache.write(found, directory, name, cache.images)
   return found
+
+
+def _baseline(
+  cache: ResultCache, experiment: training.Experiment
+) -> tuple[str, evaluation.Errors] | None:
+  """Returns the name and the error rates of the baseline, if there is one."""
+  name = experiment.config.evaluation.mce_baseline
+  if not name:
+    return None
+  errors = evaluation.read_errors(experiment, cache.results)
+  shown = name if configs.is_baseline_path(name) else plots.display_name(name)
+  return shown, errors
 
 
 def _published(

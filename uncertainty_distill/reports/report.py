@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import plots
+from uncertainty_distill import evaluation, plots
 from uncertainty_distill.evaluation import aggregation, system
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
@@ -14,6 +14,7 @@ from uncertainty_distill.metrics import CORRUPTED, metric_spec
 from uncertainty_distill.reports import (
   advice,
   corrupted_image,
+  corruption_errors,
   html_page,
   markup,
   most_uncertain,
@@ -45,6 +46,7 @@ def write_report(
   published: Mapping[str, aggregation.Aggregate] | None = None,
   images: tuple[str, most_uncertain.MostUncertain] | None = None,
   corrupted: corrupted_image.CorruptedImage | None = None,
+  baseline: tuple[str, evaluation.Errors] | None = None,
 ) -> str:
   """Writes a report: `report.md`, `report.html`, data and pictures.
 
@@ -63,6 +65,8 @@ def write_report(
     published: What the paper reports, from labels to metrics.
     images: A system's name for readers, and its most uncertain images.
     corrupted: An image under the corruptions that were evaluated on.
+    baseline: The name of the baseline of corruption errors, and its error
+      rates.
 
   Returns:
     The path of `report.md`.
@@ -73,10 +77,14 @@ def write_report(
   directory = os.fspath(directory)
   files.make_folder(os.path.join(directory, 'plots'))
   rows = aggregation.aggregate_models(results)
-  _write_data(directory, title, rows, results, how_it_was_made)
+  relative = {}
+  if baseline:
+    relative = corruption_errors.aggregate(results, baseline[1])
+  _write_data(directory, title, rows, relative, results, how_it_was_made)
   sections = [
     f'# {markup.escaped(title)}',
     *_tables(rows, results, sizes, published or {}),
+    *(corruption_errors.sections(relative, baseline[0]) if baseline else ()),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
     *(most_uncertain.sections(*images, directory) if images else ()),
@@ -134,8 +142,16 @@ def _members(results: Sequence[results_lib.Result]) -> list[str]:
   ]
 
 
-def _write_data(directory, title, rows, results, how_it_was_made) -> None:
+def _write_data(
+  directory, title, rows, relative, results, how_it_was_made
+) -> None:
   """Writes what programs read."""
+  means = evaluation.MCE, evaluation.RELATIVE_MCE
+  rows = {
+    label: values
+    | {k: v for k, v in relative.get(label, {}).items() if k in means}
+    for label, values in rows.items()
+  }
   json_path, csv_path, summary_path = (
     os.path.join(directory, name)
     for name in ('results.json', 'results.csv', 'summary.json')

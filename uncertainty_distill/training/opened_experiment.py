@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from uncertainty_distill import configs, data, distribution, trained
 from uncertainty_distill.distribution import workers
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import tensorflow as tf
 import tf_keras
@@ -109,10 +111,15 @@ class Experiment:
     """Checks the batches, and opens all images.
 
     Raises:
-      InputError: If the devices do not divide a batch, or if images are not
-        there or do not go together.
+      InputError: If the devices do not divide a batch, or if images, or the
+        baseline of corruption errors, are not there or do not go together.
     """
     distribution.describe(self.strategy, self.config)
+    baseline = self.config.evaluation.mce_baseline
+    path = baseline.partition('.json:')[0]
+    path += '.json' if path != baseline else ''
+    if configs.is_baseline_path(baseline) and not files.exists(path):
+      raise InputError('evaluation.mce_baseline', path, 'a path that exists')
     _ = self.training_set, self.evaluation_sets
 
 

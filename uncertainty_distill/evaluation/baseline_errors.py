@@ -1,0 +1,128 @@
+"""The error rates of the baseline of a corruption error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uncertainty_distill import configs, training
+from uncertainty_distill.data import corruptions
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import corruption_error, results
+from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.io import archives
+
+import numpy as np
+
+# The label of a baseline that is evaluated with the others.
+LABEL = 'mce_baseline'
+_NAME = 'evaluation.mce_baseline'
+
+
+def with_baseline(
+  systems: Sequence[System], experiment: training.Experiment
+) -> list[System]:
+  """Returns the systems, and the baseline if it is to be evaluated with them.
+
+  Args:
+    systems: The systems of a report.
+    experiment: The experiment, whose `evaluation.mce_baseline` is empty, a
+      label among them, or a path.
+
+  Raises:
+    InputError: If there is neither such a label nor such a path, or if the
+      baseline has no results on corrupted images.
+  """
+  name = experiment.config.evaluation.mce_baseline
+  labels = list(dict.fromkeys(system.label for system in systems))
+  if not name:
+    return list(systems)
+  if name in labels:
+    if any(system.is_stored for system in systems if system.label == name):
+      raise InputError(
+        _NAME, name, 'a system whose predictions of corrupted images are known'
+      )
+    return list(systems)
+  if _is_stored(name):
+    # Now, not after hours.
+    errors = read_errors(experiment, ())
+    corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
+    return list(systems)
+  if not configs.is_baseline_path(name):
+    raise InputError(
+      _NAME,
+      name,
+      f'one of {", ".join(labels)}, or a path: a run folder, a SavedModel, '
+      'a results.json, or an .npz file of predictions',
+      'write ./NAME for a folder in the working directory',
+    )
+  # First, so that the last system is still the one that a report shows.
+  return [System(LABEL, None, (name,)), *systems]
+
+
+def read_errors(
+  experiment: training.Experiment, known: Sequence[results.Result]
+) -> corruption_error.Errors:
+  """Returns the error rates of the baseline.
+
+  Args:
+    experiment: The experiment, whose `evaluation.mce_baseline` is set.
+    known: The results of what `with_baseline` returned.
+
+  Raises:
+    InputError: If a file is not of the form that docs/how_to/evaluation.md
+      gives.
+  """
+  name = experiment.config.evaluation.mce_baseline
+  if name.endswith('.npz'):
+    labels = experiment.evaluation_sets.clean.labels
+    return _of_predictions(name, labels)
+  path, found, label = name.partition('.json:')
+  if found or name.endswith('.json'):
+    known, _ = results.read_json(f'{path}.json' if found else path)
+    models = sorted({result.model for result in known})
+    label = label or (models[0] if len(models) == 1 else '')
+    if label not in models:
+      raise InputError(
+        _NAME, name, f'FILE:LABEL with one of the labels {", ".join(models)}'
+      )
+  else:
+    label = LABEL if configs.is_baseline_path(name) else name
+  return corruption_error.error_rates([r for r in known if r.model == label])
+
+
+def _is_stored(name: str) -> bool:
+  return name.endswith(('.npz', '.json')) or '.json:' in name
+
+
+def _of_predictions(path, labels) -> dict[corruptions.Shift, float]:
+  """Returns the error rates of stored predictions, by shift."""
+  try:
+    arrays = archives.read_arrays(path)
+  except (OSError, ValueError) as error:
+    raise InputError(
+      _NAME, path, f'an .npz file ({archives.reason(error)})'
+    ) from error
+  rates = {}
+  for key, scores in arrays.items():
+    classes = scores if scores.ndim == 1 else np.argmax(scores, -1)
+    if classes.ndim != 1 or not 0 < len(classes) <= len(labels):
+      raise InputError(
+        _NAME,
+        f'{key} {list(scores.shape)} in {path}',
+        f'classes [N] or scores [N, K] of the first N of {len(labels)} images',
+      )
+    rates[_shift(key)] = float(np.mean(classes != labels[: len(classes)]))
+  return rates
+
+
+def _shift(key: str) -> corruptions.Shift:
+  """Returns the shift of an array's name, such as `clean` or `fog_3`."""
+  if key == 'clean':
+    return corruptions.CLEAN
+  name, _, severity = key.rpartition('_')
+  try:
+    return corruptions.Shift(corruptions.Corruption.parse(name), int(severity))
+  except ValueError as error:
+    raise InputError(
+      _NAME, key, 'arrays named clean, and fog_1 to fog_5 and so on'
+    ) from error
