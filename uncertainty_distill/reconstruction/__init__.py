@@ -11,6 +11,7 @@ from uncertainty_distill.reconstruction.least_squares import reconstruct
 from uncertainty_distill.reconstruction.networks import (
   NetworkReconstruction,
   initialize,
+  paired_kernels,
   reconstruct_network,
 )
 from uncertainty_distill.reconstruction.theorem import (

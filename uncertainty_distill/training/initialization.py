@@ -28,9 +28,14 @@ def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
 
   Raises:
     InputError: If there is not one plain network of the model's architecture
-      for each of its members, trained or, in a teacher, still to be trained.
+      for each of its members, trained or, in a teacher, still to be trained, or
+      if it has grouped convolutions.
   """
-  paths = tuple(experiment.config.task.initialize_from)
+  task = experiment.config.task
+  paths = tuple(task.initialize_from)
+  if paths:
+    with models.without_initial_values():
+      reconstruction.paired_kernels([task.model.build_plain()])
   if paths != configs.FROM_TEACHER:
     check_networks(experiment)
   elif trains_teacher:
