@@ -68,6 +68,7 @@ _EXTRAS = {
   # ipykernel, nbclient and nbformat execute docs/tour.ipynb, as Jupyter does.
   'test': [
     'hypothesis>=6.100,<7',
+    'mapie>=1.6,<2',
     'pytest>=8,<10',
     'pytest-xdist>=3.6,<4',
     'ipykernel>=6.29,<8',

@@ -6,7 +6,7 @@ python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import exporting
+from uncertainty_distill import exporting, metrics, trained
 from uncertainty_distill.errors import InputError
 
 from absl import flags
@@ -30,6 +30,20 @@ _CALIBRATION = flags.DEFINE_string(
   'An .npz with images and labels that are neither in the training nor in '
   'the test set. By default the training examples that the runs held out.',
 )
+_CONFORMAL = flags.DEFINE_float(
+  'conformal',
+  None,
+  'Add prediction sets, which lack the right class for at most this share of '
+  'images, such as 0.1; calibrated on examples that no model was trained on.',
+)
+_CONFORMAL_METHOD = flags.DEFINE_enum(
+  'conformal_method',
+  'lac',
+  metrics.SET_METHODS,
+  'How classes are chosen: lac gives the smallest sets, aps sets whose size '
+  'tells how hard an image is, raps the same without classes that hardly '
+  'count.',
+)
 _TFLITE = flags.DEFINE_string(
   'tflite',
   '',
@@ -42,12 +56,16 @@ flags.adopt_module_key_flags(launch)
 def main():
   directory = launch.required('output_dir', 'a folder for the SavedModel')
   paths = launch.required('run', 'a run folder')
-  if _CALIBRATION.value and not _TEMPERATURE.value:
+  conformal = _CONFORMAL.value
+  if conformal is not None:
+    trained.check_set_options('conformal', conformal, _CONFORMAL_METHOD.value)
+  if _CALIBRATION.value and not _TEMPERATURE.value and not conformal:
     raise InputError(
       'calibration',
       _CALIBRATION.value,
-      'left out, or used by --temperature=fit',
-      message='--calibration has no effect without --temperature=fit',
+      'left out, or used by --temperature=fit or --conformal',
+      message='--calibration has no effect without --temperature=fit or '
+      '--conformal',
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
@@ -57,12 +75,20 @@ def main():
     bool(_TEMPERATURE.value),
     _CALIBRATION.value,
     flags.FLAGS.check_labels is not False,
+    conformal or 0.0,
+    _CONFORMAL_METHOD.value,
   )
   if fitted:
     print(
       f'Temperature: {fitted.temperature:.3f}, NLL {fitted.nll_before:.4f} '
       f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
       f'examples: {fitted.source}'
+    )
+  sets = trained.open_trained([directory], 'output_dir').prediction_sets
+  if sets:
+    print(
+      f'Prediction sets: {sets.method} at {sets.alpha:g}, threshold '
+      f'{sets.threshold:.4f}, on {sets.num_examples} examples: {sets.source}'
     )
   if _TFLITE.value:
     print(exporting.export_tflite(paths, directory, _TFLITE.value, fitted))

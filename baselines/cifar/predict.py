@@ -59,7 +59,7 @@ def main(arguments):
     else:
       rows.append(_row(prediction))
   if rows:
-    _print_table([_HEADER, *rows])
+    _print_table([_header(model), *rows])
   if num_unreadable:
     print(
       f'error: {num_unreadable} of {len(paths)} images could not be read',
@@ -68,8 +68,13 @@ def main(arguments):
     sys.exit(1)
 
 
+def _header(model):
+  return (*_HEADER[:-1], *(['set'] if model.has_sets else []), _HEADER[-1])
+
+
 def _row(prediction):
   votes = ', '.join(f'{name} {n}' for name, n in prediction.votes.items())
+  in_set = prediction.prediction_set
   label, name = str(prediction.label), prediction.class_name
   return (
     label if name == label else f'{label} {name}',
@@ -77,6 +82,7 @@ def _row(prediction):
     f'{prediction.predictive_entropy:.3f}',
     f'{prediction.mutual_information:.3f}',
     votes,
+    *([] if in_set is None else [', '.join(in_set)]),
     prediction.image,
   )
 

@@ -2,7 +2,7 @@
 
 import os
 
-from uncertainty_distill import exporting, load
+from uncertainty_distill import exporting, load, metrics
 from uncertainty_distill.api import image_files
 
 import numpy as np
@@ -86,3 +86,21 @@ def test_a_folder_stands_for_its_visible_image_files(tmp_path):
   assert image_files.find_images([str(tmp_path)]) == want
   with_text = sorted([*want, str(tmp_path / 'notes.txt')])
   assert image_files.find_images([f'{tmp_path}/*']) == with_text
+
+
+def test_predicts_sets_where_the_model_has_them(images, tmp_path):
+  rule = metrics.PredictionSets(0.1, 'aps', 0.9)
+  model, directory = tiny_served.make(tmp_path / 'served', sets=rule)
+  served = load(directory)
+  assert served.has_sets
+  folder, pixels = images
+  probs = metrics.mean_probs(model(pixels[:4], training=False))
+  want = rule.contains(probs).numpy()
+  predictions = served.predict(pixels[:4])
+  np.testing.assert_array_equal(predictions.prediction_set, want)
+  assert predictions.set_size.tolist() == want.sum(-1).tolist()
+  names = np.array(['cat', 'dog', 'eel', 'fox'])
+  paths = [str(folder / f'0{index}.png') for index in range(4)]
+  for index, answer in enumerate(image_files.predict_files(served, paths)):
+    assert answer.prediction_set[0] == answer.class_name
+    assert set(answer.prediction_set) == set(names[want[index]])

@@ -144,6 +144,7 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
     *export,
     f'--calibration={tmp_path / "held.npz"}',
     f'--tflite={tmp_path / "m.tflite"}',
+    '--conformal=0.1',
   )
   assert done.returncode == 0, done.stderr
   assert 'error' not in done.stderr
@@ -151,6 +152,7 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
     float, re.findall(r'\d\.\d+', done.stdout.splitlines()[0])
   )
   assert 0.05 <= temperature <= 20 and after <= before
+  assert done.stdout.splitlines()[1].startswith('Prediction sets: lac at 0.1')
   assert '| TensorFlow Lite |' in done.stdout and '100.0%' in done.stdout
   assert (tmp_path / 'm.tflite').is_file()
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()

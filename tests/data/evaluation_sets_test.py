@@ -113,6 +113,11 @@ def test_images_to_fit_temperatures_to_are_not_trained_on():
   config.evaluation.num_examples = 0
   assert _sets(config).temperature is None
   assert _sets(config).num_corrupted == 50
+  config.evaluation.conformal = 0.1
+  for config.evaluation.temperature_examples in (0, 8):
+    with refusals.refused('evaluation.temperature_examples'):
+      _sets(config)
+  config.evaluation.conformal = 0.0
   for config.task.train_data.num_examples in (0, 950):
     config.evaluation.temperature_examples = 100
     with refusals.refused('evaluation.temperature_examples', 100):

@@ -7,7 +7,7 @@ import tiny_networks
 CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
 
-def make(folder, temperature=1.0):
+def make(folder, temperature=1.0, sets=None):
   """Returns a model of three members, untrained, and its SavedModel's folder.
 
   It takes uint8 images [B, 16, 16, 3].
@@ -27,4 +27,5 @@ def make(folder, temperature=1.0):
     str(folder),
     class_names=CLASS_NAMES,
     temperature=temperature,
+    sets=sets,
   )

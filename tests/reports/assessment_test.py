@@ -296,7 +296,8 @@ def test_other_data_under_the_same_path_are_evaluated(
 def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
   directory = str(tmp_path)
   config = tiny_runs.config(
-    'task.train_data.num_examples=500,evaluation.temperature_examples=64'
+    'task.train_data.num_examples=500,evaluation.temperature_examples=64,'
+    'evaluation.conformal=0.2'
   )
   systems = [
     evaluation.System('student', 0, (paths[2],)),
@@ -313,6 +314,16 @@ def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
   for own, other in zip(plain, scaled, strict=True):
     assert other.metrics['nll'] == own.metrics['scaled_nll']
     assert other.metrics['nll'] != own.metrics['nll']
+  rule = metrics.calibrate_sets(logits, images.labels[-64:], 0.2)
+  test = data.open_dataset('digits').test.take(70)
+  logits = systems[0].model.ensemble()(test.images)
+  contains = rule.contains(metrics.mean_probs(logits)).numpy()
+  assert plain[0].metrics['set_size'] == pytest.approx(contains.sum(-1).mean())
+  assert plain[0].metrics['coverage'] == pytest.approx(
+    contains[np.arange(70), test.labels].mean()
+  )
+  assert 'coverage' in plain[1].metrics
+  assert '## Prediction sets' in (tmp_path / 'report.md').read_text()
   assert plain[0].metrics['temperature'] == pytest.approx(
     fitted.temperature, rel=1e-3
   )

@@ -178,23 +178,30 @@ def export(
   check_labels: bool = True,
   *,
   class_names: Sequence[str] = (),
+  conformal: float = 0.0,
+  conformal_method: str = 'lac',
 ) -> metrics.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
   Args:
     path: A run folder or a SavedModel; several become one deep ensemble. Or a
       model that `batch_ensemble` made, of images [B, H, W, 3] of 0..255 ->
-      logits; no temperature can be fitted to it.
+      logits; it cannot be calibrated.
     directory: The folder to write to; a SavedModel that is there is replaced.
     fit_temperature: Whether to divide the members' logits by the temperature
       with the least NLL on examples that no model was trained on.
-    calibration_file: An `.npz` with these examples: `images`, uint8
-      [N, H, W, 3], and `labels`, integers [N]. By default the training examples
-      that the runs held out.
+    calibration_file: An `.npz` with these examples, on which prediction sets
+      are calibrated, too: `images`, uint8 [N, H, W, 3], and `labels`, integers
+      [N]. By default the training examples that the runs held out.
     check_labels: Whether to refuse a model that labelled images contradict;
       see `distill`.
     class_names: The K names of the classes, for a model that `batch_ensemble`
       made; a run and a SavedModel have their own.
+    conformal: The share of images whose prediction set may lack the right
+      class, such as 0.1; 0 for no prediction sets.
+    conformal_method: How classes are chosen: `lac` (the smallest sets), `aps`
+      (sets whose size tells how hard an image is) or `raps` (the same without
+      classes that hardly count); docs/serving.md has the formulas.
 
   Returns:
     The fitted temperature, with the NLL before and after, or None.
@@ -209,11 +216,24 @@ def export(
     >>> ud.export('runs/single', 'served/1')
     >>> ud.load('served/1').class_names[:3]
     ('0', '1', '2')
+    >>> held_out = ud.load_dataset('digits', 'train')
+    >>> images = np.roll(held_out.images[:50], 1, axis=2)
+    >>> np.savez('held_out.npz', images=images, labels=held_out.labels[:50])
+    >>> ud.export(
+    ...   'runs/single',
+    ...   'served/2',
+    ...   conformal=0.1,
+    ...   calibration_file='held_out.npz',
+    ... )
+    >>> predictions = ud.load('served/2').predict(images)
+    >>> predictions.prediction_set.shape, predictions.set_size.shape
+    ((50, 10), (50,))
   """
   if isinstance(path, tf_keras.Model):
     for name, value in (
       ('fit_temperature', fit_temperature),
       ('calibration_file', calibration_file),
+      ('conformal', conformal),
     ):
       if value:
         expected = 'left out for a model that `batch_ensemble` made'
@@ -229,6 +249,8 @@ def export(
     fit_temperature,
     files.expanded(calibration_file),
     check_labels,
+    conformal,
+    conformal_method,
   )
 
 

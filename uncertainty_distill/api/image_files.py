@@ -34,6 +34,8 @@ class FilePrediction:
     probabilities: K probabilities, the mean over the members.
     votes: The number of members that find a class most probable, by its name;
       the largest number first.
+    prediction_set: The names of the classes in the prediction set, the most
+      probable one first; None unless the model was exported with such sets.
   """
 
   image: str
@@ -45,6 +47,7 @@ class FilePrediction:
   mutual_information: float
   probabilities: tuple[float, ...]
   votes: dict[str, int]
+  prediction_set: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,11 @@ def predict_files(
 def _prediction(path, predictions, index, class_names) -> FilePrediction:
   """Returns the prediction for one of the images, with the members' votes."""
   labels = sorted(predictions.member_probabilities[index].argmax(-1))
+  in_set = None
+  if predictions.prediction_set is not None:
+    order = (-predictions.probabilities[index]).argsort(kind='stable')
+    kept = predictions.prediction_set[index]
+    in_set = tuple(class_names[label] for label in order if kept[label])
   return FilePrediction(
     image=path,
     label=int(predictions.label[index]),
@@ -91,6 +99,7 @@ def _prediction(path, predictions, index, class_names) -> FilePrediction:
       class_names[label]: count
       for label, count in collections.Counter(labels).most_common()
     },
+    prediction_set=in_set,
   )
 
 

@@ -30,6 +30,9 @@ class Predictions:
     predictive_entropy: float32 [B], nats; 0 is certain, log K a guess.
     expected_entropy: float32 [B], nats; the mean of the members' entropies.
     mutual_information: float32 [B], nats; 0 to log min(E, K).
+    prediction_set: bool [B, K], whether each class is in the image's prediction
+      set; None unless the model was exported with such sets.
+    set_size: int32 [B], the number of classes in the set, or None.
 
   Examples:
     >>> images = ud.load_dataset('digits').images[:3]
@@ -46,6 +49,8 @@ class Predictions:
   predictive_entropy: npt.NDArray[np.float32]
   expected_entropy: npt.NDArray[np.float32]
   mutual_information: npt.NDArray[np.float32]
+  prediction_set: npt.NDArray[np.bool_] | None = None
+  set_size: npt.NDArray[np.int32] | None = None
 
   def __len__(self) -> int:
     """Returns B."""
@@ -65,6 +70,7 @@ class Predictor:
     ensemble_size: The number of members E.
     image_fit: How pictures in files come to the size of its images: `resize`,
       `crop` or `pad`.
+    has_sets: Whether the model was exported with prediction sets.
 
   Examples:
     >>> model = ud.load('runs/single')
@@ -77,6 +83,7 @@ class Predictor:
   class_names: tuple[str, ...]
   ensemble_size: int
   image_fit: str
+  has_sets: bool
 
   def __init__(self, model: trained.TrainedModel):
     """Wraps a trained model; `load` opens one.
@@ -89,9 +96,10 @@ class Predictor:
     self.class_names = tuple(model.class_names)
     self.ensemble_size = model.ensemble_size
     self.image_fit = model.image_fit
+    self.has_sets = model.prediction_sets is not None
     self._outputs = trained.BatchFunction(
       lambda images: exporting.outputs_from_logits(
-        network(images, training=False)
+        network(images, training=False), sets=model.prediction_sets
       )
     )
 

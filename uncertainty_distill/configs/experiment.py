@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from uncertainty_distill import models, ranges
+from uncertainty_distill import metrics, models, ranges
 from uncertainty_distill.configs.data_config import (
   TrainDataConfig,
   ValidationDataConfig,
@@ -257,6 +257,11 @@ class EvaluationConfig(models.Settings):
       one temperature of each system to; the metrics `temperature` and
       `scaled_nll` are then known. Training must leave them out, by
       `task.train_data.num_examples`. 0 for none.
+    conformal: The share of images whose prediction set may lack the right
+      class, such as 0.1; the metrics `coverage` and `set_size` are then known,
+      of sets that are calibrated on the same training images. 0 for no sets.
+    conformal_method: How the sets are made: `lac`, `aps` or `raps`; see
+      `metrics.PredictionSets`.
   """
 
   corruptions: tuple[str, ...] = ranges.field(
@@ -281,6 +286,10 @@ class EvaluationConfig(models.Settings):
   out_of_distribution: str = ''
   mce_baseline: str = ''
   temperature_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
+  conformal: float = ranges.field(0.0, ranges.BELOW_1)
+  conformal_method: str = ranges.field(
+    'lac', ranges.one_of(*metrics.SET_METHODS)
+  )
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from uncertainty_distill import configs
+from uncertainty_distill import configs, metrics
 from uncertainty_distill.data import corrupted_sets, corruptions, datasets
 from uncertainty_distill.data import out_of_distribution as ood
 from uncertainty_distill.data.image_source import ImageSource, Subset
@@ -26,7 +26,7 @@ class EvaluationSets:
     out_of_distribution: Images of other classes; None for none.
     num_corrupted: The number of test examples that are scored corrupted.
     temperature: Training examples that nothing is trained on, to fit
-      temperatures to; None for none.
+      temperatures and prediction sets to; None for none.
   """
 
   clean: ImageSource
@@ -133,7 +133,15 @@ def _open_temperature(
   config: configs.ExperimentConfig, dataset: datasets.Dataset
 ) -> ImageSource | None:
   """Returns the last training examples, if training leaves them out."""
-  count = config.evaluation.temperature_examples
+  count, alpha = (
+    config.evaluation.temperature_examples,
+    config.evaluation.conformal,
+  )
+  if alpha:
+    least = metrics.least_examples(alpha, config.evaluation.conformal_method)
+    expected = f'at least {least}, which evaluation.conformal={alpha:g} needs'
+    if count < least:
+      raise InputError('evaluation.temperature_examples', count, expected)
   if not count:
     return None
   most = dataset.num_train - (

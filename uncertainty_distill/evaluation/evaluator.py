@@ -35,6 +35,7 @@ class Candidate:
     model: Takes uint8 images [B, H, W, C] and returns logits [E, B, K].
     temperature: The temperature that was fitted to the model; None for none.
     scaled: Whether to score the model at that temperature.
+    sets: The rule of its prediction sets; None for none.
   """
 
   label: str
@@ -42,6 +43,7 @@ class Candidate:
   model: tf_keras.Model
   temperature: float | None = None
   scaled: bool = False
+  sets: metrics.PredictionSets | None = None
 
 
 def count_parameters(model: tf_keras.Model) -> int:
@@ -242,6 +244,10 @@ class Evaluator:
         if candidate.scaled:
           logits, sums = scaled, of_scaled
         sums['scaled_nll'] = of_scaled['nll']
+      if candidate.sets:
+        contains = candidate.sets.contains(metrics.mean_probs(logits))
+        weights = tf.cast(batch['mask'], tf.float32)
+        sums |= metrics.set_statistics(contains, batch['labels'], weights)
       statistics.append(sums)
       of_examples = metrics.example_scores(logits, batch['labels'])
       of_examples['mask'] = tf.cast(batch['mask'], tf.float32)

@@ -96,8 +96,9 @@ def _metrics(
   values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
   values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
   values['aurc'] = ranking.aurc(confidence, correct)
-  if 'scaled_nll' in sums:
-    values['scaled_nll'] = float(sums['scaled_nll'] / sums['count'])
+  for name in ('scaled_nll', *metrics.SETS):
+    if name in sums:
+      values[name] = float(sums[name] / sums['count'])
   # Without any error, or without any success, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
     values['auroc_misclassification'] = ranking.misclassification_auroc(

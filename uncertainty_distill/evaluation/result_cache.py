@@ -253,7 +253,9 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   train_data = config.task.train_data
   # Older versions had none of these, so that their defaults leave no mark.
   lasting = [
-    name for name in metrics.METRICS if name not in metrics.TEMPERATURE
+    name
+    for name in metrics.METRICS
+    if name not in (*metrics.TEMPERATURE, *metrics.SETS)
   ]
   chosen = {
     'image_size': list(train_data.image_size),
@@ -267,6 +269,8 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     'benchmark': _benchmark(config),
     'corrupted': config.evaluation.num_examples,
     'temperature': config.evaluation.temperature_examples,
+    'conformal': config.evaluation.conformal
+    and f'{config.evaluation.conformal:g} {config.evaluation.conformal_method}',
   }
   return [
     f'{train_data.name}:{config.task.validation_data.num_examples}',

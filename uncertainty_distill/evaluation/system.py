@@ -8,7 +8,7 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import configs, plots, trained, training
+from uncertainty_distill import configs, metrics, plots, trained, training
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import evaluator, prediction_scores
 from uncertainty_distill.evaluation.results import Result, system_key
@@ -160,7 +160,8 @@ def _load(system, experiment, found, known):
     system: The system.
     experiment: The experiment, whose test set counts.
     found: Gets the size.
-    known: From paths to networks and temperatures; gets those of the system.
+    known: From paths to networks, temperatures and logits of the images that
+      these were fitted to; gets those of the system.
   """
   model, images = system.model, experiment.evaluation_sets.clean
   spec = images.spec
@@ -174,22 +175,30 @@ def _load(system, experiment, found, known):
     ).check_model(model)
     known[system.paths] = (
       network,
-      _fit_temperature(system, network, experiment),
+      *_fit_temperature(system, network, experiment),
     )
-  network, temperature = known[system.paths]
+  network, temperature, logits = known[system.paths]
   found.sizes[system.label] = ModelSize(
     model.ensemble_size, evaluator.count_parameters(network)
   )
   return evaluator.Candidate(
-    system.label, system.seed, network, temperature, system.scaled
+    system.label,
+    system.seed,
+    network,
+    temperature,
+    system.scaled,
+    _calibrate_sets(
+      logits / temperature if system.scaled and temperature else logits,
+      experiment,
+    ),
   )
 
 
 def _fit_temperature(system, network, experiment):
-  """Returns the temperature of a network; None where nothing tells it."""
+  """Returns a temperature, or None, and the logits that it was fitted to."""
   images = experiment.evaluation_sets.temperature
   if images is None:
-    return None
+    return None, None
   config = experiment.config
   given = 'evaluation.temperature_examples', str(len(images))
   trained.check_examples(images, *given)
@@ -206,8 +215,21 @@ def _fit_temperature(system, network, experiment):
   except InputError as error:
     # The other systems of a report are not to wait for this one.
     _logger.warning(f'{system.heading} gets no temperature: {error}')
+    return None, logits
+  return fitted.temperature, logits
+
+
+def _calibrate_sets(logits, experiment):
+  """Returns the rule of a system's prediction sets, if there are to be any."""
+  evaluation = experiment.config.evaluation
+  if not evaluation.conformal:
     return None
-  return fitted.temperature
+  return metrics.calibrate_sets(
+    logits,
+    experiment.evaluation_sets.temperature.labels,
+    evaluation.conformal,
+    evaluation.conformal_method,
+  )
 
 
 def _score_predictions(system, experiment, found):

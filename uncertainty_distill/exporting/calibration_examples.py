@@ -1,4 +1,4 @@
-"""Examples to fit a temperature to, which no model has been trained on."""
+"""Examples to calibrate a model on, which no model has been trained on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ _MOST_SHARED = 0.05
 
 
 def load(
-  model: trained.TrainedModel, file: str, test_set: data.ImageSource | None
+  model: trained.TrainedModel,
+  file: str,
+  test_set: data.ImageSource | None,
+  wanted: tuple[str, str] = ('fit_temperature', 'fit'),
 ) -> tuple[data.ImageSource, str]:
-  """Loads the examples to fit a model's temperature to.
+  """Loads the examples to calibrate a model on.
 
   Args:
     model: The model.
     file: An `.npz`; empty for the training examples that the runs held out.
     test_set: Test images, which must not be in the file; None if unavailable.
+    wanted: The parameter that asks for them, and what it is.
 
   Returns:
     N labelled images, and which ones these are.
@@ -36,7 +40,7 @@ def load(
       examples.
   """
   if not file:
-    return _held_out(model), 'training examples that training held out'
+    return _held_out(model, *wanted), 'training examples that training held out'
   images, labels = _read(file, model)
   if test_set:
     shared = _count_shared(images, test_set)
@@ -99,7 +103,7 @@ def _count_shared(images: np.ndarray, source: data.ImageSource) -> int:
   return sum(image.tobytes() in found for image in images)
 
 
-def _held_out(model):
+def _held_out(model, name, value):
   """Returns the training examples that all runs held out."""
   given = [part.config.task.train_data for part in model.parts if part.config]
   held_out = {
@@ -112,10 +116,10 @@ def _held_out(model):
     or not given[0].held_out_fraction
   ):
     raise InputError(
-      'fit_temperature',
-      'fit',
+      name,
+      value,
       'left out, or runs that held out the same training examples',
-      message='`fit_temperature` needs examples that no model was trained on: '
+      message=f'`{name}` needs examples that no model was trained on: '
       'set `calibration_file`, or train all runs with the same '
       'task.train_data.held_out_fraction above 0',
     )
@@ -124,10 +128,10 @@ def _held_out(model):
   for part in model.parts:
     if isinstance(part, trained.Run) and runs.different_data(part.run, marks):
       raise InputError(
-        'fit_temperature',
-        'fit',
+        name,
+        value,
         'left out, or runs whose training data are as they were',
-        message='`fit_temperature` needs examples that no model was trained '
+        message=f'`{name}` needs examples that no model was trained '
         f'on, but {dataset.spec.name} has changed since {part.run.path} was '
         'trained: set `calibration_file`, or bring the old data back',
       )

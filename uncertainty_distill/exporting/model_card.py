@@ -30,6 +30,9 @@ class ModelCard:
       likelihoods in nats. Empty where nobody has evaluated the model.
     evaluated_images: Sentences that say which test images the metrics are of.
     calibration: The temperature, if one was fitted.
+    sets: The rule of the prediction sets, if there are any.
+    sets_on_test: The coverage and the mean size of the sets of the test images
+      that the abstentions are counted on; None where there were none.
     abstentions: Thresholds of the entropy; empty where there were no images.
     abstention_images: Which images those were counted on, or why on none.
   """
@@ -39,6 +42,8 @@ class ModelCard:
   metrics: Mapping[str, float]
   evaluated_images: str
   calibration: metrics.Calibration | None
+  sets: metrics.PredictionSets | None
+  sets_on_test: tuple[float, float] | None
   abstentions: Sequence[abstention.Abstention]
   abstention_images: str
 
@@ -48,6 +53,7 @@ class ModelCard:
       **self.sections,
       'Classes': ', '.join(self.class_names),
       'Temperature': _temperature(self.calibration),
+      **({'Prediction sets': _sets(self)} if self.sets else {}),
       'Metrics': _metrics(self),
       'Abstaining': _abstaining(self),
       'Limits of use': _limits(self),
@@ -66,6 +72,24 @@ def _temperature(calibration: metrics.Calibration | None) -> str:
     f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
     f'nats before and {calibration.nll_after:.4f} after.'
   )
+
+
+def _sets(card: ModelCard) -> str:
+  sets = card.sets
+  assert sets
+  text = (
+    f'A set of classes for each image, by {sets.method.upper()}, which lacks '
+    f'the right class for at most {sets.alpha:.1%} of images that are like '
+    f'those of its calibration: {sets.num_examples} examples, {sets.source}. '
+    'For other images, among them corrupted ones, nothing is promised.'
+  )
+  if card.sets_on_test:
+    coverage, size = card.sets_on_test
+    text += (
+      f' On {card.abstention_images}, {coverage:.1%} of the sets hold the '
+      f'right class, and a set has {size:.2f} classes on average.'
+    )
+  return text
 
 
 def _metrics(card: ModelCard) -> str:

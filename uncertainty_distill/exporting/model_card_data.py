@@ -53,6 +53,7 @@ def first(test_set: data.ImageSource) -> data.ImageSource:
 def make_card(
   model: trained.TrainedModel,
   calibration: metrics.Calibration | None,
+  sets: metrics.PredictionSets | None,
   test_set: data.ImageSource | None,
   outputs: Mapping[str, tf.Tensor] | None,
 ) -> model_card.ModelCard:
@@ -61,6 +62,7 @@ def make_card(
   Args:
     model: The model.
     calibration: The temperature, if one was fitted.
+    sets: The rule of the prediction sets, if there are any.
     test_set: Test images, or None.
     outputs: The outputs for these images, at that temperature.
   """
@@ -81,9 +83,22 @@ def make_card(
     metrics=evaluation.summary(results) if results else {},
     evaluated_images=_evaluated_images(results),
     calibration=calibration,
+    sets=sets,
+    sets_on_test=_count_sets(outputs, test_set.labels)
+    if sets and outputs and test_set
+    else None,
     abstentions=rows,
     abstention_images=counted_on,
   )
+
+
+def _count_sets(outputs, labels) -> tuple[float, float]:
+  """Returns the coverage and the mean size of prediction sets."""
+  sums = metrics.set_statistics(
+    outputs['prediction_set'], labels, tf.ones(len(labels))
+  )
+  coverage, size = (float(sums[k]) / len(labels) for k in metrics.SETS)
+  return coverage, size
 
 
 def _describe_model(model):

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 
 def outputs_from_logits(
-  logits: tf.Tensor, temperature: float = 1.0
+  logits: tf.Tensor,
+  temperature: float = 1.0,
+  sets: metrics.PredictionSets | None = None,
 ) -> dict[str, tf.Tensor]:
   """Returns probabilities and their uncertainty from the members' logits.
 
@@ -21,6 +23,7 @@ def outputs_from_logits(
   Args:
     logits: [E, B, K].
     temperature: Divides each member's logits, before the mean over members.
+    sets: The rule of the prediction sets; None for none.
 
   Returns:
     `probabilities` float32 [B, K], the mean over the members;
@@ -28,7 +31,9 @@ def outputs_from_logits(
     probable class; `confidence` float32 [B], its probability; and in nats,
     float32 [B]: `predictive_entropy` of the mean, 0 to log K,
     `expected_entropy`, the mean over the members, and `mutual_information`,
-    their difference, 0 to log min(E, K).
+    their difference, 0 to log min(E, K). With a rule of sets also
+    `prediction_set` bool [B, K], whether each class is in the set, and
+    `set_size` int32 [B], how many are.
   """
   logits = tf.cast(logits, tf.float32) / temperature
   member_probs = tf.nn.softmax(logits)
@@ -37,7 +42,7 @@ def outputs_from_logits(
   total, expected = (
     tf.maximum(metrics.entropy(p), 0.0) for p in (probs, member_probs)
   )
-  return {
+  outputs = {
     'probabilities': probs,
     'member_probabilities': tf.transpose(member_probs, [1, 0, 2]),
     'label': tf.argmax(probs, -1, output_type=tf.int32),
@@ -46,6 +51,11 @@ def outputs_from_logits(
     'expected_entropy': tf.reduce_mean(expected, 0),
     'mutual_information': metrics.mutual_information(logits),
   }
+  if sets:
+    contains = sets.contains(probs)
+    outputs['prediction_set'] = contains
+    outputs['set_size'] = tf.reduce_sum(tf.cast(contains, tf.int32), -1)
+  return outputs
 
 
 def with_class_names(

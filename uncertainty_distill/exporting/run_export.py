@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import data, metrics, runs, trained
@@ -45,6 +46,8 @@ def export(
   fit_temperature: bool = False,
   calibration_file: str = '',
   check_labels: bool = True,
+  conformal: float = 0.0,
+  conformal_method: str = 'lac',
 ) -> metrics.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
@@ -53,39 +56,56 @@ def export(
     directory: The folder to write to.
     fit_temperature: Whether to divide the members' logits by a temperature.
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
-      that no model was trained on, to fit it to; empty for the training
-      examples that the runs held out.
+      that no model was trained on, to fit it to and to calibrate prediction
+      sets on; empty for the training examples that the runs held out.
     check_labels: Whether to refuse a model that labelled images contradict;
       see `trained.LabelCheck`.
+    conformal: The share of images whose prediction set may lack the right
+      class; 0 for no prediction sets. Those of a SavedModel are kept unless its
+      probabilities change.
+    conformal_method: One of `metrics.SET_METHODS`.
 
   Returns:
     The fitted temperature, or None.
 
   Raises:
     InputError: If a run cannot be loaded, if the folder cannot be written or
-      holds anything but a SavedModel, which is replaced, if nothing was held
-      out, if the calibration file is not as described or has test images, or if
-      labels contradict a SavedModel, or what a temperature is fitted to.
+      holds anything but a SavedModel, which is replaced, if nothing or too
+      little was held out, if the calibration file is not as described or has
+      test images, or if labels contradict a SavedModel, or what it is
+      calibrated on.
   """
   check_replaceable(directory)
+  if conformal:
+    trained.check_set_options('conformal', conformal, conformal_method)
   model = trained.open_trained(paths, 'path')
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
   is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)
   if test_set and is_foreign:
     trained.LabelCheck(test_set, 'test images', check_labels).check_model(model)
-  calibration = None
-  if fit_temperature:
-    calibration = _calibrate(model, calibration_file, test_set, check_labels)
+  calibration, sets = None, model.prediction_sets
+  if fit_temperature or conformal:
+    held_out = _HeldOut(
+      model,
+      calibration_file,
+      test_set,
+      check_labels,
+      ('fit_temperature', 'fit')
+      if fit_temperature
+      else ('conformal', f'{conformal:g}'),
+    )
+    calibration = held_out.fit_temperature() if fit_temperature else None
+    sets = held_out.calibrate_sets(conformal, conformal_method, calibration)
   runs.make_writable(files.parent(directory), 'directory')
   fitted = calibration.temperature if calibration else 1.0
   outputs = None
   if test_set:
     test_set = model_card_data.first(test_set)
     outputs = predictive_distribution.outputs_from_logits(
-      tf.constant(_member_logits(network, test_set)), fitted
+      tf.constant(_member_logits(network, test_set)), fitted, sets
     )
-  card = model_card_data.make_card(model, calibration, test_set, outputs)
+  card = model_card_data.make_card(model, calibration, sets, test_set, outputs)
   saved_model.export_saved_model(
     network,
     model.image_shape,
@@ -94,6 +114,7 @@ def export(
     temperature=fitted,
     documents={saved_models.CARD_FILE: card.to_markdown()},
     image_fit=model.image_fit,
+    sets=sets,
   )
   return calibration
 
@@ -111,21 +132,47 @@ def check_tflite_file(file: str) -> None:
   runs.make_writable(files.parent(file), 'tflite')
 
 
-def _calibrate(
-  model: trained.TrainedModel,
-  file: str,
-  test_set: data.ImageSource | None,
-  check_labels: bool,
-) -> metrics.Calibration:
-  """Fits a temperature to what a file holds, or to what runs held out."""
-  examples, source = calibration_examples.load(model, file, test_set)
-  given = ('calibration_file', file) if file else ('fit_temperature', 'fit')
-  trained.check_examples(examples, *given)
-  trained.LabelCheck(examples, 'calibration images', check_labels).check_model(
-    model
-  )
-  logits = _member_logits(model.ensemble(), examples)
-  return trained.fit_temperature(logits, examples, source, *given)
+class _HeldOut:
+  """What a file holds, or runs held out, and a model's logits for it."""
+
+  def __init__(
+    self,
+    model: trained.TrainedModel,
+    file: str,
+    test_set: data.ImageSource | None,
+    check_labels: bool,
+    wanted: tuple[str, str],
+  ):
+    """Loads the examples; `wanted` is the parameter that asks for them."""
+    self._examples, self._source = calibration_examples.load(
+      model, file, test_set, wanted
+    )
+    self._given = ('calibration_file', file) if file else wanted
+    trained.LabelCheck(
+      self._examples, 'calibration images', check_labels
+    ).check_model(model)
+    self._network = model.ensemble()
+
+  @functools.cached_property
+  def _logits(self):
+    return _member_logits(self._network, self._examples)
+
+  def fit_temperature(self) -> metrics.Calibration:
+    trained.check_examples(self._examples, *self._given)
+    return trained.fit_temperature(
+      self._logits, self._examples, self._source, *self._given
+    )
+
+  def calibrate_sets(
+    self, alpha: float, method: str, calibration: metrics.Calibration | None
+  ) -> metrics.PredictionSets | None:
+    """Returns the rule of prediction sets; None for an alpha of 0."""
+    if not alpha:
+      return None
+    logits = self._logits / (calibration.temperature if calibration else 1.0)
+    return trained.calibrate_sets(
+      logits, self._examples, alpha, method, self._source, *self._given
+    )
 
 
 def export_tflite(
@@ -138,7 +185,7 @@ def export_tflite(
 
   Args:
     paths: Run folders, or SavedModels.
-    directory: The SavedModel of the same runs and temperature.
+    directory: The SavedModel of the same runs, temperature and sets.
     file: The TensorFlow Lite file; see `check_tflite_file`.
     calibration: The temperature of the SavedModel, if it has one.
 
@@ -150,10 +197,12 @@ def export_tflite(
   """
   model = trained.open_trained(paths, 'path')
   check_tflite_file(file)
+  saved = trained.open_trained([directory], 'directory')
   content = tflite.convert_to_tflite(
     model.ensemble(),
     model.image_shape,
     calibration.temperature if calibration else 1.0,
+    saved.prediction_sets,
   )
   files.write_bytes(file, content)
   test_set = model_card_data.open_test_images(model)
@@ -161,7 +210,6 @@ def export_tflite(
     return 'Not compared: the test images are not on this machine.'
   test_set = model_card_data.first(test_set)
   images = test_set.numpy(slice(None))
-  saved = trained.open_trained([directory], 'directory')
   lite = tflite.tflite_runner(content)
   parts = [
     lite(images[start : start + _BATCH])['member_probabilities']

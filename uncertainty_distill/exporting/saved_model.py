@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill import metrics
 from uncertainty_distill.data import pictures
 from uncertainty_distill.exporting import (
   freezing,
@@ -28,6 +31,7 @@ def export_saved_model(
   temperature: float = 1.0,
   documents: Mapping[str, str] | None = None,
   image_fit: str = 'resize',
+  sets: metrics.PredictionSets | None = None,
 ) -> str:
   """Writes a SavedModel that TensorFlow alone can load.
 
@@ -49,6 +53,7 @@ def export_saved_model(
     documents: Text files for the folder, by their paths in it.
     image_fit: How pictures in files come to the model's size: `resize`, `crop`
       or `pad`.
+    sets: The rule of the prediction sets; None for none.
 
   Returns:
     The directory.
@@ -58,7 +63,13 @@ def export_saved_model(
   names = list(class_names) or list(map(str, range(num_classes)))  # pyright: ignore[reportArgumentType]
 
   def answer(images):
-    return _answer(logits, images, image_shape, temperature, names)
+    # A session does not check its inputs against the signature, and the network
+    # would take images of any size, even gray ones.
+    images = tf.ensure_shape(images, [None, *image_shape])
+    outputs = predictive_distribution.outputs_from_logits(
+      _of_any_number(logits, images), temperature, sets
+    )
+    return predictive_distribution.with_class_names(outputs, names)
 
   @_signature(tf.TensorSpec([None, *image_shape], tf.uint8, name='images'))
   def serve(images):
@@ -77,29 +88,21 @@ def export_saved_model(
     module,
     {'serving_default': serve, 'serve_encoded': serve_encoded},
     image_shape,
-    {
-      saved_models.CLASS_NAMES_FILE: '\n'.join([*names, '']),
-      **(
-        {}
-        if image_fit == 'resize'
-        else {saved_models.IMAGE_FIT_FILE: image_fit}
-      ),
-      **(documents or {}),
-    },
+    _documents(names, image_fit, sets) | dict(documents or {}),
     directory,
   )
   return directory
 
 
-def _answer(logits, images, image_shape, temperature, class_names):
-  """Returns the outputs for images, with the names of the classes."""
-  # A session does not check its inputs against the signature, and the network
-  # would take images of any size, even gray ones.
-  images = tf.ensure_shape(images, [None, *image_shape])
-  outputs = predictive_distribution.outputs_from_logits(
-    _of_any_number(logits, images), temperature
-  )
-  return predictive_distribution.with_class_names(outputs, class_names)
+def _documents(class_names, image_fit, sets) -> dict[str, str]:
+  """Returns the text files that say what the graph does not."""
+  documents = {saved_models.CLASS_NAMES_FILE: '\n'.join([*class_names, ''])}
+  if image_fit != 'resize':
+    documents[saved_models.IMAGE_FIT_FILE] = image_fit
+  if sets:
+    rule = json.dumps(dataclasses.asdict(sets), indent=1)
+    documents[saved_models.SETS_FILE] = rule
+  return documents
 
 
 def _write(module, signatures, image_shape, documents, directory) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from uncertainty_distill import metrics
 from uncertainty_distill.exporting import predictive_distribution, silence
 
 import numpy as np
@@ -16,6 +17,7 @@ def convert_to_tflite(
   model: tf_keras.Model,
   image_shape: Sequence[int],
   temperature: float = 1.0,
+  sets: metrics.PredictionSets | None = None,
 ) -> bytes:
   """Converts a model to TensorFlow Lite's builtin operations, in float32.
 
@@ -26,6 +28,7 @@ def convert_to_tflite(
     model: Takes images and returns logits [E, B, K].
     image_shape: H, W, C.
     temperature: Divides the members' logits.
+    sets: The rule of the prediction sets; None for none.
 
   Returns:
     A file whose signature takes `images`, uint8 [B, H, W, C], B being 1 until
@@ -40,7 +43,9 @@ def convert_to_tflite(
   )
   def answer(images):
     logits = model(images, training=False)
-    return predictive_distribution.outputs_from_logits(logits, temperature)
+    return predictive_distribution.outputs_from_logits(
+      logits, temperature, sets
+    )
 
   with _perturbing_activations(model):
     concrete = answer.get_concrete_function()

@@ -13,11 +13,20 @@ from uncertainty_distill.metrics.metric_table import (
   DIVERSITY,
   METRICS,
   PAPER,
+  SETS,
   TEMPERATURE,
   metric_spec,
 )
 from uncertainty_distill.metrics.nonfinite_mean import NonFiniteTrackingMean
 from uncertainty_distill.metrics.per_example import entropy, example_scores
+from uncertainty_distill.metrics.prediction_sets import METHODS as SET_METHODS
+from uncertainty_distill.metrics.prediction_sets import (
+  PredictionSets,
+  calibrate_sets,
+  least_examples,
+  mean_probs,
+  set_statistics,
+)
 from uncertainty_distill.metrics.statistics import (
   ClassificationStatistics,
   compute_metrics,

@@ -173,6 +173,20 @@ _SPECS = (
     'calibration',
     log_scale=True,
   ),
+  MetricSpec(
+    'coverage',
+    'Coverage',
+    'the share of images whose prediction set holds the right class; the sets'
+    ' are calibrated on training images which were left out',
+    'uncertainty',
+    higher_is_better=None,
+  ),
+  MetricSpec(
+    'set_size',
+    'Set size',
+    'the mean number of classes in a prediction set',
+    'uncertainty',
+  ),
 )
 
 # By name, in the order of the columns of `results.csv`.
@@ -182,6 +196,8 @@ METRICS = {spec.name: spec for spec in _SPECS}
 PAPER = ('accuracy', 'ece', 'nll')
 # What is known where a temperature is fitted.
 TEMPERATURE = ('temperature', 'scaled_nll')
+# What is known where prediction sets are calibrated.
+SETS = ('coverage', 'set_size')
 # How far members differ: neither much nor little is better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
 

@@ -111,6 +111,7 @@ def _tables(rows, results, sizes, published) -> list[str]:
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('After one temperature', rows, tables.TEMPERATURE_COLUMNS),
+    *_section('Prediction sets', rows, tables.SET_COLUMNS),
     *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),
     *_members(results),
   ]

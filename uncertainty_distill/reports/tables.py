@@ -9,6 +9,7 @@ from uncertainty_distill.evaluation import aggregation, system
 from uncertainty_distill.metrics import (
   CORRUPTED,
   PAPER,
+  SETS,
   TEMPERATURE,
   metric_spec,
 )
@@ -38,6 +39,8 @@ DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
 
 # What is known where a temperature is fitted.
 TEMPERATURE_COLUMNS = (*TEMPERATURE, f'{CORRUPTED}scaled_nll')
+# What is known where prediction sets are calibrated.
+SET_COLUMNS = (*SETS, *(CORRUPTED + name for name in SETS))
 
 MISSING = '-'
 

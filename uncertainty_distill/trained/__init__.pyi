@@ -9,6 +9,8 @@ from .logits_cache import FixedLogits as FixedLogits
 from .logits_cache import LogitsCache as LogitsCache
 from .logits_cache import StoredLogits as StoredLogits
 from .logits_cache import as_stored as as_stored
+from .prediction_set_fits import calibrate_sets as calibrate_sets
+from .prediction_set_fits import check_set_options as check_set_options
 from .stored_predictions import is_predictions as is_predictions
 from .stored_predictions import probs_as_logits as probs_as_logits
 from .temperature_fits import check_examples as check_examples

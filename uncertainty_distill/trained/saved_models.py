@@ -41,6 +41,8 @@ GRAPH_FILE = 'saved_model.pb'
 CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
 # How pictures come to the model's size, where they are not just resized.
 IMAGE_FIT_FILE = 'assets.extra/image_fit.txt'
+# The rule of its prediction sets, as JSON, where it has some.
+SETS_FILE = 'assets.extra/prediction_sets.json'
 # Written by this package, too. It proves nothing; but those who exported the
 # model themselves need no warning.
 CARD_FILE = 'assets.extra/MODEL_CARD.md'

@@ -6,11 +6,12 @@ import abc
 import contextlib
 import functools
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, data, models, runs
+from uncertainty_distill import configs, data, metrics, models, runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 from uncertainty_distill.trained import (
@@ -72,6 +73,11 @@ class TrainedModel(abc.ABC):
   def image_fit(self) -> str:
     """How pictures in files come to its size: `resize`, `crop` or `pad`."""
     return self.config.task.train_data.image_fit if self.config else 'resize'
+
+  @property
+  def prediction_sets(self) -> metrics.PredictionSets | None:
+    """The rule of a SavedModel's prediction sets; None for none."""
+    return None
 
   @property
   def parts(self) -> tuple[TrainedModel, ...]:
@@ -271,6 +277,13 @@ class SavedModel(TrainedModel):
     if files.is_file(file):
       return files.read_text(file).strip()
     return super().image_fit
+
+  @property
+  def prediction_sets(self) -> metrics.PredictionSets | None:
+    file = os.path.join(self.paths[0], saved_models.SETS_FILE)
+    if not files.is_file(file):
+      return None
+    return metrics.PredictionSets(**json.loads(files.read_text(file)))
 
   @property
   def fingerprint(self) -> str:

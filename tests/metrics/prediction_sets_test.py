@@ -1,0 +1,188 @@
+"""Tests of conformal prediction sets."""
+
+import warnings
+
+from uncertainty_distill import metrics
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special
+
+# Logarithms of probabilities are logits; two members with these means.
+_MEANS = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]], np.float32)
+_GAPS = np.array([[0.1, -0.1, 0.0], [-0.1, 0.2, -0.1]], np.float32)
+
+
+def _logits(rows):
+  """Two members' logits, [2, len(rows), 3], whose means are rows of _MEANS."""
+  return np.log(np.stack([_MEANS + _GAPS, _MEANS - _GAPS]))[:, rows]
+
+
+def _random(count, classes=6, seed=0):
+  generator = np.random.default_rng(seed)
+  logits = generator.normal(size=(3, count, classes)) * 2
+  noise = generator.gumbel(size=(count, classes))
+  return logits, (logits.mean(0) + noise).argmax(-1)
+
+
+def _contains(rule, logits):
+  return rule.contains(metrics.mean_probs(tf.constant(logits))).numpy()
+
+
+def test_lac_by_hand():
+  # Scores of the labels: .4 and .5, nine times each but for one of .9. The
+  # 18th smallest of 19, ceil(20 * .9), is .5.
+  rows, labels = [0] * 9 + [1] * 10, [0] * 9 + [2] * 9 + [0]
+  rule = metrics.calibrate_sets(_logits(rows), labels, 0.1, 'lac', 'a file')
+  assert rule.threshold == pytest.approx(0.5)
+  assert (rule.num_examples, rule.source) == (19, 'a file')
+  assert _contains(rule, _logits([0, 1])).tolist() == [
+    [True, False, False],
+    [False, False, True],
+  ]
+
+
+def test_aps_by_hand():
+  # Sums up to the label: .6 or .9 for the first image, .5, .8 or 1 for the
+  # second. The 3rd smallest of 3, ceil(4 * .7), is .9.
+  rule = metrics.calibrate_sets(_logits([0, 0, 1]), [0, 1, 1], 0.3, 'aps')
+  assert rule.threshold == pytest.approx(0.9)
+  assert _contains(rule, _logits([0, 1])).tolist() == [
+    [True, True, False],
+    [False, True, True],
+  ]
+
+
+def test_raps_by_hand():
+  probs = tf.constant(_MEANS)
+  rule = metrics.PredictionSets(0.1, 'raps', 0.95, penalty=0.2, free_ranks=1)
+  np.testing.assert_allclose(
+    rule.scores(probs), [[0.6, 1.1, 1.4], [1.4, 1.0, 0.5]], rtol=1e-6
+  )
+  assert rule.contains(probs).numpy().tolist() == [
+    [True, False, False],
+    [False, False, True],
+  ]
+
+
+def test_raps_chooses_its_constants_on_a_fifth():
+  logits, labels = _random(500)
+  rule = metrics.calibrate_sets(logits, labels, 0.1, 'raps')
+  first = np.random.default_rng(0).permutation(500)[:100]
+  probs = special.softmax(logits, -1).mean(0)[first]
+  of_labels = probs[np.arange(100), labels[first]]
+  ranks = np.sum(probs >= of_labels[:, None], -1)
+  assert rule.free_ranks == np.sort(ranks)[91 - 1]  # ceil(101 * .9)
+  assert rule.penalty in (0.001, 0.01, 0.1, 0.2, 0.5)
+  aps = metrics.calibrate_sets(logits, labels, 0.1, 'aps')
+  others = _random(2000, seed=1)[0]
+  assert _contains(rule, others).sum() < _contains(aps, others).sum()
+
+
+@pytest.mark.parametrize('method', metrics.SET_METHODS)
+def test_covers_what_it_promises_and_is_never_empty(method):
+  logits, labels = _random(2000)
+  rule = metrics.calibrate_sets(logits, labels, 0.2, method)
+  new, new_labels = _random(5000, seed=1)
+  contains = _contains(rule, new)
+  sums = metrics.set_statistics(contains, new_labels, tf.ones(5000))
+  # 3 standard deviations, of calibration and of test.
+  assert float(sums['coverage']) / 5000 == pytest.approx(0.8, abs=0.035)
+  assert float(sums['set_size']) / 5000 == contains.sum(-1).mean()
+  assert 1 <= contains.sum(-1).min() < contains.sum(-1).max()
+
+
+def test_the_most_probable_class_is_in_the_set_whatever_its_score():
+  for method in metrics.SET_METHODS:
+    rule = metrics.PredictionSets(0.5, method, -1.0)
+    assert _contains(rule, _logits([0, 1])).tolist() == [
+      [True, False, False],
+      [False, False, True],
+    ]
+
+
+def test_of_equal_probabilities_the_first_ranks_first():
+  probs = tf.fill([1, 4], 0.25)
+  scores = metrics.PredictionSets(0.1, 'aps', 1.0).scores(probs)
+  np.testing.assert_allclose(scores, [[0.25, 0.5, 0.75, 1.0]])
+
+
+def test_padding_does_not_count():
+  contains = tf.constant([[True, False], [True, True], [True, True]])
+  sums = metrics.set_statistics(contains, [1, 0, 99], tf.constant([1.0, 1, 0]))
+  assert (float(sums['coverage']), float(sums['set_size'])) == (1, 3)
+
+
+def test_the_least_number_of_examples():
+  assert metrics.least_examples(0.1, 'lac') == 9
+  assert metrics.least_examples(0.05, 'aps') == 19
+  assert metrics.least_examples(0.1, 'raps') == 45
+
+
+class _Fixed:
+  """A classifier, as scikit-learn has them, whose inputs are probabilities."""
+
+  classes_ = np.arange(6)
+  _estimator_type = 'classifier'
+
+  def fit(self, x, y):
+    del x, y
+    return self
+
+  def predict_proba(self, x):
+    return x
+
+  def predict(self, x):
+    return x.argmax(-1)
+
+  def __sklearn_is_fitted__(self):
+    return True
+
+
+def test_agrees_with_mapie():
+  classification = pytest.importorskip(
+    'mapie.classification', reason='MAPIE is not installed'
+  )
+  scores = pytest.importorskip('mapie.conformity_scores')
+  logits, labels = _random(300)
+  new, _ = _random(400, seed=1)
+  probs, new_probs = (special.softmax(x, -1).mean(0) for x in (logits, new))
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    oracle = classification.SplitConformalClassifier(
+      _Fixed(), confidence_level=0.9, conformity_score='lac', prefit=True
+    )
+    oracle.conformalize(probs, labels)
+    _, want = oracle.predict_set(new_probs)
+  rule = metrics.calibrate_sets(logits, labels, 0.1, 'lac')
+  top = np.eye(6, dtype=bool)[new_probs.argmax(-1)]
+  np.testing.assert_array_equal(_contains(rule, new), want[..., 0] | top)
+  # MAPIE draws at random where it calibrates APS; the rest is compared.
+  aps = scores.APSConformityScore()
+  sums, ranks = aps.get_true_label_cumsum_proba(labels, probs, np.arange(6))
+  rule = metrics.calibrate_sets(logits, labels, 0.1, 'aps')
+  got = rule.scores(tf.constant(probs, tf.float32)).numpy()
+  got = got[np.arange(300), labels]
+  np.testing.assert_allclose(got, sums[:, 0], rtol=1e-5)
+  aps.quantiles_ = aps.get_conformity_score_quantiles(
+    sums, np.array([0.1]), 'prefit'
+  )
+  assert rule.threshold == pytest.approx(float(aps.quantiles_[0]), rel=1e-5)
+  want = aps.get_prediction_sets(
+    new_probs[..., None],
+    sums,
+    np.array([0.1]),
+    'prefit',
+    include_last_label=False,
+  )[..., 0]
+  # Float32 may decide otherwise on the border.
+  assert (_contains(rule, new) != want).mean() < 1e-3
+  raps = metrics.PredictionSets(0.1, 'raps', 1.0, penalty=0.2, free_ranks=2)
+  got = raps.scores(tf.constant(probs, tf.float32)).numpy()
+  want = scores.RAPSConformityScore._regularize_conformity_score(
+    np.array([2]), 0.2, sums, ranks
+  )
+  np.testing.assert_allclose(
+    got[np.arange(300), labels], want[:, 0, 0], rtol=1e-5
+  )

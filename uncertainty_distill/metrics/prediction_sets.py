@@ -1,0 +1,192 @@
+"""Conformal prediction sets, which hold the right class with a set probability.
+
+Calibration needs labelled images that no model was trained on. If images to
+come are drawn as these were, the right class is in the set of a share of
+1 - alpha of them or more (Vovk et al. 2005), whatever the model is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from uncertainty_distill.metrics import likelihood
+
+import numpy as np
+import tensorflow as tf
+
+METHODS = ('lac', 'aps', 'raps')
+
+# Published choices of the penalty of a rank (Angelopoulos et al. 2021, E).
+_PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
+# The share of the examples that RAPS spends on choosing its two constants.
+_CHOOSING = 0.2
+# More than rounding adds to a number of examples.
+_ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictionSets:
+  """A rule from probabilities to sets of classes, without randomization.
+
+  A class is in the set if its score is at most the threshold; so is the most
+  probable class, whatever its score, since an empty set helps nobody. With the
+  probabilities p, sorted from the largest, and the rank r of the class in them:
+
+    lac: 1 - p_r. The smallest sets on average (Sadinle et al. 2019).
+    aps: p_1 + ... + p_r (Romano et al. 2020, without u). Larger sets, whose
+      size tells more of how hard an image is.
+    raps: that + penalty * max(r - free_ranks, 0), which keeps classes out that
+      hardly count (Angelopoulos et al. 2021, equation 4, without u).
+
+  Attributes:
+    alpha: The share of images whose set may lack the right class.
+    method: One of `METHODS`.
+    threshold: The largest score in a set.
+    penalty: Of each rank, for `raps`.
+    free_ranks: How many ranks have none.
+    num_examples: The number of examples that the rule was calibrated on.
+    source: A description of these examples.
+  """
+
+  alpha: float
+  method: str
+  threshold: float
+  penalty: float = 0.0
+  free_ranks: int = 0
+  num_examples: int = 0
+  source: str = ''
+
+  def contains(self, probs: tf.Tensor) -> tf.Tensor:
+    """Returns which classes are in each set.
+
+    Args:
+      probs: Float32 [B, K], the mean over the members.
+
+    Returns:
+      Bool [B, K], True at least once in every row.
+    """
+    scores = self.scores(probs)
+    likeliest = tf.argmax(probs, -1, output_type=tf.int32)
+    return (scores <= self.threshold) | _one_hot(likeliest, probs.shape[-1])
+
+  def scores(self, probs: tf.Tensor) -> tf.Tensor:
+    """Returns the score of each class, float32 [B, K], from the same."""
+    if self.method == 'lac':
+      return 1.0 - probs
+    # Of equal probabilities, the first has the lower rank.
+    order = tf.argsort(probs, direction='DESCENDING', stable=True)
+    sums = tf.cumsum(tf.gather(probs, order, batch_dims=1), axis=-1)
+    if self.method == 'raps':
+      ranks = tf.cumsum(tf.ones_like(sums), axis=-1)
+      sums += self.penalty * tf.maximum(ranks - self.free_ranks, 0.0)
+    return tf.gather(sums, tf.argsort(order), batch_dims=1)
+
+
+def least_examples(alpha: float, method: str) -> int:
+  """Returns how many examples a calibration needs: 9 for 0.1, or 45 for RAPS.
+
+  With fewer, no score is large enough, and all classes would be in all sets.
+  """
+  least = math.ceil((1 - alpha) / alpha - _ROUNDING)
+  return least if method != 'raps' else math.ceil(least / _CHOOSING)
+
+
+def calibrate_sets(
+  logits: np.ndarray,
+  labels: np.ndarray,
+  alpha: float,
+  method: str = 'lac',
+  source: str = '',
+) -> PredictionSets:
+  """Calibrates prediction sets (split conformal prediction).
+
+  The threshold is the k-th smallest score of the right class over N examples,
+  k = ceil((N + 1)(1 - alpha)). RAPS first takes a fifth of them, drawn at
+  random, to choose its constants: `free_ranks` is the k-th smallest rank of the
+  right class, and `penalty` the one of 0.001, 0.01, 0.1, 0.2 and 0.5 that gives
+  the smallest sets (Angelopoulos et al. 2021, algorithm 4 and appendix E).
+
+  Args:
+    logits: [E, N, K] for examples that the members were not trained on.
+    labels: Integers [N], of `least_examples` or more.
+    alpha: The share of images whose set may lack the right class, in (0, 1).
+    method: One of `METHODS`.
+    source: A description of these examples.
+  """
+  probs = mean_probs(tf.constant(logits))
+  labels, total = np.asarray(labels), len(labels)
+  rule = PredictionSets(alpha, method, 0.0, num_examples=total, source=source)
+  if method == 'raps':
+    order = np.random.default_rng(0).permutation(total)
+    chosen = np.split(order, [int(_CHOOSING * total)])
+    first, rest = (tf.gather(probs, rows) for rows in chosen)
+    rule = _choose_constants(rule, first, labels[chosen[0]])
+    probs, labels = rest, labels[chosen[1]]
+  return _with_threshold(rule, probs, labels)
+
+
+def mean_probs(logits: tf.Tensor) -> tf.Tensor:
+  """Returns the members' mean probabilities, [B, K] from logits [E, B, K]."""
+  log_probs = likelihood.log_softmax(logits)
+  return tf.cast(tf.exp(likelihood.mean_log_probs(log_probs)), tf.float32)
+
+
+def set_statistics(
+  contains: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+) -> dict[str, tf.Tensor]:
+  """Sums over the examples of a batch.
+
+  Args:
+    contains: Bool [B, K], as `PredictionSets.contains` returns it.
+    labels: Integers [B].
+    weights: Float [B], how often each example counts.
+
+  Returns:
+    Scalars: `coverage`, the number of sets that hold the right class, and
+    `set_size`, the number of classes in all sets.
+  """
+  held = tf.reduce_any(contains & _one_hot(labels, contains.shape[-1]), -1)
+  sizes = tf.reduce_sum(tf.cast(contains, weights.dtype), -1)
+  return {
+    'coverage': tf.reduce_sum(tf.cast(held, weights.dtype) * weights),
+    'set_size': tf.reduce_sum(sizes * weights),
+  }
+
+
+def _choose_constants(rule, probs, labels):
+  """Returns a rule of RAPS with its constants, from examples for these."""
+  of_labels = _of_labels(probs, labels)
+  ranks = np.sum(probs.numpy() >= of_labels[:, None], -1)
+  free_ranks = int(_quantile(ranks, rule.alpha))
+  candidates = [
+    _with_threshold(
+      dataclasses.replace(rule, penalty=penalty, free_ranks=free_ranks),
+      probs,
+      labels,
+    )
+    for penalty in _PENALTIES
+  ]
+  return min(candidates, key=lambda r: int(np.sum(r.contains(probs))))
+
+
+def _with_threshold(rule, probs, labels):
+  """Returns a rule with the threshold that examples give."""
+  scores = _of_labels(rule.scores(probs), labels)
+  return dataclasses.replace(
+    rule, threshold=float(_quantile(scores, rule.alpha))
+  )
+
+
+def _quantile(values: np.ndarray, alpha: float) -> float:
+  """Returns the k-th smallest value, k = ceil((N + 1)(1 - alpha))."""
+  k = math.ceil((len(values) + 1) * (1 - alpha) - _ROUNDING)
+  return np.sort(values)[min(k, len(values)) - 1]
+
+
+def _of_labels(values, labels):
+  return np.asarray(values)[np.arange(len(labels)), labels]
+
+
+def _one_hot(labels, num_classes):
+  return tf.one_hot(labels, num_classes, on_value=True, off_value=False)

@@ -1,0 +1,66 @@
+"""Calibrations of prediction sets, refused where there are too few images."""
+
+from __future__ import annotations
+
+import logging
+
+from uncertainty_distill import data, metrics
+from uncertainty_distill.errors import InputError
+
+import numpy as np
+
+_logger = logging.getLogger(__name__)
+
+# With so many, the share of images whose set lacks the right class is within a
+# tenth of alpha, give or take, in two of three calibrations.
+_FEW_MISSING = 100
+
+
+def check_set_options(name: str, alpha: float, method: str) -> None:
+  """Raises an InputError for an alpha or a method that there is not."""
+  if not 0 < alpha < 1:
+    raise InputError(name, alpha, 'more than 0 and less than 1')
+  if method not in metrics.SET_METHODS:
+    raise InputError(
+      f'{name}_method', method, f'one of {", ".join(metrics.SET_METHODS)}'
+    )
+
+
+def calibrate_sets(
+  logits: np.ndarray,
+  examples: data.ImageSource,
+  alpha: float,
+  method: str,
+  source: str,
+  name: str,
+  value: str,
+) -> metrics.PredictionSets:
+  """Calibrates prediction sets; see `metrics.calibrate_sets`.
+
+  Args:
+    logits: [E, N, K], of the members of a model for the examples.
+    examples: N labelled images that the model was not trained on.
+    alpha: The share of images whose set may lack the right class.
+    method: One of `metrics.SET_METHODS`.
+    source: A description of these examples.
+    name: The parameter that they are from.
+    value: What it is.
+
+  Raises:
+    InputError: If there are fewer than `metrics.least_examples`.
+  """
+  count, least = len(examples), metrics.least_examples(alpha, method)
+  if count < least:
+    raise InputError(
+      name,
+      value,
+      f'at least {least} labelled images',
+      message=f'prediction sets that miss {alpha:g} of the images need at '
+      f'least {least} labelled images for {method}, and `{name}` gives {count}',
+    )
+  if count * alpha < _FEW_MISSING:
+    _logger.warning(
+      f'The prediction sets are calibrated on {count} images: that sets miss '
+      f'{alpha:g} of the images to come is then a rough figure'
+    )
+  return metrics.calibrate_sets(logits, examples.labels, alpha, method, source)
