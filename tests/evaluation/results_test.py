@@ -26,6 +26,19 @@ def _result(nll=0.0, corruption=None, severity=0, model='a', seed=0):
   return results_lib.Result(model, seed, shift, 15, values, bins, bins, bins)
 
 
+def test_what_older_records_lack_follows_from_their_bins():
+  values = dict.fromkeys(metrics.METRICS, 0.5)
+  for name in metrics.LATER:
+    del values[name]
+  bins = [2.0, 2.0], [0.7, 1.8], [1.0, 1.0]
+  shift = corruptions.CLEAN
+  result = results_lib.Result('a', 0, shift, 4, values, *bins)
+  assert result.metrics['overconfidence'] == pytest.approx(0.8 / 4)
+  assert result.metrics['underconfidence'] == pytest.approx(0.3 / 4)
+  assert 'classwise_ece' not in result.metrics
+  assert set(values) < set(result.metrics)
+
+
 def test_summary_averages_types_then_severities():
   averages = aggregation.summary(
     [

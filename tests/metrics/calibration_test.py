@@ -82,3 +82,49 @@ def test_equals_tfp(num_bins):
 def test_refuses_no_bins():
   with pytest.raises(errors.InputError, match='num_bins'):
     _bins([0.5], [1], num_bins=0)
+
+
+def test_the_two_directions_of_the_error_by_hand():
+  # As above: (1.3 - 1) / 4 too confident, (2 - 1.8) / 4 not confident enough.
+  bins = [0, 0, 0, 2, 2], [0, 0, 0, 1.3, 1.8], [0, 0, 0, 1, 2]
+  gaps = calibration.confidence_gaps(*map(np.array, bins))
+  assert gaps == pytest.approx(
+    {'overconfidence': 0.075, 'underconfidence': 0.05}
+  )
+  error = calibration.expected_calibration_error(
+    *(tf.constant(x, tf.float32) for x in bins)
+  )
+  assert sum(gaps.values()) == pytest.approx(float(error))
+
+
+def test_the_classwise_error_by_hand():
+  probs = tf.constant([[0.75, 0.25], [0.6, 0.4], [0.0, 1.0], [np.nan, 0.5]])
+  labels, weights = [0, 1, 1, 99], tf.constant([1.0, 1.0, 1.0, 0.0])
+  gaps = calibration.class_gaps(probs, labels, weights, num_bins=2).numpy()
+  # Class 0: below a half 0 - 0; above, .75 + .6 - 1. Class 1: below, .25 + .4
+  # - 1; above, 1 - 1.
+  np.testing.assert_allclose(gaps, [[0, 0.35], [-0.35, 0]], atol=1e-6)
+  error = calibration.classwise_calibration_error(gaps, 3)
+  assert error == pytest.approx(0.7 / 2 / 3)
+
+
+def test_the_classwise_error_follows_from_its_definition():
+  generator = np.random.default_rng(0)
+  probs = generator.dirichlet(np.ones(4), 500)
+  labels = generator.integers(0, 4, 500)
+  gaps = sum(
+    calibration.class_gaps(
+      tf.constant(probs[part], tf.float32), labels[part], tf.ones(250)
+    ).numpy()
+    for part in (slice(250), slice(250, 500))
+  )
+  want = 0.0
+  for k in range(4):
+    bins = np.floor(probs[:, k] * 15)
+    for each in range(15):
+      inside = bins == each
+      if inside.any():
+        gap = abs((labels[inside] == k).mean() - probs[inside, k].mean())
+        want += inside.mean() * gap / 4
+  got = calibration.classwise_calibration_error(gaps, 500)
+  assert got == pytest.approx(want, rel=1e-4)

@@ -33,8 +33,10 @@ def measure(
 
   Returns:
     Metrics by name. Of the mean over the members: `accuracy`; `ece` (expected
-    calibration error, 15 equal bins of confidence) and `adaptive_ece` (bins of
-    equally many examples); `nll`, in nats, and `brier`;
+    calibration error, 15 equal bins of confidence), the sum of `overconfidence`
+    and `underconfidence`; `adaptive_ece` (bins of equally many examples) and
+    `classwise_ece` (bins of each class's probability, averaged over classes);
+    `nll`, in nats, and `brier`;
     `auroc_misclassification` (AUROC of telling right from wrong predictions by
     their confidence, where there are both) and `aurc` (area under the
     risk-coverage curve). Means of the members' own: `gibbs_nll`, in nats, and

@@ -244,9 +244,11 @@ class Evaluator:
         if candidate.scaled:
           logits, sums = scaled, of_scaled
         sums['scaled_nll'] = of_scaled['nll']
+      weights = tf.cast(batch['mask'], tf.float32)
+      probs = metrics.mean_probs(logits)
+      sums['class_gaps'] = metrics.class_gaps(probs, batch['labels'], weights)
       if candidate.sets:
-        contains = candidate.sets.contains(metrics.mean_probs(logits))
-        weights = tf.cast(batch['mask'], tf.float32)
+        contains = candidate.sets.contains(probs)
         sums |= metrics.set_statistics(contains, batch['labels'], weights)
       statistics.append(sums)
       of_examples = metrics.example_scores(logits, batch['labels'])

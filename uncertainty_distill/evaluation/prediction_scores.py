@@ -10,6 +10,7 @@ from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.metrics import ranking
 
 import numpy as np
+import tensorflow as tf
 
 # Examples that are in memory at once in float64.
 _CHUNK = 2**16
@@ -45,7 +46,12 @@ def _score(
   for start in range(0, len(labels), _CHUNK):
     part = slice(start, start + _CHUNK)
     given = logits[:, part].astype(np.float64), labels[part]
-    sums.append(metrics.sufficient_statistics(*given))
+    of_part = metrics.sufficient_statistics(*given)
+    probs = metrics.mean_probs(given[0])
+    of_part['class_gaps'] = metrics.class_gaps(
+      probs, given[1], tf.ones_like(probs[:, 0])
+    )
+    sums.append(of_part)
     scores.append(metrics.example_scores(*given))
   total = {name: np.sum([of[name] for of in sums], axis=0) for name in sums[0]}
   every = {
@@ -96,6 +102,9 @@ def _metrics(
   values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
   values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
   values['aurc'] = ranking.aurc(confidence, correct)
+  values['classwise_ece'] = metrics.classwise_calibration_error(
+    sums['class_gaps'], float(sums['count'])
+  )
   for name in ('scaled_nll', *metrics.SETS):
     if name in sums:
       values[name] = float(sums[name] / sums['count'])

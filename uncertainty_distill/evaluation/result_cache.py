@@ -255,7 +255,7 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   lasting = [
     name
     for name in metrics.METRICS
-    if name not in (*metrics.TEMPERATURE, *metrics.SETS)
+    if name not in (*metrics.TEMPERATURE, *metrics.SETS, *metrics.LATER)
   ]
   chosen = {
     'image_size': list(train_data.image_size),

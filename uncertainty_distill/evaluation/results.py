@@ -18,7 +18,9 @@ from typing import Any
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.io import files
-from uncertainty_distill.metrics import BINS, METRICS
+from uncertainty_distill.metrics import BINS, METRICS, confidence_gaps
+
+import numpy as np
 
 _REQUIRED = {name for name, spec in METRICS.items() if spec.required}
 _FORMAT = 'uncertainty_distill.results.v1'
@@ -37,7 +39,8 @@ class Result:
       ones are always there; `auroc_misclassification` only where the model
       makes errors, though not only errors; `auroc_ood` only on clean images,
       where they were compared with out-of-distribution ones; the measures of
-      diversity only of several members. Older files lack the others.
+      diversity only of several members. Older files lack the others, of which
+      `overconfidence` and `underconfidence` follow from the bins.
     bin_count: The number of examples in each equal-width bin of confidence.
     bin_confidence: The sum of their confidences, bin by bin.
     bin_correct: How many of them are classified correctly, bin by bin.
@@ -73,21 +76,21 @@ class Result:
         sorted(self.metrics),
         f'some of {", ".join(METRICS)}, among them {", ".join(_REQUIRED)}',
       )
+    sizes = [len(getattr(self, name)) for name in BINS]
+    if len(set(sizes)) != 1:
+      raise errors.InputError('bins', sizes, 'three sequences of one length')
+    given = {
+      **confidence_gaps(*(np.asarray(getattr(self, n), float) for n in BINS)),
+      **self.metrics,
+    }
     # Plain floats, whatever array types came in: files then hold what memory
     # holds, and a record read back equals the one that was written.
-    values = {
-      name: float(self.metrics[name])
-      for name in METRICS
-      if name in self.metrics
-    }
+    values = {name: float(given[name]) for name in METRICS if name in given}
     object.__setattr__(self, 'metrics', values)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
     for name in (*BINS, 'member_accuracies'):
       numbers = tuple(float(value) for value in getattr(self, name))
       object.__setattr__(self, name, numbers)
-    sizes = [len(getattr(self, name)) for name in BINS]
-    if len(set(sizes)) != 1:
-      raise errors.InputError('bins', sizes, 'three sequences of one length')
 
 
 def system_key(label: str, seed: int | None) -> str:

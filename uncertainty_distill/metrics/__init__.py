@@ -4,13 +4,19 @@ What adds up over batches is kept as sums; `ranking` takes every example.
 """
 
 from uncertainty_distill.metrics import diversity, ranking
-from uncertainty_distill.metrics.calibration import BINS
+from uncertainty_distill.metrics.calibration import (
+  BINS,
+  class_gaps,
+  classwise_calibration_error,
+  confidence_gaps,
+)
 from uncertainty_distill.metrics.diversity import mutual_information
 from uncertainty_distill.metrics.keras_metrics import EnsembleMetrics
 from uncertainty_distill.metrics.likelihood import ensemble_nll, finite_log
 from uncertainty_distill.metrics.metric_table import (
   CORRUPTED,
   DIVERSITY,
+  LATER,
   METRICS,
   PAPER,
   SETS,

@@ -187,6 +187,27 @@ _SPECS = (
     'the mean number of classes in a prediction set',
     'uncertainty',
   ),
+  MetricSpec(
+    'overconfidence',
+    'Overconfidence',
+    'the part of the ECE in bins whose confidence is above their accuracy',
+    'calibration',
+  ),
+  MetricSpec(
+    'underconfidence',
+    'Underconfidence',
+    'the part of the ECE in bins whose accuracy is above their confidence',
+    'calibration',
+  ),
+  MetricSpec(
+    'classwise_ece',
+    'Classwise ECE',
+    "the distance between each class's probability and its frequency, over 15"
+    ' equal-width bins of the probability, averaged over the classes (Nixon et'
+    ' al. 2019)',
+    'calibration',
+    scale=1000,
+  ),
 )
 
 # By name, in the order of the columns of `results.csv`.
@@ -198,6 +219,9 @@ PAPER = ('accuracy', 'ece', 'nll')
 TEMPERATURE = ('temperature', 'scaled_nll')
 # What is known where prediction sets are calibrated.
 SETS = ('coverage', 'set_size')
+# What results of version 0.2.0 lack, which stay valid without them; the first
+# two follow from their bins.
+LATER = ('overconfidence', 'underconfidence', 'classwise_ece')
 # How far members differ: neither much nor little is better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
 

@@ -114,7 +114,7 @@ def calibrate_sets(
     method: One of `METHODS`.
     source: A description of these examples.
   """
-  probs = mean_probs(tf.constant(logits))
+  probs = mean_probs(tf.constant(logits, tf.float32))
   labels, total = np.asarray(labels), len(labels)
   rule = PredictionSets(alpha, method, 0.0, num_examples=total, source=source)
   if method == 'raps':
@@ -126,10 +126,9 @@ def calibrate_sets(
   return _with_threshold(rule, probs, labels)
 
 
-def mean_probs(logits: tf.Tensor) -> tf.Tensor:
+def mean_probs(logits: tf.Tensor | np.ndarray) -> tf.Tensor:
   """Returns the members' mean probabilities, [B, K] from logits [E, B, K]."""
-  log_probs = likelihood.log_softmax(logits)
-  return tf.cast(tf.exp(likelihood.mean_log_probs(log_probs)), tf.float32)
+  return tf.exp(likelihood.mean_log_probs(likelihood.log_softmax(logits)))
 
 
 def set_statistics(

@@ -45,7 +45,7 @@ def advice(results: Sequence[results_lib.Result]) -> list[str]:
           '`task.fast_weight_learning_rate_multiplier` tells them apart.'
         )
     error = statistics.fmean(r.metrics['ece'] for r in clean)
-    under = statistics.fmean(map(_underconfidence, clean))
+    under = statistics.fmean(r.metrics['underconfidence'] for r in clean)
     if error > _SMALL_ECE and under >= _MOST * error:
       found.append(
         f'{name} is underconfident: of its ECE of {error:.3f}, {under:.3f} is '
@@ -53,12 +53,3 @@ def advice(results: Sequence[results_lib.Result]) -> list[str]:
         'temperature when you export it.'
       )
   return found
-
-
-def _underconfidence(result: results_lib.Result) -> float:
-  """Returns the part of the ECE in bins whose accuracy is the higher one."""
-  gaps = (
-    max(correct - confidence, 0.0)
-    for correct, confidence in zip(result.bin_correct, result.bin_confidence)
-  )
-  return sum(gaps) / result.num_examples

@@ -110,6 +110,7 @@ def _tables(rows, results, sizes, published) -> list[str]:
     *_advice(results),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
+    *_section('Over- and underconfidence', rows, tables.CALIBRATION_COLUMNS),
     *_section('After one temperature', rows, tables.TEMPERATURE_COLUMNS),
     *_section('Prediction sets', rows, tables.SET_COLUMNS),
     *_section('Diversity', rows, tables.DIVERSITY_COLUMNS),

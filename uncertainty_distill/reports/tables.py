@@ -29,6 +29,11 @@ MORE_COLUMNS = (
   'c_auroc_misclassification',
   'c_aurc',
 )
+_CALIBRATION = ('overconfidence', 'underconfidence', 'classwise_ece')
+CALIBRATION_COLUMNS = (
+  *_CALIBRATION,
+  *(CORRUPTED + name for name in _CALIBRATION),
+)
 _DIVERSITY = (
   'disagreement',
   'mutual_information',
