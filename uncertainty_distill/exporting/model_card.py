@@ -30,11 +30,11 @@ class ModelCard:
       likelihoods in nats. Empty where nobody has evaluated the model.
     evaluated_images: Sentences that say which test images the metrics are of.
     calibration: The temperature, if one was fitted.
-    sets: The rule of the prediction sets, if there are any.
-    sets_on_test: The coverage and the mean size of the sets of the test images
-      that the abstentions are counted on; None where there were none.
     abstentions: Thresholds of the entropy; empty where there were no images.
     abstention_images: Which images those were counted on, or why on none.
+    sets: The rule of the prediction sets, if there are any.
+    sets_on_test: The coverage and the mean size of the sets of these images;
+      None where there were none.
   """
 
   sections: Mapping[str, str]
@@ -42,10 +42,10 @@ class ModelCard:
   metrics: Mapping[str, float]
   evaluated_images: str
   calibration: metrics.Calibration | None
-  sets: metrics.PredictionSets | None
-  sets_on_test: tuple[float, float] | None
   abstentions: Sequence[abstention.Abstention]
   abstention_images: str
+  sets: metrics.PredictionSets | None = None
+  sets_on_test: tuple[float, float] | None = None
 
   def to_markdown(self) -> str:
     """Returns the card as Markdown."""
