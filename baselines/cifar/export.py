@@ -6,7 +6,7 @@ python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import exporting, metrics, trained
+from uncertainty_distill import exporting, trained
 from uncertainty_distill.errors import InputError
 
 from absl import flags
@@ -39,7 +39,7 @@ _CONFORMAL = flags.DEFINE_float(
 _CONFORMAL_METHOD = flags.DEFINE_enum(
   'conformal_method',
   'lac',
-  metrics.SET_METHODS,
+  ['lac', 'aps', 'raps'],
   'How classes are chosen: lac gives the smallest sets, aps sets whose size '
   'tells how hard an image is, raps the same without classes that hardly '
   'count.',
