@@ -9,7 +9,7 @@ for SavedModels alone, --experiment names it.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, evaluation, training
+from uncertainty_distill import configs, evaluation, trained, training
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.io import locks
 
@@ -31,6 +31,12 @@ _PARAMS_OVERRIDE = flags.DEFINE_string(
   '',
   'Overrides of the experiment: evaluation.corruptions=[contrast].',
 )
+_MERGE_MEMBERS = flags.DEFINE_bool(
+  'merge_members',
+  False,
+  "Also score the plain network that the members of a run's BatchEnsemble give "
+  'when their alpha and gamma are averaged.',
+)
 launch.define_check_flag()
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
@@ -40,6 +46,10 @@ def main():
   paths = launch.required('run', 'run folders or SavedModels')
   label = 'deep_ensemble' if len(paths) > 1 else 'model'
   system = evaluation.System(label, None, tuple(paths))
+  systems = [system]
+  if _MERGE_MEMBERS.value:
+    systems.append(evaluation.System('merged', None, tuple(paths), merged=True))
+    trained.merge_members(system.model)  # A mistake ends it at once.
   config = _test_set(system)
   config.forget_what_was_set()
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
@@ -54,7 +64,7 @@ def main():
   experiment = training.open_experiment(config, strategy)
   configs.warn_of_unused_by_evaluation(config)
   with locks.lock_folder(directory, 'output_dir', experiment.is_chief):
-    finish.evaluate([system], experiment, directory, 'Evaluation')
+    finish.evaluate(systems, experiment, directory, 'Evaluation')
   if experiment.is_chief:
     finish.print_report_path(directory)
 

@@ -49,6 +49,12 @@ _TFLITE = flags.DEFINE_string(
   '',
   'Also write a TensorFlow Lite file, and compare the two on test images.',
 )
+_MERGE_MEMBERS = flags.DEFINE_bool(
+  'merge_members',
+  False,
+  "Average the members of a run's BatchEnsemble into one plain network, which "
+  'needs the arithmetic of one member, and say on test images what is lost.',
+)
 launch.define_check_flag()
 flags.adopt_module_key_flags(launch)
 
@@ -67,6 +73,8 @@ def main():
       message='--calibration has no effect without --temperature=fit or '
       '--conformal',
     )
+  if _MERGE_MEMBERS.value and _TFLITE.value:
+    raise InputError('tflite', _TFLITE.value, 'left out with --merge_members')
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
   fitted = exporting.export(
@@ -77,6 +85,7 @@ def main():
     flags.FLAGS.check_labels is not False,
     conformal or 0.0,
     _CONFORMAL_METHOD.value,
+    _MERGE_MEMBERS.value,
   )
   if fitted:
     print(
@@ -84,6 +93,8 @@ def main():
       f'before and {fitted.nll_after:.4f} after, on {fitted.num_examples} '
       f'examples: {fitted.source}'
     )
+  if _MERGE_MEMBERS.value:
+    print(exporting.compare_merged(paths))
   sets = trained.open_trained([directory], 'output_dir').prediction_sets
   if sets:
     print(

@@ -180,6 +180,7 @@ def export(
   class_names: Sequence[str] = (),
   conformal: float = 0.0,
   conformal_method: str = 'lac',
+  merge_members: bool = False,
 ) -> metrics.Calibration | None:
   """Writes a SavedModel that needs TensorFlow alone, as export.py does.
 
@@ -202,6 +203,8 @@ def export(
     conformal_method: How classes are chosen: `lac` (the smallest sets), `aps`
       (sets whose size tells how hard an image is) or `raps` (the same without
       classes that hardly count); docs/serving.md has the formulas.
+    merge_members: Whether to average the members of a run's BatchEnsemble into
+      one plain network, for members that were trained to stay near each other.
 
   Returns:
     The fitted temperature, with the NLL before and after, or None.
@@ -234,6 +237,7 @@ def export(
       ('fit_temperature', fit_temperature),
       ('calibration_file', calibration_file),
       ('conformal', conformal),
+      ('merge_members', merge_members),
     ):
       if value:
         expected = 'left out for a model that `batch_ensemble` made'
@@ -251,6 +255,7 @@ def export(
     check_labels,
     conformal,
     conformal_method,
+    merge_members,
   )
 
 

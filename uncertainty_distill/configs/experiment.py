@@ -97,7 +97,10 @@ class TaskConfig(models.Settings):
       their BatchNorms; the dense kernel with the last BatchNorm; the dense
       bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: The factor of the learning rate of
-      alpha and gamma.
+      alpha and gamma. E undoes the mean over members, as in LatentBE.
+    fast_weight_decay: lambda of lambda / E * sum_e (|1 - alpha_e|^2
+      + |1 - gamma_e|^2), which draws the members towards one network (LatentBE;
+      Nam et al. 2022).
     initialize_from: Run folders of plain networks of the model's architecture,
       one for each of its members. Training starts from the BatchEnsemble
       nearest to them, layer by layer, whose weights are kept from being huge,
@@ -126,6 +129,9 @@ class TaskConfig(models.Settings):
   )
   fast_weight_learning_rate_multiplier: float = ranges.field(
     0.5, ranges.NOT_NEGATIVE
+  )
+  fast_weight_decay: float = ranges.field(
+    0.0, ranges.NOT_NEGATIVE, of_member=0.0
   )
   initialize_from: tuple[str, ...] = ranges.field((), of_member=())
   initialize_aligned: bool = ranges.field(False, of_member=False)

@@ -74,6 +74,12 @@ def _check_task(task: TaskConfig) -> None:
     objective.weight_tie,
     '0 where there is no teacher, or no BatchEnsemble',
   )
+  _require(
+    not task.fast_weight_decay or (members > 1 and task.model.rank == 1),
+    'task.fast_weight_decay',
+    task.fast_weight_decay,
+    '0 where there is no BatchEnsemble of rank 1',
+  )
   paths = task.initialize_from
   _require(
     bool(paths) or not task.initialize_aligned,

@@ -28,12 +28,14 @@ class System:
     paths: Its run folders or SavedModels; a teacher's may be stored
       predictions.
     scaled: Whether to score it at the temperature that is fitted to it.
+    merged: Whether to score the plain network that its members give together.
   """
 
   label: str
   seed: int | None
   paths: tuple[str, ...]
   scaled: bool = False
+  merged: bool = False
 
   @property
   def key(self) -> str:
@@ -51,9 +53,11 @@ class System:
     """The model, opened when it is first asked for.
 
     Raises:
-      InputError: If there is no trained model at one of the paths.
+      InputError: If there is no trained model at one of the paths, or its
+        members cannot be merged.
     """
-    return trained.open_trained(self.paths, 'path')
+    model = trained.open_trained(self.paths, 'path')
+    return trained.merge_members(model) if self.merged else model
 
   @property
   def is_stored(self) -> bool:
@@ -160,12 +164,13 @@ def _load(system, experiment, found, known):
     system: The system.
     experiment: The experiment, whose test set counts.
     found: Gets the size.
-    known: From paths to networks, temperatures and logits of the images that
-      these were fitted to; gets those of the system.
+    known: From paths, merged or not, to networks, temperatures and logits of
+      the images that these were fitted to; gets those of the system.
   """
   model, images = system.model, experiment.evaluation_sets.clean
   spec = images.spec
-  if system.paths not in known:
+  key = system.paths, system.merged
+  if key not in known:
     model.check_fits(
       spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
     )
@@ -173,11 +178,11 @@ def _load(system, experiment, found, known):
     trained.LabelCheck(
       images, 'test images', experiment.config.check_labels
     ).check_model(model)
-    known[system.paths] = (
+    known[key] = (
       network,
       *_fit_temperature(system, network, experiment),
     )
-  network, temperature, logits = known[system.paths]
+  network, temperature, logits = known[key]
   found.sizes[system.label] = ModelSize(
     model.ensemble_size, evaluator.count_parameters(network)
   )

@@ -112,7 +112,12 @@ def _describe_model(model):
   if config is None:
     return f'Made from {number} SavedModels. {takes}'
   size = config.task.model.architecture.get().label
-  kind = 'BatchEnsemble' if config.task.model.ensemble_size > 1 else 'network'
+  kind = 'BatchEnsemble' if model.ensemble_size > 1 else 'network'
+  if isinstance(model, trained.MergedRun):
+    takes += (
+      f' It is the mean of the {config.task.model.ensemble_size} members of a '
+      'BatchEnsemble.'
+    )
   if number > 1:
     return f'A deep ensemble of {number} models, the first a {size}. {takes}'
   parameters = evaluation.count_parameters(model.ensemble())

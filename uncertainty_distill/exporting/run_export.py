@@ -24,6 +24,7 @@ import tf_keras
 SAVED_MODEL = 'saved_model'
 
 _BATCH = 128
+_NO_TEST_IMAGES = 'Not compared: the test images are not on this machine.'
 
 
 def check_replaceable(directory: str) -> None:
@@ -48,6 +49,7 @@ def export(
   check_labels: bool = True,
   conformal: float = 0.0,
   conformal_method: str = 'lac',
+  merge_members: bool = False,
 ) -> metrics.Calibration | None:
   """Exports a run, or several as a deep ensemble, as a SavedModel.
 
@@ -64,6 +66,8 @@ def export(
       class; 0 for no prediction sets. Those of a SavedModel are kept unless its
       probabilities change.
     conformal_method: One of `metrics.SET_METHODS`.
+    merge_members: Whether to export one plain network, the mean of a run's
+      members; see `models.merge_members`.
 
   Returns:
     The fitted temperature, or None.
@@ -79,6 +83,8 @@ def export(
   if conformal:
     trained.check_set_options('conformal', conformal, conformal_method)
   model = trained.open_trained(paths, 'path')
+  if merge_members:
+    model = trained.merge_members(model)
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
   is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)
@@ -117,6 +123,34 @@ def export(
     sets=sets,
   )
   return calibration
+
+
+def compare_merged(paths: Sequence[str]) -> str:
+  """Compares a BatchEnsemble with the plain network that its members give.
+
+  Args:
+    paths: Its run folder.
+
+  Returns:
+    A Markdown table on test images; what is lost by merging.
+
+  Raises:
+    InputError: If it cannot be loaded or merged.
+  """
+  model = trained.open_trained(paths, 'path')
+  merged = trained.merge_members(model)
+  test_set = model_card_data.open_test_images(model)
+  if not test_set:
+    return _NO_TEST_IMAGES
+  images = model_card_data.first(test_set)
+  return compare(
+    {
+      name: np.exp(tf.nn.log_softmax(_member_logits(each.ensemble(), images)))
+      for name, each in (('BatchEnsemble', model), ('Merged', merged))
+    },
+    images.labels,
+    ('accuracy', 'nll', 'ece'),
+  )
 
 
 def check_tflite_file(file: str) -> None:
@@ -207,7 +241,7 @@ def export_tflite(
   files.write_bytes(file, content)
   test_set = model_card_data.open_test_images(model)
   if not test_set:
-    return 'Not compared: the test images are not on this machine.'
+    return _NO_TEST_IMAGES
   test_set = model_card_data.first(test_set)
   images = test_set.numpy(slice(None))
   lite = tflite.tflite_runner(content)
@@ -224,33 +258,38 @@ def export_tflite(
   )
 
 
-def compare(probs: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
+def compare(
+  probs: Mapping[str, np.ndarray],
+  labels: np.ndarray,
+  names: Sequence[str] = ('accuracy', 'ece'),
+) -> str:
   """Compares models with the first one, example by example.
 
   Args:
     probs: Each model's member probabilities [E, N, K].
     labels: [N].
+    names: The metrics to show.
 
   Returns:
-    A Markdown table: accuracy, ECE, the share of equal predictions, and the
+    A Markdown table: the metrics, the share of equal predictions, and the
     largest difference of a mean probability.
   """
   means = {name: value.mean(0) for name, value in probs.items()}
   first = next(iter(means.values()))
+  headings = ' | '.join(metrics.METRICS[name].heading for name in names)
   lines = [
     f'On {len(labels)} test images:\n',
-    '| Model | Accuracy | ECE | Same predictions | Largest difference |',
-    '|---|--:|--:|--:|--:|',
+    f'| Model | {headings} | Same predictions | Largest difference |',
+    '|---|' + '--:|' * (len(names) + 2),
   ]
   for name, mean in means.items():
     values = metrics.compute_metrics(
       metrics.sufficient_statistics(metrics.finite_log(probs[name]), labels)
     )
+    shown = ' | '.join(f'{values[each]:.4f}' for each in names)
     agreement = (mean.argmax(-1) == first.argmax(-1)).mean()
-    lines.append(
-      f'| {name} | {values["accuracy"]:.4f} | {values["ece"]:.4f} '
-      f'| {agreement:.1%} | {np.abs(mean - first).max():.1e} |'
-    )
+    largest = np.abs(mean - first).max()
+    lines.append(f'| {name} | {shown} | {agreement:.1%} | {largest:.1e} |')
   return '\n'.join(lines)
 
 

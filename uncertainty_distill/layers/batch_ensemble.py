@@ -123,6 +123,13 @@ def _outer_products(alpha, gamma, groups, rank):
   return product if product.shape.rank == rank else tf.reduce_sum(product, 0)
 
 
+def _of_member(values, member, axis):
+  """Returns a member's values, or the mean over members for None."""
+  if member is None:
+    return tf.reduce_mean(values, axis)
+  return tf.gather(values, member, axis=axis)
+
+
 class BatchEnsembleLayer:
   """What all layers have in common: a mix-in for a layer with alpha and gamma.
 
@@ -183,8 +190,11 @@ class BatchEnsembleLayer:
     return self.ensemble_activation(value)
 
   def _one_kernel(self, member):
-    """Returns `member_kernels(...)[member]` and computes no other."""
-    fast = (tf.gather(v, member, axis=-2) for v in (self.alpha, self.gamma))
+    """Returns `member_kernels(...)[member]` and computes no other.
+
+    For None it is the kernel of the mean alpha and the mean gamma.
+    """
+    fast = (_of_member(v, member, -2) for v in (self.alpha, self.gamma))
     return self.kernel * _outer_products(*fast, self.groups, 2)
 
   def _weights_are_cheaper(self, inputs):
@@ -235,11 +245,18 @@ class BatchEnsembleLayer:
     )
     return tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [filters]], 0))
 
-  def plain_weights(self, member: int) -> list[tf.Tensor]:
-    """Returns a member's weights as `plain` has them: kernel and bias."""
+  def plain_weights(self, member: int | None) -> list[tf.Tensor]:
+    """Returns a member's weights as `plain` has them: kernel and bias.
+
+    Args:
+      member: The member; None for the mean over members of alpha, gamma and
+        bias.
+    """
     kernel = tf.reshape(self._one_kernel(member), self.weights[0].shape)
     return [kernel] + (
-      [self.ensemble_bias[member]] if self.use_ensemble_bias else []
+      [_of_member(self.ensemble_bias, member, 0)]
+      if self.use_ensemble_bias
+      else []
     )
 
   def assign_plain_weights(self, weights: Sequence[Any]) -> None:

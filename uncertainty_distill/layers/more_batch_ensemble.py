@@ -172,8 +172,11 @@ class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
     inner = self.depthwise.compute_output_shape(input_shape)
     return self.pointwise.compute_output_shape(inner)
 
-  def plain_weights(self, member: int) -> list[tf.Tensor]:
-    """Returns a member's kernels and bias, as `plain` has them."""
+  def plain_weights(self, member: int | None) -> list[tf.Tensor]:
+    """Returns a member's kernels and bias, as `plain` has them.
+
+    For None those of the mean alpha and gamma of each kernel.
+    """
     parts = self.depthwise, self.pointwise
     return [w for part in parts for w in part.plain_weights(member)]
 

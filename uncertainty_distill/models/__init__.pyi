@@ -5,6 +5,7 @@ from .architecture_choice import ArchitectureChoice as ArchitectureChoice
 from .conversion import batch_ensemble as batch_ensemble
 from .conversion import check_rank as check_rank
 from .conversion import member as member
+from .conversion import merge_members as merge_members
 from .conversion import set_plain_weights as set_plain_weights
 from .conversion import without_initial_values as without_initial_values
 from .custom_networks import KerasModel as KerasModel

@@ -179,14 +179,54 @@ def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
   Raises:
     InputError: If the model is no BatchEnsemble, or has no such member.
   """
-  if not isinstance(model, BatchEnsemble):
-    raise InputError(
-      'model', type(model).__name__, 'what `batch_ensemble` returned'
-    )
+  _check_batch_ensemble(model)
   ranges.Range(
     lambda e: 0 <= e < model.ensemble_size,
     f'from 0 to {model.ensemble_size - 1}',
   ).check('index', index)
+  return _plain_network(model, index)
+
+
+def merge_members(model: tf_keras.Model) -> tf_keras.Model:
+  """Averages the members of a BatchEnsemble into one plain network.
+
+  Its kernels are W o (mean_e alpha_e)(mean_e gamma_e)^T, its biases the mean of
+  the members' (LatentBE; Nam et al., ICML 2022). That is a good network only if
+  the members have stayed near each other: if their alpha and gamma began with
+  ones, and were drawn back to these.
+
+  Args:
+    model: What `batch_ensemble` returned, trained or not; it is not changed.
+
+  Returns:
+    A functional model as `member` returns it.
+
+  Raises:
+    InputError: If the model is no BatchEnsemble, or its members have norms of
+      their own, whose statistics have no mean that fits the mean weights.
+  """
+  _check_batch_ensemble(model)
+  for layer in variables.flat_layers(model):
+    if isinstance(layer, layers.PerMember):
+      raise InputError(
+        'model',
+        layer.name,
+        'a BatchEnsemble whose members share their norms',
+        message=f'the members of {model.name} have norms of their own, such as '
+        f'{layer.name}, and cannot be merged',
+      )
+  return _plain_network(model, None)
+
+
+def _check_batch_ensemble(model):
+  if not isinstance(model, BatchEnsemble):
+    raise InputError(
+      'model', type(model).__name__, 'what `batch_ensemble` returned'
+    )
+
+
+def _plain_network(model, index):
+  """Returns a member as a plain network, or for None the mean of all."""
   pairs = []
 
   def plain(layer):

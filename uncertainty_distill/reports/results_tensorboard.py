@@ -88,7 +88,7 @@ def _folder(system: System, directory: str) -> str:
   path, root = files.absolute(first), files.absolute(directory)
   is_inside = path == root or path.startswith(f'{root.rstrip("/")}/')
   # A run's own results are those of its probabilities as they are.
-  if is_inside and not system.scaled:
+  if is_inside and not system.scaled and not system.merged:
     return first
   return os.path.join(directory, system.key)
 

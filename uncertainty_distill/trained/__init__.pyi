@@ -16,10 +16,12 @@ from .stored_predictions import probs_as_logits as probs_as_logits
 from .temperature_fits import check_examples as check_examples
 from .temperature_fits import fit_temperature as fit_temperature
 from .trained_model import Members as Members
+from .trained_model import MergedRun as MergedRun
 from .trained_model import Run as Run
 from .trained_model import SavedModel as SavedModel
 from .trained_model import StoredPredictions as StoredPredictions
 from .trained_model import TrainedModel as TrainedModel
+from .trained_model import merge_members as merge_members
 from .trained_model import open_trained as open_trained
 from .weights import TiedWeights as TiedWeights
 from .weights import check_networks as check_networks

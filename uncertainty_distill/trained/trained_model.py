@@ -231,6 +231,29 @@ class Run(TrainedModel):
     return [self.run.load_model()]
 
 
+class MergedRun(Run):
+  """A run's BatchEnsemble as one plain network; see `models.merge_members`."""
+
+  def __init__(self, run: runs.RunFolder, name: str):
+    super().__init__(run, name)
+    self.ensemble_size = 1
+
+  @property
+  def fingerprint(self) -> str:
+    return hashlib.sha256(f'merged {super().fingerprint}'.encode()).hexdigest()
+
+  @property
+  def time_mark(self) -> str:
+    return f'merged {super().time_mark}'
+
+  def has_fingerprint(self, mark: str) -> bool:
+    return mark in (self.time_mark, self.fingerprint)
+
+  def networks(self) -> list[tf_keras.Model]:
+    merged = [models.merge_members(each) for each in super().networks()]
+    return [models.batch_ensemble(network, 1) for network in merged]
+
+
 class SavedModel(TrainedModel):
   """A SavedModel of any origin; see `saved_models`."""
 
@@ -442,6 +465,34 @@ def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
     )
   parts = [_open_model(path, name) for path in paths]
   return parts[0] if len(parts) == 1 else Members(parts, name)
+
+
+def merge_members(model: TrainedModel) -> MergedRun:
+  """Returns the members of a run's BatchEnsemble as one plain network.
+
+  Raises:
+    InputError: If it is no single run of a BatchEnsemble, if its members have
+      norms of their own, or if they began with random signs, of which no mean
+      is left.
+  """
+  expected = 'the folder of one run of a BatchEnsemble'
+  if not isinstance(model, Run):
+    raise InputError(model.name, ', '.join(model.paths), expected)
+  config = model.run.config.task.model
+  if config.ensemble_size == 1:
+    hint = 'this run has one member, and is a plain network already'
+    raise InputError(model.name, model.paths[0], expected, hint)
+  if 'signs' in config.fast_weights:
+    raise InputError(
+      model.name,
+      model.paths[0],
+      'a BatchEnsemble whose members have one mean',
+      'train it with task.model.fast_weights=ones',
+      message=f'the members of {model.paths[0]} began with random signs, of '
+      'which no mean is left: train with task.model.fast_weights=ones to merge '
+      'them',
+    )
+  return MergedRun(model.run, model.name)
 
 
 def _open_model(path: str, name: str) -> TrainedModel:

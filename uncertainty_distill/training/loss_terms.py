@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, losses, trained
+from uncertainty_distill import configs, losses, models, trained
 
 import tensorflow as tf
 import tf_keras
@@ -17,6 +17,8 @@ def term_names(config: configs.TaskConfig) -> list[str]:
     names.append('distillation')
   if config.objective.weight_tie:
     names.append('weight_tie')
+  if config.fast_weight_decay:
+    names.append('fast_weight_decay')
   return names
 
 
@@ -71,4 +73,9 @@ def loss_terms(
   if objective.weight_tie:
     terms['weight_tie'] = losses.weight_tie(tied)
     loss += objective.weight_tie * terms['weight_tie']
+  if config.fast_weight_decay:
+    terms['fast_weight_decay'] = losses.distance_to_ones(
+      models.fast_weights(model), config.model.ensemble_size
+    )
+    loss += config.fast_weight_decay * terms['fast_weight_decay']
   return {**terms, 'loss': loss}
