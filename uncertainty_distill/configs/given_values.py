@@ -24,6 +24,7 @@ _OF_MEMBERS = (
   'task.model.perturb',
   'task.model.fast_weights',
   'task.model.fast_weight_stddev',
+  'task.model.norm',
 )
 _OF_PUBLISHED_OPTIMIZER = (
   'trainer.base_learning_rate',

@@ -102,6 +102,8 @@ class ModelConfig(NetworkConfig):
       begin as the same network, and stay so unless something else tells them
       apart), or `first_layer_signs` (signs in the first layer, ones elsewhere).
     fast_weight_stddev: The standard deviation for `normal`.
+    norm: Whether the members share the BatchNorms (`shared`), or each `member`
+      has its own, with the statistics of its own rows.
     batch_norm_momentum: The momentum of BatchNorm's moving statistics.
     batch_norm_epsilon: What BatchNorm adds to the variance.
     sync_batch_norm: Whether training normalizes by the statistics of the global
@@ -121,6 +123,7 @@ class ModelConfig(NetworkConfig):
     'normal', ranges.one_of(*layers.FAST_WEIGHTS)
   )
   fast_weight_stddev: float = ranges.field(0.5, ranges.NOT_NEGATIVE)
+  norm: str = ranges.field('shared', ranges.one_of(*models.NORMS))
   batch_norm_momentum: float = ranges.field(0.9, ranges.FRACTION)
   batch_norm_epsilon: float = ranges.field(1e-5, ranges.POSITIVE)
   sync_batch_norm: bool = False
@@ -135,8 +138,9 @@ class ModelConfig(NetworkConfig):
   def as_dict(self) -> dict[str, Any]:
     """Returns the fields as version 0.2.0 has them where it knows the rest."""
     values = super().as_dict()
-    if values['fast_weights'] == 'normal':
-      del values['fast_weights']
+    for name, usual in ('fast_weights', 'normal'), ('norm', 'shared'):
+      if values[name] == usual:
+        del values[name]
     return values
 
   def build(self) -> tf_keras.Model:
@@ -157,6 +161,7 @@ class ModelConfig(NetworkConfig):
       perturb=self.perturb,
       fast_weights=self.fast_weights,
       fast_weight_stddev=self.fast_weight_stddev,
+      norm=self.norm,
       keep_weights=False,
     )
 

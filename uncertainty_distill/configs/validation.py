@@ -88,6 +88,12 @@ def _check_task(task: TaskConfig) -> None:
     'false where task.initialize_from names no networks',
   )
   _require(
+    not paths or task.model.norm == 'shared',
+    'task.model.norm',
+    task.model.norm,
+    'shared with task.initialize_from, which gives the members one BatchNorm',
+  )
+  _require(
     not paths or members > 1,
     'task.initialize_from',
     list(paths),

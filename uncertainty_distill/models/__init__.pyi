@@ -2,6 +2,7 @@
 
 from .architecture import Architecture as Architecture
 from .architecture_choice import ArchitectureChoice as ArchitectureChoice
+from .conversion import NORMS as NORMS
 from .conversion import batch_ensemble as batch_ensemble
 from .conversion import check_rank as check_rank
 from .conversion import member as member

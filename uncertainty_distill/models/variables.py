@@ -26,6 +26,13 @@ def has_kernel(layer: tf_keras.layers.Layer) -> bool:
   return isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
 
 
+def is_batch_norm(layer: tf_keras.layers.Layer) -> bool:
+  """Returns whether a layer is a BatchNorm, or one for each member."""
+  if isinstance(layer, layers.PerMember):
+    layer = layer.layers[0]
+  return isinstance(layer, tf_keras.layers.BatchNormalization)
+
+
 def is_network(layer: tf_keras.layers.Layer) -> bool:
   """Returns whether a layer is a functional or Sequential model."""
   return isinstance(layer, tf_keras.Model) and layer._is_graph_network
@@ -51,8 +58,11 @@ def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
 
   Returns:
     The kernel and then the bias, of a separable convolution the pointwise
-    kernel, or BatchNorm's scale and offset; alpha and gamma are left alone.
+    kernel, or BatchNorm's scale and offset, those of each member if it has its
+    own; alpha and gamma are left alone.
   """
+  if isinstance(layer, layers.PerMember):
+    return sum(map(regularized_weights, layer.layers), [])
   if isinstance(layer, layers.SeparableConv2DBatchEnsemble):
     layer = layer.pointwise
   found = ()

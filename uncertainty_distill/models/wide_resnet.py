@@ -99,7 +99,7 @@ class WideResNet(Architecture):
     groups = [[] for _ in self.L2_GROUPS]
     group = norms = 0
     for layer in model.layers:
-      if isinstance(layer, tf_keras.layers.BatchNormalization):
+      if variables.is_batch_norm(layer):
         group = 1 + norms // (2 * (self.depth - 4) // 6)
         norms += 1
       kernel_or_norm, bias = variables.regularized_weights(layer), []

@@ -482,6 +482,13 @@ def merge_members(model: TrainedModel) -> MergedRun:
   if config.ensemble_size == 1:
     hint = 'this run has one member, and is a plain network already'
     raise InputError(model.name, model.paths[0], expected, hint)
+  if config.norm == 'member':
+    raise InputError(
+      model.name,
+      model.paths[0],
+      'a BatchEnsemble whose members share their norms',
+      'train it with task.model.norm=shared',
+    )
   if 'signs' in config.fast_weights:
     raise InputError(
       model.name,
