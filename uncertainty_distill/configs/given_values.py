@@ -25,6 +25,7 @@ _OF_MEMBERS = (
   'task.model.fast_weights',
   'task.model.fast_weight_stddev',
   'task.model.norm',
+  'task.model.ensemble_type',
 )
 _OF_PUBLISHED_OPTIMIZER = (
   'trainer.base_learning_rate',

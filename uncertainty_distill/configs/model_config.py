@@ -93,6 +93,8 @@ class ModelConfig(NetworkConfig):
     mean: The mean of each channel, in 0..1; derived from the dataset.
     stddev: The standard deviation of each channel; derived from the dataset.
     ensemble_size: Members E of a BatchEnsemble; 1 is a single network.
+    ensemble_type: What shares the members' weights: a `batch_ensemble`, or a
+      `hydra` (Tran et al. 2020), whose members are heads of one body.
     rank: The rank of the members' perturbations of the weights.
     perturb: What alpha and gamma multiply: `weights` (one kernel for each
       member), `activations` (as published; faster on a TPU), or `auto` for what
@@ -117,6 +119,11 @@ class ModelConfig(NetworkConfig):
     (), ranges.Range(lambda x: all(s > 0 for s in x), 'all more than 0')
   )
   ensemble_size: int = ranges.field(4, ranges.AT_LEAST_1, of_member=1)
+  ensemble_type: str = ranges.field(
+    'batch_ensemble',
+    ranges.one_of('batch_ensemble', 'hydra'),
+    of_member='batch_ensemble',
+  )
   rank: int = ranges.field(1, ranges.AT_LEAST_1)
   perturb: str = ranges.field('auto', ranges.one_of(*layers.PERTURB_MODES))
   fast_weights: str = ranges.field(
@@ -138,7 +145,11 @@ class ModelConfig(NetworkConfig):
   def as_dict(self) -> dict[str, Any]:
     """Returns the fields as version 0.2.0 has them where it knows the rest."""
     values = super().as_dict()
-    for name, usual in ('fast_weights', 'normal'), ('norm', 'shared'):
+    for name, usual in (
+      ('fast_weights', 'normal'),
+      ('norm', 'shared'),
+      ('ensemble_type', 'batch_ensemble'),
+    ):
       if values[name] == usual:
         del values[name]
     return values
@@ -152,6 +163,9 @@ class ModelConfig(NetworkConfig):
     """
     if self.ensemble_size == 1:
       return models.batch_ensemble(self.build_plain(), 1)
+    if self.ensemble_type == 'hydra':
+      heads = self.build_plain(self.ensemble_size * self.num_classes)
+      return models.hydra(heads, self.ensemble_size)
     with models.without_initial_values():
       plain = self.build_plain()
     return models.batch_ensemble(
@@ -191,11 +205,15 @@ class ModelConfig(NetworkConfig):
     """Returns what L2 applies to in a model that `build` returned, by group."""
     return self.architecture.get().l2_groups(model)
 
-  def build_plain(self) -> tf_keras.Model:
-    """Builds the network of one member: images to float32 logits [B, K]."""
+  def build_plain(self, num_outputs: int = 0) -> tf_keras.Model:
+    """Builds the network of one member: images to float32 logits [B, K].
+
+    Args:
+      num_outputs: The number of logits; 0 for K.
+    """
     return self.architecture.get().build(
       self.image_shape,
-      self.num_classes,
+      num_outputs or self.num_classes,
       mean=self.mean,
       stddev=self.stddev,
       batch_norm=functools.partial(

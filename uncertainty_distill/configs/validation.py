@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 from uncertainty_distill import models, ranges
@@ -52,6 +53,8 @@ def _require(holds: bool, *error: Any) -> None:
 
 def _check_task(task: TaskConfig) -> None:
   """Checks what of the task depends on its network or its objective."""
+  if task.model.ensemble_type == 'hydra':
+    _check_hydra(task)
   groups = task.model.architecture.get().L2_GROUPS
   members = task.model.ensemble_size
   _require(
@@ -105,6 +108,30 @@ def _check_task(task: TaskConfig) -> None:
     list(paths),
     f"{members} folders, one for each of the model's members, or "
     f'[{FROM_TEACHER[0]}]',
+  )
+
+
+def _check_hydra(task: TaskConfig) -> None:
+  """Checks that nothing is set that only a BatchEnsemble has."""
+  model, usual = task.model, TaskConfig()
+  for name in (
+    *('model.rank', 'model.norm', 'fast_weight_decay', 'initialize_from'),
+    'objective.weight_tie',
+  ):
+    find = operator.attrgetter(name)
+    _require(
+      find(task) == find(usual),
+      f'task.{name}',
+      find(task),
+      f'{find(usual)!r} with task.model.ensemble_type=hydra, whose members '
+      'share all but the last layer',
+    )
+  _require(
+    model.architecture.type != 'keras_model',
+    'task.model.ensemble_type',
+    model.ensemble_type,
+    'batch_ensemble for a network that is given: it has the outputs of one '
+    'member',
   )
 
 

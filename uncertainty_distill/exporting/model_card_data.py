@@ -112,7 +112,10 @@ def _describe_model(model):
   if config is None:
     return f'Made from {number} SavedModels. {takes}'
   size = config.task.model.architecture.get().label
-  kind = 'BatchEnsemble' if model.ensemble_size > 1 else 'network'
+  kind = 'network'
+  if model.ensemble_size > 1:
+    is_hydra = config.task.model.ensemble_type == 'hydra'
+    kind = 'Hydra' if is_hydra else 'BatchEnsemble'
   if isinstance(model, trained.MergedRun):
     takes += (
       f' It is the mean of the {config.task.model.ensemble_size} members of a '

@@ -13,6 +13,7 @@ from uncertainty_distill.layers.fast_weight_initializers import (
   fast_weight_initializers,
 )
 from uncertainty_distill.layers.members import (
+  SplitHeads,
   SplitMembers,
   TileMembers,
   join_members,

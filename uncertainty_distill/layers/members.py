@@ -112,3 +112,20 @@ class SplitMembers(_MembersLayer):
 
   def call(self, logits: tf.Tensor) -> tf.Tensor:
     return split_members(logits, self.ensemble_size)
+
+
+@tf_keras.utils.register_keras_serializable('uncertainty_distill')
+class SplitHeads(tf_keras.layers.Layer):
+  """Gives the heads of one body an axis: [B, E * K] -> float32 [E, B, K]."""
+
+  def __init__(self, ensemble_size: int, **kwargs: Any):
+    super().__init__(**{**kwargs, 'dtype': 'float32'})
+    self._ensemble_size = ensemble_size
+
+  def call(self, logits: tf.Tensor) -> tf.Tensor:
+    classes = logits.shape[-1] // self._ensemble_size  # pyright: ignore[reportOptionalOperand]
+    heads = tf.reshape(logits, [-1, self._ensemble_size, classes])
+    return tf.transpose(heads, [1, 0, 2])
+
+  def get_config(self) -> dict[str, Any]:
+    return {**super().get_config(), 'ensemble_size': self._ensemble_size}

@@ -479,6 +479,8 @@ def merge_members(model: TrainedModel) -> MergedRun:
   if not isinstance(model, Run):
     raise InputError(model.name, ', '.join(model.paths), expected)
   config = model.run.config.task.model
+  if config.ensemble_type != 'batch_ensemble':
+    raise InputError(model.name, model.paths[0], expected, 'this is a Hydra')
   if config.ensemble_size == 1:
     hint = 'this run has one member, and is a plain network already'
     raise InputError(model.name, model.paths[0], expected, hint)
