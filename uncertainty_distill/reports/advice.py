@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import plots
+from uncertainty_distill import plots, training
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.reports import markup
+
+# Of a system's members, and of single networks; what
+# `training.describe_underfitting` takes.
+CrossEntropies = tuple[float | None, Sequence[float | None]]
 
 # Members that disagree on fewer images hardly ever change an answer.
 _FEW_DISAGREEMENTS = 0.01
@@ -17,17 +21,23 @@ _FEW_DISAGREEMENTS = 0.01
 _SMALL_ECE, _MOST = 0.03, 0.8
 
 
-def advice(results: Sequence[results_lib.Result]) -> list[str]:
+def advice(
+  results: Sequence[results_lib.Result],
+  cross_entropies: Mapping[str, CrossEntropies] | None = None,
+) -> list[str]:
   """Returns a sentence for each system whose training should be changed.
 
   Args:
     results: Records of any systems and seeds; those of clean images count.
+    cross_entropies: From labels of systems to the cross-entropies that
+      `training.describe_underfitting` takes.
 
   Returns:
-    Of each system whose members are nearly one network (they disagree on fewer
-    than 1% of the images), and of each that is underconfident (an ECE of more
-    than 0.03, at least four fifths of it in bins whose accuracy is above their
-    confidence), what it is and what to change, as Markdown.
+    Of each system that is underfitted (see there), of each whose members are
+    nearly one network (they disagree on fewer than 1% of the images), and of
+    each that is underconfident (an ECE of more than 0.03, at least four fifths
+    of it in bins whose accuracy is above their confidence), what it is and what
+    to change, as Markdown.
   """
   found = []
   for label, records in aggregation.by_model(results).items():
@@ -44,6 +54,10 @@ def advice(results: Sequence[results_lib.Result]) -> list[str]:
           'of the images. A larger `task.model.fast_weight_stddev` or '
           '`task.fast_weight_learning_rate_multiplier` tells them apart.'
         )
+    line = training.describe_underfitting(
+      name, *(cross_entropies or {}).get(label, (None, ()))
+    )
+    found += [line] if line else []
     error = statistics.fmean(r.metrics['ece'] for r in clean)
     under = statistics.fmean(r.metrics['underconfidence'] for r in clean)
     if error > _SMALL_ECE and under >= _MOST * error:

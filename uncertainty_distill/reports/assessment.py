@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import configs, evaluation, plots, runs, training
@@ -71,6 +72,7 @@ def assess(
       (shown.heading, images) if shown else None,  # pyright: ignore[reportArgumentType]
       _corrupted_image(cache, experiment, directory),
       _baseline(cache, experiment),
+      _cross_entropies(systems),
     )
     results_tensorboard.write_summaries(
       [s for s in systems if s in evaluated or not is_written(s, directory)],
@@ -118,6 +120,37 @@ def _evaluate_missing(
     # Also if they are known, in case that is by the times of checkpoints.
     array_cache.write(images, directory, shown.key, cache.made_from(shown))
   return images, missing
+
+
+def _cross_entropies(
+  systems: Sequence[System],
+) -> dict[str, tuple[float | None, list[float | None]]]:
+  """Returns what tells underfitted systems from others, by their labels.
+
+  Single networks are those of the same report, or else a student's teacher.
+  """
+  found, single = {}, []
+  for system in systems:
+    if system.merged or system.scaled:
+      continue
+    for part in system.runs:
+      if part.ensemble_size > 1:
+        found.setdefault(system.label, []).append(part.run)
+      elif part.run.config.task.objective.kind == 'cross_entropy':
+        single.append(part.run.training_cross_entropy)
+  return {
+    label: (
+      _mean([run.training_cross_entropy for run in members]),
+      single or training.teacher_cross_entropies(members[0]),
+    )
+    for label, members in found.items()
+  }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+  """Returns the mean of numbers that are all known, or None."""
+  known = [value for value in values if value is not None]
+  return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _choose_student(systems: Sequence[System], label: str) -> System | None:

@@ -47,6 +47,7 @@ def write_report(
   images: tuple[str, most_uncertain.MostUncertain] | None = None,
   corrupted: corrupted_image.CorruptedImage | None = None,
   baseline: tuple[str, evaluation.Errors] | None = None,
+  cross_entropies: Mapping[str, advice.CrossEntropies] | None = None,
 ) -> str:
   """Writes a report: `report.md`, `report.html`, data and pictures.
 
@@ -67,6 +68,7 @@ def write_report(
     corrupted: An image under the corruptions that were evaluated on.
     baseline: The name of the baseline of corruption errors, and its error
       rates.
+    cross_entropies: What tells underfitted systems; see `advice.advice`.
 
   Returns:
     The path of `report.md`.
@@ -83,7 +85,7 @@ def write_report(
   _write_data(directory, title, rows, relative, results, how_it_was_made)
   sections = [
     f'# {markup.escaped(title)}',
-    *_tables(rows, results, sizes, published or {}),
+    *_tables(rows, results, sizes, published or {}, cross_entropies),
     *(corruption_errors.sections(relative, baseline[0]) if baseline else ()),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
@@ -100,14 +102,14 @@ def write_report(
   return path
 
 
-def _tables(rows, results, sizes, published) -> list[str]:
+def _tables(rows, results, sizes, published, cross_entropies) -> list[str]:
   """Returns the sections of tables."""
   best = significance.best(results)
   beside = paper.beside_paper(rows, published)
   return [
     tables.table(rows, sizes, marked=best),
     _explanation(results) + (_BOLD if best else ''),
-    *_advice(results),
+    *_advice(results, cross_entropies),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('Over- and underconfidence', rows, tables.CALIBRATION_COLUMNS),
@@ -118,9 +120,9 @@ def _tables(rows, results, sizes, published) -> list[str]:
   ]
 
 
-def _advice(results: Sequence[results_lib.Result]) -> list[str]:
+def _advice(results, cross_entropies) -> list[str]:
   """Returns what training should be changed, or []."""
-  lines = [f'- {line}' for line in advice.advice(results)]
+  lines = [f'- {line}' for line in advice.advice(results, cross_entropies)]
   return ['## What to change', '\n'.join(lines)] if lines else []
 
 

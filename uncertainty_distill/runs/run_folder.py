@@ -4,8 +4,9 @@ A run folder holds `params.yaml` (the resolved experiment), `data.yaml` (the
 fingerprints of what it learns from, and the names of the classes), checkpoints
 whose number is their step, TensorBoard's event files in `train/` and `clean/`,
 `train.log`, and until it is complete `evaluation_due`, the step of the next
-evaluation. What follows training (`results.json`, `report.md`, `saved_model/`,
-event files in `results/` and `corrupted/`) is written there by others.
+evaluation; then `training.yaml`, the cross-entropy in the last steps. What
+follows training (`results.json`, `report.md`, `saved_model/`, event files in
+`results/` and `corrupted/`) is written there by others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PARAMS_FILE = 'params.yaml'
 DATA_FILE = 'data.yaml'
 _CLASS_NAMES = 'class names'
 _TEACHER_TEMPERATURE = 'teacher temperature'
+# The members' mean cross-entropy at the end of training.
+_TRAINING_FILE = 'training.yaml'
 _WRITTEN = 'teacher written'
 
 _logger = logging.getLogger(__name__)
@@ -68,6 +71,22 @@ class RunFolder:
       return int(files.read_text(self.evaluation_due_file))
     except (OSError, ValueError):
       return 0
+
+  @property
+  def training_cross_entropy(self) -> float | None:
+    """The members' mean cross-entropy in the last steps of training, in nats.
+
+    None where it is not known, as in older runs.
+    """
+    file = os.path.join(self.path, _TRAINING_FILE)
+    if not files.is_file(file):
+      return None
+    return configs.read_yaml(file, 'model_dir').get('cross_entropy')
+
+  def note_training(self, cross_entropy: float) -> None:
+    """Keeps what `training_cross_entropy` returns."""
+    text = yaml.safe_dump({'cross_entropy': cross_entropy})
+    files.write_text(os.path.join(self.path, _TRAINING_FILE), text)
 
   @property
   def is_complete(self) -> bool:

@@ -84,7 +84,10 @@ def image_flops(config: configs.ExperimentConfig) -> int:
   member.ensemble_size = 1
   member.image_shape, member.num_classes = spec.image_shape, spec.num_classes
   member.mean, member.stddev = spec.mean, spec.stddev
-  return config.task.model.ensemble_size * _flops(json.dumps(member.as_dict()))
+  members = config.task.model.ensemble_size
+  if config.task.model.ensemble_type == 'hydra':
+    members = 1  # The heads beside the first one are small.
+  return members * _flops(json.dumps(member.as_dict()))
 
 
 @functools.cache

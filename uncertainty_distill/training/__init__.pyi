@@ -21,3 +21,5 @@ from .teacher import teacher_size as teacher_size
 from .tensorboard import tag as tag
 from .tensorboard import write_confidence as write_confidence
 from .tensorboard import write_scalar as write_scalar
+from .underfitting import describe_underfitting as describe_underfitting
+from .underfitting import teacher_cross_entropies as teacher_cross_entropies

@@ -16,7 +16,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints
 from uncertainty_distill.runtime import progress
-from uncertainty_distill.training import recovery, tensorboard
+from uncertainty_distill.training import recovery, tensorboard, underfitting
 from uncertainty_distill.training.opened_experiment import Experiment
 from uncertainty_distill.training.stored_logits import open_stored_logits
 from uncertainty_distill.training.task import ClassificationTask
@@ -65,6 +65,9 @@ def train(
   session.prepare_teacher()
   with locks.lock_folder(model_dir, 'model_dir', lock and session.is_chief):
     recovery.train(run, session.strategy, session.attempt)
+  found = underfitting.of_run(run) if session.is_chief else ''
+  if found:
+    _logger.warning(found)
   return run
 
 
@@ -170,6 +173,7 @@ class TrainingSession:
     self.config = self.experiment.config
     self.strategy = self.experiment.strategy
     self.is_chief: bool = self.experiment.is_chief
+    self._cross_entropy: float | None = None
 
   def prepare_teacher(self) -> None:
     """Opens the teacher, and its logits where they are stored.
@@ -271,6 +275,7 @@ class TrainingSession:
     )
 
     def show(output: dict[str, Any]):
+      self._cross_entropy = float(output['cross_entropy'])
       bar.set_postfix(
         loss=f'{float(output["training_loss"]):.3f}',
         accuracy=f'{float(output["accuracy"]):.3f}',
@@ -331,4 +336,8 @@ class TrainingSession:
     else:
       controller.train(last)
     if self.is_chief:
+      # The labels of mixed images are those of one of the two.
+      mixed = self.config.task.objective.mixup
+      if self._cross_entropy is not None and not mixed:
+        self.run.note_training(self._cross_entropy)
       files.remove(self.run.evaluation_due_file)

@@ -1,0 +1,64 @@
+"""Finds members that have learned too little to be an ensemble."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from uncertainty_distill import runs
+
+# How far their cross-entropy in training may be above that of single networks.
+_MOST = 1.5
+
+
+def describe_underfitting(
+  name: str, cross_entropy: float | None, others: Sequence[float | None]
+) -> str:
+  """Returns a sentence where members have learned too little, or ''.
+
+  Args:
+    name: The name of what they are members of.
+    cross_entropy: Their mean cross-entropy at the end of training, in nats;
+      None for unknown.
+    others: The same of the teacher's networks, or of single networks.
+
+  Returns:
+    What it is and what to change, as Markdown, if it is above 1.5 times the
+    mean of the others and all of these are known.
+  """
+  known = [other for other in others if other is not None]
+  if cross_entropy is None or not known or len(known) < len(others):
+    return ''
+  mean = statistics.fmean(known)
+  if cross_entropy <= _MOST * mean:
+    return ''
+  return (
+    f'{name} is underfitted: in training, the cross-entropy of its members '
+    f'ended at {cross_entropy:.3f} nats, that of single networks at '
+    f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), with a larger '
+    '`task.fast_weight_learning_rate_multiplier` or a smaller '
+    '`task.model.fast_weight_stddev`.'
+  )
+
+
+def teacher_cross_entropies(run: runs.RunFolder) -> list[float | None]:
+  """Returns the cross-entropies of the runs that taught a run.
+
+  An empty list where nothing taught it, or something other than runs.
+  """
+  objective = run.config.task.objective
+  paths = objective.teacher if objective.kind != 'cross_entropy' else ()
+  if not all(map(runs.is_run, paths)):
+    return []
+  return [
+    runs.open_run(path, 'teacher').training_cross_entropy for path in paths
+  ]
+
+
+def of_run(run: runs.RunFolder) -> str:
+  """Returns the sentence for a run beside its teacher, or ''."""
+  if run.config.task.model.ensemble_size == 1:
+    return ''
+  return describe_underfitting(
+    run.path, run.training_cross_entropy, teacher_cross_entropies(run)
+  )
