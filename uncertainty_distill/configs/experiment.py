@@ -98,9 +98,9 @@ class TaskConfig(models.Settings):
       bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: The factor of the learning rate of
       alpha and gamma. E undoes the mean over members, as in LatentBE.
-    fast_weight_decay: lambda of lambda / E * sum_e (|1 - alpha_e|^2
-      + |1 - gamma_e|^2), which draws the members towards one network (LatentBE;
-      Nam et al. 2022).
+    fast_weight_decay: lambda of lambda / E * sum((1 - alpha)^2 + (1 - gamma)^2)
+      over all members, which draws them towards one network (LatentBE; Nam et
+      al. 2022).
     initialize_from: Run folders of plain networks of the model's architecture,
       one for each of its members. Training starts from the BatchEnsemble
       nearest to them, layer by layer, whose weights are kept from being huge,

@@ -37,6 +37,7 @@ _SECTIONS = {
     'cross_entropy',
     'distillation',
     'weight_tie',
+    'fast_weight_decay',
     'l2',
   ),
   'optimization': ('learning_rate', 'gradient_norm'),
@@ -54,6 +55,9 @@ _DESCRIPTIONS = {
     'T^2 KL(teacher || student), the mean over the members, in nats.'
   ),
   'weight_tie': "Squared distance of the weights to the teacher's.",
+  'fast_weight_decay': (
+    "Squared distance of the members' alpha and gamma to ones, their mean."
+  ),
   'l2': 'Sum of the squares of the regularized weights.',
   'gradient_norm': (
     "L2 norm of the loss's gradient by all trained weights, of the batch of"
