@@ -8,7 +8,7 @@ import tiny_runs
 
 
 def test_heads_learn_from_the_members_of_a_teacher(tmp_path):
-  strategy = tf.distribute.get_strategy()
+  strategy = tf.distribute.OneDeviceStrategy('cpu')
   single = tiny_runs.config('task.model.ensemble_size=1')
   teacher = [
     tiny_runs.save(str(tmp_path / f'member_{i}'), single, seed=i)

@@ -60,7 +60,9 @@ def test_training_notes_its_last_cross_entropy_and_warns(tmp_path, caplog):
     'task.train_data.global_batch_size=16,'
     f'task.objective.teacher=[{teacher}]'
   )
-  opened = training.open_experiment(config, tf.distribute.get_strategy())
+  opened = training.open_experiment(
+    config, tf.distribute.OneDeviceStrategy('cpu')
+  )
   run = training.train(opened, str(tmp_path / 'student'), evaluate=False)
   value = run.training_cross_entropy
   # Without training it is log 10.
