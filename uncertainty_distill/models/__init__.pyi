@@ -13,7 +13,7 @@ from .custom_networks import KerasModel as KerasModel
 from .custom_networks import check_plain as check_plain
 from .ensembles import BatchEnsemble as BatchEnsemble
 from .flops import forward_flops as forward_flops
-from .hydra import hydra as hydra
+from .heads import hydra as hydra
 from .mixed_precision import cast_weights as cast_weights
 from .network_kernels import Kernel as Kernel
 from .network_kernels import kernels as kernels
