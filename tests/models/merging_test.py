@@ -41,7 +41,9 @@ def test_equal_members_lose_nothing_and_cost_that_of_one(rank):
   want = model(_IMAGES, training=False)
   plain_networks.assert_same(want, np.stack([merged(_IMAGES)] * 4))
   served = models.batch_ensemble(merged, 1)
-  assert models.forward_flops(model) == 4 * models.forward_flops(served)
+  # Perturbed activations of a higher rank are convolved once for each term.
+  cost, least = map(models.forward_flops, (model, served))
+  assert cost == 4 * least if rank == 1 else cost > 4 * least
   assert served.count_params() < model.count_params()
 
 
