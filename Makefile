@@ -12,7 +12,7 @@
 # make docs        builds the documentation into site/, to be read from disk
 # make fuzz        tries 2,000 random mistakes in what users give
 # make wheel       builds what is to be published into dist/, and checks it
-# make tour        executes docs/tour.ipynb and keeps what it shows
+# make tour        executes the notebooks of docs/ and keeps what they show
 # make clean       removes .venv and caches; the runs stay
 #
 # Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
@@ -85,6 +85,7 @@ fuzz: $(TEST_INSTALLED)
 
 tour: $(TEST_INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
+	$(VENV)/bin/python tests/helpers/notebooks.py docs/pictures.ipynb
 
 # An interrupted pip may leave what looks complete to the next one, so that such
 # an environment is made anew. pip itself is brought to the tested version first:

@@ -40,13 +40,17 @@ def _api_page() -> str:
 def on_files(files, config):
   """Adds pages and pictures that are made from the code."""
   readme = (_ROOT / 'README.md').read_text()
-  tour, pictures = notebook.page(_ROOT / 'docs/tour.ipynb', 'tour')
+  notebooks, pictures = {}, {}
+  for name in 'tour', 'pictures':
+    path = _ROOT / f'docs/{name}.ipynb'
+    notebooks[f'{name}.md'], drawn = notebook.page(path, name)
+    pictures |= drawn
   generated = {
     'index.md': readme.replace('](docs/', ']('),
     'reference/api.md': _api_page(),
     'reference/configuration.md': configuration.page(_ROOT),
     'reference/commands.md': commands.page(_ROOT),
-    'tour.md': tour,
+    **notebooks,
     **pictures,
   }
   for path, content in generated.items():
@@ -65,7 +69,7 @@ def on_page_markdown(markdown, page, config, files):
     at_home = page.file.src_uri == 'index.md' and (_ROOT / target).exists()
     if path.startswith('..') or at_home:
       return link[1]
-    return link[0].replace('tour.ipynb', 'tour.md')
+    return link[0].replace('.ipynb', '.md')
 
   return re.sub(r'\[([^\]]*)\]\((?!\w+:|#)([^)\s]+)\)', shown, markdown)
 
