@@ -107,9 +107,10 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e .
 	@rm $(UNFINISHED) && touch $@
 
-# JAX and libtpu, of the extra `aot`, are most of what tests need besides.
+# JAX and libtpu, of the extra `aot`, are most of what tests need besides; Ray is
+# another 0.25 GB.
 $(TEST_INSTALLED): $(INSTALLED)
-	$(PIP) install -c constraints.txt -e '.[test,aot]'
+	$(PIP) install -c constraints.txt -e '.[test,aot,ray]'
 	@touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)

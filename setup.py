@@ -65,6 +65,8 @@ _EXTRAS = {
     'mkdocstrings-python==2.*; python_version >= "3.11"',
   ],
   'gpu': ['tensorflow[and-cuda]==2.20.*'],
+  # Studies and searches on many machines: 76 MB to download.
+  'ray': ['ray>=2.40,<3'],
   # ipykernel, nbclient and nbformat execute docs/tour.ipynb, as Jupyter does.
   'test': [
     'hypothesis>=6.100,<7',

@@ -43,6 +43,7 @@ ONLY_IN = {
   'matplotlib': {'plots'},
   'official': {'models', 'configs', 'distribution', 'training'},
   'orbit': {'training'},
+  'ray': {'distribution'},
 }
 PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 

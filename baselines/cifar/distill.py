@@ -6,12 +6,22 @@ Without --teacher, the teacher's members are trained first, into model_dir.
       --model_dir=runs/student --objective=head
 """
 
+import functools
+
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import evaluation, runs, trained, training
+from uncertainty_distill import (
+  distribution,
+  evaluation,
+  runs,
+  trained,
+  training,
+)
 from uncertainty_distill.baselines.cifar import finish
+from uncertainty_distill.errors import InputError
 
+import tensorflow as tf
 from absl import flags
 
 flags.DEFINE_list(
@@ -33,6 +43,7 @@ flags.DEFINE_enum(
   'knowledge: every member learns the mean of the teacher; head: member i '
   "learns the teacher's member i. By default the experiment's.",
 )
+launch.define_ray_flags()
 launch.define_training_flags()
 flags.adopt_module_key_flags(launch)
 
@@ -45,12 +56,15 @@ def main():
   )
   model_dir = launch.required('model_dir', 'a folder for the run')
   mode = flags.FLAGS.mode
+  pool = _pool(config, model_dir)
   strategy = launch.strategy_for(config, training=mode != 'eval')
   if mode == 'eval':
     run = runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(config, strategy)
   if mode != 'eval':
-    run = training.distill(experiment, model_dir, mode != 'train')
+    run = training.distill(
+      experiment, model_dir, mode != 'train', train_members=pool
+    )
   taught = run.config.task.objective
   label = _teacher_label(taught.teacher, experiment)
   systems = [
@@ -58,6 +72,29 @@ def main():
     evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
   ]
   finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')
+
+
+def _pool(config, model_dir):
+  """Returns what trains a teacher's members on other machines, if anything."""
+  if flags.FLAGS.ray is None:
+    return None
+  if config.runtime.tpu is not None:
+    raise InputError(
+      'tpu',
+      config.runtime.tpu,
+      'left out with --ray',
+      message='--tpu cannot be given with --ray: this process trains the '
+      'student, and would keep the TPU from the members; a study, with '
+      'reproduce.py, trains both on the machines of the cluster',
+    )
+  for gpu in tf.config.list_physical_devices('GPU'):
+    # Until it trains the student it leaves the memory to the members.
+    tf.config.experimental.set_memory_growth(gpu, True)
+  return functools.partial(
+    training.train_members,
+    pool=launch.ray_pool(model_dir),
+    show=distribution.RunTable(),
+  )
 
 
 def _teacher_label(paths, experiment):

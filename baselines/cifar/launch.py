@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import logging as std_logging
 import operator
 import os
@@ -69,17 +70,19 @@ class _Stderr(std_logging.Handler):
     tqdm.tqdm.write(self.format(record), sys.stderr)
 
 
-class _TpuFlag(flags.Flag):
+class _OptionalValueFlag(flags.Flag):
   """`--tpu` alone is the machine's own TPU; `--tpu=NAME` another one."""
 
-  def __init__(self, **kwargs):
+  def __init__(self, name, alone, **kwargs):
     super().__init__(
-      flags.ArgumentParser(), flags.ArgumentSerializer(), 'tpu', None, **kwargs
+      flags.ArgumentParser(), flags.ArgumentSerializer(), name, None, **kwargs
     )
     self.boolean = True  # absl then takes the flag without a value, too.
+    self._alone = alone
 
   def parse(self, argument):
-    aliases = {True: 'local', 'true': 'local', False: None, 'false': None}
+    alone = self._alone
+    aliases = {True: alone, 'true': alone, False: None, 'false': None}
     self.present += 1
     self.value = aliases.get(argument, argument)
 
@@ -87,10 +90,12 @@ class _TpuFlag(flags.Flag):
 def define_device_flags() -> None:
   """Defines --tpu and --data_dir."""
   flags.DEFINE_flag(
-    _TpuFlag(
+    _OptionalValueFlag(
+      'tpu',
+      'local',
       help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
       'this machine, --tpu=NAME for another. Without it: all GPUs, else '
-      'the CPU.'
+      'the CPU.',
     )
   )
   flags.DEFINE_string(
@@ -98,6 +103,26 @@ def define_device_flags() -> None:
     '',
     "The folder of TFDS's datasets. By default $TFDS_DATA_DIR, or "
     '~/tensorflow_datasets.',
+  )
+
+
+def define_ray_flags() -> None:
+  """Defines --ray and --ray_resources."""
+  flags.DEFINE_flag(
+    _OptionalValueFlag(
+      'ray',
+      'auto',
+      help_string='Train on the machines of a Ray cluster: --ray for the one '
+      'that this machine belongs to, or else this machine alone, --ray=ADDRESS '
+      'for another. All machines must share the folder of the runs.',
+    )
+  )
+  flags.DEFINE_string(
+    'ray_resources',
+    '',
+    'What each run takes of a machine of the Ray cluster, as JSON: '
+    '\'{"TPU": 4}\'. By default all TPUs of a machine, else one GPU, else all '
+    'cores.',
   )
 
 
@@ -269,6 +294,34 @@ def strategy_for(
       flush=True,
     )
   return strategy
+
+
+def ray_pool(folder: str) -> distribution.RayPool | None:
+  """Returns the machines that --ray names; None without it.
+
+  Args:
+    folder: The folder of all runs.
+
+  Raises:
+    InputError: If a flag is wrong, or the cluster cannot be reached.
+  """
+  address, text = _FLAGS['ray'].value, _FLAGS['ray_resources'].value
+  if address is None:
+    return None
+  try:
+    resources = json.loads(text or '{}')
+    if any(not float(number) >= 0 for number in resources.values()):
+      raise ValueError
+  except (ValueError, TypeError, AttributeError) as error:
+    raise InputError(
+      'ray_resources',
+      text,
+      'a JSON object of numbers that are not negative, such as {"TPU": 4}',
+    ) from error
+  address = '' if address == 'auto' else address
+  pool = distribution.RayPool(folder, address, resources)
+  print(pool.description, flush=True)
+  return pool
 
 
 def processes(

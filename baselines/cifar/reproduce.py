@@ -12,10 +12,10 @@ import pathlib
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import studies
+from uncertainty_distill import distribution, studies
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.distribution import workers
-from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.errors import DivergedError, InputError
 from uncertainty_distill.io import files, locks
 
 from absl import flags
@@ -56,6 +56,7 @@ _DRY_RUN = flags.DEFINE_bool(
   'Print what is still to be run and what it costs, measured by a few steps '
   'on these devices; train and write nothing.',
 )
+launch.define_ray_flags()
 launch.define_device_flags()
 flags.adopt_module_key_flags(launch)
 
@@ -69,15 +70,17 @@ def main():
   directory = _OUTPUT_DIR.value or os.path.join('runs', name)
   part = study.select(_ONLY.value) if _ONLY.value else study
   part = part.select_seeds(launch.integers('seeds')) if _SEEDS.value else part
-  pool = launch.processes(study.config, _PARALLEL.value)
+  pool, show = _pool(study.config, directory)
   strategy = launch.strategy_for(
     launch.without_accelerators(study.config) if pool else study.config
   )
   if _DRY_RUN.value:
-    print(f'\n{study.title}\n\n{studies.estimate(part, directory, strategy)}')
+    print(
+      f'\n{study.title}\n\n{studies.estimate(part, directory, strategy, pool)}'
+    )
     return
   with locks.lock_folder(directory, 'output_dir', workers.is_chief(strategy)):
-    outcome = studies.run_study(part, directory, strategy, pool)
+    outcome = studies.run_study(part, directory, strategy, pool, show)
   if workers.is_chief(strategy):
     print('\n\n'.join(['', study.title, *outcome.tables, '']))
     finish.print_output_paths(outcome.directory, outcome.saved_model)
@@ -87,6 +90,22 @@ def main():
       f'the tables are without {"; ".join(outcome.missing)}, because training '
       'diverged (see above)'
     )
+
+
+def _pool(config, directory):
+  """Returns where to train, None for this process, and what shows it."""
+  if flags.FLAGS.ray is None:
+    pool = launch.processes(config, _PARALLEL.value)
+    return pool, lambda schedule: None
+  if _PARALLEL.present:
+    raise InputError(
+      'parallel',
+      _PARALLEL.value,
+      'left out with --ray',
+      message='--parallel has no effect with --ray: --ray_resources says how '
+      'many runs a machine trains at a time',
+    )
+  return launch.ray_pool(directory), distribution.RunTable()
 
 
 def _find(study):

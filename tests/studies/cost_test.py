@@ -3,6 +3,7 @@
 from uncertainty_distill import models, studies
 from uncertainty_distill.studies import cost, speed
 
+import pytest
 import tiny_networks
 import tiny_study
 
@@ -37,4 +38,9 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
   assert cost.evaluation_flops(study) == 3 * 70 * (2 + 2 + 4) * image
   text = studies.estimate(study, str(tmp_path / 'none'), tiny_study.cpu())
   assert '| head_student ' in text and ' 0 of 2 |' in text
+  # Two members, then two students; two networks meanwhile.
+  rows, fast = list(new.values()), speed.Speed(member / 100, 0)
+  assert cost._makespan(study, rows, fast, 1) == pytest.approx(933, abs=3)
+  assert cost._makespan(study, rows, fast, 2) == pytest.approx(467, abs=3)
+  assert cost._makespan(study, rows, fast, 9) == pytest.approx(367, abs=3)
   assert not (tmp_path / 'none').exists()

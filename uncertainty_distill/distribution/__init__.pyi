@@ -3,6 +3,8 @@
 from .clusters import read_cluster as read_cluster
 from .local_pools import InTurn as InTurn
 from .local_pools import SideBySide as SideBySide
+from .ray_pool import RayPool as RayPool
+from .run_table import RunTable as RunTable
 from .strategies import describe as describe
 from .strategies import device_type as device_type
 from .strategies import make_strategy as make_strategy

@@ -31,10 +31,11 @@ class InTurn:
 
   Attributes:
     capacity: One job at a time.
+    machines: This one.
     slots: No other process.
   """
 
-  capacity = 1
+  capacity = machines = 1
   slots = 0
 
   def __init__(self, strategy: tf.distribute.Strategy):
@@ -69,6 +70,7 @@ class SideBySide:
 
   Attributes:
     capacity: How many jobs run at a time.
+    machines: The same.
     slots: The same with GPUs. Where processes share the CPU's cores, this
       process alone is as fast in what is not training.
   """
@@ -82,7 +84,7 @@ class SideBySide:
       num_gpus: The GPUs of this machine. Each process gets one of its own;
         there are as many as processes, or none.
     """
-    self.capacity = num_processes
+    self.capacity = self.machines = num_processes
     self.slots = num_processes if num_gpus else 0
     visible = os.environ.get(_GPUS) or ','.join(map(str, range(num_gpus)))
     self._gpus = visible.split(',')[:num_gpus]

@@ -23,10 +23,11 @@ from uncertainty_distill.runtime import signals
 import tensorflow as tf
 
 _logger = logging.getLogger(__name__)
-# How often a job may be lost without a step that is kept. A machine that is
-# taken away now and then leaves more steps each time; a job that brings its
-# machine down does not.
-_MAX_LOSSES = 3
+# How often in a row a job may be lost without a step that is kept: when its
+# process alone has died, for which it may be at fault itself, and when its
+# machine is gone. With preemptions once an hour and checkpoints every ten
+# minutes one machine in six comes to none.
+_MAX_LOSSES = {False: 3, True: 20}
 
 
 class Job(Protocol):
@@ -60,7 +61,15 @@ class Job(Protocol):
 
 
 class LostError(Exception):
-  """The process or the machine that ran a job is gone."""
+  """The process or the machine that ran a job is gone.
+
+  Attributes:
+    of_machine: Whether the whole machine is, or was about to be.
+  """
+
+  def __init__(self, text: str, of_machine: bool = False):
+    super().__init__(text)
+    self.of_machine = of_machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +100,13 @@ class Pool(Protocol):
     ...
 
   @property
+  def machines(self) -> int:
+    """How many jobs run at the same time."""
+    ...
+
+  @property
   def slots(self) -> int:
-    """How many other processes run jobs at the same time; 0 for none."""
+    """How many evaluations it is worth to run at the same time; 0 for none."""
     ...
 
   def __enter__(self) -> Any: ...
@@ -242,11 +256,11 @@ class Schedule:
     running.losses = 1 if step > running.kept else running.losses + 1
     running.kept = step
     running.retries += 1
-    if running.losses < _MAX_LOSSES:
+    if running.losses < _MAX_LOSSES[error.of_machine]:
       _logger.warning(f'{error}; {running.job.label} goes on from step {step}')
       self._lost.append(running)
     else:
-      text = f'{error}, {_MAX_LOSSES} times without a new checkpoint'
+      text = f'{error}, {running.losses} times without a new checkpoint'
       self._fail(running.task, ChildProcessError(text))
 
   def _fail(self, task: Task, error: Exception) -> None:

@@ -20,6 +20,7 @@ from .result_cache import ResultCache as ResultCache
 from .result_cache import find_results as find_results
 from .results import Result as Result
 from .results import read_json as read_json
+from .system import Evaluation as Evaluation
 from .system import ModelSize as ModelSize
 from .system import System as System
 from .system import default_experiment as default_experiment

@@ -94,6 +94,22 @@ def remove_all() -> None:
     _remove(folder, thread)
 
 
+def read_holder(folder: str) -> dict[str, Any] | None:
+  """Returns who writes to a folder, by the keys above; None for nobody."""
+  name = _LOCK if files.is_remote(folder) else _HOLDER
+  return _read(os.path.join(folder, name)) or None
+
+
+def forget(folder: str) -> None:
+  """Removes the lock of a process that is known to be gone.
+
+  Of a local folder there is nothing to remove.
+  """
+  if files.is_remote(folder):
+    with contextlib.suppress(OSError):
+      files.remove(os.path.join(folder, _LOCK))
+
+
 def content(folder: str) -> list[str]:
   """Returns the names in a folder, but for those of its lock."""
   return [n for n in files.names(folder) if n not in (_LOCK, _HOLDER)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from uncertainty_distill import configs, evaluation, plots, runs, training
 from uncertainty_distill.distribution import workers
@@ -21,6 +21,10 @@ from uncertainty_distill.reports import (
   tables,
 )
 
+_Evaluate = Callable[
+  [Sequence[System], training.Experiment], evaluation.Evaluation
+]
+
 
 def assess(
   systems: Sequence[System],
@@ -29,6 +33,7 @@ def assess(
   title: str,
   student: str = '',
   beside_paper: bool = True,
+  evaluate: _Evaluate = evaluation.evaluate_systems,
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
@@ -46,6 +51,7 @@ def assess(
       several seeds the first; without one of this label, the last system.
     beside_paper: Whether to show the paper's values where the dataset is one
       of the paper's.
+    evaluate: Evaluates the systems whose results are not known.
 
   Returns:
     A Markdown table.
@@ -59,7 +65,9 @@ def assess(
     runs.make_writable(directory, 'output_dir')
   cache = ResultCache(directory, systems, experiment)
   shown = _choose_student(systems, student)
-  images, evaluated = _evaluate_missing(cache, experiment, directory, shown)
+  images, evaluated = _evaluate_missing(
+    cache, experiment, directory, shown, evaluate
+  )
   is_written = results_tensorboard.are_written
   if experiment.is_chief:
     report.write_report(
@@ -89,6 +97,7 @@ def _evaluate_missing(
   experiment: training.Experiment,
   directory: str,
   shown: System | None,
+  evaluate: _Evaluate,
 ) -> tuple[most_uncertain.MostUncertain | None, list[System]]:
   """Evaluates the systems whose results or images are not known.
 
@@ -108,7 +117,7 @@ def _evaluate_missing(
   if len(workers.gather(experiment.strategy, len(missing))) > 1:
     raise InputError('output_dir', directory, 'a folder that all workers share')
   if missing:
-    found = evaluation.evaluate_systems(missing, experiment)
+    found = evaluate(missing, experiment)
     cache.add(found)
     if shown in missing:
       with experiment.strategy.scope():

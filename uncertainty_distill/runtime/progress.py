@@ -14,6 +14,8 @@ from absl import logging
 
 # Whether there are bars at all, where standard error is a terminal.
 _drawn = True
+# Whether progress is shown at all.
+_shown = True
 
 _LINE = (
   '{desc}: {percentage:.0f}%, {n_fmt}/{total_fmt} '
@@ -25,6 +27,12 @@ def show_lines() -> None:
   """Has progress be lines from here on, for a terminal that others write to."""
   global _drawn
   _drawn = False
+
+
+def hide() -> None:
+  """Shows no progress from here on, where nobody would read it."""
+  global _shown
+  _shown = False
 
 
 class _Lines:
@@ -84,7 +92,7 @@ def progress_bar(
     desc=description,
     unit=unit,
     initial=initial,
-    disable=not shown or logging.get_verbosity() <= logging.FATAL,
+    disable=not (shown and _shown) or logging.get_verbosity() <= logging.FATAL,
     **style,
   )
   with signals.defer(), bar:

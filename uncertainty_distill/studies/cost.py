@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 
 from uncertainty_distill import configs, data, reports, runs, training
+from uncertainty_distill.distribution import scheduling, simulated_pool
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.speed import (
   TRAINING,
+  Speed,
   image_flops,
   measure_speed,
 )
@@ -88,7 +91,10 @@ def evaluation_flops(study: Study) -> float:
 
 
 def estimate(
-  study: Study, directory: str, strategy: tf.distribute.Strategy
+  study: Study,
+  directory: str,
+  strategy: tf.distribute.Strategy,
+  pool: scheduling.Pool | None = None,
 ) -> str:
   """Returns in Markdown what of a study is still to be done, and its cost.
 
@@ -98,18 +104,86 @@ def estimate(
     study: What to run.
     directory: The folder of its runs, which need not be there.
     strategy: The devices.
+    pool: Where it would be trained; the steps are measured there.
 
   Raises:
     InputError: If the study is wrong.
   """
   check_study(study, strategy)
   rows = costs(study, directory)
-  speed = measure_speed(study.config, strategy)
-  return (
-    f'{_table(rows, evaluation_flops(study), speed)}\n\n'
-    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
-    f'{speed.startup:.0f} s of preparation a run, as measured here just now.'
+  evaluating = evaluation_flops(study)
+  speed = (
+    _speed_on(pool, study.config)
+    if pool
+    else measure_speed(study.config, strategy)
   )
+  text = (
+    f'{_table(rows, evaluating, speed)}\n\n'
+    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
+    f'{speed.startup:.0f} s of preparation a run, as measured '
+    f'{"on one of the machines" if pool else "here"} just now.'
+  )
+  if pool is None:
+    return text
+  number = pool.machines or 1
+  seconds = _makespan(study, rows, speed, number)
+  seconds += speed.seconds(evaluating) / number
+  return (
+    f'{text} Those are of one run at a time; with {number} at a time, teachers '
+    f'before their students, all takes {_duration(seconds)}.'
+  )
+
+
+@dataclasses.dataclass
+class _SpeedJob:
+  """Measures how fast the devices of a pool are."""
+
+  config: configs.ExperimentConfig
+  label: str = 'a few steps'
+  path: str = ''
+  step: int = 0
+  num_steps: int = 0
+
+  @property
+  def runtime(self) -> configs.RuntimeConfig:
+    return self.config.runtime
+
+  def run(self, strategy: tf.distribute.Strategy) -> Speed:
+    return measure_speed(self.config, strategy)
+
+
+def _speed_on(pool: scheduling.Pool, config: configs.ExperimentConfig) -> Speed:
+  found: list[Speed] = []
+  job = _SpeedJob(copy.deepcopy(config))
+  task = scheduling.Task(job.label, lambda: job, finish=found.append)
+  scheduling.run([task], pool)
+  return found[0]
+
+
+def _makespan(
+  study: Study, rows: list[Cost], speed: Speed, number: int
+) -> float:
+  """Returns the seconds until all is trained, by the scheduler itself."""
+  names = {row.label: [] for row in rows}
+  tasks = []
+  for row in rows:
+    teacher = study.teacher_of.get(row.label, '')
+    needs = teacher and study.needs_teacher(row.label)
+    for index in range(row.runs - row.complete):
+      seconds = speed.seconds(row.flops_left / (row.runs - row.complete), 1)
+      job = simulated_pool.SimulatedJob(f'{row.label}, {index}', round(seconds))
+      tasks.append(
+        scheduling.Task(
+          job.label,
+          lambda job=job: job,
+          names.get(teacher, []) if needs else [],
+          seconds,
+        )
+      )
+      names[row.label].append(job.label)
+  pool = simulated_pool.SimulatedPool(number)
+  scheduling.run(tasks, pool)
+  return pool.now
 
 
 def _table(rows, evaluating, speed) -> str:

@@ -19,6 +19,7 @@ from uncertainty_distill import (
 from uncertainty_distill.distribution import scheduling, workers
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.studies.spec import Study
+from uncertainty_distill.studies.spread_evaluation import evaluate_on_pool
 from uncertainty_distill.studies.study_report import write_study_report
 
 import tensorflow as tf
@@ -74,7 +75,7 @@ def run_study(
     runs.make_writable(directory, 'output_dir')
   pool = pool or distribution.InTurn(strategy)
   teachers: dict[str, tuple[str, ...]] = {}
-  tasks = _tasks(study, directory, strategy, teachers)
+  tasks = study_tasks(study, directory, strategy, teachers)
   errors = scheduling.run(tasks, pool, show)
   members = {name for task in tasks for name in task.needs} - {*study.teachers}
   missing = [name for name in errors if name not in members]
@@ -90,6 +91,9 @@ def run_study(
     student=whole.export,
     # The study's own tables have the paper's beside them.
     beside_paper=not any(table.paper for table in whole.tables.values()),
+    evaluate=functools.partial(evaluate_on_pool, pool=pool, show=show)
+    if pool.slots
+    else evaluation.evaluate_systems,
   )
   saved_model, sections = '', []
   run = run_path(directory, study.export, whole.seeds[0])
@@ -105,7 +109,7 @@ def run_study(
   )
 
 
-def _tasks(
+def study_tasks(
   study: Study,
   directory: str,
   strategy: tf.distribute.Strategy,

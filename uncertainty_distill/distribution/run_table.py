@@ -1,0 +1,95 @@
+"""A table on the terminal: one line for each run that a pool has."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from uncertainty_distill.distribution import scheduling
+from uncertainty_distill.io import locks
+
+from absl import logging
+
+
+class RunTable:
+  """Shows what runs, where, and how far it is; call it with a schedule.
+
+  On a terminal the lines are drawn anew in place. Elsewhere a line is written
+  when something changes, so that a log file tells what happened when.
+  """
+
+  def __init__(self, stream: TextIO | None = None, interval: float = 5.0):
+    """Makes the table.
+
+    Args:
+      stream: Where to write; by default standard error.
+      interval: The seconds between two looks at the folders of the runs.
+    """
+    self._stream = stream or sys.stderr
+    self._interval = interval
+    self._next = 0.0
+    self._drawn: list[str] = []
+    self._states: dict[str, str] = {}
+
+  def __call__(self, schedule: scheduling.Schedule) -> None:
+    """Draws it, unless it was drawn a moment ago."""
+    if logging.get_verbosity() <= logging.FATAL:
+      return
+    if not self._stream.isatty():
+      self._log(schedule)
+      return
+    if time.monotonic() < self._next and not schedule.is_over:
+      return
+    self._next = time.monotonic() + self._interval
+    columns, rows = shutil.get_terminal_size()
+    lines = [*_lines(schedule)[: max(1, rows - 3)], _summary(schedule)]
+    lines = [line[: columns - 1] for line in lines]
+    # Up to where the table began, and all from there on is drawn anew.
+    up = f'\x1b[{len(self._drawn)}F' if self._drawn else ''
+    self._stream.write(up + '\x1b[J' + '\n'.join(lines) + '\n')
+    self._stream.flush()
+    self._drawn = [] if schedule.is_over else lines
+
+  def _log(self, schedule: scheduling.Schedule) -> None:
+    """Writes a line for each task whose state has changed."""
+    states = {r.job.label: 'running' for r in schedule.running.values()}
+    states |= dict.fromkeys(schedule.done, 'done')
+    states |= dict.fromkeys(schedule.errors, 'failed')
+    for name, state in states.items():
+      if self._states.get(name) != state:
+        self._stream.write(f'{name}: {state}; {_summary(schedule)}\n')
+    self._states = states
+
+
+def _lines(schedule: scheduling.Schedule) -> Sequence[str]:
+  """Returns a line for each run that a pool has."""
+  rows = []
+  for running in schedule.running.values():
+    job = running.job
+    holder = locks.read_holder(job.path) if job.path else None
+    lost = f'lost {running.retries} times' if running.retries else ''
+    rows.append(
+      (
+        job.label,
+        f'step {job.step} of {job.num_steps} saved' if job.num_steps else '',
+        f'on {holder["host"]} since {holder["since"]}' if holder else 'queued',
+        lost,
+      )
+    )
+  widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
+  return [
+    '  '.join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip()
+    for row in rows
+  ]
+
+
+def _summary(schedule: scheduling.Schedule) -> str:
+  left = len(schedule.tasks) - len(schedule.done) - len(schedule.errors)
+  return (
+    f'{len(schedule.done)} of {len(schedule.tasks)} done, '
+    f'{len(schedule.running)} with the cluster, '
+    f'{left - len(schedule.running)} waiting, {len(schedule.errors)} failed'
+  )

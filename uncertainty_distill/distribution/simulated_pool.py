@@ -1,0 +1,146 @@
+"""Machines on a clock that jumps: how long a schedule would take, and why."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import random
+
+from uncertainty_distill import configs
+from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass
+class SimulatedJob:
+  """A run that takes a known time.
+
+  Attributes:
+    label: The name.
+    num_steps: The seconds that it takes from its beginning, in whole ones.
+    step: The seconds that are kept in its newest checkpoint.
+    path: Empty, since nothing is written.
+    runtime: Not used.
+  """
+
+  label: str
+  num_steps: int
+  step: int = 0
+  path: str = ''
+  runtime: configs.RuntimeConfig = dataclasses.field(
+    default_factory=configs.RuntimeConfig
+  )
+
+  def run(self, strategy: tf.distribute.Strategy) -> None:
+    """Does nothing."""
+
+
+@dataclasses.dataclass
+class _Machine:
+  """A machine.
+
+  Attributes:
+    preempted_at: When it is taken away next.
+    up_at: From when on it can take a job.
+    job: What it does, if anything.
+    started: When it began that.
+  """
+
+  preempted_at: float
+  up_at: float = 0.0
+  job: Job | None = None
+  started: float = 0.0
+
+
+class SimulatedPool:
+  """A pool of machines that are taken away now and then.
+
+  Attributes:
+    machines: The number of machines.
+    slots: The same.
+    capacity: That of a Ray cluster of as many.
+    now: The seconds since the beginning.
+    preemptions: How many jobs have been lost.
+  """
+
+  def __init__(
+    self,
+    num_machines: int,
+    startup: float = 0.0,
+    checkpoint_interval: float = 600.0,
+    preemption_interval: float = float('inf'),
+    outage: float = 120.0,
+    seed: int = 0,
+  ):
+    """Makes the machines.
+
+    Args:
+      num_machines: How many there are.
+      startup: The seconds from the start of a job to its first new step.
+      checkpoint_interval: The seconds of training between two checkpoints.
+      preemption_interval: The mean seconds after which a machine is taken away,
+        at times that have nothing to do with each other (exponential).
+      outage: The seconds until it is back.
+      seed: Of the random times.
+    """
+    self.machines = self.slots = num_machines
+    self.capacity = num_machines + max(2, num_machines // 4)
+    self.now = 0.0
+    self.preemptions = 0
+    self._startup, self._outage = startup, outage
+    self._checkpoint_interval = checkpoint_interval
+    self._preemption_interval = preemption_interval
+    self._random = random.Random(seed)
+    self._queue: collections.deque[Job] = collections.deque()
+    self._machines = [_Machine(self._life()) for _ in range(num_machines)]
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._queue.clear()
+
+  def start(self, job: Job) -> None:
+    self._queue.append(job)
+
+  def wait(self) -> list[Ended]:
+    for machine in self._machines:
+      if self._queue and machine.job is None and machine.up_at <= self.now:
+        machine.job, machine.started = self._queue.popleft(), self.now
+    machine = min(self._machines, key=self._next_event)
+    self.now = self._next_event(machine)
+    job, ends = machine.job, self._end(machine)
+    if job and ends < machine.preempted_at:
+      machine.job = None
+      return [Ended(job)]
+    if self.now >= machine.preempted_at:
+      machine.job, machine.up_at = None, self.now + self._outage
+      machine.preempted_at = machine.up_at + self._life()
+      if job:
+        self.preemptions += 1
+        trained = self.now - machine.started - self._startup
+        kept = (job.step + trained) // self._checkpoint_interval
+        kept = int(kept * self._checkpoint_interval)
+        job.step = max(job.step, kept)  # pyright: ignore[reportAttributeAccessIssue]
+        return [Ended(job, error=LostError(job.label, of_machine=True))]
+    return []
+
+  def _life(self) -> float:
+    interval = self._preemption_interval
+    if interval == float('inf'):
+      return interval
+    return self._random.expovariate(1 / interval)
+
+  def _end(self, machine: _Machine) -> float:
+    """Returns when a machine's job would end."""
+    if machine.job is None:
+      return float('inf')
+    left = machine.job.num_steps - machine.job.step
+    return machine.started + self._startup + left
+
+  def _next_event(self, machine: _Machine) -> float:
+    """Returns when something happens to a machine next."""
+    if machine.job is None and machine.up_at > self.now:
+      return machine.up_at
+    return min(self._end(machine), machine.preempted_at)

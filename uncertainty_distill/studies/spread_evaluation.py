@@ -1,0 +1,87 @@
+"""The evaluation of systems, spread over the machines of a pool."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from uncertainty_distill import configs, evaluation, training
+from uncertainty_distill.distribution import scheduling
+from uncertainty_distill.io import files
+
+import tensorflow as tf
+
+# Systems that are evaluated together share every image, and one memory.
+_MAX_TOGETHER = 8
+
+
+@dataclasses.dataclass
+class EvaluationJob:
+  """Systems to evaluate together.
+
+  Attributes:
+    label: The name in lines of progress.
+    config: The experiment, whose test set and corruptions count.
+    systems: The systems.
+    path: Empty, since nothing is written.
+    step: Zero, since nothing is kept.
+    num_steps: Zero, likewise.
+  """
+
+  label: str
+  config: configs.ExperimentConfig
+  systems: tuple[evaluation.System, ...]
+  path: str = ''
+  step: int = 0
+  num_steps: int = 0
+
+  @property
+  def runtime(self) -> configs.RuntimeConfig:
+    """The devices and threads to use."""
+    return self.config.runtime
+
+  def run(self, strategy: tf.distribute.Strategy) -> evaluation.Evaluation:
+    """Evaluates on devices, in this process."""
+    experiment = training.open_experiment(self.config, strategy)
+    return evaluation.evaluate_systems(self.systems, experiment)
+
+
+def evaluate_on_pool(
+  systems: Sequence[evaluation.System],
+  experiment: training.Experiment,
+  pool: scheduling.Pool,
+  show: Callable[[scheduling.Schedule], object],
+) -> evaluation.Evaluation:
+  """Evaluates systems as `evaluation.evaluate_systems` does, but on a pool.
+
+  Args:
+    systems: The systems, whose files all machines share.
+    experiment: The experiment, whose test set and corruptions count.
+    pool: Where to evaluate.
+    show: See `scheduling.run`.
+  """
+  # Those of the same runs, scored at a temperature or not, share a network.
+  by_paths: dict[tuple[str, ...], list[evaluation.System]] = {}
+  for system in systems:
+    paths = tuple(map(files.absolute, system.paths))
+    by_paths.setdefault(paths, []).append(
+      dataclasses.replace(system, paths=paths)
+    )
+  groups = list(by_paths.values())
+  number = max(min(pool.slots, len(groups)), -(-len(groups) // _MAX_TOGETHER))
+  found = evaluation.Evaluation(entropies={})
+
+  def add(part: evaluation.Evaluation) -> None:
+    found.results += part.results
+    found.sizes |= part.sizes
+    found.entropies = {**found.entropies, **part.entropies}
+
+  tasks = []
+  for index in range(number):
+    name = f'evaluation {index + 1} of {number}'
+    chosen = tuple(s for group in groups[index::number] for s in group)
+    job = EvaluationJob(name, copy.deepcopy(experiment.given), chosen)
+    tasks.append(scheduling.Task(name, lambda job=job: job, finish=add))
+  scheduling.run(tasks, pool, show)
+  return found
