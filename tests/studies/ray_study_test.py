@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -27,6 +28,9 @@ def _cluster():
   """Yields the address of a cluster of two workers."""
   with pytest.MonkeyPatch.context() as patched:
     patched.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    # One for this cluster, which the commands that are started here inherit.
+    patched.setenv('RAY_AUTH_MODE', 'token')
+    patched.setenv('RAY_AUTH_TOKEN', secrets.token_hex(32))
     context = ray.init(
       address='local',
       num_cpus=2,

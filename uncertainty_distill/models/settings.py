@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any, ClassVar
 
@@ -10,6 +11,12 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 from official.modeling import hyperparams
+
+# Model Garden evaluates all annotations of a class each time that a field is
+# set, which is most of the time of reading a run folder. They never change.
+hyperparams.Config._get_annotations = classmethod(  # pyright: ignore[reportAttributeAccessIssue]
+  functools.cache(hyperparams.Config._get_annotations.__func__)
+)
 
 
 @dataclasses.dataclass
