@@ -101,7 +101,7 @@ class RayPool:
   def description(self) -> str:
     """The machines in a line."""
     return (
-      f'Ray, machines: {len(self._nodes())}; runs at a time: {self.slots}, with '
+      f'Ray machines: {len(self._nodes())}; runs at a time: {self.slots}, of '
       f'{json.dumps(self.resources)} each'
     )
 
