@@ -31,7 +31,7 @@ _SENTENCES = {
     "--run must be a run folder, but '{new}' does not exist"
   ),
   'export --run={new} --output_dir={new} --calibration=x.npz': (
-    '--calibration has no effect without --temperature=fit'
+    '--calibration has no effect without --temperature=fit or --conformal'
   ),
   'predict --model={new}': (
     'no IMAGE is given: name at least one file, folder or pattern'

@@ -74,7 +74,12 @@ def main():
       '--conformal',
     )
   if _MERGE_MEMBERS.value and _TFLITE.value:
-    raise InputError('tflite', _TFLITE.value, 'left out with --merge_members')
+    raise InputError(
+      'tflite',
+      _TFLITE.value,
+      'left out with --merge_members',
+      message='--tflite and --merge_members do not go together: leave one out',
+    )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
   fitted = exporting.export(
