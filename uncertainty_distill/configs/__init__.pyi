@@ -1,5 +1,6 @@
 """The names of this room, for type checkers and `__init__.py`."""
 
+from .data_config import REST as REST
 from .data_config import TrainDataConfig as TrainDataConfig
 from .data_config import ValidationDataConfig as ValidationDataConfig
 from .data_config import is_path as is_path

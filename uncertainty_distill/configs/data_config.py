@@ -10,6 +10,10 @@ from uncertainty_distill.errors import InputError
 _KNOWN = ('', 'cifar10', 'cifar100', 'digits', 'svhn_cropped')
 
 
+# Instead of a place, the training examples that `num_examples` leaves out.
+REST = 'rest'
+
+
 def is_path(name: str) -> bool:
   """Returns whether the name of a dataset is the path of a user's own."""
   return name not in _KNOWN and not name.startswith(('tfds:', 'arrays:'))
@@ -64,6 +68,16 @@ class TrainDataConfig(models.Settings):
       cache: as many as there are epochs.
     augmentation_seed: The seed of the views; -1 for the run's own seed. Derived
       with a teacher cache: 0, so that runs of any seed can share it.
+    unlabeled: Images without labels, which a student learns from its teacher
+      alone: a folder of pictures, at any depth; an `.npz` file with an array
+      `images`; `tfds:NAME` or another known dataset, whose labels are not used;
+      or `rest` for the training examples that `num_examples` leaves out. They
+      get the size of the training images. Empty for none.
+    unlabeled_split: The split of a `tfds:` dataset that they are; empty for
+      `train`.
+    unlabeled_share: Their share of each batch. An epoch is still a pass over
+      the examples with labels; passes over the others go on from one epoch to
+      the next.
   """
 
   name: str = 'cifar10'
@@ -92,6 +106,20 @@ class TrainDataConfig(models.Settings):
     ranges.Range(lambda x: -1 <= x < 2**32, 'at least -1 and less than 2^32'),
     of_member=-1,
   )
+  unlabeled: str = ranges.field('', of_member='')
+  unlabeled_split: str = ranges.field('', of_member='')
+  unlabeled_share: float = ranges.field(
+    0.5,
+    ranges.Range(lambda x: 0 < x < 1, 'more than 0 and less than 1'),
+    of_member=0.5,
+  )
+
+  @property
+  def num_unlabeled(self) -> int:
+    """How many images of each batch have no label."""
+    if not self.unlabeled:
+      return 0
+    return round(self.unlabeled_share * self.global_batch_size)
 
   def num_held_out(self, available: int) -> int:
     """Returns how many examples training leaves out.

@@ -31,7 +31,9 @@ class ObjectiveConfig(models.Settings):
   """The loss of an example, averaged over the student's members.
 
   (1 - weight) * cross-entropy + weight * temperature^2 * KL(teacher||student);
-  only the cross-entropy where there is no teacher.
+  only the cross-entropy where there is no teacher. With images without labels
+  (`task.train_data.unlabeled`), the cross-entropy is the mean over the labeled
+  images of a batch, and KL the mean over all of them.
 
   Attributes:
     kind: `cross_entropy` (no teacher); `knowledge`: every member learns the

@@ -64,6 +64,7 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
   if config.task.model.ensemble_size != 1:
     lone = copy.deepcopy(config)
     lone.task.objective.kind = 'cross_entropy'
+    lone.task.train_data.unlabeled = lone.task.train_data.unlabeled_split = ''
     return lone
   given, lone = config.task, member_config(config)
   _keep_what_was_set(config, lone)
@@ -182,6 +183,7 @@ def _without_use(
       'task.objective.temperature',
       'task.objective.mixup',
       'task.objective.teacher_temperature',
+      'task.train_data.unlabeled',
     )
     if not task.initialize_from:
       names += ('task.objective.teacher',)

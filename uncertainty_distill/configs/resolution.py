@@ -9,7 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import Protocol
 
-from uncertainty_distill.configs.data_config import is_path
+from uncertainty_distill.configs.data_config import REST, is_path
 from uncertainty_distill.configs.experiment import (
   ExperimentConfig,
   ResolvedConfig,
@@ -106,6 +106,7 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
   for holder, field, is_own in (
     (train_data, 'name', is_path),
     (train_data, 'data_dir', bool),
+    (train_data, 'unlabeled', lambda name: name != REST and is_path(name)),
     (evaluation, 'out_of_distribution', is_path),
     (evaluation, 'mce_baseline', is_baseline_path),
     (evaluation, 'source', lambda value: value not in ('', 'tfds')),
@@ -135,13 +136,15 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
   """
   data = config.task.train_data
   examples = (data.num_examples or num_train) - data.num_held_out(num_train)
-  if data.global_batch_size > examples:
+  labeled = data.global_batch_size - data.num_unlabeled
+  if labeled > examples:
     raise InputError(
       'task.train_data.global_batch_size',
       data.global_batch_size,
       f'at most the {examples} training examples',
+      f'{labeled} of a batch have labels' if data.unlabeled else '',
     )
-  return examples // data.global_batch_size
+  return examples // labeled
 
 
 def _resolve_lengths(

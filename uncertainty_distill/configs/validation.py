@@ -7,9 +7,11 @@ import operator
 from typing import Any
 
 from uncertainty_distill import models, ranges
+from uncertainty_distill.configs.data_config import REST, TrainDataConfig
 from uncertainty_distill.configs.experiment import (
   FROM_TEACHER,
   ExperimentConfig,
+  ObjectiveConfig,
   TaskConfig,
 )
 from uncertainty_distill.configs.parsing import ADAM, inner_prefix
@@ -55,6 +57,7 @@ def _check_task(task: TaskConfig) -> None:
   """Checks what of the task depends on its network or its objective."""
   if task.model.ensemble_type == 'hydra':
     _check_hydra(task)
+  _check_unlabeled(task.train_data, task.objective)
   groups = task.model.architecture.get().L2_GROUPS
   members = task.model.ensemble_size
   _require(
@@ -132,6 +135,43 @@ def _check_hydra(task: TaskConfig) -> None:
     model.ensemble_type,
     'batch_ensemble for a network that is given: it has the outputs of one '
     'member',
+  )
+
+
+def _check_unlabeled(
+  train_data: TrainDataConfig, objective: ObjectiveConfig
+) -> None:
+  """Checks that something can be learned from images without labels."""
+  name = train_data.unlabeled
+  _require(
+    name.startswith('tfds:') or not train_data.unlabeled_split,
+    'task.train_data.unlabeled_split',
+    train_data.unlabeled_split,
+    'empty where task.train_data.unlabeled is not tfds:NAME',
+  )
+  if not name:
+    return
+  _require(
+    objective.kind != 'cross_entropy' and objective.weight > 0,
+    'task.train_data.unlabeled',
+    name,
+    'empty where the loss has no teacher in it',
+    'set `task.objective.kind` to knowledge or head, and '
+    '`task.objective.weight` above 0',
+  )
+  _require(
+    name != REST or train_data.num_examples > 0,
+    'task.train_data.num_examples',
+    0,
+    f'more than 0 with task.train_data.unlabeled={REST}, which is the '
+    'training examples that it leaves out',
+  )
+  batch = train_data.global_batch_size
+  _require(
+    0 < train_data.num_unlabeled < batch,
+    'task.train_data.unlabeled_share',
+    train_data.unlabeled_share,
+    f'a share that leaves both kinds of images in a batch of {batch}',
   )
 
 

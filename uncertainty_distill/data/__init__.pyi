@@ -17,6 +17,7 @@ from .evaluation_sets import open_evaluation_sets as open_evaluation_sets
 from .evaluation_sets import parse_shifts as parse_shifts
 from .evaluation_sets import prepared_folders as prepared_folders
 from .image_source import ArraySource as ArraySource
+from .image_source import Concatenation as Concatenation
 from .image_source import DatasetSpec as DatasetSpec
 from .image_source import ImageSource as ImageSource
 from .image_source import Subset as Subset
@@ -27,3 +28,4 @@ from .out_of_distribution import (
 from .pipeline import evaluation_batches as evaluation_batches
 from .pipeline import training_batches as training_batches
 from .pipeline import view_batches as view_batches
+from .unlabeled import open_unlabeled as open_unlabeled

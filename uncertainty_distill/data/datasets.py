@@ -397,6 +397,11 @@ def _open(
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
+  skip_broken = train_data.skip_broken
+  if train_data.unlabeled and not files.is_folder(
+    files.expanded(train_data.name)
+  ):
+    skip_broken = False  # It is for the pictures without labels.
   return open_dataset(
     train_data.name,
     train_data.data_dir,
@@ -405,7 +410,7 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     train_data.test_from_training,
     image_fit=train_data.image_fit,
     test_fraction=train_data.test_fraction,
-    skip_broken=train_data.skip_broken,
+    skip_broken=skip_broken,
     splits=(train_data.train_split, train_data.test_split),
   )
 

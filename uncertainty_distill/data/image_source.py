@@ -305,3 +305,42 @@ class Subset(ImageSource):
 
   def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
     return self.source.row_digests(self.rows[rows])
+
+
+class Concatenation(ImageSource):
+  """The rows of one source, and after them those of another.
+
+  The images of both have the same shape.
+  """
+
+  def __init__(self, first: ImageSource, second: ImageSource):
+    """Takes both; the dataset is that of the first."""
+    super().__init__(first.spec, np.concatenate([first.labels, second.labels]))
+    self._parts = first, second
+
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    first, second = self._parts
+    is_second = tf.cast(rows >= len(first), tf.int32)
+    places = tf.dynamic_partition(tf.range(tf.size(rows)), is_second, 2)
+    parts = tf.dynamic_partition(rows, is_second, 2)
+    images = tf.dynamic_stitch(
+      places, [first.read(parts[0]), second.read(parts[1] - len(first))]
+    )
+    return tf.ensure_shape(images, [rows.shape[0], *self.spec.image_shape])
+
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    first, second = self._parts
+    wanted = np.arange(len(self))[rows]
+    is_second = wanted >= len(first)
+    images = np.empty([len(wanted), *self.spec.image_shape], np.uint8)
+    images[~is_second] = first.numpy(wanted[~is_second])
+    images[is_second] = second.numpy(wanted[is_second] - len(first))
+    return images
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """The SHA-256 of the fingerprints of both."""
+    both = '+'.join(part.fingerprint for part in self._parts)
+    return hashlib.sha256(both.encode()).hexdigest()

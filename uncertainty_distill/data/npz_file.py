@@ -48,6 +48,41 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   return describe(path, arrays), arrays
 
 
+def read_unlabeled(path: str) -> np.ndarray:
+  """Reads images without labels: `images`, or the `train_images` of a dataset.
+
+  Args:
+    path: The file, local or remote.
+
+  Returns:
+    uint8 [N, H, W, 3].
+
+  Raises:
+    InputError: If the file cannot be read, or holds no such images.
+  """
+  try:
+    arrays = archives.read_arrays(path)
+  except (OSError, ValueError) as error:
+    raise _unlabeled_error(path, archives.reason(error)) from error
+  name = 'images' if 'images' in arrays else 'train_images'
+  if name not in arrays:
+    found = ', '.join(sorted(arrays)) or 'nothing'
+    raise _unlabeled_error(path, f'it has {found}, but no images')
+  images = _with_channels(arrays[name])
+  _check_images(images, f'{name} of {path}')
+  return images
+
+
+def _unlabeled_error(path: str, reason: str) -> InputError:
+  """Returns the error of a file without images to learn from."""
+  return InputError(
+    'task.train_data.unlabeled',
+    path,
+    'an .npz file with an array `images`, uint8 [N, H, W, 3]',
+    message=f'{path} cannot be read as images without labels: {reason}',
+  )
+
+
 def describe(path: str, arrays: dict[str, np.ndarray]) -> DatasetSpec:
   """Checks the arrays of a dataset, and says what they are.
 
@@ -82,14 +117,20 @@ def describe(path: str, arrays: dict[str, np.ndarray]) -> DatasetSpec:
 
 def _unify(arrays: dict[str, np.ndarray], images: str, labels: str) -> None:
   """Gives gray images three channels, and labels one axis, in place."""
-  found = arrays[images]
-  if found.ndim == 3 and found.shape[-1] not in (3, 4):
-    found = found[..., np.newaxis]
-  if found.ndim == 4 and found.shape[-1] == 1 and found.dtype == np.uint8:
-    # A view, which takes no memory.
-    arrays[images] = np.broadcast_to(found, (*found.shape[:-1], 3))
-  if arrays[labels].shape == (*found.shape[:1], 1):
+  arrays[images] = _with_channels(arrays[images])
+  if arrays[labels].shape == (*arrays[images].shape[:1], 1):
     arrays[labels] = arrays[labels][:, 0]
+
+
+def _with_channels(images: np.ndarray) -> np.ndarray:
+  """Returns gray images with three equal channels, and others as they are."""
+  gray = images
+  if gray.ndim == 3 and gray.shape[-1] not in (3, 4):
+    gray = gray[..., np.newaxis]
+  if gray.ndim == 4 and gray.shape[-1] == 1 and gray.dtype == np.uint8:
+    # A view, which takes no memory.
+    return np.broadcast_to(gray, (*gray.shape[:-1], 3))
+  return images
 
 
 def _not_a_dataset(path: str, reason: str) -> InputError:
@@ -111,21 +152,36 @@ def _check_split(
 ) -> None:
   """Raises an InputError unless the arrays of a split are as described."""
   images, labels = arrays[f'{split}_images'], arrays[f'{split}_labels']
+  _check_images(images, f'{split}_images of {path}', train_shape)
+  name = f'{split}_labels of {path}'
+  array_checks.check_labels(labels, name, len(images))
+
+
+def _check_images(
+  images: np.ndarray, name: str, train_shape: tuple[int, ...] = ()
+) -> None:
+  """Raises an InputError unless images are uint8 [N, H, W, 3].
+
+  Args:
+    images: An array of any kind.
+    name: The array of a file.
+    train_shape: The shape of training images, whose size they must have; () for
+      any size.
+  """
   if (
     images.dtype != np.uint8
     or images.ndim != 4
     or images.shape[-1] != 3
-    or images.shape[1:] != train_shape[1:]
+    or (train_shape and images.shape[1:] != train_shape[1:])
     or not len(images)
   ):
+    one_size = ', of one size for training and test' if train_shape else ''
     raise InputError(
-      f'{split}_images of {path}',
+      name,
       f'{images.dtype} {list(images.shape)}',
-      'uint8 [N, H, W, 3], of one size for training and test',
+      f'uint8 [N, H, W, 3]{one_size}',
       array_checks.image_hint(images),
     )
-  name = f'{split}_labels of {path}'
-  array_checks.check_labels(labels, name, len(images))
 
 
 def _class_names(

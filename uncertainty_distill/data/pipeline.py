@@ -22,6 +22,7 @@ from uncertainty_distill.data.mixup import draw_pairs, mix
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
 
+import numpy as np
 import tensorflow as tf
 
 # Batches that are ready before they are asked for.
@@ -43,6 +44,7 @@ def training_batches(
   distortion: Distortion = _NO_DISTORTION,
   mixup: float = 0.0,
   teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
+  num_unlabeled: int = 0,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -53,7 +55,8 @@ def training_batches(
   determines the permutation and the view, the step in it the examples.
 
   Args:
-    source: The N training examples.
+    source: The N training examples; those with labels first, then those whose
+      label is -1, if there are any.
     global_batch_size: Distinct examples in a step, over all replicas.
     seed: The seed of the permutations.
     padding: Pixels on each side before random crops; 0 for none.
@@ -66,6 +69,9 @@ def training_batches(
     teacher_logits: A function from the number of a view, int64, to the logits
       that a teacher has for it, float16 [N, M, K], in the order of the
       examples. It is called in the graph, once in an epoch.
+    num_unlabeled: How many examples of a step have no label. An epoch is a
+      permutation of those with labels; permutations of the others follow each
+      other, however many of them an epoch takes.
     start_step: The global step to begin with.
     context: Which replicas to feed.
 
@@ -78,16 +84,25 @@ def training_batches(
       examples than in a batch.
   """
   num_examples = len(source)
-  _check_batch(global_batch_size, num_examples)
+  num_labeled = int(np.count_nonzero(source.labels >= 0))
+  steps = _steps_per_epoch(num_labeled, global_batch_size - num_unlabeled)
   indices, _ = sharding.shard_rows(
-    num_examples, global_batch_size, context, drop_remainder=True
+    steps * global_batch_size, global_batch_size, context
   )
-  steps = num_examples // global_batch_size
   view_seed = seed if augmentation_seed is None else augmentation_seed
   drawn = _Views(source, view_seed, padding, flip, distortion, mixup)
 
   def epoch_parts(epoch):
-    rows = tf.gather(_permutation(num_examples, seed, epoch), indices)
+    order = _permutation(num_labeled, seed, epoch)
+    if num_unlabeled:
+      unlabeled = _part_of_permutations(
+        num_examples - num_labeled, seed, epoch, steps * num_unlabeled
+      )
+      labeled = order[: steps * (global_batch_size - num_unlabeled)]
+      order = _mixed(
+        labeled, num_labeled + unlabeled, global_batch_size, num_unlabeled
+      )
+    rows = tf.gather(order, indices)
     view = epoch % views if views else epoch
     parts = drawn.parts(view, rows)
     if teacher_logits:
@@ -103,23 +118,96 @@ def training_batches(
   return _read(parts, drawn)
 
 
-def _check_batch(global_batch_size: int, num_examples: int) -> None:
-  """Raises an InputError if there are fewer examples than in a batch."""
-  if num_examples < global_batch_size:
+def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
+  """Returns how many batches examples fill.
+
+  Raises:
+    InputError: If there are fewer examples than in a batch.
+  """
+  if num_examples < batch_size:
     raise InputError(
       'global_batch_size',
-      global_batch_size,
+      batch_size,
       f'at most the {num_examples} training examples',
     )
+  # `sharding.shard_rows` refuses batches of less than one example.
+  return num_examples // max(batch_size, 1)
 
 
-def _permutation(num_examples: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-  """Returns the order of the examples in an epoch, int32 [N]."""
+def _permutation(
+  num_examples: int, seed: int, epoch: tf.Tensor, part: int = 2
+) -> tf.Tensor:
+  """Returns the order of the examples in an epoch, int32 [N].
+
+  Args:
+    num_examples: N.
+    seed: The seed of the orders.
+    epoch: The number of the epoch, int64.
+    part: What is put in order: other numbers give other orders.
+  """
   key = tf.stack([tf.constant(seed, tf.int64), epoch])
   random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
   return random.stateless_shuffle(
-    tf.range(num_examples), random.stateless_fold_in(key, 2)
+    tf.range(num_examples), random.stateless_fold_in(key, part)
   )
+
+
+def _part_of_permutations(
+  num_examples: int, seed: int, epoch: tf.Tensor, count: int
+) -> tf.Tensor:
+  """Returns the part of endless permutations of N that an epoch takes.
+
+  Args:
+    num_examples: N.
+    seed: The seed of the permutations.
+    epoch: The number of the epoch, int64.
+    count: How many an epoch takes.
+
+  Returns:
+    int32 [count], from 0 to N - 1.
+  """
+  first = epoch * count
+  # As many as a part that begins at the end of one can touch.
+  orders = [
+    _permutation(num_examples, seed, first // num_examples + number, 4)
+    for number in range((count - 2) // num_examples + 2)
+  ]
+  return tf.slice(
+    tf.concat(orders, 0), [tf.math.floormod(first, num_examples)], [count]
+  )
+
+
+def _mixed(
+  labeled: tf.Tensor, unlabeled: tf.Tensor, batch_size: int, num_unlabeled: int
+) -> tf.Tensor:
+  """Returns batches of both, evenly mixed, one after the other.
+
+  So replicas and members that share a batch out have the same share of each.
+
+  Args:
+    labeled: The rows of all batches that have labels.
+    unlabeled: Those that have none.
+    batch_size: Examples in a batch.
+    num_unlabeled: How many of them have no label.
+
+  Returns:
+    The rows of all batches.
+  """
+  num_labeled = batch_size - num_unlabeled
+  table = tf.concat(
+    [
+      tf.reshape(labeled, [-1, num_labeled]),
+      tf.reshape(unlabeled, [-1, num_unlabeled]),
+    ],
+    axis=1,
+  )
+  # The number of images without labels before each place of a batch.
+  before = np.arange(batch_size + 1) * num_unlabeled // batch_size
+  places = np.arange(batch_size)
+  columns = np.where(
+    np.diff(before), num_labeled + before[:-1], places - before[:-1]
+  )
+  return tf.reshape(tf.gather(table, columns, axis=1), [-1])
 
 
 def view_batches(

@@ -11,7 +11,6 @@ def shard_rows(
   num_examples: int,
   global_batch_size: int,
   context: tf.distribute.InputContext | None = None,
-  drop_remainder: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns the row numbers of the batches of one worker's replicas, in order.
 
@@ -19,8 +18,6 @@ def shard_rows(
     num_examples: The number of examples N.
     global_batch_size: Examples in a step, over all replicas.
     context: Which replicas to feed; None where there is one replica.
-    drop_remainder: Whether to leave out the examples that do not fill a step,
-      instead of filling the last step up by the last example.
 
   Returns:
     Row numbers, int32 [batches, b], and whether each counts, bool [batches, b]:
@@ -37,9 +34,7 @@ def shard_rows(
       global_batch_size,
       f'a positive multiple of the {replicas} replicas',
     )
-  steps = num_examples // global_batch_size
-  if num_examples % global_batch_size and not drop_remainder:
-    steps += 1
+  steps = -(-num_examples // global_batch_size)
   per_replica = global_batch_size // replicas
   indices = tf.reshape(
     tf.range(steps * global_batch_size), [steps, replicas, per_replica]

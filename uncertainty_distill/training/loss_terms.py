@@ -33,7 +33,8 @@ def loss_terms(
   """Returns the loss and its terms, unweighted, as means over the batch.
 
   loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
-  where the distillation term is T^2 KL(teacher || student), l2 is sum(w^2)
+  where cross_entropy is over the images that have labels and the distillation
+  term, T^2 KL(teacher || student), over all of them, l2 is sum(w^2)
   and weight_tie is the squared distance to the teacher's weights. With
   `block_l2`, each of six blocks has its own lambda, and the term l2 is still
   sum(w^2) over all of them.
@@ -42,14 +43,12 @@ def loss_terms(
     config: The configuration of the task.
     logits: [E, B, K].
     teacher_logits: [M, B, K], or None without a teacher.
-    labels: [B].
+    labels: [B], -1 for images without a label.
     model: The model, of whose weights l2 is the sum of squares.
     tied: Its kernels beside the teacher's, for the weight tie.
   """
   objective = config.objective
-  cross_entropy = tf.reduce_mean(
-    losses.member_cross_entropy(logits, labels, objective.label_smoothing)
-  )
+  cross_entropy = _cross_entropy(config, logits, labels)
   squares = [
     2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
     for block in config.model.l2_groups(model)
@@ -79,3 +78,23 @@ def loss_terms(
     )
     loss += config.fast_weight_decay * terms['fast_weight_decay']
   return {**terms, 'loss': loss}
+
+
+def _cross_entropy(
+  config: configs.TaskConfig, logits: tf.Tensor, labels: tf.Tensor
+) -> tf.Tensor:
+  """Returns the mean over the images that have labels.
+
+  It is divided by how many the step of all replicas has: the mean over replicas
+  is then that of the whole step, however they share the images out.
+  """
+  objective, train_data = config.objective, config.train_data
+  if not train_data.num_unlabeled:
+    return tf.reduce_mean(
+      losses.member_cross_entropy(logits, labels, objective.label_smoothing)
+    )
+  values = losses.member_cross_entropy(
+    logits, tf.maximum(labels, 0), objective.label_smoothing
+  )
+  share = 1 - train_data.num_unlabeled / train_data.global_batch_size
+  return tf.reduce_mean(tf.where(labels >= 0, values, 0.0)) / share

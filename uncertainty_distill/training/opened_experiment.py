@@ -62,6 +62,18 @@ class Experiment:
     return self._training_parts[1]
 
   @functools.cached_property
+  def unlabeled(self) -> data.ImageSource | None:
+    """The images without labels, whose label is -1."""
+    return data.open_unlabeled(self.dataset, self.config.task.train_data)
+
+  @functools.cached_property
+  def shown(self) -> data.ImageSource:
+    """What training shows: the training set, then images without labels."""
+    if self.unlabeled is None:
+      return self.training_set
+    return data.Concatenation(self.training_set, self.unlabeled)
+
+  @functools.cached_property
   def evaluation_sets(self) -> data.EvaluationSets:
     """The clean, corrupted and out-of-distribution test images."""
     return data.open_evaluation_sets(self.config, self.dataset)
@@ -120,7 +132,7 @@ class Experiment:
     path += '.json' if path != baseline else ''
     if configs.is_baseline_path(baseline) and not files.exists(path):
       raise InputError('evaluation.mce_baseline', path, 'a path that exists')
-    _ = self.training_set, self.evaluation_sets
+    _ = self.shown, self.evaluation_sets
 
 
 def open_experiment(

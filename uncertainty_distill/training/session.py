@@ -119,6 +119,10 @@ def _check_data(
   # to read, and a teacher may have been exported again since.
   if not is_complete or configs.is_path(task.train_data.name):
     marks['training data'] = experiment.dataset.train.fingerprint
+  # What `rest` means is part of the training data.
+  unlabeled = task.train_data.unlabeled
+  if experiment.unlabeled and unlabeled != configs.REST:
+    marks['images without labels'] = experiment.unlabeled.fingerprint
   if task.objective.kind != 'cross_entropy' and (
     not is_complete or trained.is_predictions(teacher[0])
   ):

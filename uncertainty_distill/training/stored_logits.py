@@ -69,7 +69,7 @@ def _check_labels(
 
 def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   """Opens a student's teacher cache, and makes the views that it lacks."""
-  task, source = experiment.config.task, experiment.training_set
+  task = experiment.config.task
   train_data = task.train_data
   augmentation: dict[str, Any] = {
     'seed': train_data.augmentation_seed,
@@ -89,7 +89,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
     task.objective.teacher_cache,
     {
       'teacher': experiment.teacher.description,
-      'training_set': source.fingerprint,
+      'training_set': experiment.shown.fingerprint,
       'augmentation': {
         'version': data.AUGMENTATION_VERSION,
         **augmentation,
@@ -97,16 +97,16 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
       },
     },
   )
-  steps_per_epoch = len(source) // train_data.global_batch_size
+  labeled = train_data.global_batch_size - train_data.num_unlabeled
+  steps_per_epoch = len(experiment.training_set) // labeled
   epochs = -(-experiment.config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
   missing = cache.missing(views)
   check = teacher_lib.label_check(experiment)
   if check and 0 not in missing:
-    check.check_predictions(
-      experiment.teacher,
-      np.swapaxes(cache.read(0).numpy(), 0, 1),  # pyright: ignore[reportArgumentType]
-    )
+    logits = cache.read(tf.constant(0)).numpy()
+    labeled = logits[: len(experiment.training_set)]
+    check.check_predictions(experiment.teacher, np.swapaxes(labeled, 0, 1))
   if missing:
     with cache.alone():
       # Another process may have made some meanwhile.
@@ -125,7 +125,7 @@ def _make_views(
   augmentation: Mapping[str, Any],
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  source = experiment.training_set
+  source = experiment.shown
   batch_size = experiment.config.task.validation_data.global_batch_size
   # A worker that waits for the cache cannot take part in the others' steps.
   strategy = teacher_lib.own_devices(experiment.strategy)

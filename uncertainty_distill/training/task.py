@@ -19,11 +19,11 @@ class ClassificationTask(base_task.Task):
   """Trains [B, H, W, C] -> [E, B, K] by the configured objective.
 
   The model takes the images of one replica, uint8 [b, H, W, C], and returns
-  logits [E, b, K]. A batch has labels int32 [b], and where the logits of a
-  teacher are stored, these as float16 [b, M, K]. Members and examples have axes
-  of their own throughout, which leaves room for members that each see examples
-  of their own: images [E, b, H, W, C], labels [E, b], teacher logits
-  [M, E, b, K] and logits [E, b, K].
+  logits [E, b, K]. A batch has labels int32 [b], -1 for images without one, and
+  where the logits of a teacher are stored, these as float16 [b, M, K]. Members
+  and examples have axes of their own throughout, which leaves room for members
+  that each see examples of their own: images [E, b, H, W, C], labels [E, b],
+  teacher logits [M, E, b, K] and logits [E, b, K].
   """
 
   # The name of the loss among what `train_step` returns.
@@ -126,7 +126,7 @@ class ClassificationTask(base_task.Task):
       )
     stored, seed = self._stored_logits, self.task_config.seed
     return data.training_batches(
-      self._experiment.training_set,
+      self._experiment.shown,
       params.global_batch_size,
       seed=seed,
       padding=params.crop_padding,
@@ -138,6 +138,7 @@ class ClassificationTask(base_task.Task):
         seed if params.augmentation_seed < 0 else params.augmentation_seed
       ),
       teacher_logits=stored.read if stored else None,
+      num_unlabeled=params.num_unlabeled,
       start_step=start_step,
       context=input_context,
     )
@@ -191,7 +192,10 @@ class ClassificationTask(base_task.Task):
     )
     terms['gradient_norm'] = tf.linalg.global_norm(gradients)
     statistics, *means = metrics
-    statistics.update_state(logits, labels)
+    if self.task_config.train_data.num_unlabeled:
+      statistics.update_state(logits, labels, labels >= 0)
+    else:
+      statistics.update_state(logits, labels)
     for mean in means:
       mean.update_state(terms[mean.name])
     return terms

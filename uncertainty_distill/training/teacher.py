@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncertainty_distill import configs, models, trained
+from uncertainty_distill import configs, data, models, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -108,7 +108,8 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
   logits = _read_predictions(experiment)
   check = label_check(experiment)
   if check:
-    check.check_predictions(experiment.teacher, logits)
+    labeled = logits[:, : len(experiment.training_set)]
+    check.check_predictions(experiment.teacher, labeled)
   return trained.FixedLogits(logits)
 
 
@@ -135,7 +136,28 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
   logits = experiment.teacher.predictions(  # pyright: ignore[reportAttributeAccessIssue]
     'train', dataset.train.labels, dataset.spec.num_classes
   )
-  return logits[:, experiment.training_set.rows]
+  return logits[:, _rows_shown(experiment)]
+
+
+def _rows_shown(experiment: Experiment) -> np.ndarray:
+  """Returns which training examples of the dataset training shows.
+
+  Raises:
+    InputError: If it shows images that are not among them.
+  """
+  rows, others = experiment.training_set.rows, experiment.unlabeled
+  if others is None:
+    return rows
+  if not isinstance(others, data.Subset) or (
+    others.source is not experiment.dataset.train
+  ):
+    raise InputError(
+      'task.train_data.unlabeled',
+      experiment.config.task.train_data.unlabeled,
+      'rest, or empty, where the teacher is stored predictions',
+      'they are of the training examples alone',
+    )
+  return np.concatenate([rows, others.rows])
 
 
 def _check_fits(experiment: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from .class_folders import Listing as Listing
 from .class_folders import list_pictures as list_pictures
+from .class_folders import list_unsorted as list_unsorted
 from .folder_dataset import PictureFolder as PictureFolder
 from .folder_source import FolderSource as FolderSource
 from .image_decoding import FITS as FITS

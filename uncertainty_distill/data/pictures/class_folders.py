@@ -104,6 +104,28 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
   )
 
 
+def list_unsorted(folder: str) -> Listing:
+  """Lists pictures without classes, in a folder and in those within.
+
+  Args:
+    folder: Its path.
+
+  Returns:
+    No class, and the split `train`, whose labels are -1.
+
+  Raises:
+    InputError: If there is no picture.
+  """
+  paths = sorted(_pictures(folder, ''), key=_checksum)
+  if not paths:
+    raise InputError(
+      'task.train_data.unlabeled', folder, 'a folder with pictures in it'
+    )
+  return Listing(
+    (), {'train': [(os.path.join(folder, path), -1) for path in paths]}
+  )
+
+
 def _divided(folder: str, test_fraction: float) -> Listing:
   """Lists a folder of classes alone."""
   by_class = _by_class(folder)
@@ -201,7 +223,7 @@ def _folders(folder: str) -> list[str]:
 def _pictures(folder: str, inside: str) -> Iterator[str]:
   """Yields the pictures in a folder and those within, below another folder."""
   for name in files.names(os.path.join(folder, inside)):
-    path = f'{inside}/{name}'
+    path = f'{inside}/{name}' if inside else name
     if picture_files.is_picture(name):
       yield path
     elif not name.startswith('.') and files.is_folder(

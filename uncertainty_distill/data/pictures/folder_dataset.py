@@ -133,9 +133,11 @@ class PictureFolder:
     names = self._listing.class_names
     missing = set(range(len(names))) - {picture.label for picture in found}
     remedy = 'Mend or remove them, or set `task.train_data.skip_broken` to true'
-    if missing:
+    if not found:
+      remedy = 'That leaves none'
+    elif missing:
       remedy = f'That leaves no picture of {names[min(missing)]}'
-    if missing or not self._skip_broken:
+    if missing or not found or not self._skip_broken:
       raise InputError(
         'dataset name',
         self._folder,

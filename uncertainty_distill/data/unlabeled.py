@@ -1,0 +1,114 @@
+"""Images without labels, which a student learns from its teacher alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from uncertainty_distill import configs
+from uncertainty_distill.data import npz_file, pictures, tfds_dataset
+from uncertainty_distill.data.datasets import Dataset, open_dataset
+from uncertainty_distill.data.image_source import (
+  ArraySource,
+  DatasetSpec,
+  ImageSource,
+  Subset,
+)
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
+
+import numpy as np
+
+_NAME = 'task.train_data.unlabeled'
+
+
+def open_unlabeled(
+  dataset: Dataset, train_data: configs.TrainDataConfig
+) -> ImageSource | None:
+  """Opens the images without labels of a configuration.
+
+  Args:
+    dataset: The dataset of the configuration, whose size they get.
+    train_data: Names them.
+
+  Returns:
+    The images, whose labels are -1; None if there are none. `rest` is a subset
+    of `dataset.train`.
+
+  Raises:
+    InputError: If they cannot be read, or are smaller than the training images
+      and not in files or in TFDS.
+  """
+  name = files.expanded(train_data.unlabeled)
+  if not name:
+    return None
+  if name == configs.REST:
+    return _rest(dataset, train_data.num_examples)
+  if name.startswith(tfds_dataset.PREFIX):
+    state = train_data.unlabeled_split or 'train'
+  elif files.is_folder(name):
+    state = pictures.list_unsorted(name).state()
+  else:
+    state = str(files.version(name)) if files.is_file(name) else ''
+  options = train_data.image_fit, train_data.skip_broken
+  return _open(name, state, dataset.spec, train_data.data_dir, *options)
+
+
+def _rest(dataset: Dataset, num_examples: int) -> Subset:
+  """Returns the training examples after the first ones, without labels."""
+  rows = np.arange(num_examples, dataset.num_train)
+  if not len(rows):
+    raise InputError(
+      'task.train_data.num_examples',
+      num_examples,
+      f'less than the {dataset.num_train} training examples with '
+      f'{_NAME}={configs.REST}, or nothing is left',
+    )
+  return Subset(dataset.train, rows, np.full(len(rows), -1))
+
+
+# As for datasets, whose files are read once.
+@functools.lru_cache(maxsize=2)
+def _open(
+  name: str,
+  state: str,
+  spec: DatasetSpec,
+  data_dir: str,
+  fit: str,
+  skip_broken: bool,
+) -> ImageSource:
+  """Opens images at a place, in the state that they have there."""
+  size = spec.image_shape[:2]
+  if name.startswith(tfds_dataset.PREFIX):
+    splits = state, state
+    opened = tfds_dataset.TfdsDataset(name, data_dir, size, fit, splits)
+    source = opened.split('train')
+  elif files.is_folder(name):
+    listing = pictures.list_unsorted(name)
+    folder = pictures.PictureFolder(listing, name, size, fit, skip_broken)
+    source = folder.split('train')
+  elif name.endswith('.npz') and files.is_file(name):
+    images = npz_file.read_unlabeled(name)
+    shape = images.shape[1:]
+    own = dataclasses.replace(spec, name=name, image_shape=shape)
+    source = ArraySource(own, images, np.full(len(images), -1))
+  elif not configs.is_path(name):
+    source = open_dataset(name, data_dir).train
+  else:
+    raise InputError(
+      _NAME,
+      name,
+      'rest, tfds:NAME, or the path of an .npz file or of a folder of pictures',
+    )
+  found = source.spec.image_shape
+  if any(have < want for have, want in zip(found, size)):
+    raise InputError(
+      _NAME,
+      name,
+      f'images of at least {size[0]} x {size[1]} pixels, as the training '
+      f'images are; they have {found[0]} x {found[1]}',
+    )
+  if found != spec.image_shape:
+    source = source.resized(size)
+  rows = np.arange(len(source))
+  return Subset(source, rows, np.full(len(rows), -1), spec)
