@@ -11,6 +11,7 @@ import tf_keras
 from refusals import refused
 
 _MODULE = """
+import tensorflow as tf
 import tf_keras
 
 def build(image_shape, num_classes):
@@ -29,6 +30,21 @@ def nine(image_shape, num_classes):
 def probabilities(image_shape, num_classes):
   model = build(image_shape, num_classes)
   return tf_keras.Model(model.input, tf_keras.layers.Softmax()(model.output))
+
+def nested(image_shape, num_classes):
+  images = tf_keras.Input(image_shape)
+  return tf_keras.Model(images, probabilities(image_shape, num_classes)(images))
+
+def operation(image_shape, num_classes):
+  model = build(image_shape, num_classes)
+  return tf_keras.Model(model.input, tf.nn.softmax(model.output))
+
+def too_deep(image_shape, num_classes):
+  x = images = tf_keras.Input(image_shape)
+  for _ in range(4):
+    x = tf_keras.layers.Conv2D(8, 3, strides=2)(x)
+  x = tf_keras.layers.GlobalAveragePooling2D()(x)
+  return tf_keras.Model(images, tf_keras.layers.Dense(num_classes)(x))
 """
 
 
@@ -69,11 +85,35 @@ def _custom(function):
     ('nothing', 'NoneType'),
     ('nine', '[None, 16, 16, 3] -> [None, 9]'),
     ('probabilities', 'softmax'),
+    ('nested', 'softmax'),
+    ('operation', 'softmax'),
+    ('too_deep', 'custom_nets:too_deep'),
   ],
 )
 def test_functions_that_make_no_network(module, function, value):
   with refused('task.model.function', value):
     ud.train(_custom(function), 'run')
+
+
+@pytest.mark.parametrize(
+  'values, name',
+  [
+    ({'function': 'custom_nets:too_deep'}, 'task.model.function'),
+    ({'application': 'VGG16'}, 'image_shape'),
+    ({'weights': 'missing.h5'}, 'task.model.weights'),
+  ],
+)
+def test_a_wrong_student_is_known_before_its_teacher_is_trained(
+  module, values, name, tmp_path
+):
+  kind = 'custom' if 'function' in values else 'keras_application'
+  config = _config(
+    **{'task.model.architecture.type': kind},
+    **{f'task.model.{key}': value for key, value in values.items()},
+  )
+  with refused(name):
+    ud.distill(config, 'run')
+  assert not (tmp_path / 'run').exists()
 
 
 def test_a_function_makes_the_network(module):

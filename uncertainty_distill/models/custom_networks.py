@@ -55,9 +55,20 @@ class CustomNetwork(Architecture):
     stddev: Sequence[float] = (1.0,),
     batch_norm: Any = None,
   ) -> tf_keras.Model:
-    model = self._find()(
-      image_shape=tuple(image_shape), num_classes=num_classes
-    )
+    function = self._find()
+    try:
+      model = function(image_shape=tuple(image_shape), num_classes=num_classes)
+    except Exception as error:
+      # Whatever code of the user's raises; Keras, for images that are too
+      # small for the strides, a ValueError.
+      raise InputError(
+        'task.model.function',
+        self.function,
+        'a function that builds a network of this shape and these classes',
+        message=f'`task.model.function` {self.function} fails for images '
+        f'{list(image_shape)} and {num_classes} classes '
+        f'({type(error).__name__}: {str(error).partition(chr(10))[0]})',
+      ) from error
     check_plain(model, image_shape, num_classes, 'task.model.function')
     return model
 
@@ -218,17 +229,25 @@ def check_plain(
       f'a model of [B, {", ".join(map(str, image_shape))}] -> '
       f'[B, {num_classes}], as the dataset has images and classes',
     )
-  last = model.layers[-1]
-  activation = getattr(last, 'activation', None)
-  if (
-    isinstance(last, tf_keras.layers.Softmax)
-    or activation is tf_keras.activations.softmax
-  ):
+  if _ends_in_softmax(model):
     raise InputError(
       name,
       'softmax',
       'a model that returns logits: leave out the last softmax',
     )
+
+
+def _ends_in_softmax(model: tf_keras.Model) -> bool:
+  """Returns whether the last layer of a model, or of one in it, is softmax."""
+  last = model.output._keras_history.layer  # pyright: ignore[reportAttributeAccessIssue]
+  if isinstance(last, tf_keras.Model):
+    return _ends_in_softmax(last)
+  return (
+    isinstance(last, tf_keras.layers.Softmax)
+    or getattr(last, 'activation', None) is tf_keras.activations.softmax
+    # What `tf.nn.softmax` becomes among layers.
+    or getattr(last, 'symbol', '') == 'nn.softmax'
+  )
 
 
 def _may_be(shape, expected):

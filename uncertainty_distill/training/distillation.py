@@ -49,6 +49,7 @@ def train(
   if learns:
     teacher.check_teacher(experiment)
   initialization.check_initialization(experiment, trains_teacher=learns)
+  _check_network(experiment, model_dir, learns and not objective.teacher)
   if not learns or objective.teacher:
     return session.train(experiment, model_dir, evaluate, label)
   # A mistake in the first run is one in all of them.
@@ -64,6 +65,26 @@ def train(
     paths = deep_ensemble.train_teacher(experiment, directory, evaluate)
     student = experiment.with_teacher(paths)
     return session.train(student, model_dir, evaluate, label, lock=False)
+
+
+def _check_network(
+  experiment: Experiment, model_dir: str, trains_teacher: bool
+) -> None:
+  """Builds a network that would else be built late, before there is a folder.
+
+  Args:
+    experiment: The experiment.
+    model_dir: The run folder; a run that has begun has its network.
+    trains_teacher: Whether a teacher is trained before.
+
+  Raises:
+    InputError: If the network cannot be built, or its initial weights cannot be
+      loaded.
+  """
+  model = experiment.config.task.model
+  is_late = trains_teacher or model.architecture.get().has_initial_weights
+  if is_late and not runs.is_run(model_dir):
+    model.load_initial_weights(model.build())
 
 
 def distill(
