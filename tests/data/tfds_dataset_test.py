@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from uncertainty_distill import configs, data, evaluation, training
+from uncertainty_distill.data import datasets, tfds_splits
 from uncertainty_distill.evaluation import results
 
 import numpy as np
@@ -106,6 +107,22 @@ def test_gray_becomes_three_channels_and_splits_are_chosen(tmp_path):
   want = {picture.tobytes() for picture in _pictures(12, 1, 8)}
   assert {image[..., 1].tobytes() for image in together} == want
   np.testing.assert_array_equal(together[..., 0], together[..., 2])
+
+
+def test_images_may_be_kept_on_disk(tmp_path, monkeypatch):
+  folder = _prepare(TinyColor, tmp_path)
+  options = {'image_size': (5, 4), 'image_cache': str(tmp_path / 'cache')}
+  plain = data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
+  made = data.open_dataset('tfds:tiny_color', folder, **options)
+  assert made.test.fingerprint == plain.test.fingerprint
+  datasets._open.cache_clear()
+  monkeypatch.setattr(tfds_splits, 'batches', None)
+  found = data.open_dataset('tfds:tiny_color', folder, **options)
+  assert found.spec == plain.spec
+  for split in 'train', 'test':
+    one, other = getattr(found, split), getattr(plain, split)
+    np.testing.assert_array_equal(one.images, other.images)
+    assert one.fingerprint == other.fingerprint
 
 
 def test_others_are_refused(tmp_path):

@@ -47,6 +47,10 @@ class TrainDataConfig(models.Settings):
       same pictures, where a folder has none; 0 where it has.
     skip_broken: Whether to leave out the pictures in a folder that cannot be
       read, with a line that says how many; if false, they are an error.
+    image_cache: A folder on disk that keeps the decoded images of folders and
+      of `tfds:`, for this and later runs; rows are mapped into memory as they
+      are read. Empty to decode pictures whenever they are used, and to have
+      images of TFDS in memory.
     global_batch_size: Distinct examples in a step over all replicas; each is
       seen by every member.
     num_examples: Use only this many examples, the first ones; 0 for all.
@@ -91,6 +95,7 @@ class TrainDataConfig(models.Settings):
   )
   test_fraction: float = ranges.field(0.0, ranges.BELOW_1)
   skip_broken: bool = False
+  image_cache: str = ''
   global_batch_size: int = ranges.field(128, ranges.AT_LEAST_1)
   num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
   test_from_training: int = ranges.field(0, ranges.NOT_NEGATIVE)

@@ -106,6 +106,7 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
   for holder, field, is_own in (
     (train_data, 'name', is_path),
     (train_data, 'data_dir', bool),
+    (train_data, 'image_cache', bool),
     (train_data, 'unlabeled', lambda name: name != REST and is_path(name)),
     (evaluation, 'out_of_distribution', is_path),
     (evaluation, 'mce_baseline', is_baseline_path),

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uncertainty_distill.data import (
   cifar,
@@ -23,6 +23,7 @@ from uncertainty_distill.data import (
   tfds_dataset,
   tfds_splits,
 )
+from uncertainty_distill.data import image_cache as image_cache_lib
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
@@ -56,6 +57,11 @@ _KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
 # The arrays that Python code gave this process, by their names.
 _GIVEN: dict[str, Dataset] = {}
 _GIVEN_PREFIX = 'arrays:'
+
+# The kinds of datasets whose images are decoded.
+_DECODED = 'folder', 'tfds'
+_NO_FOLDER = 'where the dataset is no folder'
+_NO_TFDS = 'where the dataset is not tfds:NAME'
 
 
 class Dataset:
@@ -188,6 +194,7 @@ def open_dataset(
   test_fraction: float = 0.0,
   skip_broken: bool = False,
   splits: Sequence[str] = ('', ''),
+  image_cache: str = '',
 ) -> Dataset:
   """Opens a dataset.
 
@@ -212,6 +219,8 @@ def open_dataset(
     skip_broken: Whether to leave out pictures in a folder that cannot be read.
     splits: The splits of a dataset of TFDS to train on and to test on; see
       `tfds_dataset.TfdsDataset`.
+    image_cache: A folder on disk for the decoded images of a folder or of TFDS,
+      see `image_cache.CachedDataset`; empty for none.
 
   Raises:
     InputError: If there is no such dataset, class or smaller size, if the data
@@ -220,50 +229,64 @@ def open_dataset(
       then.
   """
   name = files.expanded(name)
-  options = None
+  options = _Options(
+    image_fit,
+    test_fraction,
+    skip_broken,
+    tuple(splits),
+    files.expanded(image_cache),
+  )
+  kind, place = _find(name, data_dir, test_fraction)
+  options.check(kind)
+  return _open(
+    name,
+    place,
+    tuple(classes),
+    tuple(image_size),
+    test_from_training,
+    options if kind in _DECODED else None,
+  )
+
+
+def _find(
+  name: str, data_dir: str, test_fraction: float
+) -> tuple[str, tuple[str | int, ...]]:
+  """Returns the kind of a dataset, and where and in which state it is.
+
+  Raises:
+    InputError: If there is no such dataset.
+  """
   if name in _KNOWN:
-    place = (tfds_splits.folder(data_dir),)
-  elif name in _GIVEN:
-    place = ()
-  elif name.startswith(_GIVEN_PREFIX):
+    return 'known', (tfds_splits.folder(data_dir),)
+  if name in _GIVEN:
+    return 'arrays', ()
+  if name.startswith(_GIVEN_PREFIX):
     raise InputError(
       'dataset name',
       name,
       'arrays that this process was given',
       'give `ud.train` or `ud.distill` the same arrays again',
     )
-  elif name.startswith(tfds_dataset.PREFIX):
-    place = (tfds_splits.folder(data_dir),)
-    options = image_fit, *splits
-  elif name.endswith('.npz') and files.is_file(name):
-    place = (files.absolute(name), *files.version(name))
-  elif name.endswith('.npz'):
-    kind = 'is a folder' if files.exists(name) else 'does not exist'
+  if name.startswith(tfds_dataset.PREFIX):
+    return 'tfds', (tfds_splits.folder(data_dir),)
+  if name.endswith('.npz') and files.is_file(name):
+    return 'npz', (files.absolute(name), *files.version(name))
+  if name.endswith('.npz'):
+    state = 'is a folder' if files.exists(name) else 'does not exist'
     raise InputError(
       'dataset name',
       name,
       'an .npz file that exists',
-      message=f'the dataset {name} {kind}',
+      message=f'the dataset {name} {state}',
     )
-  elif files.is_folder(name):
-    options = image_fit, test_fraction, skip_broken
+  if files.is_folder(name):
     state = pictures.list_pictures(name, test_fraction).state()
-    place = (files.absolute(name), state)
-  else:
-    raise InputError(
-      'dataset name',
-      name,
-      'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of '
-      'a folder of pictures',
-    )
-  # Their module brings TensorFlow, which not every process needs.
-  if options is not None and image_fit not in pictures.FITS:
-    raise InputError(
-      'image_fit', image_fit, 'one of ' + ', '.join(pictures.FITS)
-    )
-  _check_unused(name, options, test_fraction, skip_broken, splits)
-  return _open(
-    name, place, tuple(classes), tuple(image_size), test_from_training, options
+    return 'folder', (files.absolute(name), state)
+  raise InputError(
+    'dataset name',
+    name,
+    'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of '
+    'a folder of pictures',
   )
 
 
@@ -316,25 +339,33 @@ def keep_arrays(
   return name
 
 
-def _check_unused(
-  name: str,
-  options: tuple | None,
-  test_fraction: float,
-  skip_broken: bool,
-  splits: Sequence[str],
-) -> None:
-  """Raises an InputError for values that other kinds of datasets have."""
-  is_tfds = name.startswith(tfds_dataset.PREFIX)
-  is_folder = options is not None and not is_tfds
-  for field, value, used, expected in (
-    ('test_fraction', test_fraction, is_folder, '0 where it is no folder'),
-    ('skip_broken', skip_broken, is_folder, 'false where it is no folder'),
-    ('train_split', splits[0], is_tfds, 'empty where it is not tfds:NAME'),
-    ('test_split', splits[1], is_tfds, 'empty where it is not tfds:NAME'),
-  ):
-    if value and not used:
-      expected = expected.replace('it', 'the dataset')
-      raise InputError(f'task.train_data.{field}', value, expected)
+@dataclasses.dataclass(frozen=True)
+class _Options:
+  """How images are decoded; the attributes are arguments of `open_dataset`."""
+
+  image_fit: str
+  test_fraction: float
+  skip_broken: bool
+  splits: tuple[str, ...]
+  image_cache: str
+
+  def check(self, kind: str) -> None:
+    """Raises an InputError for values that have no use for a kind."""
+    # The module of pictures brings TensorFlow, which not every process needs.
+    if kind in _DECODED and self.image_fit not in pictures.FITS:
+      raise InputError(
+        'image_fit', self.image_fit, 'one of ' + ', '.join(pictures.FITS)
+      )
+    decoded = 'where the dataset is neither a folder nor tfds:NAME'
+    for field, value, kinds, expected in (
+      ('test_fraction', self.test_fraction, ['folder'], f'0 {_NO_FOLDER}'),
+      ('skip_broken', self.skip_broken, ['folder'], f'false {_NO_FOLDER}'),
+      ('train_split', self.splits[0], ['tfds'], f'empty {_NO_TFDS}'),
+      ('test_split', self.splits[1], ['tfds'], f'empty {_NO_TFDS}'),
+      ('image_cache', self.image_cache, _DECODED, f'empty {decoded}'),
+    ):
+      if value and kind not in kinds:
+        raise InputError(f'task.train_data.{field}', value, expected)
 
 
 # One dataset may take four entries, which share its images.
@@ -345,7 +376,7 @@ def _open(
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
   test_from_training: int,
-  options: tuple[Any, ...] | None,
+  options: _Options | None,
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there.
 
@@ -355,8 +386,7 @@ def _open(
     classes: See `open_dataset`.
     image_size: See `open_dataset`.
     test_from_training: See `open_dataset`.
-    options: Of a folder of pictures, their fit, the test fraction and whether
-      to skip broken ones; of a dataset of TFDS, the fit and the two splits.
+    options: How to decode images; None where they are arrays.
   """
   if test_from_training:
     whole = _open(name, place, classes, image_size, 0, options)
@@ -364,17 +394,9 @@ def _open(
   if classes:
     whole = _open(name, place, (), image_size, 0, options)
     return whole.of_classes(classes)
-  if options is not None and name.startswith(tfds_dataset.PREFIX):
-    fit, *splits = options
-    opened = tfds_dataset.TfdsDataset(
-      name, str(place[0]), image_size, fit, splits
-    )
-    return Dataset(opened.spec, opened.split)
   if options is not None:
-    fit, test_fraction, skip_broken = options
-    listing = pictures.list_pictures(name, test_fraction)
-    folder = pictures.PictureFolder(listing, name, image_size, fit, skip_broken)
-    return Dataset(folder.spec, folder.split)
+    opened = _open_decoded(name, place, image_size, options)
+    return Dataset(opened.spec, opened.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
   if name in _GIVEN:
@@ -395,6 +417,42 @@ def _open(
   )
 
 
+def _open_decoded(
+  name: str,
+  place: tuple[str | int, ...],
+  image_size: tuple[int, ...],
+  options: _Options,
+) -> image_cache_lib.SplitReader:
+  """Opens a folder of pictures or a dataset of TFDS; see `_open`."""
+  fit, cache = options.image_fit, options.image_cache
+  opener: Callable[[], image_cache_lib.SplitReader]
+  if name.startswith(tfds_dataset.PREFIX):
+    opened = tfds_dataset.TfdsDataset(
+      name, str(place[0]), image_size, fit, options.splits, cache
+    )
+    state, opener = opened.state(), lambda: opened
+  else:
+    listing = pictures.list_pictures(name, options.test_fraction)
+    state = place[1]
+    opener = functools.partial(
+      pictures.PictureFolder,
+      listing,
+      name,
+      image_size,
+      fit,
+      options.skip_broken,
+    )
+  if not cache:
+    return opener()
+  made_from = {
+    'state': state,
+    'image_size': image_size,
+    'image_fit': fit,
+    'skip_broken': options.skip_broken,
+  }
+  return image_cache_lib.CachedDataset(cache, made_from, name, opener)
+
+
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
   skip_broken = train_data.skip_broken
@@ -412,6 +470,7 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     test_fraction=train_data.test_fraction,
     skip_broken=skip_broken,
     splits=(train_data.train_split, train_data.test_split),
+    image_cache=train_data.image_cache,
   )
 
 

@@ -1,13 +1,18 @@
-"""Any image classification dataset of TFDS, in memory."""
+"""Any image classification dataset of TFDS."""
 
 from __future__ import annotations
 
+import functools
+import math
+import os
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 from uncertainty_distill.data import channel_moments, tfds_splits
 from uncertainty_distill.data.image_source import ArraySource, DatasetSpec
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import numpy as np
 
@@ -22,8 +27,6 @@ class TfdsDataset:
   Images get the size of the dataset when they are read; gray ones get three
   equal channels. The examples are in the order of TFDS's files.
 
-  Attributes:
-    spec: What the images are.
   """
 
   def __init__(
@@ -33,8 +36,9 @@ class TfdsDataset:
     image_size: Sequence[int] = (),
     fit: str = 'resize',
     splits: Sequence[str] = ('', ''),
+    scratch: str = '',
   ):
-    """Reads the training images, and downloads the dataset before if need be.
+    """Finds the dataset, which is downloaded if need be.
 
     Args:
       name: `tfds:` and the name that the dataset has in TFDS, with a
@@ -45,12 +49,14 @@ class TfdsDataset:
       fit: How they come to this size; see `image_decoding.decode_image`.
       splits: The splits to train on and to test on, as TFDS writes them:
         `train[:80%]`. Empty for `train`, and for `test`, or else `validation`.
+      scratch: A folder on disk, where images are that are read, in a file which
+        ends with the process; empty to have them in memory.
 
     Raises:
       InputError: If the dataset is not there and cannot be downloaded, if it is
         no image classification dataset, or if it lacks a split or a size.
     """
-    self._name, self._fit = name, fit
+    self._name, self._fit, self._scratch = name, fit, scratch
     self._builder = tfds_splits.prepare(name.removeprefix(PREFIX), data_dir)
     self._image, self._label = self._find_features()
     features = self._builder.info.features
@@ -67,18 +73,37 @@ class TfdsDataset:
     }
     for field, split in self._splits.items():
       self._check_split(f'task.train_data.{field}_split', split)
-    names = tuple(map(str, features[self._label].names))
     height, width = size
-    spec = DatasetSpec(name, (height, width, 3), names, (), ())
-    images, labels = self._read('train', spec.image_shape)
+    self._shape: tuple[int, int, int] = height, width, 3
+
+  @functools.cached_property
+  def _train(self) -> ArraySource:
+    """The training examples, from which the moments follow."""
+    images, labels = self._read('train')
     counts = channel_moments.LevelCounts()
     for start in range(0, len(images), _BATCH):
       counts.add(images[start : start + _BATCH])
-    mean, stddev = counts.moments()
-    self.spec: DatasetSpec = DatasetSpec(
-      name, spec.image_shape, names, mean, stddev
+    names = self._builder.info.features[self._label].names
+    spec = DatasetSpec(
+      self._name, self._shape, tuple(map(str, names)), *counts.moments()
     )
-    self._train = ArraySource(self.spec, images, labels)
+    return ArraySource(spec, images, labels)
+
+  @property
+  def spec(self) -> DatasetSpec:
+    """What the images are.
+
+    Raises:
+      InputError: If a file is damaged.
+    """
+    return self._train.spec
+
+  def state(self) -> str:
+    """Returns what tells these splits of the dataset from others."""
+    info = self._builder.info
+    paths = [path for split in info.splits.values() for path in split.filepaths]
+    versions = [(os.path.basename(p), files.version(p)) for p in paths]
+    return repr((info.full_name, self._splits, versions))
 
   def split(self, name: str) -> ArraySource:
     """Returns the examples of `train` or `test`.
@@ -88,7 +113,7 @@ class TfdsDataset:
     """
     if name == 'train':
       return self._train
-    return ArraySource(self.spec, *self._read(name, self.spec.image_shape))
+    return ArraySource(self.spec, *self._read(name))
 
   def _find_features(self) -> tuple[str, str]:
     """Returns the names of the image and of the label."""
@@ -139,21 +164,44 @@ class TfdsDataset:
       "a part of one is 'train[80%:]'",
     )
 
-  def _read(
-    self, name: str, shape: tuple[int, ...]
-  ) -> tuple[np.ndarray, np.ndarray]:
+  def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns images uint8 [N, H, W, 3] and labels [N] of a split."""
     split = self._splits[name]
     count = self._builder.info.splits[split].num_examples
-    images, labels = np.empty([count, *shape], np.uint8), np.empty(count, int)
+    images, labels = self._allocate(count), np.empty(count, int)
     start = 0
     for batch in tfds_splits.batches(
-      self._builder, split, self._prepared(shape), _BATCH
+      self._builder, split, self._prepared(self._shape), _BATCH
     ):
       rows = slice(start, start + len(batch[1]))
       images[rows], labels[rows] = batch
       start = rows.stop
     return images, labels
+
+  def _allocate(self, count: int) -> np.ndarray:
+    """Returns an array for images, uint8 [count, H, W, 3].
+
+    Raises:
+      InputError: If it does not fit into memory, where it is to be.
+    """
+    shape = count, *self._shape
+    if self._scratch:
+      with tempfile.TemporaryFile(dir=self._scratch) as file:
+        return np.memmap(file, np.uint8, 'w+', shape=shape)
+    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    # TensorFlow has a copy.
+    needed = 2 * math.prod(shape)
+    if needed > memory:
+      raise InputError(
+        'task.train_data.image_cache',
+        '',
+        'a folder on disk for images that do not fit into memory',
+        message=f'The images of {self._name} take {needed / 1e9:.1f} GB, and '
+        f'there are {memory / 1e9:.1f} GB of memory. Set '
+        '`task.train_data.image_cache` to a folder on disk, from which rows '
+        'are read',
+      )
+    return np.empty(shape, np.uint8)
 
   def _prepared(self, shape: tuple[int, ...]) -> Any:
     """Returns a function from an example of TFDS to its image and label."""

@@ -28,6 +28,7 @@ _NOT_IDENTITY = (
   ('check_labels',),
   ('task', 'validation_data'),
   ('task', 'train_data', 'data_dir'),
+  ('task', 'train_data', 'image_cache'),
   ('task', 'objective', 'teacher_cache'),
   ('trainer', 'steps_per_loop'),
   ('trainer', 'summary_interval'),

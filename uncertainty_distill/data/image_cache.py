@@ -1,0 +1,204 @@
+"""Decoded images in files, whose rows are mapped into memory as they are read.
+
+CACHE/FINGERPRINT/ holds a dataset in the state in which it was decoded:
+
+  manifest.json      what the fingerprint is made of
+  SPLIT.images       uint8 [N, H, W, 3] of `train` or `test`, as bytes
+  SPLIT.npz          labels [N], digests [N] of the files that the images came
+                     from, if they came from files, and what the dataset is
+
+The second file of a split is written last: a split without it is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from uncertainty_distill.data.image_source import DatasetSpec, ImageSource
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import archives, files, locks
+
+import numpy as np
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+_NAME = 'task.train_data.image_cache'
+# To be raised when the same files begin to be decoded to other images.
+_FORMAT = 1
+# Images that are in memory at once while a file is written.
+_CHUNK = 256
+
+
+class SplitReader(Protocol):
+  """A dataset that is decoded split by split."""
+
+  @property
+  def spec(self) -> DatasetSpec:
+    """What the images are."""
+    ...
+
+  def split(self, name: str) -> ImageSource:
+    """Returns the examples of `train` or `test`."""
+    ...
+
+
+class MappedSource(ImageSource):
+  """Images in a file, of which only the rows that are read come into memory."""
+
+  def __init__(
+    self,
+    spec: DatasetSpec,
+    path: str,
+    labels: np.ndarray,
+    digests: np.ndarray | None = None,
+  ):
+    """Takes a file, which must not change from here on.
+
+    Args:
+      spec: The dataset that the images are of.
+      path: The file, uint8 [N, H, W, C] as bytes.
+      labels: Integers [N].
+      digests: The checksums of the images, as `row_digests` returns them; None
+        for those of their pixels.
+    """
+    super().__init__(spec, labels)
+    self._path, self._digests = path, digests
+
+  def read(self, rows: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    with tf.device('CPU'):
+      images = tf.raw_ops.ImmutableConst(
+        dtype=tf.uint8,
+        shape=[len(self), *self.spec.image_shape],
+        memory_region_name=self._path,
+      )
+      return tf.gather(images, rows)
+
+  def numpy(self, rows: np.ndarray | slice) -> np.ndarray:
+    shape = (len(self), *self.spec.image_shape)
+    return np.memmap(self._path, np.uint8, 'r', shape=shape)[rows]
+
+  def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
+    return None if self._digests is None else self._digests[rows]
+
+
+class CachedDataset:
+  """A dataset whose splits are decoded once, for this and later processes.
+
+  Attributes:
+    spec: What the images are.
+  """
+
+  def __init__(
+    self,
+    directory: str,
+    ingredients: Mapping[str, Any],
+    name: str,
+    opener: Callable[[], SplitReader],
+  ):
+    """Finds the training images, or decodes them.
+
+    Args:
+      directory: The folder that holds any number of datasets.
+      ingredients: All that the images depend on, as JSON can hold it.
+      name: The name of the dataset.
+      opener: Opens the dataset without the cache.
+
+    Raises:
+      InputError: If the folder is not on a disk or cannot be written, or as
+        `opener` does.
+    """
+    if files.is_remote(directory):
+      raise InputError(_NAME, directory, 'a folder on a local disk')
+    content = {'format': _FORMAT, 'made_from': ingredients}
+    text = json.dumps(content, sort_keys=True, indent=1)
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    self._folder = os.path.join(files.absolute(directory), fingerprint)
+    self._manifest, self._name, self._opener = text, name, opener
+    self._opened: SplitReader | None = None
+    self._train = self._find('train')
+    self.spec: DatasetSpec = self._train.spec
+
+  def split(self, name: str) -> ImageSource:
+    """Returns the examples of `train` or `test`.
+
+    Raises:
+      InputError: As when it was opened, of test pictures.
+    """
+    return self._train if name == 'train' else self._find(name)
+
+  def _find(self, split: str) -> MappedSource:
+    """Returns a split, which is written if it is missing or cut."""
+    found = self._read(split)
+    if found:
+      return found
+    with locks.lock_folder(self._folder, _NAME, wait=True):
+      # Another process may have made it meanwhile.
+      found = self._read(split)
+      if not found:
+        self._opened = self._opened or self._opener()
+        self._write(split, self._opened.split(split))
+        found = self._read(split)
+    assert found
+    return found
+
+  def _read(self, split: str) -> MappedSource | None:
+    """Returns a split, or None unless it is there and whole."""
+    images = os.path.join(self._folder, f'{split}.images')
+    try:
+      arrays = archives.read_arrays(self._file(split))
+      values = json.loads(str(arrays['spec']))
+      labels, digests = arrays['labels'], arrays.get('digests')
+      size = os.path.getsize(images)
+    except (OSError, ValueError, KeyError):
+      return None
+    values = {k: tuple(v) for k, v in values.items()}
+    spec = DatasetSpec(self._name, **values)
+    if size != len(labels) * math.prod(spec.image_shape):
+      return None
+    return MappedSource(spec, images, labels, digests)
+
+  def _write(self, split: str, source: ImageSource) -> None:
+    """Writes a split; no other process does so meanwhile."""
+    path = os.path.join(self._folder, f'{split}.images')
+    spec, digests = source.spec, source.row_digests(slice(None))
+    try:
+      with open(path, 'wb') as file:
+        for start in range(0, len(source), _CHUNK):
+          file.write(source.numpy(slice(start, start + _CHUNK)).tobytes())
+    except OSError as error:
+      with contextlib.suppress(OSError):
+        os.remove(path)
+      raise InputError(
+        _NAME,
+        self._folder,
+        'a folder that can be written to, with space for all images',
+        error.strerror or '',
+      ) from error
+    values = dataclasses.asdict(spec)
+    del values['name']  # The same pictures may be opened by another path.
+    arrays: dict[str, Any] = {
+      'labels': source.labels,
+      'spec': json.dumps(values),
+    }
+    if digests is not None:
+      arrays['digests'] = digests
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    files.write_text(
+      os.path.join(self._folder, 'manifest.json'), self._manifest
+    )
+    files.write_bytes(self._file(split), buffer.getvalue())
+
+  def _file(self, split: str) -> str:
+    return os.path.join(self._folder, f'{split}.npz')
