@@ -35,6 +35,13 @@ BELOW_1 = Range(lambda x: 0 <= x < 1, 'at least 0 and less than 1')
 FACTOR = Range(lambda x: 0 < x <= 1, 'more than 0 and at most 1')
 SEED = Range(lambda x: 0 <= x < 2**32, 'at least 0 and less than 2^32')
 
+# Names that configurations, commands and data share: of datasets that need no
+# path, of ways to bring a picture to the size that a model takes, and of the
+# benchmarks whose constants corruptions have.
+DATASETS = 'cifar10', 'cifar100', 'digits'
+IMAGE_FITS = 'resize', 'crop', 'pad'
+BENCHMARKS = 'cifar_c', 'imagenet_c'
+
 
 def one_of(*values: Any) -> Range:
   """Returns the range of a few values."""

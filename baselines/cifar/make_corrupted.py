@@ -10,7 +10,7 @@ if __name__ == '__main__':
   # The next imports take a second.
   signals.install()
 
-from uncertainty_distill import data
+from uncertainty_distill import data, ranges
 from uncertainty_distill.data import corrupted_sets, corruptions
 
 from absl import flags
@@ -27,7 +27,7 @@ _IMAGE_SIZE = flags.DEFINE_list(
 _IMAGE_FIT = flags.DEFINE_enum(
   'image_fit',
   'resize',
-  ['resize', 'crop', 'pad'],
+  list(ranges.IMAGE_FITS),
   'How pictures in a folder get this size.',
 )
 _TEST_FRACTION = flags.DEFINE_float(
@@ -54,7 +54,7 @@ _FROST = flags.DEFINE_string(
 _BENCHMARK = flags.DEFINE_enum(
   'benchmark',
   '',
-  ['', 'cifar_c', 'imagenet_c'],
+  ['', *ranges.BENCHMARKS],
   'Whose constants the corruptions have. By default cifar_c where a side has '
   'fewer than 64 pixels, and imagenet_c otherwise.',
 )

@@ -2,7 +2,8 @@
 
 import os
 
-from uncertainty_distill import data
+from uncertainty_distill import configs, data, ranges
+from uncertainty_distill.data import datasets
 
 import numpy as np
 import pytest
@@ -40,3 +41,9 @@ def test_test_images_of_a_file(tmp_path):
   assert source.images.shape == (3, 8, 8, 3) and source.images.min() == 9
   with refusals.refused('dataset name', 'cifar1000'):
     data.open_out_of_distribution('cifar1000')
+
+
+def test_names_that_need_no_path_are_in_one_table():
+  assert set(datasets._KNOWN) == set(ranges.DATASETS)
+  assert not any(map(configs.is_path, ['', 'svhn_cropped', *ranges.DATASETS]))
+  assert configs.is_path('digits.npz')

@@ -7,7 +7,8 @@ import dataclasses
 from uncertainty_distill import models, ranges
 from uncertainty_distill.errors import InputError
 
-_KNOWN = ('', 'cifar10', 'cifar100', 'digits', 'svhn_cropped')
+# The last one is there to be out of distribution alone.
+_KNOWN = ('', *ranges.DATASETS, 'svhn_cropped')
 
 
 # Instead of a place, the training examples that `num_examples` leaves out.
@@ -90,9 +91,7 @@ class TrainDataConfig(models.Settings):
   train_split: str = ''
   test_split: str = ''
   image_size: tuple[int, ...] = ()
-  image_fit: str = ranges.field(
-    'resize', ranges.one_of('resize', 'crop', 'pad')
-  )
+  image_fit: str = ranges.field('resize', ranges.one_of(*ranges.IMAGE_FITS))
   test_fraction: float = ranges.field(0.0, ranges.BELOW_1)
   skip_broken: bool = False
   image_cache: str = ''

@@ -288,7 +288,7 @@ class EvaluationConfig(models.Settings):
   benchmark: str = ranges.field(
     '',
     ranges.Range(
-      lambda x: x in ('', 'cifar_c', 'imagenet_c'), 'cifar_c or imagenet_c'
+      lambda x: x in ('', *ranges.BENCHMARKS), ' or '.join(ranges.BENCHMARKS)
     ),
   )
   out_of_distribution: str = ''

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from uncertainty_distill import ranges
 from uncertainty_distill.data import (
   cifar,
   digits,
@@ -213,7 +214,7 @@ def open_dataset(
     test_from_training: How many of the last training examples take the place
       of the test examples; 0 for none.
     image_fit: How pictures in files come to `image_size`; see
-      `pictures.FITS`.
+      `image_decoding.decode_image`.
     test_fraction: The share of each class of a folder that becomes its test
       set, where it has none.
     skip_broken: Whether to leave out pictures in a folder that cannot be read.
@@ -285,8 +286,8 @@ def _find(
   raise InputError(
     'dataset name',
     name,
-    'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of '
-    'a folder of pictures',
+    f'{", ".join(ranges.DATASETS)}, tfds:NAME, or the path of an .npz file or '
+    'of a folder of pictures',
   )
 
 
@@ -351,11 +352,8 @@ class _Options:
 
   def check(self, kind: str) -> None:
     """Raises an InputError for values that have no use for a kind."""
-    # The module of pictures brings TensorFlow, which not every process needs.
-    if kind in _DECODED and self.image_fit not in pictures.FITS:
-      raise InputError(
-        'image_fit', self.image_fit, 'one of ' + ', '.join(pictures.FITS)
-      )
+    if kind in _DECODED:
+      ranges.one_of(*ranges.IMAGE_FITS).check('image_fit', self.image_fit)
     decoded = 'where the dataset is neither a folder nor tfds:NAME'
     for field, value, kinds, expected in (
       ('test_fraction', self.test_fraction, ['folder'], f'0 {_NO_FOLDER}'),

@@ -13,11 +13,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import errors
+from uncertainty_distill import errors, ranges
 
-CIFAR_C = 'cifar_c'
-IMAGENET_C = 'imagenet_c'
-BENCHMARKS = CIFAR_C, IMAGENET_C
+CIFAR_C, IMAGENET_C = BENCHMARKS = ranges.BENCHMARKS
 # Shorter sides from here on are taken for those of photographs.
 _LARGE = 64
 

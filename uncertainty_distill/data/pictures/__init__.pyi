@@ -5,7 +5,6 @@ from .class_folders import list_pictures as list_pictures
 from .class_folders import list_unsorted as list_unsorted
 from .folder_dataset import PictureFolder as PictureFolder
 from .folder_source import FolderSource as FolderSource
-from .image_decoding import FITS as FITS
 from .image_decoding import decode_images as decode_images
 from .picture_files import UnreadableError as UnreadableError
 from .picture_files import is_picture as is_picture

@@ -12,8 +12,6 @@ import tensorflow as tf
 MAX_PIXELS = 2**26
 TOO_LARGE = f'an image of more than 2^26 = {MAX_PIXELS} pixels'
 _WHITE = 255.0
-# How a picture of other proportions comes to the size that a model takes.
-FITS = 'resize', 'crop', 'pad'
 # Where files of other formats say what they are.
 _OTHER_FORMATS = (
   (0, b'GIF8', 'GIF'),
@@ -35,7 +33,7 @@ def decode_image(
   Args:
     encoded: A PNG or JPEG file, scalar string.
     size: H, W; () for the size that it has.
-    fit: One of `FITS`: `resize` stretches the whole picture, `crop` takes the
+    fit: `resize` stretches the whole picture, `crop` takes the
       largest middle part of the right proportions, `pad` keeps the proportions
       and adds black on two sides.
 
