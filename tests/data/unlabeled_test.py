@@ -127,6 +127,32 @@ def test_the_rest_is_what_num_examples_leaves_out():
     _open('rest', num_examples=797)
 
 
+def test_they_may_be_fewer_which_leaves_examples_to_fit_temperatures(tmp_path):
+  train = data.open_dataset('digits').train
+  rest = _open('rest', num_examples=700, unlabeled_examples=50)
+  np.testing.assert_array_equal(rest.images, train.images[700:750])
+  path = str(tmp_path / 'images.npz')
+  np.savez(path, images=train.images[:9])
+  assert len(_open(path, unlabeled_examples=4)) == 4
+  name = 'task.train_data.unlabeled_examples'
+  for source, count in ('rest', 98), (path, 10):
+    with refusals.refused(name, count, str(count - 1)):
+      _open(source, num_examples=700, unlabeled_examples=count)
+
+  config = configs.load_config('digits_wrn10_1')
+  config.task.train_data.override(
+    {'unlabeled': 'rest', 'num_examples': 700, 'unlabeled_examples': 50}
+  )
+  config.evaluation.override(
+    {'corruptions': (), 'severities': (), 'temperature_examples': 47}
+  )
+  sets = data.open_evaluation_sets(config, data.open_dataset('digits'))
+  np.testing.assert_array_equal(sets.temperature.images, train.images[750:])
+  config.evaluation.temperature_examples = 48
+  with refusals.refused('evaluation.temperature_examples', 48, '47'):
+    data.open_evaluation_sets(config, data.open_dataset('digits'))
+
+
 def test_there_may_be_none():
   assert _open('') is None
 

@@ -80,6 +80,7 @@ class TrainDataConfig(models.Settings):
       get the size of the training images. Empty for none.
     unlabeled_split: The split of a `tfds:` dataset that they are; empty for
       `train`.
+    unlabeled_examples: Use only this many of them, the first ones; 0 for all.
     unlabeled_share: Their share of each batch. An epoch is still a pass over
       the examples with labels; passes over the others go on from one epoch to
       the next.
@@ -112,6 +113,7 @@ class TrainDataConfig(models.Settings):
   )
   unlabeled: str = ranges.field('', of_member='')
   unlabeled_split: str = ranges.field('', of_member='')
+  unlabeled_examples: int = ranges.field(0, ranges.NOT_NEGATIVE, of_member=0)
   unlabeled_share: float = ranges.field(
     0.5,
     ranges.Range(lambda x: 0 < x < 1, 'more than 0 and less than 1'),
@@ -124,6 +126,17 @@ class TrainDataConfig(models.Settings):
     if not self.unlabeled:
       return 0
     return round(self.unlabeled_share * self.global_batch_size)
+
+  def num_shown(self, available: int) -> int:
+    """Returns up to which training example training may show them.
+
+    Args:
+      available: How many training examples of `classes` the dataset has.
+    """
+    used = self.num_examples or available
+    if self.unlabeled != REST:
+      return used
+    return used + (self.unlabeled_examples or available - used)
 
   def num_held_out(self, available: int) -> int:
     """Returns how many examples training leaves out.

@@ -144,15 +144,14 @@ def _open_temperature(
       raise InputError('evaluation.temperature_examples', count, expected)
   if not count:
     return None
-  most = dataset.num_train - (
-    config.task.train_data.num_examples or dataset.num_train
-  )
+  most = dataset.num_train - config.task.train_data.num_shown(dataset.num_train)
   if count > most:
     raise InputError(
       'evaluation.temperature_examples',
       count,
       f'at most {most}, the training examples that are not trained on',
-      'set task.train_data.num_examples to train on fewer',
+      'set task.train_data.num_examples, and unlabeled_examples where '
+      'unlabeled=rest, to train on fewer',
     )
   rows = np.arange(dataset.num_train - count, dataset.num_train)
   return Subset(dataset.train, rows)

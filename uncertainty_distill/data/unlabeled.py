@@ -43,7 +43,7 @@ def open_unlabeled(
   if not name:
     return None
   if name == configs.REST:
-    return _rest(dataset, train_data.num_examples)
+    return _rest(dataset, train_data)
   if name.startswith(tfds_dataset.PREFIX):
     state = train_data.unlabeled_split or 'train'
   elif files.is_folder(name):
@@ -51,19 +51,33 @@ def open_unlabeled(
   else:
     state = str(files.version(name)) if files.is_file(name) else ''
   options = train_data.image_fit, train_data.skip_broken
-  return _open(name, state, dataset.spec, train_data.data_dir, *options)
+  source = _open(name, state, dataset.spec, train_data.data_dir, *options)
+  _check_enough(train_data, len(source))
+  return source.take(train_data.unlabeled_examples)
 
 
-def _rest(dataset: Dataset, num_examples: int) -> Subset:
+def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:
+  """Raises an InputError if there are fewer images than are to be used."""
+  if train_data.unlabeled_examples > available:
+    raise InputError(
+      'task.train_data.unlabeled_examples',
+      train_data.unlabeled_examples,
+      f'at most the {available} images without labels, or 0 for all',
+    )
+
+
+def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
   """Returns the training examples after the first ones, without labels."""
-  rows = np.arange(num_examples, dataset.num_train)
-  if not len(rows):
+  first, count = train_data.num_examples, dataset.num_train
+  if first >= count:
     raise InputError(
       'task.train_data.num_examples',
-      num_examples,
-      f'less than the {dataset.num_train} training examples with '
-      f'{_NAME}={configs.REST}, or nothing is left',
+      first,
+      f'less than the {count} training examples with {_NAME}={configs.REST}, '
+      'or nothing is left',
     )
+  _check_enough(train_data, count - first)
+  rows = np.arange(first, train_data.num_shown(count))
   return Subset(dataset.train, rows, np.full(len(rows), -1))
 
 
