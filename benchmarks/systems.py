@@ -35,6 +35,7 @@ class System(NamedTuple):
     peer: Whether the layers are Edward2's as they are published.
     cached: Whether the teacher's logits come with the images.
     weight_tie: Of the same name in the objective.
+    members_per_example: Of the same name in the training data.
   """
 
   about: str
@@ -43,12 +44,16 @@ class System(NamedTuple):
   peer: bool = False
   cached: bool = False
   weight_tie: float = 0.0
+  members_per_example: int = 0
 
 
 SYSTEMS = {
   'plain': System('single network', single=True),
   'batch_ensemble': System('BatchEnsemble'),
   'edward2': System("BatchEnsemble of Edward2's layers", peer=True),
+  'one_member': System(
+    'BatchEnsemble, one member an example', members_per_example=1
+  ),
   'online_teacher': System('student, online teacher', 'knowledge'),
   'cached_teacher': System('student, cached teacher', 'knowledge', cached=True),
   'weight_tying': System(
@@ -150,6 +155,7 @@ def build_trainer(
   config = copy.deepcopy(config)
   config.task.objective.kind = system.objective
   config.task.objective.weight_tie = system.weight_tie
+  config.task.train_data.members_per_example = system.members_per_example
   model = config.task.model
   if system.single:
     model.ensemble_size = 1

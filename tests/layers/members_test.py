@@ -57,3 +57,24 @@ def test_layers_are_read_back(kind):
   layer = kind(3, name='mine')
   twin = kind.from_config(layer.get_config())
   assert twin.ensemble_size == 3 and twin.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+  'each, expected',
+  [
+    (1, [[0, 1], [2, 3], [4, 5]]),
+    (2, [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 0, 1]]),
+    (3, [[0, 1, 2, 3, 4, 5], [2, 3, 4, 5, 0, 1], [4, 5, 0, 1, 2, 3]]),
+  ],
+)
+def test_examples_are_dealt_out_evenly(each, expected):
+  rows = layers.member_rows(6, 3, each)
+  np.testing.assert_array_equal(rows, expected)
+
+
+def test_members_with_examples_of_their_own_are_not_tiled():
+  tile = layers.TileMembers(3)
+  rows = tf.reshape(tf.range(6), [6, 1])
+  with layers.own_examples():
+    np.testing.assert_array_equal(tile(rows), rows)
+  assert tile(rows).shape == (18, 1)

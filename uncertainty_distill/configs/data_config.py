@@ -52,8 +52,11 @@ class TrainDataConfig(models.Settings):
       of `tfds:`, for this and later runs; rows are mapped into memory as they
       are read. Empty to decode pictures whenever they are used, and to have
       images of TFDS in memory.
-    global_batch_size: Distinct examples in a step over all replicas; each is
-      seen by every member.
+    global_batch_size: Distinct examples in a step over all replicas.
+    members_per_example: How many of the members E see each example in a step:
+      from 1, at the cost of one network, as BatchEnsemble was published (Wen et
+      al., 2020, section 3.1), to E; 0 for all of them. Below E, only the mean
+      of the members' own metrics is shown while training.
     num_examples: Use only this many examples, the first ones; 0 for all.
     test_from_training: Test on this many training examples, the last ones,
       which are then not trained on, in place of the test set: to choose values
@@ -97,6 +100,7 @@ class TrainDataConfig(models.Settings):
   skip_broken: bool = False
   image_cache: str = ''
   global_batch_size: int = ranges.field(128, ranges.AT_LEAST_1)
+  members_per_example: int = ranges.field(0, ranges.NOT_NEGATIVE, of_member=0)
   num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)
   test_from_training: int = ranges.field(0, ranges.NOT_NEGATIVE)
   held_out_fraction: float = ranges.field(0.0, ranges.BELOW_1)

@@ -54,8 +54,18 @@ class ObjectiveConfig(models.Settings):
       teacher nor student is trained on (`task.train_data.held_out_fraction`,
       `evaluation.temperature_examples`); the run's `data.yaml` has the value.
     mixup: a of Beta(a, a), by which each image is mixed with another one; the
-      teacher is asked for the mixed image. No label belongs to it, so that
-      `weight` must be 1 (function matching, Beyer et al., 2022). 0 for none.
+      teacher is asked for the mixed image (function matching, Beyer et al.,
+      2022). No label belongs to it, so that `weight` must be 1, or
+      `cross_entropy_images` clean. 0 for none.
+    perturbation: How the teacher's input gradient changes each image to one on
+      which its members differ: `none`, `ods`, or `conf_ods`, which changes less
+      where the teacher is unsure (Nam et al., 2021).
+    perturbation_size: The root mean square of the change, in gray levels.
+    perturbation_temperature: The temperature of the softmax in it.
+    perturbation_share: The share of the images that are changed.
+    cross_entropy_images: The images of the cross-entropy, where images are
+      mixed or changed: `view`, those that the teacher sees, or `clean`, as they
+      were before, which costs the student a second pass.
     weight_tie: The weight of the squared distance of member i's kernels to
       those of the teacher's member i, a plain network of the student's
       architecture.
@@ -80,7 +90,22 @@ class ObjectiveConfig(models.Settings):
     of_member=1.0,
   )
   mixup: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
+  perturbation: str = ranges.field(
+    'none', ranges.one_of('none', 'ods', 'conf_ods'), of_member='none'
+  )
+  perturbation_size: float = ranges.field(1.0, ranges.POSITIVE)
+  perturbation_temperature: float = ranges.field(1.0, ranges.POSITIVE)
+  perturbation_share: float = ranges.field(1.0, ranges.FACTOR)
+  cross_entropy_images: str = ranges.field(
+    'view', ranges.one_of('view', 'clean')
+  )
   weight_tie: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
+
+  @property
+  def has_clean_pass(self) -> bool:
+    """Whether the student sees clean images, too, beside the views."""
+    is_other = self.mixup > 0 or self.perturbation != 'none'
+    return is_other and self.cross_entropy_images == 'clean'
 
 
 @dataclasses.dataclass
@@ -138,6 +163,11 @@ class TaskConfig(models.Settings):
   initialize_from: tuple[str, ...] = ranges.field((), of_member=())
   initialize_aligned: bool = ranges.field(False, of_member=False)
   seed: int = ranges.field(0, ranges.SEED)
+
+  @property
+  def members_per_example(self) -> int:
+    """How many members see each example while training."""
+    return self.train_data.members_per_example or self.model.ensemble_size
 
 
 @dataclasses.dataclass

@@ -20,6 +20,7 @@ from official.modeling import hyperparams, optimization
 _logger = logging.getLogger(__name__)
 
 _OF_MEMBERS = (
+  'task.train_data.members_per_example',
   'task.model.rank',
   'task.model.perturb',
   'task.model.fast_weights',
@@ -182,6 +183,8 @@ def _without_use(
       'task.objective.weight',
       'task.objective.temperature',
       'task.objective.mixup',
+      'task.objective.perturbation',
+      'task.objective.cross_entropy_images',
       'task.objective.teacher_temperature',
       'task.train_data.unlabeled',
     )

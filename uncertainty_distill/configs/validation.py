@@ -66,12 +66,19 @@ def _check_task(task: TaskConfig) -> None:
     task.block_l2,
     f'{len(groups)} values, or none: one for each of {", ".join(groups)}',
   )
+  _require(
+    task.members_per_example <= members,
+    'task.train_data.members_per_example',
+    task.members_per_example,
+    f"at most the model's {members} members, or 0 for all of them",
+  )
   objective = task.objective
   _require(
-    not objective.mixup or objective.weight == 1,
+    not objective.mixup or objective.has_clean_pass or objective.weight == 1,
     'task.objective.weight',
     objective.weight,
     '1 with task.objective.mixup: no label belongs to a mixed image',
+    'set `task.objective.cross_entropy_images` to clean for labels',
   )
   _require(
     not objective.weight_tie

@@ -42,10 +42,7 @@ class Distortion:
     Returns:
       int32 [N, 2].
     """
-    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
-    return tf.random.stateless_uniform(
-      [num_examples, 2], _part(key, 3), maxval=2**31 - 1, dtype=tf.int32
-    )
+    return example_seeds(num_examples, seed, view, 3)
 
   def apply(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Distorts each image by its seed.
@@ -91,6 +88,26 @@ class Distortion:
       )
     image = tf.saturate_cast(tf.round(image * 255.0), tf.uint8)
     return tf.ensure_shape(image, shape)
+
+
+def example_seeds(
+  num_examples: int, seed: int, view: tf.Tensor, number: int
+) -> tf.Tensor:
+  """Returns a seed for each example in a view.
+
+  Args:
+    num_examples: The number of examples N.
+    seed: The seed of the views.
+    view: The number of the view, a scalar integer.
+    number: What the seeds are for; other numbers give other seeds.
+
+  Returns:
+    int32 [N, 2].
+  """
+  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
+  return tf.random.stateless_uniform(
+    [num_examples, 2], _part(key, number), maxval=2**31 - 1, dtype=tf.int32
+  )
 
 
 def _part(seed: tf.Tensor, number: int) -> tf.Tensor:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill.data.augmentation import augment, augmentation_table
-from uncertainty_distill.data.distortion import Distortion
+from uncertainty_distill.data.distortion import Distortion, example_seeds
 from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.data.mixup import draw_pairs, mix
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.losses import LEVEL_PARTS
 
 import numpy as np
 import tensorflow as tf
@@ -43,8 +44,11 @@ def training_batches(
   augmentation_seed: int | None = None,
   distortion: Distortion = _NO_DISTORTION,
   mixup: float = 0.0,
+  draws: bool = False,
+  clean: bool = False,
   teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
   num_unlabeled: int = 0,
+  teacher_images: Callable[[tf.Tensor], tf.Tensor] | None = None,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -66,18 +70,27 @@ def training_batches(
     distortion: What is done to images before crops and flips.
     mixup: a of Beta(a, a), by which each image is mixed with another one of the
       view; 0 for none. Labels are those of the larger part.
+    draws: Whether to draw random numbers for each image, too, from which a
+      teacher makes the view that it teaches on.
+    clean: Whether to return the images before they are mixed or otherwise
+      changed for the teacher, too.
     teacher_logits: A function from the number of a view, int64, to the logits
       that a teacher has for it, float16 [N, M, K], in the order of the
       examples. It is called in the graph, once in an epoch.
     num_unlabeled: How many examples of a step have no label. An epoch is a
       permutation of those with labels; permutations of the others follow each
       other, however many of them an epoch takes.
+    teacher_images: A function like it, to the images that a teacher has made
+      for a view, uint16 [N, H, W, C] in parts of a gray level. They are read
+      instead of the source's.
     start_step: The global step to begin with.
     context: Which replicas to feed.
 
   Returns:
-    Batches of `images` uint8 [b, H, W, C], `labels` int32 [b] and, if given,
-    `teacher_logits` float16 [b, M, K]. b is the batch of one replica.
+    Batches of `images` uint8 [b, H, W, C], or float32 for those of a teacher,
+    `labels` int32 [b] and, if asked for, `clean_images` uint8 [b, H, W, C],
+    `draws` float32 [b, K + 2] from 0 to 1 and `teacher_logits` float16
+    [b, M, K]. b is the batch of one replica.
 
   Raises:
     InputError: If the replicas do not divide the batch, or if there are fewer
@@ -90,7 +103,9 @@ def training_batches(
     steps * global_batch_size, global_batch_size, context
   )
   view_seed = seed if augmentation_seed is None else augmentation_seed
-  drawn = _Views(source, view_seed, padding, flip, distortion, mixup)
+  drawn = _Views(
+    source, view_seed, padding, flip, distortion, mixup, draws, clean
+  )
 
   def epoch_parts(epoch):
     order = _permutation(num_labeled, seed, epoch)
@@ -104,7 +119,9 @@ def training_batches(
       )
     rows = tf.gather(order, indices)
     view = epoch % views if views else epoch
-    parts = drawn.parts(view, rows)
+    parts = {'view': drawn.parts(view, rows)}
+    if teacher_images:
+      parts['teacher_images'] = tf.gather(teacher_images(view), rows)
     if teacher_logits:
       # The logits of a view are small beside its images. Read in one piece,
       # they cost a step nothing.
@@ -220,6 +237,7 @@ def view_batches(
   flip: bool,
   distortion: Distortion = _NO_DISTORTION,
   mixup: float = 0.0,
+  draws: bool = False,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns whole views as training shows them, in the order of the examples.
@@ -234,21 +252,24 @@ def view_batches(
     flip: Whether to mirror half of the images.
     distortion: What is done to images before crops and flips.
     mixup: a of Beta(a, a), as in `training_batches`; 0 for none.
+    draws: Whether to draw random numbers, too, as in `training_batches`.
     context: Which replicas to feed.
 
   Returns:
-    Batches of `images` uint8 [b, H, W, C] and `labels` int32 [b]. Those of all
-    replicas side by side are the next examples of a view.
+    Batches of `images` uint8 [b, H, W, C], `labels` int32 [b] and, if asked
+    for, `draws`. Those of all replicas side by side are the next examples of a
+    view.
 
   Raises:
     InputError: If the replicas do not divide the batch.
   """
   rows, _ = sharding.shard_rows(len(source), global_batch_size, context)
 
-  drawn = _Views(source, seed, padding, flip, distortion, mixup)
+  drawn = _Views(source, seed, padding, flip, distortion, mixup, draws)
 
   def view_parts(view):
-    return tf.data.Dataset.from_tensor_slices(drawn.parts(view, rows))  # pyright: ignore[reportArgumentType]
+    parts = {'view': drawn.parts(view, rows)}
+    return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
 
   numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
   parts = numbers.flat_map(_no_autograph(view_parts))
@@ -275,7 +296,8 @@ def evaluation_batches(
     InputError: If the replicas do not divide the batch.
   """
   rows, mask = sharding.shard_rows(len(source), global_batch_size, context)
-  parts = tf.data.Dataset.from_tensor_slices({'rows': rows, 'mask': mask})  # pyright: ignore[reportArgumentType]
+  parts: Any = {'view': {'rows': rows}, 'mask': mask}
+  parts = tf.data.Dataset.from_tensor_slices(parts)
   return _read(parts, _Views(source))
 
 
@@ -290,6 +312,8 @@ class _Views:
     flip: Whether half of the images are mirrored.
     distortion: What is done to them before.
     mixup: a of Beta(a, a); 0 for none.
+    draws: Whether each image has random numbers, too.
+    clean: Whether it also comes as it was before it was mixed.
   """
 
   source: ImageSource
@@ -298,9 +322,11 @@ class _Views:
   flip: bool = False
   distortion: Distortion = _NO_DISTORTION
   mixup: float = 0.0
+  draws: bool = False
+  clean: bool = False
 
   def parts(self, view: tf.Tensor, rows: tf.Tensor) -> dict[str, Any]:
-    """Returns what `images` needs to know of some examples in a view.
+    """Returns what `read` needs to know of some examples in a view.
 
     Args:
       view: The number of the view, a scalar integer.
@@ -317,40 +343,73 @@ class _Views:
       tables.append(self.distortion.seeds(count, self.seed, view))
 
     def of(rows):
-      return {'rows': rows, 'tables': tuple(tf.gather(t, rows) for t in tables)}
+      return {
+        'rows': rows,
+        'tables': tuple(tf.gather(t, rows) for t in tables),
+      }
 
-    if not self.mixup:
-      return of(rows)
-    pairs = draw_pairs(count, self.seed, view, self.mixup)
-    partners, weights = (tf.gather(values, rows) for values in pairs)
-    return {**of(rows), 'partners': of(partners), 'weights': weights}
+    parts = of(rows)
+    if self.mixup:
+      pairs = draw_pairs(count, self.seed, view, self.mixup)
+      partners, weights = (tf.gather(values, rows) for values in pairs)
+      parts.update(partners=of(partners), weights=weights)
+    if self.draws:
+      parts['seeds'] = tf.gather(example_seeds(count, self.seed, view, 7), rows)
+    return parts
 
-  def images(self, parts: dict[str, Any]) -> tf.Tensor:
-    """Reads a batch, uint8 [b, H, W, C].
+  def read(
+    self, parts: Mapping[str, Any], images: tf.Tensor | None
+  ) -> dict[str, tf.Tensor]:
+    """Reads a batch.
 
     Args:
-      parts: What `parts` returned for it, which is removed.
+      parts: What `parts` returned for it.
+      images: The images of the view, if they are known.
+
+    Returns:
+      `images`, and perhaps `clean_images` and `draws`.
     """
-    images = self.source.read(parts.pop('rows'))
-    tables = parts.pop('tables', [])
+    batch: dict[str, tf.Tensor] = {}
+    if images is None or self.clean:
+      batch['images'] = own = self._own_images(parts)
+      if self.clean:
+        batch['clean_images'] = own
+      if self.mixup and images is None:
+        partners = self._own_images(parts['partners'])
+        batch['images'] = mix(own, partners, parts['weights'])
+    if images is not None:
+      batch['images'] = images
+    if self.draws:
+      batch['draws'] = _uniform(
+        parts['seeds'], self.source.spec.num_classes + 2
+      )
+    return batch
+
+  def _own_images(self, parts):
+    """Reads the images that are not mixed yet, uint8 [b, H, W, C]."""
+    images, tables = self.source.read(parts['rows']), parts.get('tables', ())
     if self.distortion:
       images = self.distortion.apply(images, tables[1])
     if self.padding or self.flip:
       images = augment(images, tables[0], self.padding)
-    if not self.mixup:
-      return images
-    partners = dataclasses.replace(self, mixup=0.0).images(
-      parts.pop('partners')
-    )
-    return mix(images, partners, parts.pop('weights'))
+    return images
+
+
+def _uniform(seeds: tf.Tensor, count: int) -> tf.Tensor:
+  """Returns random numbers of seeds int32 [b, 2], float32 [b, count]."""
+  return tf.map_fn(
+    lambda seed: tf.random.stateless_uniform([count], seed),
+    seeds,
+    fn_output_signature=tf.TensorSpec([count], tf.float32),
+  )
 
 
 def _read(parts: tf.data.Dataset, views: _Views) -> tf.data.Dataset:
   """Reads the images and labels of batches.
 
   Args:
-    parts: Batches of the rows `rows`, int32 [b], of what else `views` needs to
-      know of them, and of anything else.
+    parts: Batches of `view`, what `views` needs to know, perhaps of
+      `teacher_images`, and of anything else.
     views: The views that they are of.
 
   Returns:
@@ -360,9 +419,14 @@ def _read(parts: tf.data.Dataset, views: _Views) -> tf.data.Dataset:
 
   def read(parts: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     others = dict(parts)
-    rows = others['rows']
-    images = views.images(others)
-    return {'images': images, 'labels': tf.gather(labels, rows), **others}
+    view, images = others.pop('view'), others.pop('teacher_images', None)
+    if images is not None:
+      images = tf.cast(images, tf.float32) / LEVEL_PARTS
+    return {
+      **views.read(view, images),
+      'labels': tf.gather(labels, view['rows']),
+      **others,
+    }
 
   return (
     parts.map(

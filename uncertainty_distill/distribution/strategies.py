@@ -134,16 +134,30 @@ def describe(
         data.global_batch_size,
         f'a multiple of the {replicas} replicas',
       )
+  members = task.model.ensemble_size
+  groups = replicas * members
+  if (
+    task.members_per_example < members
+    and task.train_data.global_batch_size % groups
+  ):
+    raise InputError(
+      'task.train_data.global_batch_size',
+      task.train_data.global_batch_size,
+      f'a multiple of {groups}, the replicas times the members, where '
+      'task.train_data.members_per_example gives each member examples of its '
+      'own',
+    )
   batch = (
     task.train_data if training else task.validation_data
   ).global_batch_size
-  members = task.model.ensemble_size if training else 1
+  seen_by = task.members_per_example if training else 1
   text = (
     f'{replicas} x {device_type(strategy)} ({_name(strategy)}): '
     f'{batch} examples a step, {batch // replicas} a replica'
   )
-  if members > 1:
-    text += f' ({batch // replicas * members} rows with the {members} members)'
+  if training and members > 1:
+    of = 'the' if seen_by == members else f'{seen_by} of the'
+    text += f' ({batch // replicas * seen_by} rows with {of} {members} members)'
   return text
 
 

@@ -17,7 +17,9 @@ from uncertainty_distill.layers.members import (
   SplitMembers,
   TileMembers,
   join_members,
+  member_rows,
   only,
+  own_examples,
   split_members,
   tile_members,
 )

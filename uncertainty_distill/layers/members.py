@@ -2,7 +2,8 @@
 
 BatchEnsemble layers read the batch member by member: rows 0..B-1 belong to the
 first member, rows B..2B-1 to the second, and so on. Within `only(e)` they
-compute member e alone, from a batch that is not tiled.
+compute member e alone, from a batch that is not tiled. Within `own_examples()`
+the batch is in this order already: each member has examples of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -19,6 +21,21 @@ import tf_keras
 _MEMBER: contextvars.ContextVar[int | None] = contextvars.ContextVar(
   'member', default=None
 )
+
+
+_OWN_EXAMPLES: contextvars.ContextVar[bool] = contextvars.ContextVar(
+  'own_examples', default=False
+)
+
+
+@contextlib.contextmanager
+def own_examples() -> Iterator[None]:
+  """Makes models take the rows of all members, [E * b, ...], as their batch."""
+  token = _OWN_EXAMPLES.set(True)
+  try:
+    yield
+  finally:
+    _OWN_EXAMPLES.reset(token)
 
 
 @contextlib.contextmanager
@@ -48,6 +65,29 @@ def tile_members(images: tf.Tensor, ensemble_size: int) -> tf.Tensor:
   """
   # Not tf.tile, which TensorFlow Lite's converter loses before a product.
   return tf.concat([images] * ensemble_size, 0)
+
+
+def member_rows(
+  batch_size: int, ensemble_size: int, members_per_example: int
+) -> np.ndarray:
+  """Returns which examples of a batch each member sees.
+
+  The batch is E groups of B / E examples, one after the other. Member e sees
+  the groups e, e + 1, ... e + m - 1, counted on from the first one after the
+  last: each example is seen by m members, and each member sees b = m B / E.
+
+  Args:
+    batch_size: B, a multiple of E.
+    ensemble_size: E.
+    members_per_example: m, from 1 to E.
+
+  Returns:
+    Row numbers, int32 [E, b].
+  """
+  groups = np.arange(batch_size, dtype=np.int32).reshape([ensemble_size, -1])
+  first = np.arange(ensemble_size)
+  chosen = np.add.outer(first, first[:members_per_example]) % ensemble_size
+  return groups[chosen].reshape([ensemble_size, -1])
 
 
 def split_members(rows: tf.Tensor, ensemble_size: int) -> tf.Tensor:
@@ -89,13 +129,18 @@ class _MembersLayer(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class TileMembers(_MembersLayer):
-  """`tile_members` as a layer; within `only` it returns its input."""
+  """`tile_members` as a layer.
+
+  Within `only` and `own_examples` it returns its input.
+  """
 
   def __init__(self, ensemble_size: int, **kwargs: Any):
     # Images are not cast: bfloat16 cannot hold a fraction of a gray level.
     super().__init__(ensemble_size, **{**kwargs, 'autocast': False})
 
   def call(self, images: tf.Tensor) -> tf.Tensor:
+    if _OWN_EXAMPLES.get():
+      return tf.identity(images)
     return tile_members(images, self.ensemble_size)
 
 

@@ -60,10 +60,9 @@ def batch_ensemble(
   BatchEnsembles, and what is shared stays shared. A SeparableConv2D has alpha
   and gamma for both of its kernels.
 
-  In training the contract may become wider, so that each member sees examples
-  of its own: images [E, b, H, W, C], labels [E, b], teacher logits [M, E, b, K]
-  and logits [E, b, K]. `TileMembers` would then join the members' rows instead
-  of repeating the batch; no other layer knows the difference.
+  Within `layers.own_examples` the model takes the rows of all members as its
+  batch, [E * b, ...], and `TileMembers` does not repeat them: each member then
+  has examples of its own. No other layer knows the difference.
 
   Args:
     model: A functional or Sequential model of images [B, ...] -> logits

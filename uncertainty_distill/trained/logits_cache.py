@@ -7,11 +7,14 @@ A view is one augmentation of the whole training set. CACHE/FINGERPRINT/ holds
   view_0000.npy   float16 [N, M, K] of all N examples in the dataset's order,
                   which NumPy can map into memory
 
-and a file for every other view. The files hold log-probabilities. Softmax gives
-the same for them as for logits, and float16 is finest near 0, where the
-log-probabilities of likely classes are: its 11 bits of precision change a
-probability p by at most 2^-11 p |log p|, which is below 2e-4. The number of
-views is no part of the fingerprint: more epochs extend a cache.
+  images_0000.npy uint16 [N, H, W, C], the images in 1/256 of a gray level,
+                  where the teacher has made them
+
+and files for every other view. The files of logits hold log-probabilities.
+Softmax gives the same for them as for logits, and float16 is finest near 0,
+where the log-probabilities of likely classes are: its 11 bits of precision
+change a probability p by at most 2^-11 p |log p|, which is below 2e-4. The
+number of views is no part of the fingerprint: more epochs extend a cache.
 """
 
 from __future__ import annotations
@@ -58,12 +61,18 @@ class LogitsCache:
     shape: N, M, K of each view; empty as long as there is none.
   """
 
-  def __init__(self, directory: str, ingredients: Mapping[str, Any]):
+  def __init__(
+    self,
+    directory: str,
+    ingredients: Mapping[str, Any],
+    image_shape: Sequence[int] = (),
+  ):
     """Finds the folder of this teacher, training set and augmentation.
 
     Args:
       directory: The folder that holds those of any number of caches.
       ingredients: All that the logits depend on, as JSON can hold it.
+      image_shape: H, W, C where the images of the views are stored, too.
 
     Raises:
       InputError: If the folder's manifest is not this cache's, or the folder is
@@ -76,6 +85,7 @@ class LogitsCache:
     self._ingredients = ingredients
     self.path: str = os.path.join(directory, self._fingerprint)
     self.shape: tuple[int, ...] = ()
+    self._image_shape = tuple(image_shape)
     self._whole: set[int] = set()
     self._damaged: set[str] = set()
     self._read_manifest()
@@ -94,7 +104,7 @@ class LogitsCache:
     checksums = self._read_manifest()
     for view in views:
       if view not in self._whole and str(view) in checksums:
-        if self._is_whole(self._file(view), checksums[str(view)]):
+        if self._is_whole(view, checksums[str(view)]):
           self._whole.add(view)
     return [view for view in views if view not in self._whole]
 
@@ -107,11 +117,31 @@ class LogitsCache:
     Returns:
       float16 [N, M, K].
     """
+    return self._read('view', view, tf.float16, self.shape)
+
+  def read_images(self, view: tf.Tensor) -> tf.Tensor:
+    """Reads the images of a view as `read` reads the logits.
+
+    Args:
+      view: The number of the view, a scalar integer.
+
+    Returns:
+      uint16 [N, H, W, C].
+    """
+    shape = (self.shape[0], *self._image_shape)
+    return self._read('images', view, tf.uint16, shape)
+
+  @property
+  def has_images(self) -> bool:
+    """Whether the images of the views are stored, too."""
+    return bool(self._image_shape)
+
+  def _read(self, kind, view, dtype, shape):
     number = tf.strings.as_string(view, width=4, fill='0')
-    path = tf.strings.join([f'{self.path}/view_', number, '.npy'])
-    values = tf.io.decode_raw(tf.io.read_file(path), tf.float16)
+    path = tf.strings.join([f'{self.path}/{kind}_', number, '.npy'])
+    values = tf.io.decode_raw(tf.io.read_file(path), dtype)
     # NumPy fills up the header of a file to a multiple of 64 bytes.
-    return tf.reshape(values[-math.prod(self.shape) :], self.shape)
+    return tf.reshape(values[-math.prod(shape) :], shape)
 
   def alone(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes from making views of this cache meanwhile.
@@ -121,12 +151,15 @@ class LogitsCache:
     """
     return locks.lock_folder(self.path, _NAME, wait=True)
 
-  def write(self, view: int, values: np.ndarray) -> None:
+  def write(
+    self, view: int, values: np.ndarray, images: np.ndarray | None = None
+  ) -> None:
     """Adds a view, whole or not at all; call it within `alone`.
 
     Args:
       view: The number of the view.
       values: float16 [N, M, K], from `as_stored`.
+      images: uint16 [N, H, W, C], where images are stored.
 
     Raises:
       InputError: If they are non-finite, since the teacher is broken.
@@ -141,10 +174,12 @@ class LogitsCache:
     values = np.ascontiguousarray(values, _TYPE)
     checksums = self._read_manifest()
     self.shape = values.shape
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    files.write_bytes(self._file(view), buffer.getvalue())
-    checksums[str(view)] = fingerprints.arrays_digest(values)
+    arrays = (values,) if images is None else (values, images)
+    for path, array in zip(self._files(view), arrays, strict=True):
+      buffer = io.BytesIO()
+      np.save(buffer, array, allow_pickle=False)
+      files.write_bytes(path, buffer.getvalue())
+    checksums[str(view)] = fingerprints.arrays_digest(*arrays)
     content = {
       'format': _FORMAT,
       'fingerprint': self._fingerprint,
@@ -156,8 +191,9 @@ class LogitsCache:
     files.write_text(os.path.join(self.path, _MANIFEST), text)
     self._whole.add(view)
 
-  def _file(self, view: int) -> str:
-    return os.path.join(self.path, f'view_{view:04}.npy')
+  def _files(self, view: int) -> list[str]:
+    kinds = ('view', 'images') if self.has_images else ('view',)
+    return [os.path.join(self.path, f'{k}_{view:04}.npy') for k in kinds]
 
   def _read_manifest(self) -> dict[str, str]:
     """Returns the views' checksums, and notes their shape."""
@@ -180,24 +216,28 @@ class LogitsCache:
     self.shape = shape
     return checksums
 
-  def _is_whole(self, path: str, checksum: str) -> bool:
+  def _is_whole(self, view: int, checksum: str) -> bool:
     """Returns whether a view is as it was written; warns of one that is not."""
+    shapes = self.shape, (*self.shape[:1], *self._image_shape)
+    paths = self._files(view)
     try:
-      values = np.load(path, mmap_mode='r', allow_pickle=False)
-      whole = (
-        values.shape == self.shape
-        and os.path.getsize(path) == values.offset + values.nbytes
-        and fingerprints.arrays_digest(values) == checksum
+      arrays = [
+        np.load(path, mmap_mode='r', allow_pickle=False) for path in paths
+      ]
+      whole = fingerprints.arrays_digest(*arrays) == checksum and all(
+        array.shape == shape
+        and os.path.getsize(path) == array.offset + array.nbytes
+        for path, array, shape in zip(paths, arrays, shapes)
       )
     except FileNotFoundError:
       return False
     except (OSError, ValueError, EOFError, AttributeError):
       whole = False
-    if not whole and path not in self._damaged:
-      self._damaged.add(path)
+    if not whole and paths[0] not in self._damaged:
+      self._damaged.add(paths[0])
       _logger.warning(
-        f'{path} is damaged: it is not the float16 {list(self.shape)} that was '
-        'written; it is made again'
+        f'{" or ".join(paths)} is damaged: it is not what was written; it is '
+        'made again'
       )
     return whole
 
@@ -207,6 +247,8 @@ class FixedLogits:
 
   It is used like a `LogitsCache`.
   """
+
+  has_images = False
 
   def __init__(self, logits: np.ndarray):
     """Takes logits [M, N, K] of the examples in the dataset's order."""

@@ -29,6 +29,7 @@ def loss_terms(
   labels: tf.Tensor,
   model: tf_keras.Model,
   tied: Sequence[trained.TiedWeights] = (),
+  clean_logits: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
   """Returns the loss and its terms, unweighted, as means over the batch.
 
@@ -46,9 +47,11 @@ def loss_terms(
     labels: [B], -1 for images without a label.
     model: The model, of whose weights l2 is the sum of squares.
     tied: Its kernels beside the teacher's, for the weight tie.
+    clean_logits: [E, B, K], those that the labels belong to; None for `logits`.
   """
   objective = config.objective
-  cross_entropy = _cross_entropy(config, logits, labels)
+  labeled = logits if clean_logits is None else clean_logits
+  cross_entropy = _cross_entropy(config, labeled, labels)
   squares = [
     2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
     for block in config.model.l2_groups(model)

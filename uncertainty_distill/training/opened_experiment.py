@@ -155,6 +155,7 @@ def open_experiment(
     _initialize_from_teacher(given)
     objective.teacher, objective.teacher_cache = (), ''
     objective.mixup, objective.teacher_temperature = 0.0, 1.0
+    objective.perturbation = 'none'
   resolved = resolve(given)
   _initialize_from_teacher(resolved)
   return Experiment(resolved, strategy, given)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import data, trained
+from uncertainty_distill import data, losses, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -85,6 +85,13 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
     named['distortion'] = dataclasses.asdict(distortion)
   if task.objective.mixup:
     augmentation['mixup'] = task.objective.mixup
+  changed = task.objective.perturbation != 'none'
+  if changed:
+    named['perturbation'] = {
+      name: value
+      for name, value in task.objective.as_dict().items()
+      if name.startswith('perturbation')
+    }
   cache = trained.LogitsCache(
     task.objective.teacher_cache,
     {
@@ -96,6 +103,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
         **named,
       },
     },
+    experiment.dataset.spec.image_shape if changed else (),
   )
   labeled = train_data.global_batch_size - train_data.num_unlabeled
   steps_per_epoch = len(experiment.training_set) // labeled
@@ -112,7 +120,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
       # Another process may have made some meanwhile.
       missing = cache.missing(views)
       if missing:
-        augmentation['distortion'] = distortion
+        augmentation.update(distortion=distortion, draws=changed)
         _make_views(cache, missing, len(views), experiment, augmentation)
   return cache
 
@@ -140,11 +148,17 @@ def _make_views(
       )
     )
   )
-  stored = trained.BatchFunction(
-    lambda batch: trained.as_stored(ensemble(batch['images'], training=False)),
-    batch_size,
-    strategy,
-  )
+  objective = experiment.config.task.objective
+
+  def make(batch):
+    images = teacher_lib.make_views(objective, ensemble, batch)
+    made = [trained.as_stored(ensemble(images, training=False))]
+    if cache.has_images:
+      parts = tf.cast(images, tf.float32) * losses.LEVEL_PARTS
+      made.append(tf.cast(parts, tf.uint16))
+    return made
+
+  stored = trained.BatchFunction(make, batch_size, strategy)
   size, done = len(source), num_views - len(missing)
   with progress.progress_bar(
     num_views * size, 'teacher cache', 'image', done * size
@@ -154,4 +168,4 @@ def _make_views(
       for start in range(0, size, batch_size):
         parts.append(stored.step(next(batches)))
         bar.update(min(batch_size, size - start))
-      cache.write(view, np.concatenate(parts)[:size])
+      cache.write(view, *(np.concatenate(x)[:size] for x in zip(*parts)))

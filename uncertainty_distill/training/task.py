@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uncertainty_distill import configs, data, losses, models, trained
+from uncertainty_distill import configs, data, layers, losses, models, trained
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
@@ -18,12 +18,16 @@ from official.core import base_task
 class ClassificationTask(base_task.Task):
   """Trains [B, H, W, C] -> [E, B, K] by the configured objective.
 
-  The model takes the images of one replica, uint8 [b, H, W, C], and returns
-  logits [E, b, K]. A batch has labels int32 [b], -1 for images without one, and
-  where the logits of a teacher are stored, these as float16 [b, M, K]. Members
-  and examples have axes of their own throughout, which leaves room for members
-  that each see examples of their own: images [E, b, H, W, C], labels [E, b],
-  teacher logits [M, E, b, K] and logits [E, b, K].
+  The model takes the images of one replica, uint8 [b, H, W, C] or float32 where
+  the teacher has changed them, and returns logits [E, b, K]. A batch has labels
+  int32 [b], -1 for images without one, and where the logits of a teacher are stored, these as float16
+  [b, M, K].
+
+  With `members_per_example` m below E, each member sees b' = m b / E examples
+  of its own, [E, b', H, W, C], and its logits are [E, b', K]. Losses and
+  metrics, which are means over members and examples, then take the rows of all
+  members as the examples of one: logits [1, E b', K], labels [E b'] and teacher
+  logits [M, E b', K], or [1, E b', K] of each row's own teacher member.
   """
 
   # The name of the loss among what `train_step` returns.
@@ -125,6 +129,7 @@ class ClassificationTask(base_task.Task):
         input_context,
       )
     stored, seed = self._stored_logits, self.task_config.seed
+    objective = self.task_config.objective
     return data.training_batches(
       self._experiment.shown,
       params.global_batch_size,
@@ -132,13 +137,20 @@ class ClassificationTask(base_task.Task):
       padding=params.crop_padding,
       flip=params.horizontal_flip,
       distortion=data.Distortion(params.random_crop_area, params.color_jitter),
-      mixup=self.task_config.objective.mixup,
+      mixup=objective.mixup,
+      draws=objective.perturbation != 'none' and not stored,
+      clean=objective.has_clean_pass,
       views=params.views,
       augmentation_seed=(
         seed if params.augmentation_seed < 0 else params.augmentation_seed
       ),
       teacher_logits=stored.read if stored else None,
       num_unlabeled=params.num_unlabeled,
+      teacher_images=(
+        stored.read_images  # pyright: ignore[reportAttributeAccessIssue]
+        if stored and stored.has_images
+        else None
+      ),
       start_step=start_step,
       context=input_context,
     )
@@ -148,13 +160,21 @@ class ClassificationTask(base_task.Task):
   ) -> list[tf_keras.metrics.Metric]:
     """Returns statistics of the predictions, then means of the loss terms."""
     statistics = metrics_lib.ClassificationStatistics(
-      self.task_config.model.ensemble_size
+      1
+      if training and self._has_own_examples
+      else self.task_config.model.ensemble_size
     )
     if not training:
       return [statistics]
     names = [*loss_terms.term_names(self.task_config), 'gradient_norm']
     means = [metrics_lib.NonFiniteTrackingMean(name) for name in names]
     return [statistics, *means]
+
+  @property
+  def _has_own_examples(self):
+    """Whether each member sees examples of its own."""
+    config = self.task_config
+    return config.members_per_example < config.model.ensemble_size
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert
@@ -171,12 +191,23 @@ class ClassificationTask(base_task.Task):
       The replica's loss and its terms, and as `gradient_norm` the L2 norm of
       the gradient of the global batch.
     """
-    images, labels = inputs['images'], inputs['labels']
-    teacher_logits = self._teacher_logits(inputs)
+    labels, clean = inputs['labels'], inputs.get('clean_images')
+    images, teacher_logits = self._taught(inputs)
+    if self._has_own_examples:
+      images, clean, labels, teacher_logits = self._dealt_out(
+        images, clean, labels, teacher_logits
+      )
     with tf.GradientTape() as tape:
-      logits = model(images, training=True)
+      logits = self._logits(model, images)
+      labeled = logits if clean is None else self._logits(model, clean)
       terms = loss_terms.loss_terms(
-        self.task_config, logits, teacher_logits, labels, model, self._tied
+        self.task_config,
+        logits,
+        teacher_logits,
+        labels,
+        model,
+        self._tied,
+        labeled,
       )
       # Gradients are summed over replicas, and their mean is needed.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -193,33 +224,65 @@ class ClassificationTask(base_task.Task):
     terms['gradient_norm'] = tf.linalg.global_norm(gradients)
     statistics, *means = metrics
     if self.task_config.train_data.num_unlabeled:
-      statistics.update_state(logits, labels, labels >= 0)
+      statistics.update_state(labeled, labels, labels >= 0)
     else:
-      statistics.update_state(logits, labels)
+      statistics.update_state(labeled, labels)
     for mean in means:
       mean.update_state(terms[mean.name])
     return terms
 
-  def _teacher_logits(self, inputs):
-    """Returns what is taught of the very images that the student sees.
+  def _taught(self, inputs):
+    """Returns the images to learn on, and what the teacher says of these.
 
-    [M, b, K], or [1, b, K] where the members' mean is calibrated; None without
-    a teacher.
+    That is [M, b, K], or [1, b, K] where the members' mean is calibrated; None
+    without a teacher.
     """
+    images, objective = inputs['images'], self.task_config.objective
     if 'teacher_logits' in inputs:
       stored = tf.cast(inputs['teacher_logits'], tf.float32)
       logits = tf.transpose(stored, [1, 0, 2])
     elif self._ensemble is not None:
-      logits = self._ensemble(inputs['images'], training=False)
+      images = teacher_lib.make_views(objective, self._ensemble, inputs)
+      logits = self._ensemble(images, training=False)
     else:
-      return None
-    if self._teacher_temperature == 1:
-      return logits
-    return losses.calibrated_teacher(
-      logits,
-      self._teacher_temperature,
-      pooled=self.task_config.objective.kind == 'knowledge',
+      return images, None
+    if self._teacher_temperature != 1:
+      pooled = objective.kind == 'knowledge'
+      logits = losses.calibrated_teacher(
+        logits, self._teacher_temperature, pooled
+      )
+    return images, logits
+
+  def _dealt_out(self, images, clean, labels, teacher_logits):
+    """Returns the rows of all members, of each of these but None."""
+    config = self.task_config
+    members = config.model.ensemble_size
+    rows = layers.member_rows(
+      images.shape[0], members, config.members_per_example
     )
+    flat = rows.reshape(-1)
+    if teacher_logits is not None:
+      if config.objective.kind == 'head':
+        taught = [
+          tf.gather(z, r) for z, r in zip(tf.unstack(teacher_logits), rows)
+        ]
+        teacher_logits = tf.concat(taught, 0)[tf.newaxis]
+      else:
+        teacher_logits = tf.gather(teacher_logits, flat, axis=1)
+    return (
+      tf.gather(images, flat),
+      None if clean is None else tf.gather(clean, flat),
+      tf.gather(labels, flat),
+      teacher_logits,
+    )
+
+  def _logits(self, model, images):
+    """Returns [E, b, K], or [1, E b, K] of examples that were dealt out."""
+    if not self._has_own_examples:
+      return model(images, training=True)
+    with layers.own_examples():
+      logits = model(images, training=True)
+    return layers.join_members(logits)[tf.newaxis]
 
   def _scale_fast(self, gradients, variables, model):
     """Gives alpha and gamma a learning rate of their own.

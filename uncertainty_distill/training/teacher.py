@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from uncertainty_distill import configs, data, models, trained
+from collections.abc import Mapping
+
+from uncertainty_distill import configs, data, losses, models, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -69,11 +71,18 @@ def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
   """Loads a teacher within a strategy's scope; nothing trains it.
 
   Raises:
-    InputError: If it does not fit the student.
+    InputError: If it does not fit the student, or takes uint8 images where its
+      gradient is needed.
   """
   _check_fits(experiment)
-  teacher = experiment.teacher
-  check_members(experiment.config.task, teacher.ensemble_size)
+  teacher, task = experiment.teacher, experiment.config.task
+  check_members(task, teacher.ensemble_size)
+  perturbation = task.objective.perturbation
+  if perturbation != 'none' and any(
+    isinstance(part, trained.SavedModel) and not part.takes_floats
+    for part in teacher.parts
+  ):
+    raise losses.no_gradient(perturbation)
   ensemble = teacher.ensemble()
   ensemble.trainable = False
   return ensemble
@@ -84,6 +93,34 @@ def own_devices(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return tf.distribute.get_strategy()
   return strategy
+
+
+def make_views(
+  objective: configs.ObjectiveConfig,
+  ensemble: models.DeepEnsemble,
+  batch: Mapping[str, tf.Tensor],
+) -> tf.Tensor:
+  """Returns the images that a teacher teaches on.
+
+  Args:
+    objective: Whether and how the teacher changes them.
+    ensemble: The teacher.
+    batch: `images` [b, H, W, C], and `draws` where the teacher changes them.
+
+  Returns:
+    [b, H, W, C], float32 where they are changed.
+  """
+  if objective.perturbation == 'none':
+    return batch['images']
+  return losses.diversified_views(
+    lambda images: ensemble(images, training=False),
+    batch['images'],
+    batch['draws'],
+    size=objective.perturbation_size,
+    temperature=objective.perturbation_temperature,
+    share=objective.perturbation_share,
+    confident=objective.perturbation == 'conf_ods',
+  )
 
 
 def label_check(experiment: Experiment) -> trained.LabelCheck | None:
@@ -103,7 +140,8 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
 
   Raises:
     InputError: If they are not of the dataset, if its labels contradict them,
-      if the configuration names a teacher cache, too, or if images are mixed.
+      if the configuration names a teacher cache, too, or if images are mixed or
+      changed by the teacher.
   """
   logits = _read_predictions(experiment)
   check = label_check(experiment)
@@ -117,6 +155,8 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
   """Returns stored logits [M, N, K] of the examples that are trained on."""
   objective = experiment.config.task.objective
   cache = objective.teacher_cache
+  if objective.perturbation != 'none':
+    raise losses.no_gradient(objective.perturbation)
   if objective.mixup:
     raise InputError(
       'task.objective.mixup',
