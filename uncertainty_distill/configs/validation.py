@@ -127,6 +127,7 @@ def _check_hydra(task: TaskConfig) -> None:
   for name in (
     *('model.rank', 'model.norm', 'fast_weight_decay', 'initialize_from'),
     'objective.weight_tie',
+    'train_data.members_per_example',
   ):
     find = operator.attrgetter(name)
     _require(

@@ -20,8 +20,8 @@ class ClassificationTask(base_task.Task):
 
   The model takes the images of one replica, uint8 [b, H, W, C] or float32 where
   the teacher has changed them, and returns logits [E, b, K]. A batch has labels
-  int32 [b], -1 for images without one, and where the logits of a teacher are stored, these as float16
-  [b, M, K].
+  int32 [b], -1 for images without one, and where the logits of a teacher are
+  stored, these as float16 [b, M, K].
 
   With `members_per_example` m below E, each member sees b' = m b / E examples
   of its own, [E, b', H, W, C], and its logits are [E, b', K]. Losses and
