@@ -74,6 +74,9 @@ def _untaught(experiment: Experiment) -> data.Subset:
   rows, others = held_out.rows, experiment.evaluation_sets.temperature
   if isinstance(others, data.Subset):
     rows = np.union1d(rows, others.rows)
+  unlabeled = experiment.unlabeled
+  if isinstance(unlabeled, data.Subset) and unlabeled.source is dataset.train:
+    rows = np.setdiff1d(rows, unlabeled.rows)
   for part in experiment.teacher.parts:
     if part.config is None:
       continue
