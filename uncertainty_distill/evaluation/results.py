@@ -18,7 +18,7 @@ from typing import Any
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.io import files
-from uncertainty_distill.metrics import BINS, METRICS, confidence_gaps
+from uncertainty_distill.metrics import BINS, LATER, METRICS, confidence_gaps
 
 import numpy as np
 
@@ -205,11 +205,15 @@ def _to_json(result: Result) -> dict[str, Any]:
     'severity': result.shift.severity,
     'images': result.images,
     'num_examples': result.num_examples,
-    'figures': {k: json_number(value) for k, value in result.metrics.items()},
+    'figures': {
+      name: json_number(value)
+      for name, value in result.metrics.items()
+      # An older version's records stay as they are.
+      if name not in LATER or LATER[-1] in result.metrics
+    },
     **{
       name: list(map(json_number, getattr(result, name)))
       for name in (*BINS, 'member_accuracies')
-      # An older version's records stay as they are.
       if name in BINS or result.member_accuracies
     },
   }
