@@ -17,6 +17,10 @@ import pytest
 import running
 import tiny_study
 
+# Of the cluster that is started here, for the commands that are; Ray reads it
+# when it is imported.
+os.environ['RAY_AUTH_MODE'] = 'token'
+os.environ['RAY_AUTH_TOKEN'] = secrets.token_hex(32)
 ray = pytest.importorskip('ray', reason='the extra `ray` is not installed')
 
 pytestmark = pytest.mark.slow
@@ -28,9 +32,6 @@ def _cluster():
   """Yields the address of a cluster of two workers."""
   with pytest.MonkeyPatch.context() as patched:
     patched.setenv('RAY_USAGE_STATS_ENABLED', '0')
-    # One for this cluster, which the commands that are started here inherit.
-    patched.setenv('RAY_AUTH_MODE', 'token')
-    patched.setenv('RAY_AUTH_TOKEN', secrets.token_hex(32))
     context = ray.init(
       address='local',
       num_cpus=2,
