@@ -6,6 +6,7 @@ The source is parsed, not imported, so that this needs no TensorFlow.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import inspect
 import pathlib
@@ -31,6 +32,16 @@ class Flag:
   values: tuple[str, ...] = ()
 
 
+def _constants(tree: ast.Module) -> dict[str, object]:
+  """Returns the values that a module gives to names as literals."""
+  found = {}
+  for node in tree.body:
+    if isinstance(node, ast.Assign):
+      with contextlib.suppress(ValueError):
+        found[node.targets[0].id] = ast.literal_eval(node.value)
+  return found
+
+
 class _Module:
   """A module of the commands, parsed."""
 
@@ -38,17 +49,13 @@ class _Module:
     path = root / 'baselines/cifar' / f'{name}.py'
     self.tree = ast.parse(path.read_text())
     names = configuration.experiment_names(root)
+    ranges = ast.parse((root / 'uncertainty_distill/ranges.py').read_text())
     # What the expressions of the flags refer to.
     self.known = {
-      'configs': types.SimpleNamespace(experiment_names=lambda: names)
+      'configs': types.SimpleNamespace(experiment_names=lambda: names),
+      'ranges': types.SimpleNamespace(**_constants(ranges)),
+      **_constants(self.tree),
     }
-    for node in self.tree.body:
-      if isinstance(node, ast.Assign):
-        try:
-          value = ast.literal_eval(node.value)
-        except ValueError:
-          continue
-        self.known[node.targets[0].id] = value
 
   def flags(self, within: str = '') -> list[Flag]:
     """Returns the flags that a function defines, or those of the module."""
@@ -72,10 +79,11 @@ class _Module:
     return found
 
   def _flag(self, kind: str, call: ast.Call) -> Flag:
-    if kind == 'DEFINE_flag':  # A class of its own: only --tpu.
+    if kind == 'DEFINE_flag':  # A flag whose value may be left out.
       (made,) = call.args
       named = {word.arg: word.value for word in made.keywords}
-      return Flag('tpu', None, self._value(named['help_string']))
+      meaning = self._value(named['help_string'])
+      return Flag(self._value(made.args[0]), None, meaning)
     values = [self._value(argument) for argument in call.args]
     if kind == 'DEFINE_enum':
       name, default, choices, meaning = values
