@@ -59,13 +59,13 @@ launch.define_check_flag()
 flags.adopt_module_key_flags(launch)
 
 
-def main():
-  directory = launch.required('output_dir', 'a folder for the SavedModel')
-  paths = launch.required('run', 'a run folder')
-  conformal = _CONFORMAL.value
-  if conformal is not None:
-    trained.check_set_options('conformal', conformal, _CONFORMAL_METHOD.value)
-  if _CALIBRATION.value and not _TEMPERATURE.value and not conformal:
+def _check_flags() -> None:
+  """Raises an InputError if flags do not go together."""
+  if _CONFORMAL.value is not None:
+    trained.check_set_options(
+      'conformal', _CONFORMAL.value, _CONFORMAL_METHOD.value
+    )
+  if _CALIBRATION.value and not _TEMPERATURE.value and not _CONFORMAL.value:
     raise InputError(
       'calibration',
       _CALIBRATION.value,
@@ -82,13 +82,19 @@ def main():
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
+
+
+def main():
+  directory = launch.required('output_dir', 'a folder for the SavedModel')
+  paths = launch.required('run', 'a run folder')
+  _check_flags()
   fitted = exporting.export(
     paths,
     directory,
     bool(_TEMPERATURE.value),
     _CALIBRATION.value,
     flags.FLAGS.check_labels is not False,
-    conformal or 0.0,
+    _CONFORMAL.value or 0.0,
     _CONFORMAL_METHOD.value,
     _MERGE_MEMBERS.value,
   )

@@ -58,6 +58,8 @@ def _check_task(task: TaskConfig) -> None:
   if task.model.ensemble_type == 'hydra':
     _check_hydra(task)
   _check_unlabeled(task.train_data, task.objective)
+  _check_objective(task)
+  _check_initialization(task)
   groups = task.model.architecture.get().L2_GROUPS
   members = task.model.ensemble_size
   _require(
@@ -72,6 +74,16 @@ def _check_task(task: TaskConfig) -> None:
     task.members_per_example,
     f"at most the model's {members} members, or 0 for all of them",
   )
+  _require(
+    not task.fast_weight_decay or (members > 1 and task.model.rank == 1),
+    'task.fast_weight_decay',
+    task.fast_weight_decay,
+    '0 where there is no BatchEnsemble of rank 1',
+  )
+
+
+def _check_objective(task: TaskConfig) -> None:
+  """Checks that the parts of the objective go together."""
   objective = task.objective
   _require(
     not objective.mixup or objective.has_clean_pass or objective.weight == 1,
@@ -82,18 +94,16 @@ def _check_task(task: TaskConfig) -> None:
   )
   _require(
     not objective.weight_tie
-    or (objective.kind != 'cross_entropy' and members > 1),
+    or (objective.kind != 'cross_entropy' and task.model.ensemble_size > 1),
     'task.objective.weight_tie',
     objective.weight_tie,
     '0 where there is no teacher, or no BatchEnsemble',
   )
-  _require(
-    not task.fast_weight_decay or (members > 1 and task.model.rank == 1),
-    'task.fast_weight_decay',
-    task.fast_weight_decay,
-    '0 where there is no BatchEnsemble of rank 1',
-  )
-  paths = task.initialize_from
+
+
+def _check_initialization(task: TaskConfig) -> None:
+  """Checks that the networks to start from can be those of the members."""
+  paths, members = task.initialize_from, task.model.ensemble_size
   _require(
     bool(paths) or not task.initialize_aligned,
     'task.initialize_aligned',

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import data, losses, trained
+from uncertainty_distill import configs, data, losses, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -71,37 +71,13 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   """Opens a student's teacher cache, and makes the views that it lacks."""
   task = experiment.config.task
   train_data = task.train_data
-  augmentation: dict[str, Any] = {
-    'seed': train_data.augmentation_seed,
-    'padding': train_data.crop_padding,
-    'flip': train_data.horizontal_flip,
-  }
-  distortion = data.Distortion(
-    train_data.random_crop_area, train_data.color_jitter
-  )
-  # Caches of the time when there was none do not name them.
-  named: dict[str, Any] = {}
-  if distortion:
-    named['distortion'] = dataclasses.asdict(distortion)
-  if task.objective.mixup:
-    augmentation['mixup'] = task.objective.mixup
   changed = task.objective.perturbation != 'none'
-  if changed:
-    named['perturbation'] = {
-      name: value
-      for name, value in task.objective.as_dict().items()
-      if name.startswith('perturbation')
-    }
   cache = trained.LogitsCache(
     task.objective.teacher_cache,
     {
       'teacher': experiment.teacher.description,
       'training_set': experiment.shown.fingerprint,
-      'augmentation': {
-        'version': data.AUGMENTATION_VERSION,
-        **augmentation,
-        **named,
-      },
+      'augmentation': _describe_views(task),
     },
     experiment.dataset.spec.image_shape if changed else (),
   )
@@ -120,9 +96,36 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
       # Another process may have made some meanwhile.
       missing = cache.missing(views)
       if missing:
-        augmentation.update(distortion=distortion, draws=changed)
-        _make_views(cache, missing, len(views), experiment, augmentation)
+        _make_views(cache, missing, len(views), experiment)
   return cache
+
+
+def _describe_views(task: configs.TaskConfig) -> dict[str, Any]:
+  """Returns what tells the views of a cache from those of others."""
+  train_data, objective = task.train_data, task.objective
+  described = {
+    'version': data.AUGMENTATION_VERSION,
+    'seed': train_data.augmentation_seed,
+    'padding': train_data.crop_padding,
+    'flip': train_data.horizontal_flip,
+  }
+  # Caches of the time when there was none of these do not name them.
+  distortion = _distortion(train_data)
+  if objective.mixup:
+    described['mixup'] = objective.mixup
+  if distortion:
+    described['distortion'] = dataclasses.asdict(distortion)
+  if objective.perturbation != 'none':
+    described['perturbation'] = {
+      name: value
+      for name, value in objective.as_dict().items()
+      if name.startswith('perturbation')
+    }
+  return described
+
+
+def _distortion(train_data: configs.TrainDataConfig) -> data.Distortion:
+  return data.Distortion(train_data.random_crop_area, train_data.color_jitter)
 
 
 def _make_views(
@@ -130,11 +133,11 @@ def _make_views(
   missing: Sequence[int],
   num_views: int,
   experiment: Experiment,
-  augmentation: Mapping[str, Any],
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  source = experiment.shown
-  batch_size = experiment.config.task.validation_data.global_batch_size
+  source, task = experiment.shown, experiment.config.task
+  train_data, objective = task.train_data, task.objective
+  batch_size = task.validation_data.global_batch_size
   # A worker that waits for the cache cannot take part in the others' steps.
   strategy = teacher_lib.own_devices(experiment.strategy)
   if 0 in missing:
@@ -144,11 +147,19 @@ def _make_views(
   batches = iter(
     strategy.distribute_datasets_from_function(
       lambda context: data.view_batches(
-        source, missing, batch_size, context=context, **augmentation
+        source,
+        missing,
+        batch_size,
+        seed=train_data.augmentation_seed,
+        padding=train_data.crop_padding,
+        flip=train_data.horizontal_flip,
+        distortion=_distortion(train_data),
+        mixup=objective.mixup,
+        draws=objective.perturbation != 'none',
+        context=context,
       )
     )
   )
-  objective = experiment.config.task.objective
 
   def make(batch):
     images = teacher_lib.make_views(objective, ensemble, batch)
