@@ -54,6 +54,7 @@ def _expected(model, shift, dataset, seed=0):
   probs, labels, classes = members.mean(0), dataset.labels, range(10)
   confidence, right = probs.max(-1), probs.argmax(-1) == labels
   bins = np.ceil(confidence * 15)
+  gaps = [np.sum((confidence - right)[bins == b]) for b in set(bins)]
   ranked = confidence, right.astype(np.float64)
   return {
     **(_diversity(members, labels) if len(members) > 1 else {}),
@@ -69,12 +70,18 @@ def _expected(model, shift, dataset, seed=0):
       [sklearn.metrics.accuracy_score(labels, p.argmax(-1)) for p in members]
     ),
     'brier': np.mean(np.sum((probs - np.eye(10)[labels]) ** 2, -1)),
-    'ece': sum(
-      abs(np.sum(confidence[bins == b]) - np.sum(right[bins == b]))
-      for b in set(bins)
-    )
-    / len(labels),
+    'ece': np.abs(gaps).sum() / len(labels),
+    'overconfidence': np.maximum(gaps, 0).sum() / len(labels),
+    'underconfidence': -np.minimum(gaps, 0).sum() / len(labels),
+    'classwise_ece': np.mean([_ece(probs[:, k], labels == k) for k in classes]),
   }
+
+
+def _ece(probs, right):
+  """Returns the calibration error of the probabilities of one class."""
+  bins = np.ceil(probs * 15)
+  gaps = [np.sum((probs - right)[bins == b]) for b in set(bins)]
+  return np.abs(gaps).sum() / len(right)
 
 
 def _diversity(members, labels):

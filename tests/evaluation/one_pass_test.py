@@ -50,13 +50,16 @@ def _candidates():
 def _want(candidate, images, labels):
   """Returns the metrics of a model by one call over all examples."""
   logits = candidate.model(images)
-  values = metrics.compute_metrics(
-    metrics.sufficient_statistics(logits, labels)
-  )
+  sums = metrics.sufficient_statistics(logits, labels)
+  values = metrics.compute_metrics(sums)
+  probs = tf.reduce_mean(tf.nn.softmax(logits), 0)
+  gaps = metrics.class_gaps(probs, labels, tf.ones(len(labels)))
   scores = metrics.example_scores(logits, labels)
   ranked = scores['confidence'].numpy(), scores['correct'].numpy()
   return {
     **{name: float(value) for name, value in values.items()},
+    **metrics.confidence_gaps(*(sums[name].numpy() for name in metrics.BINS)),
+    'classwise_ece': np.abs(gaps).sum() / 10 / len(labels),
     'adaptive_ece': ranking.adaptive_ece(*ranked),
     'aurc': ranking.aurc(*ranked),
     'auroc_misclassification': ranking.auroc(*ranked),

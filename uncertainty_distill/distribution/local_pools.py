@@ -47,7 +47,7 @@ class InTurn:
     self._strategy = strategy
     self._job: Job | None = None
 
-  def __enter__(self):
+  def __enter__(self) -> InTurn:
     return self
 
   def __exit__(self, *error: object) -> None:
@@ -84,14 +84,15 @@ class SideBySide:
       num_gpus: The GPUs of this machine. Each process gets one of its own;
         there are as many as processes, or none.
     """
-    self.capacity = self.machines = num_processes
-    self.slots = num_processes if num_gpus else 0
+    self.capacity: int = num_processes
+    self.machines: int = num_processes
+    self.slots: int = num_processes if num_gpus else 0
     visible = os.environ.get(_GPUS) or ','.join(map(str, range(num_gpus)))
     self._gpus = visible.split(',')[:num_gpus]
     self._processes: list[_Process] = []
     self._context = contextlib.ExitStack()
 
-  def __enter__(self):
+  def __enter__(self) -> SideBySide:
     self._context = contextlib.ExitStack()
     self._context.enter_context(signals.defer())
     return self

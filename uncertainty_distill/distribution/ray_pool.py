@@ -105,7 +105,7 @@ class RayPool:
       f'{json.dumps(self.resources)} each'
     )
 
-  def __enter__(self):
+  def __enter__(self) -> RayPool:
     self._context = contextlib.ExitStack()
     self._context.enter_context(signals.defer())
     return self

@@ -84,10 +84,11 @@ class SimulatedPool:
       outage: The seconds until it is back.
       seed: Of the random times.
     """
-    self.machines = self.slots = num_machines
-    self.capacity = num_machines + max(2, num_machines // 4)
-    self.now = 0.0
-    self.preemptions = 0
+    self.machines: int = num_machines
+    self.slots: int = num_machines
+    self.capacity: int = num_machines + max(2, num_machines // 4)
+    self.now: float = 0.0
+    self.preemptions: int = 0
     self._startup, self._outage = startup, outage
     self._checkpoint_interval = checkpoint_interval
     self._preemption_interval = preemption_interval
@@ -95,7 +96,7 @@ class SimulatedPool:
     self._queue: collections.deque[Job] = collections.deque()
     self._machines = [_Machine(self._life()) for _ in range(num_machines)]
 
-  def __enter__(self):
+  def __enter__(self) -> SimulatedPool:
     return self
 
   def __exit__(self, *error: object) -> None:
