@@ -177,7 +177,6 @@ class TrainingSession:
     self.config = self.experiment.config
     self.strategy = self.experiment.strategy
     self.is_chief: bool = self.experiment.is_chief
-    self._cross_entropy: float | None = None
 
   def prepare_teacher(self) -> None:
     """Opens the teacher, and its logits where they are stored.
@@ -278,14 +277,21 @@ class TrainingSession:
       evaluation_folder, self.config.trainer, trainer.global_step
     )
 
+    last_step = self.config.trainer.train_steps
+    mixed = self.config.task.objective.mixup
+
     def show(output: dict[str, Any]):
-      self._cross_entropy = float(output['cross_entropy'])
       bar.set_postfix(
         loss=f'{float(output["training_loss"]):.3f}',
         accuracy=f'{float(output["accuracy"]):.3f}',
         refresh=False,
       )
-      bar.update(int(trainer.global_step.numpy()) - bar.n)
+      step = int(trainer.global_step.numpy())
+      bar.update(step - bar.n)
+      # The labels of mixed images are those of one of the two.
+      if step >= last_step and self.is_chief and not mixed:
+        # Before the last checkpoint, after which nothing is trained again.
+        self.run.note_training(float(output['cross_entropy']))
 
     # Orbit's own recovery would come before that of `recovery`.
     params = copy.deepcopy(self.config)
@@ -340,8 +346,4 @@ class TrainingSession:
     else:
       controller.train(last)
     if self.is_chief:
-      # The labels of mixed images are those of one of the two.
-      mixed = self.config.task.objective.mixup
-      if self._cross_entropy is not None and not mixed:
-        self.run.note_training(self._cross_entropy)
       files.remove(self.run.evaluation_due_file)
