@@ -71,9 +71,8 @@ def confidence_gaps(
     of the bins i, and `underconfidence`, the same of the opposite gaps; their
     sum is the ECE. Both are NaN without any example.
   """
-  gaps = np.subtract(bin_confidence, bin_correct) / np.float64(
-    np.sum(bin_count)
-  )
+  with np.errstate(invalid='ignore'):  # 0 / 0 is NaN, as is said above.
+    gaps = np.subtract(bin_confidence, bin_correct) / np.sum(bin_count)
   return {
     'overconfidence': float(np.maximum(gaps, 0).sum()),
     'underconfidence': float(np.maximum(-gaps, 0).sum()),
