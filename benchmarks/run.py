@@ -29,6 +29,10 @@ _COMMANDS = {
     '--baseline=batch_ensemble '
     '--systems=cached_teacher,online_teacher,weight_tying'
   ),
+  'one_member': (
+    'steps.py --steps=train --networks=10-1x64,10-2x64 '
+    '--baseline=batch_ensemble --systems=one_member'
+  ),
   'latency': 'latency.py',
   'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
   'latency_16px': 'latency.py --networks=10-2 --pixels=16 --one_network',
