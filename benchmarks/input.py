@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -63,16 +63,6 @@ def _one_at_a_time(dataset: data.ArraySource) -> tf.data.Dataset:
   )
 
 
-def _taking(batches: Iterator[object]) -> Callable[[], None]:
-  """Returns a function that takes some batches from an endless iterator."""
-
-  def run():
-    for _ in range(_STEPS.value):
-      next(batches)
-
-  return run
-
-
 def _stored_logits(folder: str) -> trained.LogitsCache:
   """Returns a cache of one view."""
   cache = trained.LogitsCache(folder, {})
@@ -96,7 +86,10 @@ def _candidates(folder: str) -> dict[str, Callable[[], None]]:
     _OURS: package(),
     _CACHED: package(views=1, teacher_logits=cache.read),
   }
-  return {name: _taking(iter(each)) for name, each in batches.items()}
+  return {
+    name: interleaved_timing.taking(each, _STEPS.value)
+    for name, each in batches.items()
+  }
 
 
 def main(argv):
@@ -106,19 +99,7 @@ def main(argv):
       _candidates(folder), _ROUNDS.value
     )
   images = _STEPS.value * _BATCH.value
-  interleaved_timing.print_table(
-    ['Augmentation', 'images/s', 'ratio of times'],
-    [
-      [
-        name,
-        interleaved_timing.spread([images / s for s in times[name]], 0),
-        interleaved_timing.spread(
-          interleaved_timing.ratios(times, name, _EACH), 3
-        ),
-      ]
-      for name in times
-    ],
-  )
+  interleaved_timing.print_rates('Augmentation', times, _EACH, images)
 
 
 if __name__ == '__main__':

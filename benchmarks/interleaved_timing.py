@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -55,6 +55,39 @@ def cells(times: Times, name: str, to: str) -> list[str]:
   milliseconds = [1e3 * seconds for seconds in times[name]]
   digits = 1 if statistics.median(milliseconds) >= 10 else 2
   return [spread(milliseconds, digits), spread(ratios(times, name, to), 3)]
+
+
+def taking(batches: Iterable[object], number: int) -> Callable[[], None]:
+  """Returns a function that takes some batches from an endless iterable."""
+  iterator = iter(batches)
+
+  def run():
+    for _ in range(number):
+      next(iterator)
+
+  return run
+
+
+def print_rates(heading: str, times: Times, to: str, images: int) -> None:
+  """Prints a table of images a second.
+
+  Args:
+    heading: What the candidates are.
+    times: The seconds that each took.
+    to: The candidate that the others are compared with.
+    images: The images in each call.
+  """
+  print_table(
+    [heading, 'images/s', 'ratio of times'],
+    [
+      [
+        name,
+        spread([images / s for s in times[name]], 0),
+        spread(ratios(times, name, to), 3),
+      ]
+      for name in times
+    ],
+  )
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

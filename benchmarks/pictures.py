@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -78,16 +77,6 @@ def _package(folder: str, image_cache: str = '') -> tf.data.Dataset:
   )
 
 
-def _taking(batches: Iterator[object]) -> Callable[[], None]:
-  """Returns a function that takes some batches from an endless iterator."""
-
-  def run():
-    for _ in range(_STEPS.value):
-      next(batches)
-
-  return run
-
-
 def main(argv):
   del argv
   with tempfile.TemporaryDirectory() as temporary:
@@ -98,23 +87,14 @@ def main(argv):
     if _CACHE.value:
       batches[_MAPPED] = _package(str(folder), f'{temporary}/cache')
     times = interleaved_timing.time_interleaved(
-      {name: _taking(iter(each)) for name, each in batches.items()},
+      {
+        name: interleaved_timing.taking(each, _STEPS.value)
+        for name, each in batches.items()
+      },
       _ROUNDS.value,
     )
   images = _STEPS.value * _BATCH.value
-  interleaved_timing.print_table(
-    ['Pictures', 'images/s', 'ratio of times'],
-    [
-      [
-        name,
-        interleaved_timing.spread([images / s for s in times[name]], 0),
-        interleaved_timing.spread(
-          interleaved_timing.ratios(times, name, _PLAIN), 3
-        ),
-      ]
-      for name in times
-    ],
-  )
+  interleaved_timing.print_rates('Pictures', times, _PLAIN, images)
 
 
 if __name__ == '__main__':

@@ -18,6 +18,19 @@ def eager(config):
   return config
 
 
+def changed(config, text):
+  """Returns a copy with overrides, resolved anew."""
+  config = copy.deepcopy(config)
+  configs.override_by_text(config, text)
+  return training.resolve(config)
+
+
+def curves(config, path, strategy, read_scalars):
+  """Trains eagerly; returns the scalars of training, as `read_scalars` does."""
+  run = train_run(eager(config), str(path), strategy, evaluate=False)
+  return read_scalars(run, 'train')
+
+
 def opened(config, strategy=None):
   """Returns a configuration as an experiment, on TensorFlow's own devices."""
   return training.open_experiment(

@@ -45,14 +45,8 @@ def test_losses_are_those_of_the_teacher_in_every_step(
 ):
   (folder,) = student.task.objective.teacher
   stored, online = (
-    read_scalars(
-      experiments.train_run(
-        experiments.eager(_config(student, path)),
-        str(tmp_path / name),
-        one_device,
-        evaluate=False,
-      ),
-      'train',
+    experiments.curves(
+      _config(student, path), tmp_path / name, one_device, read_scalars
     )
     for name, path in (('stored', predictions), ('online', folder))
   )

@@ -2,7 +2,7 @@
 
 import copy
 
-from uncertainty_distill import configs, losses, metrics, runs, training
+from uncertainty_distill import losses, metrics, runs, training
 from uncertainty_distill.training import teacher_temperature
 
 import experiments
@@ -15,16 +15,10 @@ import tensorflow as tf
 _LOGITS = np.array([[[2.0, 0.0, -1.0]], [[0.0, 1.0, 0.5]]])
 
 
-def _changed(config, text):
-  config = copy.deepcopy(config)
-  configs.override_by_text(config, text)
-  return training.resolve(config)
-
-
 @pytest.fixture(name='fit', scope='module')
 def _fit(student):
   """The student's experiment, which holds out more than its teacher."""
-  return _changed(
+  return experiments.changed(
     student,
     'task.objective.teacher_temperature=fit,'
     'task.train_data.num_examples=100,evaluation.temperature_examples=600',
@@ -51,7 +45,7 @@ def test_every_member_is_for_head():
 def test_only_what_nobody_was_trained_on_tells_it(student, fit):
   # The teacher has seen the first 128 of 797 digits.
   np.testing.assert_array_equal(_rows(fit), np.arange(197, 797))
-  held_out = _changed(
+  held_out = experiments.changed(
     student,
     'task.train_data.num_examples=200,task.train_data.held_out_fraction=0.5',
   )
@@ -62,10 +56,12 @@ def test_only_what_nobody_was_trained_on_tells_it(student, fit):
 
 
 def test_without_such_images_it_is_1(student, caplog):
-  config = _changed(student, 'task.objective.teacher_temperature=fit')
+  config = experiments.changed(
+    student, 'task.objective.teacher_temperature=fit'
+  )
   assert teacher_temperature.find_temperature(experiments.opened(config)) == 1
   assert len(caplog.records) == 1
-  given = _changed(student, 'task.objective.teacher_temperature=0.7')
+  given = experiments.changed(student, 'task.objective.teacher_temperature=0.7')
   assert teacher_temperature.find_temperature(experiments.opened(given)) == 0.7
 
 
@@ -92,13 +88,13 @@ def test_other_values_are_refused(student, value):
 def test_a_run_keeps_the_value_that_it_began_with(
   fit, one_device, read_scalars, tmp_path, monkeypatch
 ):
-  config = experiments.eager(_changed(fit, 'trainer.train_steps=2'))
+  config = experiments.eager(experiments.changed(fit, 'trainer.train_steps=2'))
   run = experiments.train_run(config, str(tmp_path), one_device, evaluate=False)
   noted = runs.noted_teacher_temperature(run)
   assert noted == teacher_temperature.find_temperature(
     experiments.opened(config)
   )
-  plain = _changed(config, 'task.objective.teacher_temperature=1')
+  plain = experiments.changed(config, 'task.objective.teacher_temperature=1')
   with refusals.refused('model_dir', str(tmp_path)):
     runs.match_run(run.path, plain)
   other = experiments.train_run(

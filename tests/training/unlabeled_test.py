@@ -15,17 +15,10 @@ import tensorflow as tf
 _DATA = 'task.train_data.'
 
 
-def _changed(config, text):
-  """Returns the experiment with overrides, resolved anew."""
-  config = copy.deepcopy(config)
-  configs.override_by_text(config, text)
-  return training.resolve(config)
-
-
 @pytest.fixture(name='config', scope='module')
 def _config(student):
   """The student with 24 images in a batch of 32 that have no label."""
-  return _changed(
+  return experiments.changed(
     student,
     f'{_DATA}unlabeled=rest,{_DATA}unlabeled_share=0.75,'
     f'{_DATA}num_examples=128,trainer.train_steps=7',
@@ -91,14 +84,11 @@ def test_a_run_with_a_cache_has_the_losses_of_one_with_its_teacher(
   views = f'{_DATA}views=2,{_DATA}augmentation_seed=0'
   cache = f'task.objective.teacher_cache={tmp_path / "cache"}'
   online, stored = (
-    read_scalars(
-      experiments.train_run(
-        experiments.eager(_changed(config, text)),
-        str(tmp_path / name),
-        one_device,
-        evaluate=False,
-      ),
-      'train',
+    experiments.curves(
+      experiments.changed(config, text),
+      tmp_path / name,
+      one_device,
+      read_scalars,
     )
     for name, text in (('online', views), ('stored', f'{views},{cache}'))
   )
@@ -116,12 +106,12 @@ def test_stored_predictions_teach_on_the_rest_alone(config, tmp_path):
   path = str(tmp_path / 'predictions.npz')
   labels = experiments.opened(config).dataset.train.labels
   np.savez(path, train_probs=np.eye(10)[labels])
-  stored = _changed(config, f'task.objective.teacher=[{path}]')
+  stored = experiments.changed(config, f'task.objective.teacher=[{path}]')
   opened = training.teacher.open_predictions(experiments.opened(stored))
   np.testing.assert_array_equal(np.argmax(opened.read(0)[:, 0], -1), labels)
   images = str(tmp_path / 'images.npz')
   np.savez(images, images=np.zeros([3, 16, 16, 3], np.uint8))
-  other = _changed(stored, f'{_DATA}unlabeled={images}')
+  other = experiments.changed(stored, f'{_DATA}unlabeled={images}')
   with refusals.refused(f'{_DATA}unlabeled', images):
     training.teacher.open_predictions(experiments.opened(other))
 
@@ -140,7 +130,7 @@ def test_stored_predictions_teach_on_the_rest_alone(config, tmp_path):
 )
 def test_what_teaches_nothing_is_refused(config, text, name, value):
   with refusals.refused(f'{_DATA}{name}', value):
-    _changed(config, text)
+    experiments.changed(config, text)
 
 
 def test_who_learns_without_a_teacher_does_without_them(config):

@@ -30,6 +30,27 @@ _logger = logging.getLogger(__name__)
 _MAX_LOSSES = {False: 3, True: 20}
 
 
+class UnsavedJob:
+  """The part of a `Job` that writes nothing and keeps no step.
+
+  Attributes:
+    config: The configuration, whose devices and threads it uses.
+    path: Empty, since nothing is written.
+    step: Zero, since nothing is kept.
+    num_steps: Zero, likewise.
+  """
+
+  config: configs.ExperimentConfig
+  path: str = ''
+  step: int = 0
+  num_steps: int = 0
+
+  @property
+  def runtime(self) -> configs.RuntimeConfig:
+    """The devices and threads to use."""
+    return self.config.runtime
+
+
 class Job(Protocol):
   """Work that another process can do; it can be pickled.
 

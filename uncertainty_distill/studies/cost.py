@@ -135,18 +135,11 @@ def estimate(
 
 
 @dataclasses.dataclass
-class _SpeedJob:
+class _SpeedJob(scheduling.UnsavedJob):
   """Measures how fast the devices of a pool are."""
 
   config: configs.ExperimentConfig
   label: str = 'a few steps'
-  path: str = ''
-  step: int = 0
-  num_steps: int = 0
-
-  @property
-  def runtime(self) -> configs.RuntimeConfig:
-    return self.config.runtime
 
   def run(self, strategy: tf.distribute.Strategy) -> Speed:
     return measure_speed(self.config, strategy)

@@ -17,29 +17,18 @@ _MAX_TOGETHER = 8
 
 
 @dataclasses.dataclass
-class EvaluationJob:
+class EvaluationJob(scheduling.UnsavedJob):
   """Systems to evaluate together.
 
   Attributes:
     label: The name in lines of progress.
     config: The experiment, whose test set and corruptions count.
     systems: The systems.
-    path: Empty, since nothing is written.
-    step: Zero, since nothing is kept.
-    num_steps: Zero, likewise.
   """
 
   label: str
   config: configs.ExperimentConfig
   systems: tuple[evaluation.System, ...]
-  path: str = ''
-  step: int = 0
-  num_steps: int = 0
-
-  @property
-  def runtime(self) -> configs.RuntimeConfig:
-    """The devices and threads to use."""
-    return self.config.runtime
 
   def run(self, strategy: tf.distribute.Strategy) -> evaluation.Evaluation:
     """Evaluates on devices, in this process."""
