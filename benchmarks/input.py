@@ -75,16 +75,14 @@ def _candidates(folder: str) -> dict[str, Callable[[], None]]:
   dataset, cache = _dataset(), _stored_logits(folder)
   package = functools.partial(
     data.training_batches,
-    dataset,
+    data.Views(dataset, padding=_PADDING, flip=True),
     _BATCH.value,
     seed=0,
-    padding=_PADDING,
-    flip=True,
   )
   batches = {
     _EACH: _one_at_a_time(dataset),
     _OURS: package(),
-    _CACHED: package(views=1, teacher_logits=cache.read),
+    _CACHED: package(num_views=1, teacher_logits=cache.read),
   }
   return {
     name: interleaved_timing.taking(each, _STEPS.value)

@@ -72,9 +72,7 @@ def _package(folder: str, image_cache: str = '') -> tf.data.Dataset:
   opened = data.open_dataset(
     folder, image_size=(_SIZE.value, _SIZE.value), image_cache=image_cache
   )
-  return data.training_batches(
-    opened.train, _BATCH.value, seed=0, padding=0, flip=False
-  )
+  return data.training_batches(data.Views(opened.train), _BATCH.value, seed=0)
 
 
 def main(argv):

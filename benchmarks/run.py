@@ -4,7 +4,7 @@ Each has its place there between two comments, `<!-- NAME -->` and
 `<!-- end of NAME -->`; the text around them stays. For times worth keeping,
 let nothing else run on the machine.
 
-  python benchmarks/run.py                    # all: about 20 minutes on 2 cores
+  python benchmarks/run.py                    # all: about 40 minutes on 2 cores
   python benchmarks/run.py --only=training,input
 """
 
@@ -33,11 +33,18 @@ _COMMANDS = {
     'steps.py --steps=train --networks=10-1x64,10-2x64 '
     '--baseline=batch_ensemble --systems=one_member'
   ),
+  'perturbation': (
+    'steps.py --steps=train --networks=10-1x64,10-2x64 '
+    '--baseline=cached_head --systems=cached_ods,online_ods'
+  ),
   'latency': 'latency.py',
   'latency_wide': 'latency.py --networks=28-10 --batches=1,8',
   'latency_16px': 'latency.py --networks=10-2 --pixels=16 --one_network',
   'input': 'input.py',
+  'pictures': 'pictures.py --pictures=10000 --steps=60',
   'startup': 'startup.py',
+  'restart': 'restart.py',
+  'parallel': 'parallel.py --rounds=1',
   'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',
 }
 

@@ -36,6 +36,7 @@ class System(NamedTuple):
     cached: Whether the teacher's logits come with the images.
     weight_tie: Of the same name in the objective.
     members_per_example: Of the same name in the training data.
+    perturbation: Of the same name in the objective.
   """
 
   about: str
@@ -45,6 +46,7 @@ class System(NamedTuple):
   cached: bool = False
   weight_tie: float = 0.0
   members_per_example: int = 0
+  perturbation: str = 'none'
 
 
 SYSTEMS = {
@@ -56,6 +58,11 @@ SYSTEMS = {
   ),
   'online_teacher': System('student, online teacher', 'knowledge'),
   'cached_teacher': System('student, cached teacher', 'knowledge', cached=True),
+  'cached_head': System('head student, cached teacher', 'head', cached=True),
+  'cached_ods': System(
+    'head student, cached ODS', 'head', cached=True, perturbation='ods'
+  ),
+  'online_ods': System('head student, online ODS', 'head', perturbation='ods'),
   'weight_tying': System(
     'student, online teacher, tied weights', 'knowledge', weight_tie=1e-4
   ),
@@ -155,6 +162,7 @@ def build_trainer(
   config = copy.deepcopy(config)
   config.task.objective.kind = system.objective
   config.task.objective.weight_tie = system.weight_tie
+  config.task.objective.perturbation = system.perturbation
   config.task.train_data.members_per_example = system.members_per_example
   model = config.task.model
   if system.single:
@@ -183,8 +191,11 @@ def batch(
 ) -> dict[str, tf.Tensor]:
   """Returns a batch of distinct examples, all zero."""
   image_shape = config.task.model.image_shape
+  is_changed = system.perturbation != 'none' and step == 'train'
+  # A cache has the images that its teacher made, in parts of a gray level.
+  kind = tf.float32 if is_changed and system.cached else tf.uint8
   inputs = {
-    'images': tf.zeros([examples, *image_shape], tf.uint8),
+    'images': tf.zeros([examples, *image_shape], kind),
     'labels': tf.zeros([examples], tf.int32),
   }
   if step == 'evaluation':
@@ -192,4 +203,7 @@ def batch(
   elif system.cached:
     shape = _teacher_shape(config, examples)
     inputs['teacher_logits'] = tf.zeros(shape, tf.float16)
+  elif is_changed:
+    draws = config.task.model.num_classes + 2
+    inputs['draws'] = tf.zeros([examples, draws])
   return inputs

@@ -8,9 +8,7 @@ import tiny_dataset
 
 def _batches(count, **options):
   source = tiny_dataset.numbered(12, size=16)
-  batches = data.training_batches(
-    source, 4, seed=3, padding=0, flip=False, **options
-  )
+  batches = tiny_dataset.training_batches(source, 4, seed=3, **options)
   return [
     {name: value.numpy() for name, value in batch.items()}
     for batch in batches.take(count)
@@ -34,7 +32,7 @@ def test_views_and_examples_differ_and_are_those_of_the_teacher():
     for label, image in zip(batch['labels'], batch['images']):
       seen[step // 3, int(label)] = image
   views = data.view_batches(
-    source, [0, 1], 12, seed=3, padding=0, flip=False, distortion=distortion
+    data.Views(source, seed=3, distortion=distortion), [0, 1], 12
   )
   for view, batch in enumerate(views.as_numpy_iterator()):
     for label, image in zip(batch['labels'], batch['images']):

@@ -11,6 +11,7 @@ from uncertainty_distill import configs, data
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_dataset
 
 
 @pytest.fixture(name='path', scope='module')
@@ -101,14 +102,14 @@ _WANT = {
 def test_training_batches(path, index):
   training_set, _ = _open(path, index)
   context = tf.distribute.InputContext(2, 1, 4) if index % 2 else None
-  batches = data.training_batches(
+  batches = tiny_dataset.training_batches(
     training_set,
     8,
     seed=index,
     padding=index % 3,
     flip=index != 2,
-    views=2 * (index % 2),
-    augmentation_seed=9 if index > 2 else None,
+    num_views=2 * (index % 2),
+    view_seed=9 if index > 2 else index,
     teacher_logits=_logits(len(training_set)) if index == 3 else None,
     start_step=5 * index,
     context=context,
@@ -120,9 +121,8 @@ def test_training_batches(path, index):
 def test_view_batches(path, index):
   training_set, _ = _open(path, index)
   context = tf.distribute.InputContext(1, 0, 2) if index % 2 else None
-  batches = data.view_batches(
-    training_set, [1, 0], 8, seed=4, padding=2, flip=True, context=context
-  )
+  views = data.Views(training_set, seed=4, padding=2, flip=True)
+  batches = data.view_batches(views, [1, 0], 8, context)
   assert _digest(batches) == _WANT['view', index]
 
 

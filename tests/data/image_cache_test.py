@@ -58,11 +58,11 @@ def test_it_holds_what_is_decoded_without_it(folder, tmp_path, monkeypatch):
 
 def test_it_is_read_in_the_graph_of_a_pipeline(folder, tmp_path):
   cached, plain = _open(folder, tmp_path / 'cache'), _open(folder)
-  options = {'seed': 1, 'padding': 1, 'flip': True}
-  for one, other in zip(
-    data.training_batches(cached.train, 4, **options).take(3),
-    data.training_batches(plain.train, 4, **options).take(3),
-  ):
+  taken = [
+    data.training_batches(data.Views(train, 1, 1, True), 4, seed=1).take(3)
+    for train in (cached.train, plain.train)
+  ]
+  for one, other in zip(*taken):
     np.testing.assert_array_equal(one['images'], other['images'])
 
 

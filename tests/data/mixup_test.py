@@ -39,7 +39,8 @@ def test_images_are_mixed_as_augmented_ones_of_their_view():
   partners, weights = mixup.draw_pairs(12, 3, _VIEW, 0.4)
 
   def view(**options):
-    (batch,) = data.view_batches(source, [0], 12, **_OPTIONS, **options)
+    views = data.Views(source, **_OPTIONS, **options)
+    (batch,) = data.view_batches(views, [0], 12)
     return batch['images']
 
   plain = view()
@@ -50,17 +51,14 @@ def test_images_are_mixed_as_augmented_ones_of_their_view():
 
 def test_training_and_a_resumed_run_see_the_mixed_views():
   source = tiny_dataset.numbered(12, size=8)
-  options = {
-    **_OPTIONS,
-    'mixup': 0.4,
-    'distortion': data.Distortion(color_jitter=0.3),
-  }
+  jitter = data.Distortion(color_jitter=0.3)
+  mixed = data.Views(source, **_OPTIONS, mixup=0.4, distortion=jitter)
   views = [
     dict(zip(batch['labels'].numpy(), batch['images'].numpy()))
-    for batch in data.view_batches(source, [0, 1], 12, **options)
+    for batch in data.view_batches(mixed, [0, 1], 12)
   ]
-  batches = list(data.training_batches(source, 4, **options).take(6))
-  resumed = data.training_batches(source, 4, start_step=3, **options).take(3)
+  batches = list(data.training_batches(mixed, 4, seed=3).take(6))
+  resumed = data.training_batches(mixed, 4, seed=3, start_step=3).take(3)
   assert batches[0].keys() == {'images', 'labels'}
   for batch, again in zip(batches[3:], resumed, strict=True):
     np.testing.assert_array_equal(batch['images'], again['images'])

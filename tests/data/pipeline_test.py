@@ -13,7 +13,7 @@ import tiny_dataset
 
 def _train(dataset, batch, **kwargs):
   options = {'seed': 3, 'padding': 1, 'flip': True, **kwargs}
-  return data.training_batches(dataset, batch, **options)
+  return tiny_dataset.training_batches(dataset, batch, **options)
 
 
 def _take(batches, count):

@@ -1,6 +1,8 @@
 """Tests of images without labels: where they come from, and when they come."""
 
 from uncertainty_distill import configs, data
+from uncertainty_distill.data import pictures
+from uncertainty_distill.data import unlabeled as unlabeled_lib
 
 import numpy as np
 import picture_folders
@@ -25,13 +27,7 @@ def _numbered(num_labeled, num_unlabeled):
 
 def _batches(source, batch, num_unlabeled, **kwargs):
   return data.training_batches(
-    source,
-    batch,
-    seed=3,
-    padding=0,
-    flip=False,
-    num_unlabeled=num_unlabeled,
-    **kwargs,
+    data.Views(source), batch, seed=3, num_unlabeled=num_unlabeled, **kwargs
   )
 
 
@@ -169,6 +165,21 @@ def test_pictures_of_a_folder_at_any_depth_get_the_size(tmp_path):
   assert again.fingerprint == source.fingerprint
   Image.new('RGB', (20, 20)).save(folder / 'd.png')
   assert _open(str(folder)).fingerprint != source.fingerprint
+
+
+def test_pictures_are_decoded_once_into_a_cache(tmp_path, monkeypatch):
+  folder = tmp_path / 'pictures'
+  picture_folders.write(folder, ['a', 'b'], number=2)
+  plain, cache = _open(str(folder)), str(tmp_path / 'cache')
+  made = _open(str(folder), image_cache=cache)
+  # As in a new process.
+  unlabeled_lib._open.cache_clear()
+  monkeypatch.delattr(pictures, 'PictureFolder')
+  again = _open(str(folder), image_cache=cache)
+  for source in made, again:
+    np.testing.assert_array_equal(source.images, plain.images)
+    assert set(source.labels) == {-1}
+    assert source.fingerprint == plain.fingerprint
 
 
 def test_a_broken_picture_is_named_or_left_out(tmp_path):

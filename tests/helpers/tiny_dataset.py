@@ -1,10 +1,13 @@
-"""Small sets of random images."""
+"""Small sets of random images, and batches of any."""
+
+import dataclasses
 
 from uncertainty_distill import data
 
 import numpy as np
 
 _NAMES = tuple('0123456789')
+_OF_VIEWS = {field.name for field in dataclasses.fields(data.Views)}
 
 
 def make(name='tiny', number=30, size=16, labels=None, class_names=_NAMES):
@@ -36,3 +39,19 @@ def numbered(number, size=4):
   return make(
     number=number, size=size, labels=labels, class_names=map(str, labels)
   )
+
+
+def training_batches(source, batch, *, seed, **options):
+  """Returns batches of views with the seed of the order, or another one.
+
+  Args:
+    source: The examples.
+    batch: Distinct ones in a step.
+    seed: The seed of the order.
+    **options: Of `data.Views` and of `data.training_batches`; `view_seed` is
+      the seed of the views.
+  """
+  of_views = {k: v for k, v in options.items() if k in _OF_VIEWS}
+  others = {k: v for k, v in options.items() if k not in _OF_VIEWS}
+  views = data.Views(source, others.pop('view_seed', seed), **of_views)
+  return data.training_batches(views, batch, seed=seed, **others)

@@ -2,7 +2,8 @@
 
 import copy
 
-from uncertainty_distill import configs, training
+from uncertainty_distill import configs, evaluation, training
+from uncertainty_distill.reports import provenance
 from uncertainty_distill.training import loss_terms
 
 import experiments
@@ -100,6 +101,12 @@ def test_a_run_with_a_cache_has_the_losses_of_one_with_its_teacher(
   assert (np.array([*online['accuracy'].values()]) * 8 % 1 == 0).all()
   (view,) = (tmp_path / 'cache').rglob('view_0000.npy')
   assert np.load(view).shape == (797, 1, 10)
+  # Reports say so.
+  student = evaluation.System('student', 0, (str(tmp_path / 'online'),))
+  made = provenance.provenance(
+    [student], training.Experiment(config, one_device, config), []
+  )
+  assert 'rest, 24 of the 32 ' in made['Images without labels']
 
 
 def test_stored_predictions_teach_on_the_rest_alone(config, tmp_path):

@@ -49,9 +49,9 @@ class TrainDataConfig(models.Settings):
     skip_broken: Whether to leave out the pictures in a folder that cannot be
       read, with a line that says how many; if false, they are an error.
     image_cache: A folder on disk that keeps the decoded images of folders and
-      of `tfds:`, for this and later runs; rows are mapped into memory as they
-      are read. Empty to decode pictures whenever they are used, and to have
-      images of TFDS in memory.
+      of `tfds:`, those without labels among them, for this and later runs; rows
+      are mapped into memory as they are read. Empty to decode pictures whenever
+      they are used, and to have images of TFDS in memory.
     global_batch_size: Distinct examples in a step over all replicas.
     members_per_example: How many of the members E see each example in a step:
       from 1, at the cost of one network, as BatchEnsemble was published (Wen et

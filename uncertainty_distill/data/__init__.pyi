@@ -29,3 +29,4 @@ from .pipeline import evaluation_batches as evaluation_batches
 from .pipeline import training_batches as training_batches
 from .pipeline import view_batches as view_batches
 from .unlabeled import open_unlabeled as open_unlabeled
+from .views import Views as Views

@@ -440,24 +440,24 @@ def _open_decoded(
       fit,
       options.skip_broken,
     )
-  if not cache:
-    return opener()
   made_from = {
     'state': state,
     'image_size': image_size,
     'image_fit': fit,
     'skip_broken': options.skip_broken,
   }
-  return image_cache_lib.CachedDataset(cache, made_from, name, opener)
+  return image_cache_lib.open_cached(cache, name, opener, made_from)
 
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
-  skip_broken = train_data.skip_broken
-  if train_data.unlabeled and not files.is_folder(
-    files.expanded(train_data.name)
-  ):
-    skip_broken = False  # It is for the pictures without labels.
+  skip_broken, image_cache = train_data.skip_broken, train_data.image_cache
+  name = files.expanded(train_data.name)
+  if train_data.unlabeled and not files.is_folder(name):
+    # They are for the pictures without labels.
+    skip_broken = False
+    if not name.startswith(tfds_dataset.PREFIX):
+      image_cache = ''
   return open_dataset(
     train_data.name,
     train_data.data_dir,
@@ -468,7 +468,7 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     test_fraction=train_data.test_fraction,
     skip_broken=skip_broken,
     splits=(train_data.train_split, train_data.test_split),
-    image_cache=train_data.image_cache,
+    image_cache=image_cache,
   )
 
 

@@ -11,14 +11,11 @@ the padding of a batch from `distribution.sharding`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill.data.augmentation import augment, augmentation_table
-from uncertainty_distill.data.distortion import Distortion, example_seeds
 from uncertainty_distill.data.image_source import ImageSource
-from uncertainty_distill.data.mixup import draw_pairs, mix
+from uncertainty_distill.data.views import Views
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.losses import LEVEL_PARTS
@@ -28,24 +25,16 @@ import tensorflow as tf
 
 # Batches that are ready before they are asked for.
 _PREFETCHED = 4
-_NO_DISTORTION = Distortion()
 # Nothing here needs AutoGraph, which would delay the first step.
 _no_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
-  source: ImageSource,
+  views: Views,
   global_batch_size: int,
   *,
   seed: int,
-  padding: int,
-  flip: bool,
-  views: int = 0,
-  augmentation_seed: int | None = None,
-  distortion: Distortion = _NO_DISTORTION,
-  mixup: float = 0.0,
-  draws: bool = False,
-  clean: bool = False,
+  num_views: int = 0,
   teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
   num_unlabeled: int = 0,
   teacher_images: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -59,21 +48,11 @@ def training_batches(
   determines the permutation and the view, the step in it the examples.
 
   Args:
-    source: The N training examples; those with labels first, then those whose
-      label is -1, if there are any.
+    views: Views of the N training examples.
     global_batch_size: Distinct examples in a step, over all replicas.
     seed: The seed of the permutations.
-    padding: Pixels on each side before random crops; 0 for none.
-    flip: Whether to mirror half of the images.
-    views: Epoch n trains on view n mod views; 0 for a new one in each epoch.
-    augmentation_seed: The seed of the views; None for `seed`.
-    distortion: What is done to images before crops and flips.
-    mixup: a of Beta(a, a), by which each image is mixed with another one of the
-      view; 0 for none. Labels are those of the larger part.
-    draws: Whether to draw random numbers for each image, too, from which a
-      teacher makes the view that it teaches on.
-    clean: Whether to return the images before they are mixed or otherwise
-      changed for the teacher, too.
+    num_views: Epoch n trains on view n mod num_views; 0 for a new one in each
+      epoch.
     teacher_logits: A function from the number of a view, int64, to the logits
       that a teacher has for it, float16 [N, M, K], in the order of the
       examples. It is called in the graph, once in an epoch.
@@ -96,30 +75,19 @@ def training_batches(
     InputError: If the replicas do not divide the batch, or if there are fewer
       examples than in a batch.
   """
-  num_examples = len(source)
-  num_labeled = int(np.count_nonzero(source.labels >= 0))
-  steps = _steps_per_epoch(num_labeled, global_batch_size - num_unlabeled)
+  labels = views.source.labels
+  num_labeled = int(np.count_nonzero(labels >= 0))
+  examples = num_labeled, len(labels) - num_labeled
+  batch = global_batch_size - num_unlabeled, num_unlabeled
+  steps = _steps_per_epoch(num_labeled, batch[0])
   indices, _ = sharding.shard_rows(
     steps * global_batch_size, global_batch_size, context
   )
-  view_seed = seed if augmentation_seed is None else augmentation_seed
-  drawn = _Views(
-    source, view_seed, padding, flip, distortion, mixup, draws, clean
-  )
 
   def epoch_parts(epoch):
-    order = _permutation(num_labeled, seed, epoch)
-    if num_unlabeled:
-      unlabeled = _part_of_permutations(
-        num_examples - num_labeled, seed, epoch, steps * num_unlabeled
-      )
-      labeled = order[: steps * (global_batch_size - num_unlabeled)]
-      order = _mixed(
-        labeled, num_labeled + unlabeled, global_batch_size, num_unlabeled
-      )
-    rows = tf.gather(order, indices)
-    view = epoch % views if views else epoch
-    parts = {'view': drawn.parts(view, rows)}
+    rows = tf.gather(_epoch_order(examples, batch, seed, epoch), indices)
+    view = epoch % num_views if num_views else epoch
+    parts = {'view': views.parts(view, rows)}
     if teacher_images:
       parts['teacher_images'] = tf.gather(teacher_images(view), rows)
     if teacher_logits:
@@ -132,7 +100,7 @@ def training_batches(
   parts = epochs.flat_map(_no_autograph(epoch_parts))
   # Row numbers are cheap to skip; images are read after this.
   parts = parts.skip((start_step % steps) * (len(indices) // steps))
-  return _read(parts, drawn)
+  return _read(parts, views)
 
 
 def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -149,6 +117,28 @@ def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
     )
   # `sharding.shard_rows` refuses batches of less than one example.
   return num_examples // max(batch_size, 1)
+
+
+def _epoch_order(
+  examples: tuple[int, int], batch: tuple[int, int], seed: int, epoch: tf.Tensor
+) -> tf.Tensor:
+  """Returns the rows of the batches of an epoch, one batch after the other.
+
+  Args:
+    examples: How many there are with labels, and how many without.
+    batch: How many of each a step has.
+    seed: The seed of the orders.
+    epoch: The number of the epoch, int64.
+  """
+  (num_labeled, num_others), (labeled, others) = examples, batch
+  order = _permutation(num_labeled, seed, epoch)
+  if not others:
+    return order
+  steps = num_labeled // labeled
+  rest = _part_of_permutations(num_others, seed, epoch, steps * others)
+  return _mixed(
+    order[: steps * labeled], num_labeled + rest, labeled + others, others
+  )
 
 
 def _permutation(
@@ -228,31 +218,18 @@ def _mixed(
 
 
 def view_batches(
-  source: ImageSource,
-  views: Sequence[int],
+  views: Views,
+  numbers: Sequence[int],
   global_batch_size: int,
-  *,
-  seed: int,
-  padding: int,
-  flip: bool,
-  distortion: Distortion = _NO_DISTORTION,
-  mixup: float = 0.0,
-  draws: bool = False,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Returns whole views as training shows them, in the order of the examples.
 
   Args:
-    source: The N training examples.
-    views: The numbers of the views, one after the other.
+    views: Views of the N training examples.
+    numbers: The numbers of those to return, one after the other.
     global_batch_size: Examples in a step, over all replicas. The last batch of
       a view is filled up by its last example.
-    seed: The seed of the views.
-    padding: Pixels on each side before random crops; 0 for none.
-    flip: Whether to mirror half of the images.
-    distortion: What is done to images before crops and flips.
-    mixup: a of Beta(a, a), as in `training_batches`; 0 for none.
-    draws: Whether to draw random numbers, too, as in `training_batches`.
     context: Which replicas to feed.
 
   Returns:
@@ -263,17 +240,15 @@ def view_batches(
   Raises:
     InputError: If the replicas do not divide the batch.
   """
-  rows, _ = sharding.shard_rows(len(source), global_batch_size, context)
-
-  drawn = _Views(source, seed, padding, flip, distortion, mixup, draws)
+  size = len(views.source)
+  rows, _ = sharding.shard_rows(size, global_batch_size, context)
 
   def view_parts(view):
-    parts = {'view': drawn.parts(view, rows)}
+    parts = {'view': views.parts(view, rows)}
     return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
 
-  numbers = tf.data.Dataset.from_tensor_slices(tf.constant(views, tf.int64))
-  parts = numbers.flat_map(_no_autograph(view_parts))
-  return _read(parts, drawn)
+  each = tf.data.Dataset.from_tensor_slices(tf.constant(numbers, tf.int64))
+  return _read(each.flat_map(_no_autograph(view_parts)), views)
 
 
 def evaluation_batches(
@@ -298,113 +273,10 @@ def evaluation_batches(
   rows, mask = sharding.shard_rows(len(source), global_batch_size, context)
   parts: Any = {'view': {'rows': rows}, 'mask': mask}
   parts = tf.data.Dataset.from_tensor_slices(parts)
-  return _read(parts, _Views(source))
+  return _read(parts, Views(source))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Views:
-  """The images of views, each of which follows from its number.
-
-  Attributes:
-    source: The N examples.
-    seed: The seed of the views.
-    padding: Pixels on each side before random crops; 0 for none.
-    flip: Whether half of the images are mirrored.
-    distortion: What is done to them before.
-    mixup: a of Beta(a, a); 0 for none.
-    draws: Whether each image has random numbers, too.
-    clean: Whether it also comes as it was before it was mixed.
-  """
-
-  source: ImageSource
-  seed: int = 0
-  padding: int = 0
-  flip: bool = False
-  distortion: Distortion = _NO_DISTORTION
-  mixup: float = 0.0
-  draws: bool = False
-  clean: bool = False
-
-  def parts(self, view: tf.Tensor, rows: tf.Tensor) -> dict[str, Any]:
-    """Returns what `read` needs to know of some examples in a view.
-
-    Args:
-      view: The number of the view, a scalar integer.
-      rows: The rows of the examples, int32 [...].
-
-    Returns:
-      A nest of tensors [..., ?].
-    """
-    count = len(self.source)
-    tables = [
-      augmentation_table(count, self.seed, view, self.padding, self.flip)
-    ]
-    if self.distortion:
-      tables.append(self.distortion.seeds(count, self.seed, view))
-
-    def of(rows):
-      return {
-        'rows': rows,
-        'tables': tuple(tf.gather(t, rows) for t in tables),
-      }
-
-    parts = of(rows)
-    if self.mixup:
-      pairs = draw_pairs(count, self.seed, view, self.mixup)
-      partners, weights = (tf.gather(values, rows) for values in pairs)
-      parts.update(partners=of(partners), weights=weights)
-    if self.draws:
-      parts['seeds'] = tf.gather(example_seeds(count, self.seed, view, 7), rows)
-    return parts
-
-  def read(
-    self, parts: Mapping[str, Any], images: tf.Tensor | None
-  ) -> dict[str, tf.Tensor]:
-    """Reads a batch.
-
-    Args:
-      parts: What `parts` returned for it.
-      images: The images of the view, if they are known.
-
-    Returns:
-      `images`, and perhaps `clean_images` and `draws`.
-    """
-    batch: dict[str, tf.Tensor] = {}
-    if images is None or self.clean:
-      batch['images'] = own = self._own_images(parts)
-      if self.clean:
-        batch['clean_images'] = own
-      if self.mixup and images is None:
-        partners = self._own_images(parts['partners'])
-        batch['images'] = mix(own, partners, parts['weights'])
-    if images is not None:
-      batch['images'] = images
-    if self.draws:
-      batch['draws'] = _uniform(
-        parts['seeds'], self.source.spec.num_classes + 2
-      )
-    return batch
-
-  def _own_images(self, parts):
-    """Reads the images that are not mixed yet, uint8 [b, H, W, C]."""
-    images, tables = self.source.read(parts['rows']), parts.get('tables', ())
-    if self.distortion:
-      images = self.distortion.apply(images, tables[1])
-    if self.padding or self.flip:
-      images = augment(images, tables[0], self.padding)
-    return images
-
-
-def _uniform(seeds: tf.Tensor, count: int) -> tf.Tensor:
-  """Returns random numbers of seeds int32 [b, 2], float32 [b, count]."""
-  return tf.map_fn(
-    lambda seed: tf.random.stateless_uniform([count], seed),
-    seeds,
-    fn_output_signature=tf.TensorSpec([count], tf.float32),
-  )
-
-
-def _read(parts: tf.data.Dataset, views: _Views) -> tf.data.Dataset:
+def _read(parts: tf.data.Dataset, views: Views) -> tf.data.Dataset:
   """Reads the images and labels of batches.
 
   Args:

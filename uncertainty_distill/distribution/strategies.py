@@ -124,29 +124,8 @@ def describe(
   """
   replicas = strategy.num_replicas_in_sync
   task = config.task
-  for name, data in (
-    ('train_data', task.train_data),
-    ('validation_data', task.validation_data),
-  ):
-    if data.global_batch_size % replicas:
-      raise InputError(
-        f'task.{name}.global_batch_size',
-        data.global_batch_size,
-        f'a multiple of the {replicas} replicas',
-      )
   members = task.model.ensemble_size
-  groups = replicas * members
-  if (
-    task.members_per_example < members
-    and task.train_data.global_batch_size % groups
-  ):
-    raise InputError(
-      'task.train_data.global_batch_size',
-      task.train_data.global_batch_size,
-      f'a multiple of {groups}, the replicas times the members, where '
-      'task.train_data.members_per_example gives each member examples of its '
-      'own',
-    )
+  _check_batches(task, replicas)
   batch = (
     task.train_data if training else task.validation_data
   ).global_batch_size
@@ -159,6 +138,30 @@ def describe(
     of = 'the' if seen_by == members else f'{seen_by} of the'
     text += f' ({batch // replicas * seen_by} rows with {of} {members} members)'
   return text
+
+
+def _check_batches(task: configs.TaskConfig, replicas: int) -> None:
+  """Raises an InputError if the replicas do not divide a batch."""
+  for name, data in (
+    ('train_data', task.train_data),
+    ('validation_data', task.validation_data),
+  ):
+    if data.global_batch_size % replicas:
+      raise InputError(
+        f'task.{name}.global_batch_size',
+        data.global_batch_size,
+        f'a multiple of the {replicas} replicas',
+      )
+  members, batch = task.model.ensemble_size, task.train_data.global_batch_size
+  groups = replicas * members
+  if task.members_per_example < members and batch % groups:
+    raise InputError(
+      'task.train_data.global_batch_size',
+      batch,
+      f'a multiple of {groups}, the replicas times the members, where '
+      'task.train_data.members_per_example gives each member examples of its '
+      'own',
+    )
 
 
 def _name(strategy: tf.distribute.Strategy) -> str:

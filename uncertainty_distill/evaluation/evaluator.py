@@ -134,20 +134,14 @@ class Evaluator:
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
         images, of_clean = '', self._of_clean(ood_scores)
-      for candidate, further, model_sums, model_scores in zip(
-        self._candidates, of_clean, sums, scores
-      ):
-        results.append(
-          prediction_scores.make_result(
-            candidate.label,
-            candidate.seed,
-            shift,
-            model_sums,
-            model_scores,
-            images,
-            further,
-          )
+      results += [
+        prediction_scores.make_result(
+          candidate.label, candidate.seed, shift, *values, images, more
         )
+        for candidate, more, values in zip(
+          self._candidates, of_clean, zip(sums, scores, strict=True)
+        )
+      ]
     return results
 
   def _of_clean(

@@ -92,18 +92,26 @@ def export(
     trained.LabelCheck(test_set, 'test images', check_labels).check_model(model)
   calibration, sets = None, model.prediction_sets
   if fit_temperature or conformal:
-    held_out = _HeldOut(
-      model,
-      calibration_file,
-      test_set,
-      check_labels,
-      ('fit_temperature', 'fit')
-      if fit_temperature
-      else ('conformal', f'{conformal:g}'),
-    )
+    named = 'conformal', f'{conformal:g}'
+    if fit_temperature:
+      named = 'fit_temperature', 'fit'
+    held_out = _HeldOut(model, calibration_file, test_set, check_labels, named)
     calibration = held_out.fit_temperature() if fit_temperature else None
     sets = held_out.calibrate_sets(conformal, conformal_method, calibration)
   runs.make_writable(files.parent(directory), 'directory')
+  _write(model, network, directory, test_set, calibration, sets)
+  return calibration
+
+
+def _write(
+  model: trained.TrainedModel,
+  network: tf_keras.Model,
+  directory: str,
+  test_set: data.ImageSource | None,
+  calibration: metrics.Calibration | None,
+  sets: metrics.PredictionSets | None,
+) -> None:
+  """Writes the SavedModel of an ensemble's network, with its model card."""
   fitted = calibration.temperature if calibration else 1.0
   outputs = None
   if test_set:
@@ -122,7 +130,6 @@ def export(
     image_fit=model.image_fit,
     sets=sets,
   )
-  return calibration
 
 
 def compare_merged(paths: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from uncertainty_distill import metrics
 from uncertainty_distill.data import pictures
@@ -61,6 +62,27 @@ def export_saved_model(
   logits = freezing.freeze(model, image_shape)
   num_classes = logits(tf.zeros([1, *image_shape], tf.uint8)).shape[-1]
   names = list(class_names) or list(map(str, range(num_classes)))  # pyright: ignore[reportArgumentType]
+  signatures = _signatures(
+    logits, image_shape, names, temperature, image_fit, sets
+  )
+  # Only the functions and the weights are tracked: Keras layers would add their
+  # own traces and their Python classes.
+  module = tf.Module()
+  module.weights = list(getattr(logits, 'variables', ()))  # pyright: ignore[reportAttributeAccessIssue]
+  _write(
+    module,
+    signatures,
+    image_shape,
+    _documents(names, image_fit, sets) | dict(documents or {}),
+    directory,
+  )
+  return directory
+
+
+def _signatures(
+  logits, image_shape, names, temperature, image_fit, sets
+) -> dict[str, Any]:
+  """Returns the functions to serve, by their names."""
 
   def answer(images):
     # A session does not check its inputs against the signature, and the network
@@ -80,18 +102,7 @@ def export_saved_model(
     size = image_shape[:2]
     return answer(pictures.decode_images(image_bytes, size, image_fit))
 
-  # Only the functions and the weights are tracked: Keras layers would add their
-  # own traces and their Python classes.
-  module = tf.Module()
-  module.weights = list(getattr(logits, 'variables', ()))  # pyright: ignore[reportAttributeAccessIssue]
-  _write(
-    module,
-    {'serving_default': serve, 'serve_encoded': serve_encoded},
-    image_shape,
-    _documents(names, image_fit, sets) | dict(documents or {}),
-    directory,
-  )
-  return directory
+  return {'serving_default': serve, 'serve_encoded': serve_encoded}
 
 
 def _documents(class_names, image_fit, sets) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,29 +100,43 @@ def batch_ensemble(
   paths = _paths(model)
   kept = _kept(paths, keep or {})
   options = {'ensemble_size': ensemble_size, 'rank': rank, 'perturb': perturb}
-  copies, is_first = {}, True
-  for layer, path in paths.items():
-    if layer in kept or not layer.weights:
-      copies[layer] = _copy(layer)
-    elif type(layer) in (*_CONVERTED, _SEPARABLE):
-      copies[layer] = _perturbed(
-        layer,
-        options,
-        lambda first=is_first: layers.fast_weight_initializers(
-          fast_weights, rank, fast_weight_stddev, first
-        ),
-      )
-      is_first = False
-    else:
-      copies[layer] = _in_common(layer, path, norm == 'member', ensemble_size)
-    if layer.weights and layer not in kept:
-      with tf.name_scope(layer.name):
-        copies[layer].build(layer.get_input_shape_at(0))
+  initializers = functools.partial(
+    layers.fast_weight_initializers, fast_weights, rank, fast_weight_stddev
+  )
+  copies = _copies(paths, kept, options, initializers, norm == 'member')
   converted = _joined(model, copies, ensemble_size, keep_weights)
   if keep_weights:
     for layer, copy in copies.items():
       _assign(copy, layer.get_weights())
   return converted
+
+
+def _copies(paths, kept, options, initializers, has_own_norms):
+  """Returns the layer of the BatchEnsemble for each layer of a network.
+
+  Args:
+    paths: The paths of the network's layers.
+    kept: Those that are to be shared as they are.
+    options: What all perturbed layers take.
+    initializers: From whether a layer is the first perturbed one to what makes
+      its alpha and gamma.
+    has_own_norms: Whether each member has norms of its own.
+  """
+  copies, is_first = {}, True
+  for layer, path in paths.items():
+    if layer in kept or not layer.weights:
+      copies[layer] = _copy(layer)
+      continue
+    if type(layer) in (*_CONVERTED, _SEPARABLE):
+      drawn = functools.partial(initializers, is_first)
+      copies[layer] = _perturbed(layer, options, drawn)
+      is_first = False
+    else:
+      size = options['ensemble_size']
+      copies[layer] = _in_common(layer, path, has_own_norms, size)
+    with tf.name_scope(layer.name):
+      copies[layer].build(layer.get_input_shape_at(0))
+  return copies
 
 
 def _joined(model, copies, ensemble_size, is_used):

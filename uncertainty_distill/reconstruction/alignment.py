@@ -110,28 +110,9 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
     parents = {
       channels[n.layer] for n in _parents(layer) if n.layer in channels
     }
-    group = layer.name
-    groups.add(group)
-    kernel = next(iter(models.kernels_of_layer(layer)), None)
-    if kernel and kernel.groups == 1 and _is_followed(layer):
-      (source,) = parents
-      last = len(kernel.shape) - 1
-      axes = (last - 1, source), (last, group)
-      found.append((kernel.variable, axes, True))
-      if kernel.bias is not None:
-        found.append((kernel.bias, ((0, group),), True))
-    elif _treats_channels_alike(layer) and _is_followed(layer):
-      for parent in parents:
-        groups.merge(group, parent)
-      # A depthwise kernel has its channels on the axis before the last one.
-      found += [
-        (v, ((max(len(v.shape) - 2, 0), group),), v.trainable)
-        for v in layer.weights
-      ]
-    else:
-      for parent in (group, *parents):
-        groups.merge(fixed, parent)
-    channels[layer] = group
+    groups.add(layer.name)
+    found += _follow(layer, parents, groups, fixed)
+    channels[layer] = layer.name
   for layer in model.layers:
     if not _is_followed(layer):
       for node in _parents(layer):
@@ -149,6 +130,40 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
     )
     for variable, axes, matched in found
   ]
+
+
+def _follow(layer, parents, groups, fixed):
+  """Joins the groups of a layer's channels, and says what they move.
+
+  Args:
+    layer: The layer, whose name is the group of its output.
+    parents: The groups of the channels that go into it.
+    groups: The groups, of which those that must move together are merged.
+    fixed: The group that is not moved.
+
+  Returns:
+    Of each of its weights the variable, pairs of an axis and its group, and
+    whether neurons are matched by it.
+  """
+  group = layer.name
+  kernel = next(iter(models.kernels_of_layer(layer)), None)
+  if kernel and kernel.groups == 1 and _is_followed(layer):
+    (source,) = parents
+    last = len(kernel.shape) - 1
+    axes = (last - 1, source), (last, group)
+    bias = [] if kernel.bias is None else [(kernel.bias, ((0, group),), True)]
+    return [(kernel.variable, axes, True), *bias]
+  if _treats_channels_alike(layer) and _is_followed(layer):
+    for parent in parents:
+      groups.merge(group, parent)
+    # A depthwise kernel has its channels on the axis before the last one.
+    return [
+      (v, ((max(len(v.shape) - 2, 0), group),), v.trainable)
+      for v in layer.weights
+    ]
+  for parent in (group, *parents):
+    groups.merge(fixed, parent)
+  return []
 
 
 def _parents(layer):

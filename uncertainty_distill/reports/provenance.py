@@ -35,6 +35,7 @@ def provenance(
     'Command': [_command()],
     'Experiment': config.experiment,
     'Seeds': _seeds(systems),
+    **_images_without_labels(systems),
     'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
     'Out of distribution': _out_of_distribution(config),
     'Machine': f'{distribution.describe(experiment.strategy, config)}; '
@@ -64,6 +65,28 @@ def _seeds(systems: Sequence[evaluation.System]) -> str:
   for name, of_name in seeds.items():
     names.setdefault(', '.join(of_name) or 'not known', []).append(name)
   return '; '.join(f'{of} ({", ".join(x)})' for of, x in names.items())
+
+
+def _images_without_labels(
+  systems: Sequence[evaluation.System],
+) -> dict[str, str]:
+  """Returns what some systems learned from their teacher on, if any did."""
+  names: dict[str, list[str]] = {}
+  for system in systems:
+    for run in system.runs:
+      train_data = run.config and run.config.task.train_data
+      if train_data and train_data.unlabeled:
+        count = train_data.unlabeled_examples
+        which = f'the first {count} of ' if count else ''
+        about = (
+          f'{which}{train_data.unlabeled}, {train_data.num_unlabeled} of the '
+          f'{train_data.global_batch_size} images of a step'
+        )
+        labels = names.setdefault(about, [])
+        if (label := plots.display_name(system.label)) not in labels:
+          labels.append(label)
+  described = '; '.join(f'{x} ({", ".join(y)})' for x, y in names.items())
+  return {'Images without labels': described} if described else {}
 
 
 def _code() -> str:

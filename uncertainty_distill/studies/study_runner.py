@@ -95,18 +95,25 @@ def run_study(
     if pool.slots
     else evaluation.evaluate_systems,
   )
-  saved_model, sections = '', []
-  run = run_path(directory, study.export, whole.seeds[0])
-  if study.export and _is_complete(run):
-    saved_model = os.path.join(directory, exporting.SAVED_MODEL)
-    if is_chief:
-      exporting.export([run], saved_model)
+  # A part of a study may export nothing.
+  run = study.export and run_path(directory, study.export, whole.seeds[0])
+  saved_model, sections = _export(run, directory, is_chief), []
   if is_chief:
     of_tables = write_study_report(whole, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
   return Outcome(
     tuple(sections or [table]), directory, saved_model, tuple(missing)
   )
+
+
+def _export(run: str, directory: str, is_chief: bool) -> str:
+  """Exports a run on the chief; returns the path, '' where there is no run."""
+  if not run or not _is_complete(run):
+    return ''
+  saved_model = os.path.join(directory, exporting.SAVED_MODEL)
+  if is_chief:
+    exporting.export([run], saved_model)
+  return saved_model
 
 
 def study_tasks(
@@ -123,6 +130,14 @@ def study_tasks(
     strategy: The devices of this process.
     teachers: Gets the run folders of each teacher once they are known.
   """
+  return [
+    *_teacher_tasks(study, directory, strategy, teachers),
+    *_system_tasks(study, directory, strategy, teachers),
+  ]
+
+
+def _teacher_tasks(study, directory, strategy, teachers):
+  """Returns the training of the teachers; see `study_tasks`."""
   tasks = []
   for label in study.teachers:
     if given := study.given_teacher(label):
@@ -138,6 +153,12 @@ def study_tasks(
 
     needed = [member.name for member in members]
     tasks += [*members, scheduling.Task(label, assemble, needed, cost=0)]
+  return tasks
+
+
+def _system_tasks(study, directory, strategy, teachers):
+  """Returns the training of the systems; see `study_tasks`."""
+  tasks = []
   # Curves on the test set are for those that a figure shows them of.
   curves = {
     label

@@ -59,14 +59,7 @@ def loss_terms(
   terms = {'cross_entropy': cross_entropy, 'l2': tf.add_n(squares)}
   fit = cross_entropy
   if teacher_logits is not None:
-    distil = (
-      losses.head_distillation
-      if objective.kind == 'head'
-      else losses.knowledge_distillation
-    )
-    terms['distillation'] = tf.reduce_mean(
-      distil(logits, teacher_logits, objective.temperature)
-    )
+    terms['distillation'] = _distillation(objective, logits, teacher_logits)
     weight = objective.weight
     fit = (1 - weight) * cross_entropy + weight * terms['distillation']
   # One l2 for all is six equal ones: the sum is taken in the same way.
@@ -81,6 +74,19 @@ def loss_terms(
     )
     loss += config.fast_weight_decay * terms['fast_weight_decay']
   return {**terms, 'loss': loss}
+
+
+def _distillation(
+  objective: configs.ObjectiveConfig,
+  logits: tf.Tensor,
+  teacher_logits: tf.Tensor,
+) -> tf.Tensor:
+  """Returns the distillation term, the mean over the batch."""
+  if objective.kind == 'head':
+    distil = losses.head_distillation
+  else:
+    distil = losses.knowledge_distillation
+  return tf.reduce_mean(distil(logits, teacher_logits, objective.temperature))
 
 
 def _cross_entropy(

@@ -73,6 +73,21 @@ class Experiment:
       return self.training_set
     return data.Concatenation(self.training_set, self.unlabeled)
 
+  @property
+  def views(self) -> data.Views:
+    """The views of these that a teacher is asked for."""
+    task = self.config.task
+    train_data, seed = task.train_data, task.train_data.augmentation_seed
+    return data.Views(
+      self.shown,
+      task.seed if seed < 0 else seed,
+      train_data.crop_padding,
+      train_data.horizontal_flip,
+      data.Distortion(train_data.random_crop_area, train_data.color_jitter),
+      task.objective.mixup,
+      draws=task.objective.perturbation != 'none',
+    )
+
   @functools.cached_property
   def evaluation_sets(self) -> data.EvaluationSets:
     """The clean, corrupted and out-of-distribution test images."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import logging
 import os
 import tempfile
@@ -57,9 +58,9 @@ def train(
     KeyboardInterrupt: After saving a checkpoint, unless there are several
       workers, which save together or not at all.
   """
-  if run := finished(experiment, model_dir):
-    return run
   run = runs.match_run(model_dir, experiment.config)
+  if _is_finished(run, experiment):
+    return run
   session = TrainingSession(experiment, run, evaluate, label)
   # Before all else: logits are made in float32, and draw no random numbers.
   session.prepare_teacher()
@@ -84,11 +85,16 @@ def finished(experiment: Experiment, model_dir: str) -> runs.RunFolder | None:
     InputError: If the folder is of another experiment, or of other data.
   """
   run = runs.match_run(model_dir, experiment.config)
+  return run if _is_finished(run, experiment) else None
+
+
+def _is_finished(run: runs.RunFolder, experiment: Experiment) -> bool:
+  """Returns whether nothing is left to train; see `finished`."""
   if not _is_complete(run, experiment.strategy):
-    return None
+    return False
   _check_data(run, experiment, is_complete=True)
   _warn_of_new_teacher(run, experiment)
-  return run
+  return True
 
 
 def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
@@ -211,13 +217,7 @@ class TrainingSession:
     trainer = self._build_trainer(rate_factor)
     if self.is_chief:
       # Not before the teacher is known to fit: a mistake leaves no folder.
-      runs.claim_run(self.run.path, self.config)
-      _check_data(self.run, self.experiment)
-      if self.config.task.objective.teacher_temperature == 'fit':
-        runs.note_teacher_temperature(self.run, self.teacher_temperature)
-      checkpoints.repair_state_file(self.run.path)
-      if self.run.step == 0:
-        tensorboard.write_config(self.run.path)
+      self._claim_folder()
     # The others look for checkpoints once the chief has set aside damaged ones.
     workers.wait(self.strategy)
     log_file = os.path.join(self.run.path, 'train.log')
@@ -246,6 +246,16 @@ class TrainingSession:
     workers.wait(self.strategy)
     # What is loaded from here on computes as it would in another process.
     performance.set_mixed_precision_policy('float32')
+
+  def _claim_folder(self) -> None:
+    """Makes the run folder ready for training, or refuses it."""
+    runs.claim_run(self.run.path, self.config)
+    _check_data(self.run, self.experiment)
+    if self.config.task.objective.teacher_temperature == 'fit':
+      runs.note_teacher_temperature(self.run, self.teacher_temperature)
+    checkpoints.repair_state_file(self.run.path)
+    if self.run.step == 0:
+      tensorboard.write_config(self.run.path)
 
   def _build_trainer(self, rate_factor: float) -> Trainer:
     """Builds all that is trained, from the seed alone."""
@@ -276,23 +286,6 @@ class TrainingSession:
     evaluation_summaries = tensorboard.EvaluationSummaries(
       evaluation_folder, self.config.trainer, trainer.global_step
     )
-
-    last_step = self.config.trainer.train_steps
-    mixed = self.config.task.objective.mixup
-
-    def show(output: dict[str, Any]):
-      bar.set_postfix(
-        loss=f'{float(output["training_loss"]):.3f}',
-        accuracy=f'{float(output["accuracy"]):.3f}',
-        refresh=False,
-      )
-      step = int(trainer.global_step.numpy())
-      bar.update(step - bar.n)
-      # The labels of mixed images are those of one of the two.
-      if step >= last_step and self.is_chief and not mixed:
-        # Before the last checkpoint, after which nothing is trained again.
-        self.run.note_training(float(output['cross_entropy']))
-
     # Orbit's own recovery would come before that of `recovery`.
     params = copy.deepcopy(self.config)
     params.trainer.recovery_max_trials = -1
@@ -304,7 +297,7 @@ class TrainingSession:
       self.run.path,
       save_summary=self.is_chief,
       trainer=trainer,
-      train_actions=[show],
+      train_actions=[functools.partial(self._show, trainer, bar)],
       eval_actions=[
         tensorboard.CalibrationSummaries(trainer, evaluation_summaries)
       ],
@@ -314,6 +307,23 @@ class TrainingSession:
       checkpoint=self.run.checkpoint,
       step=self.run.step,
     ).controller
+
+  def _show(
+    self, trainer: Trainer, bar: progress.Bar, output: dict[str, Any]
+  ) -> None:
+    """Shows what a loop came to, and notes what the last one did."""
+    bar.set_postfix(
+      loss=f'{float(output["training_loss"]):.3f}',
+      accuracy=f'{float(output["accuracy"]):.3f}',
+      refresh=False,
+    )
+    step = int(trainer.global_step.numpy())
+    bar.update(step - bar.n)
+    is_last = step >= self.config.trainer.train_steps
+    # The labels of mixed images are those of one of the two.
+    if is_last and self.is_chief and not self.config.task.objective.mixup:
+      # Before the last checkpoint, after which nothing is trained again.
+      self.run.note_training(float(output['cross_entropy']))
 
   def _train_and_evaluate(
     self, controller: orbit.Controller, evaluation_due: int

@@ -7,11 +7,12 @@ gets the views that it lacks. In the steps of training no teacher runs then.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import configs, data, losses, trained
+from uncertainty_distill import data, losses, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -77,7 +78,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
     {
       'teacher': experiment.teacher.description,
       'training_set': experiment.shown.fingerprint,
-      'augmentation': _describe_views(task),
+      'augmentation': _describe_views(experiment),
     },
     experiment.dataset.spec.image_shape if changed else (),
   )
@@ -100,21 +101,20 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   return cache
 
 
-def _describe_views(task: configs.TaskConfig) -> dict[str, Any]:
+def _describe_views(experiment: Experiment) -> dict[str, Any]:
   """Returns what tells the views of a cache from those of others."""
-  train_data, objective = task.train_data, task.objective
+  views, objective = experiment.views, experiment.config.task.objective
   described = {
     'version': data.AUGMENTATION_VERSION,
-    'seed': train_data.augmentation_seed,
-    'padding': train_data.crop_padding,
-    'flip': train_data.horizontal_flip,
+    'seed': views.seed,
+    'padding': views.padding,
+    'flip': views.flip,
   }
   # Caches of the time when there was none of these do not name them.
-  distortion = _distortion(train_data)
-  if objective.mixup:
-    described['mixup'] = objective.mixup
-  if distortion:
-    described['distortion'] = dataclasses.asdict(distortion)
+  if views.mixup:
+    described['mixup'] = views.mixup
+  if views.distortion:
+    described['distortion'] = dataclasses.asdict(views.distortion)
   if objective.perturbation != 'none':
     described['perturbation'] = {
       name: value
@@ -124,10 +124,6 @@ def _describe_views(task: configs.TaskConfig) -> dict[str, Any]:
   return described
 
 
-def _distortion(train_data: configs.TrainDataConfig) -> data.Distortion:
-  return data.Distortion(train_data.random_crop_area, train_data.color_jitter)
-
-
 def _make_views(
   cache: trained.LogitsCache,
   missing: Sequence[int],
@@ -135,31 +131,18 @@ def _make_views(
   experiment: Experiment,
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  source, task = experiment.shown, experiment.config.task
-  train_data, objective = task.train_data, task.objective
-  batch_size = task.validation_data.global_batch_size
+  objective = experiment.config.task.objective
+  batch_size = experiment.config.task.validation_data.global_batch_size
   # A worker that waits for the cache cannot take part in the others' steps.
   strategy = teacher_lib.own_devices(experiment.strategy)
   if 0 in missing:
     _check_labels(experiment, strategy)
   with strategy.scope():
     ensemble = teacher_lib.load_teacher(experiment)
-  batches = iter(
-    strategy.distribute_datasets_from_function(
-      lambda context: data.view_batches(
-        source,
-        missing,
-        batch_size,
-        seed=train_data.augmentation_seed,
-        padding=train_data.crop_padding,
-        flip=train_data.horizontal_flip,
-        distortion=_distortion(train_data),
-        mixup=objective.mixup,
-        draws=objective.perturbation != 'none',
-        context=context,
-      )
-    )
+  read = functools.partial(
+    data.view_batches, experiment.views, missing, batch_size
   )
+  batches = iter(strategy.distribute_datasets_from_function(read))
 
   def make(batch):
     images = teacher_lib.make_views(objective, ensemble, batch)
@@ -170,7 +153,7 @@ def _make_views(
     return made
 
   stored = trained.BatchFunction(make, batch_size, strategy)
-  size, done = len(source), num_views - len(missing)
+  size, done = len(experiment.shown), num_views - len(missing)
   with progress.progress_bar(
     num_views * size, 'teacher cache', 'image', done * size
   ) as bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from uncertainty_distill import configs, data, layers, losses, models, trained
@@ -128,22 +129,16 @@ class ClassificationTask(base_task.Task):
         params.global_batch_size,
         input_context,
       )
-    stored, seed = self._stored_logits, self.task_config.seed
-    objective = self.task_config.objective
+    stored, views = self._stored_logits, self._experiment.views
     return data.training_batches(
-      self._experiment.shown,
-      params.global_batch_size,
-      seed=seed,
-      padding=params.crop_padding,
-      flip=params.horizontal_flip,
-      distortion=data.Distortion(params.random_crop_area, params.color_jitter),
-      mixup=objective.mixup,
-      draws=objective.perturbation != 'none' and not stored,
-      clean=objective.has_clean_pass,
-      views=params.views,
-      augmentation_seed=(
-        seed if params.augmentation_seed < 0 else params.augmentation_seed
+      dataclasses.replace(
+        views,
+        draws=views.draws and not stored,
+        clean=self.task_config.objective.has_clean_pass,
       ),
+      params.global_batch_size,
+      seed=self.task_config.seed,
+      num_views=params.views,
       teacher_logits=stored.read if stored else None,
       num_unlabeled=params.num_unlabeled,
       teacher_images=(
@@ -212,16 +207,8 @@ class ClassificationTask(base_task.Task):
       # Gradients are summed over replicas, and their mean is needed.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       replica_loss = terms['loss'] / replicas
-    variables = model.trainable_variables
-    # Summed here rather than by the optimizer: the norm is that of the sum.
-    gradients = tf.distribute.get_replica_context().all_reduce(
-      'sum', tape.gradient(replica_loss, variables)
-    )
-    optimizer.apply_gradients(
-      zip(self._scale_fast(gradients, variables, model), variables),
-      experimental_aggregate_gradients=False,
-    )
-    terms['gradient_norm'] = tf.linalg.global_norm(gradients)
+    gradients = tape.gradient(replica_loss, model.trainable_variables)
+    terms['gradient_norm'] = self._apply(gradients, model, optimizer)
     statistics, *means = metrics
     if self.task_config.train_data.num_unlabeled:
       statistics.update_state(labeled, labels, labels >= 0)
@@ -230,6 +217,17 @@ class ClassificationTask(base_task.Task):
     for mean in means:
       mean.update_state(terms[mean.name])
     return terms
+
+  def _apply(self, gradients, model, optimizer):
+    """Updates the weights of all replicas; returns the norm of the gradient."""
+    variables = model.trainable_variables
+    # Summed here rather than by the optimizer: the norm is that of the sum.
+    gradients = tf.distribute.get_replica_context().all_reduce('sum', gradients)
+    optimizer.apply_gradients(
+      zip(self._scale_fast(gradients, variables, model), variables),
+      experimental_aggregate_gradients=False,
+    )
+    return tf.linalg.global_norm(gradients)
 
   def _taught(self, inputs):
     """Returns the images to learn on, and what the teacher says of these.

@@ -12,6 +12,7 @@ import picture_folders
 import pytest
 import refusals
 import tensorflow as tf
+import tiny_dataset
 from PIL import Image
 
 _SIZE = (8, 8)
@@ -59,7 +60,7 @@ def test_training_batches_are_those_of_the_arrays(folder):
   batches = [
     next(
       iter(
-        data.training_batches(
+        tiny_dataset.training_batches(
           data.Subset(source, np.arange(1, 8)),
           4,
           seed=3,
