@@ -67,7 +67,8 @@ def _stored_logits(folder: str) -> trained.LogitsCache:
   """Returns a cache of one view."""
   cache = trained.LogitsCache(folder, {})
   with cache.alone():
-    cache.write(0, np.zeros([_EXAMPLES.value, 4, 10], np.float16))
+    logits = np.zeros([_EXAMPLES.value, 4, 10], np.float16)
+    cache.write(0, len(logits), [(logits,)])
   return cache
 
 

@@ -47,9 +47,9 @@ def _digest(batches):
 
 
 def _logits(number):
-  """Returns what a teacher of 2 members says of a view: float16 [N, 2, 5]."""
-  return lambda view: tf.cast(
-    tf.reshape(tf.range(number * 10), [number, 2, 5])
+  """Returns what a teacher of 2 members says of rows: float16 [b, 2, 5]."""
+  return lambda view, rows: tf.cast(
+    tf.gather(tf.reshape(tf.range(number * 10), [number, 2, 5]), rows)
     + 1000 * tf.cast(view, tf.int32),
     tf.float16,
   )

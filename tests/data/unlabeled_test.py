@@ -89,7 +89,9 @@ def test_replicas_share_a_batch_out():
 def test_stored_logits_are_those_of_the_rows():
   source = _numbered(8, 4)
   logits = tf.cast(tf.reshape(tf.range(12), [12, 1, 1]), tf.float16)
-  batches = _batches(source, 6, 2, teacher_logits=lambda view: logits)
+  batches = _batches(
+    source, 6, 2, teacher_logits=lambda _, rows: tf.gather(logits, rows)
+  )
   batches = list(batches.take(4))
   found = np.array([b['teacher_logits'][:, 0, 0] for b in batches])
   np.testing.assert_array_equal(found, _rows(source, batches))

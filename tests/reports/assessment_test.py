@@ -6,7 +6,14 @@ import os
 import pathlib
 import shutil
 
-from uncertainty_distill import data, evaluation, exporting, metrics, runs
+from uncertainty_distill import (
+  data,
+  evaluation,
+  exporting,
+  metrics,
+  reports,
+  runs,
+)
 
 import experiments
 import numpy as np
@@ -84,6 +91,29 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
   assess(text='evaluation.severities=[5],task.validation_data.num_examples=40')
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
+
+
+def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
+  directory = str(tmp_path / 'report')
+  systems = [
+    evaluation.System('single', None, (paths[0],)),
+    evaluation.System('batch_ensemble', 0, (paths[2],)),
+    evaluation.System('batch_ensemble', 1, (paths[2],)),
+  ]
+
+  def stopped(systems, experiment, keep):
+    reports.evaluate_at_once(systems[:2], experiment, keep)
+    raise KeyboardInterrupt
+
+  options = tiny_runs.config(), _CPU, directory, 'Title'
+  with pytest.raises(KeyboardInterrupt):
+    experiments.assess(systems, *options, evaluate=stopped)
+  experiments.assess(systems, *options)
+  assert evaluated[0] == ['single', 'batch_ensemble']
+  # The third, and the one whose most uncertain images are to be found.
+  assert evaluated[1] == ['batch_ensemble', 'batch_ensemble']
+  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  assert len(results) == 6
 
 
 def test_a_copied_run_is_not_evaluated_again(paths, tmp_path, evaluated):

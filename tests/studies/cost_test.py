@@ -37,6 +37,11 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
   # Three sets of 70 images; two teachers, two networks, two students of two.
   assert cost.evaluation_flops(study) == 3 * 70 * (2 + 2 + 4) * image
   text = studies.estimate(study, str(tmp_path / 'none'), tiny_study.cpu())
+  # Where nothing is left to train, no time is spent on measuring.
+  with monkeypatch.context() as patch:
+    patch.delattr(cost, 'measure_speed')
+    left = studies.estimate(study, outcome.directory, tiny_study.cpu())
+  assert ' 6 of 6 |' in left
   assert '| head_student ' in text and ' 0 of 2 |' in text
   # Two members, then two students; two networks meanwhile.
   rows, fast = list(new.values()), speed.Speed(member / 100, 0)

@@ -25,7 +25,7 @@ def _made(directory, views):
   cache = trained.LogitsCache(str(directory), _INGREDIENTS)
   with cache.alone():
     for view in views:
-      cache.write(view, _values(view))
+      cache.write(view, 5, [(_values(view)[:3],), (_values(view)[3:],)])
   return cache
 
 
@@ -62,9 +62,9 @@ def test_views_are_read_back(tmp_path):
   assert opened.missing([3, 1, 0, 12345]) == [1]
   read = tf.function(opened.read)
   for view in 0, 3, 12345:
-    got = read(tf.constant(view, tf.int64))
-    assert got.shape == (5, 2, 3) and got.dtype == tf.float16
-    np.testing.assert_array_equal(got, _values(view))
+    got = read(tf.constant(view, tf.int64), tf.constant([4, 0, 4]))
+    assert got.shape == (3, 2, 3) and got.dtype == tf.float16
+    np.testing.assert_array_equal(got, _values(view)[[4, 0, 4]])
   mapped = np.load(_file(opened, 3), mmap_mode='r', allow_pickle=False)
   np.testing.assert_array_equal(mapped, _values(3))
   # Nothing half-written stays behind.
@@ -151,7 +151,7 @@ def test_a_damaged_view_is_named_and_made_again(damage, tmp_path, caplog):
   (line,) = caplog.messages
   assert _file(cache, 1) in line
   with opened.alone():
-    opened.write(1, _values(1))
+    opened.write(1, 5, [(_values(1),)])
   assert not _opened(tmp_path).missing([0, 1])
 
 
@@ -180,7 +180,7 @@ def test_a_broken_teacher_is_refused(tmp_path):
   cache = trained.LogitsCache(str(tmp_path), _INGREDIENTS)
   broken = trained.as_stored(tf.constant([[[0.0, np.nan]]])).numpy()
   with cache.alone(), refusals.refused('task.objective.teacher'):
-    cache.write(0, broken)
+    cache.write(0, 1, [(broken,)])
   assert cache.missing([0]) == [0]
 
 
@@ -208,7 +208,7 @@ def test_makers_wait_for_each_other(tmp_path, caplog):
     thread = threading.Thread(target=make)
     thread.start()
     assert not waited.wait(0.5)
-    first.write(0, _values(0))
+    first.write(0, 5, [(_values(0),)])
   thread.join(10)
   assert found == [1]
   assert str(os.getpid()) in caplog.text

@@ -69,7 +69,9 @@ def test_it_says_what_augmentation_means(
   experiment.config.task.train_data.crop_padding = 1
   augmented = stored_logits.open_stored_logits(experiment)
   assert 'task.train_data.crop_padding=0' in caplog.text
-  np.testing.assert_array_equal(stored.read(0), augmented.read(5))
+  np.testing.assert_array_equal(
+    stored.read(0, range(9)), augmented.read(5, range(9))
+  )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_the_examples_of_the_dataset_count(student, predictions):
   config.task.train_data.classes = ()
   opened = _read_predictions(config)
   # The first 128 examples are trained on.
-  assert opened.read(0).shape == (128, 1, 10)
+  assert opened.read(0, range(128)).shape == (128, 1, 10)
 
 
 def test_each_example_has_its_own_prediction(student, tmp_path):
@@ -109,7 +111,7 @@ def test_each_example_has_its_own_prediction(student, tmp_path):
   np.savez(path, train_probs=np.eye(10)[train.labels])
   config = _config(student, path)
   config.task.train_data.held_out_fraction = 0.25
-  opened = _read_predictions(config).read(0)
+  opened = _read_predictions(config).read(0, range(96))
   used, held_out = data.open_training(
     data.open_configured(config.task.train_data), config.task.train_data
   )

@@ -84,8 +84,10 @@ def test_what_is_stored_is_what_the_teacher_says(
     train_data = cached.task.train_data
     assert (train_data.crop_padding, train_data.horizontal_flip) == (1, False)
     wanted = tf.nn.log_softmax(teacher(data.augment(images, table, 1)))
-    stored = tf.transpose(tf.cast(cache.read(view), tf.float32), [1, 0, 2])
-    np.testing.assert_allclose(stored, wanted, rtol=2**-11, atol=1e-5)
+    stored = tf.cast(cache.read(view, range(128)), tf.float32)
+    np.testing.assert_allclose(
+      np.swapaxes(stored, 0, 1), wanted, rtol=2**-11, atol=1e-5
+    )
 
 
 def test_losses_are_those_of_the_online_teacher(
@@ -230,4 +232,5 @@ def test_without_a_strategy_it_is_made_on_one_device(
   alone = _open(apart, tf.distribute.get_strategy())
   cache = _open(cached, one_device)
   assert len(_files(apart)) == 1
-  np.testing.assert_array_equal(alone.read(0), cache.read(0))
+  rows = range(128)
+  np.testing.assert_array_equal(alone.read(0, rows), cache.read(0, rows))

@@ -23,6 +23,7 @@ from uncertainty_distill.losses import LEVEL_PARTS
 import numpy as np
 import tensorflow as tf
 
+_ReadRows = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # Batches that are ready before they are asked for.
 _PREFETCHED = 4
 # Nothing here needs AutoGraph, which would delay the first step.
@@ -35,9 +36,9 @@ def training_batches(
   *,
   seed: int,
   num_views: int = 0,
-  teacher_logits: Callable[[tf.Tensor], tf.Tensor] | None = None,
+  teacher_logits: _ReadRows | None = None,
   num_unlabeled: int = 0,
-  teacher_images: Callable[[tf.Tensor], tf.Tensor] | None = None,
+  teacher_images: _ReadRows | None = None,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -53,14 +54,14 @@ def training_batches(
     seed: The seed of the permutations.
     num_views: Epoch n trains on view n mod num_views; 0 for a new one in each
       epoch.
-    teacher_logits: A function from the number of a view, int64, to the logits
-      that a teacher has for it, float16 [N, M, K], in the order of the
-      examples. It is called in the graph, once in an epoch.
+    teacher_logits: A function from the number of a view, int64, and rows
+      int32 [b] to the logits that a teacher has for them, float16 [b, M, K]. It
+      is called in the graph.
     num_unlabeled: How many examples of a step have no label. An epoch is a
       permutation of those with labels; permutations of the others follow each
       other, however many of them an epoch takes.
     teacher_images: A function like it, to the images that a teacher has made
-      for a view, uint16 [N, H, W, C] in parts of a gray level. They are read
+      for a view, uint16 [b, H, W, C] in parts of a gray level. They are read
       instead of the source's.
     start_step: The global step to begin with.
     context: Which replicas to feed.
@@ -87,20 +88,15 @@ def training_batches(
   def epoch_parts(epoch):
     rows = tf.gather(_epoch_order(examples, batch, seed, epoch), indices)
     view = epoch % num_views if num_views else epoch
-    parts = {'view': views.parts(view, rows)}
-    if teacher_images:
-      parts['teacher_images'] = tf.gather(teacher_images(view), rows)
-    if teacher_logits:
-      # The logits of a view are small beside its images. Read in one piece,
-      # they cost a step nothing.
-      parts['teacher_logits'] = tf.gather(teacher_logits(view), rows)
+    number = tf.fill([len(indices)], view)
+    parts = {'view': views.parts(view, rows), 'number': number}
     return tf.data.Dataset.from_tensor_slices(parts)  # pyright: ignore[reportArgumentType]
 
   epochs = tf.data.Dataset.range(start_step // steps, tf.int64.max)
   parts = epochs.flat_map(_no_autograph(epoch_parts))
   # Row numbers are cheap to skip; images are read after this.
   parts = parts.skip((start_step % steps) * (len(indices) // steps))
-  return _read(parts, views)
+  return _read(parts, views, teacher_logits, teacher_images)
 
 
 def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -276,27 +272,38 @@ def evaluation_batches(
   return _read(parts, Views(source))
 
 
-def _read(parts: tf.data.Dataset, views: Views) -> tf.data.Dataset:
-  """Reads the images and labels of batches.
+def _read(
+  parts: tf.data.Dataset,
+  views: Views,
+  teacher_logits: _ReadRows | None = None,
+  teacher_images: _ReadRows | None = None,
+) -> tf.data.Dataset:
+  """Reads the images and labels of batches, and what a teacher says of them.
 
   Args:
-    parts: Batches of `view`, what `views` needs to know, perhaps of
-      `teacher_images`, and of anything else.
+    parts: Batches of `view`, what `views` needs to know, of `number`, that of
+      the view, and of anything else.
     views: The views that they are of.
+    teacher_logits: See `training_batches`.
+    teacher_images: See `training_batches`.
 
   Returns:
-    Batches of `images`, `labels` and the rest of the parts.
+    Batches of `images`, `labels`, perhaps `teacher_logits` and the rest of the
+    parts.
   """
   labels = tf.constant(views.source.labels)
 
   def read(parts: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-    others = dict(parts)
-    view, images = others.pop('view'), others.pop('teacher_images', None)
-    if images is not None:
-      images = tf.cast(images, tf.float32) / LEVEL_PARTS
+    others, images = dict(parts), None
+    view, number = others.pop('view'), others.pop('number', None)
+    rows = view['rows']
+    if teacher_images:
+      images = tf.cast(teacher_images(number, rows), tf.float32) / LEVEL_PARTS
+    if teacher_logits:
+      others['teacher_logits'] = teacher_logits(number, rows)
     return {
       **views.read(view, images),
-      'labels': tf.gather(labels, view['rows']),
+      'labels': tf.gather(labels, rows),
       **others,
     }
 

@@ -114,6 +114,16 @@ class ResultCache:
       self.results + found.results, key=lambda r: (order.index(r.key), r.shift)
     )
 
+  def write_results(self) -> None:
+    """Writes both files, so that nothing is lost before there is a report.
+
+    Raises:
+      OSError: One cannot be written.
+    """
+    folder = os.path.dirname(self._path)
+    results_lib.write_json(self.results, os.path.join(folder, RESULTS_FILE))
+    self.write()
+
   def made_from(self, system: System) -> list[str]:
     """Returns the marks of the test images and the weights, by content."""
     if system.key not in self._fingerprints:
@@ -168,6 +178,7 @@ class ResultCache:
     Raises:
       OSError: The file cannot be written.
     """
+    known = {result.key for result in self.results}
     entries = {
       system.key: {
         'made_from': self.made_from(system),
@@ -176,7 +187,7 @@ class ResultCache:
       }
       # Of a teacher's stored predictions there may be no results.
       for system in self.systems
-      if system.label in self.sizes
+      if system.key in known
     }
     files.write_text(self._path, json.dumps(entries, indent=1))
 

@@ -192,12 +192,27 @@ def write_bytes(path: Path, content: bytes) -> None:
   Raises:
     OSError: The file cannot be written; `filename` is the path.
   """
+  with replacing(path) as file:
+    file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+  """Opens a file for bytes that take the place of its content at the end.
+
+  Args:
+    path: The file, in a folder that exists. If an error is raised meanwhile, it
+      stays as it was.
+
+  Raises:
+    OSError: The file cannot be written; `filename` is the path.
+  """
   folder, name = os.path.split(os.fspath(path))
   temporary = os.path.join(folder, f'.{name}.{os.getpid()}.tmp')
   try:
     with _backend(path) as backend:
       with backend.open(temporary, 'wb') as file:
-        file.write(content)
+        yield file
         if not is_remote(path):
           file.flush()
           # A crash of the machine could leave the name without the content.

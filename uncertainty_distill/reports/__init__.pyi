@@ -1,6 +1,7 @@
 """The names of this room, for type checkers and `__init__.py`."""
 
 from .assessment import assess as assess
+from .assessment import evaluate_at_once as evaluate_at_once
 from .claims import KINDS as KINDS
 from .claims import Claim as Claim
 from .claims import claims_table as claims_table

@@ -21,9 +21,22 @@ from uncertainty_distill.reports import (
   tables,
 )
 
+import numpy as np
+
+# Evaluates systems in parts, each of which it hands on as it comes.
 _Evaluate = Callable[
-  [Sequence[System], training.Experiment], evaluation.Evaluation
+  [
+    Sequence[System],
+    training.Experiment,
+    Callable[[evaluation.Evaluation], object],
+  ],
+  object,
 ]
+
+
+def evaluate_at_once(systems, experiment, keep) -> None:
+  """Evaluates systems together, in this process; see `assess`."""
+  keep(evaluation.evaluate_systems(systems, experiment))
 
 
 def assess(
@@ -33,7 +46,7 @@ def assess(
   title: str,
   student: str = '',
   beside_paper: bool = True,
-  evaluate: _Evaluate = evaluation.evaluate_systems,
+  evaluate: _Evaluate = evaluate_at_once,
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
@@ -51,7 +64,8 @@ def assess(
       several seeds the first; without one of this label, the last system.
     beside_paper: Whether to show the paper's values where the dataset is one
       of the paper's.
-    evaluate: Evaluates the systems whose results are not known.
+    evaluate: Evaluates the systems whose results are not known, and gives each
+      part of the results to its last argument, which keeps them for good.
 
   Returns:
     A Markdown table.
@@ -117,13 +131,20 @@ def _evaluate_missing(
   if len(workers.gather(experiment.strategy, len(missing))) > 1:
     raise InputError('output_dir', directory, 'a folder that all workers share')
   if missing:
-    found = evaluate(missing, experiment)
-    cache.add(found)
+    entropies: dict[str, np.ndarray] = {}
+
+    def keep(found: evaluation.Evaluation) -> None:
+      entropies.update(found.entropies)
+      cache.add(found)
+      if experiment.is_chief:
+        cache.write_results()
+
+    evaluate(missing, experiment, keep)
     if shown in missing:
       with experiment.strategy.scope():
         network = shown.model.ensemble()
       images = most_uncertain.find(
-        network, experiment.evaluation_sets.clean, found.entropies[shown.key]
+        network, experiment.evaluation_sets.clean, entropies[shown.key]
       )
   if shown and experiment.is_chief:
     # Also if they are known, in case that is by the times of checkpoints.

@@ -112,6 +112,12 @@ def estimate(
   check_study(study, strategy)
   rows = costs(study, directory)
   evaluating = evaluation_flops(study)
+  if not any(row.flops_left for row in rows):
+    return (
+      f'{_table(rows, evaluating, None)}\n\n'
+      'All runs are trained. The evaluation is of what has no results yet, at '
+      'most of all.'
+    )
   speed = (
     _speed_on(pool, study.config)
     if pool
@@ -179,7 +185,7 @@ def _makespan(
   return pool.now
 
 
-def _table(rows, evaluating, speed) -> str:
+def _table(rows: list[Cost], evaluating: float, speed: Speed | None) -> str:
   """Returns the table of what is left of runs, of the evaluation, of all."""
   left = evaluating + sum(row.flops_left for row in rows)
   num_runs, complete = (
@@ -187,7 +193,9 @@ def _table(rows, evaluating, speed) -> str:
   )
 
   def cells(label, done, steps, each, flops, missing_runs=0):
-    duration = _duration(speed.seconds(flops, missing_runs))
+    duration = '-'
+    if speed:
+      duration = _duration(speed.seconds(flops, missing_runs))
     return [label, done, steps, each, f'{flops / 1e12:,.4g}', duration]
 
   done = f'{complete} of {num_runs}'
@@ -229,11 +237,17 @@ def _cost(label, paths, config, step_flops) -> Cost:
 
 def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
   """Returns the FLOPs of a training step, the teacher's in it included."""
-  flops = TRAINING * image_flops(config)
-  objective = config.task.objective
+  objective, members = config.task.objective, config.task.model.ensemble_size
+  seen_by = config.task.members_per_example / members
+  flops = TRAINING * image_flops(config) * seen_by
+  if objective.has_clean_pass:
+    flops *= 2
   # From a cache it is read; making that is a small part of training.
   if objective.kind != 'cross_entropy' and not objective.teacher_cache:
-    flops += teacher_size * image_flops(configs.member_config(config))
+    # A view that it changes takes its gradient by the image, too.
+    passes = 1 if objective.perturbation == 'none' else 1 + TRAINING
+    member = image_flops(configs.member_config(config))
+    flops += passes * teacher_size * member
   return float(flops * config.task.train_data.global_batch_size)
 
 

@@ -39,14 +39,16 @@ class EvaluationJob(scheduling.UnsavedJob):
 def evaluate_on_pool(
   systems: Sequence[evaluation.System],
   experiment: training.Experiment,
+  keep: Callable[[evaluation.Evaluation], object],
   pool: scheduling.Pool,
   show: Callable[[scheduling.Schedule], object],
-) -> evaluation.Evaluation:
+) -> None:
   """Evaluates systems as `evaluation.evaluate_systems` does, but on a pool.
 
   Args:
     systems: The systems, whose files all machines share.
     experiment: The experiment, whose test set and corruptions count.
+    keep: Gets the results of some systems as they come.
     pool: Where to evaluate.
     show: See `scheduling.run`.
   """
@@ -59,18 +61,10 @@ def evaluate_on_pool(
     )
   groups = list(by_paths.values())
   number = max(min(pool.slots, len(groups)), -(-len(groups) // _MAX_TOGETHER))
-  found = evaluation.Evaluation(entropies={})
-
-  def add(part: evaluation.Evaluation) -> None:
-    found.results += part.results
-    found.sizes |= part.sizes
-    found.entropies = {**found.entropies, **part.entropies}
-
   tasks = []
   for index in range(number):
     name = f'evaluation {index + 1} of {number}'
     chosen = tuple(s for group in groups[index::number] for s in group)
     job = EvaluationJob(name, copy.deepcopy(experiment.given), chosen)
-    tasks.append(scheduling.Task(name, lambda job=job: job, finish=add))
+    tasks.append(scheduling.Task(name, lambda job=job: job, finish=keep))
   scheduling.run(tasks, pool, show)
-  return found

@@ -93,7 +93,7 @@ def run_study(
     beside_paper=not any(table.paper for table in whole.tables.values()),
     evaluate=functools.partial(evaluate_on_pool, pool=pool, show=show)
     if pool.slots
-    else evaluation.evaluate_systems,
+    else reports.evaluate_at_once,
   )
   # A part of a study may export nothing.
   run = study.export and run_path(directory, study.export, whole.seeds[0])

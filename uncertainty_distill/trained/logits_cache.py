@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
@@ -108,40 +107,62 @@ class LogitsCache:
           self._whole.add(view)
     return [view for view in views if view not in self._whole]
 
-  def read(self, view: tf.Tensor) -> tf.Tensor:
-    """Reads a view in a graph, once `missing` has checked it.
+  def read(self, view: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Reads rows of a view in a graph, once `missing` has checked it.
 
     Args:
       view: The number of the view, a scalar integer.
+      rows: The numbers of the examples, integers [b].
 
     Returns:
-      float16 [N, M, K].
+      float16 [b, M, K].
     """
-    return self._read('view', view, tf.float16, self.shape)
+    return self._read(0, tf.float16, self.shape, view, rows)
 
-  def read_images(self, view: tf.Tensor) -> tf.Tensor:
-    """Reads the images of a view as `read` reads the logits.
+  def read_images(self, view: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Reads images of a view as `read` reads the logits.
 
     Args:
       view: The number of the view, a scalar integer.
+      rows: The numbers of the examples, integers [b].
 
     Returns:
-      uint16 [N, H, W, C].
+      uint16 [b, H, W, C].
     """
     shape = (self.shape[0], *self._image_shape)
-    return self._read('images', view, tf.uint16, shape)
+    return self._read(1, tf.uint16, shape, view, rows)
 
   @property
   def has_images(self) -> bool:
     """Whether the images of the views are stored, too."""
     return bool(self._image_shape)
 
-  def _read(self, kind, view, dtype, shape):
-    number = tf.strings.as_string(view, width=4, fill='0')
-    path = tf.strings.join([f'{self.path}/{kind}_', number, '.npy'])
-    values = tf.io.decode_raw(tf.io.read_file(path), dtype)
-    # NumPy fills up the header of a file to a multiple of 64 bytes.
-    return tf.reshape(values[-math.prod(shape) :], shape)
+  def _read(self, kind, dtype, shape, view, rows):
+    """Reads rows of one of the files of a view, which are mapped into memory.
+
+    TensorFlow maps files whose names it knows beforehand, hence a branch for
+    each view.
+    """
+
+    def of(number):
+      path = self._files(number)[kind]
+      length = os.path.getsize(path) // dtype.size
+
+      def read():
+        with tf.device('CPU'):
+          values = tf.raw_ops.ImmutableConst(
+            dtype=dtype, shape=[length], memory_region_name=path
+          )
+          # NumPy fills up the header of a file to a multiple of 64 bytes, so
+          # that this is no copy.
+          values = tf.reshape(values[length - math.prod(shape) :], shape)
+          return tf.gather(values, rows)
+
+      return read
+
+    numbers = sorted(self._whole)
+    index = tf.searchsorted(numbers, [tf.cast(view, tf.int32)])[0]
+    return tf.switch_case(index, list(map(of, numbers)))
 
   def alone(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes from making views of this cache meanwhile.
@@ -152,33 +173,31 @@ class LogitsCache:
     return locks.lock_folder(self.path, _NAME, wait=True)
 
   def write(
-    self, view: int, values: np.ndarray, images: np.ndarray | None = None
+    self, view: int, num_examples: int, parts: Iterable[Sequence[np.ndarray]]
   ) -> None:
     """Adds a view, whole or not at all; call it within `alone`.
 
     Args:
       view: The number of the view.
-      values: float16 [N, M, K], from `as_stored`.
-      images: uint16 [N, H, W, C], where images are stored.
+      num_examples: N.
+      parts: The examples batch by batch: float16 [b, M, K], from `as_stored`,
+        and, where images are stored, uint16 [b, H, W, C].
 
     Raises:
       InputError: If they are non-finite, since the teacher is broken.
     """
-    if not np.isfinite(values).all():
-      raise InputError(
-        'task.objective.teacher',
-        'non-finite logits (inf or NaN)',
-        'a teacher with finite logits',
-        'train it again',
-      )
-    values = np.ascontiguousarray(values, _TYPE)
-    checksums = self._read_manifest()
-    self.shape = values.shape
-    arrays = (values,) if images is None else (values, images)
-    for path, array in zip(self._files(view), arrays, strict=True):
-      buffer = io.BytesIO()
-      np.save(buffer, array, allow_pickle=False)
-      files.write_bytes(path, buffer.getvalue())
+    checksums, paths = self._read_manifest(), self._files(view)
+    with contextlib.ExitStack() as stack:
+      opened = [stack.enter_context(files.replacing(path)) for path in paths]
+      for number, arrays in enumerate(parts):
+        arrays = list(map(np.asarray, arrays))
+        _check_finite(arrays[0])
+        for file, array in zip(opened, arrays, strict=True):
+          if number == 0:
+            _write_header(file, array.dtype, (num_examples, *array.shape[1:]))
+          file.write(array.tobytes())
+    arrays = [np.load(path, mmap_mode='r') for path in paths]
+    self.shape = arrays[0].shape
     checksums[str(view)] = fingerprints.arrays_digest(*arrays)
     content = {
       'format': _FORMAT,
@@ -242,6 +261,27 @@ class LogitsCache:
     return whole
 
 
+def _check_finite(values: np.ndarray) -> None:
+  """Raises an InputError for logits that no teacher should have."""
+  if not np.isfinite(values).all():
+    raise InputError(
+      'task.objective.teacher',
+      'non-finite logits (inf or NaN)',
+      'a teacher with finite logits',
+      'train it again',
+    )
+
+
+def _write_header(file, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+  """Writes what stands before an array in a file, as `np.save` does."""
+  header = {
+    'descr': np.lib.format.dtype_to_descr(dtype.newbyteorder('<')),
+    'fortran_order': False,
+    'shape': shape,
+  }
+  np.lib.format.write_array_header_1_0(file, header)
+
+
 class FixedLogits:
   """Logits of the training examples as they are: every view has the same.
 
@@ -259,10 +299,10 @@ class FixedLogits:
     """The teacher's members M."""
     return int(self._stored.shape[1])  # pyright: ignore[reportArgumentType]
 
-  def read(self, view: tf.Tensor) -> tf.Tensor:
-    """Returns float16 [N, M, K], whatever the number of the view."""
+  def read(self, view: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns float16 [b, M, K] of rows [b], whatever the view."""
     del view
-    return self._stored
+    return tf.gather(self._stored, rows)
 
 
 # A teacher's logits that need not be computed in the steps of training.

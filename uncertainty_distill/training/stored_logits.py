@@ -89,9 +89,9 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
   missing = cache.missing(views)
   check = teacher_lib.label_check(experiment)
   if check and 0 not in missing:
-    logits = cache.read(tf.constant(0)).numpy()
-    labeled = logits[: len(experiment.training_set)]
-    check.check_predictions(experiment.teacher, np.swapaxes(labeled, 0, 1))
+    rows = tf.range(len(experiment.training_set))
+    logits = cache.read(tf.constant(0), rows).numpy()
+    check.check_predictions(experiment.teacher, np.swapaxes(logits, 0, 1))
   if missing:
     with cache.alone():
       # Another process may have made some meanwhile.
@@ -157,9 +157,12 @@ def _make_views(
   with progress.progress_bar(
     num_views * size, 'teacher cache', 'image', done * size
   ) as bar:
-    for view in missing:
-      parts = []
+
+    def parts():
       for start in range(0, size, batch_size):
-        parts.append(stored.step(next(batches)))
+        made = stored.step(next(batches))
         bar.update(min(batch_size, size - start))
-      cache.write(view, *(np.concatenate(x)[:size] for x in zip(*parts)))
+        yield [array[: size - start] for array in made]
+
+    for view in missing:
+      cache.write(view, size, parts())
