@@ -1,15 +1,14 @@
-"""Plain networks as BatchEnsembles, and members as plain networks."""
+"""Plain networks as BatchEnsembles."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill import errors, layers, ranges
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.models import custom_networks, variables
+from uncertainty_distill.models import cloning, custom_networks, variables
 from uncertainty_distill.models.ensembles import BatchEnsemble
 
 import tensorflow as tf
@@ -27,10 +26,6 @@ _CONVERTED = {
     layers.DepthwiseConv2DBatchEnsemble,
   )
 }
-_PERTURBED = (
-  layers.BatchEnsembleLayer,
-  layers.SeparableConv2DBatchEnsemble,
-)
 _SEPARABLE = tf_keras.layers.SeparableConv2D
 _NORMS = (
   tf_keras.layers.BatchNormalization,
@@ -125,7 +120,7 @@ def _copies(paths, kept, options, initializers, has_own_norms):
   copies, is_first = {}, True
   for layer, path in paths.items():
     if layer in kept or not layer.weights:
-      copies[layer] = _copy(layer)
+      copies[layer] = cloning.copy_layer(layer)
       continue
     if type(layer) in (*_CONVERTED, _SEPARABLE):
       drawn = functools.partial(initializers, is_first)
@@ -156,12 +151,12 @@ def _joined(model, copies, ensemble_size, is_used):
   if is_used:
 
     def twin(layer):
-      copy = _copy(layer)
+      copy = cloning.copy_layer(layer)
       origins[copy] = layer
       return copy
 
-    with without_initial_values():
-      model = _clone(model, twin)
+    with cloning.without_initial_values():
+      model = cloning.clone(model, twin)
 
   def find(layer):
     if isinstance(layer, layers.TileMembers):
@@ -172,102 +167,9 @@ def _joined(model, copies, ensemble_size, is_used):
   with layers.only(0):
     # Called itself, the model would become one nested layer.
     rows = tf_keras.Model(images, model.call(tile(images)), name=model.name)
-    rows = _clone(rows, find)
+    rows = cloning.clone(rows, find)
   logits = layers.SplitMembers(ensemble_size, name='split_members')(rows.output)
   return BatchEnsemble(rows.input, logits, name=model.name)
-
-
-def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
-  """Returns one member of a BatchEnsemble as a plain network.
-
-  Alpha and gamma are multiplied into its kernels.
-
-  Args:
-    model: What `batch_ensemble` returned, trained or not; it is not changed.
-    index: The member, 0..E-1.
-
-  Returns:
-    A functional model of images [B, ...] -> logits [B, K], with weights of its
-    own. Its `get_weights()` fit the network that the BatchEnsemble was made of.
-
-  Raises:
-    InputError: If the model is no BatchEnsemble, or has no such member.
-  """
-  _check_batch_ensemble(model)
-  ranges.Range(
-    lambda e: 0 <= e < model.ensemble_size,
-    f'from 0 to {model.ensemble_size - 1}',
-  ).check('index', index)
-  return _plain_network(model, index)
-
-
-def merge_members(model: tf_keras.Model) -> tf_keras.Model:
-  """Averages the members of a BatchEnsemble into one plain network.
-
-  Its kernels are W o (mean_e alpha_e)(mean_e gamma_e)^T, its biases the mean of
-  the members' (LatentBE; Nam et al., ICML 2022). That is a good network only if
-  the members have stayed near each other: if their alpha and gamma began with
-  ones, and were drawn back to these.
-
-  Args:
-    model: What `batch_ensemble` returned, trained or not; it is not changed.
-
-  Returns:
-    A functional model as `member` returns it.
-
-  Raises:
-    InputError: If the model is no BatchEnsemble, or its members have norms of
-      their own, whose statistics have no mean that fits the mean weights.
-  """
-  _check_batch_ensemble(model)
-  for layer in variables.flat_layers(model):
-    if isinstance(layer, layers.PerMember):
-      raise InputError(
-        'model',
-        layer.name,
-        'a BatchEnsemble whose members share their norms',
-        message=f'the members of {model.name} have norms of their own, such as '
-        f'{layer.name}, and cannot be merged',
-      )
-  return _plain_network(model, None)
-
-
-def _check_batch_ensemble(model):
-  if not isinstance(model, BatchEnsemble):
-    raise InputError(
-      'model', type(model).__name__, 'what `batch_ensemble` returned'
-    )
-
-
-def _plain_network(model, index):
-  """Returns a member as a plain network, or for None the mean of all."""
-  pairs = []
-
-  def plain(layer):
-    copy = _plain(layer, index)
-    pairs.append((copy, layer))
-    return copy
-
-  with without_initial_values():
-    ends = _clone(model, plain)
-    # Between the layers that tile and split the members.
-    network = tf_keras.Model(
-      ends.get_layer('tile_members').output,  # pyright: ignore[reportAttributeAccessIssue]
-      ends.get_layer('split_members').input,  # pyright: ignore[reportAttributeAccessIssue]
-      name=model.name,
-    )
-    # Once more, so that each layer has one output.
-    twins = {}
-
-    def twin(layer):
-      twins[layer] = _copy(layer)
-      return twins[layer]
-
-    network = _clone(network, twin)
-  for copy, layer in pairs:
-    if copy in twins and layer.weights:
-      _set_weights(twins[copy], _member_weights(layer, index))
-  return network
 
 
 def set_plain_weights(
@@ -312,23 +214,6 @@ def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
       rank,
       f'from 1 to {most}, the highest rank of a matrix of {model.name}',
     )
-
-
-@contextlib.contextmanager
-def without_initial_values() -> Iterator[None]:
-  """Makes models that are built inside it start from zeros.
-
-  Zeros take no time, and none of the random numbers that a seed gives.
-  """
-
-  def creator(next_creator, **kwargs):
-    if callable(kwargs['initial_value']):
-      shape, dtype = kwargs['shape'], kwargs['dtype']
-      kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
-    return next_creator(**kwargs)
-
-  with tf.variable_creator_scope(creator):
-    yield
 
 
 def _paths(model, prefix=''):
@@ -376,40 +261,6 @@ def _kept(paths, keep):
       raise InputError('keep', name, "a layer's name or path", hint)
     kept.update(named)
   return kept
-
-
-def _clone(
-  model: tf_keras.Model,
-  copy_of: Callable[[tf_keras.layers.Layer], tf_keras.layers.Layer],
-) -> tf_keras.Model:
-  """Returns a network of the same graph with other layers.
-
-  Args:
-    model: A network, which may hold others.
-    copy_of: Returns the new layer for a layer; called once for each, wherever
-      it is used.
-  """
-  done = {}
-
-  def copy(layer):
-    if layer not in done:
-      nested = variables.is_network(layer)
-      done[layer] = (
-        tf_keras.models.clone_model(layer, clone_function=copy)
-        if nested
-        else copy_of(layer)
-      )
-    return done[layer]
-
-  return tf_keras.models.clone_model(model, clone_function=copy)
-
-
-def _copy(layer):
-  """Returns a new layer of the same configuration."""
-  config = layer.get_config()
-  if isinstance(layer, tf_keras.layers.BatchNormalization):
-    config['synchronized'] = layer.synchronized  # Keras leaves it out.
-  return type(layer).from_config(config)
 
 
 def _perturbed(layer, options, initializers):
@@ -464,7 +315,7 @@ def _in_common(layer, path, own_norms, ensemble_size):
       f"become a part of a BatchEnsemble; set `keep` to {{{path!r}: 'shared'}} "
       'to have all members share it as it is',
     )
-  copy: Any = _copy(layer)
+  copy: Any = cloning.copy_layer(layer)
   if not own_norms or type(layer) not in _NORMS:
     return copy
   return layers.PerMember(
@@ -478,39 +329,13 @@ def _in_common(layer, path, own_norms, ensemble_size):
 
 def _assign(copy: Any, weights: Sequence[Any]) -> None:
   """Gives a layer of the BatchEnsemble the weights of the plain one."""
-  if isinstance(copy, _PERTURBED):
+  if isinstance(copy, cloning.PERTURBED):
     copy.assign_plain_weights(weights)
   elif isinstance(copy, layers.PerMember):
     for each in copy.layers:
       each.set_weights(weights)
   else:
-    _set_weights(copy, weights)
-
-
-def _set_weights(layer, weights):
-  layer.set_weights(weights)
-  if isinstance(layer, tf_keras.layers.Normalization):
-    layer.finalize_state()  # What it computes with follows from them.
-
-
-def _plain(layer, index):
-  """Returns a member's layer, without weights."""
-  if isinstance(layer, _PERTURBED):
-    return layer.plain.from_config(layer.plain_config())
-  if isinstance(layer, (layers.TileMembers, layers.SplitMembers)):
-    return tf_keras.layers.Activation('linear', name=layer.name)
-  if isinstance(layer, layers.PerMember):
-    layer = layer.layers[index]
-  return _copy(layer)
-
-
-def _member_weights(layer, index):
-  """Returns the weights of a member's layer."""
-  if isinstance(layer, _PERTURBED):
-    return [weight.numpy() for weight in layer.plain_weights(index)]
-  if isinstance(layer, layers.PerMember):
-    layer = layer.layers[index]
-  return layer.get_weights()
+    cloning.set_weights(copy, weights)
 
 
 def _matrix_shape(layer):

@@ -34,7 +34,11 @@ _Evaluate = Callable[
 ]
 
 
-def evaluate_at_once(systems, experiment, keep) -> None:
+def evaluate_at_once(
+  systems: Sequence[System],
+  experiment: training.Experiment,
+  keep: Callable[[evaluation.Evaluation], object],
+) -> None:
   """Evaluates systems together, in this process; see `assess`."""
   keep(evaluation.evaluate_systems(systems, experiment))
 

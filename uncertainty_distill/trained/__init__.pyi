@@ -9,6 +9,8 @@ from .logits_cache import FixedLogits as FixedLogits
 from .logits_cache import LogitsCache as LogitsCache
 from .logits_cache import StoredLogits as StoredLogits
 from .logits_cache import as_stored as as_stored
+from .opening import merge_members as merge_members
+from .opening import open_trained as open_trained
 from .prediction_set_fits import calibrate_sets as calibrate_sets
 from .prediction_set_fits import check_set_options as check_set_options
 from .stored_predictions import is_predictions as is_predictions
@@ -21,8 +23,6 @@ from .trained_model import Run as Run
 from .trained_model import SavedModel as SavedModel
 from .trained_model import StoredPredictions as StoredPredictions
 from .trained_model import TrainedModel as TrainedModel
-from .trained_model import merge_members as merge_members
-from .trained_model import open_trained as open_trained
 from .weights import TiedWeights as TiedWeights
 from .weights import check_networks as check_networks
 from .weights import pair_weights as pair_weights

@@ -24,8 +24,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-# The files of other libraries' models.
-_OTHER_FILES = ('.keras', '.h5', '.hdf5', '.pt', '.pth', '.ckpt', '.onnx')
 # Returns uint8 images [N, H, W, C]; called where they are needed.
 Sample = Callable[[], np.ndarray]
 
@@ -436,98 +434,6 @@ class Members(TrainedModel):
 
   def networks(self) -> list[tf_keras.Model]:
     return [network for part in self.parts for network in part.networks()]
-
-
-def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
-  """Opens trained models; several are taken together as a deep ensemble.
-
-  This is the one place that finds out what a path is.
-
-  Args:
-    paths: Folders of complete runs, SavedModels, or `.npz` files of stored
-      predictions alone.
-    name: The parameter that the paths are from, for the messages of errors.
-
-  Raises:
-    InputError: If there is no path, if one is of no trained model, or if models
-      and stored predictions are mixed.
-  """
-  if not paths:
-    raise InputError(name, list(paths), 'at least one trained model')
-  stored = [stored_predictions.is_predictions(path) for path in paths]
-  if all(stored):
-    return StoredPredictions(paths, name)
-  if any(stored):
-    raise InputError(
-      name,
-      paths[stored.index(False)],
-      'stored predictions (.npz), as the others are, or models alone',
-    )
-  parts = [_open_model(path, name) for path in paths]
-  return parts[0] if len(parts) == 1 else Members(parts, name)
-
-
-def merge_members(model: TrainedModel) -> MergedRun:
-  """Returns the members of a run's BatchEnsemble as one plain network.
-
-  Raises:
-    InputError: If it is no single run of a BatchEnsemble, if its members have
-      norms of their own, or if they began with random signs, of which no mean
-      is left.
-  """
-  expected = 'the folder of one run of a BatchEnsemble'
-  if not isinstance(model, Run):
-    raise InputError(model.name, ', '.join(model.paths), expected)
-  config = model.run.config.task.model
-  if config.ensemble_type != 'batch_ensemble':
-    raise InputError(model.name, model.paths[0], expected, 'this is a Hydra')
-  if config.ensemble_size == 1:
-    hint = 'this run has one member, and is a plain network already'
-    raise InputError(model.name, model.paths[0], expected, hint)
-  if config.norm == 'member':
-    raise InputError(
-      model.name,
-      model.paths[0],
-      'a BatchEnsemble whose members share their norms',
-      'train it with task.model.norm=shared',
-    )
-  if 'signs' in config.fast_weights:
-    raise InputError(
-      model.name,
-      model.paths[0],
-      'a BatchEnsemble whose members have one mean',
-      'train it with task.model.fast_weights=ones',
-      message=f'the members of {model.paths[0]} began with random signs, of '
-      'which no mean is left: train with task.model.fast_weights=ones to merge '
-      'them',
-    )
-  return MergedRun(model.run, model.name)
-
-
-def _open_model(path: str, name: str) -> TrainedModel:
-  """Opens a run folder or a SavedModel."""
-  if saved_models.is_saved_model(path):
-    return SavedModel(path, name)
-  if path.endswith(_OTHER_FILES) or files.is_file(path):
-    raise InputError(
-      name,
-      path,
-      'a run folder, a SavedModel or an .npz of stored predictions',
-      'export it by model.export(FOLDER) in Keras, or store its predictions '
-      '(docs/teachers.md)',
-    )
-  if files.is_folder(path) and not runs.is_run(path):
-    raise InputError(
-      name,
-      path,
-      f'a run folder, which has {runs.PARAMS_FILE}, or a SavedModel, which has '
-      f'{saved_models.GRAPH_FILE}',
-      'this folder is neither',
-    )
-  run = runs.open_run(path, name)
-  if not run.is_complete:
-    raise InputError(name, path, 'a run whose training is complete', run.state)
-  return Run(run, name)
 
 
 def _labels(num_classes: int) -> tuple[str, ...]:

@@ -1,0 +1,77 @@
+"""Copies of networks and of their layers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from uncertainty_distill import layers
+from uncertainty_distill.models import variables
+
+import tensorflow as tf
+import tf_keras
+
+# Layers of a BatchEnsemble that have alpha and gamma.
+PERTURBED = (
+  layers.BatchEnsembleLayer,
+  layers.SeparableConv2DBatchEnsemble,
+)
+
+
+def clone(
+  model: tf_keras.Model,
+  copy_of: Callable[[tf_keras.layers.Layer], tf_keras.layers.Layer],
+) -> tf_keras.Model:
+  """Returns a network of the same graph with other layers.
+
+  Args:
+    model: A network, which may hold others.
+    copy_of: Returns the new layer for a layer; called once for each, wherever
+      it is used.
+  """
+  done = {}
+
+  def copy(layer):
+    if layer not in done:
+      nested = variables.is_network(layer)
+      done[layer] = (
+        tf_keras.models.clone_model(layer, clone_function=copy)
+        if nested
+        else copy_of(layer)
+      )
+    return done[layer]
+
+  return tf_keras.models.clone_model(model, clone_function=copy)
+
+
+def copy_layer(layer: tf_keras.layers.Layer) -> Any:
+  """Returns a new layer of the same configuration."""
+  config = layer.get_config()
+  if isinstance(layer, tf_keras.layers.BatchNormalization):
+    config['synchronized'] = layer.synchronized  # Keras leaves it out.
+  return type(layer).from_config(config)
+
+
+def set_weights(layer: Any, weights: Sequence[Any]) -> None:
+  """Gives a layer weights, and what follows from them."""
+  layer.set_weights(weights)
+  if isinstance(layer, tf_keras.layers.Normalization):
+    layer.finalize_state()  # What it computes with follows from them.
+
+
+@contextlib.contextmanager
+def without_initial_values() -> Iterator[None]:
+  """Makes models that are built inside it start from zeros.
+
+  Zeros take no time, and none of the random numbers that a seed gives.
+  """
+
+  def creator(next_creator, **kwargs):
+    if callable(kwargs['initial_value']):
+      shape, dtype = kwargs['shape'], kwargs['dtype']
+      kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
+    return next_creator(**kwargs)
+
+  with tf.variable_creator_scope(creator):
+    yield

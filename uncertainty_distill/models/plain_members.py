@@ -1,0 +1,123 @@
+"""Members of a BatchEnsemble as plain networks."""
+
+from __future__ import annotations
+
+from uncertainty_distill import layers, ranges
+from uncertainty_distill.errors import InputError
+from uncertainty_distill.models import cloning, variables
+from uncertainty_distill.models.ensembles import BatchEnsemble
+
+import tf_keras
+
+
+def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
+  """Returns one member of a BatchEnsemble as a plain network.
+
+  Alpha and gamma are multiplied into its kernels.
+
+  Args:
+    model: What `batch_ensemble` returned, trained or not; it is not changed.
+    index: The member, 0..E-1.
+
+  Returns:
+    A functional model of images [B, ...] -> logits [B, K], with weights of its
+    own. Its `get_weights()` fit the network that the BatchEnsemble was made of.
+
+  Raises:
+    InputError: If the model is no BatchEnsemble, or has no such member.
+  """
+  _check_batch_ensemble(model)
+  ranges.Range(
+    lambda e: 0 <= e < model.ensemble_size,
+    f'from 0 to {model.ensemble_size - 1}',
+  ).check('index', index)
+  return _plain_network(model, index)
+
+
+def merge_members(model: tf_keras.Model) -> tf_keras.Model:
+  """Averages the members of a BatchEnsemble into one plain network.
+
+  Its kernels are W o (mean_e alpha_e)(mean_e gamma_e)^T, its biases the mean of
+  the members' (LatentBE; Nam et al., ICML 2022). That is a good network only if
+  the members have stayed near each other: if their alpha and gamma began with
+  ones, and were drawn back to these.
+
+  Args:
+    model: What `batch_ensemble` returned, trained or not; it is not changed.
+
+  Returns:
+    A functional model as `member` returns it.
+
+  Raises:
+    InputError: If the model is no BatchEnsemble, or its members have norms of
+      their own, whose statistics have no mean that fits the mean weights.
+  """
+  _check_batch_ensemble(model)
+  for layer in variables.flat_layers(model):
+    if isinstance(layer, layers.PerMember):
+      raise InputError(
+        'model',
+        layer.name,
+        'a BatchEnsemble whose members share their norms',
+        message=f'the members of {model.name} have norms of their own, such as '
+        f'{layer.name}, and cannot be merged',
+      )
+  return _plain_network(model, None)
+
+
+def _check_batch_ensemble(model):
+  if not isinstance(model, BatchEnsemble):
+    raise InputError(
+      'model', type(model).__name__, 'what `batch_ensemble` returned'
+    )
+
+
+def _plain_network(model, index):
+  """Returns a member as a plain network, or for None the mean of all."""
+  pairs = []
+
+  def plain(layer):
+    copy = _plain(layer, index)
+    pairs.append((copy, layer))
+    return copy
+
+  with cloning.without_initial_values():
+    ends = cloning.clone(model, plain)
+    # Between the layers that tile and split the members.
+    network = tf_keras.Model(
+      ends.get_layer('tile_members').output,  # pyright: ignore[reportAttributeAccessIssue]
+      ends.get_layer('split_members').input,  # pyright: ignore[reportAttributeAccessIssue]
+      name=model.name,
+    )
+    # Once more, so that each layer has one output.
+    twins = {}
+
+    def twin(layer):
+      twins[layer] = cloning.copy_layer(layer)
+      return twins[layer]
+
+    network = cloning.clone(network, twin)
+  for copy, layer in pairs:
+    if copy in twins and layer.weights:
+      cloning.set_weights(twins[copy], _member_weights(layer, index))
+  return network
+
+
+def _plain(layer, index):
+  """Returns a member's layer, without weights."""
+  if isinstance(layer, cloning.PERTURBED):
+    return layer.plain.from_config(layer.plain_config())
+  if isinstance(layer, (layers.TileMembers, layers.SplitMembers)):
+    return tf_keras.layers.Activation('linear', name=layer.name)
+  if isinstance(layer, layers.PerMember):
+    layer = layer.layers[index]
+  return cloning.copy_layer(layer)
+
+
+def _member_weights(layer, index):
+  """Returns the weights of a member's layer."""
+  if isinstance(layer, cloning.PERTURBED):
+    return [weight.numpy() for weight in layer.plain_weights(index)]
+  if isinstance(layer, layers.PerMember):
+    layer = layer.layers[index]
+  return layer.get_weights()
