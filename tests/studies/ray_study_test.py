@@ -1,5 +1,6 @@
 """Studies on a Ray cluster of two workers on this machine."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -147,3 +148,38 @@ def test_a_killed_driver_is_started_again_and_a_second_one_refused(
     assert runs.open_run(str(output / name), 'run').is_complete
   results = json.loads((output / 'results.json').read_text())
   assert len(results['results']) == 9
+
+
+def test_ctrl_c_saves_what_is_trained(cluster, tmp_path):
+  path, output = tmp_path / 'study.yaml', tmp_path / 'output'
+  longer = copy.deepcopy(tiny_study.STUDY['params_override'])
+  longer['trainer'] |= {
+    'train_steps': 10000,
+    'steps_per_loop': 1,
+    'checkpoint_interval': 10000,
+  }
+  longer['teacher'] |= {'epochs': 5000}
+  tiny_study.read(path, seeds=[0], export='', params_override=longer)
+  process = subprocess.Popen(
+    running.command(
+      'reproduce',
+      f'--study={path}',
+      f'--output_dir={output}',
+      f'--ray={cluster}',
+      f'--ray_resources={json.dumps(_ONE_CORE)}',
+    ),
+    cwd=running.ROOT,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  log = output / tiny_study.RUNS[0] / 'train.log'
+  deadline = time.monotonic() + 240
+  while time.monotonic() < deadline:
+    if log.is_file() and 'step:' in log.read_text():
+      break
+    time.sleep(0.1)
+  process.send_signal(signal.SIGINT)
+  said = process.communicate(timeout=120)[1]
+  assert process.returncode == 130 and 'Traceback' not in said
+  assert 0 < runs.open_run(str(log.parent), 'run').step < 10000
