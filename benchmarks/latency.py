@@ -85,6 +85,21 @@ def _measure(
   )
 
 
+def _functions(students, singles):
+  """Returns what answers, by name: the members apart, and together."""
+  parts = [_served(single) for single in singles]
+  functions = {
+    _SEPARATE: lambda images: (
+      tf.add_n([part(images) for part in parts]) / len(parts)
+    ),
+    _DEEP: _served(models.DeepEnsemble(singles)),
+    _BATCH_ENSEMBLE: _served(students),
+  }
+  if _ONE_NETWORK.value:
+    functions[_SINGLE] = parts[0]
+  return functions
+
+
 def main(argv):
   del argv
   tf.get_logger().setLevel('ERROR')  # Of retracing: these are many models.
@@ -93,16 +108,7 @@ def main(argv):
     depth, width = map(int, network.split('-'))
     students = _build(depth, width, _MEMBERS.value)
     singles = [_build(depth, width, 1) for _ in range(_MEMBERS.value)]
-    parts = [_served(single) for single in singles]
-    functions = {
-      _SEPARATE: lambda images, parts=parts: (
-        tf.add_n([part(images) for part in parts]) / len(parts)
-      ),
-      _DEEP: _served(models.DeepEnsemble(singles)),
-      _BATCH_ENSEMBLE: _served(students),
-    }
-    if _ONE_NETWORK.value:
-      functions[_SINGLE] = parts[0]
+    functions = _functions(students, singles)
     for batch in map(int, _BATCHES.value):
       times = _measure(functions, batch)
       for name in functions:
@@ -120,16 +126,9 @@ def main(argv):
     memory.append(
       [f'WRN-{network}', f'{large:.2f}', f'{small:.2f}', f'{small / large:.3f}']
     )
+  ensemble = f'ensemble of {_MEMBERS.value}'
   interleaved_timing.print_table(
-    [
-      'Network',
-      'images',
-      f'ensemble of {_MEMBERS.value}',
-      'ms',
-      'ratio',
-      'images/s',
-    ],
-    latencies,
+    ['Network', 'images', ensemble, 'ms', 'ratio', 'images/s'], latencies
   )
   print()
   interleaved_timing.print_table(

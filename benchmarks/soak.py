@@ -112,8 +112,8 @@ def _print_slopes(seen: list[list[float]]) -> None:
     print(f'{name}: {line.slope:+.2f} ± {line.stderr:.2f} an hour')
 
 
-def _differences(folder: pathlib.Path) -> int:
-  """Returns how many answers depend on who else is asking."""
+def _export(folder: pathlib.Path) -> None:
+  """Trains for an epoch, and exports a SavedModel."""
   subprocess.run(
     [
       sys.executable,
@@ -127,6 +127,11 @@ def _differences(folder: pathlib.Path) -> int:
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
   )
+
+
+def _differences(folder: pathlib.Path) -> int:
+  """Returns how many answers depend on who else is asking."""
+  _export(folder)
   import tensorflow as tf
 
   loaded = tf.saved_model.load(str(folder / 'saved_model'))

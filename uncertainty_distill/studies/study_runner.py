@@ -77,8 +77,7 @@ def run_study(
   teachers: dict[str, tuple[str, ...]] = {}
   tasks = study_tasks(study, directory, strategy, teachers)
   errors = scheduling.run(tasks, pool, show)
-  members = {name for task in tasks for name in task.needs} - {*study.teachers}
-  missing = [name for name in errors if name not in members]
+  missing = _missing(study, tasks, errors)
   whole = study.whole
   systems = trained_systems(whole, directory, teachers)
   if not systems:
@@ -101,9 +100,13 @@ def run_study(
   if is_chief:
     of_tables = write_study_report(whole, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
-  return Outcome(
-    tuple(sections or [table]), directory, saved_model, tuple(missing)
-  )
+  return Outcome(tuple(sections or [table]), directory, saved_model, missing)
+
+
+def _missing(study, tasks, errors) -> tuple[str, ...]:
+  """Returns the teachers and runs that are not there, members left out."""
+  members = {name for task in tasks for name in task.needs} - {*study.teachers}
+  return tuple(name for name in errors if name not in members)
 
 
 def _export(run: str, directory: str, is_chief: bool) -> str:

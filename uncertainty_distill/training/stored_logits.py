@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import data, losses, trained
+from uncertainty_distill import data, losses, models, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -131,7 +131,6 @@ def _make_views(
   experiment: Experiment,
 ) -> None:
   """Makes the views that are missing, one after the other."""
-  objective = experiment.config.task.objective
   batch_size = experiment.config.task.validation_data.global_batch_size
   # A worker that waits for the cache cannot take part in the others' steps.
   strategy = teacher_lib.own_devices(experiment.strategy)
@@ -143,15 +142,7 @@ def _make_views(
     data.view_batches, experiment.views, missing, batch_size
   )
   batches = iter(strategy.distribute_datasets_from_function(read))
-
-  def make(batch):
-    images = teacher_lib.make_views(objective, ensemble, batch)
-    made = [trained.as_stored(ensemble(images, training=False))]
-    if cache.has_images:
-      parts = tf.cast(images, tf.float32) * losses.LEVEL_PARTS
-      made.append(tf.cast(parts, tf.uint16))
-    return made
-
+  make = functools.partial(_answer, experiment, ensemble, cache.has_images)
   stored = trained.BatchFunction(make, batch_size, strategy)
   size, done = len(experiment.shown), num_views - len(missing)
   with progress.progress_bar(
@@ -166,3 +157,19 @@ def _make_views(
 
     for view in missing:
       cache.write(view, size, parts())
+
+
+def _answer(
+  experiment: Experiment,
+  ensemble: models.DeepEnsemble,
+  has_images: bool,
+  batch: dict[str, tf.Tensor],
+) -> list[tf.Tensor]:
+  """Returns what is stored of a batch: logits, and perhaps the images."""
+  objective = experiment.config.task.objective
+  images = teacher_lib.make_views(objective, ensemble, batch)
+  made = [trained.as_stored(ensemble(images, training=False))]
+  if has_images:
+    parts = tf.cast(images, tf.float32) * losses.LEVEL_PARTS
+    made.append(tf.cast(parts, tf.uint16))
+  return made
