@@ -230,7 +230,7 @@ def open_dataset(
       then.
   """
   name = files.expanded(name)
-  options = _Options(
+  options = Options(
     image_fit,
     test_fraction,
     skip_broken,
@@ -341,7 +341,7 @@ def keep_arrays(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Options:
+class Options:
   """How images are decoded; the attributes are arguments of `open_dataset`."""
 
   image_fit: str
@@ -374,7 +374,7 @@ def _open(
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
   test_from_training: int,
-  options: _Options | None,
+  options: Options | None,
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there.
 
@@ -393,7 +393,7 @@ def _open(
     whole = _open(name, place, (), image_size, 0, options)
     return whole.of_classes(classes)
   if options is not None:
-    opened = _open_decoded(name, place, image_size, options)
+    opened = open_decoded(name, place, image_size, options)
     return Dataset(opened.spec, opened.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
@@ -415,13 +415,26 @@ def _open(
   )
 
 
-def _open_decoded(
+def open_decoded(
   name: str,
   place: tuple[str | int, ...],
   image_size: tuple[int, ...],
-  options: _Options,
+  options: Options,
+  labeled: bool = True,
 ) -> image_cache_lib.SplitReader:
-  """Opens a folder of pictures or a dataset of TFDS; see `_open`."""
+  """Opens a folder of pictures or a dataset of TFDS.
+
+  Args:
+    name: Its name.
+    place: Where TFDS keeps its datasets; or of a folder where it is, and its
+      state.
+    image_size: See `open_dataset`.
+    options: How to decode images.
+    labeled: Whether pictures are in folders of their classes.
+
+  Raises:
+    InputError: See `open_dataset`.
+  """
   fit, cache = options.image_fit, options.image_cache
   opener: Callable[[], image_cache_lib.SplitReader]
   if name.startswith(tfds_dataset.PREFIX):
@@ -430,7 +443,10 @@ def _open_decoded(
     )
     state, opener = opened.state(), lambda: opened
   else:
-    listing = pictures.list_pictures(name, options.test_fraction)
+    if labeled:
+      listing = pictures.list_pictures(name, options.test_fraction)
+    else:
+      listing = pictures.list_unsorted(name)
     state = place[1]
     opener = functools.partial(
       pictures.PictureFolder,
@@ -440,13 +456,16 @@ def _open_decoded(
       fit,
       options.skip_broken,
     )
+  if not cache:
+    return opener()
   made_from = {
     'state': state,
     'image_size': image_size,
     'image_fit': fit,
     'skip_broken': options.skip_broken,
+    **({} if labeled else {'labels': False}),
   }
-  return image_cache_lib.open_cached(cache, name, opener, made_from)
+  return image_cache_lib.CachedDataset(cache, made_from, name, opener)
 
 
 def open_configured(train_data: configs.TrainDataConfig) -> Dataset:

@@ -92,28 +92,6 @@ class MappedSource(ImageSource):
     return None if self._digests is None else self._digests[rows]
 
 
-def open_cached(
-  directory: str,
-  name: str,
-  opener: Callable[[], SplitReader],
-  made_from: Mapping[str, Any],
-) -> SplitReader:
-  """Opens a dataset, by the cache if there is one.
-
-  Args:
-    directory: See `CachedDataset`; empty for no cache.
-    name: The name of the dataset.
-    opener: Opens the dataset without the cache.
-    made_from: See `CachedDataset`.
-
-  Raises:
-    InputError: As `CachedDataset` or `opener` do.
-  """
-  if not directory:
-    return opener()
-  return CachedDataset(directory, made_from, name, opener)
-
-
 class CachedDataset:
   """A dataset whose splits are decoded once, for this and later processes.
 

@@ -6,13 +6,13 @@ import dataclasses
 import functools
 
 from uncertainty_distill import configs
-from uncertainty_distill.data import (
-  image_cache,
-  npz_file,
-  pictures,
-  tfds_dataset,
+from uncertainty_distill.data import npz_file, pictures, tfds_dataset
+from uncertainty_distill.data.datasets import (
+  Dataset,
+  Options,
+  open_dataset,
+  open_decoded,
 )
-from uncertainty_distill.data.datasets import Dataset, open_dataset
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
@@ -49,19 +49,21 @@ def open_unlabeled(
     return None
   if name == configs.REST:
     return _rest(dataset, train_data)
+  split = train_data.unlabeled_split or 'train'
   if name.startswith(tfds_dataset.PREFIX):
-    state = train_data.unlabeled_split or 'train'
+    state = ''
   elif files.is_folder(name):
     state = pictures.list_unsorted(name).state()
   else:
     state = str(files.version(name)) if files.is_file(name) else ''
-  decoding = _Decoding(
-    train_data.data_dir,
+  options = Options(
     train_data.image_fit,
+    0.0,
     train_data.skip_broken,
+    (split, split),
     files.expanded(train_data.image_cache),
   )
-  source = _open(name, state, dataset.spec, decoding)
+  source = _open(name, state, dataset.spec, train_data.data_dir, options)
   _check_enough(train_data, len(source))
   return source.take(train_data.unlabeled_examples)
 
@@ -91,32 +93,23 @@ def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
   return Subset(dataset.train, rows, np.full(len(rows), -1))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Decoding:
-  """How images in files are decoded: values of the training data."""
-
-  data_dir: str
-  fit: str
-  skip_broken: bool
-  cache: str
-
-
 # As for datasets, whose files are read once.
 @functools.lru_cache(maxsize=2)
 def _open(
-  name: str, state: str, spec: DatasetSpec, decoding: _Decoding
+  name: str, state: str, spec: DatasetSpec, data_dir: str, options: Options
 ) -> ImageSource:
   """Opens images at a place, in the state that they have there."""
   size = spec.image_shape[:2]
   if name.startswith(tfds_dataset.PREFIX) or files.is_folder(name):
-    source = _open_decoded(name, state, size, decoding)
+    place = (data_dir, state)
+    source = open_decoded(name, place, size, options, False).split('train')
   elif name.endswith('.npz') and files.is_file(name):
     images = npz_file.read_unlabeled(name)
     shape = images.shape[1:]
     own = dataclasses.replace(spec, name=name, image_shape=shape)
     source = ArraySource(own, images, np.full(len(images), -1))
   elif not configs.is_path(name):
-    source = open_dataset(name, decoding.data_dir).train
+    source = open_dataset(name, data_dir).train
   else:
     raise InputError(
       _NAME,
@@ -135,37 +128,3 @@ def _open(
     source = source.resized(size)
   rows = np.arange(len(source))
   return Subset(source, rows, np.full(len(rows), -1), spec)
-
-
-def _open_decoded(
-  name: str, state: str, size: tuple[int, ...], decoding: _Decoding
-) -> ImageSource:
-  """Opens a folder of pictures or a dataset of TFDS; see `_open`."""
-  if name.startswith(tfds_dataset.PREFIX):
-    dataset = tfds_dataset.TfdsDataset(
-      name,
-      decoding.data_dir,
-      size,
-      decoding.fit,
-      (state, state),
-      decoding.cache,
-    )
-    state, opener = dataset.state(), lambda: dataset
-  else:
-    opener = functools.partial(
-      pictures.PictureFolder,
-      pictures.list_unsorted(name),
-      name,
-      size,
-      decoding.fit,
-      decoding.skip_broken,
-    )
-  made_from = {
-    'state': state,
-    'image_size': size,
-    'image_fit': decoding.fit,
-    'skip_broken': decoding.skip_broken,
-    'labels': False,
-  }
-  opened = image_cache.open_cached(decoding.cache, name, opener, made_from)
-  return opened.split('train')
