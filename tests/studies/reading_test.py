@@ -112,6 +112,19 @@ def test_what_may_be_left_out(tmp_path):
       'temperature_scaled in STUDY',
       {'a': 'lone'},
     ),
+    ({'merged': {'a': 'head'}}, 'merged in STUDY', 'head'),
+    # A network alone, and what is no system.
+    ({'merged': {'a': 'lone'}}, 'merged in STUDY', 'lone'),
+    ({'merged': {'a': 'deep_ensemble'}}, 'merged in STUDY', 'deep_ensemble'),
+    (
+      {
+        'systems': {'signs': {'task': {'model': {'fast_weights': 'signs'}}}},
+        'merged': {'a': 'signs'},
+        'export': None,
+      },
+      'merged in STUDY',
+      'signs',
+    ),
     ({'systems': {'a': {'tusk': {}}}}, 'tusk in systems.a', {}),
     ({'systems': {'a': {'task': {'l2': True}}}}, 'task.l2 in systems.a', True),
     (

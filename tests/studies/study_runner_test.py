@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import time
 
@@ -140,16 +141,41 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   assert time.monotonic() - start < 30
 
 
-def test_a_system_at_its_temperature_is_made_of_the_same_runs(done):
+@pytest.mark.parametrize(
+  'field, how', [('temperature_scaled', 'scaled'), ('merged', 'merged')]
+)
+def test_a_system_is_also_scored_otherwise(field, how, done):
   study, outcome, _ = done
-  study = dataclasses.replace(study, temperature_scaled={'b': 'head_student'})
+  study = dataclasses.replace(study, **{field: {'b': 'head_student'}})
   systems = study_runner.trained_systems(study, outcome.directory, {})
   heads = [s for s in systems if s.label == 'head_student']
   assert len(heads) == 2
   assert systems[-2:] == [
-    dataclasses.replace(s, label='b', scaled=True) for s in heads
+    dataclasses.replace(s, label='b', **{how: True}) for s in heads
   ]
   assert list(study.select(['b']).systems) == ['head_student']
+
+
+def test_merged_members_have_a_row(done, tmp_path):
+  study, outcome, _ = done
+  directory = shutil.copytree(outcome.directory, tmp_path / 'study')
+  study = dataclasses.replace(
+    study, merged={'merged': 'head_student'}, seeds=(0,)
+  )
+  studies.run_study(study, str(directory), tiny_study.cpu())
+  sizes = json.loads((directory / 'systems.json').read_text())
+  assert sizes['merged/0']['members'] == 1
+  found = json.loads((directory / 'results.json').read_text())['results']
+  rows = {
+    label: [
+      r['figures']['nll']
+      for r in found
+      if (r['model'], r['seed']) == (label, 0)
+    ]
+    for label in ('head_student', 'merged')
+  }
+  assert len(rows['merged']) == len(rows['head_student']) == 3
+  assert rows['merged'] != rows['head_student']
 
 
 def test_a_part_leaves_the_rest_of_the_report(done, monkeypatch):

@@ -14,6 +14,8 @@
         {teacher: hyper_deep_ensemble, task: {objective: {kind: head}}}
     temperature_scaled:            # also scored at a temperature fitted to
       scaled_batch_ensemble: batch_ensemble  # evaluation.temperature_examples
+    merged:                        # also scored as one plain network, the mean
+      merged_student: head_student # of the members
     tables:                        # by default none but that of the report
       table_1: {title: ..., rows: [deep_ensemble, head_student],
                 paper: [cifar10.table_1]}
@@ -39,7 +41,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, errors, metrics, reports
+from uncertainty_distill import configs, errors, metrics, reports, trained
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.studies.spec import (
   FIGURE_KINDS,
@@ -60,6 +62,7 @@ _FIELDS = {
   'teachers': dict,
   'systems': dict,
   'temperature_scaled': dict,
+  'merged': dict,
   'tables': dict,
   'figures': dict,
   'claims': dict,
@@ -82,7 +85,7 @@ _CLAIM_FIELDS = {
   'margins': dict,
 }
 # What has labels.
-_MODELS = ('teachers', 'systems', 'temperature_scaled')
+_MODELS = ('teachers', 'systems', 'temperature_scaled', 'merged')
 _LABELLED = (*_MODELS, 'tables', 'figures', 'claims')
 # What a part of a study must have.
 _REQUIRED = {
@@ -139,6 +142,7 @@ def read_study(path: str, data_dir: str = '', tpu: str | None = None) -> Study:
     systems=systems,
     teacher_of=teacher_of,
     temperature_scaled=values.get('temperature_scaled', {}),
+    merged=values.get('merged', {}),
     tables=_parts(values, 'tables', _TABLE_FIELDS, Table, path),
     figures=_parts(values, 'figures', _FIGURE_FIELDS, Figure, path),
     claims=_parts(values, 'claims', _CLAIM_FIELDS, reports.Claim, path),
@@ -255,7 +259,8 @@ def _check_references(study: Study, path: str) -> None:
       'left out, or examples to fit temperatures to',
       'set evaluation.temperature_examples in params_override',
     )
-  known = [*models, *study.temperature_scaled]
+  _check_merged(study, path)
+  known = [*models, *study.derived]
   for name, table in study.tables.items():
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
@@ -270,13 +275,22 @@ def _check_references(study: Study, path: str) -> None:
       raise InputError(
         f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
       )
-  of_seeds = [*study.systems, *study.temperature_scaled]
+  of_seeds = [*study.systems, *study.derived]
   for name, claim in study.claims.items():
     where = f'claims.{name}'
     _check_among([claim.kind], reports.KINDS, f'{where}.kind in {path}')
     _check_among([claim.system], of_seeds, f'{where}.system in {path}')
     _check_among([claim.other], known, f'{where}.other in {path}')
     _check_claimed(claim, path)
+
+
+def _check_merged(study: Study, path: str) -> None:
+  """Raises an InputError for systems whose members cannot be merged."""
+  where = f'merged in {path}'
+  _check_among(study.merged.values(), list(study.systems), where)
+  for base in study.merged.values():
+    config = study.system_config(base, study.seeds[0])
+    trained.check_mergeable(config.task.model, where, base)
 
 
 def _check_claimed(claim: reports.Claim, path: str) -> None:

@@ -71,6 +71,8 @@ class Study:
     teacher_of: From systems' labels to their teachers'.
     temperature_scaled: From labels to the systems and teachers that are also
       evaluated at the temperature which is fitted to them.
+    merged: From labels to the systems that are also evaluated as the one plain
+      network that their members give together.
     tables: The tables to print, by name.
     figures: The figures to draw, by name.
     claims: The claims to decide, by name.
@@ -86,6 +88,7 @@ class Study:
   systems: Mapping[str, Mapping[str, Any]]
   teacher_of: Mapping[str, str]
   temperature_scaled: Mapping[str, str]
+  merged: Mapping[str, str]
   tables: Mapping[str, Table]
   figures: Mapping[str, Figure]
   claims: Mapping[str, reports.Claim]
@@ -96,6 +99,11 @@ class Study:
   def whole(self) -> Study:
     """The study that this one is a part of, or itself."""
     return self.part_of or self
+
+  @property
+  def derived(self) -> dict[str, str]:
+    """What has no runs of its own: from labels to those whose runs it has."""
+    return {**self.temperature_scaled, **self.merged}
 
   def teacher_config(self, label: str) -> configs.ExperimentConfig:
     """Returns the experiment that a teacher is trained by, not resolved.
@@ -144,7 +152,7 @@ class Study:
       InputError: If there is no such name.
     """
     wanted = set()
-    models = {**self.teachers, **self.systems, **self.temperature_scaled}
+    models = {**self.teachers, **self.systems, **self.derived}
     known = {**self.tables, **self.figures, **models}
     for name in names:
       if name not in known:
@@ -161,7 +169,7 @@ class Study:
         wanted |= {name, *part.systems}
       else:
         wanted.add(name)
-    wanted |= set(_among(self.temperature_scaled, wanted).values())
+    wanted |= set(_among(self.derived, wanted).values())
     systems = _among(self.systems, wanted)
     wanted |= {
       self.teacher_of[label] for label in systems if self.needs_teacher(label)

@@ -224,8 +224,13 @@ def trained_systems(
     if _is_complete(path):
       systems.append(evaluation.System(label, seed, (path,)))
   return systems + [
-    dataclasses.replace(system, label=label, scaled=True)
-    for label, base in study.temperature_scaled.items()
+    dataclasses.replace(
+      system,
+      label=label,
+      scaled=label in study.temperature_scaled,
+      merged=label in study.merged,
+    )
+    for label, base in study.derived.items()
     for system in systems
     if system.label == base
   ]

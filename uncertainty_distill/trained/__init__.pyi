@@ -9,6 +9,7 @@ from .logits_cache import FixedLogits as FixedLogits
 from .logits_cache import LogitsCache as LogitsCache
 from .logits_cache import StoredLogits as StoredLogits
 from .logits_cache import as_stored as as_stored
+from .opening import check_mergeable as check_mergeable
 from .opening import merge_members as merge_members
 from .opening import open_trained as open_trained
 from .prediction_set_fits import calibrate_sets as calibrate_sets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import runs
+from uncertainty_distill import configs, runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 from uncertainty_distill.trained import saved_models, stored_predictions
@@ -58,33 +58,46 @@ def merge_members(model: TrainedModel) -> MergedRun:
       norms of their own, or if they began with random signs, of which no mean
       is left.
   """
-  expected = 'the folder of one run of a BatchEnsemble'
   if not isinstance(model, Run):
-    raise InputError(model.name, ', '.join(model.paths), expected)
-  config = model.run.config.task.model
-  if config.ensemble_type != 'batch_ensemble':
-    raise InputError(model.name, model.paths[0], expected, 'this is a Hydra')
-  if config.ensemble_size == 1:
-    hint = 'this run has one member, and is a plain network already'
-    raise InputError(model.name, model.paths[0], expected, hint)
-  if config.norm == 'member':
     raise InputError(
       model.name,
-      model.paths[0],
+      ', '.join(model.paths),
+      'the folder of one run of a BatchEnsemble',
+    )
+  check_mergeable(model.run.config.task.model, model.name, model.paths[0])
+  return MergedRun(model.run, model.name)
+
+
+def check_mergeable(config: configs.ModelConfig, name: str, value: str) -> None:
+  """Raises an InputError unless a model's members can be merged into one.
+
+  Args:
+    config: The model.
+    name: What named it, such as a flag.
+    value: What stood there, such as the run folder.
+  """
+  expected = 'a BatchEnsemble'
+  if config.ensemble_type != 'batch_ensemble':
+    raise InputError(name, value, expected, f'{value} is a Hydra')
+  if config.ensemble_size == 1:
+    hint = f'{value} has one member, and is a plain network already'
+    raise InputError(name, value, expected, hint)
+  if config.norm == 'member':
+    raise InputError(
+      name,
+      value,
       'a BatchEnsemble whose members share their norms',
       'train it with task.model.norm=shared',
     )
   if 'signs' in config.fast_weights:
     raise InputError(
-      model.name,
-      model.paths[0],
+      name,
+      value,
       'a BatchEnsemble whose members have one mean',
       'train it with task.model.fast_weights=ones',
-      message=f'the members of {model.paths[0]} began with random signs, of '
-      'which no mean is left: train with task.model.fast_weights=ones to merge '
-      'them',
+      message=f'the members of {value} began with random signs, of which no '
+      'mean is left: train with task.model.fast_weights=ones to merge them',
     )
-  return MergedRun(model.run, model.name)
 
 
 def _open_model(path: str, name: str) -> TrainedModel:
