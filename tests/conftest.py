@@ -29,8 +29,15 @@ def _has_fixtures(folder: pathlib.Path) -> bool:
 
 
 def pytest_collection_modifyitems(items) -> None:
-  """Begins with the folders that one process runs: they take longest."""
-  items.sort(key=lambda item: not _has_fixtures(item.path.parent))
+  """Begins with what takes longest: notebooks, folders in one process."""
+  root = pathlib.Path(__file__).parent
+  slow = {item.path for item in items if item.get_closest_marker('slow')}
+  items.sort(
+    key=lambda item: (
+      not (item.path in slow and item.path.parent == root),
+      not _has_fixtures(item.path.parent),
+    )
+  )
 
 
 @pytest.hookimpl(optionalhook=True)
