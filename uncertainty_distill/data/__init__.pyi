@@ -6,7 +6,6 @@ from .augmentation import AUGMENTATION_VERSION as AUGMENTATION_VERSION
 from .augmentation import augment as augment
 from .augmentation import augmentation_table as augmentation_table
 from .datasets import Dataset as Dataset
-from .datasets import keep_arrays as keep_arrays
 from .datasets import open_configured as open_configured
 from .datasets import open_dataset as open_dataset
 from .datasets import open_training as open_training
@@ -16,6 +15,7 @@ from .evaluation_sets import corrupted_files as corrupted_files
 from .evaluation_sets import open_evaluation_sets as open_evaluation_sets
 from .evaluation_sets import parse_shifts as parse_shifts
 from .evaluation_sets import prepared_folders as prepared_folders
+from .given_arrays import keep_arrays as keep_arrays
 from .image_source import ArraySource as ArraySource
 from .image_source import Concatenation as Concatenation
 from .image_source import DatasetSpec as DatasetSpec

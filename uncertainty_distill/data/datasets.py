@@ -2,16 +2,15 @@
 
 The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
 handwritten digits that scikit-learn ships). `tfds:NAME` is any other dataset of
-TFDS, see `tfds_dataset`. Any other name is the path of the
-user's own data: an `.npz` file, see `npz_file`, or a folder of pictures, see
-`pictures.class_folders`.
+TFDS, see `tfds_dataset`. Arrays that Python code gave have names, too, see
+`given_arrays`. Any other name is the path of the user's own data: an `.npz`
+file, see `npz_file`, or a folder of pictures, see `pictures.class_folders`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from uncertainty_distill import ranges
 from uncertainty_distill.data import (
   cifar,
   digits,
+  given_arrays,
   npz_file,
   pictures,
   tfds_dataset,
@@ -35,7 +35,6 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
-import numpy.typing as npt
 
 # The processes that only corrupt images do without Model Garden.
 if TYPE_CHECKING:
@@ -54,10 +53,6 @@ _KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
   for name, spec in cifar.SPECS.items()
 }
 
-
-# The arrays that Python code gave this process, by their names.
-_GIVEN: dict[str, Dataset] = {}
-_GIVEN_PREFIX = 'arrays:'
 
 # The kinds of datasets whose images are decoded.
 _DECODED = 'folder', 'tfds'
@@ -259,9 +254,9 @@ def _find(
   """
   if name in _KNOWN:
     return 'known', (tfds_splits.folder(data_dir),)
-  if name in _GIVEN:
+  if given_arrays.is_kept(name):
     return 'arrays', ()
-  if name.startswith(_GIVEN_PREFIX):
+  if name.startswith(given_arrays.PREFIX):
     raise InputError(
       'dataset name',
       name,
@@ -289,55 +284,6 @@ def _find(
     f'{", ".join(ranges.DATASETS)}, tfds:NAME, or the path of an .npz file or '
     'of a folder of pictures',
   )
-
-
-def keep_arrays(
-  train: tuple[npt.ArrayLike, npt.ArrayLike],
-  test: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
-  class_names: Sequence[str] = (),
-) -> str:
-  """Keeps arrays for this process as a dataset, and returns its name.
-
-  The name is that of the content: the same arrays have it in every process.
-
-  Args:
-    train: Images uint8 [N, H, W, 3], or gray [N, H, W], and labels [N] from 0
-      to K - 1, which must not change from here on.
-    test: The same to test on; None for a fifth of the training examples, drawn
-      by `ImageSource.hold_out`, which are then not trained on.
-    class_names: K names; the labels as text if empty.
-
-  Raises:
-    InputError: If the arrays are not as above.
-  """
-  images, labels = map(np.asarray, train)
-  test_images, test_labels = map(np.asarray, train if test is None else test)
-  arrays = {
-    'train_images': images,
-    'train_labels': labels,
-    'test_images': test_images,
-    'test_labels': test_labels,
-  }
-  if class_names:
-    arrays['class_names'] = np.asarray(class_names)
-  spec = npz_file.describe('the arrays', arrays)
-  sources: dict[str, ImageSource] = {
-    split: ArraySource(
-      spec, arrays[f'{split}_images'], arrays[f'{split}_labels']
-    )
-    for split in ('train', 'test')
-  }
-  if test is None:
-    parts = sources['train'].hold_out(round(len(images) / 5))
-    sources = dict(zip(('train', 'test'), parts))
-  content = [source.fingerprint for source in sources.values()]
-  digest = hashlib.sha256(repr((content, spec.class_names)).encode())
-  name = f'{_GIVEN_PREFIX}{digest.hexdigest()}'
-  spec = dataclasses.replace(spec, name=name)
-  for source in sources.values():
-    source.spec = spec
-  _GIVEN[name] = Dataset(spec, sources.__getitem__, len(sources['train']))
-  return name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -397,8 +343,10 @@ def _open(
     return Dataset(opened.spec, opened.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
-  if name in _GIVEN:
-    return _GIVEN[name]
+  if given_arrays.is_kept(name):
+    sources = given_arrays.kept(name)
+    train = sources['train']
+    return Dataset(train.spec, sources.__getitem__, len(train))
   if name in _KNOWN:
     spec, num_train, read = _KNOWN[name]
     return Dataset(
