@@ -115,19 +115,31 @@ def test_start_step_skips_batches(start_step, pipelines, replicas):
     _assert_same(_take(later, 4 * count), _take(skipped, 4 * count))
 
 
+@pytest.mark.parametrize('num_groups', [1, 2])
 @pytest.mark.parametrize('pipelines, replicas', [(1, 2), (2, 2), (2, 4)])
-def test_replicas_share_out_a_batch(pipelines, replicas):
+def test_replicas_share_out_a_batch(pipelines, replicas, num_groups):
   dataset, start_step = tiny_dataset.numbered(17), 1
   joined = _join(
     [
-      _train(dataset, 8, context=context, start_step=start_step)
+      _train(
+        dataset,
+        8,
+        context=context,
+        start_step=start_step,
+        num_groups=num_groups,
+      )
       for context in _contexts(pipelines, replicas)
     ],
     steps=5,
     per_pipeline=replicas // pipelines,
   )
-  whole = _take(_train(dataset, 8, start_step=start_step), 5)
-  _assert_same((joined['images'], joined['labels']), whole)
+  # Each replica has a share of each group of the batch.
+  rows = np.arange(5 * 8).reshape(5, num_groups, replicas, -1)
+  rows = rows.transpose(0, 2, 1, 3).ravel()
+  images, labels = _take(_train(dataset, 8, start_step=start_step), 5)
+  _assert_same(
+    (joined['images'], joined['labels']), (images[rows], labels[rows])
+  )
 
 
 @pytest.mark.parametrize('training', [True, False])

@@ -4,9 +4,11 @@ WRN-10-1, a BatchEnsemble of 4, learns 128 digits from a teacher in 7 steps of
 32 examples, so that it ends in the second epoch.
 """
 
+import contextlib
 import os
 
 from uncertainty_distill import configs, data, runs, training
+from uncertainty_distill.runtime import progress
 
 import experiments
 import pytest
@@ -54,6 +56,25 @@ def undisturbed(student, one_device, tmp_path_factory):
   """A run from the first step to the last, on one device."""
   path = str(tmp_path_factory.mktemp('runs') / 'undisturbed')
   return experiments.train_run(student, path, one_device)
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch):
+  """Has training be interrupted after so many steps, within a `with`."""
+
+  @contextlib.contextmanager
+  def patched(steps):
+    class Bar(progress.Bar):
+      def update(self, n=1):
+        super().update(n)
+        if self.n == steps:
+          raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+      context.setattr(progress, 'Bar', Bar)
+      yield
+
+  return patched
 
 
 @pytest.fixture(scope='session')

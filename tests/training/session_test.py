@@ -8,12 +8,12 @@ import shutil
 
 from uncertainty_distill import runs, trained, training
 from uncertainty_distill.io import files
-from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import session
 
 import experiments
 import numpy as np
 import pytest
+import run_weights
 import tensorflow as tf
 import yaml
 from refusals import refused
@@ -21,38 +21,10 @@ from refusals import refused
 _CLOCKED = {'steps_per_second', 'examples_per_second'}
 
 
-def _tensors(run):
-  """Returns everything in a run's newest checkpoint, by name."""
-  reader = tf.train.load_checkpoint(run.checkpoint)
-  names = [
-    name
-    for name in reader.get_variable_to_shape_map()
-    # The object graph has no value; the counter counts checkpoints.
-    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
-  ]
-  return {name: np.asarray(reader.get_tensor(name)) for name in names}
-
-
-def _weights(run, step):
-  """Returns the weights and moving statistics of a run's step, by name."""
-  reader = tf.train.load_checkpoint(os.path.join(run.path, f'ckpt-{step}'))
-  return {
-    name: np.asarray(reader.get_tensor(name))
-    for name in reader.get_variable_to_shape_map()
-    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
-  }
-
-
-def _assert_same_bits(actual, expected):
-  assert actual.keys() == expected.keys()
-  for name, value in expected.items():
-    np.testing.assert_array_equal(actual[name], value, err_msg=name)
-
-
 def test_checkpoint_holds_the_student_and_not_the_teacher(undisturbed):
   assert undisturbed.is_complete and undisturbed.step == 7
   model = undisturbed.load_model()
-  names = _tensors(undisturbed)
+  names = run_weights.tensors(undisturbed)
   kinds = collections.Counter(name.split('/')[0] for name in names)
   assert kinds.keys() == {'model', 'optimizer', 'global_step'}
   slots = [name for name in names if '.OPTIMIZER_SLOT' in name]
@@ -61,24 +33,17 @@ def test_checkpoint_holds_the_student_and_not_the_teacher(undisturbed):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
-  student, undisturbed, one_device, read_scalars, tmp_path, monkeypatch
+  student, undisturbed, one_device, read_scalars, tmp_path, interrupted_after
 ):
-  class Bar(progress.Bar):
-    def update(self, n=1):
-      super().update(n)
-      if self.n == 3:  # Of 4 steps an epoch, and between two checkpoints.
-        raise KeyboardInterrupt
-
   path = str(tmp_path)
-  with monkeypatch.context() as patched:
-    patched.setattr(progress, 'Bar', Bar)
-    with pytest.raises(KeyboardInterrupt):
-      experiments.train_run(student, path, one_device, evaluate=False)
+  # Of 4 steps an epoch, and between two checkpoints.
+  with interrupted_after(3), pytest.raises(KeyboardInterrupt):
+    experiments.train_run(student, path, one_device, evaluate=False)
   run = runs.open_run(path, '--run')
   assert run.step == 3 and not run.is_complete
   assert not (tmp_path / 'clean').exists()
   run = experiments.train_run(student, path, one_device)
-  _assert_same_bits(_tensors(run), _tensors(undisturbed))
+  run_weights.assert_same_bits(run, undisturbed)
   for folder, steps in ('train', [1, 2, 3, 4, 5, 6, 7]), ('clean', [4, 7]):
     whole = read_scalars(undisturbed, folder)
     resumed = read_scalars(run, folder)
@@ -142,17 +107,9 @@ def test_two_replicas_take_the_same_steps_as_one(
 ):
   assert replicas.num_replicas_in_sync == 2
   run = experiments.train_run(student, str(tmp_path), replicas)
-  one, two = _weights(undisturbed, 7), _weights(run, 7)
-  first = _weights(undisturbed, 1)
-  assert one.keys() == two.keys()
-  # float32 has steps of 1e-7; sums over a batch, taken in another order, lose
-  # a digit, and seven steps of training lose another one. A tensor's largest
-  # value is the measure, since its small ones are sums that cancel.
-  for name, value in one.items():
-    scale = max(np.abs(value).max(), 1.0)
-    np.testing.assert_allclose(
-      two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
-    )
+  run_weights.assert_same_but_for_rounding(run, undisturbed, 7)
+  first, last = (run_weights.weights(undisturbed, step) for step in (1, 7))
+  for name, value in last.items():
     if 'kernel' in name:
       assert np.abs(first[name] - value).max() > 1e-3
   for folder in 'train', 'clean':

@@ -41,6 +41,7 @@ def training_batches(
   teacher_images: _ReadRows | None = None,
   start_step: int = 0,
   context: tf.distribute.InputContext | None = None,
+  num_groups: int = 1,
 ) -> tf.data.Dataset:
   """Returns endless augmented batches, those of step `start_step` first.
 
@@ -65,6 +66,7 @@ def training_batches(
       instead of the source's.
     start_step: The global step to begin with.
     context: Which replicas to feed.
+    num_groups: See `sharding.shard_rows`.
 
   Returns:
     Batches of `images` uint8 [b, H, W, C], or float32 for those of a teacher,
@@ -82,7 +84,7 @@ def training_batches(
   batch = global_batch_size - num_unlabeled, num_unlabeled
   steps = _steps_per_epoch(num_labeled, batch[0])
   indices, _ = sharding.shard_rows(
-    steps * global_batch_size, global_batch_size, context
+    steps * global_batch_size, global_batch_size, context, num_groups
   )
 
   def epoch_parts(epoch):

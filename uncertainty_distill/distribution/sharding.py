@@ -11,6 +11,7 @@ def shard_rows(
   num_examples: int,
   global_batch_size: int,
   context: tf.distribute.InputContext | None = None,
+  num_groups: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns the row numbers of the batches of one worker's replicas, in order.
 
@@ -18,6 +19,9 @@ def shard_rows(
     num_examples: The number of examples N.
     global_batch_size: Examples in a step, over all replicas.
     context: Which replicas to feed; None where there is one replica.
+    num_groups: Into how many parts, one after the other, the members share a
+      batch out. Each replica gets an equal share of each part, in their order,
+      so that an example goes to the same member with any number of replicas.
 
   Returns:
     Row numbers, int32 [batches, b], and whether each counts, bool [batches, b]:
@@ -25,21 +29,22 @@ def shard_rows(
     replica. The batches go step by step and, in each step, replica by replica.
 
   Raises:
-    InputError: If the replicas do not divide the batch.
+    InputError: If the replicas times the groups do not divide the batch.
   """
   replicas, first, count = _share(context)
-  if global_batch_size < 1 or global_batch_size % replicas:
-    raise InputError(
-      'global_batch_size',
-      global_batch_size,
-      f'a positive multiple of the {replicas} replicas',
-    )
+  if global_batch_size < 1 or global_batch_size % (replicas * num_groups):
+    expected = f'a positive multiple of the {replicas} replicas'
+    if num_groups > 1:
+      expected += f' times the {num_groups} members'
+    raise InputError('global_batch_size', global_batch_size, expected)
   steps = -(-num_examples // global_batch_size)
-  per_replica = global_batch_size // replicas
   indices = tf.reshape(
-    tf.range(steps * global_batch_size), [steps, replicas, per_replica]
+    tf.range(steps * global_batch_size), [steps, num_groups, replicas, -1]
   )
-  indices = tf.reshape(indices[:, first : first + count], [-1, per_replica])
+  indices = tf.reshape(
+    tf.transpose(indices[:, :, first : first + count], [0, 2, 1, 3]),
+    [-1, global_batch_size // replicas],
+  )
   return tf.minimum(indices, num_examples - 1), indices < num_examples
 
 

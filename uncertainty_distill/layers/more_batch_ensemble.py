@@ -118,7 +118,10 @@ class DepthwiseConv2DBatchEnsemble(
 
 def config_of(layer: tf_keras.layers.Layer) -> Any:
   """Returns a layer's class and configuration, from which it can be made."""
-  return tf_keras.layers.serialize(layer)
+  config = tf_keras.layers.serialize(layer)
+  if getattr(layer, 'synchronized', False):
+    config['config']['synchronized'] = True  # Keras leaves it out.
+  return config
 
 
 def _build(layer, input_shape, scope):
@@ -241,6 +244,8 @@ class PerMember(tf_keras.layers.Layer):
     return tf.concat([f(part) for f, part in zip(self.layers, parts)], 0)
 
   def get_config(self) -> dict[str, Any]:
-    layer = tf_keras.layers.serialize(self.layers[0])
-    own = {'layer': layer, 'ensemble_size': len(self.layers)}
+    own = {
+      'layer': config_of(self.layers[0]),
+      'ensemble_size': len(self.layers),
+    }
     return {**super().get_config(), **own}

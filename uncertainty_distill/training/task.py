@@ -148,6 +148,7 @@ class ClassificationTask(base_task.Task):
       ),
       start_step=start_step,
       context=input_context,
+      num_groups=self._num_groups,
     )
 
   def build_metrics(
@@ -166,10 +167,16 @@ class ClassificationTask(base_task.Task):
     return [statistics, *means]
 
   @property
+  def _num_groups(self):
+    """Into how many parts members share a batch out; 1 where all see all."""
+    config = self.task_config
+    members = config.model.ensemble_size
+    return members if config.members_per_example < members else 1
+
+  @property
   def _has_own_examples(self):
     """Whether each member sees examples of its own."""
-    config = self.task_config
-    return config.members_per_example < config.model.ensemble_size
+    return self._num_groups > 1
 
   # Nothing in it needs AutoGraph, which would take as long as the tracing.
   @tf.autograph.experimental.do_not_convert
