@@ -94,6 +94,7 @@ def _flops(size, inputs, outputs, kernel=3, stride=1):
 
 
 STEM = _flops(16, 3, 16)
+HEAD = 2 * 64 * 10
 # WRN-10-1 on 16x16 pixels: a block of two convolutions in each of three groups,
 # a shortcut where the shape changes, and the logits of ten classes.
 FORWARD = (
@@ -105,7 +106,7 @@ FORWARD = (
   + _flops(8, 32, 64, stride=2)
   + _flops(8, 32, 64, kernel=1, stride=2)
   + _flops(4, 64, 64)
-  + 2 * 64 * 10
+  + HEAD
 )
 
 
@@ -135,3 +136,26 @@ def test_the_bytes_add_up(rows):
     # Every weight is read, and nothing is read that is not there.
     assert 0.99 * row['arguments'] < hbm
     assert row['arguments'] < row['memory'] < 16e9
+
+
+@pytest.mark.parametrize(
+  'option, system, flops',
+  [
+    ('ensemble_type=hydra', 'cached_head', TRAINING + 3 * (MEMBERS - 1) * HEAD),
+    ('norm=member', 'cached_ods', MEMBERS * TRAINING),
+    ('norm=member', 'one_member', TRAINING),
+  ],
+)
+def test_students_beyond_the_paper_compile(option, system, flops, tmp_path):
+  path = tmp_path / 'results.json'
+  _run(
+    'benchmarks/tpu_compile.py',
+    '--experiment=digits_wrn10_1',
+    f'--params_override=task.model.{option}',
+    f'--systems={system}',
+    '--steps=train',
+    f'--examples={EXAMPLES}',
+    f'--output={path}',
+  )
+  (row,) = json.loads(path.read_text())
+  assert 1 < row['flops'] / (EXAMPLES * flops) < 1.12
