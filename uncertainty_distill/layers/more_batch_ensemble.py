@@ -118,7 +118,7 @@ class DepthwiseConv2DBatchEnsemble(
 
 def config_of(layer: tf_keras.layers.Layer) -> Any:
   """Returns a layer's class and configuration, from which it can be made."""
-  config = tf_keras.layers.serialize(layer)
+  config: Any = tf_keras.layers.serialize(layer)
   if getattr(layer, 'synchronized', False):
     config['config']['synchronized'] = True  # Keras leaves it out.
   return config
