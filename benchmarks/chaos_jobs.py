@@ -79,8 +79,7 @@ JOBS = {
       'train.py',
       _DIGITS,
       '--model_dir=out',
-      '--ensemble_size=1',
-      _short(teacher__epochs=10),
+      _short(),
     )
   ),
   'teacher': Job(
@@ -108,7 +107,6 @@ JOBS = {
       'train.py',
       _DIGITS,
       '--model_dir=before',
-      '--ensemble_size=2',
       '--mode=train',
       _short(trainer__epochs=1),
     ),

@@ -92,3 +92,12 @@ def test_the_comparison_sees_a_difference(load, student, tmp_path):
   with open(member / 'train.log', 'a', encoding='utf-8') as log:
     log.write('train | step:      4 | steps/sec:    1.0 |\n')
   assert len(finished.done_twice()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['trainer', 'teacher_cache'])
+def test_jobs_of_the_campaign_run_undisturbed(load, name, tmp_path):
+  job, chaos = load('chaos_jobs').JOBS[name], load('chaos_campaign')
+  for words in filter(None, (job.before, job.words)):
+    chaos.finish(words, tmp_path)
+  assert load('chaos_jobs').marks(job, tmp_path)
