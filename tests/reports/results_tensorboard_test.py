@@ -269,6 +269,41 @@ def test_only_the_last_evaluation_is_shown(tmp_path):
   assert tf.make_ndarray(event.tensor_proto) == 2.0
 
 
+@pytest.mark.parametrize('stopped_in', ['_write_corrupted', '_write_results'])
+def test_what_was_not_written_to_its_end_is_written_again(
+  stopped_in, tmp_path, monkeypatch
+):
+  path = _claim(tmp_path / 'run', 'task.seed=0')
+  system = evaluation.System('student', 0, (path,))
+
+  def write(nll):
+    results_tensorboard.write_summaries(
+      [system], _results('student', 0, nll), path
+    )
+    return results_tensorboard.are_written(system, path)
+
+  def stopped(*arguments):
+    whole(*arguments)
+    raise KeyboardInterrupt
+
+  whole = results_tensorboard._write_calibration
+  assert write(1.0)
+  results_tensorboard.discard(system, path)
+  with monkeypatch.context() as patched:
+    if stopped_in == '_write_results':
+      patched.setattr(results_tensorboard, '_write_corrupted', lambda *_: None)
+    patched.setattr(results_tensorboard, '_write_calibration', stopped)
+    with pytest.raises(KeyboardInterrupt):
+      write(2.0)
+  assert not results_tensorboard.are_written(system, path)
+  assert write(3.0)
+  for folder in 'results', 'corrupted':
+    (name,) = os.listdir(tmp_path / 'run' / folder)
+    assert name.endswith('.v2')
+  (event,) = _read(path, 'results').Tensors('results/c_nll')
+  assert tf.make_ndarray(event.tensor_proto) == 3.0
+
+
 def test_a_folder_that_cannot_be_written_costs_its_summaries_alone(
   tmp_path, caplog
 ):

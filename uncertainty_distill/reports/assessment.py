@@ -83,10 +83,7 @@ def assess(
     runs.make_writable(directory, 'output_dir')
   cache = ResultCache(directory, systems, experiment)
   shown = _choose_student(systems, student)
-  images, evaluated = _evaluate_missing(
-    cache, experiment, directory, shown, evaluate
-  )
-  is_written = results_tensorboard.are_written
+  images = _evaluate_missing(cache, experiment, directory, shown, evaluate)
   if experiment.is_chief:
     report.write_report(
       directory,
@@ -101,7 +98,11 @@ def assess(
       _cross_entropies(systems),
     )
     results_tensorboard.write_summaries(
-      [s for s in systems if s in evaluated or not is_written(s, directory)],
+      [
+        system
+        for system in systems
+        if not results_tensorboard.are_written(system, directory)
+      ],
       cache.results,
       directory,
     )
@@ -116,12 +117,11 @@ def _evaluate_missing(
   directory: str,
   shown: System | None,
   evaluate: _Evaluate,
-) -> tuple[most_uncertain.MostUncertain | None, list[System]]:
+) -> most_uncertain.MostUncertain | None:
   """Evaluates the systems whose results or images are not known.
 
   Returns:
-    The images that the system to show is most uncertain about, and the systems
-    that were evaluated.
+    The images that the system to show is most uncertain about.
   """
   images = shown and array_cache.read(
     most_uncertain.MostUncertain,
@@ -141,6 +141,9 @@ def _evaluate_missing(
       entropies.update(found.entropies)
       cache.add(found)
       if experiment.is_chief:
+        # First, or a call that ends in between would leave those of before.
+        for system in missing:
+          results_tensorboard.discard(system, directory)
         cache.write_results()
 
     evaluate(missing, experiment, keep)
@@ -153,7 +156,7 @@ def _evaluate_missing(
   if shown and experiment.is_chief:
     # Also if they are known, in case that is by the times of checkpoints.
     array_cache.write(images, directory, shown.key, cache.made_from(shown))
-  return images, missing
+  return images
 
 
 def _cross_entropies(

@@ -33,6 +33,8 @@ from tensorboard.plugins.hparams import api as hparams
 _logger = logging.getLogger(__name__)
 
 _RESULTS, _CORRUPTED = 'results', 'corrupted'
+# The end of an event file's name until the file is complete.
+_UNFINISHED = '.unfinished'
 _CLEAN_PICTURE = 'reliability'
 
 
@@ -43,7 +45,23 @@ def are_written(system: System, directory: str) -> bool:
     system: The system.
     directory: The folder of the report.
   """
-  return files.is_folder(os.path.join(_folder(system, directory), _RESULTS))
+  # They are written last.
+  names = _event_files(os.path.join(_folder(system, directory), _RESULTS))
+  return any(not name.endswith(_UNFINISHED) for name in names)
+
+
+def discard(system: System, directory: str) -> None:
+  """Has a system's results not be there for TensorBoard, if they were.
+
+  Args:
+    system: The system.
+    directory: The folder of the report.
+  """
+  folder = os.path.join(_folder(system, directory), _RESULTS)
+  # What cannot be removed cannot be written either, of which a warning tells.
+  with contextlib.suppress(OSError, tf.errors.OpError):
+    for name in _event_files(folder):
+      files.remove(os.path.join(folder, name))
 
 
 def write_summaries(
@@ -68,8 +86,8 @@ def write_summaries(
       continue
     folder = _folder(system, directory)
     try:
-      _write_results(os.path.join(folder, _RESULTS), own, members)
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
+      _write_results(os.path.join(folder, _RESULTS), own, members)
     except (OSError, tf.errors.OpError) as error:
       _logger.warning(
         f'TensorBoard will not show the results of {system.label}: '
@@ -93,17 +111,26 @@ def _folder(system: System, directory: str) -> str:
   return os.path.join(directory, system.key)
 
 
+def _event_files(folder: str) -> list[str]:
+  """Returns the names of a folder's event files, unfinished ones included."""
+  names = files.names(folder) if files.is_folder(folder) else []
+  return [name for name in names if 'tfevents' in name]
+
+
 @contextlib.contextmanager
 def _event_file(folder: str, step: int) -> Iterator[None]:
   """Writes summaries to a folder in place of those of an earlier evaluation."""
-  earlier = files.names(folder) if files.is_folder(folder) else []
-  writer = tf.summary.create_file_writer(folder)
-  with writer.as_default(step=step):
+  earlier = _event_files(folder)
+  writer = tf.summary.create_file_writer(
+    folder, filename_suffix=f'.v2{_UNFINISHED}'
+  )
+  with contextlib.closing(writer), writer.as_default(step=step):
     yield
-  writer.close()
   for name in earlier:
-    if 'tfevents' in name:
-      files.remove(os.path.join(folder, name))
+    files.remove(os.path.join(folder, name))
+  for name in _event_files(folder):
+    path = os.path.join(folder, name)
+    files.rename(path, path.removesuffix(_UNFINISHED))
 
 
 def _write_results(
