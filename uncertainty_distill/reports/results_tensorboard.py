@@ -58,8 +58,7 @@ def discard(system: System, directory: str) -> None:
     directory: The folder of the report.
   """
   folder = os.path.join(_folder(system, directory), _RESULTS)
-  # What cannot be removed cannot be written either, of which a warning tells.
-  with contextlib.suppress(OSError, tf.errors.OpError):
+  with _warning_where_unwritable(system, folder):
     for name in _event_files(folder):
       files.remove(os.path.join(folder, name))
 
@@ -85,14 +84,21 @@ def write_summaries(
     if not own or len(members) < len(system.paths):
       continue
     folder = _folder(system, directory)
-    try:
+    with _warning_where_unwritable(system, folder):
       _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
       _write_results(os.path.join(folder, _RESULTS), own, members)
-    except (OSError, tf.errors.OpError) as error:
-      _logger.warning(
-        f'TensorBoard will not show the results of {system.label}: '
-        f'{folder} cannot be written ({type(error).__name__}).'
-      )
+
+
+@contextlib.contextmanager
+def _warning_where_unwritable(system: System, folder: str) -> Iterator[None]:
+  """Has a folder that cannot be written cost a warning alone."""
+  try:
+    yield
+  except (OSError, tf.errors.OpError) as error:
+    _logger.warning(
+      f'TensorBoard will not show the results of {system.label}: '
+      f'{folder} cannot be written ({type(error).__name__}).'
+    )
 
 
 def _folder(system: System, directory: str) -> str:
