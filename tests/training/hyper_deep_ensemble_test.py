@@ -6,7 +6,6 @@ import os
 import shutil
 
 from uncertainty_distill import configs, data, runs, trained, training
-from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import (
   ensemble_selection,
   held_out_predictions,
@@ -125,19 +124,11 @@ def test_members_are_those_selected_in_order(searched):
 
 
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(
-  searched, one_device, tmp_path, monkeypatch
+  searched, one_device, tmp_path, interrupted_after
 ):
-  class Bar(progress.Bar):
-    def update(self, n=1):
-      super().update(n)
-      if self.n == 2:
-        raise KeyboardInterrupt
-
   path = _copy(searched, tmp_path / 'teacher', 'run_000', 'run_002')
-  with monkeypatch.context() as patched:
-    patched.setattr(progress, 'Bar', Bar)
-    with pytest.raises(KeyboardInterrupt):
-      experiments.train_teacher(_config(), path, one_device, False)
+  with interrupted_after(2), pytest.raises(KeyboardInterrupt):
+    experiments.train_teacher(_config(), path, one_device, False)
   assert runs.open_run(os.path.join(path, 'run_001'), '--run').step == 2
   assert not os.path.exists(os.path.join(path, 'search.json'))
   members = experiments.train_teacher(_config(), path, one_device, False)

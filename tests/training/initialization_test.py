@@ -11,7 +11,6 @@ from uncertainty_distill import (
   trained,
   training,
 )
-from uncertainty_distill.runtime import progress
 
 import experiments
 import numpy as np
@@ -177,21 +176,12 @@ def test_a_run_and_its_replicas_begin_with_the_networks(
 
 
 def test_a_stopped_run_goes_on_without_beginning_anew(
-  networks, whole, one_device, tmp_path, monkeypatch
+  networks, whole, one_device, tmp_path, monkeypatch, interrupted_after
 ):
   config = _resolved(networks)
-
-  class Bar(progress.Bar):
-    def update(self, n=1):
-      super().update(n)
-      if self.unit == 'step' and self.n == 2:
-        raise KeyboardInterrupt
-
   path = str(tmp_path / 'stopped')
-  with monkeypatch.context() as patched:
-    patched.setattr(progress, 'Bar', Bar)
-    with pytest.raises(KeyboardInterrupt):
-      experiments.train_run(config, path, one_device, False)
+  with interrupted_after(2), pytest.raises(KeyboardInterrupt):
+    experiments.train_run(config, path, one_device, False)
   assert runs.open_run(path, '--run').step == 2
   monkeypatch.setattr(reconstruction, 'reconstruct_network', None)
   resumed = experiments.train_run(config, path, one_device, False)

@@ -17,6 +17,7 @@ import experiments
 import numpy as np
 import pytest
 import refusals
+import run_weights
 import running
 import tensorflow as tf
 from official.modeling import optimization
@@ -48,22 +49,6 @@ def _config(text='', rates=(_RATE, _HUGE), boundaries=(8,)):
     }
   )
   return training.resolve(config)
-
-
-def _tensors(run):
-  reader = tf.train.load_checkpoint(run.checkpoint)
-  return {
-    name: np.asarray(reader.get_tensor(name))
-    for name in reader.get_variable_to_shape_map()
-    if not name.startswith(('_CHECKPOINTABLE', 'save_counter'))
-  }
-
-
-def _assert_same_bits(run, expected):
-  tensors, expected = _tensors(run), _tensors(expected)
-  assert tensors.keys() == expected.keys()
-  for name, value in expected.items():
-    np.testing.assert_array_equal(tensors[name], value, err_msg=name)
 
 
 def _rollbacks(run):
@@ -129,7 +114,9 @@ def test_training_stops_at_the_step_and_names_the_term(one_device, tmp_path):
     assert 'step 8' in message and 'trainer.recovery_max_trials' in message
     run = runs.open_run(path, '--run')
     assert run.step == 8 and not run.is_complete
-  assert all(np.isfinite(value).all() for value in _tensors(run).values())
+  assert all(
+    np.isfinite(value).all() for value in run_weights.tensors(run).values()
+  )
   assert not os.path.exists(os.path.join(path, 'rollbacks.json'))
 
 
@@ -149,7 +136,7 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
     _config(running.EAGER, rates, (7, 8)), str(tmp_path), one_device, False
   )
   assert not os.path.exists(os.path.join(reference.path, 'rollbacks.json'))
-  _assert_same_bits(run, reference)
+  run_weights.assert_same_bits(run, reference)
 
 
 def test_a_run_that_is_stopped_remembers_its_roll_backs(
@@ -177,7 +164,7 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
     assert figure in line
   run = experiments.train_run(config, path, one_device, False)
   assert _rollbacks(run) == _rollbacks(undisturbed)
-  _assert_same_bits(run, undisturbed)
+  run_weights.assert_same_bits(run, undisturbed)
 
 
 def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):

@@ -29,4 +29,5 @@ from uncertainty_distill.layers.more_batch_ensemble import (
   PerMember,
   SeparableConv2DBatchEnsemble,
   config_of,
+  left_out_config,
 )

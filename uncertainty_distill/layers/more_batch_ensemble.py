@@ -116,11 +116,16 @@ class DepthwiseConv2DBatchEnsemble(
     return {**super().get_config(), 'groups': 1}
 
 
+def left_out_config(layer: tf_keras.layers.Layer) -> dict[str, Any]:
+  """Returns what Keras leaves out of a layer's configuration."""
+  is_synchronized = getattr(layer, 'synchronized', False)
+  return {'synchronized': True} if is_synchronized else {}
+
+
 def config_of(layer: tf_keras.layers.Layer) -> Any:
   """Returns a layer's class and configuration, from which it can be made."""
   config: Any = tf_keras.layers.serialize(layer)
-  if getattr(layer, 'synchronized', False):
-    config['config']['synchronized'] = True  # Keras leaves it out.
+  config['config'] |= left_out_config(layer)
   return config
 
 

@@ -47,9 +47,7 @@ def clone(
 
 def copy_layer(layer: tf_keras.layers.Layer) -> Any:
   """Returns a new layer of the same configuration."""
-  config = layer.get_config()
-  if isinstance(layer, tf_keras.layers.BatchNormalization):
-    config['synchronized'] = layer.synchronized  # Keras leaves it out.
+  config = {**layer.get_config(), **layers.left_out_config(layer)}
   return type(layer).from_config(config)
 
 

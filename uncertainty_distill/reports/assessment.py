@@ -142,8 +142,10 @@ def _evaluate_missing(
       cache.add(found)
       if experiment.is_chief:
         # First, or a call that ends in between would leave those of before.
+        keys = {result.key for result in found.results}
         for system in missing:
-          results_tensorboard.discard(system, directory)
+          if system.key in keys:
+            results_tensorboard.discard(system, directory)
         cache.write_results()
 
     evaluate(missing, experiment, keep)
