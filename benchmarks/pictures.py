@@ -70,7 +70,9 @@ def _one_at_a_time(paths: list[str]) -> tf.data.Dataset:
 
 def _package(folder: str, image_cache: str = '') -> tf.data.Dataset:
   opened = data.open_dataset(
-    folder, image_size=(_SIZE.value, _SIZE.value), image_cache=image_cache
+    folder,
+    image_size=(_SIZE.value, _SIZE.value),
+    decoding=data.Decoding(image_cache=image_cache),
   )
   return data.training_batches(data.Views(opened.train), _BATCH.value, seed=0)
 

@@ -91,12 +91,14 @@ def main():
   fitted = exporting.export(
     paths,
     directory,
-    bool(_TEMPERATURE.value),
-    _CALIBRATION.value,
-    flags.FLAGS.check_labels is not False,
-    _CONFORMAL.value or 0.0,
-    _CONFORMAL_METHOD.value,
-    _MERGE_MEMBERS.value,
+    exporting.ExportOptions(
+      bool(_TEMPERATURE.value),
+      _CALIBRATION.value,
+      flags.FLAGS.check_labels is not False,
+      _CONFORMAL.value or 0.0,
+      _CONFORMAL_METHOD.value,
+      _MERGE_MEMBERS.value,
+    ),
   )
   if fitted:
     print(

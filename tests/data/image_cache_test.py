@@ -20,9 +20,8 @@ def _folder(tmp_path):
 
 
 def _open(folder, cache='', **kwargs):
-  return data.open_dataset(
-    str(folder), image_size=(8, 6), image_cache=str(cache), **kwargs
-  )
+  decoding = data.Decoding(image_cache=str(cache), **kwargs)
+  return data.open_dataset(str(folder), image_size=(8, 6), decoding=decoding)
 
 
 def _forget(monkeypatch):
@@ -98,7 +97,9 @@ def test_what_is_cut_is_made_again(folder, tmp_path):
 def test_it_is_for_what_is_decoded(tmp_path):
   name = 'task.train_data.image_cache'
   with refusals.refused(name, str(tmp_path)):
-    data.open_dataset('digits', image_cache=str(tmp_path))
+    data.open_dataset(
+      'digits', decoding=data.Decoding(image_cache=str(tmp_path))
+    )
   picture_folders.write(tmp_path / 'p' / 'train', 'ab')
   picture_folders.write(tmp_path / 'p' / 'test', 'ab')
   (tmp_path / 'file').write_text('')

@@ -111,7 +111,10 @@ def test_gray_becomes_three_channels_and_splits_are_chosen(tmp_path):
 
 def test_images_may_be_kept_on_disk(tmp_path, monkeypatch):
   folder = _prepare(TinyColor, tmp_path)
-  options = {'image_size': (5, 4), 'image_cache': str(tmp_path / 'cache')}
+  options = {
+    'image_size': (5, 4),
+    'decoding': data.Decoding(image_cache=str(tmp_path / 'cache')),
+  }
   plain = data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
   made = data.open_dataset('tfds:tiny_color', folder, **options)
   assert made.test.fingerprint == plain.test.fingerprint

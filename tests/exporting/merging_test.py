@@ -19,7 +19,7 @@ def test_a_merged_run_is_exported_and_scored_beside_itself(tmp_path):
   config = tiny_runs.config(_ONES)
   run = tiny_runs.save(str(tmp_path / 'run'), config)
   served = str(tmp_path / 'served')
-  exporting.export([run], served, merge_members=True)
+  exporting.export([run], served, exporting.ExportOptions(merge_members=True))
   loaded = tf.saved_model.load(served)
   images = data.open_dataset('digits').test.images[:5]
   answer = loaded.signatures['serving_default'](images=tf.constant(images))
@@ -63,7 +63,8 @@ def test_what_has_no_mean_is_refused(tmp_path):
     str(tmp_path / 'single'), tiny_runs.config('task.model.ensemble_size=1')
   )
   served = str(tmp_path / 'served')
+  options = exporting.ExportOptions(merge_members=True)
   for paths in ([signs], [single], [signs, single]):
     with refusals.refused('path'):
-      exporting.export(paths, served, merge_members=True)
+      exporting.export(paths, served, options)
   assert not os.path.exists(served)

@@ -48,9 +48,10 @@ def test_an_export_calibrates_on_what_no_model_was_trained_on(tmp_path):
   run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
   served = str(tmp_path / 'served')
   file, images, labels = _held_out(tmp_path)
-  fitted = exporting.export(
-    [run], served, True, file, conformal=0.1, conformal_method='aps'
+  options = exporting.ExportOptions(
+    True, file, conformal=0.1, conformal_method='aps'
   )
+  fitted = exporting.export([run], served, options)
   model = trained.open_trained([run], 'path')
   logits = model.ensemble()(images).numpy() / fitted.temperature
   want = metrics.calibrate_sets(logits, labels, 0.1, 'aps')
@@ -72,15 +73,16 @@ def test_what_cannot_be_calibrated_is_refused(tmp_path):
   run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
   served = str(tmp_path / 'served')
   file, _, _ = _held_out(tmp_path, 8)
-  with refusals.refused('calibration_file', file, '9 '):
-    exporting.export([run], served, calibration_file=file, conformal=0.1)
-  with refusals.refused('conformal', '0.1'):
-    exporting.export([run], served, conformal=0.1)
-  for wrong in (1.0, -0.1):
-    with refusals.refused('conformal', wrong):
-      exporting.export([run], served, conformal=wrong)
-  with refusals.refused('conformal_method', 'top'):
-    exporting.export([run], served, conformal=0.1, conformal_method='top')
+  for name, value, expected, options in (
+    ('calibration_file', file, '9 ', {'calibration_file': file}),
+    ('conformal', '0.1', '', {}),
+    ('conformal', 1.0, '', {'conformal': 1.0}),
+    ('conformal', -0.1, '', {'conformal': -0.1}),
+    ('conformal_method', 'top', '', {'conformal_method': 'top'}),
+  ):
+    options = exporting.ExportOptions(**{'conformal': 0.1, **options})
+    with refusals.refused(name, value, expected):
+      exporting.export([run], served, options)
 
 
 def test_tensorflow_lite_has_the_sets():

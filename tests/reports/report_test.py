@@ -251,7 +251,9 @@ def test_nothing_in_a_label_or_a_command_becomes_markup(tmp_path):
 
 def test_what_the_paper_reports_stands_beside(tmp_path):
   published = {'student': {'nll': (0.25, 0.125)}, 'other': {'nll': (1, 1)}}
-  report.write_report(tmp_path, 'A', _CLEAN, _MADE, published=published)
+  report.write_report(
+    tmp_path, 'A', _CLEAN, _MADE, report.Additions(published=published)
+  )
   got = html_reader.read(tmp_path / 'report.html')
   assert (2, 'Beside the paper') in got.headings
   assert got.tables[1][1:] == [

@@ -69,7 +69,8 @@ def test_training_images_are_refused(tmp_path, caplog):
     labels = dataset.test.labels[:200].copy()
     labels[:known] = dataset.train.labels[:known]
     np.savez(file, images=images, labels=labels)
-    exporting.export([run], str(tmp_path / 'served'), True, file)
+    options = exporting.ExportOptions(True, file)
+    exporting.export([run], str(tmp_path / 'served'), options)
 
   with refusals.refused('calibration_file', file, 'trained on') as caught:
     export(known=11)
@@ -85,7 +86,8 @@ def test_what_a_run_held_out_are_no_training_images(tmp_path):
   _, held_out = data.open_dataset('digits').train.hold_out(159)
   file = str(tmp_path / 'c.npz')
   np.savez(file, images=held_out.images, labels=held_out.labels)
-  fitted = exporting.export([run], str(tmp_path / 'served'), True, file)
+  options = exporting.ExportOptions(True, file)
+  fitted = exporting.export([run], str(tmp_path / 'served'), options)
   assert fitted.num_examples == 159
 
 
@@ -96,8 +98,9 @@ def test_a_saved_model_is_held_against_the_labels(tmp_path):
   np.savez(file, images=test.images, labels=test.labels)
   served = str(tmp_path / 'served')
   with refusals.refused('path', wrong, 'order'):
-    exporting.export([wrong], served, True, file)
-  fitted = exporting.export([wrong], served, True, file, check_labels=False)
+    exporting.export([wrong], served, exporting.ExportOptions(True, file))
+  options = exporting.ExportOptions(True, file, check_labels=False)
+  fitted = exporting.export([wrong], served, options)
   assert fitted.temperature > 1
   # Beside a run, the dataset of that run tells as much.
   run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())

@@ -250,12 +250,14 @@ def export(
   return exporting.export(
     arguments.as_list(path),
     files.expanded(directory),
-    fit_temperature,
-    files.expanded(calibration_file),
-    check_labels,
-    conformal,
-    conformal_method,
-    merge_members,
+    exporting.ExportOptions(
+      fit_temperature,
+      files.expanded(calibration_file),
+      check_labels,
+      conformal,
+      conformal_method,
+      merge_members,
+    ),
   )
 
 

@@ -62,8 +62,7 @@ def load_dataset(
     name,
     data_dir,
     image_size=image_size,
-    image_fit=image_fit,
-    test_fraction=test_fraction,
+    decoding=data.Decoding(image_fit, test_fraction),
   )
   return getattr(opened, split)
 

@@ -6,6 +6,7 @@ from .augmentation import AUGMENTATION_VERSION as AUGMENTATION_VERSION
 from .augmentation import augment as augment
 from .augmentation import augmentation_table as augmentation_table
 from .datasets import Dataset as Dataset
+from .datasets import Decoding as Decoding
 from .datasets import open_configured as open_configured
 from .datasets import open_dataset as open_dataset
 from .datasets import open_training as open_training

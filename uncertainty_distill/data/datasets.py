@@ -179,18 +179,51 @@ class Dataset:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+  """How the pictures of a folder, or the images of TFDS, become arrays.
+
+  Attributes:
+    image_fit: How they come to the size that is asked for; see
+      `image_decoding.decode_image`.
+    test_fraction: The share of each class of a folder that becomes its test
+      set, where it has none.
+    skip_broken: Whether to leave out pictures in a folder that cannot be read.
+    splits: The splits of a dataset of TFDS to train on and to test on; see
+      `tfds_dataset.TfdsDataset`.
+    image_cache: A folder on disk for the decoded images, see
+      `image_cache.CachedDataset`; empty for none.
+  """
+
+  image_fit: str = 'resize'
+  test_fraction: float = 0.0
+  skip_broken: bool = False
+  splits: tuple[str, str] = ('', '')
+  image_cache: str = ''
+
+  def check(self, kind: str) -> None:
+    """Raises an InputError for values that have no use for a kind."""
+    if kind in _DECODED:
+      ranges.one_of(*ranges.IMAGE_FITS).check('image_fit', self.image_fit)
+    decoded = 'where the dataset is neither a folder nor tfds:NAME'
+    for field, value, kinds, expected in (
+      ('test_fraction', self.test_fraction, ['folder'], f'0 {_NO_FOLDER}'),
+      ('skip_broken', self.skip_broken, ['folder'], f'false {_NO_FOLDER}'),
+      ('train_split', self.splits[0], ['tfds'], f'empty {_NO_TFDS}'),
+      ('test_split', self.splits[1], ['tfds'], f'empty {_NO_TFDS}'),
+      ('image_cache', self.image_cache, _DECODED, f'empty {decoded}'),
+    ):
+      if value and kind not in kinds:
+        raise InputError(f'task.train_data.{field}', value, expected)
+
+
 def open_dataset(
   name: str,
   data_dir: str = '',
   classes: Sequence[int] = (),
   image_size: Sequence[int] = (),
   test_from_training: int = 0,
-  *,
-  image_fit: str = 'resize',
-  test_fraction: float = 0.0,
-  skip_broken: bool = False,
-  splits: Sequence[str] = ('', ''),
-  image_cache: str = '',
+  decoding: Decoding = Decoding(),
 ) -> Dataset:
   """Opens a dataset.
 
@@ -208,15 +241,7 @@ def open_dataset(
       in files are brought; () for as they are.
     test_from_training: How many of the last training examples take the place
       of the test examples; 0 for none.
-    image_fit: How pictures in files come to `image_size`; see
-      `image_decoding.decode_image`.
-    test_fraction: The share of each class of a folder that becomes its test
-      set, where it has none.
-    skip_broken: Whether to leave out pictures in a folder that cannot be read.
-    splits: The splits of a dataset of TFDS to train on and to test on; see
-      `tfds_dataset.TfdsDataset`.
-    image_cache: A folder on disk for the decoded images of a folder or of TFDS,
-      see `image_cache.CachedDataset`; empty for none.
+    decoding: How images that are not arrays become arrays.
 
   Raises:
     InputError: If there is no such dataset, class or smaller size, if the data
@@ -225,22 +250,18 @@ def open_dataset(
       then.
   """
   name = files.expanded(name)
-  options = Options(
-    image_fit,
-    test_fraction,
-    skip_broken,
-    tuple(splits),
-    files.expanded(image_cache),
+  decoding = dataclasses.replace(
+    decoding, image_cache=files.expanded(decoding.image_cache)
   )
-  kind, place = _find(name, data_dir, test_fraction)
-  options.check(kind)
+  kind, place = _find(name, data_dir, decoding.test_fraction)
+  decoding.check(kind)
   return _open(
     name,
     place,
     tuple(classes),
     tuple(image_size),
     test_from_training,
-    options if kind in _DECODED else None,
+    decoding if kind in _DECODED else None,
   )
 
 
@@ -286,32 +307,6 @@ def _find(
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """How images are decoded; the attributes are arguments of `open_dataset`."""
-
-  image_fit: str
-  test_fraction: float
-  skip_broken: bool
-  splits: tuple[str, ...]
-  image_cache: str
-
-  def check(self, kind: str) -> None:
-    """Raises an InputError for values that have no use for a kind."""
-    if kind in _DECODED:
-      ranges.one_of(*ranges.IMAGE_FITS).check('image_fit', self.image_fit)
-    decoded = 'where the dataset is neither a folder nor tfds:NAME'
-    for field, value, kinds, expected in (
-      ('test_fraction', self.test_fraction, ['folder'], f'0 {_NO_FOLDER}'),
-      ('skip_broken', self.skip_broken, ['folder'], f'false {_NO_FOLDER}'),
-      ('train_split', self.splits[0], ['tfds'], f'empty {_NO_TFDS}'),
-      ('test_split', self.splits[1], ['tfds'], f'empty {_NO_TFDS}'),
-      ('image_cache', self.image_cache, _DECODED, f'empty {decoded}'),
-    ):
-      if value and kind not in kinds:
-        raise InputError(f'task.train_data.{field}', value, expected)
-
-
 # One dataset may take four entries, which share its images.
 @functools.lru_cache(maxsize=8)
 def _open(
@@ -320,7 +315,7 @@ def _open(
   classes: tuple[int, ...],
   image_size: tuple[int, ...],
   test_from_training: int,
-  options: Options | None,
+  decoding: Decoding | None,
 ) -> Dataset:
   """Opens a dataset that is at a place, in the state it has there.
 
@@ -330,16 +325,16 @@ def _open(
     classes: See `open_dataset`.
     image_size: See `open_dataset`.
     test_from_training: See `open_dataset`.
-    options: How to decode images; None where they are arrays.
+    decoding: How to decode images; None where they are arrays.
   """
   if test_from_training:
-    whole = _open(name, place, classes, image_size, 0, options)
+    whole = _open(name, place, classes, image_size, 0, decoding)
     return whole.test_from_training(test_from_training)
   if classes:
-    whole = _open(name, place, (), image_size, 0, options)
+    whole = _open(name, place, (), image_size, 0, decoding)
     return whole.of_classes(classes)
-  if options is not None:
-    opened = open_decoded(name, place, image_size, options)
+  if decoding is not None:
+    opened = open_decoded(name, place, image_size, decoding)
     return Dataset(opened.spec, opened.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
@@ -367,7 +362,7 @@ def open_decoded(
   name: str,
   place: tuple[str | int, ...],
   image_size: tuple[int, ...],
-  options: Options,
+  decoding: Decoding,
   labeled: bool = True,
 ) -> image_cache_lib.SplitReader:
   """Opens a folder of pictures or a dataset of TFDS.
@@ -377,22 +372,22 @@ def open_decoded(
     place: Where TFDS keeps its datasets; or of a folder where it is, and its
       state.
     image_size: See `open_dataset`.
-    options: How to decode images.
+    decoding: How to decode images.
     labeled: Whether pictures are in folders of their classes.
 
   Raises:
     InputError: See `open_dataset`.
   """
-  fit, cache = options.image_fit, options.image_cache
+  fit, cache = decoding.image_fit, decoding.image_cache
   opener: Callable[[], image_cache_lib.SplitReader]
   if name.startswith(tfds_dataset.PREFIX):
     opened = tfds_dataset.TfdsDataset(
-      name, str(place[0]), image_size, fit, options.splits, cache
+      name, str(place[0]), image_size, fit, decoding.splits, cache
     )
     state, opener = opened.state(), lambda: opened
   else:
     if labeled:
-      listing = pictures.list_pictures(name, options.test_fraction)
+      listing = pictures.list_pictures(name, decoding.test_fraction)
     else:
       listing = pictures.list_unsorted(name)
     state = place[1]
@@ -402,7 +397,7 @@ def open_decoded(
       name,
       image_size,
       fit,
-      options.skip_broken,
+      decoding.skip_broken,
     )
   if not cache:
     return opener()
@@ -410,7 +405,7 @@ def open_decoded(
     'state': state,
     'image_size': image_size,
     'image_fit': fit,
-    'skip_broken': options.skip_broken,
+    'skip_broken': decoding.skip_broken,
     **({} if labeled else {'labels': False}),
   }
   return image_cache_lib.CachedDataset(cache, made_from, name, opener)
@@ -431,11 +426,13 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
     train_data.classes,
     train_data.image_size,
     train_data.test_from_training,
-    image_fit=train_data.image_fit,
-    test_fraction=train_data.test_fraction,
-    skip_broken=skip_broken,
-    splits=(train_data.train_split, train_data.test_split),
-    image_cache=image_cache,
+    Decoding(
+      train_data.image_fit,
+      train_data.test_fraction,
+      skip_broken,
+      (train_data.train_split, train_data.test_split),
+      image_cache,
+    ),
   )
 
 

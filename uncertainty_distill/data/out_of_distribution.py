@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 
 from uncertainty_distill.data import cifar, digits, tfds_dataset, tfds_splits
-from uncertainty_distill.data.datasets import open_dataset
+from uncertainty_distill.data.datasets import Decoding, open_dataset
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
@@ -81,7 +81,7 @@ def open_out_of_distribution(
     images = _read_svhn(tfds_splits.folder(data_dir))
     return images.resized(image_size) if image_size else images
   return open_dataset(
-    name, data_dir, image_size=image_size, image_fit=image_fit
+    name, data_dir, image_size=image_size, decoding=Decoding(image_fit)
   ).test
 
 

@@ -9,7 +9,7 @@ from uncertainty_distill import configs
 from uncertainty_distill.data import npz_file, pictures, tfds_dataset
 from uncertainty_distill.data.datasets import (
   Dataset,
-  Options,
+  Decoding,
   open_dataset,
   open_decoded,
 )
@@ -56,14 +56,13 @@ def open_unlabeled(
     state = pictures.list_unsorted(name).state()
   else:
     state = str(files.version(name)) if files.is_file(name) else ''
-  options = Options(
+  decoding = Decoding(
     train_data.image_fit,
-    0.0,
-    train_data.skip_broken,
-    (split, split),
-    files.expanded(train_data.image_cache),
+    skip_broken=train_data.skip_broken,
+    splits=(split, split),
+    image_cache=files.expanded(train_data.image_cache),
   )
-  source = _open(name, state, dataset.spec, train_data.data_dir, options)
+  source = _open(name, state, dataset.spec, train_data.data_dir, decoding)
   _check_enough(train_data, len(source))
   return source.take(train_data.unlabeled_examples)
 
@@ -96,13 +95,13 @@ def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
 # As for datasets, whose files are read once.
 @functools.lru_cache(maxsize=2)
 def _open(
-  name: str, state: str, spec: DatasetSpec, data_dir: str, options: Options
+  name: str, state: str, spec: DatasetSpec, data_dir: str, decoding: Decoding
 ) -> ImageSource:
   """Opens images at a place, in the state that they have there."""
   size = spec.image_shape[:2]
   if name.startswith(tfds_dataset.PREFIX) or files.is_folder(name):
     place = (data_dir, state)
-    source = open_decoded(name, place, size, options, False).split('train')
+    source = open_decoded(name, place, size, decoding, False).split('train')
   elif name.endswith('.npz') and files.is_file(name):
     images = npz_file.read_unlabeled(name)
     shape = images.shape[1:]

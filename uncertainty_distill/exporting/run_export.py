@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
@@ -41,21 +42,11 @@ def check_replaceable(directory: str) -> None:
     )
 
 
-def export(
-  paths: Sequence[str],
-  directory: str,
-  fit_temperature: bool = False,
-  calibration_file: str = '',
-  check_labels: bool = True,
-  conformal: float = 0.0,
-  conformal_method: str = 'lac',
-  merge_members: bool = False,
-) -> metrics.Calibration | None:
-  """Exports a run, or several as a deep ensemble, as a SavedModel.
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+  """What a SavedModel is given beyond the weights of its runs.
 
-  Args:
-    paths: Run folders, or SavedModels.
-    directory: The folder to write to.
+  Attributes:
     fit_temperature: Whether to divide the members' logits by a temperature.
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
       that no model was trained on, to fit it to and to calibrate prediction
@@ -68,6 +59,27 @@ def export(
     conformal_method: One of `metrics.SET_METHODS`.
     merge_members: Whether to export one plain network, the mean of a run's
       members; see `models.merge_members`.
+  """
+
+  fit_temperature: bool = False
+  calibration_file: str = ''
+  check_labels: bool = True
+  conformal: float = 0.0
+  conformal_method: str = 'lac'
+  merge_members: bool = False
+
+
+def export(
+  paths: Sequence[str],
+  directory: str,
+  options: ExportOptions = ExportOptions(),
+) -> metrics.Calibration | None:
+  """Exports a run, or several as a deep ensemble, as a SavedModel.
+
+  Args:
+    paths: Run folders, or SavedModels.
+    directory: The folder to write to.
+    options: What it is given besides.
 
   Returns:
     The fitted temperature, or None.
@@ -80,24 +92,25 @@ def export(
       calibrated on.
   """
   check_replaceable(directory)
-  if conformal:
-    trained.check_set_options('conformal', conformal, conformal_method)
+  alpha, method = options.conformal, options.conformal_method
+  if alpha:
+    trained.check_set_options('conformal', alpha, method)
   model = trained.open_trained(paths, 'path')
-  if merge_members:
+  if options.merge_members:
     model = trained.merge_members(model)
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
   is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)
   if test_set and is_foreign:
-    trained.LabelCheck(test_set, 'test images', check_labels).check_model(model)
+    trained.LabelCheck(
+      test_set, 'test images', options.check_labels
+    ).check_model(model)
   calibration, sets = None, model.prediction_sets
-  if fit_temperature or conformal:
-    named = 'conformal', f'{conformal:g}'
-    if fit_temperature:
-      named = 'fit_temperature', 'fit'
-    held_out = _HeldOut(model, calibration_file, test_set, check_labels, named)
-    calibration = held_out.fit_temperature() if fit_temperature else None
-    sets = held_out.calibrate_sets(conformal, conformal_method, calibration)
+  if options.fit_temperature or alpha:
+    held_out = _HeldOut(model, test_set, options)
+    if options.fit_temperature:
+      calibration = held_out.fit_temperature()
+    sets = held_out.calibrate_sets(alpha, method, calibration)
   runs.make_writable(files.parent(directory), 'directory')
   _write(model, network, directory, test_set, calibration, sets)
   return calibration
@@ -179,18 +192,20 @@ class _HeldOut:
   def __init__(
     self,
     model: trained.TrainedModel,
-    file: str,
     test_set: data.ImageSource | None,
-    check_labels: bool,
-    wanted: tuple[str, str],
+    options: ExportOptions,
   ):
-    """Loads the examples; `wanted` is the parameter that asks for them."""
+    """Loads the examples that the options ask for."""
+    wanted = 'conformal', f'{options.conformal:g}'
+    if options.fit_temperature:
+      wanted = 'fit_temperature', 'fit'
+    file = options.calibration_file
     self._examples, self._source = calibration_examples.load(
       model, file, test_set, wanted
     )
     self._given = ('calibration_file', file) if file else wanted
     trained.LabelCheck(
-      self._examples, 'calibration images', check_labels
+      self._examples, 'calibration images', options.check_labels
     ).check_model(model)
     self._network = model.ensemble()
 

@@ -90,12 +90,14 @@ def assess(
       title,
       cache.results,
       provenance.provenance(systems, experiment, cache.results),
-      cache.sizes,
-      _published(experiment.config) if beside_paper else {},
-      (shown.heading, images) if shown else None,  # pyright: ignore[reportArgumentType]
-      _corrupted_image(cache, experiment, directory),
-      _baseline(cache, experiment),
-      _cross_entropies(systems),
+      report.Additions(
+        cache.sizes,
+        _published(experiment.config) if beside_paper else {},
+        (shown.heading, images) if shown else None,  # pyright: ignore[reportArgumentType]
+        _corrupted_image(cache, experiment, directory),
+        _baseline(cache, experiment),
+        _cross_entropies(systems),
+      ),
     )
     results_tensorboard.write_summaries(
       [

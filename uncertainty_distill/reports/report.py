@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -37,17 +38,34 @@ _PAPER = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Additions:
+  """What a report may show beside its results.
+
+  Attributes:
+    sizes: From models' labels to their sizes.
+    published: What the paper reports, from labels to metrics.
+    images: A system's name for readers, and its most uncertain images.
+    corrupted: An image under the corruptions that were evaluated on.
+    baseline: The name of the baseline of corruption errors, and its error
+      rates.
+    cross_entropies: What tells underfitted systems; see `advice.advice`.
+  """
+
+  sizes: Mapping[str, system.ModelSize] | None = None
+  published: Mapping[str, aggregation.Aggregate] | None = None
+  images: tuple[str, most_uncertain.MostUncertain] | None = None
+  corrupted: corrupted_image.CorruptedImage | None = None
+  baseline: tuple[str, evaluation.Errors] | None = None
+  cross_entropies: Mapping[str, advice.CrossEntropies] | None = None
+
+
 def write_report(
   directory: str | os.PathLike[str],
   title: str,
   results: Sequence[results_lib.Result],
   how_it_was_made: Mapping[str, str | Sequence[str]],
-  sizes: Mapping[str, system.ModelSize] | None = None,
-  published: Mapping[str, aggregation.Aggregate] | None = None,
-  images: tuple[str, most_uncertain.MostUncertain] | None = None,
-  corrupted: corrupted_image.CorruptedImage | None = None,
-  baseline: tuple[str, evaluation.Errors] | None = None,
-  cross_entropies: Mapping[str, advice.CrossEntropies] | None = None,
+  additions: Additions = Additions(),
 ) -> str:
   """Writes a report: `report.md`, `report.html`, data and pictures.
 
@@ -62,13 +80,7 @@ def write_report(
     results: Records of any models and seeds.
     how_it_was_made: From a heading such as `Machine` to a text, or to several
       lines (commands) that are shown as they are.
-    sizes: From models' labels to their sizes.
-    published: What the paper reports, from labels to metrics.
-    images: A system's name for readers, and its most uncertain images.
-    corrupted: An image under the corruptions that were evaluated on.
-    baseline: The name of the baseline of corruption errors, and its error
-      rates.
-    cross_entropies: What tells underfitted systems; see `advice.advice`.
+    additions: What it shows besides.
 
   Returns:
     The path of `report.md`.
@@ -79,13 +91,14 @@ def write_report(
   directory = os.fspath(directory)
   files.make_folder(os.path.join(directory, 'plots'))
   rows = aggregation.aggregate_models(results)
-  relative = {}
+  baseline, corrupted = additions.baseline, additions.corrupted
+  images, relative = additions.images, {}
   if baseline:
     relative = corruption_errors.aggregate(results, baseline[1])
   _write_data(directory, title, rows, relative, results, how_it_was_made)
   sections = [
     f'# {markup.escaped(title)}',
-    *_tables(rows, results, sizes, published or {}, cross_entropies),
+    *_tables(rows, results, additions),
     *(corruption_errors.sections(relative, baseline[0]) if baseline else ()),
     *_drawn(directory, results),
     *(corrupted_image.sections(corrupted, directory) if corrupted else ()),
@@ -102,14 +115,14 @@ def write_report(
   return path
 
 
-def _tables(rows, results, sizes, published, cross_entropies) -> list[str]:
+def _tables(rows, results, additions: Additions) -> list[str]:
   """Returns the sections of tables."""
   best = significance.best(results)
-  beside = paper.beside_paper(rows, published)
+  beside = paper.beside_paper(rows, additions.published or {})
   return [
-    tables.table(rows, sizes, marked=best),
+    tables.table(rows, additions.sizes, marked=best),
     _explanation(results) + (_BOLD if best else ''),
-    *_advice(results, cross_entropies),
+    *_advice(results, additions.cross_entropies),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('Over- and underconfidence', rows, tables.CALIBRATION_COLUMNS),

@@ -27,7 +27,10 @@ def fixture_folder(tmp_path):
 
 
 def _open(folder, image_size=_SIZE, **options):
-  return data.open_dataset(str(folder), image_size=image_size, **options)
+  decoding = data.Decoding(**options)
+  return data.open_dataset(
+    str(folder), image_size=image_size, decoding=decoding
+  )
 
 
 def test_a_folder_for_each_class(folder):
@@ -189,9 +192,9 @@ def test_other_folders_are_refused(tmp_path):
   with refusals.refused('image_fit', 'shrink', 'resize, crop, pad'):
     _open(tmp_path / 'fit', image_fit='shrink', **half)
   with refusals.refused(fraction, 0.5, 'no folder'):
-    data.open_dataset('digits', **half)
+    data.open_dataset('digits', decoding=data.Decoding(**half))
   with refusals.refused('task.train_data.skip_broken', True, 'no folder'):
-    data.open_dataset('digits', skip_broken=True)
+    data.open_dataset('digits', decoding=data.Decoding(skip_broken=True))
 
 
 def test_other_processes_can_read_it(folder):
