@@ -12,8 +12,8 @@ import sys
 from uncertainty_distill import configs, evaluation, runs, training
 
 import experiments
-import numpy as np
 import pytest
+import run_weights
 import running
 import tensorflow as tf
 
@@ -111,29 +111,15 @@ def together(alone, tmp_path_factory):
   return path, _run_workers(path, path)
 
 
-def _weights(path):
-  """Returns the weights and moving statistics of a complete run, by name."""
-  reader = tf.train.load_checkpoint(str(path / 'ckpt-4'))
-  return {
-    name: np.asarray(reader.get_tensor(name))
-    for name in reader.get_variable_to_shape_map()
-    if name.startswith('model/') and '.OPTIMIZER_SLOT' not in name
-  }
-
-
 def test_two_workers_take_the_steps_of_one(alone, together):
   path, answers = together
   assert [code for code, *_ in answers] == [0, 0], answers
   # The first goes on from a checkpoint, the second begins.
   for run in 'teacher/member_0', '.':
-    one, two = _weights(alone / run), _weights(path / run)
-    assert one.keys() == two.keys() and len(one) > 20
-    for name, value in one.items():
-      # As for two replicas in one process; see session_test.py.
-      scale = max(np.abs(value).max(), 1.0)
-      np.testing.assert_allclose(
-        two[name], value, rtol=0, atol=3e-5 * scale, err_msg=name
-      )
+    one, two = (
+      runs.open_run(str(folder / run), '--run') for folder in (alone, path)
+    )
+    run_weights.assert_same_but_for_rounding(two, one, 4)
 
 
 def test_two_workers_score_each_example_once(alone, together):

@@ -77,6 +77,7 @@ class LabelCheck:
     """
     rows = draw(self.images.labels)
     images, labels = self.images.numpy(rows), self.images.labels[rows]
+    near = []
     for part in model.parts:
       network = part.ensemble()
 
@@ -88,13 +89,14 @@ class LabelCheck:
           for name, scaled in _other_scales(images, self.images.spec)
         }
 
-      self._check(
+      near += self._check(
         model.name,
         part.paths[0],
         _member_logits(network, images),
         labels,
         at_other_scales,
       )
+    self._warn_of(near, len(labels))
 
   def check_predictions(self, model: TrainedModel, logits: np.ndarray) -> None:
     """Does the same with predictions that are known.
@@ -109,10 +111,13 @@ class LabelCheck:
     rows = draw(self.images.labels)
     of_rows, labels = logits[:, rows], self.images.labels[rows]
     if len(model.paths) == len(logits):
-      for path, member in zip(model.paths, of_rows):
-        self._check(model.name, path, member[None], labels)
+      parts = list(zip(model.paths, of_rows[:, None]))
     else:
-      self._check(model.name, ', '.join(model.paths), of_rows, labels)
+      parts = [(', '.join(model.paths), of_rows)]
+    near = []
+    for path, part in parts:
+      near += self._check(model.name, path, part, labels)
+    self._warn_of(near, len(labels))
 
   def _check(
     self,
@@ -121,15 +126,18 @@ class LabelCheck:
     logits: np.ndarray,
     labels: np.ndarray,
     at_other_scales: Callable[[], dict[str, np.ndarray]] = dict,
-  ) -> None:
-    """Checks the members of one part, whose logits are [M, n, K]."""
+  ) -> list[tuple[str, list[float]]]:
+    """Checks the members of one part, whose logits are [M, n, K].
+
+    Returns:
+      Its name and its accuracies near chance; empty if there are none.
+    """
     if not np.isfinite(logits).all():
-      return  # Training and scoring say so.
+      return []  # Training and scoring say so.
     given = [agreement_lib.agreement(member, labels) for member in logits]
     scaled = {}
     if any(map(agreement_lib.could_be_better, given)):
       scaled = at_other_scales()
-    on = f'the labels of {len(labels)} {self.description}'
     for index, member in enumerate(logits):
       owner = path if len(logits) == 1 else f'member {index} of {path}'
       found = [
@@ -144,17 +152,29 @@ class LabelCheck:
       ]
       if found:
         best = min(found, key=lambda finding: finding.agreement.nll)
+        on = self._labels(len(labels))
         self._report(name, path, owner, on, given[index], best)
-    near = [agreement_lib.is_near_chance(a, labels) for a in given]
-    if any(near):
-      shares = ', '.join(
-        f'{of.accuracy:.0%}' for of, is_near in zip(given, near) if is_near
-      )
-      whose = path if all(near) else f'{sum(near)} of {len(near)} of {path}'
+    near = [a for a in given if agreement_lib.is_near_chance(a, labels)]
+    if not near:
+      return []
+    few = len(near) < len(given)
+    whose = f'{len(near)} of {len(given)} of {path}' if few else path
+    return [(whose, [of.accuracy for of in near])]
+
+  def _warn_of(
+    self, near: Sequence[tuple[str, list[float]]], num_labels: int
+  ) -> None:
+    """Logs one line about all members that are near chance."""
+    if near:
+      names = ', '.join(name for name, _ in near)
+      shares = ', '.join(f'{share:.0%}' for _, of in near for share in of)
       _logger.warning(
-        f'{whose}: near chance, it agrees with {shares} of {on}: hardly '
+        f'{names}: near chance, {shares} of {self._labels(num_labels)}: hardly '
         'trained, or made for other images or labels'
       )
+
+  def _labels(self, number: int) -> str:
+    return f'the labels of {number} {self.description}'
 
   def _report(self, name, path, owner, on, given, best) -> None:
     """Raises an InputError, or warns where that is wanted."""
