@@ -1,7 +1,7 @@
 # make quickstart  trains, distills, evaluates, reports and exports on digits
 # make test        runs the tests, without the few that are long by nature
-# make test-all    runs those as well: several processes, kills, the tour, TPU
-#                  programs, benchmarks
+# make test-all    runs those as well: several processes, kills, the networks of
+#                  Keras, the tour, TPU programs, benchmarks
 # make lint        checks the format and style of the code (ruff) and its types
 #                  (basedpyright)
 # make format      brings the code into that format

@@ -117,6 +117,7 @@ def test_a_command_of_another_clone(start, tmp_path):
   assert _end(process, signal.SIGTERM) == (143, 'terminated')
 
 
+@pytest.mark.slow
 def test_a_command_from_anywhere_keeps_others_out(start, tmp_path):
   run = tmp_path / 'run'
   copy = _copy('train', tmp_path / 'scripts')
@@ -142,6 +143,7 @@ def test_a_command_from_anywhere_keeps_others_out(start, tmp_path):
   assert list(run.glob('ckpt-*.index'))
 
 
+@pytest.mark.slow
 def test_while_a_saved_model_is_written(start, student, tmp_path):
   folder = tmp_path / 'served'
   process = start('export', f'--run={student[0]}', f'--output_dir={folder}')
@@ -150,6 +152,7 @@ def test_while_a_saved_model_is_written(start, student, tmp_path):
   assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_while_it_is_evaluated(start, student, tmp_path):
   process = start(
     'evaluate',

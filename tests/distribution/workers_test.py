@@ -12,12 +12,14 @@ import time
 from uncertainty_distill.distribution import workers
 
 import numpy as np
+import pytest
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _PROGRAM = """
 import json, os
 import uncertainty_distill
 import numpy as np
+import pytest
 import tensorflow as tf
 from uncertainty_distill.distribution import workers
 cpu = tf.config.list_physical_devices('CPU')[0]
@@ -54,6 +56,7 @@ def _start(program, hosts, index):
   )
 
 
+@pytest.mark.slow
 def test_all_workers_get_what_the_chief_brought():
   hosts = _free_hosts()
   processes = []
@@ -80,6 +83,7 @@ distribution.make_strategy(runtime)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_waits_for_others_can_be_stopped():
   process = _start(_WAITING, _free_hosts(), 0)
   try:

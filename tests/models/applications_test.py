@@ -8,21 +8,18 @@ import pytest
 import tf_keras
 
 # Each takes half a minute.
+pytestmark = pytest.mark.slow
+
 _CASES = [
-  pytest.param(
-    *case, marks=[] if case[0] == 'MobileNetV2' else pytest.mark.slow
-  )
-  for case in [
-    ('MobileNetV2', 32, {'alpha': 0.35}),
-    ('MobileNetV3Small', 32, {'alpha': 0.75}),
-    ('ResNet50', 32, {}),
-    ('ResNet50V2', 32, {}),
-    ('EfficientNetB0', 32, {}),
-    ('DenseNet121', 32, {}),
-    ('VGG16', 32, {}),
-    ('ConvNeXtTiny', 32, {}),
-    ('Xception', 71, {}),
-  ]
+  ('MobileNetV2', 32, {'alpha': 0.35}),
+  ('MobileNetV3Small', 32, {'alpha': 0.75}),
+  ('ResNet50', 32, {}),
+  ('ResNet50V2', 32, {}),
+  ('EfficientNetB0', 32, {}),
+  ('DenseNet121', 32, {}),
+  ('VGG16', 32, {}),
+  ('ConvNeXtTiny', 32, {}),
+  ('Xception', 71, {}),
 ]
 
 

@@ -75,6 +75,7 @@ def test_a_run_that_diverges_does_not_stop_the_rest(job):
   assert run.config.runtime.num_threads == max(1, os.cpu_count() // 2)
 
 
+@pytest.mark.slow
 def test_what_is_killed_each_time_is_an_error_at_the_end(job):
   killed = tiny_study.KillsProcess(**vars(job('killed')))
   with pytest.raises(ChildProcessError, match='-9'):
