@@ -1,5 +1,6 @@
 """Claims about systems: by SciPy, by hand, and what decides nothing."""
 
+import dataclasses
 import math
 
 from uncertainty_distill import evaluation
@@ -95,7 +96,16 @@ def test_not_worse_is_one_sided():
   worse = claims.Claim(
     'w', '', 'not_worse', 'batch_ensemble', 'student', (), {'nll': 0.05}
   )
-  assert claims.decide([worse], _RESULTS)[0].verdict == claims.FAILS
+  [finding] = claims.decide([worse], _RESULTS)
+  assert finding.verdict == claims.FAILS
+  against = stats.ttest_rel(
+    np.array(_BATCH_ENSEMBLE) - 0.05, _STUDENT, alternative='greater'
+  ).pvalue
+  assert finding.p_against == pytest.approx(against)
+  # That one does not hold is corrected for their number, too.
+  many = claims.decide([worse] * 20, _RESULTS)
+  assert many[0].p_against == pytest.approx(20 * against)
+  assert many[0].verdict == claims.UNDECIDED
 
 
 def test_p_values_are_corrected_for_their_number():
@@ -117,6 +127,9 @@ def test_one_seed_decides_nothing():
   assert found[0].difference == pytest.approx(0.90 - 1.10)
   assert 'nan' not in claims.claims_table(found)
   assert claims.overall(found) == claims.UNDECIDED
+  broken = _results({'student': {0: 1.0, 1: math.nan}, 'b': {0: 2.0, 1: 2.0}})
+  [finding] = claims.decide([_claim('better', 'b')], broken)
+  assert finding.verdict == claims.UNDECIDED and math.isnan(finding.difference)
   # Values without any spread.
   same = _results({m: {0: v, 1: v} for m, v in (('student', 1.0), ('b', 2.0))})
   [finding] = claims.decide([_claim('better', 'b')], same)
@@ -135,3 +148,9 @@ def test_the_table_has_a_row_for_each_metric():
   assert [row[2] for row in cells] == ['holds', 'holds', 'does not hold']
   assert cells[0][0] == 'better: **holds**' and not cells[1][0]
   assert cells[0][3].startswith('-0.168 (')
+  # In the unit of its heading, thousandths.
+  scaled = dataclasses.replace(
+    found[0], metric='aurc', difference=0.002, interval=(0.001, 0.003)
+  )
+  row = claims.claims_table([scaled]).split('\n')[-1]
+  assert '+2.000 (+1.000 to +3.000)' in row

@@ -58,11 +58,13 @@ class Finding:
     claim: The claim.
     metric: The metric.
     difference: The mean of the system's values minus the other's, over seeds;
-      NaN where there are not two seeds of both.
+      NaN where they have no seed in common.
     interval: The 95% confidence interval of the difference; NaN, like the
-      p-value, where fewer than two seeds are known.
+      p-values, where fewer than two seeds are known, or one is not finite.
     p_value: The probability of results that speak as clearly for the claim
-      if it were wrong, after Holm's correction over all findings.
+      if it were wrong, after Holm's correction over all findings; for `better`
+      of results that speak as clearly for either system.
+    p_against: The same of results that speak against a claim with a margin.
     verdict: `HOLDS`, `FAILS` or `UNDECIDED`.
   """
 
@@ -71,18 +73,22 @@ class Finding:
   difference: float
   interval: tuple[float, float]
   p_value: float
-  verdict: str
+  p_against: float = math.nan
+  verdict: str = UNDECIDED
 
 
 def decide(
   claims: Sequence[Claim], results: Sequence[results_lib.Result]
 ) -> list[Finding]:
-  """Tests claims; all tests together err with a probability of at most 5%.
+  """Tests claims by paired tests over seeds.
+
+  With a probability of at most 5% any of those that hold is wrong, and so is
+  any of those with a margin that do not hold.
 
   Values of the same seed are a pair: `better` is the paired t-test, `not_worse`
   is its one-sided form against the margin, and `equal` is two of those
   (Schuirmann, 1987). A claim fails where `better` finds the other system
-  significantly better, or where the interval of the difference lies beyond the
+  significantly better, or where the difference is significantly beyond the
   margin.
 
   Args:
@@ -98,11 +104,15 @@ def decide(
     for claim in claims
     for name in claim.tested
   ]
-  adjusted = holm([finding.p_value for finding in findings])
-  return [
-    dataclasses.replace(finding, p_value=p, verdict=_verdict(finding, p))
-    for finding, p in zip(findings, adjusted, strict=True)
+  columns = (
+    holm([getattr(finding, name) for finding in findings])
+    for name in ('p_value', 'p_against')
+  )
+  corrected = [
+    dataclasses.replace(finding, p_value=p, p_against=against)
+    for finding, p, against in zip(findings, *columns, strict=True)
   ]
+  return [dataclasses.replace(f, verdict=_verdict(f)) for f in corrected]
 
 
 def overall(findings: Sequence[Finding]) -> str:
@@ -140,9 +150,10 @@ def _interval(finding: Finding) -> str:
   """Returns a difference with its interval, which one seed does not give."""
   if math.isnan(finding.difference):
     return tables.MISSING
-  low, high = finding.interval
+  scale = metric_spec(finding.metric).scale
+  low, high = (scale * bound for bound in finding.interval)
   spread = '' if math.isnan(low) else f' ({low:+.3f} to {high:+.3f})'
-  return f'{finding.difference:+.3f}{spread}'
+  return f'{scale * finding.difference:+.3f}{spread}'
 
 
 def _differences(
@@ -162,15 +173,15 @@ def _differences(
 
 
 def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
-  """Returns a finding before its p-value is corrected."""
+  """Returns a finding before its p-values are corrected."""
   # SciPy takes a second to import: no command should wait for it at its start.
   from scipy import stats
 
-  if len(differences) < 2:
-    nan = math.nan
-    known = differences[0] if differences else nan
-    return Finding(claim, name, known, (nan, nan), nan, UNDECIDED)
-  mean = statistics.fmean(differences)
+  nan = math.nan
+  mean = statistics.fmean(differences) if differences else nan
+  # `statistics.stdev` refuses NaN.
+  if len(differences) < 2 or not math.isfinite(mean):
+    return Finding(claim, name, mean, (nan, nan), nan)
   freedom = len(differences) - 1
   error = statistics.stdev(differences) / math.sqrt(len(differences))
   half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
@@ -182,34 +193,25 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
       return float(value <= bound)
     return float(stats.t.sf((value - bound) / error, freedom))
 
+  margin, against = claim.margins.get(name, 0.0), nan
   if claim.kind == 'better':
     p = 2 * min(above(0, mean), above(0, -mean))
   elif claim.kind == 'not_worse':
-    p = above(-claim.margins[name], sign * mean)
+    p = above(-margin, sign * mean)
+    against = above(margin, -sign * mean)
   else:
-    margin = claim.margins[name]
     p = max(above(-margin, mean), above(-margin, -mean))
-  return Finding(
-    claim,
-    name,
-    mean,
-    (mean - half, mean + half),
-    min(p, 1.0),
-    UNDECIDED,
-  )
+    against = 2 * min(above(margin, mean), above(margin, -mean))
+  interval = (mean - half, mean + half)
+  return Finding(claim, name, mean, interval, min(p, 1.0), min(against, 1.0))
 
 
-def _verdict(finding: Finding, p_value: float) -> str:
-  """Returns the verdict by the corrected p-value and the interval."""
-  claim, name = finding.claim, finding.metric
-  sign = 1 if metric_spec(name).higher_is_better else -1
-  low, high = sorted(sign * bound for bound in finding.interval)
-  if claim.kind == 'better':
-    if not p_value <= LEVEL:
-      return UNDECIDED
-    return HOLDS if sign * finding.difference > 0 else FAILS
-  if p_value <= LEVEL:
-    return HOLDS
-  margin = claim.margins[name]
-  beyond = high < -margin or (claim.kind == 'equal' and low > margin)
-  return FAILS if beyond else UNDECIDED
+def _verdict(finding: Finding) -> str:
+  """Returns the verdict by the corrected p-values."""
+  if finding.p_against <= LEVEL:
+    return FAILS
+  if not finding.p_value <= LEVEL:
+    return UNDECIDED
+  sign = 1 if metric_spec(finding.metric).higher_is_better else -1
+  worse = finding.claim.kind == 'better' and sign * finding.difference < 0
+  return FAILS if worse else HOLDS

@@ -24,7 +24,8 @@ _ERRORS = (
 _CLAIMS = (
   'Differences are means over seeds of a system minus the one that it is'
   ' compared with; tests are paired by seed, and p is corrected for the number'
-  ' of tests in this table (Holm). All students have one teacher, so the'
+  ' of tests in this table (Holm), as is what decides that a claim with a'
+  ' margin does not hold. All students have one teacher, so the'
   ' intervals do not show how results differ with another.'
 )
 _ALIGNED = (
