@@ -123,6 +123,11 @@ def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
   assert metrics == pytest.approx(evaluation.summary(results), rel=1e-5)
   assert {'accuracy', 'c_nll'} <= metrics.keys()
   assert ud.evaluate(run.path, output_dir=tmp_path / 'report') == again
+  # Beside another model, to whose errors its own are put in relation.
+  config = copy.deepcopy(run.config)
+  config.evaluation.mce_baseline = run.path
+  beside = ud.evaluate(run.path, config, tmp_path / 'beside')
+  assert beside == pytest.approx(metrics, rel=1e-5)
   # Of 70 images, as `measure` has it.
   digits = ud.load_dataset('digits').take(70)
   measured = ud.measure(ud.load(run.path).predict(digits.images), digits.labels)

@@ -147,7 +147,7 @@ def test_a_command_from_anywhere_keeps_others_out(start, tmp_path):
 def test_while_a_saved_model_is_written(start, student, tmp_path):
   folder = tmp_path / 'served'
   process = start('export', f'--run={student[0]}', f'--output_dir={folder}')
-  _wait(process, lambda: (tmp_path / 'served.tmp').exists())
+  _wait(process, lambda: (tmp_path / '.served.partial').exists())
   assert _end(process, signal.SIGINT) == (130, 'interrupted')
   assert not os.listdir(tmp_path)
 

@@ -83,6 +83,12 @@ def test_what_cannot_be_calibrated_is_refused(tmp_path):
     options = exporting.ExportOptions(**{'conformal': 0.1, **options})
     with refusals.refused(name, value, expected):
       exporting.export([run], served, options)
+  # What a temperature can be fitted to may be too little for sets.
+  config = tiny_runs.config('task.train_data.held_out_fraction=0.2')
+  run = tiny_runs.save(str(tmp_path / 'held_out'), config)
+  options = exporting.ExportOptions(fit_temperature=True, conformal=1e-3)
+  with refusals.refused('conformal', '0.001'):
+    exporting.export([run], served, options)
 
 
 def test_tensorflow_lite_has_the_sets():

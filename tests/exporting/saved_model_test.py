@@ -198,8 +198,13 @@ def test_replaces_a_whole_folder(tmp_path):
   folder, images = tmp_path / 'served' / '1', _images(2)
   os.makedirs(folder)
   (folder / 'stale.txt').write_text('of another export')
-  os.makedirs(f'{folder}.tmp')  # As an interrupted export would leave it.
-  (tmp_path / 'served' / '1.tmp' / 'stale.txt').write_text('half')
+  partial = tmp_path / 'served' / '.1.partial'
+  os.makedirs(partial)  # As an interrupted export would leave it.
+  (partial / 'stale.txt').write_text('half')
+  own = [tmp_path / 'served' / name for name in ('1.old', '1.tmp')]
+  for path in own:
+    path.mkdir()
+    (path / 'mine.txt').write_text('kept')
   served = []
   # A trailing slash names the same folder.
   for seed, directory in (1, f'{folder}'), (2, f'{folder}/'):
@@ -211,7 +216,8 @@ def test_replaces_a_whole_folder(tmp_path):
       'saved_model.pb',
       'variables',
     ]
-    assert os.listdir(tmp_path / 'served') == ['1']
+    assert set(os.listdir(tmp_path / 'served')) == {'1', '1.old', '1.tmp'}
+    assert all(os.listdir(path) == ['mine.txt'] for path in own)
     served.append(_serve(str(folder), images)['probabilities'])
   want = special.softmax(_linear(2)(images, training=False), axis=-1)[0]
   np.testing.assert_allclose(served[1], want, atol=1e-5)

@@ -13,7 +13,9 @@ from uncertainty_distill import (
   metrics,
   reports,
   runs,
+  trained,
 )
+from uncertainty_distill.errors import InputError
 
 import experiments
 import numpy as np
@@ -321,6 +323,26 @@ def test_other_data_under_the_same_path_are_evaluated(
   caplog.clear()
   assert not assess() and len(caplog.messages) == 1
   assert not assess() and len(caplog.messages) == 1
+
+
+def test_without_a_temperature_a_scaled_system_is_left_out(
+  paths, tmp_path, monkeypatch, caplog
+):
+  def refuse(*args):
+    raise InputError('evaluation.temperature_examples', 64, 'more')
+
+  monkeypatch.setattr(trained, 'fit_temperature', refuse)
+  config = tiny_runs.config(
+    'task.train_data.num_examples=500,evaluation.temperature_examples=64'
+  )
+  systems = [
+    evaluation.System('student', 0, (paths[2],)),
+    evaluation.System('scaled_student', 0, (paths[2],), scaled=True),
+  ]
+  experiments.assess(systems, config, _CPU, str(tmp_path), 'Title')
+  results, _ = evaluation.read_json(str(tmp_path / 'results.json'))
+  assert {r.model for r in results} == {'student'}
+  assert any('Scaled student' in message for message in caplog.messages)
 
 
 def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):

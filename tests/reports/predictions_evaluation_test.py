@@ -108,6 +108,12 @@ def test_without_test_predictions_the_student_is_alone(
   )
   assert len(table.split('\n')) == 3 and 'Knowledge student' in table
   assert 'a.npz' in caplog.text and 'test_probs' in caplog.text
+  # Nor are stored predictions scored at a temperature.
+  scaled = evaluation.System('scaled', None, systems[0].paths, scaled=True)
+  table = experiments.assess(
+    [scaled, student], _config(), _CPU, str(tmp_path / 'other'), 'Title'
+  )
+  assert len(table.split('\n')) == 3 and 'no temperature' in caplog.text
 
 
 def test_another_order_of_the_test_set_is_refused(student, tmp_path):

@@ -267,6 +267,10 @@ def test_only_the_last_evaluation_is_shown(tmp_path):
     assert 'tfevents' in name
   (event,) = _read(path, 'results').Tensors('results/c_nll')
   assert tf.make_ndarray(event.tensor_proto) == 2.0
+  # Also where there is no corrupted image any more.
+  clean = [r for r in _results('student', 0, 2.0) if not r.shift.severity]
+  results_tensorboard.write_summaries([system], clean, path)
+  assert not os.listdir(tmp_path / 'run' / 'corrupted')
 
 
 @pytest.mark.parametrize('stopped_in', ['_write_corrupted', '_write_results'])

@@ -178,6 +178,28 @@ def test_what_may_be_left_out(tmp_path):
       'figures.f.ranks in STUDY',
       [0],
     ),
+    (
+      {
+        'figures': {
+          'f': {
+            'systems': ['deep_ensemble'],
+            'ranks': [1, 1],
+            'kind': 'reconstruction',
+          }
+        }
+      },
+      'figures.f.ranks in STUDY',
+      [1, 1],
+    ),
+    (
+      {
+        'systems': {'a': {}, 'b': {}},
+        'export': None,
+        'figures': {'f': {'systems': ['a', 'b'], 'kind': 'ensemble_size'}},
+      },
+      'figures.f.systems in STUDY',
+      ['a', 'b'],
+    ),
     *(
       (
         {
@@ -220,7 +242,7 @@ def _with_two_teachers(path):
       tables={'table': {'rows': ['plain', 'alone']}},
       figures={
         'figure': {
-          'kind': 'ensemble_size',
+          'kind': 'learning_curves',
           'systems': ['alone', 'wide_student'],
         }
       },

@@ -123,7 +123,8 @@ def evaluate_systems(
 
   Args:
     systems: The systems. Of stored predictions the clean test images alone are
-      scored; where they have none, the system is left out with a warning.
+      scored; where they have none, the system is left out with a warning, as
+      is one to be scored at a temperature where none can be fitted.
     experiment: The experiment, whose test set, batch and corruptions count.
 
   Raises:
@@ -132,17 +133,24 @@ def evaluate_systems(
   """
   found = Evaluation()
   for system in systems:
-    if system.is_stored:
+    if system.is_stored and system.scaled:
+      _leave_out(system)
+    elif system.is_stored:
       _score_predictions(system, experiment, found)
-  models = [system for system in systems if not system.is_stored]
-  if not models:
-    return found
   sets, strategy = experiment.evaluation_sets, experiment.strategy
-  known = {}
+  known, candidates = {}, {}
   with strategy.scope():
-    candidates = [_load(system, experiment, found, known) for system in models]
+    for system in systems:
+      if not system.is_stored:
+        candidate = _load(system, experiment, found, known)
+        if candidate.scaled and not candidate.temperature:
+          _leave_out(system)
+        else:
+          candidates[system.key] = candidate
+  if not candidates:
+    return found
   scorer = evaluator.Evaluator(
-    candidates,
+    list(candidates.values()),
     experiment.config.task.validation_data.global_batch_size,
     strategy,
   )
@@ -153,8 +161,15 @@ def evaluate_systems(
     sets.out_of_distribution,
     sets.num_corrupted,
   )
-  found.entropies = dict(zip((s.key for s in models), scorer.entropies))
+  found.entropies = dict(zip(candidates, scorer.entropies))
   return found
+
+
+def _leave_out(system: System) -> None:
+  _logger.warning(
+    f'{system.heading} is left out of the report: no temperature is fitted to '
+    f'{", ".join(system.paths)}'
+  )
 
 
 def _load(system, experiment, found, known):

@@ -17,6 +17,11 @@ _METRICS = (
   'auroc_misclassification',
   'aurc',
 )
+_OTHER_PROPORTIONS = {
+  'resize': 'they are stretched',
+  'crop': 'their largest middle part is taken',
+  'pad': 'they get black borders',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class ModelCard:
     calibration: The temperature, if one was fitted.
     abstentions: Thresholds of the entropy; empty where there were no images.
     abstention_images: Which images those were counted on, or why on none.
+    image_fit: How images of another size come to the model's.
     sets: The rule of the prediction sets, if there are any.
     sets_on_test: The coverage and the mean size of the sets of these images;
       None where there were none.
@@ -44,6 +50,7 @@ class ModelCard:
   calibration: metrics.Calibration | None
   abstentions: Sequence[abstention.Abstention]
   abstention_images: str
+  image_fit: str = 'resize'
   sets: metrics.PredictionSets | None = None
   sets_on_test: tuple[float, float] | None = None
 
@@ -126,7 +133,7 @@ def _limits(card: ModelCard) -> str:
     'whatever the image shows; a high entropy is the only sign that none '
     'fits, and no proof. Images unlike the training images, among them '
     'corrupted ones, are classified worse, and more confidently than they '
-    'should be. Images of another size are resized, of other proportions '
-    'stretched. It was made to study uncertainty: where errors harm people, '
-    'a person decides.'
+    'should be. Images of another size are resized; of other proportions '
+    f'{_OTHER_PROPORTIONS[card.image_fit]}. It was made to study uncertainty: '
+    'where errors harm people, a person decides.'
   )

@@ -89,6 +89,7 @@ def make_card(
     else None,
     abstentions=rows,
     abstention_images=counted_on,
+    image_fit=model.image_fit,
   )
 
 
@@ -110,7 +111,8 @@ def _describe_model(model):
     f'{model.ensemble_size} members.'
   )
   if config is None:
-    return f'Made from {number} SavedModels. {takes}'
+    plural = 's' if number > 1 else ''
+    return f'Made from {number} SavedModel{plural}. {takes}'
   size = config.task.model.architecture.get().label
   kind = 'network'
   if model.ensemble_size > 1:

@@ -203,7 +203,7 @@ class _HeldOut:
     self._examples, self._source = calibration_examples.load(
       model, file, test_set, wanted
     )
-    self._given = ('calibration_file', file) if file else wanted
+    self._file = file
     trained.LabelCheck(
       self._examples, 'calibration images', options.check_labels
     ).check_model(model)
@@ -213,10 +213,15 @@ class _HeldOut:
   def _logits(self):
     return _member_logits(self._network, self._examples)
 
+  def _given(self, *wanted: str) -> tuple[str, ...]:
+    """Returns what asks for the examples, for errors."""
+    return ('calibration_file', self._file) if self._file else wanted
+
   def fit_temperature(self) -> metrics.Calibration:
-    trained.check_examples(self._examples, *self._given)
+    given = self._given('fit_temperature', 'fit')
+    trained.check_examples(self._examples, *given)
     return trained.fit_temperature(
-      self._logits, self._examples, self._source, *self._given
+      self._logits, self._examples, self._source, *given
     )
 
   def calibrate_sets(
@@ -226,8 +231,9 @@ class _HeldOut:
     if not alpha:
       return None
     logits = self._logits / (calibration.temperature if calibration else 1.0)
+    given = self._given('conformal', f'{alpha:g}')
     return trained.calibrate_sets(
-      logits, self._examples, alpha, method, self._source, *self._given
+      logits, self._examples, alpha, method, self._source, *given
     )
 
 

@@ -121,7 +121,7 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   # An object store cannot rename folders; but saved_model.pb, which makes a
   # folder a SavedModel, is written after the weights.
   is_remote = files.is_remote(directory)
-  written = directory if is_remote else f'{directory.rstrip("/")}.tmp'
+  written = directory if is_remote else _beside(directory, 'partial')
   files.remove(written)
   with signals.defer():
     try:
@@ -139,12 +139,18 @@ def _replace(directory: str, written: str) -> None:
   """Moves a folder to a path, in place of a folder that is there."""
   # A folder that is not empty cannot be renamed over. The old one is moved
   # aside, and stays complete until the new one is there.
-  old = f'{directory.rstrip("/")}.old'
+  old = _beside(directory, 'replaced')
   files.remove(old)
   if os.path.exists(directory):
     os.replace(directory, old)
   os.replace(written, directory)
   files.remove(old)
+
+
+def _beside(directory: str, what: str) -> str:
+  """Returns a hidden path beside a folder, where users keep nothing."""
+  folder, name = os.path.split(directory.rstrip('/'))
+  return os.path.join(folder, f'.{name}.{what}')
 
 
 def _signature(spec: tf.TensorSpec):

@@ -195,8 +195,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _choose_student(systems: Sequence[System], label: str) -> System | None:
-  """Returns the system to show; None where all are stored predictions."""
-  models = [system for system in systems if not system.is_stored]
+  """Returns the system to show; None where none can be."""
+  # Entropies at a temperature are in another order.
+  models = [s for s in systems if not (s.is_stored or s.scaled)]
   if not models:
     return None
   wanted = [s for s in models if s.label == label]

@@ -59,8 +59,7 @@ def discard(system: System, directory: str) -> None:
   """
   folder = os.path.join(_folder(system, directory), _RESULTS)
   with _warning_where_unwritable(system, folder):
-    for name in _event_files(folder):
-      files.remove(os.path.join(folder, name))
+    _remove(folder, _event_files(folder))
 
 
 def write_summaries(
@@ -123,6 +122,11 @@ def _event_files(folder: str) -> list[str]:
   return [name for name in names if 'tfevents' in name]
 
 
+def _remove(folder: str, names: Sequence[str]) -> None:
+  for name in names:
+    files.remove(os.path.join(folder, name))
+
+
 @contextlib.contextmanager
 def _event_file(folder: str, step: int) -> Iterator[None]:
   """Writes summaries to a folder in place of those of an earlier evaluation."""
@@ -132,8 +136,7 @@ def _event_file(folder: str, step: int) -> Iterator[None]:
   )
   with contextlib.closing(writer), writer.as_default(step=step):
     yield
-  for name in earlier:
-    files.remove(os.path.join(folder, name))
+  _remove(folder, earlier)
   for name in _event_files(folder):
     path = os.path.join(folder, name)
     files.rename(path, path.removesuffix(_UNFINISHED))
@@ -173,6 +176,7 @@ def _write_corrupted(
   """Writes a system's metrics on corrupted images, and their pictures."""
   corrupted = [r for r in results if r.shift.severity]
   if not corrupted:
+    _remove(folder, _event_files(folder))  # Those of an earlier evaluation.
     return
   with _event_file(folder, step):
     for name, value in evaluation.summary(corrupted).items():

@@ -271,10 +271,7 @@ def _check_references(study: Study, path: str) -> None:
     if figure.kind == 'reconstruction':
       shown = study.teachers
     _check_among(figure.systems, list(shown), f'{where}.systems in {path}')
-    if not all(type(rank) is int and rank >= 1 for rank in figure.ranks):
-      raise InputError(
-        f'{where}.ranks in {path}', list(figure.ranks), 'integers >= 1'
-      )
+    _check_figure(study, figure, path)
   of_seeds = [*study.systems, *study.derived]
   for name, claim in study.claims.items():
     where = f'claims.{name}'
@@ -282,6 +279,29 @@ def _check_references(study: Study, path: str) -> None:
     _check_among([claim.system], of_seeds, f'{where}.system in {path}')
     _check_among([claim.other], known, f'{where}.other in {path}')
     _check_claimed(claim, path)
+
+
+def _check_figure(study: Study, figure: Figure, path: str) -> None:
+  """Raises an InputError for what cannot be drawn, before it is trained."""
+  where, ranks = f'figures.{figure.name}', list(figure.ranks)
+  if len(set(ranks)) < len(ranks) or not all(
+    type(rank) is int and rank >= 1 for rank in ranks
+  ):
+    raise InputError(
+      f'{where}.ranks in {path}', ranks, 'distinct integers >= 1'
+    )
+  if figure.kind == 'ensemble_size':
+    sizes = {
+      study.system_config(label, study.seeds[0]).task.model.ensemble_size
+      for label in figure.systems
+    }
+    teachers = {study.teacher_of[label] for label in figure.systems}
+    if len(sizes) < len(figure.systems) or len(teachers) > 1:
+      raise InputError(
+        f'{where}.systems in {path}',
+        list(figure.systems),
+        'students of one teacher, each of another ensemble size',
+      )
 
 
 def _check_merged(study: Study, path: str) -> None:

@@ -19,6 +19,16 @@ import tensorflow as tf
 
 _cached = functools.lru_cache(maxsize=4096)
 
+# As TensorFlow, Keras and this package write them.
+_SAVED_MODEL_PARTS = (
+  'saved_model.pb',
+  'fingerprint.pb',
+  'keras_metadata.pb',
+  'variables',
+  'assets',
+  'assets.extra',
+)
+
 
 def arrays_digest(*arrays: np.ndarray) -> str:
   """Returns the SHA-256 of arrays: of their types, shapes and bytes."""
@@ -61,6 +71,16 @@ def files_digest(
   if 0 < size_limit < sum(sizes):
     return hashlib.sha256(repr((names, sizes)).encode()).hexdigest()
   return _files_digest(folder, names, versions)
+
+
+def saved_model_digest(folder: str) -> str:
+  """Returns the SHA-256 of a SavedModel's own files, and of their names.
+
+  Others that are in its folder, such as a report, are not part of it.
+  """
+  names = _files_below(folder, '')
+  own = [n for n in names if n.partition('/')[0] in _SAVED_MODEL_PARTS]
+  return files_digest(folder, own)
 
 
 def archive_digest(path: str) -> str:

@@ -308,7 +308,7 @@ class SavedModel(TrainedModel):
 
   @property
   def fingerprint(self) -> str:
-    return fingerprints.files_digest(self.paths[0])
+    return fingerprints.saved_model_digest(self.paths[0])
 
   @property
   def description(self) -> list[dict[str, Any]]:
