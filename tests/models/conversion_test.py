@@ -131,7 +131,7 @@ def test_sequential_networks_of_features():
   layer = tf_keras.layers
   model = tf_keras.Sequential(
     [
-      tf_keras.Input((6, 6, 3)),
+      tf_keras.Input((8, 8, 3)),
       layer.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0]),
       layer.Conv2D(4, 3),
       tf_keras.Sequential([layer.Dense(2), layer.ReLU()]),
@@ -152,6 +152,33 @@ def test_adapted_normalization_is_kept():
   converted = models.batch_ensemble(model, 2, fast_weights='ones')
   plain_networks.assert_same(converted(rows), [model(rows)] * 2)
   plain_networks.assert_same(models.member(converted, 0)(rows), model(rows))
+  # Also where weights are drawn, from which statistics of data are no part.
+  drawn = models.batch_ensemble(model, 2, keep_weights=False)
+  np.testing.assert_array_equal(
+    drawn.get_layer(norm.name).mean, np.reshape([2.0, 7.0], [1, 2])
+  )
+
+
+def test_networks_of_automatic_names_are_matched():
+  def build():
+    layer = tf_keras.layers
+    images = tf_keras.Input((8, 8, 3))
+    x = layer.Conv2D(4, 3)(images)
+    inner = tf_keras.Sequential(
+      [layer.Conv2D(4, 3), layer.BatchNormalization()]
+    )
+    x = layer.Conv2D(4, 3)(inner(x) + layer.Conv2D(4, 3)(x))
+    return tf_keras.Model(images, layer.Dense(2)(layer.Flatten()(x)))
+
+  model = models.batch_ensemble(
+    build(), 2, fast_weights='ones', keep_weights=False
+  )
+  plain = build()
+  names = [layer.name for layer in plain.layers if layer.weights]
+  assert not set(names) <= {layer.name for layer in model.layers}
+  models.set_plain_weights(model, plain)
+  images = plain_networks.images(plain)
+  plain_networks.assert_same(model(images), [plain(images)] * 2)
 
 
 def _dense(name):

@@ -22,5 +22,6 @@ from .settings import Settings as Settings
 from .settings import plain_value as plain_value
 from .side_by_side import DeepEnsemble as DeepEnsemble
 from .variables import fast_weights as fast_weights
+from .variables import finalize as finalize
 from .variables import flat_layers as flat_layers
 from .wide_resnet import WideResNet as WideResNet

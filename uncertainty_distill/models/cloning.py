@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from uncertainty_distill import layers
@@ -49,13 +49,6 @@ def copy_layer(layer: tf_keras.layers.Layer) -> Any:
   """Returns a new layer of the same configuration."""
   config = {**layer.get_config(), **layers.left_out_config(layer)}
   return type(layer).from_config(config)
-
-
-def set_weights(layer: Any, weights: Sequence[Any]) -> None:
-  """Gives a layer weights, and what follows from them."""
-  layer.set_weights(weights)
-  if isinstance(layer, tf_keras.layers.Normalization):
-    layer.finalize_state()  # What it computes with follows from them.
 
 
 @contextlib.contextmanager

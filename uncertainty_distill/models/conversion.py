@@ -11,6 +11,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.models import cloning, custom_networks, variables
 from uncertainty_distill.models.ensembles import BatchEnsemble
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from tf_keras.src.applications import convnext  # Keras exports no LayerScale.
@@ -100,10 +101,17 @@ def batch_ensemble(
   )
   copies = _copies(paths, kept, options, initializers, norm == 'member')
   converted = _joined(model, copies, ensemble_size, keep_weights)
-  if keep_weights:
-    for layer, copy in copies.items():
+  for layer, copy in copies.items():
+    if keep_weights or _is_adapted(layer):
       _assign(copy, layer.get_weights())
   return converted
+
+
+def _is_adapted(layer: tf_keras.layers.Layer) -> bool:
+  """Returns whether a layer has statistics of data, which none can draw."""
+  is_normalization = isinstance(layer, tf_keras.layers.Normalization)
+  # Built within `without_initial_values`, one that is not has zeros.
+  return is_normalization and any(map(np.any, layer.get_weights()))
 
 
 def _copies(paths, kept, options, initializers, has_own_norms):
@@ -191,13 +199,32 @@ def set_plain_weights(
 
 def _pairs(model, plain):
   """Yields the layers with weights of two networks of the same graph."""
-  for layer in plain.layers:
+  copies = _by_name(model)
+  for name, layer in _by_name(plain).items():
+    if variables.is_network(layer):
+      yield from _pairs(copies[name], layer)
+    else:
+      yield copies[name], layer
+
+
+def _by_name(model):
+  """Returns the layers with weights by name, and by their number of a name.
+
+  Keras numbers the layers that have no name of their own through all networks
+  of a process; here the numbers of each name begin anew.
+  """
+  found = {}
+  for layer in model.layers:
     if layer.weights:
-      copy = model.get_layer(layer.name)
-      if variables.is_network(layer):
-        yield from _pairs(copy, layer)
-      else:
-        yield copy, layer
+      name, _, number = layer.name.rpartition('_')
+      if not number.isdecimal():
+        name, number = layer.name, '0'
+      found.setdefault(name, []).append((int(number), layer))
+  return {
+    (name, index): layer
+    for name, numbered in found.items()
+    for index, (_, layer) in enumerate(sorted(numbered, key=lambda n: n[0]))
+  }
 
 
 def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
@@ -335,7 +362,7 @@ def _assign(copy: Any, weights: Sequence[Any]) -> None:
     for each in copy.layers:
       each.set_weights(weights)
   else:
-    cloning.set_weights(copy, weights)
+    copy.set_weights(weights)
 
 
 def _matrix_shape(layer):

@@ -33,7 +33,9 @@ class CustomNetwork(Architecture):
   The function takes `image_shape` (H, W, C) and `num_classes` (K), and returns
   a functional `tf_keras.Model` of float images [B, H, W, C] of 0..255 -> logits
   [B, K], which brings the images to the scale that it wants. BatchNorm has the
-  function's own values.
+  function's own values. Of weights that the function sets, those of adapted
+  Normalization layers alone are taken: give the network itself to `ud.train` or
+  `ud.distill` to start from its weights.
 
   Attributes:
     function: Where it is, as `module:function`. The module is looked for where

@@ -16,10 +16,13 @@ from uncertainty_distill.models.architecture import (
   standardize,
 )
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 _IMAGENET = 'imagenet'
+# Of red, green and blue, from 0 to 1.
+_IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def _is_application(name: str) -> bool:
@@ -113,6 +116,8 @@ class KerasApplication(Architecture):
           include_top=False, weights=_IMAGENET, input_shape=size, pooling='avg'
         )
         body.set_weights(given.get_weights())
+        if self.application.startswith('EfficientNetB'):
+          _scale(body)
     except Exception as error:
       # Keras and h5py raise whatever they meet: no file, no network, shapes.
       raise InputError(
@@ -121,6 +126,19 @@ class KerasApplication(Architecture):
         f'`imagenet`, or a file of weights of {self.application} without its '
         f'top ({type(error).__name__}: {_first_line(error)})',
       ) from error
+
+
+def _scale(body):
+  """Has an EfficientNet's stem get what its trained weights are made for.
+
+  With these, and only with them, Keras divides images by the square root of the
+  deviations of ImageNet's colors once more, by an operation without weights;
+  the layer before it can do the same.
+  """
+  for layer in body.layers:
+    if isinstance(layer, tf_keras.layers.Normalization):
+      mean, variance, count = layer.get_weights()
+      layer.set_weights([mean, variance * _IMAGENET_STDDEV, count])
 
 
 def _first_line(error):

@@ -99,7 +99,7 @@ def _plain_network(model, index):
     network = cloning.clone(network, twin)
   for copy, layer in pairs:
     if copy in twins and layer.weights:
-      cloning.set_weights(twins[copy], _member_weights(layer, index))
+      twins[copy].set_weights(_member_weights(layer, index))
   return network
 
 

@@ -47,6 +47,16 @@ def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
   return list(found)
 
 
+def finalize(model: tf_keras.Model) -> None:
+  """Has layers compute with the weights that they have by now.
+
+  A Normalization computes with copies of its own, which `set_weights` renews,
+  but neither `tf.train.Checkpoint` nor `tf.Variable.assign` does.
+  """
+  for layer in flat_layers(model):
+    layer.finalize_state()
+
+
 def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
   """Returns what L2 applies to in the published baselines.
 

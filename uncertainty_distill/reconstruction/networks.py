@@ -162,9 +162,7 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
     )
   for variable, value in pairs:
     variable.assign(value)
-  for layer in _norms(student):
-    if isinstance(layer, tf_keras.layers.Normalization):
-      layer.finalize_state()  # What it computes with follows from them.
+  models.finalize(student)
 
 
 def _norms(model):

@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uncertainty_distill import configs
+from uncertainty_distill import configs, models
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runs import checkpoints, run_identity
@@ -132,6 +132,7 @@ class RunFolder:
         self.path,
         f'one with a checkpoint of the model that its {PARAMS_FILE} describes',
       ) from error
+    models.finalize(model)
     return model
 
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 from typing import Any
 
-from uncertainty_distill import configs, runs, trained
+from uncertainty_distill import configs, models, runs, trained
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
@@ -289,7 +289,7 @@ class TrainingSession:
     # Orbit's own recovery would come before that of `recovery`.
     params = copy.deepcopy(self.config)
     params.trainer.recovery_max_trials = -1
-    return WorkerRunner(
+    controller = WorkerRunner(
       self.strategy,
       trainer.task,
       'train_and_eval' if self.evaluate else 'train',
@@ -307,6 +307,10 @@ class TrainingSession:
       checkpoint=self.run.checkpoint,
       step=self.run.step,
     ).controller
+    # It has restored the newest checkpoint.
+    with self.strategy.scope():
+      models.finalize(trainer.model)
+    return controller
 
   def _show(
     self, trainer: Trainer, bar: progress.Bar, output: dict[str, Any]
