@@ -76,6 +76,7 @@ _ADAM = configs.ADAM.split('set ')[1]
     ('teacher.search.num_runs=9', ['teacher.search.num_runs']),
     (f'{_ADAM},trainer.momentum=0.5', ['trainer.momentum']),
     ('trainer.train_steps=9,trainer.epochs=3', ['trainer.epochs']),
+    ('trainer.train_steps=9,teacher.epochs=3', ['teacher.epochs']),
     ('task.block_l2=[0,0,0,0,0,0],task.l2=1', ['task.l2']),
   ],
 )
@@ -87,6 +88,18 @@ def test_values_without_use_are_named(text, names, caplog):
   assert [line.split(': ')[1] for line in lines] == (
     names and [', '.join(names)]
   )
+
+
+def test_a_hydra_has_no_fast_weights(caplog):
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override='task.model.ensemble_type=hydra,'
+    'task.model.fast_weight_stddev=0.1,task.model.perturb=weights',
+  )
+  with caplog.at_level(logging.WARNING):
+    configs.warn_of_unused(config)
+  (line,) = [record.getMessage() for record in caplog.records]
+  assert line.endswith(': task.model.fast_weight_stddev, task.model.perturb')
 
 
 def test_evaluation_names_values_of_training(caplog):

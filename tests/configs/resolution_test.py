@@ -188,6 +188,15 @@ def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
   assert message in caught.value.hint
 
 
+def test_moving_averages_of_weights_are_refused():
+  config = configs.load_config(
+    'digits_wrn10_1', params_override=configs.ADAM.split('set ')[1]
+  )
+  config.trainer.optimizer_config.ema = optimization.EMAConfig()
+  with refused('trainer.optimizer_config.ema'):
+    configs.resolve(config, data.open_dataset('digits'))
+
+
 def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   text = (
     'trainer.optimizer_config.optimizer.type=adam,'
@@ -316,6 +325,10 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)
+  # Also the largest seed that a student may have gives seeds.
+  config.task.seed = 2**32 - 1
+  seeds = [configs.member_config(config, i).task.seed for i in range(4)]
+  assert len(set(seeds)) == 4 and all(0 <= seed < 2**32 for seed in seeds)
 
 
 @pytest.mark.parametrize(

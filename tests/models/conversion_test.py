@@ -131,7 +131,7 @@ def test_sequential_networks_of_features():
   layer = tf_keras.layers
   model = tf_keras.Sequential(
     [
-      tf_keras.Input((8, 8, 3)),
+      tf_keras.Input((6, 6, 3)),
       layer.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0]),
       layer.Conv2D(4, 3),
       tf_keras.Sequential([layer.Dense(2), layer.ReLU()]),

@@ -53,6 +53,9 @@ def test_only_what_nobody_was_trained_on_tells_it(student, fit):
   expected = [row for row in experiment.held_out.rows if row >= 128]
   assert 0 < len(expected) < len(experiment.held_out)
   np.testing.assert_array_equal(_rows(held_out), expected)
+  # Divided otherwise, it is not known which those were.
+  other = experiments.changed(held_out, 'task.train_data.test_from_training=97')
+  assert not len(_rows(other))
 
 
 def test_without_such_images_it_is_1(student, caplog):

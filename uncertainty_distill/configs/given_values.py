@@ -33,6 +33,7 @@ _OF_PUBLISHED_OPTIMIZER = (
   'trainer.momentum',
   'trainer.warmup_epochs',
   'trainer.decay_',
+  'teacher.decay_',
 )
 _OF_EVALUATION = (
   'evaluation.',
@@ -177,6 +178,12 @@ def _without_use(
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
   names = _OF_MEMBERS if is_single else ()
+  if task.model.ensemble_type == 'hydra':
+    names += (
+      'task.model.perturb',
+      'task.model.fast_weight',
+      'task.fast_weight_learning_rate_multiplier',
+    )
   if trains_alone:
     names += (
       'task.objective.kind',
@@ -202,7 +209,7 @@ def _without_use(
   elif is_single:  # Other optimizers need its value of 1.
     names += ('task.fast_weight_learning_rate_multiplier',)
   if trainer.train_steps:
-    names += ('trainer.epochs',)
+    names += ('trainer.epochs', 'teacher.epochs')
   if task.block_l2:
     names += ('task.l2',)
   return names

@@ -26,6 +26,7 @@ import numpy as np
 from official.modeling import hyperparams, optimization
 
 _MAX_SUMMARIES = 1000
+_SEEDS = 2**32
 
 
 class _Spec(Protocol):
@@ -242,7 +243,7 @@ def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
       parents, _, name = field.metadata['sets'].rpartition('.')
       value = getattr(config.teacher, field.name)
       setattr(operator.attrgetter(parents)(member), name, value)
-  member.task.seed = 1000 * (config.task.seed + 1) + index
+  member.task.seed = (1000 * (config.task.seed + 1) + index) % _SEEDS
   return member
 
 
@@ -304,7 +305,7 @@ def search_run(
   task.objective.label_smoothing = _log_uniform(
     random, search.label_smoothing_range
   )
-  task.seed += index
+  task.seed = (task.seed + index) % _SEEDS
   return run
 
 

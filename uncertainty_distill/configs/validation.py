@@ -231,6 +231,12 @@ def _check_optimizer(
       'for `learning_rate`, or neither',
       ADAM if name == 'adam' else ' '.join(str(error).split()),
     ) from error
+  _require(
+    config.ema is None,
+    'trainer.optimizer_config.ema',
+    config.ema,
+    "left out: the trainer's steps have no moving averages of weights",
+  )
   # Scaling a gradient scales the step only where the step is linear in it.
   _require(
     name == 'sgd' or multiplier == 1,

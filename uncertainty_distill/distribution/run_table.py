@@ -70,12 +70,15 @@ def _lines(schedule: scheduling.Schedule) -> Sequence[str]:
   for running in schedule.running.values():
     job = running.job
     holder = locks.read_holder(job.path) if job.path else None
+    state = 'queued' if job.path else ''  # What has no folder has no holder.
+    if holder:
+      state = f'on {holder["host"]} since {holder["since"]}'
     lost = f'lost {running.retries} times' if running.retries else ''
     rows.append(
       (
         job.label,
         f'step {job.step} of {job.num_steps} saved' if job.num_steps else '',
-        f'on {holder["host"]} since {holder["since"]}' if holder else 'queued',
+        state,
         lost,
       )
     )

@@ -332,7 +332,8 @@ def run(
   Raises:
     InputError: If something that the user gave is wrong: at once, since it is
       likely to be wrong in all tasks.
-    Exception: The first other error, after all the rest is done.
+    Exception: The first other error, at once where tasks run in turn, else
+      after all the rest is done.
     KeyboardInterrupt: After a signal, once all that was trained is saved.
   """
   schedule = Schedule(tasks, in_order=pool.capacity == 1)

@@ -134,7 +134,8 @@ def describe(
     f'{replicas} x {device_type(strategy)} ({_name(strategy)}): '
     f'{batch} examples a step, {batch // replicas} a replica'
   )
-  if training and members > 1:
+  # A Hydra's heads share the rows of its body.
+  if training and members > 1 and task.model.ensemble_type != 'hydra':
     of = 'the' if seen_by == members else f'{seen_by} of the'
     text += f' ({batch // replicas * seen_by} rows with {of} {members} members)'
   return text

@@ -23,7 +23,10 @@ def has_kernel(layer: tf_keras.layers.Layer) -> bool:
 
   Depthwise convolutions do not count: see `regularized_weights`.
   """
-  return isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
+  with_kernel = tf_keras.layers
+  return isinstance(
+    layer, (with_kernel.Conv1D, with_kernel.Conv2D, with_kernel.Dense)
+  )
 
 
 def is_batch_norm(layer: tf_keras.layers.Layer) -> bool:

@@ -33,10 +33,12 @@ def loss_terms(
 ) -> dict[str, tf.Tensor]:
   """Returns the loss and its terms, unweighted, as means over the batch.
 
-  loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie,
+  loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie
+  + nu fast_weight_decay,
   where cross_entropy is over the images that have labels and the distillation
   term, T^2 KL(teacher || student), over all of them, l2 is sum(w^2)
-  and weight_tie is the squared distance to the teacher's weights. With
+  weight_tie is the squared distance to the teacher's weights, and
+  fast_weight_decay that of alpha and gamma to 1, as a mean over members. With
   `block_l2`, each of six blocks has its own lambda, and the term l2 is still
   sum(w^2) over all of them.
 

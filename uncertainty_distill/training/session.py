@@ -324,8 +324,10 @@ class TrainingSession:
     step = int(trainer.global_step.numpy())
     bar.update(step - bar.n)
     is_last = step >= self.config.trainer.train_steps
+    objective = self.config.task.objective
     # The labels of mixed images are those of one of the two.
-    if is_last and self.is_chief and not self.config.task.objective.mixup:
+    has_labels = not objective.mixup or objective.has_clean_pass
+    if is_last and self.is_chief and has_labels:
       # Before the last checkpoint, after which nothing is trained again.
       self.run.note_training(float(output['cross_entropy']))
 

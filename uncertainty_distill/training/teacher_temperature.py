@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from uncertainty_distill import data, losses, trained
+from uncertainty_distill import configs, data, losses, trained
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
 
@@ -19,6 +19,14 @@ import tensorflow as tf
 _logger = logging.getLogger(__name__)
 
 _NAME = 'task.objective.teacher_temperature'
+# What decides which training example has which number.
+_NUMBERED_BY = (
+  'classes',
+  'train_split',
+  'test_from_training',
+  'test_fraction',
+  'skip_broken',
+)
 
 
 def find_temperature(experiment: Experiment) -> float:
@@ -80,16 +88,35 @@ def _untaught(experiment: Experiment) -> data.Subset:
   for part in experiment.teacher.parts:
     if part.config is None:
       continue
-    train_data = part.config.task.train_data
-    is_same = all(
-      getattr(train_data, name)
-      == getattr(experiment.config.task.train_data, name)
-      for name in ('name', 'classes', 'train_split')
+    own, teachers = (
+      experiment.config.task.train_data,
+      part.config.task.train_data,
     )
-    if is_same:
-      training, _ = data.open_training(dataset, train_data)
-      rows = np.setdiff1d(rows, training.rows)
+    if teachers.name == own.name:
+      rows = np.setdiff1d(rows, _taught(dataset, own, teachers))
   return data.Subset(dataset.train, rows)
+
+
+def _taught(
+  dataset: data.Dataset,
+  own: configs.TrainDataConfig,
+  teachers: configs.TrainDataConfig,
+) -> np.ndarray:
+  """Returns the rows of a dataset that a teacher has, or may have, learned.
+
+  Args:
+    dataset: The student's.
+    own: How the student opens it.
+    teachers: How the teacher opened the dataset of the same name.
+  """
+  count = len(dataset.train)
+  if any(
+    getattr(own, name) != getattr(teachers, name) for name in _NUMBERED_BY
+  ):
+    return np.arange(count)  # The same rows are other images.
+  training, _ = data.open_training(dataset, teachers)
+  first = teachers.num_examples or count
+  return np.union1d(training.rows, np.arange(first, teachers.num_shown(count)))
 
 
 def _logits(experiment: Experiment, images: data.Subset) -> np.ndarray:

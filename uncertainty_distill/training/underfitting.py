@@ -35,9 +35,9 @@ def describe_underfitting(
   return (
     f'{name} is underfitted: in training, the cross-entropy of its members '
     f'ended at {cross_entropy:.3f} nats, that of single networks at '
-    f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), with a larger '
-    '`task.fast_weight_learning_rate_multiplier` or a smaller '
-    '`task.model.fast_weight_stddev`.'
+    f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), or a '
+    'BatchEnsemble with a larger `task.fast_weight_learning_rate_multiplier` '
+    'or a smaller `task.model.fast_weight_stddev`.'
   )
 
 
