@@ -13,16 +13,13 @@ import tensorflow as tf
 
 
 def pytest_configure() -> None:
-  """Prepares TensorFlow: two devices for replicas, graphs left as traced."""
+  """Splits the CPU into two logical devices, so that replicas can be tested."""
   # A shell has what it runs in the background ignore Ctrl-C, and tests send it.
   signal.signal(signal.SIGINT, signal.default_int_handler)
   tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
   )
-  # Graphs of a few steps take longer to optimize than to run. Those of the
-  # commands that tests call are optimized, as a user's are.
-  tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 
 
 def _has_fixtures(folder: pathlib.Path) -> bool:

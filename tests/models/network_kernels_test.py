@@ -67,7 +67,7 @@ def test_what_l2_applies_to(members):
   found = [variable.ref() for variable in group]
   assert len(set(found)) == len(found)
   kernels = {k.name: k for k in models.kernels(model)}
-  left = 'depthwise', 'separable_depthwise', 'sequence'
+  left = 'depthwise', 'separable_depthwise'
   for name, kernel in kernels.items():
     assert (kernel.variable.ref() in found) == (name not in left)
   (norm,) = [
