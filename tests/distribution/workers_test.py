@@ -19,7 +19,6 @@ _PROGRAM = """
 import json, os
 import uncertainty_distill
 import numpy as np
-import pytest
 import tensorflow as tf
 from uncertainty_distill.distribution import workers
 cpu = tf.config.list_physical_devices('CPU')[0]

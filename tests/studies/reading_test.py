@@ -193,6 +193,19 @@ def test_what_may_be_left_out(tmp_path):
     ),
     (
       {
+        'figures': {
+          'f': {
+            'systems': ['deep_ensemble'],
+            'ranks': [[1]],
+            'kind': 'reconstruction',
+          }
+        }
+      },
+      'figures.f.ranks in STUDY',
+      [[1]],
+    ),
+    (
+      {
         'systems': {'a': {}, 'b': {}},
         'export': None,
         'figures': {'f': {'systems': ['a', 'b'], 'kind': 'ensemble_size'}},

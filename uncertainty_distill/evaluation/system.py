@@ -133,24 +133,20 @@ def evaluate_systems(
   """
   found = Evaluation()
   for system in systems:
-    if system.is_stored and system.scaled:
-      _leave_out(system)
-    elif system.is_stored:
+    if system.is_stored:
       _score_predictions(system, experiment, found)
+  models = [system for system in systems if not system.is_stored]
+  if not models:
+    return found
   sets, strategy = experiment.evaluation_sets, experiment.strategy
-  known, candidates = {}, {}
+  known = {}
   with strategy.scope():
-    for system in systems:
-      if not system.is_stored:
-        candidate = _load(system, experiment, found, known)
-        if candidate.scaled and not candidate.temperature:
-          _leave_out(system)
-        else:
-          candidates[system.key] = candidate
+    loaded = [_load(system, experiment, found, known) for system in models]
+  candidates = [candidate for candidate in loaded if candidate]
   if not candidates:
     return found
   scorer = evaluator.Evaluator(
-    list(candidates.values()),
+    candidates,
     experiment.config.task.validation_data.global_batch_size,
     strategy,
   )
@@ -161,7 +157,8 @@ def evaluate_systems(
     sets.out_of_distribution,
     sets.num_corrupted,
   )
-  found.entropies = dict(zip(candidates, scorer.entropies))
+  keys = [s.key for s, candidate in zip(models, loaded) if candidate]
+  found.entropies = dict(zip(keys, scorer.entropies))
   return found
 
 
@@ -174,6 +171,8 @@ def _leave_out(system: System) -> None:
 
 def _load(system, experiment, found, known):
   """Returns a system as a candidate, and notes its size.
+
+  None where it is to be scored at a temperature and has none.
 
   Args:
     system: The system.
@@ -198,6 +197,9 @@ def _load(system, experiment, found, known):
       *_fit_temperature(system, network, experiment),
     )
   network, temperature, logits = known[key]
+  if system.scaled and not temperature:
+    _leave_out(system)
+    return None
   found.sizes[system.label] = ModelSize(
     model.ensemble_size, evaluator.count_parameters(network)
   )
@@ -208,7 +210,7 @@ def _load(system, experiment, found, known):
     temperature,
     system.scaled,
     _calibrate_sets(
-      logits / temperature if system.scaled and temperature else logits,
+      logits / temperature if system.scaled else logits,
       experiment,
     ),
   )
@@ -254,6 +256,9 @@ def _calibrate_sets(logits, experiment):
 
 def _score_predictions(system, experiment, found):
   """Adds the result and the size of a system of stored predictions."""
+  if system.scaled:
+    _leave_out(system)
+    return
   dataset = experiment.dataset
   logits = system.model.predictions(
     'test', dataset.test.labels, dataset.spec.num_classes

@@ -19,10 +19,9 @@ from uncertainty_distill.models.architecture import (
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from tf_keras.src.applications import efficientnet
 
 _IMAGENET = 'imagenet'
-# Of red, green and blue, from 0 to 1.
-_IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def _is_application(name: str) -> bool:
@@ -138,7 +137,8 @@ def _scale(body):
   for layer in body.layers:
     if isinstance(layer, tf_keras.layers.Normalization):
       mean, variance, count = layer.get_weights()
-      layer.set_weights([mean, variance * _IMAGENET_STDDEV, count])
+      stddev = np.array(efficientnet.IMAGENET_STDDEV_RGB, np.float32)
+      layer.set_weights([mean, variance * stddev, count])
 
 
 def _first_line(error):

@@ -7,6 +7,12 @@ from uncertainty_distill import layers
 import tensorflow as tf
 import tf_keras
 
+_WITH_KERNEL = (
+  tf_keras.layers.Conv1D,
+  tf_keras.layers.Conv2D,
+  tf_keras.layers.Dense,
+)
+
 
 def fast_weights(model: tf.Module) -> list[tf.Variable]:
   """Returns alpha and gamma of every BatchEnsemble layer of a model."""
@@ -23,10 +29,7 @@ def has_kernel(layer: tf_keras.layers.Layer) -> bool:
 
   Depthwise convolutions do not count: see `regularized_weights`.
   """
-  with_kernel = tf_keras.layers
-  return isinstance(
-    layer, (with_kernel.Conv1D, with_kernel.Conv2D, with_kernel.Dense)
-  )
+  return isinstance(layer, _WITH_KERNEL)
 
 
 def is_batch_norm(layer: tf_keras.layers.Layer) -> bool:

@@ -264,13 +264,7 @@ def _check_references(study: Study, path: str) -> None:
   for name, table in study.tables.items():
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
-  for name, figure in study.figures.items():
-    where = f'figures.{name}'
-    _check_among([figure.kind], FIGURE_KINDS, f'{where}.kind in {path}')
-    shown = study.systems
-    if figure.kind == 'reconstruction':
-      shown = study.teachers
-    _check_among(figure.systems, list(shown), f'{where}.systems in {path}')
+  for figure in study.figures.values():
     _check_figure(study, figure, path)
   of_seeds = [*study.systems, *study.derived]
   for name, claim in study.claims.items():
@@ -284,9 +278,14 @@ def _check_references(study: Study, path: str) -> None:
 def _check_figure(study: Study, figure: Figure, path: str) -> None:
   """Raises an InputError for what cannot be drawn, before it is trained."""
   where, ranks = f'figures.{figure.name}', list(figure.ranks)
-  if len(set(ranks)) < len(ranks) or not all(
-    type(rank) is int and rank >= 1 for rank in ranks
-  ):
+  _check_among([figure.kind], FIGURE_KINDS, f'{where}.kind in {path}')
+  shown = study.systems
+  if figure.kind == 'reconstruction':
+    shown = study.teachers
+  _check_among(figure.systems, list(shown), f'{where}.systems in {path}')
+  are_ranks = all(type(rank) is int and rank >= 1 for rank in ranks)
+  # What is no integer may have no hash.
+  if not are_ranks or len(set(ranks)) < len(ranks):
     raise InputError(
       f'{where}.ranks in {path}', ranks, 'distinct integers >= 1'
     )

@@ -36,7 +36,7 @@ def loss_terms(
   loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie
   + nu fast_weight_decay,
   where cross_entropy is over the images that have labels and the distillation
-  term, T^2 KL(teacher || student), over all of them, l2 is sum(w^2)
+  term, T^2 KL(teacher || student), over all of them, l2 is sum(w^2),
   weight_tie is the squared distance to the teacher's weights, and
   fast_weight_decay that of alpha and gamma to 1, as a mean over members. With
   `block_l2`, each of six blocks has its own lambda, and the term l2 is still
