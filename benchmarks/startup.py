@@ -8,6 +8,7 @@ import comes first, so that what the package adds to it stands beside it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import statistics
@@ -55,6 +56,7 @@ class _Clock:
 def _begin_training(clock: _Clock) -> None:
   """Does what train.py does for its first step, phase by phase."""
   clock.note('Python')
+  gc.disable()  # As a command does while it imports what it needs.
   import tensorflow as tf
   import tf_keras  # noqa: F401
 

@@ -1,6 +1,7 @@
 """Sets TensorFlow up for every test, before anything else imports it."""
 
 # Imported first: it selects Keras 2, which must precede TensorFlow's import.
+import gc
 import os
 import pathlib
 import signal
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items) -> None:
       not _has_fixtures(item.path.parent),
     )
   )
+
+
+def pytest_collection_finish() -> None:
+  """Keeps what was imported out of every later collection of garbage."""
+  gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
