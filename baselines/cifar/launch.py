@@ -50,9 +50,9 @@ def _tensorflow_log_level() -> str:
 
 
 # A process that imports this module is a command: signals end it with one line
-# from here on, since importing TensorFlow takes seconds, a fifth of them for the
-# collection of garbage, of which imports make none. TensorFlow reads its log
-# level when it is imported.
+# from here on, since importing TensorFlow takes seconds. A fifth of them would
+# go into collecting garbage, of which imports make none. TensorFlow reads its
+# log level when it is imported.
 signals.install()
 gc.disable()
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
