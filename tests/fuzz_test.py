@@ -237,6 +237,7 @@ def _content(path):
   return {file.name: file.read_bytes() for file in pathlib.Path(path).iterdir()}
 
 
+@pytest.mark.slow
 @_fuzz_slowly
 @hypothesis.given(st.integers(0, 3), _DAMAGE)
 def test_run_folders(folder, run, number, damage):

@@ -3,9 +3,12 @@
 import pathlib
 import re
 
+import pytest
+
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_any_keras_network(tmp_path, monkeypatch):
   page = (_ROOT / 'docs/tutorials/any_keras_network.md').read_text()
   blocks = re.findall(r'```python\n(.*?)```', page, re.S)

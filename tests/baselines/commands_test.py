@@ -124,6 +124,7 @@ def _check_predictions(model, folder):
   assert sum(answers[0]['votes'].values()) == 2
 
 
+@pytest.mark.slow
 def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   folder, _ = student
   images, labels = digits.read('test')
@@ -163,6 +164,7 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   assert 'Head distillation' in card and ' 1000 clean' in card
 
 
+@pytest.mark.slow
 def test_students_share_what_their_teacher_says(student, tmp_path):
   folder, _ = student
   cache = tmp_path / 'cache'

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import running
 
 _SHORT = running.EAGER + (
@@ -12,6 +13,7 @@ _SHORT = running.EAGER + (
 )
 
 
+@pytest.mark.slow
 def test_distill_searches_and_teaches(tmp_path):
   folder = tmp_path / 'student'
   done = running.succeed(

@@ -32,6 +32,7 @@ def _distill(folder, teacher, more='', mode='train_and_eval'):
   )
 
 
+@pytest.mark.slow
 def test_a_student_of_another_width_depth_and_rank(untouched, tmp_path):
   folder = tmp_path / 'student'
   teacher = untouched / 'teacher' / 'member_0'

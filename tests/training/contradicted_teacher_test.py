@@ -1,6 +1,5 @@
 """Tests of teachers that the labels of training images contradict."""
 
-import copy
 import os
 
 from uncertainty_distill import data, training
@@ -14,7 +13,7 @@ import refusals
 
 def _config(student, teacher, check_labels=True, **objective):
   """Returns a student of two steps."""
-  config = copy.deepcopy(student)
+  config = experiments.eager(student)
   config.task.objective.override({'teacher': (teacher,), **objective})
   config.check_labels = check_labels
   config.trainer.train_steps = 2

@@ -1,7 +1,6 @@
 """Tests of whole runs: repeated, stopped and resumed, and on two replicas."""
 
 import collections
-import copy
 import glob
 import os
 import shutil
@@ -76,7 +75,7 @@ def test_a_complete_student_tells_that_its_teacher_has_changed(
 ):
   path, teacher = str(tmp_path / 'run'), tmp_path / 'teacher'
   shutil.copytree(student.task.objective.teacher[0], teacher)
-  config = copy.deepcopy(student)
+  config = experiments.eager(student)
   config.task.objective.teacher = (str(teacher),)
   config.trainer.train_steps = 1
   config = training.resolve(config)

@@ -1,6 +1,5 @@
 """Tests of what TensorBoard shows of a run."""
 
-import copy
 import os
 
 from uncertainty_distill import configs, data, metrics, reports
@@ -75,7 +74,7 @@ def test_of_many_loops_and_evaluations_some_are_shown(
 ):
   monkeypatch.setattr(tensorboard, '_MAX_SCALARS', 2)
   monkeypatch.setattr(tensorboard, '_MAX_PICTURES', 1)
-  config = copy.deepcopy(student)
+  config = experiments.eager(student)
   config.trainer.steps_per_loop = 2
   config.trainer.summary_interval = 4
   config.trainer.validation_interval = 3
