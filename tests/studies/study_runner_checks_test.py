@@ -57,6 +57,20 @@ from refusals import refused
       'task.objective.teacher',
       'gone',
     ),
+    (
+      {
+        'figures': {
+          'r': {
+            'title': 'R',
+            'kind': 'reconstruction',
+            'systems': ['deep_ensemble'],
+            'ranks': [1, 577],
+          }
+        }
+      },
+      'figures.r.ranks',
+      577,
+    ),
   ],
 )
 def test_mistakes_are_found_before_anything_is_written(

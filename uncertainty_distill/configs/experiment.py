@@ -124,7 +124,8 @@ class TaskConfig(models.Settings):
       their BatchNorms; the dense kernel with the last BatchNorm; the dense
       bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: The factor of the learning rate of
-      alpha and gamma. E undoes the mean over members, as in LatentBE.
+      alpha and gamma. E undoes the mean over members, as in LatentBE. Their
+      gradients are scaled, so an optimizer that clips sees the scaled ones.
     fast_weight_decay: lambda of lambda / E * sum((1 - alpha)^2 + (1 - gamma)^2)
       over all members, which draws them towards one network (LatentBE; Nam et
       al. 2022).

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 
 from uncertainty_distill import (
+  configs,
   distribution,
   evaluation,
   exporting,
@@ -251,6 +252,8 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     experiment = training.open_experiment(config, strategy)
     experiment.teacher_runs[0].check()
     members[label] = training.teacher_size(experiment)
+    if not config.task.objective.teacher:
+      _check_ranks(study, label, configs.member_config(experiment.config))
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     teacher = study.teacher_of[label]
@@ -262,3 +265,14 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     training.check_initialization(experiment, trains_teacher=True)
     if config.task.objective.kind != 'cross_entropy':
       training.check_teacher(experiment)
+
+
+def _check_ranks(
+  study: Study, teacher: str, member: configs.ExperimentConfig
+) -> None:
+  """Raises an InputError for a rank to draw that no layer of a member has."""
+  model = member.task.model
+  for figure in study.figures.values():
+    if figure.kind == 'reconstruction' and teacher in figure.systems:
+      model.rank = max(figure.ranks)
+      model.check_rank(f'figures.{figure.name}.ranks')
