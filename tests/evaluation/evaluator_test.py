@@ -61,6 +61,9 @@ def _expected(model, shift, dataset, seed=0):
     'auroc_misclassification': sklearn.metrics.roc_auc_score(right, confidence),
     'adaptive_ece': ranking.adaptive_ece(*ranked),
     'aurc': ranking.aurc(*ranked),
+    'augrc': ranking.augrc(*ranked),
+    'risk_at_80': ranking.risk_at_coverage(*ranked),
+    'coverage_at_5': ranking.coverage_at_risk(*ranked),
     'accuracy': sklearn.metrics.accuracy_score(labels, probs.argmax(-1)),
     'nll': sklearn.metrics.log_loss(labels, probs, labels=classes),
     'gibbs_nll': np.mean(

@@ -62,6 +62,9 @@ def _want(candidate, images, labels):
     'classwise_ece': np.abs(gaps).sum() / 10 / len(labels),
     'adaptive_ece': ranking.adaptive_ece(*ranked),
     'aurc': ranking.aurc(*ranked),
+    'augrc': ranking.augrc(*ranked),
+    'risk_at_80': ranking.risk_at_coverage(*ranked),
+    'coverage_at_5': ranking.coverage_at_risk(*ranked),
     'auroc_misclassification': ranking.auroc(*ranked),
   }, scores['entropy'].numpy()
 
@@ -88,6 +91,8 @@ def test_every_example_counts_once(batch, replicas):
     if result.shift == corruptions.CLEAN:
       _, strange = _want(candidate, unknown.images, unknown.labels)
       want['auroc_ood'] = ranking.ood_auroc(entropy, strange)
+      want['aupr_ood'] = ranking.ood_aupr(entropy, strange)
+      want['fpr95_ood'] = ranking.ood_fpr(entropy, strange)
     assert result.num_examples == 100
     assert result.images == ('stored' if result.shift.severity else '')
     # In float32 an entropy is known to about 1e-7.

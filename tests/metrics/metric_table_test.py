@@ -18,6 +18,8 @@ def test_the_columns_of_metrics():
     'member_accuracy',
     'auroc_misclassification',
     'auroc_ood',
+    'coverage_at_5',
+    'aupr_ood',
   }
   for name in metrics.DIVERSITY:
     assert metrics.METRICS[name].higher_is_better is None

@@ -35,6 +35,33 @@ def test_auroc_by_hand():
   assert ranking.ood_auroc([2.0, 1.5], [0.1]) == 0.0
 
 
+@pytest.mark.parametrize('levels', [2, 7, 10**9])
+def test_out_of_distribution_against_scikit_learn(levels):
+  scores, positive = _random(500, levels)
+  given = scores[~positive], scores[positive]
+  assert ranking.ood_aupr(*given) == pytest.approx(
+    sklearn_metrics.average_precision_score(positive, scores), abs=1e-12
+  )
+  false, true, _ = sklearn_metrics.roc_curve(
+    positive, scores, drop_intermediate=False
+  )
+  for recall in 0.5, 0.95, 1.0:
+    assert ranking.ood_fpr(*given, recall) == pytest.approx(
+      false[np.argmax(true >= recall - 1e-12)]
+    )
+
+
+def test_out_of_distribution_by_hand():
+  # From the largest: in, out, out and in, in: precision 1/2, then 3/4 - 1/4.
+  given = [0.9, 0.5, 0.1], [0.7, 0.5]
+  assert ranking.ood_aupr(*given) == pytest.approx((1 / 2 + 2 / 4) / 2)
+  assert ranking.ood_fpr(*given) == pytest.approx(2 / 3)
+  assert ranking.ood_fpr(*given, recall=0.5) == pytest.approx(1 / 3)
+  for figure in ranking.ood_auroc, ranking.ood_aupr, ranking.ood_fpr:
+    for other in ([], [float('nan')]):
+      assert np.isnan(figure([0.5], other)) and np.isnan(figure(other, [0.5]))
+
+
 def test_adaptive_ece_against_scikit_learn():
   confidence, correct = _random(600, 10**9)
   accuracy, mean = calibration.calibration_curve(
@@ -44,7 +71,16 @@ def test_adaptive_ece_against_scikit_learn():
   assert ranking.adaptive_ece(confidence, correct) == pytest.approx(want)
 
 
-@pytest.mark.parametrize('figure', [ranking.adaptive_ece, ranking.aurc])
+@pytest.mark.parametrize(
+  'figure',
+  [
+    ranking.adaptive_ece,
+    ranking.aurc,
+    ranking.augrc,
+    ranking.risk_at_coverage,
+    ranking.coverage_at_risk,
+  ],
+)
 def test_order_does_not_matter_where_scores_tie(figure):
   confidence, correct = _random(600, 3)
   order = np.random.default_rng(1).permutation(600)
@@ -69,6 +105,21 @@ def test_aurc_by_hand():
   assert ranking.aurc([0.5, 0.4], [1, 1]) == 0.0
 
 
+def test_answers_to_the_surest_by_hand():
+  # Surest first: right, right, then wrong and right at once, wrong.
+  given = [0.9, 0.8, 0.6, 0.6, 0.2], [1, 1, 0, 1, 0]
+  errors_of_surest = [0, 0, 0.5, 1, 2]
+  assert ranking.augrc(*given) == pytest.approx(sum(errors_of_surest) / 25)
+  assert ranking.risk_at_coverage(*given, 0.8) == pytest.approx(1 / 4)
+  assert ranking.risk_at_coverage(*given, 0.81) == pytest.approx(2 / 5)
+  assert ranking.risk_at_coverage(*given, 0.6) == pytest.approx(0.5 / 3)
+  assert ranking.coverage_at_risk(*given, 0.25) == pytest.approx(4 / 5)
+  # Three answers would split the two that tie.
+  assert ranking.coverage_at_risk(*given, 0.2) == pytest.approx(2 / 5)
+  assert ranking.coverage_at_risk(*given, 0.4) == 1.0
+  assert ranking.coverage_at_risk([0.9, 0.8], [0, 1], 0.4) == 0.0
+
+
 def test_aurc_of_ties_is_the_mean_over_orders():
   confidence, correct = _random(60, 4)
   areas = []
@@ -83,7 +134,15 @@ def test_aurc_of_ties_is_the_mean_over_orders():
 
 
 @pytest.mark.parametrize(
-  'figure', [ranking.adaptive_ece, ranking.auroc, ranking.aurc]
+  'figure',
+  [
+    ranking.adaptive_ece,
+    ranking.auroc,
+    ranking.aurc,
+    ranking.augrc,
+    ranking.risk_at_coverage,
+    ranking.coverage_at_risk,
+  ],
 )
 def test_what_cannot_be_said_is_nan(figure):
   assert np.isnan(figure([], []))

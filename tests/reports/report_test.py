@@ -128,12 +128,15 @@ def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):
 def test_more_metrics_stand_below_the_table(tmp_path):
   results = _CLEAN + _CORRUPTED
   text = _write(tmp_path, results).read_text(encoding='utf-8')
-  table = text.split('## More metrics')[1].split('##')[0]
-  heading, _, row = table.strip().split('\n')[:3]
-  headings, values = (
-    [cell.strip() for cell in line.split('|')[1:-1]] for line in (heading, row)
-  )
-  cells = dict(zip(headings, values, strict=True))
+  cells = {}
+  for section in 'More metrics', 'Answers to the surest', 'Out-of-distribution':
+    table = text.split(f'## {section}')[1].split('\n\n')[1]
+    heading, _, row = table.split('\n')[:3]
+    headings, values = (
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in (heading, row)
+    )
+    cells |= dict(zip(headings, values, strict=True))
   assert cells['Adaptive ECE ↓'] == '0.900'
   assert cells['AURC × 10³ ↓'] == cells['c-AURC × 10³ ↓'] == '900.000'
   assert cells['AUROC OOD ↑'] == '0.900'

@@ -38,10 +38,13 @@ def measure(
     `classwise_ece` (bins of each class's probability, averaged over classes);
     `nll`, in nats, and `brier`;
     `auroc_misclassification` (AUROC of telling right from wrong predictions by
-    their confidence, where there are both) and `aurc` (area under the
-    risk-coverage curve). Means of the members' own: `gibbs_nll`, in nats, and
-    `member_accuracy`. The diversity of several members: `disagreement`,
-    `pairwise_kl` and `mutual_information`, in nats, and `masegosa_variance`.
+    their confidence, where there are both), `aurc` and `augrc` (areas under the
+    risk-coverage curve and the generalized one), `risk_at_80` (the share of
+    errors among the surest 80%) and `coverage_at_5` (the largest share of the
+    surest with at most 5% of errors). Means of the members' own: `gibbs_nll`,
+    in nats, and `member_accuracy`. The diversity of several members:
+    `disagreement`, `pairwise_kl` and `mutual_information`, in nats, and
+    `masegosa_variance`.
 
   Raises:
     InputError: If an array is not as described.
@@ -111,7 +114,8 @@ def evaluate(
   Returns:
     Metrics by name: those of `measure` on clean images; with the prefix `c_`
     their means on corrupted images, over corruptions and then severities; and
-    `auroc_ood` where the experiment names out-of-distribution images.
+    `auroc_ood`, `aupr_ood` and `fpr95_ood` where the experiment names
+    out-of-distribution images.
 
   Raises:
     InputError: If a model cannot be loaded or takes other images, or if there

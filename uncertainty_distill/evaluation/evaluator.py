@@ -106,7 +106,7 @@ class Evaluator:
         the dataset's, with seed 0.
       out_of_distribution: Images of none of the dataset's classes, of the same
         shape; their labels do not count. They give the clean results
-        `auroc_ood`.
+        `auroc_ood`, `aupr_ood` and `fpr95_ood`.
       num_corrupted: The number of examples, the first ones, that are scored
         under other shifts than `CLEAN`; 0 for all.
 
@@ -159,7 +159,10 @@ class Evaluator:
     for metrics_of, clean, other in zip(
       found, self.entropies, ood_scores or ()
     ):
-      metrics_of['auroc_ood'] = ranking.ood_auroc(clean, other['entropy'])
+      entropies = clean, other['entropy']
+      metrics_of['auroc_ood'] = ranking.ood_auroc(*entropies)
+      metrics_of['aupr_ood'] = ranking.ood_aupr(*entropies)
+      metrics_of['fpr95_ood'] = ranking.ood_fpr(*entropies, 0.95)
     return found
 
   def _scored(

@@ -28,7 +28,7 @@ def evaluate_predictions(
     labels: Integers [N].
 
   Returns:
-    All metrics but `auroc_ood`.
+    All metrics but those that need out-of-distribution images.
   """
   sums, scores = _score(logits, labels)
   return make_result(label, seed, corruptions.CLEAN, sums, scores)
@@ -102,6 +102,9 @@ def _metrics(
   values = {k: float(v) for k, v in metrics.compute_metrics(sums).items()}
   values['adaptive_ece'] = ranking.adaptive_ece(confidence, correct)
   values['aurc'] = ranking.aurc(confidence, correct)
+  values['augrc'] = ranking.augrc(confidence, correct)
+  values['risk_at_80'] = ranking.risk_at_coverage(confidence, correct, 0.8)
+  values['coverage_at_5'] = ranking.coverage_at_risk(confidence, correct, 0.05)
   values['classwise_ece'] = metrics.classwise_calibration_error(
     sums['class_gaps'], float(sums['count'])
   )

@@ -18,7 +18,12 @@ from typing import Any
 from uncertainty_distill import errors
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.io import files
-from uncertainty_distill.metrics import BINS, LATER, METRICS, confidence_gaps
+from uncertainty_distill.metrics import (
+  BINS,
+  FROM_BINS,
+  METRICS,
+  confidence_gaps,
+)
 
 import numpy as np
 
@@ -37,9 +42,10 @@ class Result:
     num_examples: How many images were scored.
     metrics: Values by the names in `METRICS`; likelihoods in nats. The required
       ones are always there; `auroc_misclassification` only where the model
-      makes errors, though not only errors; `auroc_ood` only on clean images,
-      where they were compared with out-of-distribution ones; the measures of
-      diversity only of several members. Older files lack the others, of which
+      makes errors, though not only errors; `auroc_ood`, `aupr_ood` and
+      `fpr95_ood` only on clean images, where they were compared with
+      out-of-distribution ones; the measures of diversity only of several
+      members. Older files lack the others, of which
       `overconfidence` and `underconfidence` follow from the bins.
     bin_count: The number of examples in each equal-width bin of confidence.
     bin_confidence: The sum of their confidences, bin by bin.
@@ -209,7 +215,7 @@ def _to_json(result: Result) -> dict[str, Any]:
       name: json_number(value)
       for name, value in result.metrics.items()
       # An older version's records stay as they are.
-      if name not in LATER or LATER[-1] in result.metrics
+      if name not in FROM_BINS or 'classwise_ece' in result.metrics
     },
     **{
       name: list(map(json_number, getattr(result, name)))

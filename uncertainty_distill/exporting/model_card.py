@@ -16,6 +16,7 @@ _METRICS = (
   'brier',
   'auroc_misclassification',
   'aurc',
+  'augrc',
 )
 _OTHER_PROPORTIONS = {
   'resize': 'they are stretched',

@@ -16,6 +16,7 @@ from uncertainty_distill.metrics.likelihood import ensemble_nll, finite_log
 from uncertainty_distill.metrics.metric_table import (
   CORRUPTED,
   DIVERSITY,
+  FROM_BINS,
   LATER,
   METRICS,
   PAPER,

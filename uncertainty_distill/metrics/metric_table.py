@@ -208,6 +208,44 @@ _SPECS = (
     'calibration',
     scale=1000,
   ),
+  MetricSpec(
+    'augrc',
+    'AUGRC',
+    'area under the generalized risk-coverage curve: the share of all images'
+    ' that are wrong and among the k that the model is surest of, averaged over'
+    ' all k (Traub et al. 2024)',
+    'uncertainty',
+    scale=1000,
+  ),
+  MetricSpec(
+    'risk_at_80',
+    'Risk at 80%',
+    'the share of errors among the 80% of images that the model is surest of',
+    'uncertainty',
+  ),
+  MetricSpec(
+    'coverage_at_5',
+    'Coverage at 5% risk',
+    'the largest share of images, the surest ones, of which at most 5% are'
+    ' wrong',
+    'uncertainty',
+    higher_is_better=True,
+  ),
+  MetricSpec(
+    'aupr_ood',
+    'AUPR OOD',
+    'the average precision of finding images of none of the classes by a higher'
+    ' predictive entropy than that of clean test images',
+    'uncertainty',
+    higher_is_better=True,
+  ),
+  MetricSpec(
+    'fpr95_ood',
+    'FPR95 OOD',
+    'the share of clean test images whose predictive entropy is at least the'
+    ' one that 95% of the images of none of the classes reach',
+    'uncertainty',
+  ),
 )
 
 # By name, in the order of the columns of `results.csv`.
@@ -219,9 +257,18 @@ PAPER = ('accuracy', 'ece', 'nll')
 TEMPERATURE = ('temperature', 'scaled_nll')
 # What is known where prediction sets are calibrated.
 SETS = ('coverage', 'set_size')
-# What results of version 0.2.0 lack, which stay valid without them; the first
-# two follow from their bins.
-LATER = ('overconfidence', 'underconfidence', 'classwise_ece')
+# What follows from a result's bins.
+FROM_BINS = ('overconfidence', 'underconfidence')
+# What results of version 0.2.0 lack, which stay valid without them.
+LATER = (
+  *FROM_BINS,
+  'classwise_ece',
+  'augrc',
+  'risk_at_80',
+  'coverage_at_5',
+  'aupr_ood',
+  'fpr95_ood',
+)
 # How far members differ: neither much nor little is better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
 

@@ -6,6 +6,8 @@ average over all orders of those that tie.
 
 from __future__ import annotations
 
+import math
+
 from uncertainty_distill import errors
 
 import numpy as np
@@ -111,9 +113,60 @@ def ood_auroc(
     A number in [0, 1]; NaN if there is no image of either kind, or an entropy
     is NaN.
   """
-  entropies = [np.ravel(entropy), np.ravel(out_of_distribution_entropy)]
-  is_ood = np.repeat([0.0, 1.0], [len(values) for values in entropies])
-  return auroc(np.concatenate(entropies), is_ood)
+  return auroc(*_pooled(entropy, out_of_distribution_entropy))
+
+
+def ood_aupr(
+  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
+) -> float:
+  """How many of the images found by their entropy are out of distribution.
+
+  The area under the precision-recall curve of `ood_auroc`'s two kinds of
+  images, as the average precision: sum_n (R_n - R_{n-1}) P_n over the distinct
+  entropies n from the largest down, where R_n is the share of the
+  out-of-distribution images of at least that entropy, and P_n their share among
+  all images of at least that entropy (Hendrycks and Gimpel 2017).
+
+  Args:
+    entropy: As for `ood_auroc`, [N].
+    out_of_distribution_entropy: As for `ood_auroc`, [M].
+
+  Returns:
+    A number in [0, 1], about M / (N + M) by chance; NaN as `ood_auroc`.
+  """
+  found, positive = _pooled(entropy, out_of_distribution_entropy)
+  if not 0 < positive.sum() < len(positive) or np.isnan(found).any():
+    return float('nan')
+  levels, group = np.unique(-found, return_inverse=True)
+  of_level = np.bincount(group, weights=positive, minlength=len(levels))
+  precision = np.cumsum(of_level) / np.cumsum(np.bincount(group))
+  return float(np.sum(of_level * precision) / positive.sum())
+
+
+def ood_fpr(
+  entropy: np.ndarray,
+  out_of_distribution_entropy: np.ndarray,
+  recall: float = 0.95,
+) -> float:
+  """The false alarms at an entropy that finds most out-of-distribution images.
+
+  Args:
+    entropy: As for `ood_auroc`, [N].
+    out_of_distribution_entropy: As for `ood_auroc`, [M].
+    recall: The least share of the out-of-distribution images to find, in
+      (0, 1]; the threshold is the highest entropy that does.
+
+  Returns:
+    The share of the test images of at least that entropy, in [0, 1], lower is
+    better (Liang et al. 2018, at 0.95); NaN as `ood_auroc`.
+  """
+  found, positive = _pooled(entropy, out_of_distribution_entropy)
+  if not 0 < positive.sum() < len(positive) or np.isnan(found).any():
+    return float('nan')
+  ood = np.sort(found[positive > 0])[::-1]
+  return float(
+    np.mean(found[positive == 0] >= ood[_ranks(recall, len(ood)) - 1])
+  )
 
 
 def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
@@ -137,12 +190,109 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
   Raises:
     InputError: The shapes are not as above.
   """
+  wrong, _ = _errors_of_surest(confidence, correct)
+  return float(np.mean(wrong / np.arange(1, len(wrong) + 1)))
+
+
+def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
+  """Area under the generalized risk-coverage curve.
+
+  The generalized risk at coverage k/N is the share of all N images that are
+  among the k surest and wrong: what goes wrong unnoticed. The area is its mean
+  over the coverages 1/N, ..., 1 (Traub et al. 2024). Unlike the AURC it does
+  not weigh the errors of the surest few by 1/k.
+
+  Args:
+    confidence: Probability of the predicted class, float [N].
+    correct: Whether it is the label, bool or 0 and 1, [N].
+
+  Returns:
+    A number in [0, 1], lower is better; NaN as `aurc`.
+
+  Raises:
+    InputError: The shapes are not as above.
+  """
+  wrong, _ = _errors_of_surest(confidence, correct)
+  return float(np.mean(wrong) / len(wrong))
+
+
+def risk_at_coverage(
+  confidence: np.ndarray, correct: np.ndarray, coverage: float = 0.8
+) -> float:
+  """The share of errors where the least sure predictions are withheld.
+
+  Args:
+    confidence: Probability of the predicted class, float [N].
+    correct: Whether it is the label, bool or 0 and 1, [N].
+    coverage: The least share of the images to answer, in (0, 1].
+
+  Returns:
+    The share of errors among the answers, in [0, 1]; NaN as `aurc`.
+
+  Raises:
+    InputError: The shapes are not as above.
+  """
+  wrong, _ = _errors_of_surest(confidence, correct)
+  count = _ranks(coverage, len(wrong))
+  return float(wrong[count - 1] / count)
+
+
+def coverage_at_risk(
+  confidence: np.ndarray, correct: np.ndarray, risk: float = 0.05
+) -> float:
+  """The largest share of images that can be answered with so few errors.
+
+  Args:
+    confidence: Probability of the predicted class, float [N].
+    correct: Whether it is the label, bool or 0 and 1, [N].
+    risk: The largest share of errors among the answers.
+
+  Returns:
+    The share of answers, in [0, 1], of the lowest threshold of the confidence
+    that keeps to the risk; images of equal confidence are answered together. 0
+    if no threshold does; NaN as `aurc`.
+
+  Raises:
+    InputError: The shapes are not as above.
+  """
+  wrong, is_last = _errors_of_surest(confidence, correct)
+  if np.isnan(wrong).any():
+    return float('nan')
+  counts = np.arange(1, len(wrong) + 1)
+  kept = counts[is_last & (wrong <= risk * counts * (1 + 1e-12))]
+  return float(max(kept, default=0) / len(wrong))
+
+
+def _ranks(share: float, count: int) -> int:
+  """Returns the least number of `count` examples that are such a share."""
+  return max(math.ceil(share * count * (1 - 1e-12)), 1)
+
+
+def _pooled(
+  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns all entropies [N + M], and 1 for those out of distribution."""
+  entropies = [np.ravel(entropy), np.ravel(out_of_distribution_entropy)]
+  is_ood = np.repeat([0.0, 1.0], [len(values) for values in entropies])
+  return np.concatenate(entropies), is_ood
+
+
+def _errors_of_surest(
+  confidence: np.ndarray, correct: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Counts the errors among the k surest predictions.
+
+  Returns:
+    Their number for k = 1, ..., N, the mean over all orders of those that tie;
+    and whether the next prediction is less sure than the k-th, [N]. [NaN] and
+    [True] if there is no example or a confidence is NaN.
+  """
   confidence, correct = _checked(confidence, correct)
   if not len(confidence) or np.isnan(confidence).any():
-    return float('nan')
-  _, correct = _by_score(confidence, correct)
-  wrong = np.cumsum(1 - correct[::-1])
-  return float(np.mean(wrong / np.arange(1, len(wrong) + 1)))
+    return np.array([np.nan]), np.array([True])
+  confidence, correct = _by_score(confidence, correct)
+  is_last = np.append(np.diff(confidence[::-1]) != 0, True)
+  return np.cumsum(1 - correct[::-1]), is_last
 
 
 def _checked(

@@ -125,6 +125,8 @@ def _tables(rows, results, additions: Additions) -> list[str]:
     *_advice(results, additions.cross_entropies),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
+    *_section('Answers to the surest only', rows, tables.SELECTIVE_COLUMNS),
+    *_section('Out-of-distribution images', rows, tables.OOD_COLUMNS),
     *_section('Over- and underconfidence', rows, tables.CALIBRATION_COLUMNS),
     *_section('After one temperature', rows, tables.TEMPERATURE_COLUMNS),
     *_section('Prediction sets', rows, tables.SET_COLUMNS),

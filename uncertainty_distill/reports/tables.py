@@ -21,14 +21,18 @@ COLUMNS = (*PAPER, 'gibbs_nll', *(CORRUPTED + name for name in PAPER))
 MORE_COLUMNS = (
   'adaptive_ece',
   'brier',
-  'auroc_misclassification',
-  'aurc',
-  'auroc_ood',
   'c_adaptive_ece',
   'c_brier',
-  'c_auroc_misclassification',
-  'c_aurc',
 )
+_SELECTIVE = (
+  'auroc_misclassification',
+  'aurc',
+  'augrc',
+  'risk_at_80',
+  'coverage_at_5',
+)
+SELECTIVE_COLUMNS = (*_SELECTIVE, *(CORRUPTED + name for name in _SELECTIVE))
+OOD_COLUMNS = ('auroc_ood', 'aupr_ood', 'fpr95_ood')
 _CALIBRATION = ('overconfidence', 'underconfidence', 'classwise_ece')
 CALIBRATION_COLUMNS = (
   *_CALIBRATION,
