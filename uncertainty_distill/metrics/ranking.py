@@ -164,9 +164,8 @@ def ood_fpr(
   if not 0 < positive.sum() < len(positive) or np.isnan(found).any():
     return float('nan')
   ood = np.sort(found[positive > 0])[::-1]
-  return float(
-    np.mean(found[positive == 0] >= ood[_ranks(recall, len(ood)) - 1])
-  )
+  threshold = ood[_ranks(recall, len(ood)) - 1]
+  return float(np.mean(found[positive == 0] >= threshold))
 
 
 def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
