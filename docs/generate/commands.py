@@ -144,7 +144,7 @@ def page(root: pathlib.Path) -> str:
     ' checkout they are also the scripts in `baselines/cifar/`. The two are the'
     ' same: write `uncertainty-distill distill` for `python'
     ' baselines/cifar/distill.py`. `uncertainty-distill quickstart` is'
-    ' `uncertainty-distill reproduce --study=quickstart`.'
+    ' `uncertainty-distill reproduce --study=quickstart --parallel=2`.'
     ' `--help` shows the flags below. All commands also take `--verbosity`:'
     ' `--verbosity=0` adds the messages of TensorFlow and Orbit.',
     '## Exit codes',

@@ -47,7 +47,8 @@ class ObjectiveConfig(models.Settings):
       stored predictions; their members are stacked.
     teacher_cache: The folder of teachers' logits of augmented views, made where
       it is missing and shared by any number of students; empty to run the
-      teacher in every step. It is kept in float32 whatever the run computes in.
+      teacher in every step. Logits are computed in float32, whatever the run
+      computes in, and stored in float16.
     teacher_temperature: One temperature that calibrates the teacher before its
       probabilities are taken: of the members' mean for `knowledge`, of every
       member for `head`. `fit` fits it to the training images that neither
