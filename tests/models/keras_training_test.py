@@ -250,3 +250,17 @@ def test_training_goes_on_from_a_file(tmp_path):
   for one, other in zip(model.weights, loaded.weights):
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
   assert loaded.get_compile_config()[_MULTIPLIER] == 0.25
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32', 'float64'])
+def test_metrics_take_probabilities_of_any_type(dtype):
+  names = 'accuracy', 'nll', 'disagreement'
+  measured = metrics.EnsembleMetrics(2, names, from_logits=False)
+  measured.update_state([0], np.array([[[1, 0]], [[0, 1]]], dtype))
+  found = {k: float(v) for k, v in measured.result().items()}
+  assert found == pytest.approx(
+    {'accuracy': 1, 'nll': np.log(2), 'disagreement': 1}
+  )
+  alone = metrics.EnsembleMetrics(1, names, from_logits=False)
+  alone.update_state([0], [[[0.5, 0.5]]])
+  assert float(alone.result()['disagreement']) == 0

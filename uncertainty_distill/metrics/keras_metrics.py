@@ -84,14 +84,16 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
     labels = tf.convert_to_tensor(y_true)
     if labels.shape.rank == 2 and labels.shape[1] == 1:
       labels = tf.squeeze(labels, 1)
-    logits: Any = y_pred if self._from_logits else likelihood.finite_log(y_pred)
+    y_pred = tf.cast(tf.convert_to_tensor(y_pred), tf.float32)
+    logits = y_pred if self._from_logits else likelihood.finite_log(y_pred)
     self._statistics.update_state(logits, labels, sample_weight)
 
   @tf.autograph.experimental.do_not_convert
   def result(self) -> dict[str, tf.Tensor]:
     """Returns the metrics since the last reset, scalars by their names."""
     found = self._statistics.result()
-    return {name: found[name] for name in self._names}
+    # A single network does not differ from itself.
+    return {name: found.get(name, tf.constant(0.0)) for name in self._names}
 
   def reset_state(self) -> None:
     """Forgets all examples."""

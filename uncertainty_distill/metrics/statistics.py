@@ -138,7 +138,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
         'logits', logits.shape, f'{self._ensemble_size} members, as announced'
       )
     for key, variable in self._sums.items():
-      variable.assign_add(added[key])
+      variable.assign_add(tf.cast(added[key], variable.dtype))
 
   def statistics(self) -> dict[str, tf.Tensor]:
     """The sums so far, under the names of `sufficient_statistics`.
