@@ -5,14 +5,16 @@ from uncertainty_distill.evaluation import results
 from uncertainty_distill.reports import advice
 
 
-def _result(label, confidences, correct, disagreement=None, seed=None):
+def _result(
+  label, confidences, correct, disagreement=None, seed=None, accuracy=0.5
+):
   """A result of two bins of 50 images each."""
   confidence = [50 * value for value in confidences]
   error = sum(abs(a - b) for a, b in zip(confidence, correct)) / 100
   values = {
-    name: 0.5
-    for name in ('accuracy', 'nll', 'gibbs_nll', 'brier', 'member_accuracy')
+    name: 0.5 for name in ('nll', 'gibbs_nll', 'brier', 'member_accuracy')
   }
+  values['accuracy'] = accuracy
   values['ece'] = error
   if disagreement is not None:
     values['disagreement'] = disagreement
@@ -42,7 +44,13 @@ def test_underconfidence_is_told_from_overconfidence():
 def test_members_that_are_one_network_are_named_over_all_seeds():
   calibrated = (0.7, 0.9), (35, 45)
   few = [_result('a', *calibrated, d, seed=s) for s, d in enumerate((0, 0.01))]
-  (line,) = advice.advice(few)
+  (line,) = advice.advice(few, batch_ensembles=['a'])
   assert line.startswith('A ') and ' 0.5% ' in line
+  # A deep ensemble has no fast weights.
+  assert advice.advice(few) == []
+  # Members that make 2% of errors cannot differ much.
+  sure = _result('a', (0.98, 0.98), (49, 49), 0.005, accuracy=0.98)
+  assert advice.advice([sure], batch_ensembles=['a']) == []
   many = [_result('a', *calibrated, d, seed=s) for s, d in enumerate((0, 0.1))]
-  assert advice.advice([*many, _result('single', *calibrated)]) == []
+  single = _result('single', *calibrated)
+  assert advice.advice([*many, single], batch_ensembles=['a']) == []

@@ -67,6 +67,15 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   ):
     assert os.path.isfile(os.path.join(directory, name))
 
+  # The results are of the whole ensemble, and not of its last member.
+  found = {
+    count: evaluation.find_results(
+      directory, trained.open_trained(paths[2 - count : 2], 'path')
+    )
+    for count in (1, 2)
+  }
+  assert found[1] == [] and found[2] == results[:2]
+
   # Nothing changed: not even loaded, and the same table.
   assert assess() == table and not evaluated
   # Another batch gives the same metrics, so they are kept.
@@ -379,6 +388,14 @@ def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
   assert plain[0].metrics['temperature'] == pytest.approx(
     fitted.temperature, rel=1e-3
   )
+  # Under each other's labels neither is known.
+  swapped = [
+    dataclasses.replace(system, scaled=not system.scaled) for system in systems
+  ]
+  experiment = experiments.opened(config, _CPU)
+  for given, missing in (systems, []), (swapped, swapped):
+    cache = evaluation.ResultCache(directory, given, experiment)
+    assert cache.missing() == missing
   # TensorBoard shows both, and a run's own results are the plain ones.
   assert os.path.isdir(os.path.join(paths[2], 'results'))
   assert os.path.isdir(

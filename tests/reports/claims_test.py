@@ -130,12 +130,15 @@ def test_one_seed_decides_nothing():
   broken = _results({'student': {0: 1.0, 1: math.nan}, 'b': {0: 2.0, 1: 2.0}})
   [finding] = claims.decide([_claim('better', 'b')], broken)
   assert finding.verdict == claims.UNDECIDED and math.isnan(finding.difference)
-  # Values without any spread.
-  same = _results({m: {0: v, 1: v} for m, v in (('student', 1.0), ('b', 2.0))})
-  [finding] = claims.decide([_claim('better', 'b')], same)
-  assert finding.p_value == 0 and finding.verdict == claims.HOLDS
-  [finding] = claims.decide([_claim('better', 'student')], same)
-  assert finding.p_value == 1 and finding.verdict == claims.UNDECIDED
+  # Nor do differences without any spread, but for rounding.
+  same = _results({'student': {0: 0.91, 1: 0.93}, 'b': {0: 0.90, 1: 0.92}})
+  for other in 'b', 'student':
+    [finding] = claims.decide([_claim('better', other)], same)
+    assert math.isnan(finding.p_value) and finding.pairs == 2
+    assert finding.verdict == claims.UNDECIDED
+  infinite = {'student': {0: math.inf, 1: 1.0}, 'b': {0: 1.0, 1: math.inf}}
+  [finding] = claims.decide([_claim('better', 'b')], _results(infinite))
+  assert math.isnan(finding.difference)
 
 
 def test_the_table_has_a_row_for_each_metric():
@@ -147,7 +150,7 @@ def test_the_table_has_a_row_for_each_metric():
   cells = [[c.strip() for c in row.split('|')[1:-1]] for row in rows]
   assert [row[2] for row in cells] == ['holds', 'holds', 'does not hold']
   assert cells[0][0] == 'better: **holds**' and not cells[1][0]
-  assert cells[0][3].startswith('-0.168 (')
+  assert cells[0][3].startswith('-0.168 (') and cells[0][5] == '4'
   # In the unit of its heading, thousandths.
   scaled = dataclasses.replace(
     found[0], metric='aurc', difference=0.002, interval=(0.001, 0.003)

@@ -113,6 +113,34 @@ def test_what_may_be_left_out(tmp_path):
       {'a': 'lone'},
     ),
     ({'merged': {'a': 'head'}}, 'merged in STUDY', 'head'),
+    (
+      {'params_override': {'evaluation': {'mce_baseline': 'loan'}}},
+      'evaluation.mce_baseline in STUDY',
+      'loan',
+    ),
+    # It would lie where the report's picture lies.
+    (
+      {'figures': {'severity': {'systems': ['lone'], 'kind': 'pie'}}},
+      'figures in STUDY',
+      'severity',
+    ),
+    # A teacher has no seeds, at no temperature.
+    (
+      {
+        'params_override': {'evaluation': {'temperature_examples': 9}},
+        'temperature_scaled': {'a': 'deep_ensemble'},
+        'claims': {
+          'c': {
+            'kind': 'better',
+            'system': 'a',
+            'other': 'lone',
+            'metrics': ['nll'],
+          }
+        },
+      },
+      'claims.c.system in STUDY',
+      'a',
+    ),
     # A network alone, and what is no system.
     ({'merged': {'a': 'lone'}}, 'merged in STUDY', 'lone'),
     ({'merged': {'a': 'deep_ensemble'}}, 'merged in STUDY', 'deep_ensemble'),

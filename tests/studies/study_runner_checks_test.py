@@ -71,6 +71,21 @@ from refusals import refused
       'figures.r.ranks',
       577,
     ),
+    (
+      {
+        'params_override': {'teacher': {'ensemble_size': 1}},
+        'systems': {'a': {}},
+        'figures': {
+          'r': {
+            'title': 'R',
+            'kind': 'reconstruction',
+            'systems': ['deep_ensemble'],
+          }
+        },
+      },
+      'figures.r.systems',
+      'deep_ensemble',
+    ),
   ],
 )
 def test_mistakes_are_found_before_anything_is_written(

@@ -1,5 +1,6 @@
 """Tests of a tiny study: interrupted, finished, and called again."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -147,13 +148,35 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
 def test_a_system_is_also_scored_otherwise(field, how, done):
   study, outcome, _ = done
   study = dataclasses.replace(study, **{field: {'b': 'head_student'}})
-  systems = study_runner.trained_systems(study, outcome.directory, {})
+  systems = study_runner.trained_systems(
+    study, outcome.directory, {}, tiny_study.cpu()
+  )
   heads = [s for s in systems if s.label == 'head_student']
   assert len(heads) == 2
   assert systems[-2:] == [
     dataclasses.replace(s, label='b', **{how: True}) for s in heads
   ]
   assert list(study.select(['b']).systems) == ['head_student']
+
+
+def test_runs_that_the_study_would_train_otherwise_are_left_out(done, caplog):
+  study, outcome, _ = done
+  config = copy.deepcopy(study.systems)
+  config['single_network']['task']['l2'] = 0.25
+  changed = dataclasses.replace(
+    study, systems=config, config=copy.deepcopy(study.config)
+  )
+  systems = study_runner.trained_systems(
+    changed, outcome.directory, {}, tiny_study.cpu()
+  )
+  assert {s.label for s in systems} == {'deep_ensemble', 'head_student'}
+  named = [m for m in caplog.messages if 'single_network' in m]
+  assert len(named) == 2 and all('task.l2=' in m for m in named)
+  # Nor is there a baseline without a run.
+  changed.config.evaluation.mce_baseline = 'single_network'
+  config = study_runner._evaluated_by(changed, systems)
+  assert not config.evaluation.mce_baseline
+  assert 'single_network' in caplog.messages[-1]
 
 
 def test_merged_members_have_a_row(done, tmp_path):

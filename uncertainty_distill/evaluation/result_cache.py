@@ -74,7 +74,8 @@ class ResultCache:
     self._fingerprints: dict[str, list[str]] = {}
     self._known: dict[str, ModelSize] = {}
     # Opened before anything is read, so that a mistake is not taken for damage.
-    models = {system.key: system.model for system in systems}
+    for system in systems:
+      _ = system.model
     try:
       entries, results = _read(directory)
     except InputError as error:
@@ -84,9 +85,9 @@ class ResultCache:
       )
       entries, results = {}, []
     self._add_missing_data(entries)
-    for key, model in models.items():
-      if key in entries and self._is_current(entries[key], model):
-        entry = entries[key]
+    for system in systems:
+      key, entry = system.key, entries.get(system.key)
+      if entry and self._is_current(entry, system):
         self._known[key] = ModelSize(entry['members'], entry['parameters'])
         if 'written' in entry:
           self._fingerprints[key] = entry['made_from'][len(self.images) :]
@@ -183,6 +184,7 @@ class ResultCache:
       system.key: {
         'made_from': self.made_from(system),
         'written': _times(system.model),
+        'scaled': system.scaled,
         **dataclasses.asdict(self.sizes[system.label]),
       }
       # Of a teacher's stored predictions there may be no results.
@@ -191,10 +193,13 @@ class ResultCache:
     }
     files.write_text(self._path, json.dumps(entries, indent=1))
 
-  def _is_current(self, entry, model) -> bool:
+  def _is_current(self, entry, system) -> bool:
     count = len(self.images)
-    return entry['made_from'][:count] == self.images and _has_weights(
-      entry, entry['made_from'][count:], model
+    return (
+      entry['made_from'][:count] == self.images
+      # Older versions did not say.
+      and entry.get('scaled', system.scaled) == system.scaled
+      and _has_weights(entry, entry['made_from'][count:], system.model)
     )
 
 
@@ -216,7 +221,12 @@ def find_results(
     return []
   for key, entry in entries.items():
     marks = entry['made_from'][-len(model.parts) :]
-    if _has_weights(entry, marks, model):
+    # An ensemble's last marks are those of its last member, too.
+    if (
+      not entry.get('scaled')
+      and _has_weights(entry, marks, model)
+      and entry['members'] == model.ensemble_size
+    ):
       return [result for result in results if result.key == key]
   return []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots, training
 from uncertainty_distill.evaluation import aggregation
@@ -14,8 +14,9 @@ from uncertainty_distill.reports import markup
 # `training.describe_underfitting` takes.
 CrossEntropies = tuple[float | None, Sequence[float | None]]
 
-# Members that disagree on fewer images hardly ever change an answer.
-_FEW_DISAGREEMENTS = 0.01
+# Members that disagree on fewer images, and on fewer than this share of the
+# errors, hardly ever change an answer.
+_FEW_DISAGREEMENTS, _FEW_OF_ERRORS = 0.01, 0.2
 # An ECE below the first is that of a well-calibrated model; of a larger one,
 # the second is the share from which on it is as good as all underconfidence.
 _SMALL_ECE, _MOST = 0.03, 0.8
@@ -24,6 +25,7 @@ _SMALL_ECE, _MOST = 0.03, 0.8
 def advice(
   results: Sequence[results_lib.Result],
   cross_entropies: Mapping[str, CrossEntropies] | None = None,
+  batch_ensembles: Collection[str] = (),
 ) -> list[str]:
   """Returns a sentence for each system whose training should be changed.
 
@@ -31,13 +33,15 @@ def advice(
     results: Records of any systems and seeds; those of clean images count.
     cross_entropies: From labels of systems to the cross-entropies that
       `training.describe_underfitting` takes.
+    batch_ensembles: The labels of those that have fast weights.
 
   Returns:
-    Of each system that is underfitted (see there), of each whose members are
-    nearly one network (they disagree on fewer than 1% of the images), and of
-    each that is underconfident (an ECE of more than 0.03, at least four fifths
-    of it in bins whose accuracy is above their confidence), what it is and what
-    to change, as Markdown.
+    Of each system that is underfitted (see there), of each BatchEnsemble whose
+    members are nearly one network (they disagree on fewer than 1% of the
+    images, and on less than a fifth of the share of errors), and of each that
+    is underconfident (an ECE of more than 0.03, at least four fifths of it in
+    bins whose accuracy is above their confidence), what it is and what to
+    change, as Markdown.
   """
   found = []
   for label, records in aggregation.by_model(results).items():
@@ -46,9 +50,10 @@ def advice(
       continue
     name = markup.escaped(plots.display_name(label))
     differences = [r.metrics.get('disagreement') for r in clean]
-    if None not in differences:
+    if label in batch_ensembles and None not in differences:
       share = statistics.fmean(differences)  # pyright: ignore[reportArgumentType]
-      if share < _FEW_DISAGREEMENTS:
+      errors = 1 - statistics.fmean(r.metrics['accuracy'] for r in clean)
+      if share < min(_FEW_DISAGREEMENTS, _FEW_OF_ERRORS * errors):
         found.append(
           f'{name} is nearly one network: its members disagree on {share:.1%} '
           'of the images. A larger `task.model.fast_weight_stddev` or '

@@ -97,6 +97,7 @@ def assess(
         _corrupted_image(cache, experiment, directory),
         _baseline(cache, experiment),
         _cross_entropies(systems),
+        _batch_ensembles(systems),
       ),
     )
     results_tensorboard.write_summaries(
@@ -185,6 +186,18 @@ def _cross_entropies(
       single or training.teacher_cross_entropies(members[0]),
     )
     for label, members in found.items()
+  }
+
+
+def _batch_ensembles(systems: Sequence[System]) -> set[str]:
+  """Returns the labels of the systems that are one BatchEnsemble each."""
+  return {
+    system.label
+    for system in systems
+    for part in system.runs
+    if part.ensemble_size > 1
+    and len(system.paths) == 1
+    and part.run.config.task.model.ensemble_type == 'batch_ensemble'
   }
 
 

@@ -24,7 +24,8 @@ class Claim:
   Attributes:
     name: The claim's label.
     title: The claim as a sentence.
-    kind: `better`: the mean of each metric is better. `not_worse`: it is worse
+    kind: `better`: the mean of each metric is better; less diversity and a
+      lower temperature count as better. `not_worse`: it is worse
       by less than its margin, if at all. `equal`: it differs by less than its
       margin.
     system: The label of the system that the claim is about.
@@ -60,12 +61,14 @@ class Finding:
     difference: The mean of the system's values minus the other's, over seeds;
       NaN where they have no seed in common.
     interval: The 95% confidence interval of the difference; NaN, like the
-      p-values, where fewer than two seeds are known, or one is not finite.
+      p-values, where fewer than two seeds are known, one is not finite, or all
+      differ by the same.
     p_value: The probability of results that speak as clearly for the claim
       if it were wrong, after Holm's correction over all findings; for `better`
       of results that speak as clearly for either system.
     p_against: The same of results that speak against a claim with a margin.
     verdict: `HOLDS`, `FAILS` or `UNDECIDED`.
+    pairs: The number of seeds that both systems have.
   """
 
   claim: Claim
@@ -75,6 +78,7 @@ class Finding:
   p_value: float
   p_against: float = math.nan
   verdict: str = UNDECIDED
+  pairs: int = 0
 
 
 def decide(
@@ -125,7 +129,7 @@ def overall(findings: Sequence[Finding]) -> str:
 
 def claims_table(findings: Sequence[Finding]) -> str:
   """Returns the findings as a table in Markdown, a row for each metric."""
-  header = ['Claim', 'Metric', 'Verdict', 'Difference (95%)', 'p']
+  header = ['Claim', 'Metric', 'Verdict', 'Difference (95%)', 'p', 'Seeds']
   rows, said = [], set()
   for finding in findings:
     claim = finding.claim
@@ -140,6 +144,7 @@ def claims_table(findings: Sequence[Finding]) -> str:
         tables.MISSING
         if math.isnan(finding.p_value)
         else f'{finding.p_value:.3f}',
+        str(finding.pairs),
       ]
     )
     said.add(claim.name)
@@ -178,19 +183,23 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   from scipy import stats
 
   nan = math.nan
-  mean = statistics.fmean(differences) if differences else nan
-  # `statistics.stdev` refuses NaN.
-  if len(differences) < 2 or not math.isfinite(mean):
-    return Finding(claim, name, mean, (nan, nan), nan)
-  freedom = len(differences) - 1
-  error = statistics.stdev(differences) / math.sqrt(len(differences))
+  # `statistics.fmean` refuses infinities of both signs, `stdev` NaN.
+  count = len(differences)
+  mean = sum(differences) / count if count else nan
+  unknown = Finding(claim, name, mean, (nan, nan), nan, pairs=count)
+  if count < 2 or not math.isfinite(mean):
+    return unknown
+  freedom = count - 1
+  error = statistics.stdev(differences) / math.sqrt(count)
+  # Shares of a few images are often the same for two seeds: that says nothing
+  # of how far a third one would be off.
+  if error <= 1e-12 * max(map(abs, differences)):
+    return unknown
   half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
   sign = 1 if metric_spec(name).higher_is_better else -1
 
   def above(bound: float, value: float) -> float:
     """Returns the one-sided p-value of a mean above a bound."""
-    if not error:
-      return float(value <= bound)
     return float(stats.t.sf((value - bound) / error, freedom))
 
   margin, against = claim.margins.get(name, 0.0), nan
@@ -202,8 +211,12 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   else:
     p = max(above(-margin, mean), above(-margin, -mean))
     against = 2 * min(above(margin, mean), above(margin, -mean))
-  interval = (mean - half, mean + half)
-  return Finding(claim, name, mean, interval, min(p, 1.0), min(against, 1.0))
+  return dataclasses.replace(
+    unknown,
+    interval=(mean - half, mean + half),
+    p_value=min(p, 1.0),
+    p_against=min(against, 1.0),
+  )
 
 
 def _verdict(finding: Finding) -> str:

@@ -175,7 +175,8 @@ def _ranks(layer: reconstruction.LayerComparison) -> str:
 def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
   """Explains by rank whether the members are a BatchEnsemble, and why not."""
   count = len(layers)
-  single = sum(layer.quotient_ranks[1] <= 1 for layer in layers)
+  # Where nothing of a quotient is defined, its rank is 0.
+  single = sum(layer.quotient_ranks == (1, 1) for layer in layers)
   full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
   lines = [
     f'All quotients W_i / W_j have rank 1 in {single} of {count} layers, and '

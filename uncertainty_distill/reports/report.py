@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import evaluation, plots
 from uncertainty_distill.evaluation import aggregation, system
@@ -50,6 +50,7 @@ class Additions:
     baseline: The name of the baseline of corruption errors, and its error
       rates.
     cross_entropies: What tells underfitted systems; see `advice.advice`.
+    batch_ensembles: The labels of BatchEnsembles.
   """
 
   sizes: Mapping[str, system.ModelSize] | None = None
@@ -58,6 +59,7 @@ class Additions:
   corrupted: corrupted_image.CorruptedImage | None = None
   baseline: tuple[str, evaluation.Errors] | None = None
   cross_entropies: Mapping[str, advice.CrossEntropies] | None = None
+  batch_ensembles: Collection[str] = ()
 
 
 def write_report(
@@ -122,7 +124,7 @@ def _tables(rows, results, additions: Additions) -> list[str]:
   return [
     tables.table(rows, additions.sizes, marked=best),
     _explanation(results) + (_BOLD if best else ''),
-    *_advice(results, additions.cross_entropies),
+    *_advice(results, additions),
     *(['## Beside the paper', _PAPER, *beside] if beside else []),
     *_section('More metrics', rows, tables.MORE_COLUMNS),
     *_section('Answers to the surest only', rows, tables.SELECTIVE_COLUMNS),
@@ -135,9 +137,12 @@ def _tables(rows, results, additions: Additions) -> list[str]:
   ]
 
 
-def _advice(results, cross_entropies) -> list[str]:
+def _advice(results, additions: Additions) -> list[str]:
   """Returns what training should be changed, or []."""
-  lines = [f'- {line}' for line in advice.advice(results, cross_entropies)]
+  found = advice.advice(
+    results, additions.cross_entropies, additions.batch_ensembles
+  )
+  lines = [f'- {line}' for line in found]
   return ['## What to change', '\n'.join(lines)] if lines else []
 
 

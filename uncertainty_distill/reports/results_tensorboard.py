@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from uncertainty_distill import configs, evaluation, metrics, runs, training
+from uncertainty_distill import configs, evaluation, metrics, trained, training
 from uncertainty_distill.evaluation import System
 from uncertainty_distill.io import files
 from uncertainty_distill.reports import pictures, tables
@@ -79,13 +79,13 @@ def write_summaries(
   """
   for system in systems:
     own = [r for r in results if r.key == system.key]
-    members = [part.run for part in system.runs]
-    if not own or len(members) < len(system.paths):
+    parts = system.runs
+    if not own or len(parts) < len(system.paths):
       continue
     folder = _folder(system, directory)
     with _warning_where_unwritable(system, folder):
-      _write_corrupted(os.path.join(folder, _CORRUPTED), own, members[0].step)
-      _write_results(os.path.join(folder, _RESULTS), own, members)
+      _write_corrupted(os.path.join(folder, _CORRUPTED), own, parts[0].run.step)
+      _write_results(os.path.join(folder, _RESULTS), own, parts)
 
 
 @contextlib.contextmanager
@@ -145,14 +145,14 @@ def _event_file(folder: str, step: int) -> Iterator[None]:
 def _write_results(
   folder: str,
   results: Sequence[evaluation.Result],
-  members: Sequence[runs.RunFolder],
+  parts: Sequence[trained.Run],
 ) -> None:
   """Writes a system's hyper-parameters and its metrics in the tables."""
-  with _event_file(folder, members[0].step):
+  with _event_file(folder, parts[0].run.step):
     # Without a name of its own a trial has that of its folder. What can be
     # chosen from, TensorBoard gathers from the trials that it finds.
     hparams.hparams(
-      {'System': results[0].model, **_hyperparameters(members)}, trial_id=''
+      {'System': results[0].model, **_hyperparameters(parts)}, trial_id=''
     )
     for name, value in evaluation.summary(results).items():
       if name in tables.COLUMNS:
@@ -204,17 +204,15 @@ def _write_picture(picture: pictures.Picture) -> None:
   )
 
 
-def _hyperparameters(members: Sequence[runs.RunFolder]) -> dict[str, Any]:
+def _hyperparameters(parts: Sequence[trained.Run]) -> dict[str, Any]:
   """Returns what the runs of a system have in common, by the fields' names."""
-  first, *others = [_scalars(run.config) for run in members]
+  first, *others = [_scalars(part.run.config) for part in parts]
   values = {
     name: value
     for name, value in first.items()
     if all(other.get(name) == value for other in others)
   }
-  values['model.ensemble_size'] = sum(
-    run.config.task.model.ensemble_size for run in members
-  )
+  values['model.ensemble_size'] = sum(part.ensemble_size for part in parts)
   return values
 
 

@@ -4,6 +4,7 @@ from .run_folder import PARAMS_FILE as PARAMS_FILE
 from .run_folder import RunFolder as RunFolder
 from .run_folder import check_data as check_data
 from .run_folder import claim_run as claim_run
+from .run_folder import difference as difference
 from .run_folder import different_data as different_data
 from .run_folder import is_run as is_run
 from .run_folder import make_writable as make_writable
@@ -15,6 +16,5 @@ from .run_folder import (
   noted_teacher_temperature as noted_teacher_temperature,
 )
 from .run_folder import open_run as open_run
-from .run_identity import difference as difference
 from .run_identity import map_paths as map_paths
 from .run_identity import to_plain as to_plain

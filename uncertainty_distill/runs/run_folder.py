@@ -173,6 +173,28 @@ def open_run(path: str, name: str) -> RunFolder:
   )
 
 
+def difference(
+  path: str, config: configs.ExperimentConfig
+) -> tuple[str, Any, Any] | None:
+  """Returns how a folder's run differs from what a configuration trains.
+
+  Args:
+    path: A run folder.
+    config: The resolved experiment.
+
+  Returns:
+    The name of the first value that makes it another run, its value and that
+    of the configuration; None where there is none.
+  """
+  stored = open_run(path, 'model_dir').config
+  objective = stored.task.objective
+  if objective.kind != 'cross_entropy' and not objective.teacher:
+    # A student is claimed before a search has found its teacher.
+    objective.teacher = config.task.objective.teacher
+    stored.task.initialize_from = config.task.initialize_from
+  return run_identity.difference(stored, config)
+
+
 def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
   """Returns the run that a folder holds, or will hold; writes nothing.
 
@@ -185,15 +207,9 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
       without a description.
   """
   if is_run(path):
-    stored = open_run(path, 'model_dir').config
-    objective = stored.task.objective
-    if objective.kind != 'cross_entropy' and not objective.teacher:
-      # A student is claimed before a search has found its teacher.
-      objective.teacher = config.task.objective.teacher
-      stored.task.initialize_from = config.task.initialize_from
-    difference = run_identity.difference(stored, config)
-    if difference:
-      name, old, new = difference
+    found = difference(path, config)
+    if found:
+      name, old, new = found
       raise InputError(
         'model_dir',
         path,

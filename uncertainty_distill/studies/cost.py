@@ -84,10 +84,13 @@ def evaluation_flops(study: Study) -> float:
     for label in study.teachers
   ]
   systems = [
-    len(study.seeds) * image_flops(study.system_config(label, study.seeds[0]))
-    for label in study.systems
+    study.system_config(label, study.seeds[0])
+    for label in (*study.systems, *study.merged.values())
   ]
-  return float(images * sum(members + systems))
+  for config in systems[len(study.systems) :]:
+    config.task.model.ensemble_size = 1  # The members are one network.
+  networks = members + [len(study.seeds) * image_flops(c) for c in systems]
+  return float(images * sum(networks))
 
 
 def estimate(

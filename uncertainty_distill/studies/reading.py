@@ -52,7 +52,12 @@ from uncertainty_distill.studies.spec import (
 )
 
 # What else lies beside the runs.
-_RESERVED = ('plots', 'saved_model', 'reconstruction', 'images')
+# What lies beside the folders of runs, and the report's pictures beside the
+# figures.
+_FOLDERS = 'plots|saved_model|reconstruction|images'
+_PICTURES = (
+  r'severity(_boxes)?|diversity|reliability(_severity_\d)?|heat_map_\w+'
+)
 
 _FIELDS = {
   'title': str,
@@ -224,19 +229,22 @@ def _check_labels(study: Study, path: str) -> None:
   """Raises an InputError for a label that names no folder, or two things."""
   taken = set()
   for field in _LABELLED:
-    reserved = _RESERVED if field in _MODELS else ()
+    reserved = _FOLDERS if field in _MODELS else ''
+    if field == 'figures':
+      reserved = _PICTURES
     for label in getattr(study, field):
       # YAML reads a bare 1 or yes as something else than text.
       if (
         not isinstance(label, str)
         or not re.fullmatch(r'\w+', label)
-        or label in (*taken, *reserved)
+        or label in taken
+        or re.fullmatch(reserved, label)
       ):
         raise InputError(
           f'{field} in {path}',
           label,
-          'labels of letters, digits and _, '
-          f'each of them once, other than {", ".join(_RESERVED)}',
+          'labels of letters, digits and _, each of them once, '
+          "other than those of the report's own folders and pictures",
         )
       taken.add(label)
 
@@ -261,12 +269,16 @@ def _check_references(study: Study, path: str) -> None:
     )
   _check_merged(study, path)
   known = [*models, *study.derived]
+  baseline = study.config.evaluation.mce_baseline
+  if baseline and not configs.is_baseline_path(baseline):
+    _check_among([baseline], known, f'evaluation.mce_baseline in {path}')
   for name, table in study.tables.items():
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
   for figure in study.figures.values():
     _check_figure(study, figure, path)
-  of_seeds = [*study.systems, *study.derived]
+  of_seeds = [*study.systems]
+  of_seeds += [k for k, base in study.derived.items() if base in study.systems]
   for name, claim in study.claims.items():
     where = f'claims.{name}'
     _check_among([claim.kind], reports.KINDS, f'{where}.kind in {path}')

@@ -95,7 +95,8 @@ def _claims(study: Study, results: Sequence[evaluation.Result]) -> list[str]:
 
 def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
   """Returns a table's sections: the metrics, then the paper's beside them."""
-  own = [r for label in table.rows for r in results if r.model == label]
+  labels = dict.fromkeys(table.rows)
+  own = [r for label in labels for r in results if r.model == label]
   if not own:
     return []
   rows = evaluation.aggregate_models(own)

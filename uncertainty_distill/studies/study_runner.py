@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import itertools
+import logging
 import os
 from collections.abc import Callable
 
@@ -15,15 +17,18 @@ from uncertainty_distill import (
   exporting,
   reports,
   runs,
+  trained,
   training,
 )
 from uncertainty_distill.distribution import scheduling, workers
-from uncertainty_distill.errors import DivergedError
+from uncertainty_distill.errors import DivergedError, InputError
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.spread_evaluation import evaluate_on_pool
 from uncertainty_distill.studies.study_report import write_study_report
 
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +85,12 @@ def run_study(
   errors = scheduling.run(tasks, pool, show)
   missing = _missing(study, tasks, errors)
   whole = study.whole
-  systems = trained_systems(whole, directory, teachers)
+  systems = trained_systems(whole, directory, teachers, strategy)
   if not systems:
     raise DivergedError('nothing is left to evaluate: all training diverged')
   table = reports.assess(
     systems,
-    training.open_experiment(study.config, strategy),
+    training.open_experiment(_evaluated_by(study, systems), strategy),
     directory,
     study.title,
     student=whole.export,
@@ -102,6 +107,26 @@ def run_study(
     of_tables = write_study_report(whole, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
   return Outcome(tuple(sections or [table]), directory, saved_model, missing)
+
+
+def _evaluated_by(
+  study: Study, systems: list[evaluation.System]
+) -> configs.ExperimentConfig:
+  """Returns a study's configuration, a baseline that has no run left out."""
+  config = copy.deepcopy(study.config)
+  baseline = config.evaluation.mce_baseline
+  labels = {system.label for system in systems}
+  if (
+    baseline
+    and baseline not in labels
+    and not configs.is_baseline_path(baseline)
+  ):
+    _logger.warning(
+      f'there are no corruption errors: {baseline}, the baseline of '
+      'evaluation.mce_baseline, has no complete run'
+    )
+    config.evaluation.mce_baseline = ''
+  return config
 
 
 def _missing(study, tasks, errors) -> tuple[str, ...]:
@@ -176,9 +201,9 @@ def _system_tasks(study, directory, strategy, teachers):
     cost = training.training_cost(training.resolve(config))
 
     def prepare(label=label, teacher=teacher, *, seed):
-      config = study.system_config(label, seed)
-      config.task.objective.teacher = teachers.get(teacher, ())
-      return training.open_experiment(config, strategy)
+      return _open_system(
+        study, label, seed, teachers.get(teacher, ()), strategy
+      )
 
     tasks += [
       training.training_task(
@@ -194,20 +219,32 @@ def _system_tasks(study, directory, strategy, teachers):
   return tasks
 
 
+def _open_system(study, label, seed, teacher, strategy):
+  """Returns the experiment of a system and seed, its teacher filled in."""
+  config = study.system_config(label, seed)
+  config.task.objective.teacher = teacher if study.needs_teacher(label) else ()
+  return training.open_experiment(config, strategy)
+
+
 def run_path(directory: str, label: str, seed: int) -> str:
   """Returns the run folder of a system and seed."""
   return os.path.join(directory, label, f'seed_{seed}')
 
 
 def trained_systems(
-  study: Study, directory: str, teachers: dict[str, tuple[str, ...]]
+  study: Study,
+  directory: str,
+  teachers: dict[str, tuple[str, ...]],
+  strategy: tf.distribute.Strategy,
 ) -> list[evaluation.System]:
   """Returns a study's teachers and systems whose training is complete.
 
   Args:
-    study: The study.
+    study: The study. A run that it would train otherwise by now is left out,
+      and named.
     directory: The folder of the runs.
     teachers: The run folders of the teachers that are known already.
+    strategy: The devices of this process.
   """
   systems = []
   for label in study.teachers:
@@ -222,7 +259,11 @@ def trained_systems(
       systems.append(evaluation.System(label, None, tuple(paths)))
   for label, seed in itertools.product(study.systems, study.seeds):
     path = run_path(directory, label, seed)
-    if _is_complete(path):
+    teacher = study.teacher_of[label]
+    taught = next((s.paths for s in systems if s.label == teacher), ())
+    if _is_complete(path) and not _has_changed(
+      study, label, seed, path, taught, strategy
+    ):
       systems.append(evaluation.System(label, seed, (path,)))
   return systems + [
     dataclasses.replace(
@@ -235,6 +276,20 @@ def trained_systems(
     for system in systems
     if system.label == base
   ]
+
+
+def _has_changed(study, label, seed, path, teacher, strategy) -> bool:
+  """Returns whether a study would train a run otherwise by now; says so."""
+  if study.needs_teacher(label) and not teacher:
+    return False  # It cannot be known any more.
+  experiment = _open_system(study, label, seed, teacher, strategy)
+  found = runs.difference(path, experiment.config)
+  if found:
+    name, old, new = found
+    _logger.warning(
+      f'{path} is left out: it has {name}={old!r}, and the study {new!r}'
+    )
+  return bool(found)
 
 
 def _is_complete(path: str) -> bool:
@@ -252,8 +307,7 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     experiment = training.open_experiment(config, strategy)
     experiment.teacher_runs[0].check()
     members[label] = training.teacher_size(experiment)
-    if not config.task.objective.teacher:
-      _check_ranks(study, label, configs.member_config(experiment.config))
+    _check_reconstructions(study, label, members[label], experiment)
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     teacher = study.teacher_of[label]
@@ -267,12 +321,23 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
       training.check_teacher(experiment)
 
 
-def _check_ranks(
-  study: Study, teacher: str, member: configs.ExperimentConfig
+def _check_reconstructions(
+  study: Study, teacher: str, members: int, experiment: training.Experiment
 ) -> None:
-  """Raises an InputError for a rank to draw that no layer of a member has."""
-  model = member.task.model
+  """Raises an InputError for a figure of a teacher that cannot be drawn."""
+  given = experiment.config.task.objective.teacher
   for figure in study.figures.values():
-    if figure.kind == 'reconstruction' and teacher in figure.systems:
-      model.rank = max(figure.ranks)
-      model.check_rank(f'figures.{figure.name}.ranks')
+    if figure.kind != 'reconstruction' or teacher not in figure.systems:
+      continue
+    where = f'figures.{figure.name}'
+    if members < 2:
+      raise InputError(
+        f'{where}.systems', teacher, 'a teacher of two or more networks'
+      )
+    if given:
+      trained.check_networks(experiment.teacher, None, where)
+      model = copy.deepcopy(experiment.teacher.config.task.model)
+    else:
+      model = configs.member_config(experiment.config).task.model
+    model.rank = max(figure.ranks)
+    model.check_rank(f'{where}.ranks')
