@@ -35,7 +35,8 @@ def main() -> None:
   elif name == '--version':
     print(f'{PROGRAM} {uncertainty_distill.__version__}')
   elif name == _QUICKSTART:
-    is_given = any(word.lstrip('-').startswith('parallel') for word in words)
+    elsewhere = 'parallel', 'ray', 'tpu'
+    is_given = any(word.lstrip('-').startswith(elsewhere) for word in words)
     parallel = [] if is_given else ['--parallel=2']
     _run('reproduce', [f'--study={_QUICKSTART}', *parallel, *words])
   elif name in COMMANDS:

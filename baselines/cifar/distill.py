@@ -78,6 +78,13 @@ def _pool(config, model_dir):
   """Returns what trains a teacher's members on other machines, if anything."""
   if flags.FLAGS.ray is None:
     return None
+  if flags.FLAGS.mode == 'eval' or config.task.objective.teacher:
+    raise InputError(
+      'ray',
+      flags.FLAGS.ray,
+      'left out where there is no teacher to train',
+      message='--ray trains a teacher, and here is none to train: leave it out',
+    )
   if config.runtime.tpu is not None:
     raise InputError(
       'tpu',

@@ -8,6 +8,7 @@ from uncertainty_distill.baselines.cifar import launch
 # isort: split
 from uncertainty_distill import exporting, trained
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 from absl import flags
 
@@ -59,8 +60,15 @@ launch.define_check_flag()
 flags.adopt_module_key_flags(launch)
 
 
-def _check_flags() -> None:
+def _check_flags(paths: list[str], directory: str) -> None:
   """Raises an InputError if flags do not go together."""
+  if _CONFORMAL_METHOD.present and _CONFORMAL.value is None:
+    raise InputError(
+      'conformal_method',
+      _CONFORMAL_METHOD.value,
+      'left out without --conformal',
+      message='--conformal_method has no effect without --conformal',
+    )
   if _CONFORMAL.value is not None:
     trained.check_set_options(
       'conformal', _CONFORMAL.value, _CONFORMAL_METHOD.value
@@ -82,12 +90,19 @@ def _check_flags() -> None:
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
+    if files.absolute(directory) in map(files.absolute, paths):
+      # Its temperature would be in it by then, and be applied once more.
+      raise InputError(
+        'output_dir',
+        directory,
+        'another folder than the exported model, with --tflite',
+      )
 
 
 def main():
   directory = launch.required('output_dir', 'a folder for the SavedModel')
   paths = launch.required('run', 'a run folder')
-  _check_flags()
+  _check_flags(paths, directory)
   fitted = exporting.export(
     paths,
     directory,

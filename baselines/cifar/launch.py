@@ -26,6 +26,7 @@ _FLAG_OF = {
   'corruption': 'corruptions',
   'directory': 'output_dir',
   'fit_temperature': 'temperature',
+  'output_dir': 'output_dir model_dir',
   'path': 'run model',
   'rank': 'ranks',
   'runtime.tpu': 'tpu',
@@ -335,21 +336,25 @@ def processes(
 ) -> distribution.SideBySide | None:
   """Returns processes that train so many runs at a time; None for 1.
 
+  Of GPUs, each run needs one: where there are fewer, so many runs are trained
+  at a time, and a line says so.
+
   Raises:
-    InputError: If there are not enough devices for so many.
+    InputError: If there are TPUs, or several workers.
   """
   if number == 1:
     return None
-  gpus = len(tf.config.list_physical_devices('GPU'))
   is_cluster = distribution.read_cluster(config.runtime) is not None
-  if is_cluster or config.runtime.tpu is not None or 0 < gpus < number:
-    raise InputError(
-      'parallel',
-      number,
-      f'at most {gpus}, the number of GPUs'
-      if gpus
-      else '1 with TPUs or several workers',
+  if is_cluster or config.runtime.tpu is not None:
+    raise InputError('parallel', number, '1 with TPUs or several workers')
+  gpus = len(tf.config.list_physical_devices('GPU'))
+  if 0 < gpus < number:
+    print(
+      f'{gpus} at a time instead of {number}: a run takes a GPU', flush=True
     )
+    number = gpus
+  if number == 1:
+    return None
   return distribution.SideBySide(number, number if gpus else 0)
 
 
@@ -461,6 +466,8 @@ def _check_flags() -> None:
       )
     if flag.present:
       flag.value = expand(flag.value)
+  if 'ray' in _FLAGS and _FLAGS.ray is None and _FLAGS.ray_resources:
+    raise flags.IllegalFlagValueError('--ray_resources needs --ray')
 
 
 def _with_flags(error: InputError) -> str:

@@ -54,7 +54,7 @@ _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
   False,
   'Print what is still to be run and what it costs, measured by a few steps '
-  'on these devices; train and write nothing.',
+  'on these devices; train nothing, and write nothing but an image cache.',
 )
 launch.define_ray_flags()
 launch.define_device_flags()

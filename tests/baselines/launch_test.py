@@ -1,5 +1,8 @@
 """What the commands have in common: their flags and their help."""
 
+import subprocess
+import sys
+
 import pytest
 import running
 
@@ -27,3 +30,21 @@ def test_flags_may_follow_images(tmp_path):
   done = running.run('predict', 'a.png', '--model', tmp_path, '--json')
   assert done.returncode == 2 and '--model' in done.stderr
   assert str(tmp_path) in done.stderr
+
+
+def test_no_more_runs_at_a_time_than_gpus():
+  code = (
+    'from uncertainty_distill import configs\n'
+    'from uncertainty_distill.baselines.cifar import launch\n'
+    'import tensorflow as tf\n'
+    "config = configs.load_config('digits_wrn10_1')\n"
+    'for gpus in 0, 1, 2, 3:\n'
+    '  tf.config.list_physical_devices = lambda kind: [kind] * gpus\n'
+    '  pool = launch.processes(config, 3)\n'
+    '  print(pool and pool.capacity)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  lines = [line for line in done.stdout.splitlines() if 'at a time' not in line]
+  assert lines == ['3', 'None', '2', '3']

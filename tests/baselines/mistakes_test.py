@@ -50,6 +50,23 @@ _FLAGS = {
     '--tflite {new}/ model.tflite',
     'export --run={old} --output_dir={new} --tflite={new}/',
   ),
+  'TensorFlow Lite of a model that is replaced': (
+    '--output_dir --tflite {old}/saved_model',
+    'export --run={old}/saved_model --output_dir={old}/saved_model '
+    '--tflite={tmp}/m.tflite',
+  ),
+  'a method of no prediction sets': (
+    '--conformal_method --conformal',
+    'export --run={old} --output_dir={new} --conformal_method=aps',
+  ),
+  'what a run takes of no cluster': (
+    '--ray_resources --ray',
+    'distill {digits} --model_dir={new} --ray_resources={{}}',
+  ),
+  'machines for a teacher that is there': (
+    '--ray teacher',
+    'distill {digits} --model_dir={new} --ray --teacher={member}',
+  ),
   'no such dataset': (
     'gone.npz',
     'train {digits} --model_dir={new} '

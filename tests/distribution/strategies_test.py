@@ -44,6 +44,12 @@ def test_replicas_must_divide_the_batches(name):
   field = f'task.{name}.global_batch_size'
   with refusals.refused(field, 33):
     distribution.describe(_two_replicas(), _config(f'{field}=33'))
+  # What evaluates needs no batch to train on.
+  if name == 'train_data':
+    text = distribution.describe(
+      _two_replicas(), _config(f'{field}=33'), training=False
+    )
+    assert text.startswith('2 x CPU')
 
 
 @pytest.mark.parametrize(

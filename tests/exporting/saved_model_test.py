@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 import tiny_networks
+import tiny_served
 from scipy import special, stats
 
 _SHAPE = (16, 16, 3)
@@ -248,3 +249,15 @@ def test_serves_float32_from_mixed_precision(tmp_path):
   served = _serve(folder, _images(3))
   assert served['member_probabilities'].dtype == np.float32
   np.testing.assert_allclose(served['probabilities'].sum(-1), 1, atol=1e-6)
+
+
+def test_what_a_link_points_to_is_replaced(tmp_path):
+  first, link = tmp_path / '1', tmp_path / 'current'
+  first.mkdir()
+  (first / 'old').touch()
+  link.symlink_to(first)
+  for _ in range(2):
+    tiny_served.make(link)
+  assert link.is_symlink() and (first / 'saved_model.pb').is_file()
+  assert {path.name for path in tmp_path.iterdir()} == {'1', 'current'}
+  assert not (first / 'old').exists()

@@ -60,6 +60,7 @@ def _npz(path, size, num_classes):
     ('task.validation_data.global_batch_size', 33),
     ('task.train_data.name', 'gone.npz'),
     ('task.train_data.name', 'mnist'),
+    ('task.objective.teacher_cache', 'gs://bucket/cache'),
     ('task.train_data.num_examples', 798),
     ('task.validation_data.num_examples', 1001),
     ('task.model.width', 0),

@@ -20,6 +20,7 @@ import refusals
 import run_weights
 import running
 import tensorflow as tf
+import tf_keras
 from official.modeling import optimization
 
 _TEXT = (
@@ -234,3 +235,16 @@ def test_a_teacher_without_numbers_is_named_by_its_term(
   with pytest.raises(DivergedError) as caught:
     experiments.train_run(student, str(tmp_path / 'student'), one_device, False)
   assert ': distillation ' in caught.value.what and caught.value.step == 1
+
+
+def test_a_stopped_attempt_leaves_the_usual_precision(tmp_path):
+  run = runs.RunFolder(str(tmp_path), _config())
+
+  def stopped(factor):
+    assert factor == 1
+    tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    recovery.train(run, tf.distribute.get_strategy(), stopped)
+  assert tf_keras.mixed_precision.global_policy().name == 'float32'

@@ -1,8 +1,9 @@
 """The temperature that calibrates a teacher: its source and its effect."""
 
 import copy
+import shutil
 
-from uncertainty_distill import losses, metrics, runs, training
+from uncertainty_distill import data, losses, metrics, runs, training
 from uncertainty_distill.training import teacher_temperature
 
 import experiments
@@ -11,6 +12,7 @@ import pytest
 import refusals
 import scipy.special
 import tensorflow as tf
+import yaml
 
 _LOGITS = np.array([[[2.0, 0.0, -1.0]], [[0.0, 1.0, 0.5]]])
 
@@ -56,6 +58,37 @@ def test_only_what_nobody_was_trained_on_tells_it(student, fit):
   # Divided otherwise, it is not known which those were.
   other = experiments.changed(held_out, 'task.train_data.test_from_training=97')
   assert not len(_rows(other))
+
+
+def test_a_copy_of_the_teacher_s_data_is_the_same_data(student, tmp_path):
+  digits = data.open_dataset('digits')
+  arrays = {
+    f'{name}_{kind}': getattr(split, kind)
+    for name, split in (('train', digits.train), ('test', digits.test))
+    for kind in ('images', 'labels')
+  }
+  [part] = experiments.opened(student).teacher.parts
+  path = tmp_path / 'teacher'
+  shutil.copytree(part.run.path, path)
+  params = yaml.safe_load((path / 'params.yaml').read_text())
+  for name in 'mine', 'teachers':
+    np.savez(tmp_path / f'{name}.npz', **arrays)
+  mine, teachers = (
+    str(tmp_path / f'{name}.npz') for name in ('mine', 'teachers')
+  )
+  params['task']['train_data']['name'] = teachers
+  (path / 'params.yaml').write_text(yaml.safe_dump(params))
+  config = copy.deepcopy(student)
+  config.task.train_data.num_examples = 200
+  config.task.train_data.held_out_fraction = 0.5
+  config.task.train_data.name = mine
+  config.task.objective.teacher = (str(path),)
+  config = training.resolve(config)
+  # As long as it is not known to be one.
+  assert _rows(config)[0] < 128
+  mark = experiments.opened(config).dataset.train.fingerprint
+  (path / 'data.yaml').write_text(f'training data: {mark}')
+  assert _rows(config)[0] >= 128
 
 
 def test_without_such_images_it_is_1(student, caplog):

@@ -125,7 +125,7 @@ def describe(
   replicas = strategy.num_replicas_in_sync
   task = config.task
   members = task.model.ensemble_size
-  _check_batches(task, replicas)
+  _check_batches(task, replicas, training)
   batch = (
     task.train_data if training else task.validation_data
   ).global_batch_size
@@ -141,12 +141,14 @@ def describe(
   return text
 
 
-def _check_batches(task: configs.TaskConfig, replicas: int) -> None:
+def _check_batches(
+  task: configs.TaskConfig, replicas: int, training: bool
+) -> None:
   """Raises an InputError if the replicas do not divide a batch."""
-  for name, data in (
-    ('train_data', task.train_data),
-    ('validation_data', task.validation_data),
-  ):
+  batches = {'validation_data': task.validation_data}
+  if training:
+    batches = {'train_data': task.train_data, **batches}
+  for name, data in batches.items():
     if data.global_batch_size % replicas:
       raise InputError(
         f'task.{name}.global_batch_size',
@@ -155,7 +157,7 @@ def _check_batches(task: configs.TaskConfig, replicas: int) -> None:
       )
   members, batch = task.model.ensemble_size, task.train_data.global_batch_size
   groups = replicas * members
-  if task.members_per_example < members and batch % groups:
+  if training and task.members_per_example < members and batch % groups:
     raise InputError(
       'task.train_data.global_batch_size',
       batch,

@@ -170,12 +170,14 @@ def _describe_teacher(paths):
   """Describes a teacher by its members' runs, where these still exist."""
   if all(map(trained.is_predictions, paths)):
     return 'Known by stored predictions of the training images alone.'
-  text = f'A deep ensemble of {len(paths)} trained models'
+  text, first = f'A deep ensemble of {len(paths)} trained models', 'the first '
+  if len(paths) == 1:
+    text, first = 'One trained model', ''
   found = [path for path in paths if runs.is_run(path)]
   if not found:
     return f'{text}.'
   model = runs.open_run(found[0], 'teacher').config.task.model
-  return f'{text}, the first a {model.architecture.get().label}.'
+  return f'{text}, {first}a {model.architecture.get().label}.'
 
 
 def _find_results(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import data, metrics, runs, trained
@@ -33,12 +34,22 @@ def check_replaceable(directory: str) -> None:
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
   )
-  if not is_new and not saved_models.is_saved_model(directory):
+  # In an object store an export that was interrupted leaves its first files.
+  is_unfinished = (
+    files.is_remote(directory)
+    and files.is_folder(directory)
+    and {'assets', 'fingerprint.pb', 'variables'} >= {*files.names(directory)}
+  )
+  if not (is_new or is_unfinished or saved_models.is_saved_model(directory)):
     raise InputError(
       'directory',
       directory,
       'a new or empty folder, or a SavedModel',
       'the files in it would be lost',
+    )
+  if not files.is_remote(directory) and os.path.ismount(directory):
+    raise InputError(
+      'directory', directory, 'a folder in it: a disk cannot be replaced'
     )
 
 
@@ -98,6 +109,10 @@ def export(
   model = trained.open_trained(paths, 'path')
   if options.merge_members:
     model = trained.merge_members(model)
+  if model.image_shape[-1] != 3:
+    raise InputError(
+      'path', list(model.image_shape), 'a model of images [H, W, 3]'
+    )
   network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
   is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)

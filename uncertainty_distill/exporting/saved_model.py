@@ -121,6 +121,9 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   # An object store cannot rename folders; but saved_model.pb, which makes a
   # folder a SavedModel, is written after the weights.
   is_remote = files.is_remote(directory)
+  if not is_remote:
+    # What a link points to is replaced, not the link.
+    directory = os.path.realpath(directory)
   written = directory if is_remote else _beside(directory, 'partial')
   files.remove(written)
   with signals.defer():

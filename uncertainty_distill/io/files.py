@@ -135,7 +135,10 @@ def make_folder(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-  """Removes a file, or a folder with everything in it, if it exists."""
+  """Removes a file, a link, or a folder with everything in it, if it exists."""
+  if not is_remote(path) and os.path.islink(path):
+    os.remove(path)
+    return
   if not exists(path):
     return
   try:

@@ -15,6 +15,7 @@ from .run_folder import noted_teacher as noted_teacher
 from .run_folder import (
   noted_teacher_temperature as noted_teacher_temperature,
 )
+from .run_folder import noted_training_data as noted_training_data
 from .run_folder import open_run as open_run
 from .run_identity import map_paths as map_paths
 from .run_identity import to_plain as to_plain

@@ -324,6 +324,11 @@ def noted_teacher(run: RunFolder) -> tuple[str, list[str]]:
   return noted.get('teacher', ''), noted.get(_WRITTEN, [])
 
 
+def noted_training_data(run: RunFolder) -> str:
+  """Returns the fingerprint of a run's training data; '' for unknown."""
+  return _noted_data(run.path).get('training data', '')
+
+
 def noted_class_names(run: RunFolder) -> tuple[str, ...]:
   """Returns the names of the classes when a run began; () for unknown."""
   names = _noted_data(run.path).get(_CLASS_NAMES)

@@ -147,6 +147,11 @@ class Experiment:
     path += '.json' if path != baseline else ''
     if configs.is_baseline_path(baseline) and not files.exists(path):
       raise InputError('evaluation.mce_baseline', path, 'a path that exists')
+    cache = self.config.task.objective.teacher_cache
+    if files.is_remote(cache):
+      raise InputError(
+        'task.objective.teacher_cache', cache, 'a folder on a local disk'
+      )
     _ = self.shown, self.evaluation_sets
 
 

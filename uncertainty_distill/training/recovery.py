@@ -61,7 +61,10 @@ def train(
     except DivergedError as error:
       # Without the frames, which keep the network in memory.
       diverged = error.with_traceback(None)
-    performance.set_mixed_precision_policy('float32')
+    finally:
+      # What is loaded from here on computes as it would in another process,
+      # also where a notebook goes on after Ctrl-C.
+      performance.set_mixed_precision_policy('float32')
     _go_back(run, strategy, diverged, rollbacks, factor)
 
 

@@ -244,8 +244,6 @@ class TrainingSession:
         raise
     # Another worker must not look for what the chief has not written yet.
     workers.wait(self.strategy)
-    # What is loaded from here on computes as it would in another process.
-    performance.set_mixed_precision_policy('float32')
 
   def _claim_folder(self) -> None:
     """Makes the run folder ready for training, or refuses it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from uncertainty_distill import configs, data, losses, trained
+from uncertainty_distill import configs, data, losses, runs, trained
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
 
@@ -92,9 +92,23 @@ def _untaught(experiment: Experiment) -> data.Subset:
       experiment.config.task.train_data,
       part.config.task.train_data,
     )
-    if teachers.name == own.name:
+    if _has_learned(part, dataset, own):
       rows = np.setdiff1d(rows, _taught(dataset, own, teachers))
   return data.Subset(dataset.train, rows)
+
+
+def _has_learned(
+  part: trained.TrainedModel,
+  dataset: data.Dataset,
+  own: configs.TrainDataConfig,
+) -> bool:
+  """Returns whether a teacher has learned from a dataset."""
+  if part.config.task.train_data.name == own.name:  # pyright: ignore[reportOptionalMemberAccess]
+    return True
+  # A copy of a file has another path, and the same content.
+  is_run = isinstance(part, trained.Run)
+  noted = runs.noted_training_data(part.run) if is_run else ''
+  return bool(noted) and noted == dataset.train.fingerprint
 
 
 def _taught(
