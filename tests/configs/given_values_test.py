@@ -62,6 +62,31 @@ def test_fields_of_an_architecture_are_set_one_by_one():
   assert (lone.task.model.depth, lone.task.model.width) == (16, 1)
 
 
+_MOBILE = '{0}.architecture.type=keras_application,{0}.application=MobileNetV2'
+
+
+def test_a_single_network_has_the_architecture_that_is_set():
+  of_model, of_teacher = map(_MOBILE.format, ('task.model', 'teacher'))
+  for text in of_model, of_teacher, f'{of_model},{of_teacher}':
+    model = _single(text).task.model
+    assert model.architecture.type == 'keras_application', text
+    assert model.application == 'MobileNetV2'
+  other = 'task.model.architecture.type=custom,task.model.function=a:b'
+  assert _single(other).task.model.function == 'a:b'
+  with refused('task.model.architecture.type', 'custom', 'keras_application'):
+    _single(f'{other},{of_teacher}')
+  both = f'{of_model},{of_teacher},teacher.application=ResNet50,'
+  with refused('task.model.application', 'VGG16', 'ResNet50'):
+    _single(f'{both}task.model.application=VGG16')
+
+
+def test_a_teacher_s_architecture_without_use_is_named(caplog):
+  text = _MOBILE.format('teacher')
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  configs.warn_of_unused(config, trains_alone=True)
+  assert 'teacher.application' in caplog.text
+
+
 _ADAM = configs.ADAM.split('set ')[1]
 
 

@@ -237,3 +237,20 @@ def test_yaml_runs_no_code(tmp_path):
   with refused('params_override'):
     _overridden(f'task={attack}')
   assert not pathlib.Path(victim).exists()
+
+
+@pytest.mark.parametrize('kind', [1, True, ['custom'], None])
+def test_an_architecture_of_no_name_is_refused(kind):
+  config = configs.load_config(_NAME)
+  values = {'task': {'model': {'depth': 16, 'architecture': {'type': kind}}}}
+  with pytest.raises(InputError):
+    configs.override(config, values, 'a test')
+  empty = {'depth': 16, 'architecture': {'type': 'custom', 'custom': None}}
+  with pytest.raises(InputError):
+    configs.override(config, {'task': {'model': empty}}, 'a test')
+
+
+def test_a_path_with_adam_in_it_is_no_optimizer():
+  with pytest.raises(InputError) as caught:
+    _overridden('task.train_data.nam=/home/adam')
+  assert 'name' in caught.value.hint and 'Adam' not in caught.value.hint

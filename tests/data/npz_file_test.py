@@ -137,6 +137,12 @@ def test_refuses_names_of_another_number_or_kind(path, names):
     data.open_dataset(path)
 
 
+def test_refuses_names_that_are_there_twice(path):
+  np.savez(path, **_arrays(), class_names=['a', 'b', 'a', 'c'])
+  with refusals.refused(f'class_names of {path}', ['a', 'b', 'a', 'c']):
+    data.open_dataset(path)
+
+
 @pytest.mark.parametrize(
   'name, array, value',
   [

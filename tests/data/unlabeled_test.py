@@ -223,3 +223,13 @@ def test_bad_sources_are_refused(tmp_path):
   path = str(tmp_path / 'floats.npz')
   with refusals.refused(f'images of {path}', 'float64 [2, 16, 16, 3]'):
     _open(path)
+
+
+def test_a_folder_does_not_take_the_place_of_a_known_dataset(
+  tmp_path, monkeypatch
+):
+  picture_folders.write(tmp_path / 'digits', ['a'], size=(16, 16))
+  monkeypatch.chdir(tmp_path)
+  train_data = configs.TrainDataConfig(name='digits', unlabeled='digits')
+  digits = data.open_configured(train_data)
+  assert len(unlabeled_lib.open_unlabeled(digits, train_data)) == 797

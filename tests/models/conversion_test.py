@@ -247,3 +247,22 @@ def test_refuses_members_that_are_not_there(plain):
   for index in 2, -1:
     with refused('index', index, 'from 0 to 1'):
       models.member(converted, index)
+
+
+def test_signs_are_in_the_layer_that_images_come_to():
+  layer = tf_keras.layers
+  images = tf_keras.Input((6, 6, 2))
+  inside = tf_keras.Sequential(
+    [tf_keras.Input((6, 6, 3)), layer.Conv2D(3, 3)], name='body'
+  )
+  features = inside(layer.Conv2D(3, 3, padding='same', name='stem')(images))
+  logits = layer.Dense(4)(layer.Flatten()(features))
+  model = models.batch_ensemble(
+    tf_keras.Model(images, logits), 2, fast_weights='first_layer_signs'
+  )
+  signed = [
+    weight.name
+    for weight in models.fast_weights(model)
+    if (weight.numpy() != 1).any()
+  ]
+  assert signed and all('stem' in name for name in signed)

@@ -341,28 +341,32 @@ def test_without_a_temperature_a_scaled_system_is_left_out(
     raise InputError('evaluation.temperature_examples', 64, 'more')
 
   monkeypatch.setattr(trained, 'fit_temperature', refuse)
-  config = tiny_runs.config(
-    'task.train_data.num_examples=500,evaluation.temperature_examples=64'
-  )
+  part = 'task.train_data.num_examples=500'
+  path = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config(part))
+  config = tiny_runs.config(f'{part},evaluation.temperature_examples=64')
   systems = [
-    evaluation.System('student', 0, (paths[2],)),
-    evaluation.System('scaled_student', 0, (paths[2],), scaled=True),
+    evaluation.System('student', 0, (path,)),
+    evaluation.System('scaled_student', 0, (path,), scaled=True),
+    # It was trained on all images, those that are to give it one as well.
+    evaluation.System('whole', 0, (paths[2],)),
   ]
   experiments.assess(systems, config, _CPU, str(tmp_path), 'Title')
   results, _ = evaluation.read_json(str(tmp_path / 'results.json'))
-  assert {r.model for r in results} == {'student'}
-  assert any('Scaled student' in message for message in caplog.messages)
+  assert {r.model for r in results} == {'student', 'whole'}
+  for label in 'Scaled student', 'Whole':
+    assert any(label in message for message in caplog.messages)
 
 
-def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
+def test_a_system_is_scored_at_its_temperature_beside_itself(tmp_path):
   directory = str(tmp_path)
+  part = 'task.train_data.num_examples=500'
+  path = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config(part))
   config = tiny_runs.config(
-    'task.train_data.num_examples=500,evaluation.temperature_examples=64,'
-    'evaluation.conformal=0.2'
+    f'{part},evaluation.temperature_examples=64,evaluation.conformal=0.2'
   )
   systems = [
-    evaluation.System('student', 0, (paths[2],)),
-    evaluation.System('scaled_student', 0, (paths[2],), scaled=True),
+    evaluation.System('student', 0, (path,)),
+    evaluation.System('scaled_student', 0, (path,), scaled=True),
   ]
   experiments.assess(systems, config, _CPU, directory, 'Title')
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
@@ -397,7 +401,7 @@ def test_a_system_is_scored_at_its_temperature_beside_itself(paths, tmp_path):
     cache = evaluation.ResultCache(directory, given, experiment)
     assert cache.missing() == missing
   # TensorBoard shows both, and a run's own results are the plain ones.
-  assert os.path.isdir(os.path.join(paths[2], 'results'))
+  assert os.path.isdir(os.path.join(path, 'results'))
   assert os.path.isdir(
     os.path.join(directory, 'scaled_student', '0', 'results')
   )

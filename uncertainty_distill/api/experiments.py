@@ -232,6 +232,7 @@ def export(
     >>> predictions.prediction_set.shape, predictions.set_size.shape
     ((50, 10), (50,))
   """
+  class_names = tuple(map(str, class_names))
   if isinstance(path, tf_keras.Model):
     for name, value in (
       ('fit_temperature', fit_temperature),
@@ -268,7 +269,7 @@ def _with_examples(config, examples, test_examples, class_names):
     config.task.train_data.name = data.keep_arrays(
       examples, test_examples, class_names
     )
-  elif test_examples is not None or class_names:
+  elif test_examples is not None or len(class_names):
     raise InputError(
       'examples', None, 'images and labels where others are given to test on'
     )

@@ -15,7 +15,7 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.api import arguments, predictor
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import files
+from uncertainty_distill.io import files, locks
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +146,8 @@ def evaluate(
     found = evaluation.evaluate_systems([system], experiment)
     return evaluation.summary(found.results)
   folder = files.expanded(output_dir)
-  reports.assess([system], experiment, folder, 'Evaluation')
+  with locks.lock_folder(folder, 'output_dir', experiment.is_chief):
+    reports.assess([system], experiment, folder, 'Evaluation')
   results, _ = evaluation.read_json(
     os.path.join(folder, evaluation.RESULTS_FILE)
   )

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import operator
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.parsing import inner_prefix
@@ -36,12 +37,14 @@ _OF_PUBLISHED_OPTIMIZER = (
   'teacher.decay_',
 )
 _OF_EVALUATION = (
+  'check_labels',
   'evaluation.',
   'runtime.',
   'task.validation_data.',
   'task.train_data.name',
   'task.train_data.data_dir',
   'task.train_data.classes',
+  'task.train_data.image_cache',
   'task.train_data.image_size',
   'task.train_data.image_fit',
   'task.train_data.train_split',
@@ -49,6 +52,9 @@ _OF_EVALUATION = (
   'task.train_data.test_fraction',
   'task.train_data.skip_broken',
   'task.train_data.test_from_training',
+  # They say which images are left out of training, to fit temperatures to.
+  'task.train_data.num_examples',
+  'task.train_data.unlabeled',
 )
 
 
@@ -90,6 +96,7 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
   if usual is None:
     return
   names = set_names(given)
+  _keep_architecture(given, lone, usual)
   for name, of_teacher in _pairs(given):
     find, find_of_teacher = map(operator.attrgetter, (name, of_teacher))
     value, teachers = find(given), find_of_teacher(given)
@@ -109,6 +116,37 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
     setattr(operator.attrgetter(parents)(lone), last, value)
 
 
+def _keep_architecture(
+  given: ExperimentConfig, lone: ExperimentConfig, usual: ExperimentConfig
+) -> None:
+  """Gives a single network the architecture that was chosen for it.
+
+  Args:
+    given: The experiment as it was given.
+    lone: That of a teacher's member; changed in place.
+    usual: The registered one, which gets the architecture that was given for
+      both, to compare its values with.
+
+  Raises:
+    InputError: If another one was chosen for the teacher.
+  """
+  own, teachers = given.task.model.architecture, given.teacher.architecture
+  if own.type == teachers.type:
+    for holder in usual.task.model, usual.teacher:
+      if holder.architecture.type != own.type:
+        holder.architecture = type(own)(type=own.type)
+  elif own.type != usual.task.model.architecture.type:
+    if teachers.type != usual.teacher.architecture.type:
+      raise InputError(
+        'task.model.architecture.type',
+        own.type,
+        f'{teachers.type}, as teacher.architecture.type says of a single '
+        'network',
+        'set one of the two',
+      )
+    lone.task.model.architecture = copy.deepcopy(own)
+
+
 def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
   """Returns the registered experiment that a configuration started from."""
   if config.experiment in experiment_names():
@@ -118,8 +156,11 @@ def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
 
 def _pairs(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
   """Yields the names of a network's values and of its teacher's."""
+  own, teachers = config.task.model.architecture, config.teacher.architecture
   for field in dataclasses.fields(config.teacher):
     if field.name == 'architecture':
+      if own.type != teachers.type:
+        continue
       for name in config.task.model.short_names():
         yield f'task.model.{name}', f'teacher.{name}'
     elif 'sets' in field.metadata:
@@ -156,8 +197,16 @@ def warn_of_unused(
     name
     for name in set_names(config)
     if name.startswith(without_use)
-    and operator.attrgetter(name)(config) != operator.attrgetter(name)(usual)
+    and _find(config, name) != _find(usual, name)
   )
+
+
+def _find(config: ExperimentConfig, name: str) -> Any:
+  """Returns a value; None where the architecture has no such field."""
+  try:
+    return operator.attrgetter(name)(config)
+  except AttributeError:
+    return None
 
 
 def warn_of_unused_by_evaluation(config: ExperimentConfig) -> None:

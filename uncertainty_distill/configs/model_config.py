@@ -62,6 +62,8 @@ class NetworkConfig(models.Settings):
     if not isinstance(choice, dict):
       return dict(values)
     kind = choice.get('type', self.architecture.type)
+    if not isinstance(kind, str) or not isinstance(choice.get(kind, {}), dict):
+      return dict(values)  # What is wrong with them is found out later.
     names = self.short_names(kind)
     short = {name: values[name] for name in values if name in names}
     rest = {name: values[name] for name in values if name not in names}
@@ -73,7 +75,8 @@ class NetworkConfig(models.Settings):
     """Returns the fields of an architecture, by default of the chosen one."""
     # Not there yet while Model Garden sets the fields, or makes a copy.
     choice = self.__dict__.get('architecture')
-    chosen = getattr(choice, kind or getattr(choice, 'type', ''), None)
+    kind = kind or getattr(choice, 'type', '')
+    chosen = getattr(choice, kind, None) if isinstance(kind, str) else None
     if not isinstance(chosen, models.Architecture):
       return []
     return [field.name for field in dataclasses.fields(chosen)]

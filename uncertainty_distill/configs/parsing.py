@@ -266,7 +266,8 @@ def _checked(config, values, source, prefix):
   for key, value in values.items():
     name = f'{prefix}{key}'
     if key not in fields:
-      hint = ADAM if 'adam' in str(value) else _meant(config, str(key), known)
+      is_adam = 'adam' in str(value) and 'train_data' not in name
+      hint = ADAM if is_adam else _meant(config, str(key), known)
       raise _unknown(name, value, source, known, hint)
     field = getattr(config, key)
     if isinstance(field, hyperparams.Config):

@@ -250,6 +250,10 @@ def open_dataset(
       then.
   """
   name = files.expanded(name)
+  if image_size and (len(image_size) != 2 or min(image_size) < 1):
+    raise InputError(
+      'image_size', tuple(image_size), 'a height and a width, both at least 1'
+    )
   decoding = dataclasses.replace(
     decoding, image_cache=files.expanded(decoding.image_cache)
   )

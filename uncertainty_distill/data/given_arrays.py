@@ -56,7 +56,7 @@ def keep_arrays(
     'test_images': test_images,
     'test_labels': test_labels,
   }
-  if class_names:
+  if len(class_names):
     arrays['class_names'] = np.asarray(class_names)
   spec = npz_file.describe('the arrays', arrays)
   sources: dict[str, ImageSource] = {

@@ -199,10 +199,13 @@ def _class_names(
       f'{names.dtype} {list(names.shape)}',
       f'{num_classes} strings, for the labels from 0 to {num_classes - 1}',
     )
-  return tuple(
+  found = [
     name.decode() if isinstance(name, bytes) else name
     for name in names.tolist()
-  )
+  ]
+  if len(set(found)) < len(found):
+    raise InputError(f'class_names of {path}', found, 'names that differ')
+  return tuple(found)
 
 
 def _check_classes(

@@ -52,7 +52,7 @@ def open_unlabeled(
   split = train_data.unlabeled_split or 'train'
   if name.startswith(tfds_dataset.PREFIX):
     state = ''
-  elif files.is_folder(name):
+  elif configs.is_path(name) and files.is_folder(name):
     state = pictures.list_unsorted(name).state()
   else:
     state = str(files.version(name)) if files.is_file(name) else ''
@@ -99,7 +99,9 @@ def _open(
 ) -> ImageSource:
   """Opens images at a place, in the state that they have there."""
   size = spec.image_shape[:2]
-  if name.startswith(tfds_dataset.PREFIX) or files.is_folder(name):
+  if name.startswith(tfds_dataset.PREFIX) or (
+    configs.is_path(name) and files.is_folder(name)
+  ):
     place = (data_dir, state)
     source = open_decoded(name, place, size, decoding, False).split('train')
   elif name.endswith('.npz') and files.is_file(name):

@@ -222,6 +222,16 @@ def _fit_temperature(system, network, experiment):
   if images is None:
     return None, None
   config = experiment.config
+  learned = trained.learned_rows(
+    system.model, experiment.dataset, config.task.train_data
+  )
+  seen = len(np.intersect1d(learned, images.rows))
+  if seen:
+    _logger.warning(
+      f'{system.heading} gets no temperature and no prediction sets: it was '
+      f'trained on {seen} of the {len(images)} images that are to give them'
+    )
+    return None, None
   given = 'evaluation.temperature_examples', str(len(images))
   trained.check_examples(images, *given)
   logits = trained.apply(
@@ -244,7 +254,7 @@ def _fit_temperature(system, network, experiment):
 def _calibrate_sets(logits, experiment):
   """Returns the rule of a system's prediction sets, if there are to be any."""
   evaluation = experiment.config.evaluation
-  if not evaluation.conformal:
+  if logits is None or not evaluation.conformal:
     return None
   return metrics.calibrate_sets(
     logits,

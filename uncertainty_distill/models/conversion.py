@@ -99,12 +99,27 @@ def batch_ensemble(
   initializers = functools.partial(
     layers.fast_weight_initializers, fast_weights, rank, fast_weight_stddev
   )
-  copies = _copies(paths, kept, options, initializers, norm == 'member')
+  first = _first_perturbed(model, kept)
+  copies = _copies(
+    paths,
+    kept,
+    options,
+    lambda layer: functools.partial(initializers, layer is first),
+    norm == 'member',
+  )
   converted = _joined(model, copies, ensemble_size, keep_weights)
   for layer, copy in copies.items():
     if keep_weights or _is_adapted(layer):
       _assign(copy, layer.get_weights())
   return converted
+
+
+def _first_perturbed(model, kept):
+  """Returns the layer with alpha and gamma that images come to first."""
+  for layer in variables.flat_layers(model):
+    if type(layer) in (*_CONVERTED, _SEPARABLE) and layer not in kept:
+      return layer
+  return None
 
 
 def _is_adapted(layer: tf_keras.layers.Layer) -> bool:
@@ -121,19 +136,16 @@ def _copies(paths, kept, options, initializers, has_own_norms):
     paths: The paths of the network's layers.
     kept: Those that are to be shared as they are.
     options: What all perturbed layers take.
-    initializers: From whether a layer is the first perturbed one to what makes
-      its alpha and gamma.
+    initializers: From a layer to what makes its alpha and gamma.
     has_own_norms: Whether each member has norms of its own.
   """
-  copies, is_first = {}, True
+  copies = {}
   for layer, path in paths.items():
     if layer in kept or not layer.weights:
       copies[layer] = cloning.copy_layer(layer)
       continue
     if type(layer) in (*_CONVERTED, _SEPARABLE):
-      drawn = functools.partial(initializers, is_first)
-      copies[layer] = _perturbed(layer, options, drawn)
-      is_first = False
+      copies[layer] = _perturbed(layer, options, initializers(layer))
     else:
       size = options['ensemble_size']
       copies[layer] = _in_common(layer, path, has_own_norms, size)

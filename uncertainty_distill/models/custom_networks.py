@@ -113,7 +113,11 @@ class KerasModel(Architecture):
     """
     check_graph(model, name)
     found = cls()
-    found.definition = model.to_json()
+    try:
+      found.definition = model.to_json()
+    except Exception as error:
+      # Whatever a layer's `get_config` raises, or JSON.
+      raise _unknown_layer(name, model.name, error) from error
     found._rebuilt(name)
     return found
 
@@ -142,12 +146,16 @@ class KerasModel(Architecture):
       return tf_keras.models.model_from_json(self.definition)  # pyright: ignore[reportReturnType]
     except Exception as error:
       # Whatever a layer's constructor raises.
-      raise InputError(
-        name,
-        self.label,
-        f'a model of {_KNOWN_LAYERS} '
-        f'({type(error).__name__}: {str(error).splitlines()[0]})',
-      ) from error
+      raise _unknown_layer(name, self.label, error) from error
+
+
+def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
+  reason = str(error).partition('\n')[0]
+  return InputError(
+    name,
+    label,
+    f'a model of {_KNOWN_LAYERS} ({type(error).__name__}: {reason})',
+  )
 
 
 def _check_needs_no_code(part, name):

@@ -115,8 +115,8 @@ class KerasApplication(Architecture):
           include_top=False, weights=_IMAGENET, input_shape=size, pooling='avg'
         )
         body.set_weights(given.get_weights())
-        if self.application.startswith('EfficientNetB'):
-          _scale(body)
+      if self.application.startswith('EfficientNetB'):
+        _scale(body)
     except Exception as error:
       # Keras and h5py raise whatever they meet: no file, no network, shapes.
       raise InputError(
@@ -130,15 +130,16 @@ class KerasApplication(Architecture):
 def _scale(body):
   """Has an EfficientNet's stem get what its trained weights are made for.
 
-  With these, and only with them, Keras divides images by the square root of the
-  deviations of ImageNet's colors once more, by an operation without weights;
-  the layer before it can do the same.
+  With those of ImageNet, and only with them, Keras divides images by the square
+  root of the deviations of ImageNet's colors once more, by an operation without
+  weights; the layer before it, which has these deviations, can do the same.
   """
+  stddev = np.array(efficientnet.IMAGENET_STDDEV_RGB, np.float32)
   for layer in body.layers:
     if isinstance(layer, tf_keras.layers.Normalization):
       mean, variance, count = layer.get_weights()
-      stddev = np.array(efficientnet.IMAGENET_STDDEV_RGB, np.float32)
-      layer.set_weights([mean, variance * stddev, count])
+      if np.allclose(variance, stddev**2, rtol=1e-3):
+        layer.set_weights([mean, variance * stddev, count])
 
 
 def _first_line(error):

@@ -289,7 +289,8 @@ class SavedModel(TrainedModel):
   def class_names(self) -> tuple[str, ...]:
     file = os.path.join(self.paths[0], saved_models.CLASS_NAMES_FILE)
     if files.is_file(file):
-      return tuple(files.read_text(file).splitlines())
+      # Not `splitlines`: a name may have other separators in it.
+      return tuple(files.read_text(file).removesuffix('\n').split('\n'))
     return _labels(self.num_classes)
 
   @property

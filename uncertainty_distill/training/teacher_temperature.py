@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from uncertainty_distill import configs, data, losses, runs, trained
+from uncertainty_distill import data, losses, trained
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
 
@@ -19,14 +19,6 @@ import tensorflow as tf
 _logger = logging.getLogger(__name__)
 
 _NAME = 'task.objective.teacher_temperature'
-# What decides which training example has which number.
-_NUMBERED_BY = (
-  'classes',
-  'train_split',
-  'test_from_training',
-  'test_fraction',
-  'skip_broken',
-)
 
 
 def find_temperature(experiment: Experiment) -> float:
@@ -85,52 +77,10 @@ def _untaught(experiment: Experiment) -> data.Subset:
   unlabeled = experiment.unlabeled
   if isinstance(unlabeled, data.Subset) and unlabeled.source is dataset.train:
     rows = np.setdiff1d(rows, unlabeled.rows)
-  for part in experiment.teacher.parts:
-    if part.config is None:
-      continue
-    own, teachers = (
-      experiment.config.task.train_data,
-      part.config.task.train_data,
-    )
-    if _has_learned(part, dataset, own):
-      rows = np.setdiff1d(rows, _taught(dataset, own, teachers))
-  return data.Subset(dataset.train, rows)
-
-
-def _has_learned(
-  part: trained.TrainedModel,
-  dataset: data.Dataset,
-  own: configs.TrainDataConfig,
-) -> bool:
-  """Returns whether a teacher has learned from a dataset."""
-  if part.config.task.train_data.name == own.name:  # pyright: ignore[reportOptionalMemberAccess]
-    return True
-  # A copy of a file has another path, and the same content.
-  is_run = isinstance(part, trained.Run)
-  noted = runs.noted_training_data(part.run) if is_run else ''
-  return bool(noted) and noted == dataset.train.fingerprint
-
-
-def _taught(
-  dataset: data.Dataset,
-  own: configs.TrainDataConfig,
-  teachers: configs.TrainDataConfig,
-) -> np.ndarray:
-  """Returns the rows of a dataset that a teacher has, or may have, learned.
-
-  Args:
-    dataset: The student's.
-    own: How the student opens it.
-    teachers: How the teacher opened the dataset of the same name.
-  """
-  count = len(dataset.train)
-  if any(
-    getattr(own, name) != getattr(teachers, name) for name in _NUMBERED_BY
-  ):
-    return np.arange(count)  # The same rows are other images.
-  training, _ = data.open_training(dataset, teachers)
-  first = teachers.num_examples or count
-  return np.union1d(training.rows, np.arange(first, teachers.num_shown(count)))
+  taught = trained.learned_rows(
+    experiment.teacher, dataset, experiment.config.task.train_data
+  )
+  return data.Subset(dataset.train, np.setdiff1d(rows, taught))
 
 
 def _logits(experiment: Experiment, images: data.Subset) -> np.ndarray:

@@ -71,3 +71,10 @@ def test_what_is_flat_stays_as_it_is():
   for severity in (2, 5):
     result = elastic.elastic_transform(flat, severity, generators)
     assert set(np.unique(result)) <= {199, 200}
+
+
+def test_edges_mirror_as_often_as_it_takes():
+  mirrored = np.pad(np.arange(12), 60, 'symmetric')
+  np.testing.assert_array_equal(
+    elastic._reflect(np.arange(-60, 72), 12), mirrored
+  )

@@ -201,3 +201,30 @@ def test_other_processes_can_read_it(folder):
   train = _open(folder).train
   copied = pickle.loads(pickle.dumps(train))
   np.testing.assert_array_equal(copied.images, train.images)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+  picture_folders.write(tmp_path, ['bus', 'train'])
+  dataset = _open(tmp_path, test_fraction=0.25)
+  assert dataset.spec.class_names == ('bus', 'train')
+
+
+@pytest.mark.parametrize('names', [('Test', 'Train'), ('test', 'training')])
+def test_splits_are_not_taken_for_classes(names, tmp_path):
+  for name in names:
+    picture_folders.write(tmp_path / name, ['bee', 'wasp'])
+  with refusals.refused('dataset name', str(tmp_path)) as caught:
+    _open(tmp_path, test_fraction=0.25)
+  assert names[0] in caught.value.hint
+
+
+def test_a_link_to_a_folder_above_repeats_nothing(folder):
+  (folder / 'train' / 'bee' / 'loop').symlink_to('..')
+  (folder / 'train' / 'bee' / 'own').symlink_to('.')
+  dataset = _open(folder)
+  assert (len(dataset.train), len(dataset.test)) == (8, 4)
+
+
+def test_pictures_get_a_height_and_a_width(folder):
+  with refusals.refused('image_size', (8,)):
+    _open(folder, (8,))

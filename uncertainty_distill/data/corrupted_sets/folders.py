@@ -9,6 +9,7 @@ this package also hold `made.json`, which says what they were made from.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import zipfile
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
+
+_logger = logging.getLogger(__name__)
 
 LABELS_FILE = 'labels.npy'
 # Holds `dataset`, `num_examples`, `seed`, `frost`, `benchmark` and the
@@ -59,6 +62,12 @@ class FolderSet(base.CorruptedSet):
       )
     super().__init__(dataset, _describe(directory))
     check_labels(directory, dataset)
+    made = read_made(directory)
+    if made and made['fingerprint'] not in ('', dataset.fingerprint):
+      _logger.warning(
+        f'{directory} was made from other images than the test set has now: '
+        'make_corrupted.py makes them anew, in another folder'
+      )
     kinds = {shift.corruption for shift in shifts if shift.corruption}
     self._arrays = {
       kind: open_images(directory, kind, dataset)

@@ -115,5 +115,6 @@ def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
 
 def _reflect(indices: np.ndarray, side: int) -> np.ndarray:
   """Returns indices mirrored at the edges: -1 is 0, `side` is `side - 1`."""
-  indices = np.where(indices < 0, -1 - indices, indices)
+  # As often as it takes: small images are moved by more than their sides.
+  indices = np.mod(indices, 2 * side)
   return np.where(indices >= side, 2 * side - 1 - indices, indices)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import pathlib
 from collections.abc import Iterator
 
 from uncertainty_distill.data.pictures import picture_files
@@ -24,6 +25,8 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 _TEST_NAMES = 'test', 'val', 'validation'
+# What folders of splits are called elsewhere.
+_SPLIT_NAMES = 'train', 'training', *_TEST_NAMES, 'testing', 'valid'
 _LAYOUT = (
   'a folder with train/CLASS/ and test/CLASS/ or val/CLASS/, or with CLASS/ '
   'for each class'
@@ -66,7 +69,8 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
       test, or if a test set is to be made and is there, or the other way round.
   """
   inside = _folders(folder)
-  if 'train' not in inside:
+  # One without folders is the class of that name.
+  if 'train' not in inside or not _folders(os.path.join(folder, 'train')):
     found = [name for name in _TEST_NAMES if name in inside]
     if found and len(inside) == len(found):
       raise InputError(
@@ -129,6 +133,13 @@ def list_unsorted(folder: str) -> Listing:
 def _divided(folder: str, test_fraction: float) -> Listing:
   """Lists a folder of classes alone."""
   by_class = _by_class(folder)
+  if all(name.lower() in _SPLIT_NAMES for name in by_class):
+    raise InputError(
+      'dataset name',
+      folder,
+      _LAYOUT,
+      f'rename {_shown(list(by_class))} to train and test, if these are splits',
+    )
   if not test_fraction:
     raise InputError(
       'task.train_data.test_fraction',
@@ -220,16 +231,29 @@ def _folders(folder: str) -> list[str]:
   ]
 
 
-def _pictures(folder: str, inside: str) -> Iterator[str]:
-  """Yields the pictures in a folder and those within, below another folder."""
-  for name in files.names(os.path.join(folder, inside)):
+def _pictures(
+  folder: str, inside: str, above: frozenset[str] = frozenset()
+) -> Iterator[str]:
+  """Yields the pictures in a folder and those within, below another folder.
+
+  Args:
+    folder: The other folder.
+    inside: The folder's path in it.
+    above: The folders that it is in, which a link may lead back to.
+  """
+  here = os.path.join(folder, inside)
+  real = here if files.is_remote(here) else os.path.realpath(here)
+  above = above or frozenset(map(str, pathlib.PurePath(real).parents))
+  if real in above:
+    return
+  for name in files.names(here):
     path = f'{inside}/{name}' if inside else name
     if picture_files.is_picture(name):
       yield path
     elif not name.startswith('.') and files.is_folder(
       os.path.join(folder, path)
     ):
-      yield from _pictures(folder, path)
+      yield from _pictures(folder, path, above | {real})
 
 
 def _shown(names: list[str]) -> str:

@@ -1,0 +1,58 @@
+"""Which training examples of a dataset a model has learned."""
+
+from __future__ import annotations
+
+from uncertainty_distill import configs, data, runs
+from uncertainty_distill.trained.trained_model import Run, TrainedModel
+
+import numpy as np
+
+# What decides which training example has which number.
+_NUMBERED_BY = (
+  'classes',
+  'train_split',
+  'test_from_training',
+  'test_fraction',
+  'skip_broken',
+)
+
+
+def learned_rows(
+  model: TrainedModel, dataset: data.Dataset, own: configs.TrainDataConfig
+) -> np.ndarray:
+  """Returns the training examples that a model has, or may have, learned.
+
+  Args:
+    model: A model. What SavedModels and stored predictions were trained on is
+      unknown; they are taken for such as have learned none.
+    dataset: A dataset.
+    own: How it was opened.
+
+  Returns:
+    The rows of `dataset.train`, integers [N], in ascending order.
+  """
+  rows = np.arange(0)
+  for part in model.parts:
+    if part.config is not None and _is_of(part, dataset, own):
+      theirs = part.config.task.train_data
+      rows = np.union1d(rows, _rows(dataset, own, theirs))
+  return rows
+
+
+def _is_of(part, dataset, own) -> bool:
+  """Returns whether a run has learned from a dataset."""
+  if part.config.task.train_data.name == own.name:
+    return True
+  # A copy of a file has another path, and the same content.
+  noted = runs.noted_training_data(part.run) if isinstance(part, Run) else ''
+  return bool(noted) and noted == dataset.train.fingerprint
+
+
+def _rows(dataset, own, theirs) -> np.ndarray:
+  """Returns what of a dataset was learned where it was opened otherwise."""
+  count = len(dataset.train)
+  if any(getattr(own, name) != getattr(theirs, name) for name in _NUMBERED_BY):
+    return np.arange(count)  # The same rows are other images.
+  training, _ = data.open_training(dataset, theirs)
+  first = theirs.num_examples or count
+  return np.union1d(training.rows, np.arange(first, theirs.num_shown(count)))
