@@ -85,7 +85,7 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
     if labels.shape.rank == 2 and labels.shape[1] == 1:
       labels = tf.squeeze(labels, 1)
     y_pred = tf.cast(tf.convert_to_tensor(y_pred), tf.float32)
-    logits = y_pred if self._from_logits else likelihood.finite_log(y_pred)
+    logits: Any = y_pred if self._from_logits else likelihood.finite_log(y_pred)
     self._statistics.update_state(logits, labels, sample_weight)
 
   @tf.autograph.experimental.do_not_convert

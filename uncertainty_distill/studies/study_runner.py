@@ -336,7 +336,7 @@ def _check_reconstructions(
       )
     if given:
       trained.check_networks(experiment.teacher, None, where)
-      model = copy.deepcopy(experiment.teacher.config.task.model)
+      model = copy.deepcopy(experiment.teacher.config.task.model)  # pyright: ignore[reportOptionalMemberAccess]
     else:
       model = configs.member_config(experiment.config).task.model
     model.rank = max(figure.ranks)
