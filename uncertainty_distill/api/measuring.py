@@ -15,7 +15,7 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.api import arguments, predictor
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import files, locks
+from uncertainty_distill.io import files
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +145,9 @@ def evaluate(
   if not output_dir:
     found = evaluation.evaluate_systems([system], experiment)
     return evaluation.summary(found.results)
+  # Measuring alone needs no locks, nor the library that they are made of.
+  from uncertainty_distill.io import locks
+
   folder = files.expanded(output_dir)
   with locks.lock_folder(folder, 'output_dir', experiment.is_chief):
     reports.assess([system], experiment, folder, 'Evaluation')
