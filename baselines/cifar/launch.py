@@ -342,10 +342,8 @@ def processes(
   Raises:
     InputError: If there are TPUs, or several workers.
   """
-  if number == 1:
-    return None
   is_cluster = distribution.read_cluster(config.runtime) is not None
-  if is_cluster or config.runtime.tpu is not None:
+  if number > 1 and (is_cluster or config.runtime.tpu is not None):
     raise InputError('parallel', number, '1 with TPUs or several workers')
   gpus = len(tf.config.list_physical_devices('GPU'))
   if 0 < gpus < number:

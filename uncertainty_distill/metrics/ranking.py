@@ -69,10 +69,10 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
   from scipy import stats
 
   scores, positive = _checked(scores, positive)
+  if not _are_of_two_kinds(scores, positive):
+    return float('nan')
   positives = positive.sum()
   negatives = len(positive) - positives
-  if not positives or not negatives or np.isnan(scores).any():
-    return float('nan')
   ranks = stats.rankdata(scores)
   above = ranks[positive > 0].sum() - positives * (positives + 1) / 2
   return float(above / (positives * negatives))
@@ -135,7 +135,7 @@ def ood_aupr(
     A number in [0, 1], about M / (N + M) by chance; NaN as `ood_auroc`.
   """
   found, positive = _pooled(entropy, out_of_distribution_entropy)
-  if not 0 < positive.sum() < len(positive) or np.isnan(found).any():
+  if not _are_of_two_kinds(found, positive):
     return float('nan')
   levels, group = np.unique(-found, return_inverse=True)
   of_level = np.bincount(group, weights=positive, minlength=len(levels))
@@ -161,7 +161,7 @@ def ood_fpr(
     better (Liang et al. 2018, at 0.95); NaN as `ood_auroc`.
   """
   found, positive = _pooled(entropy, out_of_distribution_entropy)
-  if not 0 < positive.sum() < len(positive) or np.isnan(found).any():
+  if not _are_of_two_kinds(found, positive):
     return float('nan')
   ood = np.sort(found[positive > 0])[::-1]
   threshold = ood[_ranks(recall, len(ood)) - 1]
@@ -265,6 +265,11 @@ def coverage_at_risk(
 def _ranks(share: float, count: int) -> int:
   """Returns the least number of `count` examples that are such a share."""
   return max(math.ceil(share * count * (1 - 1e-12)), 1)
+
+
+def _are_of_two_kinds(scores: np.ndarray, positive: np.ndarray) -> bool:
+  """Returns whether there are positives and others, and every score."""
+  return 0 < positive.sum() < len(positive) and not np.isnan(scores).any()
 
 
 def _pooled(

@@ -243,8 +243,8 @@ def _check_labels(study: Study, path: str) -> None:
         raise InputError(
           f'{field} in {path}',
           label,
-          'labels of letters, digits and _, each of them once, '
-          "other than those of the report's own folders and pictures",
+          'labels of letters, digits and _, each of them once'
+          + (f', none of {reserved.replace("|", ", ")}' if reserved else ''),
         )
       taken.add(label)
 
