@@ -92,7 +92,7 @@ def disturb(
 
 
 def moments(
-  rng: random.Random, number: int, kills: int
+  rng: random.Random, number: int, kills: int, seconds: float
 ) -> list[tuple[int, float]]:
   """Draws when to kill a job.
 
@@ -100,10 +100,11 @@ def moments(
     rng: Decides.
     number: The marks that it shows in all.
     kills: How often.
+    seconds: How long it takes undisturbed.
   """
   progress = sorted(rng.randrange(number) for _ in range(kills))
   # The first is for the start, which takes some seconds.
-  return [(0, rng.uniform(0, 8))] + [
+  return [(0, rng.uniform(0, min(8, seconds)))] + [
     (marks, rng.uniform(0, 1)) for marks in progress[1:]
   ]
 
@@ -129,10 +130,12 @@ def campaign(
   if job.before:
     finish(job.before, alone)
   shutil.copytree(alone, killed)
+  began = time.monotonic()
   finish(job.words, alone)
+  seconds = time.monotonic() - began
   number = len(chaos_jobs.marks(job, alone))
   rng = random.Random(f'{seed} {name}')
-  done = disturb(job, killed, moments(rng, number, kills))
+  done = disturb(job, killed, moments(rng, number, kills, seconds))
   wrong = chaos_equality.differences(alone / 'out', killed / 'out')
   for kill in done:
     wrong += kill.finished.done_twice()

@@ -51,20 +51,26 @@ def test_distillation_killed_twice(load, untouched, tmp_path):
 
 
 @pytest.mark.slow
-def test_corrupting_killed_at_random(load, tmp_path):
+def test_corrupting_killed_twice(load, tmp_path):
+  chaos = load('chaos_campaign')
   job = load('chaos_jobs').Job(
     (
       'make_corrupted.py',
       '--dataset=digits',
       '--output_dir=out',
-      '--corruptions=contrast,brightness,saturate',
+      '--corruptions=contrast,glass_blur,elastic_transform,saturate',
       '--processes=1',
     )
   )
-  kills, wrong = load('chaos_campaign').campaign(
-    'make_corrupted', job, tmp_path, 2, 0
-  )
-  assert len(kills) == 2 and not wrong
+  alone, killed = tmp_path / 'alone', tmp_path / 'killed'
+  for folder in (alone, killed):
+    folder.mkdir()
+  chaos.finish(job.words, alone)
+  number = len(load('chaos_jobs').marks(job, alone))
+  kills = chaos.disturb(job, killed, [(1, 0.0), (number // 2, 0.0)])
+  assert len(kills) == 2
+  assert not load('chaos_equality').differences(alone / 'out', killed / 'out')
+  assert not [line for kill in kills for line in kill.finished.done_twice()]
 
 
 def test_the_comparison_sees_a_difference(load, student, tmp_path):
