@@ -10,6 +10,7 @@ from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
+from uncertainty_distill.metrics import ranking
 
 import numpy as np
 import pytest
@@ -196,20 +197,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'change', [{'metrics': {'nll': 1.0}}, {'bin_count': (1.0,)}]
+  'change',
+  [{'metrics': {'nll': 1.0}}, {'bin_count': (1.0,)}, {'risks': (0.5,)}],
 )
 def test_records_are_whole(change):
   with pytest.raises(errors.InputError):
     dataclasses.replace(_result(), **change)
 
 
-def test_files_of_older_versions_know_no_members(tmp_path):
-  path = tmp_path / 'r.json'
-  known = dataclasses.replace(_result(), member_accuracies=[0.5, 1])
+def test_files_of_older_versions_lack_members_and_risks(tmp_path):
+  path, risks = tmp_path / 'r.json', [0.25] * len(ranking.COVERAGES)
+  known = dataclasses.replace(
+    _result(), member_accuracies=[0.5, 1], risks=risks
+  )
   results_lib.write_json([known, _result()], path)
   content = json.loads(path.read_text())
   assert content['results'][0]['member_accuracies'] == [0.5, 1.0]
-  assert 'member_accuracies' not in content['results'][1]
-  del content['results'][0]['member_accuracies']
+  assert content['results'][0]['risks'] == risks
+  for name in 'member_accuracies', 'risks':
+    assert name not in content['results'][1]
+    del content['results'][0][name]
   path.write_text(json.dumps(content))
   assert results_lib.read_json(path)[0] == [_result(), _result()]

@@ -51,15 +51,15 @@ def test_panels_are_spread_evenly(panels, grid):
   names = [str(i) for i in range(panels)]
   for fig in (
     plots.ensemble_sizes({name: {'a': {4: [1.0]}} for name in names}, {}, 4),
-    plots.learning_curves({name: {'a': [{1.0: 1.0}]} for name in names}),
+    plots.curves({name: {'a': [{1.0: 1.0}]} for name in names}, 'epochs'),
   ):
     spec = fig.axes[0].get_gridspec()
     assert (spec.nrows, spec.ncols) == grid
     assert plots.figure_to_array(fig).std() > 1
 
 
-def test_learning_curves_are_means_and_bands_the_range():
-  fig = plots.learning_curves(
+def test_curves_are_means_and_bands_the_range():
+  fig = plots.curves(
     {
       'Loss': {
         # The second seed was stopped, the third at other epochs too.
@@ -72,6 +72,7 @@ def test_learning_curves_are_means_and_bands_the_range():
       },
       'Accuracy': {'b_c': [{0.5: 0.1}], 'a': []},
     },
+    'epochs',
     log_scale=['Loss'],
   )
   loss, accuracy = fig.axes
@@ -83,6 +84,7 @@ def test_learning_curves_are_means_and_bands_the_range():
   (band,) = loss.collections
   corners = {tuple(point) for point in band.get_paths()[0].vertices}
   assert corners == {(1, 1), (1, 6), (2, 10), (2, 30)}
+  assert loss.get_xlabel() == accuracy.get_xlabel() == 'epochs'
   assert (loss.get_yscale(), accuracy.get_yscale()) == ('log', 'linear')
   # A system looks the same in all panels.
   assert accuracy.lines[0].get_color() == single.get_color()
@@ -94,8 +96,8 @@ def test_learning_curves_are_means_and_bands_the_range():
   [
     lambda: plots.ensemble_sizes({}, {}, 4),
     lambda: plots.ensemble_sizes({'ECE': {'a': {3: []}}}, {'ECE': 0.1}, 4),
-    lambda: plots.learning_curves({}),
-    lambda: plots.learning_curves({'Loss': {'a': [{}]}}),
+    lambda: plots.curves({}, 'epochs'),
+    lambda: plots.curves({'Loss': {'a': [{}]}}, 'epochs'),
   ],
 )
 def test_refuses_what_cannot_be_drawn(draw):

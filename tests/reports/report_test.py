@@ -8,6 +8,7 @@ import re
 from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.metrics import ranking
 from uncertainty_distill.reports import pictures, report, tables
 
 import html_reader
@@ -116,6 +117,25 @@ def test_report_without_corruptions_shows_no_curves(tmp_path):
   text = _write(tmp_path, _CLEAN).read_text(encoding='utf-8')
   assert 'severity.png' not in text
   assert not (tmp_path / 'plots' / 'severity.png').exists()
+
+
+def test_risk_is_drawn_against_coverage(tmp_path):
+  def of(severity, seed, risk):
+    risks = [risk] * len(ranking.COVERAGES)
+    result = _result('student', seed, 0.5, severity)
+    return dataclasses.replace(result, risks=risks)
+
+  clean = [of(0, 0, 0.125), of(0, 1, 0.375)]
+  results = [*clean, of(1, 0, 0.5), of(5, 0, 0.75), _CLEAN[0]]
+  (picture,) = (
+    p for p in pictures.available_pictures(results) if p.name == 'risk_coverage'
+  )
+  for ax, risk in zip(picture.draw().axes, [0.25, 0.75], strict=True):
+    (line,) = ax.lines
+    assert set(line.get_ydata()) == {risk}
+    assert list(line.get_xdata()) == list(ranking.COVERAGES)
+  text = _write(tmp_path, results).read_text(encoding='utf-8')
+  assert 'plots/risk_coverage.png' in text
 
 
 def test_report_names_seeds_and_warns_of_unequal_corruptions(tmp_path):

@@ -15,6 +15,9 @@ from uncertainty_distill import errors
 from uncertainty_distill import metrics as metrics_lib
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.metrics import ranking
+
+import numpy as np
 
 Result = results_lib.Result
 Summary = dict[str, float]
@@ -81,6 +84,28 @@ def by_severity(
     severities.setdefault(shift.severity, []).append(mean)
   return {
     severity: tuple(severities[severity]) for severity in sorted(severities)
+  }
+
+
+def risk_curves(
+  results: Iterable[Result], severity: int
+) -> dict[int | None, dict[float, float]]:
+  """Gathers one model's risk-coverage curves at a severity.
+
+  Args:
+    results: Records of one model, of one seed or several.
+    severity: 0 for clean images.
+
+  Returns:
+    From each seed to a curve, from coverages to the mean of the risk over the
+    types of corruption. Records without risks are left out.
+  """
+  chosen = (r for r in results if r.shift.severity == severity and r.risks)
+  return {
+    seed: dict(
+      zip(ranking.COVERAGES, np.mean([r.risks for r in of_seed], axis=0))
+    )
+    for seed, of_seed in _group(chosen, lambda result: result.seed).items()
   }
 
 

@@ -23,11 +23,14 @@ from uncertainty_distill.metrics import (
   FROM_BINS,
   METRICS,
   confidence_gaps,
+  ranking,
 )
 
 import numpy as np
 
 _REQUIRED = {name for name, spec in METRICS.items() if spec.required}
+# Sequences that older files lack.
+_LATER = 'member_accuracies', 'risks'
 _FORMAT = 'uncertainty_distill.results.v1'
 
 
@@ -54,9 +57,12 @@ class Result:
       in older files.
     member_accuracies: The accuracy of each member by itself, in the order of
       the system's paths; empty in older files.
+    risks: The share of errors among the predictions that the model is surest
+      of, at each of `ranking.COVERAGES`; empty in older files.
 
   Raises:
-    InputError: A metric is missing or unknown, or the bins differ in number.
+    InputError: A metric is missing or unknown, or the bins differ in number, or
+      the risks are not one for each coverage.
   """
 
   model: str
@@ -69,6 +75,7 @@ class Result:
   bin_correct: tuple[float, ...]
   images: str = ''
   member_accuracies: tuple[float, ...] = ()
+  risks: tuple[float, ...] = ()
 
   @property
   def key(self) -> str:
@@ -85,6 +92,9 @@ class Result:
     sizes = [len(getattr(self, name)) for name in BINS]
     if len(set(sizes)) != 1:
       raise errors.InputError('bins', sizes, 'three sequences of one length')
+    if len(self.risks) not in (0, len(ranking.COVERAGES)):
+      expected = f'{len(ranking.COVERAGES)} numbers, or none'
+      raise errors.InputError('risks', self.risks, expected)
     given = {
       **confidence_gaps(*(np.asarray(getattr(self, n), float) for n in BINS)),
       **self.metrics,
@@ -94,7 +104,7 @@ class Result:
     values = {name: float(given[name]) for name in METRICS if name in given}
     object.__setattr__(self, 'metrics', values)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
-    for name in (*BINS, 'member_accuracies'):
+    for name in (*BINS, *_LATER):
       numbers = tuple(float(value) for value in getattr(self, name))
       object.__setattr__(self, name, numbers)
 
@@ -119,9 +129,9 @@ def write_json(
       clean images), `images` (string: which corrupted images these are),
       `num_examples` (integer), `figures` (an object with a number for each of
       `METRICS` that is known), `bin_count`, `bin_confidence` and `bin_correct`
-      (lists of numbers, sums over each bin's examples) and `member_accuracies`
-      (a list of numbers, where they are known). A number that JSON lacks is one
-      of the strings "nan", "inf", "-inf".
+      (lists of numbers, sums over each bin's examples), `member_accuracies` and
+      `risks` (lists of numbers, where they are known). A number that JSON lacks
+      is one of the strings "nan", "inf", "-inf".
 
   Args:
     results: The records.
@@ -219,8 +229,8 @@ def _to_json(result: Result) -> dict[str, Any]:
     },
     **{
       name: list(map(json_number, getattr(result, name)))
-      for name in (*BINS, 'member_accuracies')
-      if name in BINS or result.member_accuracies
+      for name in (*BINS, *_LATER)
+      if name in BINS or getattr(result, name)
     },
   }
 
@@ -237,6 +247,6 @@ def _from_json(record: Mapping[str, Any]) -> Result:
     num_examples=record['num_examples'],
     metrics=record['figures'],
     images=record.get('images', ''),
-    member_accuracies=record.get('member_accuracies', ()),
     **{name: record[name] for name in BINS},
+    **{name: record[name] for name in _LATER if name in record},
   )

@@ -12,6 +12,9 @@ from uncertainty_distill import errors
 
 import numpy as np
 
+# Where the risk-coverage curve is kept: the shares of images that are answered.
+COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
+
 
 def adaptive_ece(
   confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15
@@ -234,6 +237,24 @@ def risk_at_coverage(
   wrong, _ = _errors_of_surest(confidence, correct)
   count = _ranks(coverage, len(wrong))
   return float(wrong[count - 1] / count)
+
+
+def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
+  """The risk-coverage curve at the coverages `COVERAGES`.
+
+  Args:
+    confidence: Probability of the predicted class, float [N].
+    correct: Whether it is the label, bool or 0 and 1, [N].
+
+  Returns:
+    `risk_at_coverage` of each, one number for each of `COVERAGES`.
+
+  Raises:
+    InputError: The shapes are not as above.
+  """
+  wrong, _ = _errors_of_surest(confidence, correct)
+  counts = [_ranks(coverage, len(wrong)) for coverage in COVERAGES]
+  return tuple(float(wrong[count - 1] / count) for count in counts)
 
 
 def coverage_at_risk(

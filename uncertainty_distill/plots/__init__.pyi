@@ -1,9 +1,9 @@
 """The names of this room, for type checkers and `__init__.py`."""
 
 from .corruption_grid import severity_strip as severity_strip
+from .curves import curves as curves
 from .ensemble_size import ensemble_sizes as ensemble_sizes
 from .heat_map import heat_maps as heat_maps
-from .learning_curve import learning_curves as learning_curves
 from .reconstruction_error import reconstruction_errors as reconstruction_errors
 from .reliability import Bins as Bins
 from .reliability import reliability_diagram as reliability_diagram

@@ -53,6 +53,7 @@ def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
   chosen = [s for s in (0, max(corruptions.SEVERITIES)) if s in severities]
   return [
     *(_reliability(models, severity) for severity in chosen),
+    *_risks(models, chosen),
     *(_under_corruption(models) if severities - {0} else ()),
   ]
 
@@ -85,6 +86,29 @@ def _reliability(models: _Models, severity: int) -> Picture:
     caption + '.',
     lambda: plots.reliability_diagram(bins),
   )
+
+
+def _risks(models: _Models, severities: Sequence[int]) -> Iterator[Picture]:
+  """Yields the risk-coverage curves, where results have them."""
+  panels = {}
+  for severity in severities:
+    lines = {
+      label: list(aggregation.risk_curves(records, severity).values())
+      for label, records in models.items()
+    }
+    if any(lines.values()):
+      name = f'severity {severity}' if severity else 'clean images'
+      panels[f'Risk, {name}'] = lines
+  if panels:
+    yield Picture(
+      'risk_coverage',
+      'Answers to the surest only',
+      'The share of errors among the answers (risk), if a model answers only'
+      ' the images it is surest of, against the share of images it answers'
+      ' (coverage). Lines are means over seeds and types of corruption, bands'
+      ' span the seeds.',
+      lambda: plots.curves(panels, 'coverage'),
+    )
 
 
 def _under_corruption(models: _Models) -> Iterator[Picture]:

@@ -48,7 +48,7 @@ def draw_learning_curves(
   if not panels:
     return None
   ordered = {name: panels[name] for name in _CURVES if name in panels}
-  return plots.learning_curves(ordered, _LOG_SCALE)
+  return plots.curves(ordered, 'epochs', _LOG_SCALE)
 
 
 def draw_ensemble_sizes(

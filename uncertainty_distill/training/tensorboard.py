@@ -22,7 +22,7 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 _MAX_SCALARS, _MAX_PICTURES = 1000, 100
 
 _SECTIONS = {
-  'calibration': ('reliability', 'reliability_severity_5'),
+  'calibration': ('reliability', 'reliability_severity_5', 'risk_coverage'),
   'confidence': ('all_predictions', 'wrong_predictions'),
   'corruption': (
     'severity',

@@ -1,4 +1,4 @@
-"""Metrics against epochs of training (Figure 1)."""
+"""Curves over seeds: learning curves (Figure 1) and risk-coverage."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from matplotlib import axes, figure, ticker
 
 _MAX_PANELS_PER_ROW = 3
 
-# From a panel's name to systems' labels, to a curve for each seed: from epochs
-# to values.
+# From a panel's name to systems' labels, to a curve for each seed: from places
+# on the horizontal axis to values.
 Panels = Mapping[str, Mapping[str, Sequence[Mapping[float, float]]]]
 
 
-def learning_curves(
-  panels: Panels, log_scale: Sequence[str] = ()
+def curves(
+  panels: Panels, x_label: str, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
-  """Draws metrics against epochs of training, one panel a metric.
+  """Draws curves of several systems and seeds, one panel a metric.
 
   Lines are means over seeds, bands span the least and the largest. Where a
   seed's value is non-finite, the line of its system has a gap.
 
   Args:
     panels: From a metric's name to systems' labels, to the curves of the seeds,
-      each from epochs to values. Epochs that not all of a system's seeds have
-      are left out, since a mean over some would jump.
+      each from x to values. Values of x that not all of a system's seeds have
+      are left out, since a mean over some seeds would jump.
+    x_label: What the horizontal axis shows.
     log_scale: The metrics whose axis is logarithmic.
 
   Returns:
@@ -54,7 +55,7 @@ def learning_curves(
       ax.yaxis.set_minor_formatter('')
     ax.set_title(name, fontsize=11)
     ax.set_xlim(left=0)
-    ax.set_xlabel('epochs', fontsize=9)
+    ax.set_xlabel(x_label, fontsize=9)
   style.legend(fig)
   return fig
 
@@ -67,15 +68,15 @@ def _draw_line(
 ) -> None:
   """Draws one system's mean and band, `index` choosing its style."""
   known = [set(curve) for curve in seeds]
-  epochs = sorted(set.intersection(*known)) if known else []
-  if not epochs:
+  places = sorted(set.intersection(*known)) if known else []
+  if not places:
     return
-  values = np.array([[curve[x] for x in epochs] for curve in seeds], np.float64)
+  values = np.array([[curve[x] for x in places] for curve in seeds], np.float64)
   values[:, ~np.isfinite(values).all(axis=0)] = np.nan
   look = style.line_style(index)
   if len(seeds) > 1:
     ax.fill_between(
-      epochs,
+      places,
       values.min(axis=0),
       values.max(axis=0),
       color=look['color'],
@@ -83,9 +84,9 @@ def _draw_line(
       linewidth=0,
     )
   # Markers would hide a curve of hundreds of points, but tell those of ten.
-  few, many = len(epochs) <= 12, len(epochs) > 200
+  few, many = len(places) <= 12, len(places) > 200
   ax.plot(
-    epochs,
+    places,
     values.mean(axis=0),
     linewidth=0.8 if many else 1.4,
     label=style.display_name(label),
