@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .assessment import assess as assess
 from .assessment import evaluate_at_once as evaluate_at_once

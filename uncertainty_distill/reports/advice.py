@@ -1,4 +1,4 @@
-"""What in the results of a system asks for another training, and which."""
+"""Advice on how to train a system differently, drawn from its results."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.reports import markup
 
-# Of a system's members, and of single networks; what
-# `training.describe_underfitting` takes.
+# The mean cross-entropy of a system's members, and the cross-entropies of
+# single networks, as `training.describe_underfitting` takes them.
 CrossEntropies = tuple[float | None, Sequence[float | None]]
 
-# Members that disagree on fewer images, and on fewer than this share of the
-# errors, hardly ever change an answer.
+# Members hardly ever change an answer if they disagree on less than the first
+# share of the images, and on less than the second times the share of errors.
 _FEW_DISAGREEMENTS, _FEW_OF_ERRORS = 0.01, 0.2
-# An ECE below the first is that of a well-calibrated model; of a larger one,
-# the second is the share from which on it is as good as all underconfidence.
+# A model is well calibrated if its ECE is at most the first. A model with a
+# larger ECE is underconfident if at least the second share of the ECE is
+# underconfidence.
 _SMALL_ECE, _MOST = 0.03, 0.8
 
 
@@ -27,21 +28,23 @@ def advice(
   cross_entropies: Mapping[str, CrossEntropies] | None = None,
   batch_ensembles: Collection[str] = (),
 ) -> list[str]:
-  """Returns a sentence for each system whose training should be changed.
+  """Returns advice on each system whose training should be changed.
 
   Args:
-    results: Records of any systems and seeds; those of clean images count.
+    results: Records of any systems and seeds. Only records of clean images
+      are used.
     cross_entropies: From labels of systems to the cross-entropies that
       `training.describe_underfitting` takes.
-    batch_ensembles: The labels of those that have fast weights.
+    batch_ensembles: The labels of the systems that have fast weights.
 
   Returns:
-    Of each system that is underfitted (see there), of each BatchEnsemble whose
-    members are nearly one network (they disagree on fewer than 1% of the
-    images, and on less than a fifth of the share of errors), and of each that
-    is underconfident (an ECE of more than 0.03, at least four fifths of it in
-    bins whose accuracy is above their confidence), what it is and what to
-    change, as Markdown.
+    Markdown texts that say what is wrong and what to change: one for each
+    system that is underfitted (see `training.describe_underfitting`); one for
+    each BatchEnsemble whose members are nearly one network (they disagree on
+    fewer than 1% of the images, and on less than a fifth of the share of
+    errors); and one for each system that is underconfident (its ECE is more
+    than 0.03, and at least four fifths of the ECE is in bins whose accuracy is
+    above their confidence).
   """
   found = []
   for label, records in aggregation.by_model(results).items():

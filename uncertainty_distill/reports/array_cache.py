@@ -1,4 +1,4 @@
-"""Arrays beside a report, kept to write it again without another evaluation."""
+"""Arrays kept beside a report, to rewrite it without evaluating again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uncertainty_distill.io import archives, files
 
 import numpy as np
 
-# The folder, within that of a report, of the arrays and of the images' plots.
+# The subfolder of a report's folder for the arrays and the images' plots.
 FOLDER = 'images'
 
 _MADE_FROM = 'made_from'
@@ -28,7 +28,8 @@ def write(
     arrays: A dataclass whose fields are arrays of numbers or strings.
     directory: The report's folder.
     name: The name of the file, which is replaced whole or not at all.
-    made_from: What the arrays were made from, by which `read` knows them.
+    made_from: What the arrays were made from. `read` uses this to tell whether
+      the arrays are current.
 
   Raises:
     OSError: The file cannot be written.
@@ -50,21 +51,22 @@ def read(
   """Reads what `write` wrote.
 
   Args:
-    kind: The dataclass.
+    kind: The dataclass of the arrays.
     directory: The report's folder.
     name: The name of the file.
-    is_current: Whether what the arrays were made from is as it was.
+    is_current: A function that takes the stored `made_from` and returns whether
+      it is still valid.
 
   Returns:
-    The arrays; None where there are none, they were made from something else,
-    or the file cannot be read.
+    The arrays; None if there are none, if they were made from something else,
+    or if the file cannot be read.
   """
   try:
     arrays = archives.read_arrays(_path(directory, name))
     if is_current(arrays[_MADE_FROM].tolist()):
       return kind(**{f.name: arrays[f.name] for f in dataclasses.fields(kind)})  # pyright: ignore[reportArgumentType]
   except (OSError, ValueError, KeyError):
-    pass  # None yet, cut short, or of another version.
+    pass  # There is no file, or it is cut short or of another version.
   return None
 
 

@@ -23,7 +23,7 @@ from uncertainty_distill.reports import (
 
 import numpy as np
 
-# Evaluates systems in parts, each of which it hands on as it comes.
+# Evaluates systems in parts, and hands on each part when it is done.
 _Evaluate = Callable[
   [
     Sequence[System],
@@ -54,29 +54,31 @@ def assess(
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
-  A system that is as it was when the directory's results were made is not
-  evaluated again.
+  A system is not evaluated again if it has not changed since the directory's
+  results were made.
 
   Args:
     systems: The systems to evaluate, on the same clean and corrupted images.
-    experiment: The experiment, whose test set, batch and corruptions count. Of
-      several workers the chief writes.
+    experiment: The experiment, which gives the test set, the batch size and the
+      corruptions. If there are several workers, only the chief writes.
     directory: The folder for the report: `report.html`, `report.md`, CSV, JSON
       and pictures.
     title: The heading of the report.
-    student: The label of the system whose most uncertain images are shown, of
-      several seeds the first; without one of this label, the last system.
-    beside_paper: Whether to show the paper's values where the dataset is one
-      of the paper's.
-    evaluate: Evaluates the systems whose results are not known, and gives each
-      part of the results to its last argument, which keeps them for good.
+    student: The label of the system whose most uncertain images are shown. If
+      no system has it, the last system's label is used. Of several seeds, the
+      first is shown.
+    beside_paper: Whether to show the paper's values if the paper uses the
+      dataset.
+    evaluate: The function that evaluates the systems whose results are not
+      known. It passes each part of the results to its last argument, which
+      saves them.
 
   Returns:
     A Markdown table.
 
   Raises:
     InputError: If a system cannot be loaded or takes other images, or if the
-      baseline of corruption errors is not there.
+      baseline of corruption errors is missing.
   """
   systems = evaluation.with_baseline(systems, experiment)
   if experiment.is_chief:
@@ -109,7 +111,7 @@ def assess(
       cache.results,
       directory,
     )
-    # At last: what it lists has all that is made of it.
+    # Last: everything that is made from the listed systems must exist.
     cache.write()
   return tables.table(evaluation.aggregate_models(cache.results), cache.sizes)
 
@@ -132,9 +134,9 @@ def _evaluate_missing(
     shown.key,
     functools.partial(cache.is_of, shown),
   )
-  # Without its images, the system is evaluated to find them.
+  # A system whose images are not known is evaluated to find them.
   missing = cache.missing(again=None if images else shown)
-  # All workers have read before the chief writes.
+  # All workers must have read before the chief writes.
   if len(workers.gather(experiment.strategy, len(missing))) > 1:
     raise InputError('output_dir', directory, 'a folder that all workers share')
   if missing:
@@ -144,7 +146,8 @@ def _evaluate_missing(
       entropies.update(found.entropies)
       cache.add(found)
       if experiment.is_chief:
-        # First, or a call that ends in between would leave those of before.
+        # First: if the call ended in between, TensorBoard would keep showing
+        # the earlier results.
         keys = {result.key for result in found.results}
         for system in missing:
           if system.key in keys:
@@ -159,7 +162,8 @@ def _evaluate_missing(
         network, experiment.evaluation_sets.clean, entropies[shown.key]
       )
   if shown and experiment.is_chief:
-    # Also if they are known, in case that is by the times of checkpoints.
+    # Known images are also written: their file may be an older one, which notes
+    # the times of checkpoints in place of fingerprints.
     array_cache.write(images, directory, shown.key, cache.made_from(shown))
   return images
 
@@ -167,9 +171,10 @@ def _evaluate_missing(
 def _cross_entropies(
   systems: Sequence[System],
 ) -> dict[str, tuple[float | None, list[float | None]]]:
-  """Returns what tells underfitted systems from others, by their labels.
+  """Returns the cross-entropies that reveal underfitted systems, by label.
 
-  Single networks are those of the same report, or else a student's teacher.
+  The single networks are those of the same report or, if it has none, those of
+  the system's teacher.
   """
   found, single = {}, []
   for system in systems:
@@ -190,7 +195,7 @@ def _cross_entropies(
 
 
 def _batch_ensembles(systems: Sequence[System]) -> set[str]:
-  """Returns the labels of the systems that are one BatchEnsemble each."""
+  """Returns the labels of the systems that are a single BatchEnsemble."""
   return {
     system.label
     for system in systems
@@ -202,14 +207,14 @@ def _batch_ensembles(systems: Sequence[System]) -> set[str]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-  """Returns the mean of numbers that are all known, or None."""
+  """Returns the mean of numbers, or None if one of them is unknown."""
   known = [value for value in values if value is not None]
   return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _choose_student(systems: Sequence[System], label: str) -> System | None:
-  """Returns the system to show; None where none can be."""
-  # Entropies at a temperature are in another order.
+  """Returns the system whose images to show; None if there is none."""
+  # A temperature changes the order of the entropies.
   models = [s for s in systems if not (s.is_stored or s.scaled)]
   if not models:
     return None
@@ -221,7 +226,7 @@ def _choose_student(systems: Sequence[System], label: str) -> System | None:
 def _corrupted_image(
   cache: ResultCache, experiment: training.Experiment, directory: str
 ) -> corrupted_image.CorruptedImage:
-  """Returns a test image under the corruptions that are evaluated on."""
+  """Returns a test image under the corruptions of the evaluation."""
   kind, name = corrupted_image.CorruptedImage, 'corruptions'
   found = array_cache.read(kind, directory, name, cache.images.__eq__)
   if not found:
@@ -246,7 +251,7 @@ def _baseline(
 def _published(
   config: configs.ExperimentConfig,
 ) -> Mapping[str, evaluation.Aggregate]:
-  """Returns what the paper reports of the experiment's dataset."""
+  """Returns what the paper reports on the experiment's dataset, if any."""
   train_data = config.task.train_data
   if train_data.classes or train_data.name not in (paper.load_paper_tables()):
     return {}

@@ -19,22 +19,22 @@ HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-  """What is said of two systems.
+  """A claim that compares two systems.
 
   Attributes:
     name: The claim's label.
     title: The claim as a sentence.
-    kind: `better`: the mean of each metric is better; less diversity and a
-      lower temperature count as better. `not_worse`: it is worse
-      by less than its margin, if at all. `equal`: it differs by less than its
-      margin.
+    kind: `better`: the mean of each metric is better; less diversity, a lower
+      temperature and a lower coverage of prediction sets count as better.
+      `not_worse`: each mean is worse by less than its margin, if at all.
+      `equal`: each mean differs by less than its margin.
     system: The label of the system that the claim is about.
-    other: The label of what it is compared with. A teacher, which has no seeds,
-      is taken as it is.
-    metrics: For `better`, the names of metrics, `c_` before those on corrupted
-      images.
-    margins: For the other kinds, from such names to their margins, which must
-      be chosen before the results are known.
+    other: The label of the system to compare with. A teacher has no seeds, so
+      its one value is compared with every seed.
+    metrics: The names of the metrics of a `better` claim. The prefix `c_` is
+      for corrupted images.
+    margins: From the names of the metrics of any other claim to their margins,
+      which must be chosen before the results are known.
   """
 
   name: str
@@ -53,20 +53,22 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-  """What results say of one metric of a claim.
+  """What results say about one metric of a claim.
 
   Attributes:
     claim: The claim.
     metric: The metric.
-    difference: The mean of the system's values minus the other's, over seeds;
-      NaN where they have no seed in common.
-    interval: The 95% confidence interval of the difference; NaN, like the
-      p-values, where fewer than two seeds are known, one is not finite, or all
-      differ by the same.
-    p_value: The probability of results that speak as clearly for the claim
-      if it were wrong, after Holm's correction over all findings; for `better`
-      of results that speak as clearly for either system.
-    p_against: The same of results that speak against a claim with a margin.
+    difference: The mean over seeds of the system's value minus the other's; NaN
+      if the two have no seed in common.
+    interval: The 95% confidence interval of the difference. The interval and
+      the p-values are NaN if fewer than two seeds are known, if a value is not
+      finite, or if all seeds differ by the same.
+    p_value: The probability that results would support the claim as clearly if
+      it were wrong, after Holm's correction over all findings. For `better`,
+      the probability that results would favor either system as clearly if the
+      two were equal.
+    p_against: The probability that results would contradict a claim with a
+      margin as clearly if it were right, corrected likewise; NaN for `better`.
     verdict: `HOLDS`, `FAILS` or `UNDECIDED`.
     pairs: The number of seeds that both systems have.
   """
@@ -86,17 +88,17 @@ def decide(
 ) -> list[Finding]:
   """Tests claims by paired tests over seeds.
 
-  With a probability of at most 5% any of those that hold is wrong, and so is
-  any of those with a margin that do not hold.
+  The probability that any of the claims that hold is wrong is at most 5%. The
+  same bound applies to the claims with a margin that do not hold.
 
-  Values of the same seed are a pair: `better` is the paired t-test, `not_worse`
-  is its one-sided form against the margin, and `equal` is two of those
-  (Schuirmann, 1987). A claim fails where `better` finds the other system
-  significantly better, or where the difference is significantly beyond the
+  Values of the same seed are a pair. `better` is decided by the paired t-test,
+  `not_worse` by its one-sided form against the margin, and `equal` by two
+  one-sided tests (Schuirmann, 1987). A claim fails if `better` finds the other
+  system significantly better, or if the difference is significantly beyond the
   margin.
 
   Args:
-    claims: What to decide.
+    claims: The claims to decide.
     results: Records of the systems and seeds.
 
   Returns:
@@ -120,7 +122,7 @@ def decide(
 
 
 def overall(findings: Sequence[Finding]) -> str:
-  """Returns the verdict on a claim from those on its metrics."""
+  """Returns the verdict on a claim from the verdicts on its metrics."""
   verdicts = {finding.verdict for finding in findings}
   if FAILS in verdicts:
     return FAILS
@@ -152,7 +154,7 @@ def claims_table(findings: Sequence[Finding]) -> str:
 
 
 def _interval(finding: Finding) -> str:
-  """Returns a difference with its interval, which one seed does not give."""
+  """Returns a difference, with its interval if that is known."""
   if math.isnan(finding.difference):
     return tables.MISSING
   scale = metric_spec(finding.metric).scale
@@ -166,7 +168,7 @@ def _differences(
   claim: Claim,
   name: str,
 ) -> list[float]:
-  """Returns the differences of the seeds that both systems have."""
+  """Returns the differences for the seeds that both systems have."""
   own, others = systems.get(claim.system, {}), systems.get(claim.other, {})
   differences = []
   for seed, summary in own.items():
@@ -179,11 +181,11 @@ def _differences(
 
 def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   """Returns a finding before its p-values are corrected."""
-  # SciPy takes a second to import: no command should wait for it at its start.
+  # Importing SciPy takes a second. No command should wait for it at its start.
   from scipy import stats
 
   nan = math.nan
-  # `statistics.fmean` refuses infinities of both signs, `stdev` NaN.
+  # `statistics.fmean` raises for infinities of both signs, `stdev` for NaN.
   count = len(differences)
   mean = sum(differences) / count if count else nan
   unknown = Finding(claim, name, mean, (nan, nan), nan, pairs=count)
@@ -191,8 +193,8 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
     return unknown
   freedom = count - 1
   error = statistics.stdev(differences) / math.sqrt(count)
-  # Shares of a few images are often the same for two seeds: that says nothing
-  # of how far a third one would be off.
+  # Metrics that are shares of few images often differ by the same for two
+  # seeds. That says nothing about how far off a third seed would be.
   if error <= 1e-12 * max(map(abs, differences)):
     return unknown
   half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
@@ -220,7 +222,7 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
 
 
 def _verdict(finding: Finding) -> str:
-  """Returns the verdict by the corrected p-values."""
+  """Returns the verdict that follows from the corrected p-values."""
   if finding.p_against <= LEVEL:
     return FAILS
   if not finding.p_value <= LEVEL:

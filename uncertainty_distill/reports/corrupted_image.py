@@ -1,4 +1,4 @@
-"""One test image under every corruption, to show what the test sets are."""
+"""Shows what the corruptions look like, by one test image under each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class CorruptedImage:
   """The first image of a test set under S shifts.
 
   Attributes:
-    types: Strings [S], the corruptions' published names; empty for the clean
-      image, which is the first.
+    types: Strings [S], the corruptions' published names. The clean image is the
+      first; its string is empty.
     severities: Integers [S], 0 for the clean image.
     images: uint8 [S, H, W, C].
   """
@@ -33,10 +33,10 @@ class CorruptedImage:
 def find(
   source: corrupted_sets.CorruptedSet, shifts: Sequence[corruptions.Shift]
 ) -> CorruptedImage:
-  """Returns the image under shifts of a set of corrupted images.
+  """Returns the first image of a corrupted test set, clean and under shifts.
 
   Raises:
-    InputError: The images cannot be had.
+    InputError: The images cannot be read or made.
   """
   first = np.arange(1)
   shifts = [corruptions.CLEAN, *(s for s in shifts if s.corruption)]
@@ -68,7 +68,7 @@ def sections(found: CorruptedImage, directory: str) -> list[str]:
   files.make_folder(os.path.join(directory, array_cache.FOLDER))
   shown = []
   for name in types:
-    # The clean image, to compare with, stands before those of each type.
+    # The clean image stands before the images of each type, for comparison.
     chosen = np.isin(found.types, ['', name])
     severities = found.severities[chosen].tolist()
     picture = f'{array_cache.FOLDER}/{name}.png'

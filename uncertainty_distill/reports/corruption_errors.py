@@ -55,11 +55,11 @@ def aggregate(
 def sections(
   rows: Mapping[str, evaluation.Aggregate], baseline: str
 ) -> list[str]:
-  """Returns the sections of a report, [] where there is nothing to show.
+  """Returns the sections of a report, or [] if there is nothing to show.
 
   Args:
     rows: What `aggregate` returned.
-    baseline: The name of the baseline for readers.
+    baseline: The name of the baseline, for readers.
   """
   if not rows:
     return []
@@ -74,7 +74,7 @@ def sections(
         for values in rows.values()
       ),
     ]
-    # The means first.
+    # The means come first.
     for kind in sorted(kinds, key=lambda kind: kind not in _MEANS)
   ]
   return [

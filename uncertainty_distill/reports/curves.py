@@ -16,15 +16,15 @@ Curves = dict[str, dict[float, float]]
 
 
 def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
-  """Reads what a run has written for TensorBoard as it trained.
+  """Reads the curves that a run has written for TensorBoard while it trained.
 
   Args:
-    run: Complete or not.
+    run: The run, complete or not.
 
   Returns:
-    `train` (metrics of the training batches since the point before) and
-    `clean` (of the test set), each from names, such as `nll`, to epochs, to
-    values. A folder that is not there has no names.
+    The curves of `train` (metrics of the training batches since the previous
+    point) and of `clean` (metrics of the test set), each from names, such as
+    `nll`, to epochs, to values. A part is empty if its folder does not exist.
 
   Raises:
     InputError: If the run's dataset is no longer there.
@@ -49,16 +49,16 @@ def read_curves(run: runs.RunFolder) -> dict[str, Curves]:
 def read_scalars(directory: str) -> dict[str, dict[int, float]]:
   """Reads the scalars in the event files of one folder.
 
-  A run that was stopped between two checkpoints has written some steps twice,
-  or is at steps that the run it became never came by. Where a tag goes back in
-  steps, what it had written from there on is dropped, as TensorBoard does.
+  A run that was stopped between two checkpoints and resumed has written some
+  steps twice, or steps that it did not reach again. Where the steps of a tag go
+  back, its values from that step on are dropped, as TensorBoard does.
 
   Args:
-    directory: The folder of the event files, without its subfolders. A last
-      record that was cut short is left out.
+    directory: The folder that holds the event files; its subfolders are not
+      read. A last record that was cut short is left out.
 
   Returns:
-    From tags to steps, ascending, to values; empty without a folder.
+    From tags to ascending steps to values; empty if there is no folder.
 
   Raises:
     OSError: A file cannot be read.
@@ -68,8 +68,8 @@ def read_scalars(directory: str) -> dict[str, dict[int, float]]:
     if 'tfevents' in name:
       events += _scalar_events(os.path.join(directory, name))
   scalars: dict[str, dict[int, float]] = {}
-  # Several files are in no order but that of their times. Sorting is stable:
-  # in a file, what was written together stays as it was.
+  # Only the times of events put several files in order. Sorting is stable:
+  # events of a file that have the same time keep their order.
   for _, step, tag, value in sorted(events, key=lambda event: event[0]):
     values = scalars.setdefault(tag, {})
     while values and next(reversed(values)) >= step:

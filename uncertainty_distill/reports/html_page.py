@@ -1,9 +1,9 @@
-"""Reports as one HTML file that needs nothing beside it, and can be mailed.
+"""Reports as one HTML file that needs no other file, and can be mailed.
 
-A page shows Markdown documents that are there: it is made from them alone, so
-that it never says something else. Whatever is in them, the page runs no script
-and loads nothing: raw HTML is shown as text, pictures are in the page, links
-lead to places on it, and its content security policy forbids the rest.
+A page is made from existing Markdown documents alone, so that it never
+contradicts them. Whatever the documents contain, the page runs no script and
+loads nothing: raw HTML is shown as text, pictures are embedded, links lead to
+places on the page, and its content security policy forbids the rest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from markdown_it.common.utils import escapeHtml
 REPORT_PAGE = 'report.html'
 
 _PNG = b'\x89PNG\r\n\x1a\n'
-# The keyboard scrolls only what can have the focus.
+# The keyboard scrolls only elements that can have the focus.
 _TABLE_BOX = (
   '<div class="table" role="region" aria-label="Table" tabindex="0">\n'
 )
@@ -35,7 +35,7 @@ _TABLE_BOX = (
 
 @dataclasses.dataclass
 class _Heading:
-  """A heading: where it is, and whether the contents list it."""
+  """A heading, its anchor, and whether the table of contents lists it."""
 
   tag: str
   id: str
@@ -48,12 +48,13 @@ class _Document:
   """A document of a page while it is rendered.
 
   Attributes:
-    directory: The folder of its pictures.
-    anchors: From the page's documents to links to them.
+    directory: The folder that holds its pictures.
+    anchors: From the names of the page's documents to links to them.
     name: The name of the document, without the extension.
-    title: The heading that replaces its own first one; empty for none.
-    headings: Its headings so far.
-    targets: Where the links lead that are open.
+    title: The heading that replaces the document's first one; empty for none.
+    headings: The headings so far.
+    targets: The targets of the links that are open; None for a link that is
+      shown as text.
   """
 
   directory: str
@@ -65,7 +66,7 @@ class _Document:
 
 
 class _Renderer(renderer.RendererHTML):
-  """Rules of markdown-it for what a page shows in its own way.
+  """Rules of markdown-it for elements that a page shows in its own way.
 
   The document is in `env['document']`.
   """
@@ -85,7 +86,7 @@ class _Renderer(renderer.RendererHTML):
     return self.renderToken(tokens, index, options, env)
 
   def link_open(self, tokens, index, options, env):
-    """Keeps links to documents of the page; others remain as text."""
+    """Keeps links to documents of the page; shows other links as text."""
     document = env['document']
     target = document.anchors.get(tokens[index].attrs['href'])
     document.targets.append(target)
@@ -95,7 +96,7 @@ class _Renderer(renderer.RendererHTML):
     return '</a>' if env['document'].targets.pop() else ''
 
   def image(self, tokens, index, options, env):
-    """Puts a picture into the page, or else its text."""
+    """Embeds a picture in the page, or else shows its text."""
     image = tokens[index]
     text = escapeHtml(self.renderInlineAsText(image.children, options, env))
     content = _read_picture(env['document'].directory, image.attrs['src'])
@@ -109,7 +110,7 @@ class _Renderer(renderer.RendererHTML):
     )
 
   def paragraph_open(self, tokens, index, options, env):
-    """Marks paragraphs of pictures alone."""
+    """Marks paragraphs that hold only pictures."""
     inside = tokens[index + 1].children or []
     pictures = [t for t in inside if t.type == 'image']
     if pictures and all(t.type in ('image', 'softbreak') for t in inside):
@@ -131,11 +132,11 @@ def write_page(
   """Writes Markdown documents of a folder as one HTML file beside them.
 
   Args:
-    directory: The folder.
+    directory: The folder that holds the documents.
     name: The name of the HTML file, which is replaced whole or not at all.
-    documents: From the documents' names to the headings that they stand under;
-      the first document keeps its own. Their pictures are PNG files in the
-      folder, by relative paths; of anything else only the text is shown.
+    documents: From the documents' names to the headings that they get; the
+      first document keeps its own. Pictures must be PNG files in the folder,
+      given by relative paths; any other picture is replaced by its text.
 
   Returns:
     The path of the HTML file.
@@ -177,12 +178,12 @@ def _template() -> jinja2.Template:
 
 
 def _set_under(title: str, number: int, heading: list[token.Token]) -> None:
-  """Lowers a heading of a document by a level; the first one gets a title.
+  """Lowers a heading of a document by a level; the first one gets the title.
 
   Args:
-    title: The title.
-    number: How many headings the document has before it.
-    heading: Its three tokens.
+    title: The title of the document.
+    number: The number of headings before this one in the document.
+    heading: The heading's three tokens.
   """
   opening, inline, closing = heading
   opening.tag = closing.tag = f'h{min(int(opening.tag[1]) + 1, 6)}'
@@ -191,7 +192,7 @@ def _set_under(title: str, number: int, heading: list[token.Token]) -> None:
 
 
 def _read_picture(directory: str, source: str) -> bytes | None:
-  """Returns a PNG file of the folder; None for anything else."""
+  """Returns the content of a PNG file in the folder; None for anything else."""
   place = parse.unquote(source)
   names = place.split('/')
   if ':' in place or '\\' in place or not names[0] or '..' in names:

@@ -1,12 +1,12 @@
-"""Text of others inside of Markdown, where it is shown as it is."""
+"""Escapes text from elsewhere so that Markdown shows it unchanged."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# What CommonMark and its tables give a meaning to within a line. Underscores do
-# nothing between letters, where paths and names have theirs.
+# The characters that have a meaning for CommonMark and its tables within a
+# line. Underscores between letters, as in paths and names, have none.
 _SPECIAL = re.compile(r'[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])')
 _SHORTEST_FENCE = 3
 

@@ -1,8 +1,8 @@
 """The test images that a system is most uncertain about, with its predictions.
 
-They are those of the highest predictive entropy, which counts both what the
+These images have the highest predictive entropy. It counts both what the
 members disagree on (the mutual information) and what all of them are unsure of
-(the expected entropy), and which a single network has, too.
+(the expected entropy). A single network has a predictive entropy, too.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def find(
   Args:
     network: The model, from images to logits [E, B, K].
     dataset: The clean test examples.
-    entropies: The predictive entropy of each of them, [N]; those that are
-      non-finite are never the highest.
+    entropies: The predictive entropy of each example, [N]. Examples of
+      non-finite entropy are left out.
     count: The largest number of images.
   """
   finite = np.flatnonzero(np.isfinite(entropies))
-  # Stable, so that equal ones come in the order of the test set.
+  # Stable, so that images of equal entropy keep the order of the test set.
   order = np.argsort(-entropies[finite], kind='stable')
   places = finite[order[:count]]
   images = dataset.numpy(places)

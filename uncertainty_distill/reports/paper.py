@@ -21,9 +21,9 @@ class PaperTable:
 
   Attributes:
     title: The number and the subject of the table.
-    rows: From systems' labels to metrics' names, to mean and standard deviation
-      over 10 seeds; the latter is None for the deep ensemble, which has none in
-      the paper.
+    rows: From systems' labels to metrics' names, to the mean and the standard
+      deviation over 10 seeds. The deviation is None for the deep ensemble, for
+      which the paper gives none.
   """
 
   title: str
@@ -34,10 +34,10 @@ class PaperTable:
 def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
   """Returns the tables of WRN-28-10 and ensembles of 4.
 
-  In the rows of BatchEnsembles that start from the reconstruction, the mean
-  accuracy and its deviation are those of a mixture of trained and diverged
-  runs (0.448 ± 0.367), while an NLL of 0.602 ± 0.046 can be that of the trained
-  ones alone: the two are not over the same runs.
+  In the rows of BatchEnsembles that start from the reconstruction, accuracy and
+  NLL are not over the same runs. An accuracy of 0.448 ± 0.367 is that of a
+  mixture of trained and diverged runs. An NLL of 0.602 ± 0.046 can only be that
+  of the trained runs.
 
   Returns:
     From `cifar10` (`table_1`, `table_3`) and `cifar100` (`table_2`, `table_4`,
@@ -63,7 +63,7 @@ def load_paper_tables() -> Mapping[str, Mapping[str, PaperTable]]:
 def paper_rows(
   dataset: str, names: Iterable[str] = ()
 ) -> dict[str, aggregation.Aggregate]:
-  """Returns the rows of several tables of one dataset as one table's.
+  """Returns the rows of several tables of one dataset together.
 
   Args:
     dataset: `cifar10` or `cifar100`.
@@ -94,13 +94,13 @@ def beside_paper(
   """Returns the sections that compare measured metrics with the paper's.
 
   Args:
-    rows: From systems' labels to what was measured.
-    published: From labels to what the paper reports.
+    rows: From systems' labels to the measured metrics.
+    published: From labels to the metrics that the paper reports.
 
   Returns:
-    What `compare` says and, where several seeds were measured, without which
-    nothing is decided, what `describe_orderings` says; empty without a common
-    system.
+    The section of `compare` and, if several seeds were measured, the section of
+    `describe_orderings`. With one seed a system, no order is decided. Empty if
+    the two have no system in common.
   """
   spreads = [spread for row in rows.values() for _, spread in row.values()]
   found = []

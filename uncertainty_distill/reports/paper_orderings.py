@@ -1,4 +1,4 @@
-"""What was measured beside what the paper reports."""
+"""Compares measured results with those that the paper reports."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _COMPARISON = (
   "- **Gibbs NLL**: the mean of the members' NLLs. The paper's NLL of the"
   " deep ensemble is near a single network's, so it is probably this one.",
 )
-_LINE = 100  # Characters of text; what follows from the width of the tables.
+_LINE = 100  # Characters in a line of text, about as wide as the tables.
 
 
 def compare(rows: _Rows, paper_rows: _Rows) -> str:
-  """Lays the paper's values beside the measured ones.
+  """Shows the paper's values beside the measured ones.
 
   The difference is `(m - p) / sqrt(s_m^2 + s_p^2)`, with the standard
-  deviations over seeds: how unusual the difference would be between one run
-  here and one of the paper's. It is no test of the means: the published ones
-  are rounded to 0.001, as much as their standard errors.
+  deviations over seeds. It says how unusual the difference would be between one
+  run here and one of the paper's. It is not a test of the means: the published
+  means are rounded to 0.001, which is as much as their standard errors.
 
   Args:
-    rows: From systems' labels to what was measured.
-    paper_rows: From labels to what the paper reports; systems that only one of
-      the two has are left out.
+    rows: From systems' labels to the measured metrics.
+    paper_rows: From labels to the metrics that the paper reports. Systems that
+      only one of the two has are left out.
 
   Returns:
     A Markdown table, metric by metric in the order of `rows`, and what its
-    columns mean; empty without a common system.
+    columns mean; empty if the two have no system in common.
   """
   lines = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
@@ -72,13 +72,13 @@ def compare(rows: _Rows, paper_rows: _Rows) -> str:
 
 
 def _with_gibbs(rows: _Rows, paper_rows: _Rows) -> tuple[_Rows, _Rows]:
-  """Adds the deep ensemble once more, its NLL being the Gibbs NLL."""
+  """Adds the deep ensemble once more, with the Gibbs NLL as its NLL."""
   measured, reported = {}, {}
   ensemble, paper_ensemble = (x.get(_ENSEMBLE, {}) for x in (rows, paper_rows))
   for name, gibbs in _GIBBS_OF.items():
     if gibbs in ensemble and name in paper_ensemble:
       measured[name], reported[name] = ensemble[gibbs], paper_ensemble[name]
-  # After the ensemble itself, in the order of the rows.
+  # The added row follows the ensemble itself.
   added = {}
   for label, values in rows.items():
     added[label] = values
@@ -90,7 +90,7 @@ def _with_gibbs(rows: _Rows, paper_rows: _Rows) -> tuple[_Rows, _Rows]:
 def _common(
   rows: _Rows, paper_rows: _Rows, name: str
 ) -> list[tuple[str, _Cell, _Cell]]:
-  """Returns (label, measured, paper's) of the systems with both values."""
+  """Returns (label, measured, paper's) for the systems with both values."""
   return [
     (label, values[name], paper_rows[label][name])
     for label, values in rows.items()
@@ -110,7 +110,7 @@ def _difference(measured: _Cell, reported: _Cell) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Ordering:
-  """Two systems that differ in the paper, and whether they do so here.
+  """Two systems that differ in the paper, and how they compare here.
 
   Attributes:
     metric: The metric's name.
@@ -126,19 +126,19 @@ class Ordering:
 
 
 def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
-  """Compares the order of systems in the paper with the measured one.
+  """Compares the order of systems in the paper with the measured order.
 
-  Orders may last where values do not: at another scale, on other images. Two
-  means differ if their distance exceeds the root of the sum of their squared
-  standard deviations over seeds; where one of the two is not known, the other
-  alone counts. Pairs that do not differ in the paper are left out. Those that
-  do not differ in the measurement are undecided, as are those of which neither
-  measured deviation is known, or a mean is non-finite.
+  At another scale or on other images, orders may stay the same where values do
+  not. Two means differ if their distance exceeds the root of the sum of their
+  squared standard deviations over seeds. If only one of the two deviations is
+  known, it alone counts. Pairs that do not differ in the paper are left out. A
+  pair is undecided if its measured means do not differ, if neither of their
+  deviations is known, or if one of the means is non-finite.
 
   Args:
-    rows: From systems' labels to what was measured.
-    paper_rows: From labels to what the paper reports. The deep ensemble's NLL
-      is compared with both its measured NLL and Gibbs NLL.
+    rows: From systems' labels to the measured metrics.
+    paper_rows: From labels to the metrics that the paper reports. The deep
+      ensemble's NLL is compared with both its measured NLL and Gibbs NLL.
   """
   found = []
   rows, paper_rows = _with_gibbs(rows, paper_rows)
@@ -159,25 +159,25 @@ def orderings(rows: _Rows, paper_rows: _Rows) -> list[Ordering]:
 
 
 def _gap(one: _Cell, other: _Cell) -> float:
-  """Returns `one` less `other`, or 0 where they do not differ."""
+  """Returns `one` minus `other`, or 0 if they do not differ."""
   gap = one[0] - other[0]
   known = [s for s in (one[1], other[1]) if s is not None]
-  # Differences of published values, such as 0.963 - 0.962, exceed a deviation
-  # of 0.001 by the arithmetic of floats alone.
+  # In floating-point arithmetic alone, a difference of published values such as
+  # 0.963 - 0.962 exceeds a deviation of 0.001.
   if not known or not math.isfinite(gap):
     return 0.0
   return gap if abs(gap) > math.hypot(*known) + 1e-9 else 0.0
 
 
 def describe_orderings(found: Sequence[Ordering]) -> str:
-  """Writes in Markdown what agrees with the paper and what does not.
+  """Describes in Markdown what agrees with the paper and what does not.
 
   Args:
     found: What `orderings` returns.
 
   Returns:
-    A section with the number of agreements for each metric, and lists of the
-    pairs; empty if there are none.
+    A section with the number of pairs for each metric and verdict, and lists of
+    the pairs; empty if there are no pairs.
   """
   if not found:
     return ''
@@ -209,7 +209,7 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
 
 
 def _pairs(found: Iterable[Ordering]) -> str:
-  """Returns `A over B, C; D over B`."""
+  """Returns the pairs as text, such as `A over B, C; D over B`."""
   groups: dict[str, list[str]] = {}
   for pair in found:
     better = plots.display_name(pair.better)
@@ -224,7 +224,7 @@ def _filled(text: str) -> str:
 
 
 def _wrapped(item: str) -> str:
-  """Returns an item of a list in lines that a terminal shows whole."""
+  """Returns an item of a list, wrapped into lines that fit a terminal."""
   return textwrap.fill(
     item,
     _LINE,

@@ -26,8 +26,8 @@ class Picture:
     name: The name of its file, without the extension, and of its TensorBoard
       tag.
     section: The heading above it.
-    caption: What is drawn, in sentences.
-    draw: Returns the figure.
+    caption: Sentences that say what is drawn.
+    draw: A function that draws and returns the figure.
   """
 
   name: str
@@ -36,14 +36,14 @@ class Picture:
   draw: Callable[[], plots.Figure]
 
   def pixels(self) -> np.ndarray:
-    """Returns the picture drawn, uint8 [H, W, 4] (RGBA)."""
+    """Draws the picture; returns its pixels, uint8 [H, W, 4] (RGBA)."""
     return plots.figure_to_array(self.draw())
 
 
 def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
-  """Returns the pictures that can be drawn of some results, in reading order.
+  """Returns the pictures that can be made of some results, in reading order.
 
-  They are not drawn yet: drawn one by one, they need the memory of one.
+  They are not drawn yet. Drawing them one by one needs the memory of only one.
 
   Args:
     results: Records of any models and seeds, clean, corrupted or both.
@@ -59,9 +59,9 @@ def available_pictures(results: Sequence[results_lib.Result]) -> list[Picture]:
 
 
 def _reliability(models: _Models, severity: int) -> Picture:
-  """Returns calibration on clean images, or at a severity of all types."""
-  # One seed, not all: errors of opposite sign would cancel between seeds, and
-  # the diagram would look better calibrated than any of its models.
+  """Returns the picture of calibration on clean images or at a severity."""
+  # One seed alone: errors of opposite sign would cancel between seeds, and the
+  # diagram would look better calibrated than any of its models.
   bins = {}
   for label, records in models.items():
     chosen = [r for r in records if r.shift.severity == severity]
@@ -163,7 +163,7 @@ def _panels(
 
 
 def _heat_maps(models: _Models, name: str) -> Picture:
-  """Returns one metric by corruption and severity, the darker the worse."""
+  """Returns the picture of one metric by corruption and severity."""
   spec = metric_spec(name)
   cells = {
     label: aggregation.by_corruption(records, name)

@@ -46,9 +46,9 @@ def provenance(
 
 
 def _command() -> str:
-  """Returns the words that this process was started with."""
+  """Returns the command line that started this process."""
   program = sys.argv[0]
-  # The console command has two words here, `uncertainty-distill COMMAND`.
+  # The console command puts two words here, `uncertainty-distill COMMAND`.
   if os.path.exists(program):
     program = shlex.quote(os.path.relpath(program))
   return ' '.join([program, *map(shlex.quote, sys.argv[1:])])
@@ -70,7 +70,7 @@ def _seeds(systems: Sequence[evaluation.System]) -> str:
 def _images_without_labels(
   systems: Sequence[evaluation.System],
 ) -> dict[str, str]:
-  """Returns what some systems learned from their teacher on, if any did."""
+  """Returns which images without labels some systems learned from, if any."""
   names: dict[str, list[str]] = {}
   for system in systems:
     for run in system.runs:
@@ -93,7 +93,7 @@ def _code() -> str:
   """Returns the version of this package and, in a checkout, the commit."""
   version = uncertainty_distill.__version__
   try:
-    # Installed, the package may lie in a checkout of something else.
+    # An installed package may lie in a checkout of something else.
     _git('ls-files', '--error-unmatch', 'errors.py')
     commit = _git('rev-parse', '--short=12', 'HEAD')
     changed = _git('status', '--porcelain', '--untracked-files=no')
@@ -119,7 +119,7 @@ def _git(*words: str) -> str:
 
 
 def _out_of_distribution(config: configs.ExperimentConfig) -> str:
-  """Returns which out-of-distribution images were evaluated on."""
+  """Returns which out-of-distribution images the evaluation used."""
   train_data = config.task.train_data
   if config.evaluation.out_of_distribution:
     return f'test images of {config.evaluation.out_of_distribution}'

@@ -1,8 +1,8 @@
-"""How far the members of an ensemble are from one BatchEnsemble, in a report.
+"""Reports how far the members of an ensemble are from one BatchEnsemble.
 
-Section 2 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
-Estimates": whether they are one exactly (theorem 1), and how near the nearest
-one comes (footnote 1).
+See section 2 of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty
+Estimates": whether the members are exactly a BatchEnsemble (theorem 1), and how
+near to them the nearest BatchEnsemble comes (footnote 1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uncertainty_distill.reports import html_page, tables
 from uncertainty_distill.runtime import progress
 
 _FILE, _REPORT = 'reconstruction.json', 'reconstruction.md'
-# Whether neurons are as they were trained, or aligned, to the layers.
+# From '' (neurons in the order of training) or 'aligned' to the layers.
 _Comparison = Mapping[str, Sequence[reconstruction.LayerComparison]]
 
 _LEGEND = """\
@@ -60,23 +60,24 @@ def reconstruct(
 ) -> str:
   """Reports how near BatchEnsembles come to an ensemble, layer by layer.
 
-  A report that the directory has of the same weights, ranks and alignment is
-  left as it is.
+  If the directory already has a report of the same weights, ranks and
+  alignment, nothing is done.
 
   Args:
-    teacher: Two or more plain networks of one architecture, as runs.
+    teacher: The runs of two or more plain networks of one architecture.
     directory: The folder for `reconstruction.html`, `.md` and `.json`, and
       `plots/reconstruction.png`.
     ranks: The ranks of the perturbations.
-    aligned: Whether to do the same again after the members' neurons were
-      aligned.
+    aligned: Whether to repeat the comparison after aligning the members'
+      neurons.
 
   Returns:
     The Markdown table of relative errors.
 
   Raises:
-    InputError: If the networks do not go together, a rank is not one of their
-      matrices', or the directory cannot be written.
+    InputError: If the networks do not fit together, if the ranks are not
+      distinct or not possible for the networks' matrices, or if the directory
+      cannot be written.
   """
   if len(teacher.parts) < 2:
     raise InputError(
@@ -103,7 +104,7 @@ def reconstruct(
 def _read_table(
   directory: str, teacher: trained.TrainedModel, made_from: Mapping[str, Any]
 ) -> str:
-  """Returns the table of a report that is still valid; empty without one."""
+  """Returns the table of a report that is still valid, or ''."""
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
     weights = content['made_from'].pop('weights')
@@ -113,12 +114,12 @@ def _read_table(
     ):
       return content['table']
   except (OSError, ValueError, KeyError, TypeError):
-    pass  # None yet, or unreadable.
+    pass  # There is no report yet, or it is unreadable.
   return ''
 
 
 def _compare(members, ranks, aligned) -> dict[str, Any]:
-  """Compares as trained, and aligned if that is wanted."""
+  """Compares the members as trained and, if asked for, aligned."""
   total = len(models.kernels(members[0])) * (2 if aligned else 1)
   with progress.progress_bar(total, 'reconstruction', 'layer') as bar:
     found = {
@@ -136,7 +137,7 @@ def _compare(members, ranks, aligned) -> dict[str, Any]:
 
 
 def _table(comparison: _Comparison, ranks: Sequence[int]) -> str:
-  """Returns a row for each layer, and one for all of them together."""
+  """Returns a table with a row for each layer, and one for all layers."""
   trained = comparison['']
   columns = [
     [
@@ -173,9 +174,9 @@ def _ranks(layer: reconstruction.LayerComparison) -> str:
 
 
 def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
-  """Explains by rank whether the members are a BatchEnsemble, and why not."""
+  """Explains for each rank if the members are a BatchEnsemble, or why not."""
   count = len(layers)
-  # Where nothing of a quotient is defined, its rank is 0.
+  # A quotient without any defined entry has rank 0.
   single = sum(layer.quotient_ranks == (1, 1) for layer in layers)
   full = sum(layer.quotient_ranks[0] == layer.full_rank for layer in layers)
   lines = [
@@ -254,5 +255,5 @@ def _write(directory, paths, comparison, table, made_from) -> None:
   text_path = os.path.join(directory, _REPORT)
   files.write_text(text_path, '\n\n'.join(sections) + '\n')
   html_page.write_page(directory, 'reconstruction.html', {_REPORT: ''})
-  # Last: it says that all the others are there.
+  # Last: this file says that all the others exist.
   files.write_text(os.path.join(directory, _FILE), f'{text}\n')

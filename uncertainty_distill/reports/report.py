@@ -46,10 +46,11 @@ class Additions:
     sizes: From models' labels to their sizes.
     published: What the paper reports, from labels to metrics.
     images: A system's name for readers, and its most uncertain images.
-    corrupted: An image under the corruptions that were evaluated on.
+    corrupted: A test image under the corruptions of the evaluation.
     baseline: The name of the baseline of corruption errors, and its error
       rates.
-    cross_entropies: What tells underfitted systems; see `advice.advice`.
+    cross_entropies: The values that reveal underfitted systems; see
+      `advice.advice`.
     batch_ensembles: The labels of BatchEnsembles.
   """
 
@@ -71,18 +72,18 @@ def write_report(
 ) -> str:
   """Writes a report: `report.md`, `report.html`, data and pictures.
 
-  `report.html` is the same in one file that needs none of the others. The data
-  are `summary.json` (from labels to metrics to `mean` and `std`), `results.csv`
-  and `results.json`; pictures are in `plots/` and `images/`. Each file is
-  replaced whole and depends on the arguments only.
+  `report.html` has the same content in one file that needs none of the others.
+  The data are `summary.json` (from labels to metrics to `mean` and `std`),
+  `results.csv` and `results.json`; pictures are in `plots/` and `images/`. Each
+  file is replaced whole and depends on the arguments only.
 
   Args:
-    directory: The folder; made if it is not there.
+    directory: The folder, which is made if it does not exist.
     title: The heading.
     results: Records of any models and seeds.
     how_it_was_made: From a heading such as `Machine` to a text, or to several
       lines (commands) that are shown as they are.
-    additions: What it shows besides.
+    additions: What else the report shows.
 
   Returns:
     The path of `report.md`.
@@ -108,7 +109,7 @@ def write_report(
     '## How it was made',
     *(_made(heading, text) for heading, text in how_it_was_made.items()),
   ]
-  # Last, so that what they show is there whenever they are.
+  # Last, so that these documents exist only if all that they show exists.
   path = os.path.join(directory, 'report.md')
   files.write_text(path, '\n\n'.join(sections) + '\n')
   html_page.write_page(
@@ -118,7 +119,7 @@ def write_report(
 
 
 def _tables(rows, results, additions: Additions) -> list[str]:
-  """Returns the sections of tables."""
+  """Returns the sections that hold tables."""
   best = significance.best(results)
   beside = paper.beside_paper(rows, additions.published or {})
   return [
@@ -138,7 +139,7 @@ def _tables(rows, results, additions: Additions) -> list[str]:
 
 
 def _advice(results, additions: Additions) -> list[str]:
-  """Returns what training should be changed, or []."""
+  """Returns the section on what to change in training, or []."""
   found = advice.advice(
     results, additions.cross_entropies, additions.batch_ensembles
   )
@@ -147,7 +148,7 @@ def _advice(results, additions: Additions) -> list[str]:
 
 
 def _members(results: Sequence[results_lib.Result]) -> list[str]:
-  """Returns a table of members' own accuracies on clean images, or []."""
+  """Returns the section on members' own clean accuracies, or []."""
   lines = [
     [
       markup.escaped(system.System(result.model, result.seed, ()).heading),
@@ -169,7 +170,7 @@ def _members(results: Sequence[results_lib.Result]) -> list[str]:
 def _write_data(
   directory, title, rows, relative, results, how_it_was_made
 ) -> None:
-  """Writes what programs read."""
+  """Writes the files that are for programs."""
   means = evaluation.MCE, evaluation.RELATIVE_MCE
   rows = {
     label: values
@@ -242,7 +243,7 @@ def _section(
   rows: Mapping[str, aggregation.Aggregate],
   columns: Sequence[str],
 ) -> list[str]:
-  """Returns a table of the models and columns with values, or []."""
+  """Returns a section on the models and columns with values, or []."""
   rows = {
     label: values
     for label, values in rows.items()
@@ -259,7 +260,7 @@ def _section(
 
 
 def _descriptions(columns: Sequence[str]) -> list[str]:
-  """Returns what columns mean, those of corrupted images in one item."""
+  """Returns what columns mean, with one item for all corrupted images."""
   clean = [name for name in columns if not name.startswith(CORRUPTED)]
   items = [
     f'- **{spec.column}**: {spec.description}.'

@@ -1,16 +1,17 @@
 """Writes what TensorBoard shows of evaluated systems.
 
-Beside what a run has written as it was trained, there are
+Beside what a run has written while it was trained, there are two folders:
 
   results/    the metrics of the paper's tables, with the hyper-parameters, so
               that HParams sorts systems by any of them; calibration on clean
               images
   corrupted/  metrics and pictures of the corrupted test sets
 
-in the folder of a system's only run, if that lies in the folder of the report;
-other runs, and what several runs are together, as a deep ensemble, have a
-folder of their label in that of the report. They are of the last evaluation,
-and replace those of an earlier one.
+If a system is a single run inside the report's folder, the two are in the run's
+own folder. Any other system, such as a run elsewhere, a deep ensemble of
+several runs or a run that is scaled or merged, has the two in a folder LABEL or
+LABEL/SEED of the report's folder. Each evaluation replaces the files of the
+earlier one.
 """
 
 from __future__ import annotations
@@ -39,19 +40,19 @@ _CLEAN_PICTURE = 'reliability'
 
 
 def are_written(system: System, directory: str) -> bool:
-  """Returns whether a system's results are there for TensorBoard.
+  """Returns whether a system's results for TensorBoard are complete.
 
   Args:
     system: The system.
     directory: The folder of the report.
   """
-  # They are written last.
+  # The files of this folder are written last.
   names = _event_files(os.path.join(_folder(system, directory), _RESULTS))
   return any(not name.endswith(_UNFINISHED) for name in names)
 
 
 def discard(system: System, directory: str) -> None:
-  """Has a system's results not be there for TensorBoard, if they were.
+  """Removes a system's results for TensorBoard, if there are any.
 
   Args:
     system: The system.
@@ -69,8 +70,8 @@ def write_summaries(
 ) -> None:
   """Writes what TensorBoard shows of systems that are made of runs.
 
-  A folder that cannot be written is left out with a warning: the report has all
-  of it, too.
+  A folder that cannot be written is left out with a warning, since the report
+  has the same results.
 
   Args:
     systems: The systems; those that are not made of runs are left out.
@@ -90,7 +91,7 @@ def write_summaries(
 
 @contextlib.contextmanager
 def _warning_where_unwritable(system: System, folder: str) -> Iterator[None]:
-  """Has a folder that cannot be written cost a warning alone."""
+  """Turns the error of a folder that cannot be written into a warning."""
   try:
     yield
   except (OSError, tf.errors.OpError) as error:
@@ -103,14 +104,14 @@ def _warning_where_unwritable(system: System, folder: str) -> Iterator[None]:
 def _folder(system: System, directory: str) -> str:
   """Returns the folder that holds a system's summaries.
 
-  A run that lies outside of the report's folder was only read.
+  Nothing is written to the folder of a run outside of the report's folder.
   """
   first, *others = system.paths
   if others:
     return os.path.join(directory, system.label)
   path, root = files.absolute(first), files.absolute(directory)
   is_inside = path == root or path.startswith(f'{root.rstrip("/")}/')
-  # A run's own results are those of its probabilities as they are.
+  # A run's own folder is for results that are neither scaled nor merged.
   if is_inside and not system.scaled and not system.merged:
     return first
   return os.path.join(directory, system.key)
@@ -147,16 +148,16 @@ def _write_results(
   results: Sequence[evaluation.Result],
   parts: Sequence[trained.Run],
 ) -> None:
-  """Writes a system's hyper-parameters and its metrics in the tables."""
+  """Writes a system's hyper-parameters and the main table's metrics."""
   with _event_file(folder, parts[0].run.step):
-    # Without a name of its own a trial has that of its folder. What can be
-    # chosen from, TensorBoard gathers from the trials that it finds.
+    # A trial without a name of its own has that of its folder. TensorBoard
+    # gathers the values to choose from out of the trials that it finds.
     hparams.hparams(
       {'System': results[0].model, **_hyperparameters(parts)}, trial_id=''
     )
     for name, value in evaluation.summary(results).items():
       if name in tables.COLUMNS:
-        # TensorBoard sorts them: those on corrupted images are to come first.
+        # TensorBoard sorts names; corrupted images are to come first.
         is_corrupted = name.startswith(metrics.CORRUPTED)
         full_name = name if is_corrupted else f'clean_{name}'
         tf.summary.scalar(
@@ -176,7 +177,7 @@ def _write_corrupted(
   """Writes a system's metrics on corrupted images, and their pictures."""
   corrupted = [r for r in results if r.shift.severity]
   if not corrupted:
-    _remove(folder, _event_files(folder))  # Those of an earlier evaluation.
+    _remove(folder, _event_files(folder))  # An earlier evaluation's.
     return
   with _event_file(folder, step):
     for name, value in evaluation.summary(corrupted).items():
@@ -188,7 +189,7 @@ def _write_corrupted(
 
 
 def _write_calibration(results: Sequence[evaluation.Result]) -> None:
-  """Writes the confidence of all predictions of some results together."""
+  """Writes histograms of the confidence of all predictions of some results."""
   if results:
     training.write_confidence(
       np.sum([r.bin_count for r in results], axis=0),
@@ -205,7 +206,7 @@ def _write_picture(picture: pictures.Picture) -> None:
 
 
 def _hyperparameters(parts: Sequence[trained.Run]) -> dict[str, Any]:
-  """Returns what the runs of a system have in common, by the fields' names."""
+  """Returns the values that all runs of a system share, by field names."""
   first, *others = [_scalars(part.run.config) for part in parts]
   values = {
     name: value
@@ -226,7 +227,7 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
   taught = objective.kind != 'cross_entropy'
   values = {
     'objective.kind': objective.kind,
-    # TensorBoard draws only trials that have a value of all that it draws.
+    # TensorBoard draws only trials that have a value of everything it draws.
     'objective.weight': objective.weight if taught else 0.0,
     'objective.weight_tie': objective.weight_tie,
     'objective.label_smoothing': objective.label_smoothing,

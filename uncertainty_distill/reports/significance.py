@@ -20,18 +20,18 @@ def best(
 ) -> dict[str, tuple[str, ...]]:
   """Finds the best systems by each metric: those to set in bold.
 
-  They are the one of the best mean over seeds, and all whose means do not
-  differ from it significantly. Systems with one seed, or with a non-finite
-  value, take no part. Since the best one is found in the same data, and seeds
-  are few, this says which systems may be as good, not that they are.
+  They are the system with the best mean over seeds, and all systems whose means
+  do not differ from it significantly. Systems with one seed, or with a
+  non-finite value, take no part. The best mean is found in the same data, and
+  seeds are few. So this says which systems may be as good, not that they are.
 
   Args:
     results: Records of any systems and seeds.
-    names: Metrics, `c_` before those on corrupted images.
+    names: The names of metrics, with the prefix `c_` for corrupted images.
 
   Returns:
-    From each metric by which two systems or more can be compared to the labels
-    of the best ones, in the order of the results.
+    From each metric that two or more systems can be compared by, to the labels
+    of the best systems, in the order of the results.
   """
   systems = aggregation.by_seed(results)
   found = {}
@@ -53,10 +53,11 @@ def not_told_from_best(
   higher_is_better: bool | None = False,
   level: float = LEVEL,
 ) -> tuple[str, ...]:
-  """Returns the labels of the best sample and of those that may be as good.
+  """Returns the labels of the best sample and of all that may be as good.
 
-  Each is compared with the best by Welch's t-test, which lets variances differ;
-  Holm's correction (1979) bounds the probability of any false rejection.
+  Each sample is compared with the best one by Welch's t-test, which lets
+  variances differ. Holm's correction (1979) bounds the probability of any false
+  rejection.
 
   Args:
     samples: From labels to a metric's values over seeds, at least two.
@@ -91,7 +92,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _welch(one: Sequence[float], other: Sequence[float]) -> float:
   """Returns the two-sided p-value of Welch's t-test."""
-  # SciPy takes a second to import: no command should wait for it at its start.
+  # Importing SciPy takes a second. No command should wait for it at its start.
   from scipy import stats
 
   if not statistics.pvariance(one) and not statistics.pvariance(other):

@@ -1,4 +1,4 @@
-"""Tables in Markdown whose columns line up in a terminal as well."""
+"""Tables in Markdown whose columns also line up in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uncertainty_distill.reports import markup
 
 # The metrics that the tables show, column by column.
 COLUMNS = (*PAPER, 'gibbs_nll', *(CORRUPTED + name for name in PAPER))
-# Those that the paper does not report.
+# More metrics, which the paper does not report.
 MORE_COLUMNS = (
   'adaptive_ece',
   'brier',
@@ -46,9 +46,9 @@ _DIVERSITY = (
 )
 DIVERSITY_COLUMNS = (*_DIVERSITY, *(CORRUPTED + name for name in _DIVERSITY))
 
-# What is known where a temperature is fitted.
+# The metrics that are known if a temperature is fitted.
 TEMPERATURE_COLUMNS = (*TEMPERATURE, f'{CORRUPTED}scaled_nll')
-# What is known where prediction sets are calibrated.
+# The metrics that are known if prediction sets are calibrated.
 SET_COLUMNS = (*SETS, *(CORRUPTED + name for name in SETS))
 
 MISSING = '-'
@@ -64,15 +64,15 @@ def table(
 
   Args:
     rows: From models' labels to their aggregates, row by row.
-    sizes: From labels to sizes; adds two columns.
-    columns: The metrics.
+    sizes: From labels to sizes, which add two columns.
+    columns: The metrics to show.
     marked: From metrics to the labels whose cells are bold, as
       `significance.best` returns them.
 
   Returns:
-    The lines of the table, without a newline at the end: three decimals, `±`
-    and the standard deviation where several seeds were run, `-` for an unknown
-    value.
+    The lines of the table, without a newline at the end. Values have three
+    decimals, and after `±` the standard deviation if there are several seeds.
+    An unknown value is `-`.
   """
   header = ['Model', *(['Members', 'Parameters'] if sizes else ())]
   header += [metric_spec(name).column for name in columns]
@@ -99,11 +99,11 @@ def table(
 def markdown_table(
   header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
 ) -> str:
-  """Lays out cells so that the columns line up in a terminal as well.
+  """Lays out cells so that the columns also line up in a terminal.
 
   Args:
     header: The headings.
-    rows: The cells, as many in each row.
+    rows: The cells of each row, as many as there are headings.
     text_columns: The number of columns on the left that hold text; the others
       hold numbers and are aligned to the right.
 
@@ -131,12 +131,12 @@ def metric_cell(
 
 
 def _marked(cell: str, bold: bool) -> str:
-  """Returns the cell in bold, or so that its digits stand below bold ones."""
+  """Returns the cell in bold, or padded so that digits line up with bold."""
   return f'**{cell}**' if bold else f'{cell}  '
 
 
 def _count(number: int) -> str:
-  """Returns a number of parameters to three or more digits, `36.5M`, or ''."""
+  """Returns a number of parameters, such as `36.5M`, or '' for 0."""
   for unit, letter in ((1e9, 'B'), (1e6, 'M'), (1e3, 'k')):
     # 999,950 is where one decimal of thousands would round to 1000.0k.
     if number >= unit * 0.99995:

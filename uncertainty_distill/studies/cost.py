@@ -1,4 +1,4 @@
-"""What a study would run, and what that costs."""
+"""What a study still has to run, and what that costs."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def costs(study: Study, directory: str) -> list[Cost]:
   """Returns what each teacher and each system of a study costs.
 
   Args:
-    study: Checked; nothing is trained or written.
-    directory: The folder of its runs, which need not be there.
+    study: A study that has been checked. Nothing is trained or written.
+    directory: The folder that holds its runs, which need not exist.
 
   Raises:
     InputError: If a value is wrong.
@@ -99,15 +99,16 @@ def estimate(
   strategy: tf.distribute.Strategy,
   pool: scheduling.Pool | None = None,
 ) -> str:
-  """Returns in Markdown what of a study is still to be done, and its cost.
+  """Returns in Markdown what is left to do of a study, and what it costs.
 
   Nothing is trained or written; a few steps are measured.
 
   Args:
-    study: What to run.
-    directory: The folder of its runs, which need not be there.
+    study: The study to run.
+    directory: The folder that holds its runs, which need not exist.
     strategy: The devices.
-    pool: Where it would be trained; the steps are measured there.
+    pool: The pool that would train the study, on which the steps are measured.
+      By default they are measured on `strategy`.
 
   Raises:
     InputError: If the study is wrong.
@@ -165,7 +166,7 @@ def _speed_on(pool: scheduling.Pool, config: configs.ExperimentConfig) -> Speed:
 def _makespan(
   study: Study, rows: list[Cost], speed: Speed, number: int
 ) -> float:
-  """Returns the seconds until all is trained, by the scheduler itself."""
+  """Returns the seconds until all is trained, by simulating the schedule."""
   names = {row.label: [] for row in rows}
   tasks = []
   for row in rows:
@@ -189,7 +190,7 @@ def _makespan(
 
 
 def _table(rows: list[Cost], evaluating: float, speed: Speed | None) -> str:
-  """Returns the table of what is left of runs, of the evaluation, of all."""
+  """Returns the table of what is left of runs, evaluation, and in total."""
   left = evaluating + sum(row.flops_left for row in rows)
   num_runs, complete = (
     sum(getattr(row, name) for row in rows) for name in ('runs', 'complete')
@@ -239,15 +240,15 @@ def _cost(label, paths, config, step_flops) -> Cost:
 
 
 def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
-  """Returns the FLOPs of a training step, the teacher's in it included."""
+  """Returns the FLOPs of a training step, including the teacher's."""
   objective, members = config.task.objective, config.task.model.ensemble_size
   seen_by = config.task.members_per_example / members
   flops = TRAINING * image_flops(config) * seen_by
   if objective.has_clean_pass:
     flops *= 2
-  # From a cache it is read; making that is a small part of training.
+  # A cached teacher is only read. Making its cache is a small part of training.
   if objective.kind != 'cross_entropy' and not objective.teacher_cache:
-    # A view that it changes takes its gradient by the image, too.
+    # To change a view, the teacher also computes its gradient by the image.
     passes = 1 if objective.perturbation == 'none' else 1 + TRAINING
     member = image_flops(configs.member_config(config))
     flops += passes * teacher_size * member

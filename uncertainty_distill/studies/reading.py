@@ -28,10 +28,10 @@
           other: deep_ensemble, margins: {nll: 0.02}}
     export: head_student           # what to write as a SavedModel
 
-A teacher serves every student and every seed, as in the paper. It is trained
-once, unless `task.objective.teacher` names the run folders of the first one. A
-`task.objective.teacher_cache` in `params_override` is made by the first student
-of a teacher and read by all.
+A teacher serves all its students and every seed, as in the paper, and is
+trained once. The first teacher is not trained if `task.objective.teacher` names
+its run folders. A `task.objective.teacher_cache` in `params_override` is made
+by the first student of a teacher and read by all its students.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ from uncertainty_distill.studies.spec import (
   Table,
 )
 
-# What else lies beside the runs.
-# What lies beside the folders of runs, and the report's pictures beside the
-# figures.
+# Reserved labels: other folders lie beside those of the runs, and the report's
+# pictures lie beside the figures.
 _FOLDERS = 'plots|saved_model|reconstruction|images'
 _PICTURES = (
   r'severity(_boxes)?|diversity|reliability(_severity_\d)?|heat_map_\w+'
@@ -89,16 +88,16 @@ _CLAIM_FIELDS = {
   'metrics': list,
   'margins': dict,
 }
-# What has labels.
+# The fields that have labels: those of models, then all.
 _MODELS = ('teachers', 'systems', 'temperature_scaled', 'merged')
 _LABELLED = (*_MODELS, 'tables', 'figures', 'claims')
-# What a part of a study must have.
+# The fields that a part of a study must have.
 _REQUIRED = {
   Table: ('rows',),
   Figure: ('systems', 'kind'),
   reports.Claim: ('kind', 'system', 'other'),
 }
-# What a system has as its teacher has it.
+# The fields that a system must have as its teacher has them.
 _SHARED = (
   'teacher',
   'evaluation',
@@ -163,7 +162,7 @@ def _check_fields(
   prefix: str,
   path: str,
 ) -> None:
-  """Raises an InputError for an unknown name or a value of another type."""
+  """Raises an InputError for an unknown name or a value of the wrong type."""
   for name, value in values.items():
     wanted = fields.get(name)
     if wanted is None or not isinstance(value, wanted):
@@ -198,7 +197,7 @@ def _parts(
 
 
 def _check(study: Study, path: str) -> None:
-  """Raises an InputError for what the types of the fields do not show."""
+  """Raises an InputError for mistakes that the fields' types do not show."""
   seeds = study.seeds
   if (
     not seeds
@@ -226,14 +225,14 @@ def _check(study: Study, path: str) -> None:
 
 
 def _check_labels(study: Study, path: str) -> None:
-  """Raises an InputError for a label that names no folder, or two things."""
+  """Raises an InputError for a label that is invalid, reserved or repeated."""
   taken = set()
   for field in _LABELLED:
     reserved = _FOLDERS if field in _MODELS else ''
     if field == 'figures':
       reserved = _PICTURES
     for label in getattr(study, field):
-      # YAML reads a bare 1 or yes as something else than text.
+      # YAML reads a bare 1 or yes as something other than text.
       if (
         not isinstance(label, str)
         or not re.fullmatch(r'\w+', label)
@@ -250,7 +249,7 @@ def _check_labels(study: Study, path: str) -> None:
 
 
 def _check_references(study: Study, path: str) -> None:
-  """Raises an InputError if a part of a study is of what is not there."""
+  """Raises an InputError if a part of a study names something unknown."""
   published = [
     f'{dataset}.{name}'
     for dataset, tables in reports.load_paper_tables().items()
@@ -288,7 +287,7 @@ def _check_references(study: Study, path: str) -> None:
 
 
 def _check_figure(study: Study, figure: Figure, path: str) -> None:
-  """Raises an InputError for what cannot be drawn, before it is trained."""
+  """Raises an InputError before training if a figure cannot be drawn."""
   where, ranks = f'figures.{figure.name}', list(figure.ranks)
   _check_among([figure.kind], FIGURE_KINDS, f'{where}.kind in {path}')
   shown = study.systems
@@ -296,7 +295,7 @@ def _check_figure(study: Study, figure: Figure, path: str) -> None:
     shown = study.teachers
   _check_among(figure.systems, list(shown), f'{where}.systems in {path}')
   are_ranks = all(type(rank) is int and rank >= 1 for rank in ranks)
-  # What is no integer may have no hash.
+  # A value that is not an integer may not be hashable.
   if not are_ranks or len(set(ranks)) < len(ranks):
     raise InputError(
       f'{where}.ranks in {path}', ranks, 'distinct integers >= 1'
@@ -357,7 +356,7 @@ def _check_among(
 
 
 def _check_shared(study: Study, label: str, path: str) -> None:
-  """Raises an InputError if a system overrides what all of them share."""
+  """Raises an InputError if a system overrides what all systems share."""
   own = study.system_config(label, study.seeds[0])
   shared = study.teacher_config(study.teacher_of[label])
   for name in _SHARED:

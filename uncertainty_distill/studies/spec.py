@@ -18,7 +18,7 @@ FIGURE_KINDS = ('ensemble_size', 'learning_curves', 'reconstruction')
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """A table over systems.
+  """A table of systems.
 
   Attributes:
     name: The name, such as `table_1`.
@@ -35,17 +35,17 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A figure over systems.
+  """A figure of systems.
 
   Attributes:
     name: The name of the figure, such as `figure_1`, and of its file.
     title: The heading.
     kind: One of `FIGURE_KINDS`.
-    systems: Labels of the systems that it shows; for a reconstruction, of the
-      teachers.
+    systems: Labels of the systems that it shows; for a reconstruction, labels
+      of teachers.
     ranks: The ranks of a reconstruction.
-    aligned: Whether a reconstruction is also shown of members whose neurons
-      are in the order of the first one's.
+    aligned: Whether a reconstruction is also shown with each member's neurons
+      put into the order of the first member's.
   """
 
   name: str
@@ -64,15 +64,15 @@ class Study:
     title: The heading of the report.
     config: The experiment that all systems share, not resolved.
     seeds: The seeds of the systems.
-    main_teacher: The label of the teacher that serves where no other is named,
-      whose run folders the experiment may give.
+    main_teacher: The label of the teacher of all systems that name no other.
+      The experiment may give its run folders.
     teachers: From labels to overrides of the experiment's `teacher`.
     systems: From labels to overrides of `config`.
     teacher_of: From systems' labels to their teachers'.
-    temperature_scaled: From labels to the systems and teachers that are also
-      evaluated at the temperature which is fitted to them.
-    merged: From labels to the systems that are also evaluated as the one plain
-      network that their members give together.
+    temperature_scaled: From new labels to the systems and teachers that are
+      also evaluated at the temperature that is fitted to them.
+    merged: From new labels to the systems that are also evaluated as the one
+      plain network that merges their members.
     tables: The tables to print, by name.
     figures: The figures to draw, by name.
     claims: The claims to decide, by name.
@@ -102,17 +102,17 @@ class Study:
 
   @property
   def derived(self) -> dict[str, str]:
-    """What has no runs of its own: from labels to those whose runs it has."""
+    """From labels without runs of their own to those whose runs they use."""
     return {**self.temperature_scaled, **self.merged}
 
   def teacher_config(self, label: str) -> configs.ExperimentConfig:
-    """Returns the experiment that a teacher is trained by, not resolved.
+    """Returns the experiment that describes a teacher, not resolved.
 
     Raises:
       InputError: If the teacher's overrides are wrong.
     """
     config = copy.deepcopy(self.config)
-    # A part of a study is without the teachers that none of its systems needs.
+    # A part of a study lacks the teachers that none of its systems needs.
     overrides = {'teacher': self.teachers.get(label, {})}
     configs.override(config, overrides, f'teachers.{label}')
     return config
@@ -129,13 +129,13 @@ class Study:
     return config
 
   def given_teacher(self, label: str) -> tuple[str, ...]:
-    """Returns the folders of a teacher that need not be trained."""
+    """Returns the folders of a given teacher; () for one that is trained."""
     if label != self.main_teacher:
       return ()
     return tuple(self.config.task.objective.teacher)
 
   def needs_teacher(self, label: str) -> bool:
-    """Returns whether a system is made from its teacher."""
+    """Returns whether the training of a system needs its teacher."""
     task = self.system_config(label, self.seeds[0]).task
     return (
       task.objective.kind != 'cross_entropy'
@@ -143,13 +143,13 @@ class Study:
     )
 
   def select(self, names: Iterable[str]) -> Study:
-    """Returns the part of the study that some names stand for.
+    """Returns the part of the study that some names select.
 
     Args:
       names: The names of tables, figures, teachers and systems.
 
     Raises:
-      InputError: If there is no such name.
+      InputError: If a name is unknown.
     """
     wanted = set()
     models = {**self.teachers, **self.systems, **self.derived}
@@ -185,10 +185,10 @@ class Study:
     )
 
   def select_seeds(self, seeds: Collection[int]) -> Study:
-    """Returns the part of the study that is of some of its seeds.
+    """Returns the part of the study that has some of its seeds.
 
     Raises:
-      InputError: If the study is without one of them.
+      InputError: If the study lacks one of them.
     """
     if unknown := sorted(set(seeds) - set(self.seeds)):
       known = ', '.join(map(str, self.seeds))

@@ -1,4 +1,4 @@
-"""The arithmetic of training, and how fast these devices do it."""
+"""The FLOPs of training, and how fast these devices perform them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 # The backward pass takes twice the arithmetic of the forward pass.
 TRAINING = 3
-# One measured step: enough to keep the cores busy, over in a second or two.
+# One measured step keeps the cores busy, and is over in a second or two.
 _MEASURED_FLOPS = 1e11
 
 
@@ -25,14 +25,14 @@ class Speed:
 
   Attributes:
     flops_per_second: The FLOP/s of a training step.
-    startup: The seconds that a run takes to its first step.
+    startup: The seconds that a run takes until its first step.
   """
 
   flops_per_second: float
   startup: float
 
   def seconds(self, flops: float, runs: int = 0) -> float:
-    """Returns how long so much arithmetic takes, in so many new runs."""
+    """Returns how long some FLOPs take, with the startup of new runs."""
     return flops / self.flops_per_second + self.startup * runs
 
 
@@ -59,7 +59,7 @@ def measure_speed(
       with tf.GradientTape() as tape:
         loss = tf.reduce_mean(model(batch, training=True) ** 2)
       gradients = tape.gradient(loss, model.trainable_variables)
-      # Of all, or TensorFlow would leave out those that nobody asks for.
+      # The sum uses all gradients: TensorFlow would leave out unused ones.
       return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])  # pyright: ignore[reportArgumentType]
 
     return strategy.run(of_replica)
@@ -86,7 +86,7 @@ def image_flops(config: configs.ExperimentConfig) -> int:
   member.mean, member.stddev = spec.mean, spec.stddev
   members = config.task.model.ensemble_size
   if config.task.model.ensemble_type == 'hydra':
-    members = 1  # The heads beside the first one are small.
+    members = 1  # The further heads are small.
   return members * _flops(json.dumps(member.as_dict()))
 
 

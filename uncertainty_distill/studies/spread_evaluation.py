@@ -12,7 +12,8 @@ from uncertainty_distill.io import files
 
 import tensorflow as tf
 
-# Systems that are evaluated together share every image, and one memory.
+# The largest number of groups in a job; the systems of a group have the same
+# runs. The systems of a job share every image, but also one memory.
 _MAX_TOGETHER = 8
 
 
@@ -22,7 +23,7 @@ class EvaluationJob(scheduling.UnsavedJob):
 
   Attributes:
     label: The name in lines of progress.
-    config: The experiment, whose test set and corruptions count.
+    config: The experiment, which gives the test set and the corruptions.
     systems: The systems.
   """
 
@@ -31,7 +32,7 @@ class EvaluationJob(scheduling.UnsavedJob):
   systems: tuple[evaluation.System, ...]
 
   def run(self, strategy: tf.distribute.Strategy) -> evaluation.Evaluation:
-    """Evaluates on devices, in this process."""
+    """Evaluates the systems on devices, in this process."""
     experiment = training.open_experiment(self.config, strategy)
     return evaluation.evaluate_systems(self.systems, experiment)
 
@@ -46,13 +47,13 @@ def evaluate_on_pool(
   """Evaluates systems as `evaluation.evaluate_systems` does, but on a pool.
 
   Args:
-    systems: The systems, whose files all machines share.
-    experiment: The experiment, whose test set and corruptions count.
-    keep: Gets the results of some systems as they come.
-    pool: Where to evaluate.
+    systems: The systems, whose files all machines must share.
+    experiment: The experiment, which gives the test set and the corruptions.
+    keep: A function that receives the results of some systems as they come.
+    pool: The pool that evaluates.
     show: See `scheduling.run`.
   """
-  # Those of the same runs, scored at a temperature or not, share a network.
+  # Systems of the same runs, scored at a temperature or not, share a network.
   by_paths: dict[tuple[str, ...], list[evaluation.System]] = {}
   for system in systems:
     paths = tuple(map(files.absolute, system.paths))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import evaluation, metrics, plots, reports, runs
 
-# From a panel's name to where its curve is: folder and tag.
+# From a panel's name to the folder and the tag of its curve.
 _CURVES = {
   'Training loss': ('train', 'training_loss'),
   'Cross-entropy, training': ('train', 'cross_entropy'),
@@ -15,7 +15,7 @@ _CURVES = {
   'Accuracy, test': ('clean', 'accuracy'),
   'NLL, test': ('clean', 'nll'),
 }
-# Positive, and of several orders of magnitude in one run.
+# These are positive and span several orders of magnitude in one run.
 _LOG_SCALE = [name for name in _CURVES if 'Accuracy' not in name]
 
 _PANELS = (*metrics.PAPER, *(metrics.CORRUPTED + x for x in metrics.PAPER))
@@ -24,15 +24,16 @@ _PANELS = (*metrics.PAPER, *(metrics.CORRUPTED + x for x in metrics.PAPER))
 def draw_learning_curves(
   systems: Mapping[str, Sequence[runs.RunFolder]],
 ) -> plots.Figure | None:
-  """Draws how systems learnt (Figure 1): losses and accuracies over epochs.
+  """Draws how systems learned (Figure 1): losses and accuracies over epochs.
 
   Args:
-    systems: From labels to the runs of the seeds; the paper's are
+    systems: From labels to the runs of the seeds. The paper's systems are
       BatchEnsembles from random weights and from the reconstruction.
 
   Returns:
-    A panel for each metric that any of the runs has written: those of the test
-    set only where runs were evaluated as they trained. None if there is none.
+    A figure with a panel for each metric that any of the runs has written; None
+    if there is no such metric. Runs have metrics of the test set only if they
+    were evaluated while they trained.
 
   Raises:
     InputError: If the dataset of a run is no longer there.
@@ -62,14 +63,15 @@ def draw_ensemble_sizes(
   Args:
     results: The results of the students and of the teacher.
     students: From the label of a line, such as `knowledge_student`, to numbers
-      of members E, to the labels of the systems in the results; those without
+      of members E, to the labels of the systems in the results. Systems without
       results are left out.
     teacher_size: The teacher's number of members M.
-    teacher: The label of its results.
+    teacher: The label of the teacher's results.
 
   Returns:
-    Six panels: accuracy, ECE and NLL on clean and on corrupted images; three
-    without corrupted ones, None without any student's results.
+    A figure with six panels: accuracy, ECE and NLL on clean and on corrupted
+    images. It has three panels if there are no corrupted images. None if no
+    student has results.
   """
   summaries = evaluation.by_seed(results)
   panels = {}

@@ -40,13 +40,14 @@ def write_study_report(
   """Writes `study.md` and its pictures, and adds them to `report.html`.
 
   Args:
-    study: The study, whose tables and figures are written, with the rows and
-      lines that there are results for.
-    directory: The folder of the study's runs and of `results.json`.
+    study: The study. Its tables and figures show the rows and lines that have
+      results.
+    directory: The folder that holds the study's runs and `results.json`.
     systems: The systems of the results.
 
   Returns:
-    The sections of each table that there are results for, by its name.
+    From each table's name to its sections, which are empty if the table has no
+    results; {} if the study has no tables, figures or claims.
   """
   if not study.tables and not study.figures and not study.claims:
     return {}
@@ -80,7 +81,7 @@ def write_study_report(
 
 
 def _claims(study: Study, results: Sequence[evaluation.Result]) -> list[str]:
-  """Returns what the results say of the claims whose systems they are of."""
+  """Returns the section on the claims whose systems have results, or []."""
   labels = {result.model for result in results}
   claims = [
     claim
@@ -123,7 +124,7 @@ def _figure(
   systems: Sequence[evaluation.System],
   directory: str,
 ) -> list[str]:
-  """Returns a figure's sections, after drawing it; none without its systems."""
+  """Draws a figure; returns its sections, or [] if it has no systems."""
   shown = {
     label: of_label
     for label in figure.systems
@@ -173,7 +174,7 @@ def _reconstructions(
   teachers: Mapping[str, Sequence[evaluation.System]],
   directory: str,
 ) -> list[str]:
-  """Returns how near to each teacher a BatchEnsemble comes."""
+  """Returns the sections on how near a BatchEnsemble comes to each teacher."""
   sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
   for label, (teacher,) in teachers.items():
     folder = os.path.join('reconstruction', label)

@@ -1,4 +1,4 @@
-"""Runs a study: whatever is complete is skipped."""
+"""Runs a study and skips what is already complete."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """Where a study's results lie.
+  """Where to find a study's results.
 
   Attributes:
-    tables: What to print, in Markdown: the study's own tables beside the
-      paper's, or else the one over all systems and seeds.
+    tables: The Markdown tables to print: the study's own tables beside the
+      paper's or, if it has none, one table of all systems and seeds.
     directory: The folder of the report.
     saved_model: The SavedModel of the exported system; empty for none.
-    missing: The systems and seeds that are missing, because their training
-      diverged, or their teacher's.
+    missing: The teachers, and the systems and seeds, that are missing because
+      their training or that of their teacher diverged.
   """
 
   tables: tuple[str, ...]
@@ -60,20 +60,21 @@ def run_study(
   """Trains, evaluates, reports and exports what a study names.
 
   Args:
-    study: The study, or a part of it: the report then keeps the results that
-      there are of the rest.
+    study: The study, or a part of it. The report of a part keeps the existing
+      results of the rest.
     directory: The folder for the runs, as LABEL/seed_N and TEACHER/member_N,
       and for the report.
     strategy: The devices.
-    pool: Where runs are trained, and systems evaluated; by default one after
-      the other in this process, on the devices of `strategy`. A run is the
-      same anywhere, to the bit, with as many threads on such a machine.
+    pool: The pool that trains runs and evaluates systems. By default this
+      process does so, one run after the other, on the devices of `strategy`. A
+      run is the same in any pool, to the bit, if the machine is of the same
+      kind and the number of threads is the same.
     show: See `scheduling.run`.
 
   Raises:
     InputError: If the study or the directory is wrong, before any training.
-    DivergedError: If nothing is left, since all training diverged.
-    KeyboardInterrupt: If stopped; the same call resumes the study.
+    DivergedError: If all training diverged, so that nothing is left.
+    KeyboardInterrupt: If the study is stopped. The same call resumes it.
   """
   check_study(study, strategy)
   is_chief = workers.is_chief(strategy)
@@ -94,7 +95,7 @@ def run_study(
     directory,
     study.title,
     student=whole.export,
-    # The study's own tables have the paper's beside them.
+    # The study's own tables show the paper's values beside them.
     beside_paper=not any(table.paper for table in whole.tables.values()),
     evaluate=functools.partial(evaluate_on_pool, pool=pool, show=show)
     if pool.slots
@@ -112,7 +113,7 @@ def run_study(
 def _evaluated_by(
   study: Study, systems: list[evaluation.System]
 ) -> configs.ExperimentConfig:
-  """Returns a study's configuration, a baseline that has no run left out."""
+  """Returns a study's configuration, without a baseline that has no run."""
   config = copy.deepcopy(study.config)
   baseline = config.evaluation.mce_baseline
   labels = {system.label for system in systems}
@@ -130,13 +131,13 @@ def _evaluated_by(
 
 
 def _missing(study, tasks, errors) -> tuple[str, ...]:
-  """Returns the teachers and runs that are not there, members left out."""
+  """Returns the missing teachers and runs, without the teachers' members."""
   members = {name for task in tasks for name in task.needs} - {*study.teachers}
   return tuple(name for name in errors if name not in members)
 
 
 def _export(run: str, directory: str, is_chief: bool) -> str:
-  """Exports a run on the chief; returns the path, '' where there is no run."""
+  """Exports a run on the chief; returns the path, or '' if there is no run."""
   if not run or not _is_complete(run):
     return ''
   saved_model = os.path.join(directory, exporting.SAVED_MODEL)
@@ -151,13 +152,13 @@ def study_tasks(
   strategy: tf.distribute.Strategy,
   teachers: dict[str, tuple[str, ...]],
 ) -> list[scheduling.Task]:
-  """Returns what to train: runs of teachers, teachers, systems.
+  """Returns the tasks of a study: teachers' runs, teachers, systems.
 
   Args:
     study: The study.
     directory: The folder of the runs.
     strategy: The devices of this process.
-    teachers: Gets the run folders of each teacher once they are known.
+    teachers: Filled with the run folders of each teacher as they become known.
   """
   return [
     *_teacher_tasks(study, directory, strategy, teachers),
@@ -166,7 +167,7 @@ def study_tasks(
 
 
 def _teacher_tasks(study, directory, strategy, teachers):
-  """Returns the training of the teachers; see `study_tasks`."""
+  """Returns the tasks that train the teachers; see `study_tasks`."""
   tasks = []
   for label in study.teachers:
     if given := study.given_teacher(label):
@@ -186,9 +187,10 @@ def _teacher_tasks(study, directory, strategy, teachers):
 
 
 def _system_tasks(study, directory, strategy, teachers):
-  """Returns the training of the systems; see `study_tasks`."""
+  """Returns the tasks that train the systems; see `study_tasks`."""
   tasks = []
-  # Curves on the test set are for those that a figure shows them of.
+  # Only systems that appear in a figure of learning curves are evaluated on the
+  # test set while they train.
   curves = {
     label
     for figure in study.whole.figures.values()
@@ -220,7 +222,7 @@ def _system_tasks(study, directory, strategy, teachers):
 
 
 def _open_system(study, label, seed, teacher, strategy):
-  """Returns the experiment of a system and seed, its teacher filled in."""
+  """Returns the experiment of a system and seed, with its teacher."""
   config = study.system_config(label, seed)
   config.task.objective.teacher = teacher if study.needs_teacher(label) else ()
   return training.open_experiment(config, strategy)
@@ -240,10 +242,10 @@ def trained_systems(
   """Returns a study's teachers and systems whose training is complete.
 
   Args:
-    study: The study. A run that it would train otherwise by now is left out,
-      and named.
+    study: The study. A system's run is left out, with a warning, if the study
+      would now train it differently. Teachers' runs are not checked for this.
     directory: The folder of the runs.
-    teachers: The run folders of the teachers that are known already.
+    teachers: The run folders of the teachers that are already known, by label.
     strategy: The devices of this process.
   """
   systems = []
@@ -279,9 +281,9 @@ def trained_systems(
 
 
 def _has_changed(study, label, seed, path, teacher, strategy) -> bool:
-  """Returns whether a study would train a run otherwise by now; says so."""
+  """Returns whether a study would now train a run differently; warns if so."""
   if study.needs_teacher(label) and not teacher:
-    return False  # It cannot be known any more.
+    return False  # It cannot be known without the teacher.
   experiment = _open_system(study, label, seed, teacher, strategy)
   found = runs.difference(path, experiment.config)
   if found:
@@ -297,11 +299,11 @@ def _is_complete(path: str) -> bool:
 
 
 def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
-  """Finds mistakes in any of the systems before the first is trained."""
+  """Finds mistakes in any teacher or system before the first is trained."""
   members = {}
   for label in study.teachers:
     config = study.teacher_config(label)
-    # Whatever the systems learn by, this is a teacher.
+    # A teacher is checked as one, whatever the objective of the systems is.
     config.task.objective.kind = 'knowledge'
     config.task.objective.teacher = study.given_teacher(label)
     experiment = training.open_experiment(config, strategy)
@@ -324,7 +326,7 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
 def _check_reconstructions(
   study: Study, teacher: str, members: int, experiment: training.Experiment
 ) -> None:
-  """Raises an InputError for a figure of a teacher that cannot be drawn."""
+  """Raises an InputError if a figure of a teacher cannot be drawn."""
   given = experiment.config.task.objective.teacher
   for figure in study.figures.values():
     if figure.kind != 'reconstruction' or teacher not in figure.systems:
