@@ -1,10 +1,10 @@
-"""Views on which a teacher's members differ, from the teacher's input gradient.
+"""Changes images by a teacher's input gradient so that its members disagree.
 
 Nam et al. (2021), "Diversity Matters When Learning From Ensembles", section 4:
-a teacher that knows its training images by heart has little to tell its student
-there that the labels do not, and its members all say the same. So each image is
-moved a little into a random direction of the teacher's output space (output
-diversified sampling, Tashiro et al., 2020).
+on training images that a teacher knows by heart, its members agree, and it
+teaches its student little more than the labels do. So each image is moved a
+little in a random direction of the teacher's output space (output diversified
+sampling, Tashiro et al., 2020).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uncertainty_distill.errors import InputError
 
 import tensorflow as tf
 
-# Parts of a gray level that views are rounded to, so that uint16 holds them.
+# Views are rounded to 1/256 of a gray level, so that uint16 can hold them.
 LEVEL_PARTS = 256
 
 
@@ -29,28 +29,28 @@ def diversified_views(
   share: float = 1.0,
   confident: bool = False,
 ) -> tf.Tensor:
-  """Moves images to where one of a teacher's members says something else.
+  """Moves each image so that the prediction of one teacher member changes.
 
   x' = clip(x + s sqrt(D) g / ||g||_2, 0, 255), where g is the gradient at x of
-  w . softmax(z_m(x) / T), the weights w are drawn from U(-1, 1) for each of the
-  K classes, m is one of the teacher's members, and D = H W C: s is the root
-  mean square of the change, in gray levels. ConfODS multiplies it by the
-  largest of these probabilities: where the teacher is unsure, it differs
-  anyhow.
+  w . softmax(z_m(x) / T). The weights w of the K classes are drawn from
+  U(-1, 1), m is one of the teacher's members, and D = H W C. So s is the root
+  mean square of the change, in gray levels. ConfODS multiplies s by the largest
+  probability of member m, since members disagree anyway where the teacher is
+  unsure.
 
-  The paper draws m for each batch; here each image has its own, so that its
-  view does not depend on the others in the batch.
+  The paper draws one m for each batch. Here each image has its own m, so that
+  its view does not depend on the other images in the batch.
 
   Args:
-    predict: The teacher: from float32 images [B, H, W, C] to logits [M, B, K].
-      No example may depend on another one.
+    predict: The teacher, a function from float32 images [B, H, W, C] to logits
+      [M, B, K]. The logits of an image must not depend on the other images.
     images: [B, H, W, C], from 0 to 255.
-    draws: Random numbers from 0 to 1, float32 [B, K + 2]: what w, m and whether
-      the image is moved follow from.
-    size: s, in gray levels; the paper has 1.
+    draws: Random numbers from 0 to 1, float32 [B, K + 2]. They determine w, m
+      and whether the image is moved.
+    size: s, in gray levels; 1 in the paper.
     temperature: T.
     share: The share of the images that are moved.
-    confident: Whether to take ConfODS instead of ODS.
+    confident: Whether to use ConfODS instead of ODS.
 
   Returns:
     Float32 [B, H, W, C], rounded to 1/256 of a gray level.
@@ -64,10 +64,10 @@ def diversified_views(
     probs = tf.nn.softmax(tf.cast(predict(images), tf.float32) / temperature)
     members = tf.shape(probs)[0]
     chosen = tf.cast(draws[:, -2] * tf.cast(members, tf.float32), tf.int32)
-    # Float32 can round a product of a number below 1 up to M.
+    # In float32, the product of M and a number below 1 can round up to M.
     chosen = tf.minimum(chosen, members - 1)
     of_member = tf.one_hot(chosen, members, axis=0)[..., tf.newaxis]
-    # A sum, since no image's own part depends on the others.
+    # One sum suffices: an image's term does not depend on the other images.
     probs = tf.reduce_sum(of_member * probs, 0)
     value = tf.reduce_sum((2 * draws[:, :-2] - 1) * probs)
   gradient = tape.gradient(value, images)
@@ -82,7 +82,7 @@ def diversified_views(
 
 
 def no_gradient(perturbation: str) -> InputError:
-  """Returns the error of a teacher through which no gradient flows."""
+  """Returns the error for a teacher through which no gradient flows."""
   name = 'task.objective.perturbation'
   return InputError(
     name,
@@ -95,9 +95,10 @@ def no_gradient(perturbation: str) -> InputError:
 
 
 def _unit(gradient: tf.Tensor) -> tf.Tensor:
-  """Gives each image's gradient a root mean square of 1; 0 stays 0."""
+  """Scales each image's gradient to a root mean square of 1; 0 stays 0."""
   axes = [1, 2, 3]
-  # First by the largest: the squares of a sure teacher's would be 0.
+  # Divided by the largest value first: the gradient of a sure teacher is so
+  # small that its squares would be 0.
   largest = tf.reduce_max(tf.abs(gradient), axes, keepdims=True)
   gradient = tf.math.divide_no_nan(gradient, largest)
   mean_square = tf.reduce_mean(tf.square(gradient), axes, keepdims=True)
@@ -105,5 +106,5 @@ def _unit(gradient: tf.Tensor) -> tf.Tensor:
 
 
 def _per_image(values: tf.Tensor) -> tf.Tensor:
-  """Gives [B] the axes of images, [B, 1, 1, 1]."""
+  """Reshapes [B] to [B, 1, 1, 1], which broadcasts to images."""
   return values[:, tf.newaxis, tf.newaxis, tf.newaxis]

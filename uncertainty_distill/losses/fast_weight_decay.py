@@ -10,12 +10,12 @@ import tensorflow as tf
 def distance_to_ones(
   fast_weights: Sequence[tf.Tensor], ensemble_size: int
 ) -> tf.Tensor:
-  """Squared distance of alpha and gamma to ones, in the mean over members.
+  """Squared distance of alpha and gamma to ones, averaged over the members.
 
   1/E sum over layers and members e of ||1 - alpha_e||^2 + ||1 - gamma_e||^2
   (LatentBE; Nam, Lee, Heo and Lee, "Improving Ensemble Distillation With Weight
-  Averaging and Diversifying Perturbation", ICML 2022). Of a plain network, all
-  are ones.
+  Averaging and Diversifying Perturbation", ICML 2022). In a plain network,
+  alpha and gamma are all ones.
 
   Args:
     fast_weights: Each layer's alpha [E, C] and gamma [E, F].

@@ -1,4 +1,4 @@
-"""Losses for `compile` and `fit`: of labels [B] and logits [E, B, K]."""
+"""Keras losses of labels [B] and logits [E, B, K], for `compile` and `fit`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from uncertainty_distill.losses import objectives
 import tensorflow as tf
 import tf_keras
 
-# The smallest normal float32: a probability of 0 has a finite logarithm.
+# About the smallest normal float32, so that a probability of 0 gets a finite
+# logarithm.
 _LEAST = 1.2e-38
 
 
@@ -19,10 +20,11 @@ _LEAST = 1.2e-38
 class MemberCrossEntropy(tf_keras.losses.Loss):
   """The cross-entropy of each member, averaged over the members.
 
-  For `compile` of a model that returns [E, B, K]. The labels are integers [B],
-  or probabilities [B, K], such as the mean prediction of a teacher: then this
-  is knowledge distillation at temperature 1, up to the teacher's entropy.
-  Sample weights [B] and class weights work as with any loss of Keras.
+  Pass it to `compile` of a model that returns [E, B, K]. The labels are
+  integers [B], or probabilities [B, K]. If these are the mean prediction of a
+  teacher, the loss is that of knowledge distillation at temperature 1, plus the
+  teacher's entropy. Sample weights [B] and class weights work as with any Keras
+  loss.
 
   Examples:
     >>> logits = [[[2.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]]
@@ -38,13 +40,13 @@ class MemberCrossEntropy(tf_keras.losses.Loss):
     reduction: str = 'auto',
     name: str = 'member_cross_entropy',
   ):
-    """Takes what the model returns.
+    """Initializes the loss.
 
     Args:
-      from_logits: Whether that is logits, not probabilities.
+      from_logits: Whether the model returns logits, not probabilities.
       label_smoothing: The weight of the uniform distribution in the target, in
         [0, 1).
-      reduction: How the losses of a batch are summed up, as in Keras.
+      reduction: How the losses of a batch are reduced, as in Keras.
       name: The loss's name.
 
     Raises:
@@ -55,7 +57,7 @@ class MemberCrossEntropy(tf_keras.losses.Loss):
     self._from_logits = from_logits
     self._label_smoothing = label_smoothing
 
-  # Keras would have AutoGraph convert this, which hides the type of its errors.
+  # Keras would let AutoGraph convert this, which hides the types of errors.
   @tf.autograph.experimental.do_not_convert
   def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Returns the loss of each example, [B], in nats."""

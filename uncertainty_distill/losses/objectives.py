@@ -1,10 +1,10 @@
 """Cross-entropy, knowledge distillation and head distillation of ensembles.
 
-Each objective returns one loss per example, in nats and float32 whatever the
-dtype of the logits, averaged over the student's members. In what follows z is
-a vector of logits over the K classes, q_e(T) = softmax(z_e / T) is the
-prediction of student member e at temperature T, and p_m(T) that of teacher
-member m.
+Each objective returns one loss per example, averaged over the student's
+members. Losses are in nats and in float32, whatever the dtype of the logits.
+Below, z is a vector of logits over the K classes, q_e(T) = softmax(z_e / T) is
+the prediction of student member e at temperature T, and p_m(T) is the
+prediction of teacher member m.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import tensorflow as tf
 def member_cross_entropy(
   logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-  """Cross-entropy to the labels, averaged over the members.
+  """Cross-entropy with the labels, averaged over the members.
 
   loss = 1/E sum_e -sum_k t_k log q_e,k, where the target t is 1 - s + s/K for
-  the label's class and s/K for every other, with s the label smoothing.
+  the label's class and s/K for every other class, with s the label smoothing.
 
   Args:
     logits: Float tensor [E,B,K].
-    labels: Integer tensor [B]. A label outside [0, K) raises on the CPU and
-      gives NaN on other devices and under XLA.
+    labels: Integer tensor [B]. A label outside [0, K) raises an error on the
+      CPU and gives NaN on other devices and under XLA.
     label_smoothing: s, the weight of the uniform distribution in the target,
       in [0, 1).
 
@@ -64,10 +64,10 @@ def knowledge_distillation(
   """Divergence of each student member from the teacher's mean prediction.
 
   loss = T^2 * 1/E sum_e KL(p(T) || q_e(T)) with p(T) = 1/M sum_m p_m(T), so
-  each teacher member is tempered before the average. T^2 keeps the size of the
+  each teacher member is tempered before averaging. T^2 keeps the size of the
   gradients independent of T (Hinton et al. 2015, "Distilling the Knowledge in
-  a Neural Network", section 2). One target for all members is the knowledge
-  distillation of Mariet et al. 2020, "Distilling Ensembles Improves
+  a Neural Network", section 2). With one target for all members, this is the
+  knowledge distillation of Mariet et al. 2020, "Distilling Ensembles Improves
   Uncertainty Estimates", section 3.
 
   Args:
@@ -129,18 +129,18 @@ def head_distillation(
 def calibrated_teacher(
   logits: tf.Tensor, temperature: float, pooled: bool
 ) -> tf.Tensor:
-  """Returns a teacher's logits at a temperature that calibrates it.
+  """Returns a teacher's logits at the temperature that calibrates it.
 
-  Pooled, the mean prediction is calibrated (Rahaman and Thiery 2021,
-  "Uncertainty Quantification and Deep Ensembles", section 4) and stands for the
-  teacher from there on: z = log(1/M sum_m softmax(z_m)) / T. Otherwise each
+  If pooled, the members' mean prediction is calibrated (Rahaman and Thiery
+  2021, "Uncertainty Quantification and Deep Ensembles", section 4), and
+  replaces the members: z = log(1/M sum_m softmax(z_m)) / T. Otherwise each
   member's logits are divided by the same T.
 
   Args:
     logits: Float tensor [M,...,K].
     temperature: T, above 0.
-    pooled: Whether one prediction is to be left, as knowledge distillation
-      needs it.
+    pooled: Whether to return one pooled prediction, which is what knowledge
+      distillation needs.
 
   Returns:
     Float32 tensor, [1,...,K] if pooled and otherwise [M,...,K].
@@ -155,8 +155,11 @@ def calibrated_teacher(
 
 
 def _member_kl(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
-  """KL(p || q) [B] of log_p [B,K] or [E,B,K] and log_q [E,B,K], mean over E."""
-  # Where p is 0 the term is 0, also where both logarithms are -infinity.
+  """Returns KL(p || q) [B], averaged over the members E.
+
+  log_p is [B,K] or [E,B,K], and log_q is [E,B,K].
+  """
+  # Where p is 0 the term is 0, even if both logarithms are -infinity.
   terms = tf.math.multiply_no_nan(log_p - log_q, tf.exp(log_p))
   return tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
 
@@ -182,17 +185,17 @@ def _tempered_log_probs(
 
 
 def _tempered(logits: tf.Tensor, temperature: float) -> tf.Tensor:
-  """The log_probs of logits [...,K] at a temperature."""
+  """Returns the log_probs of logits [...,K] at a temperature."""
   if temperature != 1.0:
-    # First the difference: of two large quotients it would be that of their
-    # last digits.
+    # Subtract before dividing: the difference of two large quotients would be
+    # mostly rounding error.
     largest = tf.reduce_max(logits, axis=-1, keepdims=True)
     logits = (logits - tf.stop_gradient(largest)) / temperature
   return tf.nn.log_softmax(logits)
 
 
 def _as_float32(name: str, logits: tf.Tensor) -> tf.Tensor:
-  """Returns the logits in float32, refused unless their rank is 3."""
+  """Casts logits to float32; raises an InputError if their rank is not 3."""
   logits = tf.cast(logits, tf.float32)
   if logits.shape.rank != 3:
     raise errors.InputError(

@@ -1,8 +1,8 @@
 """A penalty that ties a BatchEnsemble's weights to those of a deep ensemble.
 
-In what follows W0 is the shared kernel of a layer, R_e = sum_r alpha_{r,e}
-gamma_{r,e}^T the perturbation of student member e, of input and output
-channels, and W_e the kernel of teacher member e.
+Below, W0 is the shared kernel of a layer, R_e = sum_r alpha_{r,e} gamma_{r,e}^T
+is the perturbation of student member e, over input and output channels, and W_e
+is the kernel of teacher member e.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from uncertainty_distill import errors
 
 import tensorflow as tf
 
-# A fraction of the teacher's squared norm. Below it the expanded square has
-# lost two of float32's seven digits, and is computed from differences instead.
+# A fraction of the teacher's squared norm. Below it, the expanded square has
+# lost two of float32's seven digits, so the squared distance is computed from
+# differences instead.
 _CANCELLED = 1e-2
 
-# A layer's W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
-# or [k, E, Cout], and W_e of each of the E members, of W0's shape. W0 is
-# [..., Cin / g, Cout] with g groups, and [h, w, Cin, Cout / Cin] of a depthwise
-# convolution.
+# A layer: W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
+# or [k, E, Cout], and the E members' kernels W_e, which have W0's shape. With g
+# groups W0 is [..., Cin / g, Cout]; in a depthwise convolution it is
+# [h, w, Cin, Cout / Cin].
 Layer = tuple[tf.Tensor, tf.Tensor, tf.Tensor, Sequence[tf.Tensor]]
 
 
@@ -34,25 +35,26 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
   The square is expanded. Since R_e is the same for all of a kernel's pixels,
 
     sum_e ||W0 o R_e||^2 = <sum over pixels of W0^2, sum_e R_e^2>,
-    sum_e <W0 o R_e, W_e> = <W0, sum_e R_e o W_e>,
+    sum_e <W0 o R_e, W_e> = <W0, sum_e R_e o W_e>.
 
-  so that no member's weights are formed, and the gradient is that of two inner
-  products: half of the passes over the weights that differences take where
-  operations are not fused. Its error is that of differences. The value's is
-  not: it is 1e-7 of the teacher's squared norm, so that where a student comes
-  closer than a tenth of the norm the value is computed from differences.
+  So no member's weights are formed, and the gradient is that of two inner
+  products. Where operations are not fused, this takes half as many passes over
+  the weights as differences do. The error of the gradient is the same as with
+  differences. The error of the value is not: it is 1e-7 of the teacher's
+  squared norm. So where a student is closer to its teacher than a tenth of the
+  teacher's norm, the value is computed from differences.
 
   Args:
     layers: The network's layers, in float32. No gradient flows into the
-      teacher's kernels, which are cast: a teacher that computes in bfloat16
-      keeps them in bfloat16.
+      teacher's kernels. They are cast to float32, since a teacher that computes
+      in bfloat16 keeps its kernels in bfloat16.
 
   Returns:
     Float32 scalar.
 
   Raises:
-    InputError: If a layer does not have one kernel of its own kernel's shape
-      for each member.
+    InputError: If a layer does not have one teacher kernel for each member, or
+      if a teacher kernel does not have the shape of the layer's own kernel.
   """
   checked = [_checked(layer) for layer in layers]
   norm = tf.add_n([2 * tf.nn.l2_loss(w) for *_, ws in checked for w in ws])
@@ -62,14 +64,17 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
     lambda: tf.add_n([_by_differences(*layer) for layer in checked]),
     lambda: expanded,
   )
-  # The value of `value`, the gradient of `expanded`.
+  # This has the value of `value` and the gradient of `expanded`.
   return expanded + tf.stop_gradient(value - expanded)
 
 
 def _checked(
   layer: Layer,
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-  """Returns (W0, R [E, Cin, Cout], list of W_e) as [pixels, Cin, Cout]."""
+  """Checks a layer; returns W0, R [E, Cin, Cout] and a list of the W_e.
+
+  W0 and the W_e are reshaped to [pixels, Cin, Cout].
+  """
   kernel, alpha, gamma, targets = layer
   members = alpha.shape[-2]
   if len(targets) != members:
@@ -99,12 +104,12 @@ def _checked(
 
 
 def _perturbations(alpha, gamma, channels):
-  """Returns R [E, Cin / groups, Cout] for so many channels in a group."""
+  """Returns R [E, Cin / groups, Cout]; `channels` is Cin / groups."""
   equation = 'ec,eo->eco' if alpha.shape.rank == 2 else 'kec,keo->eco'
   groups = alpha.shape[-1] // channels
   if groups == 1:
     return tf.einsum(equation, alpha, gamma)
-  # An output channel has the alpha of its group's inputs.
+  # Each output channel uses the alpha of its group's input channels.
   inner = [*alpha.shape[:-1], groups, channels]
   columns = tf.linalg.matrix_transpose(tf.reshape(alpha, inner))
   columns = tf.repeat(columns, gamma.shape[-1] // groups, axis=-1)
@@ -113,7 +118,7 @@ def _perturbations(alpha, gamma, channels):
 
 
 def _expanded(kernel, perturbations, targets):
-  """Returns the squared distance less the squared norm of the targets."""
+  """Returns the squared distance minus the squared norm of the targets."""
   squares = tf.reduce_sum(tf.square(kernel), axis=0)
   blend = tf.add_n([r * w for r, w in zip(tf.unstack(perturbations), targets)])
   return tf.reduce_sum(
@@ -122,7 +127,7 @@ def _expanded(kernel, perturbations, targets):
 
 
 def _by_differences(kernel, perturbations, targets):
-  """Returns the squared distance, member by member."""
+  """Returns the squared distance, computed member by member."""
   return tf.add_n(
     [
       2 * tf.nn.l2_loss(kernel * r - w)

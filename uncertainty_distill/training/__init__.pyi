@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .deep_ensemble import member_paths as member_paths
 from .deep_ensemble import teacher_paths as teacher_paths

@@ -10,7 +10,7 @@ from uncertainty_distill.training.opened_experiment import Experiment
 
 
 def member_paths(directory: str, ensemble_size: int) -> list[str]:
-  """Returns the run folders of a deep ensemble that comes from no search."""
+  """Returns the run folders of a deep ensemble that is not from a search."""
   return [os.path.join(directory, f'member_{i}') for i in range(ensemble_size)]
 
 
@@ -54,7 +54,7 @@ def train_teacher(
     experiment: The student's experiment; its `teacher` describes the members,
       and the search that they come from, if any.
     directory: The folder that holds the run folders: `member_0` and so on, or
-      `run_000` and so on of a search. Complete ones are left alone.
+      for a search `run_000` and so on. Complete runs are left alone.
     evaluate: Whether to evaluate on the clean test set while training.
 
   Returns:
@@ -66,7 +66,7 @@ def train_teacher(
   """
   config = experiment.config
   if config.task.objective.teacher_cache:
-    # Checked now rather than when the teacher is trained.
+    # Checked now rather than after the teacher is trained.
     runs.make_writable(
       config.task.objective.teacher_cache, 'task.objective.teacher_cache'
     )

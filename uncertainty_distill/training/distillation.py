@@ -1,4 +1,4 @@
-"""Trains an experiment, with its teacher where needed."""
+"""Trains an experiment, and first its teacher where needed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def train(
   label: str = 'training',
   train_members: Callable[[Experiment, str, bool], object] | None = None,
 ) -> runs.RunFolder:
-  """Trains a model, and first its teacher where it needs one and has none.
+  """Trains a model, and first its teacher if it needs one and none is given.
 
   Args:
     experiment: The experiment.
-    model_dir: The run folder; a teacher that is trained here is in its folder
-      `teacher`.
+    model_dir: The run folder. A teacher that is trained here goes to the folder
+      `teacher` in it.
     evaluate: Whether to evaluate on the clean test set while training.
     label: The name beside the progress bar.
-    train_members: Called with the experiment, the teacher's folder and
-      `evaluate` to train the runs that the teacher is made of, such as
-      `jobs.train_members` on many machines. By default they are trained here,
+    train_members: A function that trains the runs of the teacher, such as
+      `jobs.train_members` on many machines. It is called with the experiment,
+      the teacher's folder and `evaluate`. By default the runs are trained here,
       one after the other.
 
   Returns:
@@ -52,7 +52,7 @@ def train(
   _check_network(experiment, model_dir, learns and not objective.teacher)
   if not learns or objective.teacher:
     return session.train(experiment, model_dir, evaluate, label)
-  # A mistake in the first run is one in all of them.
+  # A mistake in the first run is in all of them.
   experiment.teacher_runs[0].check()
   directory = os.path.join(model_dir, 'teacher')
   expected = _expected_teacher(experiment, model_dir, directory)
@@ -70,12 +70,14 @@ def train(
 def _check_network(
   experiment: Experiment, model_dir: str, trains_teacher: bool
 ) -> None:
-  """Builds a network that would else be built late, before there is a folder.
+  """Builds a network that would be built late, to find mistakes early.
+
+  This happens before there is a run folder.
 
   Args:
     experiment: The experiment.
-    model_dir: The run folder; a run that has begun has its network.
-    trains_teacher: Whether a teacher is trained before.
+    model_dir: The run folder. For a run that has begun, nothing is built.
+    trains_teacher: Whether a teacher is trained first.
 
   Raises:
     InputError: If the network cannot be built, or its initial weights cannot be
@@ -94,7 +96,7 @@ def distill(
   label: str = 'student',
   train_members: Callable[[Experiment, str, bool], object] | None = None,
 ) -> runs.RunFolder:
-  """Trains a student as `train` does; an error if it has nothing to learn from.
+  """Trains a student as `train` does; its objective must have a teacher.
 
   Raises:
     InputError: If something that the user gave is wrong, or if the objective
@@ -117,8 +119,9 @@ def _expected_teacher(
 ) -> tuple[str, ...]:
   """Returns the folders of a teacher that is trained with its student.
 
-  Which runs a search chooses is known at its end alone. Until then the student
-  is claimed without a teacher, and from then on with the chosen runs.
+  The runs that a search chooses are known only when it ends. Until then the
+  student's folder is claimed without a teacher, and afterwards with the chosen
+  runs.
 
   Args:
     experiment: The student's experiment.
@@ -136,5 +139,5 @@ def _expected_teacher(
     settings.search,
     settings.ensemble_size,
   ) and all(files.parent(p) == files.absolute(directory) for p in chosen)
-  # Of another teacher the claim says that the folder belongs to it.
+  # If the folder has another teacher, claiming it fails and names that teacher.
   return chosen if is_this_search else ()

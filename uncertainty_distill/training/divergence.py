@@ -1,4 +1,4 @@
-"""Detects training that diverges: non-finite numbers (inf or NaN)."""
+"""Detects training that diverges, by non-finite numbers (inf or NaN)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 _TOTAL = 'training_loss'
-# They follow from the terms of the loss, and tell less.
+# These follow from the terms of the loss, and say less.
 _DERIVED = (_TOTAL, 'gradient_norm')
 _NEVER = 2**62
 
@@ -28,8 +28,9 @@ def check_loop(
 
   Args:
     logs: The numbers by name, the same for all workers.
-    first_steps: Where it is known, which of the loop's steps, from 1 on, was
-      the first one with a non-finite number on this worker; 0 for none.
+    first_steps: By name, the first of the loop's steps, counted from 1, whose
+      number was non-finite on this worker; 0 for none. Only numbers for which
+      this is known have an entry.
     start: The global step before the loop.
     stop: The global step after it.
     strategy: The devices.
@@ -63,7 +64,7 @@ def check_evaluation(logs: Mapping[str, Any], step: int) -> None:
 def check_bound(
   logs: Mapping[str, Any], step: int, bound: float, begin_step: int
 ) -> None:
-  """Raises a DivergedError if the loss is above a bound from a step on."""
+  """Raises a DivergedError for a loss above the bound, from `begin_step` on."""
   loss = float(logs[_TOTAL])
   if step >= begin_step and loss > bound:
     raise DivergedError(

@@ -1,4 +1,4 @@
-"""Which of many networks make the best ensemble of a few."""
+"""Selects the few of many networks that make the best ensemble."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 
-# Picks for each member, from which on none is picked again.
+# After so many picks for each wanted member, no network is picked again.
 _PATIENCE = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-  """What was picked, pick after pick.
+  """The networks that were picked, in the order of the picks.
 
   Attributes:
-    picks: The index of the network in each pick, perhaps the same several
+    picks: The index of the network of each pick. An index may occur several
       times.
-    nlls: The NLL by which each pick was the best one; see `select`.
+    nlls: The NLL that made each pick the best one; see `select`.
   """
 
   picks: tuple[int, ...]
@@ -28,7 +28,7 @@ class Selection:
 
   @property
   def counts(self) -> dict[int, int]:
-    """How often each network was picked, in the order of their first picks."""
+    """How often each network was picked, in the order of first picks."""
     return dict(collections.Counter(self.picks))
 
 
@@ -38,27 +38,29 @@ def select(
   """Picks networks greedily, with replacement, until enough are distinct.
 
   Each pick is the network with which the mean of the probabilities of all picks
-  has the least NLL, whether or not it is less than before; of equal ones, the
-  first. A network that is picked again weighs more, and makes room for others
-  that would harm as equals (Caruana et al., 2004; Wenzel et al., 2020,
-  Algorithm 1, which stops when no pick helps and may then have fewer members).
-  Greedy picking may turn to the same few for good. After 10 picks for each
-  member that is wanted, none is picked again, and a pick is the network with
-  which the distinct ones, each counted once as in the teacher, have the least
-  NLL.
+  has the least NLL, even if this NLL is no less than before. Of equally good
+  networks, the first is picked. A network that is picked again weighs more, so
+  that other networks can be picked that would do harm at equal weight (Caruana
+  et al., 2004; Wenzel et al., 2020, Algorithm 1, which stops when no pick helps
+  and may then have fewer members).
+
+  Greedy picking may return to the same few networks forever. So after 10 picks
+  for each wanted member, no network is picked again. Each pick is then the
+  network with which the distinct picks have the least NLL, each counted once as
+  in the teacher.
 
   Args:
-    log_probs: [R, N, K] of R networks. One with non-finite values, as after
-      training that diverged, is not picked.
+    log_probs: [R, N, K] of R networks. A network with non-finite values, as
+      after training that diverged, is not picked.
     labels: Integers [N].
     num_members: How many distinct networks to pick.
 
   Returns:
-    The picks, of exactly `num_members` distinct networks; the last pick is the
-    first one of its network.
+    The picks, of exactly `num_members` distinct networks. The network of the
+    last pick was not picked before.
 
   Raises:
-    InputError: If there are fewer networks with finite predictions.
+    InputError: If fewer than `num_members` networks have finite predictions.
   """
   finite = np.asarray(np.isfinite(log_probs).all((1, 2)))
   if np.sum(finite) < num_members:
@@ -69,7 +71,7 @@ def select(
       'have finite predictions',
       'search more runs, or narrow teacher.search.l2_range',
     )
-  # The log-probability of each example's label, by each network.
+  # Each network's log-probability of each example's label.
   single = log_probs[:, np.arange(len(labels)), labels].astype(np.float64)
   picks, nlls = [], []
   while len(set(picks)) < num_members:
@@ -77,7 +79,7 @@ def select(
     if len(picks) >= _PATIENCE * num_members:
       mixed = sorted(set(picks))
       allowed[mixed] = False
-    # Without any network the sum is exp(-infinity) = 0.
+    # Without any picks the sum is exp(-infinity) = 0.
     total = np.logaddexp.reduce(single[np.array(mixed, int)], axis=0)
     scores = np.full(len(finite), np.inf)
     scores[allowed] = np.log(len(mixed) + 1) - np.mean(

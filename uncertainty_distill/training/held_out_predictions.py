@@ -1,16 +1,16 @@
-"""The predictions of a trained network for held-out examples, in a file.
+"""Files of a trained network's predictions for held-out examples.
 
-An `.npz` file beside each run of a search, read without pickle:
+Each run of a search has an `.npz` file beside it, which is read without pickle:
 
   log_probs    float32 [N, K], the predictions for the held-out examples
   labels       int32 [N], the labels of the examples
   checkpoint   text: the fingerprint of the weights; older files have the
-               SHA-256 of the index of the checkpoint
-  written      text: the checkpoint's name and time: while they agree, the
-               fingerprint need not be computed; older files have none
+               SHA-256 of the checkpoint's index
+  written      text: the checkpoint's name and time; while these agree, the
+               fingerprint need not be computed; older files do not have it
 
-For a run that diverged all log_probs are NaN, and the text says after how many
-roll-backs it was given up.
+For a run that diverged, all log_probs are NaN, and `checkpoint` says after how
+many roll-backs the run was given up.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def write_log_probs(
   global_batch_size: int,
   strategy: tf.distribute.Strategy,
 ) -> None:
-  """Writes the predictions of a network, if they are not there.
+  """Writes a network's predictions, unless the file has them already.
 
   Args:
-    path: The `.npz` file; one of other weights or examples is replaced.
+    path: The `.npz` file. A file of other weights or examples is replaced.
     model: A single network.
     held_out: The N examples.
     global_batch_size: Examples in a step over all replicas.
@@ -62,10 +62,10 @@ def write_log_probs(
 def are_current(
   path: str, held_out: data.ImageSource, model: trained.TrainedModel
 ) -> bool:
-  """Returns whether a file has a network's predictions of the examples.
+  """Returns whether a file has a network's predictions for the examples.
 
   Args:
-    path: The `.npz` file, which need not be there.
+    path: The `.npz` file, which need not exist.
     held_out: The N examples.
     model: A single network.
   """
@@ -87,13 +87,13 @@ def has_diverged(path: str, held_out: data.ImageSource, rollbacks: int) -> bool:
   Args:
     path: The `.npz` file.
     held_out: The N examples.
-    rollbacks: How many the run may make.
+    rollbacks: How many roll-backs the run may make.
   """
   return _is_current(path, held_out, _given_up(rollbacks).__eq__)
 
 
 def read_log_probs(path: str) -> np.ndarray:
-  """Returns the log_probs [N, K] of a file."""
+  """Returns the log_probs [N, K] in a file."""
   return archives.read_arrays(path)['log_probs']
 
 
@@ -131,5 +131,5 @@ def _is_current(
         or is_expected(str(arrays['checkpoint']))
       )
     )
-  except (OSError, ValueError, KeyError):  # It is missing, cut or another one.
+  except (OSError, ValueError, KeyError):  # Missing, cut off or another file.
     return False

@@ -1,24 +1,24 @@
-"""A hyper-deep ensemble: many runs, and the few that are best together.
+"""A hyper-deep ensemble: trains many runs, and chooses the best few together.
 
 This is the search of Appendix B.1 of Mariet et al. (2020), after Wenzel et al.
-(2020). Its folder has the run folders `run_000`, `run_001` and so on, beside
-each an `.npz` file of its predictions for the held-out examples (see
-`held_out_predictions`), and `search.json`:
+(2020). Its folder has the run folders `run_000`, `run_001` and so on. Beside
+each of them is an `.npz` file of the run's predictions for the held-out
+examples (see `held_out_predictions`). The folder also has `search.json`:
 
-  format       1; another number would be another layout
+  format       1; another layout would have another number
   settings     what was asked for: `search` (as `teacher.search`), the
                teacher's `ensemble_size`, and the `seed` of the draws
-  examples     how many are `training` and `held_out`
-  runs         for each run its `folder`, `l2` or six lambdas `block_l2`,
-               `label_smoothing`, and on the held-out examples its `nll` in nats
-               and `accuracy` (null if its training diverged)
+  examples     the numbers of `training` and `held_out` examples
+  runs         for each run its `folder`, its `l2` or the lambdas of `block_l2`,
+               its `label_smoothing`, and its `nll` in nats and `accuracy` on
+               the held-out examples (null if its training diverged)
   picks        for each pick its `folder`, and the `nll` of the mean of the
-               probabilities of all picks so far; after 10 picks a member, of
-               the distinct ones (see `ensemble_selection`)
+               probabilities of all picks so far, or after 10 picks for each
+               member, of the distinct picks so far (see `ensemble_selection`)
   members      for each distinct pick, in the order of first picks, its `folder`
-               and `picks`, how often it was picked
-  nll          that of the mean of the members' probabilities, equally weighted
-               as in every teacher
+               and, as `picks`, how often it was picked
+  nll          the NLL of the mean of the members' probabilities, equally
+               weighted as in every teacher
 """
 
 from __future__ import annotations
@@ -57,21 +57,20 @@ def run_paths(directory: str, num_runs: int) -> list[str]:
 def chosen_members(
   config: configs.ExperimentConfig, directory: str
 ) -> list[str]:
-  """Returns the run folders that a search has chosen, if it is complete.
+  """Returns the run folders that a search chose, if the search is complete.
 
   Args:
     config: The student's experiment, as for `search`.
     directory: The folder of the search.
 
   Returns:
-    The members; none if there is no record of this very search, or a damaged
-    one.
+    The members; none if the record of this very search is missing or damaged.
   """
   try:
     content = json.loads(files.read_text(os.path.join(directory, _FILE)))
     if content['settings'] != _plain(_settings(config)):
       return []
-    # By its name, so that no other folder can be one of its runs.
+    # Looked up by name, so that no other folder can pass for a run.
     paths = {
       os.path.basename(path): path
       for path in run_paths(directory, config.teacher.search.num_runs)
@@ -86,13 +85,12 @@ def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
 
   Args:
     experiment: The student's experiment.
-    directory: The folder of the search. Runs that are complete are left alone;
-      those of a search with fewer runs are the first ones of a search with
-      more.
-    evaluate: Whether to evaluate runs on the clean test set now and then.
+    directory: The folder of the search. Complete runs are left alone. The runs
+      of a smaller search are the first runs of a larger one.
+    evaluate: Whether to evaluate runs on the clean test set while training.
 
   Returns:
-    The run folders of distinct members, in the order of their first picks.
+    The run folders of the distinct members, in the order of their first picks.
 
   Raises:
     InputError: If the configuration is wrong, a folder belongs to another
@@ -101,7 +99,7 @@ def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
   searched = experiment.teacher_runs
   paths = run_paths(directory, len(searched))
   for path, run in zip(paths, searched, strict=True):
-    # All of them before the first one is trained: a mistake costs no time.
+    # All folders are checked before the first run: a mistake costs no time.
     runs.match_run(path, run.config)
   log_probs = []
   for index, (path, run) in enumerate(zip(paths, searched)):
@@ -134,7 +132,7 @@ def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
 
 
 def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
-  """Returns what was asked for."""
+  """Returns the settings of a search, as its record keeps them."""
   return {
     'search': config.teacher.search.as_dict(),
     'ensemble_size': config.teacher.ensemble_size,
@@ -143,19 +141,22 @@ def _settings(config: configs.ExperimentConfig) -> dict[str, Any]:
 
 
 def _plain(values: Mapping[str, Any]) -> Any:
-  """Returns the values as JSON gives them back."""
+  """Returns the values as they are after writing and reading JSON."""
   return json.loads(json.dumps(values))
 
 
 def is_done(experiment: Experiment, path: str) -> bool:
-  """Returns whether a run of a search and its predictions are there.
+  """Returns whether nothing is left to do for a run of a search.
+
+  The run and its predictions are complete, or it is known to diverge.
 
   Args:
     experiment: The experiment of the run.
     path: The run folder.
 
   Raises:
-    InputError: If the folder is of another experiment, or of other data.
+    InputError: If the folder belongs to another experiment, or if its data have
+      changed.
   """
   file, held_out = f'{path}.npz', experiment.held_out
   rollbacks = experiment.config.trainer.recovery_max_trials
@@ -173,8 +174,8 @@ def train_run(
 ) -> np.ndarray:
   """Trains one run; returns its log_probs [N, K] of the held-out examples.
 
-  Those of a run that diverges are NaN, and it is not trained again when the
-  search is taken up.
+  The log_probs of a run that diverges are NaN. Such a run is not trained again
+  when the search is continued.
   """
   file, held_out = f'{path}.npz', experiment.held_out
   strategy, config = experiment.strategy, experiment.config
@@ -189,7 +190,7 @@ def train_run(
           trained.open_trained([path], 'run folder'),
           held_out,
           config.task.validation_data.global_batch_size,
-          # The other workers wait, and could not take part in its steps.
+          # The other workers wait, and cannot take part in the steps.
           tf.distribute.get_strategy() if several else strategy,
         )
     except DivergedError as error:
@@ -239,7 +240,7 @@ def _record(
 
 
 def _log_choice(content: Mapping[str, Any]) -> None:
-  """Logs what was chosen."""
+  """Logs which runs were chosen."""
   chosen = ', '.join(member['folder'] for member in content['members'])
   alone = content['runs'][0]['nll']
   _logger.info(

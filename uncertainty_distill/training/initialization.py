@@ -14,13 +14,14 @@ import tensorflow as tf
 import tf_keras
 
 _NAME = 'task.initialize_from'
-# Without it W0 is huge where alpha or gamma is small, thousands of times the
-# networks' weights, and training diverges; the fit loses next to nothing.
+# Without this ridge, W0 is huge where alpha or gamma is small, thousands of
+# times the networks' weights, and training diverges. The ridge costs the fit
+# next to nothing.
 _RIDGE = 0.1
 
 
 def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
-  """Checks the networks that a model is to start from, if there are any.
+  """Checks the networks that a model starts from, if there are any.
 
   Args:
     experiment: The experiment.
@@ -28,8 +29,9 @@ def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
 
   Raises:
     InputError: If there is not one plain network of the model's architecture
-      for each of its members, trained or, in a teacher, still to be trained, or
-      if it has grouped convolutions.
+      for each of its members, or if the model has grouped convolutions with
+      several channels in a group. The networks must be trained, except those of
+      a teacher that is still to be trained.
   """
   task = experiment.config.task
   paths = tuple(task.initialize_from)
@@ -45,10 +47,10 @@ def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
 
 
 def check_networks(experiment: Experiment) -> None:
-  """Checks that each member has a trained network to start from, if any has.
+  """Checks the trained networks to start from, one for each member, if any.
 
   Raises:
-    InputError: If it has none.
+    InputError: If a member has none.
   """
   if experiment.config.task.initialize_from:
     trained.check_networks(
@@ -59,14 +61,14 @@ def check_networks(experiment: Experiment) -> None:
 def check_future_teacher(
   config: configs.ExperimentConfig, purpose: str
 ) -> None:
-  """Checks that a teacher will have a network like each member of its student.
+  """Checks that a teacher will have one network like each student member.
 
   Args:
     config: The student's experiment, whose teacher is still to be trained.
-    purpose: What the networks are for, for the message of an error.
+    purpose: What the networks are for, to be named in an error.
 
   Raises:
-    InputError: If it will not.
+    InputError: If the teacher will have other networks.
   """
   teacher, student = config.teacher, config.task.model
   for field in 'ensemble_size', 'architecture.type', *student.short_names():
@@ -109,14 +111,14 @@ def set_weights(
   found: reconstruction.NetworkReconstruction,
   strategy: tf.distribute.Strategy,
 ) -> None:
-  """Gives a model the weights that were found, on all workers the chief's.
+  """Sets a model's weights to those that were found; all take the chief's.
 
-  Another machine's linear algebra may round in another way, and replicas that
-  begin apart stay apart.
+  The linear algebra of another machine may round differently, and replicas that
+  begin with different weights keep different weights.
 
   Args:
     model: A BatchEnsemble.
-    found: Its weights.
+    found: The weights that `find_weights` returned.
     strategy: The devices of the model.
   """
   reconstruction.initialize(model, found)

@@ -1,4 +1,4 @@
-"""Runs as tasks, so that other processes and machines can train them."""
+"""Makes runs into tasks that other processes and machines can train."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class TrainingJob:
   """A run to train.
 
   Attributes:
-    label: The name in lines of progress.
+    label: The name in progress lines.
     config: The configuration, resolved or not.
     path: The run folder.
     evaluate: Whether to evaluate on the clean test set while training.
     num_steps: The number of training steps.
-    searched: Whether this is a run of a search, which needs its predictions
-      and goes on without it if it diverges.
+    searched: Whether this is a run of a search. The search needs the run's
+      predictions, and goes on without the run if it diverges.
   """
 
   label: str
@@ -78,16 +78,17 @@ def training_task(
   cost: float = 1.0,
   searched: bool = False,
 ) -> Task:
-  """Returns the training of a run as a task.
+  """Returns a task that trains a run.
 
-  Nothing is started for a run that is complete.
+  The task starts nothing if the run is complete.
 
   Args:
     label: The name of the task.
-    prepare: Returns the experiment, once what it needs is done.
+    prepare: A function that returns the experiment. It is called once the
+      needed tasks are done.
     path: The run folder.
     evaluate: Whether to evaluate on the clean test set while training.
-    needs: The names of the tasks that must be done before.
+    needs: The names of the tasks that must be done first.
     cost: See `Task`.
     searched: Whether this is a run of a search.
   """
@@ -99,7 +100,7 @@ def training_task(
     if not searched and session.finished(experiment, path):
       return None
     config, given = copy.deepcopy(experiment.config), experiment.given.trainer
-    # What suits these devices need not suit those that it is trained on.
+    # Values that suit these devices may not suit those that train the run.
     config.trainer.steps_per_loop = given.steps_per_loop
     config.trainer.summary_interval = given.summary_interval
     return TrainingJob(
@@ -117,13 +118,13 @@ def training_task(
 def teacher_tasks(
   experiment: Experiment, directory: str, evaluate: bool, label: str = 'teacher'
 ) -> list[Task]:
-  """Returns the training of the runs that a teacher is made of.
+  """Returns the tasks that train the runs of a teacher.
 
   Args:
     experiment: The student's experiment.
     directory: The folder of the teacher.
     evaluate: Whether to evaluate on the clean test set while training.
-    label: What the names of the tasks begin with.
+    label: The beginning of the names of the tasks.
 
   Raises:
     InputError: If the teacher's configuration is wrong.
@@ -150,13 +151,13 @@ def train_members(
   pool: scheduling.Pool,
   show: Callable[[scheduling.Schedule], object] = lambda schedule: None,
 ) -> None:
-  """Trains the runs that a teacher is made of on a pool.
+  """Trains the runs of a teacher on a pool.
 
   Args:
     experiment: The student's experiment.
     directory: The folder of the teacher.
     evaluate: Whether to evaluate on the clean test set while training.
-    pool: Where to train.
+    pool: The pool to train on.
     show: See `scheduling.run`.
 
   Raises:
@@ -169,7 +170,10 @@ def train_members(
 
 
 def training_cost(config: configs.ResolvedConfig) -> float:
-  """Returns what a run costs beside others of one study: its examples."""
+  """Returns the cost of a run, to compare it with other runs of a study.
+
+  It is the number of training examples times the number of members.
+  """
   task = config.task
   examples = config.trainer.train_steps * task.train_data.global_batch_size
   return float(examples * task.model.ensemble_size)

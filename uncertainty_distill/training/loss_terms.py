@@ -1,4 +1,4 @@
-"""The loss that a task minimises, term by term."""
+"""The loss that a task minimizes, term by term."""
 
 from __future__ import annotations
 
@@ -31,25 +31,26 @@ def loss_terms(
   tied: Sequence[trained.TiedWeights] = (),
   clean_logits: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
-  """Returns the loss and its terms, unweighted, as means over the batch.
+  """Returns the loss and its unweighted terms, as means over the batch.
 
   loss = (1 - w) cross_entropy + w distillation + lambda l2 + mu weight_tie
-  + nu fast_weight_decay,
-  where cross_entropy is over the images that have labels and the distillation
-  term, T^2 KL(teacher || student), over all of them, l2 is sum(w^2),
-  weight_tie is the squared distance to the teacher's weights, and
-  fast_weight_decay that of alpha and gamma to 1, as a mean over members. With
-  `block_l2`, each of six blocks has its own lambda, and the term l2 is still
-  sum(w^2) over all of them.
+  + nu fast_weight_decay.
+  Here cross_entropy is the mean over the images that have labels, and the
+  distillation term, T^2 KL(teacher || student), is the mean over all images. l2
+  is sum(w^2), weight_tie is the squared distance to the teacher's weights, and
+  fast_weight_decay is the squared distance of alpha and gamma to 1, averaged
+  over members. With `block_l2`, each block of the network has its own lambda,
+  and the term l2 is still sum(w^2) over all blocks.
 
   Args:
     config: The configuration of the task.
     logits: [E, B, K].
     teacher_logits: [M, B, K], or None without a teacher.
     labels: [B], -1 for images without a label.
-    model: The model, of whose weights l2 is the sum of squares.
-    tied: Its kernels beside the teacher's, for the weight tie.
-    clean_logits: [E, B, K], those that the labels belong to; None for `logits`.
+    model: The model, whose squared weights l2 sums up.
+    tied: The model's kernels and the teacher's, paired for the weight tie.
+    clean_logits: The logits [E, B, K] of the images that the labels belong to;
+      None if these are `logits`.
   """
   objective = config.objective
   labeled = logits if clean_logits is None else clean_logits
@@ -64,7 +65,8 @@ def loss_terms(
     terms['distillation'] = _distillation(objective, logits, teacher_logits)
     weight = objective.weight
     fit = (1 - weight) * cross_entropy + weight * terms['distillation']
-  # One l2 for all is six equal ones: the sum is taken in the same way.
+  # A single l2 becomes equal lambdas of all blocks, so that the sum is computed
+  # in the same way.
   strengths = config.block_l2 or (config.l2,) * len(squares)
   loss = fit + tf.add_n([s * block for s, block in zip(strengths, squares)])
   if objective.weight_tie:
@@ -96,8 +98,9 @@ def _cross_entropy(
 ) -> tf.Tensor:
   """Returns the mean over the images that have labels.
 
-  It is divided by how many the step of all replicas has: the mean over replicas
-  is then that of the whole step, however they share the images out.
+  The divisor follows from the share of labeled images in the global batch. So
+  the mean over replicas is the mean over the whole step, however the replicas
+  share the images.
   """
   objective, train_data = config.objective, config.train_data
   if not train_data.num_unlabeled:

@@ -1,4 +1,4 @@
-"""An experiment: a configuration, checked once, and what it names, opened."""
+"""An experiment: a checked configuration, and the data and models it names."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import tf_keras
 
 @dataclasses.dataclass(eq=False)
 class Experiment:
-  """A configuration that is resolved, with the devices and what it names.
+  """A resolved configuration, its devices, and the data and models it names.
 
-  Commands and public functions make one by `open_experiment`, and pass it on to
-  training and evaluation. Datasets and trained models are opened when they are
-  first asked for, and only once.
+  Commands and public functions make an experiment with `open_experiment`, and
+  pass it on to training and evaluation. Datasets and trained models are opened
+  when they are first used, and only once.
 
   Attributes:
-    config: The configuration, resolved.
+    config: The resolved configuration.
     strategy: The devices.
     given: The configuration as it was given. The experiments that train the
-      teacher's members follow from it.
+      teacher's members are derived from it.
     initial_model: A plain network whose weights training starts from, or None.
   """
 
@@ -63,19 +63,19 @@ class Experiment:
 
   @functools.cached_property
   def unlabeled(self) -> data.ImageSource | None:
-    """The images without labels, whose label is -1."""
+    """The images without labels, which have the label -1; None for none."""
     return data.open_unlabeled(self.dataset, self.config.task.train_data)
 
   @functools.cached_property
   def shown(self) -> data.ImageSource:
-    """What training shows: the training set, then images without labels."""
+    """The images that training shows: the training set, then the unlabeled."""
     if self.unlabeled is None:
       return self.training_set
     return data.Concatenation(self.training_set, self.unlabeled)
 
   @property
   def views(self) -> data.Views:
-    """The views of these that a teacher is asked for."""
+    """The views of the shown images, about which a teacher is asked."""
     task = self.config.task
     train_data, seed = task.train_data, task.train_data.augmentation_seed
     return data.Views(
@@ -109,9 +109,10 @@ class Experiment:
 
   @functools.cached_property
   def teacher_runs(self) -> tuple[Experiment, ...]:
-    """The experiments that train a teacher: one for each member, or a search's.
+    """The experiments that train a teacher, one for each member.
 
-    The first run of a search has the default values.
+    For a search there is one for each run. The first run has the default
+    values.
     """
     search, given = self.given.teacher.search, self.given
     if not search.num_runs:
@@ -138,8 +139,9 @@ class Experiment:
     """Checks the batches, and opens all images.
 
     Raises:
-      InputError: If the devices do not divide a batch, or if images, or the
-        baseline of corruption errors, are not there or do not go together.
+      InputError: If the devices do not divide a batch, if images or the
+        baseline of corruption errors are missing or do not go together, or if
+        the teacher cache is not on a local disk.
     """
     distribution.describe(self.strategy, self.config)
     baseline = self.config.evaluation.mce_baseline
@@ -161,9 +163,10 @@ def open_experiment(
   """Resolves and checks a configuration.
 
   Args:
-    config: The configuration as it was given. Where its objective is
-      cross-entropy, a teacher that it names serves `task.initialize_from`
-      alone, and what its views would be has no effect.
+    config: The configuration as it was given. If its objective is
+      cross-entropy, a teacher that it names serves only
+      `task.initialize_from`, and the settings of the teacher's cache, views and
+      temperature have no effect.
     strategy: The devices.
 
   Raises:
@@ -190,8 +193,8 @@ def resolve(config: configs.ExperimentConfig) -> configs.ResolvedConfig:
   on_cpu = config.runtime.tpu is None and not tf.config.list_physical_devices(
     'GPU'
   )
-  # A loop is one call into the device: long, so that a fast device need not
-  # wait; short, so that the progress of a slow one can be seen.
+  # A loop is one call into the device. Long loops keep a fast device from
+  # waiting; short loops show the progress of a slow one.
   return configs.resolve(
     config,
     data.open_configured(config.task.train_data),  # pyright: ignore[reportArgumentType]
@@ -200,7 +203,7 @@ def resolve(config: configs.ExperimentConfig) -> configs.ResolvedConfig:
 
 
 def _initialize_from_teacher(config: configs.ExperimentConfig) -> None:
-  """Puts the teacher's folders, if they are known, in place of their name."""
+  """Replaces the word `teacher` by the teacher's folders, if they are known."""
   task = config.task
   if tuple(task.initialize_from) == configs.FROM_TEACHER:
     task.initialize_from = task.objective.teacher or configs.FROM_TEACHER

@@ -1,14 +1,14 @@
-"""Goes back to the last checkpoint when training diverges, and on from there.
+"""Goes back to the last checkpoint when training diverges, and continues.
 
-A run folder in which that has happened has `rollbacks.json`:
+A run folder whose training has gone back has `rollbacks.json`:
 
-  format                1; another number would be another layout
+  format                1; another layout would have another number
   learning_rate_factor  the factor of the learning rate from now on
-  rollbacks             for each of them `what` was non-finite, at which `step`,
-                        and the step that training went `back_to`
+  rollbacks             for each roll-back, `what` was non-finite, the `step` at
+                        which it was, and the step that training went `back_to`
 
-Model Garden's own recovery keeps its count in memory alone, does not go back in
-the data, and leaves the learning rate as it is.
+Model Garden's own recovery keeps its count only in memory, does not go back in
+the data, and does not change the learning rate.
 """
 
 from __future__ import annotations
@@ -43,14 +43,15 @@ def train(
   """Trains, and goes back as often as the configuration allows.
 
   Args:
-    run: The run folder, whose configuration says how often to go back and how
-      far to lower the learning rate; roll-backs so far count.
-    strategy: The devices; of several workers the chief writes and logs.
-    attempt: Builds everything anew and trains from the newest checkpoint to the
-      end, with the learning rate multiplied by its argument.
+    run: The run folder. Its configuration says how often to go back and how far
+      to lower the learning rate. Earlier roll-backs of the run count.
+    strategy: The devices. With several workers, only the chief writes and logs.
+    attempt: A function that builds everything anew and trains from the newest
+      checkpoint to the end, with the learning rate multiplied by its argument.
 
   Raises:
-    DivergedError: If training diverges once more; the last checkpoint is kept.
+    DivergedError: If training diverges once more than is allowed; the last
+      checkpoint is kept.
     InputError: If the record of the roll-backs is damaged.
   """
   while True:
@@ -59,11 +60,11 @@ def train(
       attempt(factor)
       return
     except DivergedError as error:
-      # Without the frames, which keep the network in memory.
+      # Drops the frames, which would keep the network in memory.
       diverged = error.with_traceback(None)
     finally:
-      # What is loaded from here on computes as it would in another process,
-      # also where a notebook goes on after Ctrl-C.
+      # Networks that are loaded from here on compute as they would in another
+      # process, even if a notebook continues after Ctrl-C.
       performance.set_mixed_precision_policy('float32')
     _go_back(run, strategy, diverged, rollbacks, factor)
 
@@ -73,7 +74,7 @@ def build_optimizer(
   factor: float,
   weights: Sequence[tf.Variable],
 ) -> tf_keras.optimizers.Optimizer:
-  """Builds Model Garden's optimizer with another learning rate.
+  """Builds Model Garden's optimizer with a scaled learning rate.
 
   Args:
     config: The optimizer and its learning rate.
@@ -81,8 +82,8 @@ def build_optimizer(
     weights: The weights to train.
 
   Returns:
-    The optimizer with all of its variables. A step that made them would be
-    traced twice, which takes seconds.
+    The optimizer with all of its variables. If the first step had to create
+    them, it would be traced twice, which takes seconds.
   """
   factory = optimization.OptimizerFactory(config)
   rate = factory.build_learning_rate()
@@ -99,8 +100,8 @@ def build_optimizer(
 class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
   """A learning rate times a number.
 
-  A constant rate becomes a schedule, too, since a checkpoint would restore its
-  value.
+  A constant rate becomes a schedule, too. As a variable, it would get its old
+  value back from a checkpoint.
   """
 
   def __init__(self, rate: Any, factor: float):
@@ -117,7 +118,7 @@ class _Scaled(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
-  """Records a roll-back; raises a DivergedError if there were enough."""
+  """Records a roll-back; raises a DivergedError if no more are allowed."""
   config = run.config.trainer
   is_chief = workers.is_chief(strategy)
   back_to, what = run.step, f'{run.path}: {diverged.what}'
@@ -126,7 +127,8 @@ def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
     advice = _advice(config, len(rollbacks), factor, kept)
     raise DivergedError(what, diverged.step, advice)
   if back_to and rollbacks and rollbacks[-1]['back_to'] == back_to:
-    # None was saved since then: its weights are finite, but of no use.
+    # No checkpoint was saved since training last went back to this one: its
+    # weights are finite, but of no use.
     workers.wait(strategy)
     if is_chief:
       checkpoints.discard(run.path, back_to)
@@ -151,7 +153,7 @@ def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
 
 
 def _advice(config, num_rollbacks, factor, kept) -> str:
-  """Returns what was tried, and what a user can do where training ends."""
+  """Returns what was tried and what the user can do, when training gives up."""
   tried = (
     f'after {num_rollbacks} roll-backs, with {factor:g} of the learning rate'
     if num_rollbacks

@@ -1,4 +1,4 @@
-"""Trains one run: a resolved configuration in, a trained run folder out."""
+"""Trains one run, from a resolved configuration to a trained run folder."""
 
 from __future__ import annotations
 
@@ -42,27 +42,28 @@ def train(
   """Trains to the end, starting from the newest checkpoint if there is one.
 
   Args:
-    experiment: The experiment. A teacher that it needs is trained.
-    model_dir: The run folder; a complete one is returned as it is. Of several
-      workers the chief alone writes to it, and all of them read it.
-    evaluate: Whether to evaluate on the clean test set now and then.
+    experiment: The experiment. If it needs a teacher, the teacher has been
+      trained.
+    model_dir: The run folder. A complete run is returned as it is. With several
+      workers, only the chief writes to the folder, and all of them read it.
+    evaluate: Whether to evaluate on the clean test set while training.
     label: The name beside the progress bar.
-    lock: Whether to keep others from writing to the folder; False where the
-      caller does.
+    lock: Whether to keep other processes from writing to the folder; False if
+      the caller has locked it.
 
   Raises:
     InputError: If the configuration, the folder, the teacher or its cache is
       wrong.
     DivergedError: If training diverges more often than the configuration
       allows.
-    KeyboardInterrupt: After saving a checkpoint, unless there are several
-      workers, which save together or not at all.
+    KeyboardInterrupt: If training is interrupted. It first saves a checkpoint,
+      unless there are several workers, which save together or not at all.
   """
   run = runs.match_run(model_dir, experiment.config)
   if _is_finished(run, experiment):
     return run
   session = TrainingSession(experiment, run, evaluate, label)
-  # Before all else: logits are made in float32, and draw no random numbers.
+  # This comes first: logits are computed in float32 and use no random numbers.
   session.prepare_teacher()
   with locks.lock_folder(model_dir, 'model_dir', lock and session.is_chief):
     recovery.train(run, session.strategy, session.attempt)
@@ -73,16 +74,19 @@ def train(
 
 
 def finished(experiment: Experiment, model_dir: str) -> runs.RunFolder | None:
-  """Returns the run of a folder where nothing is left to train, else None.
+  """Returns the run of a folder if nothing is left to train, else None.
 
-  Names of files and small files are read.
+  This reads the names of files and small files of the run folder. If the run is
+  complete, it also reads data that are the user's own files and images without
+  labels, and the weights of a teacher whose files are newer than the run.
 
   Args:
     experiment: The experiment.
-    model_dir: The run folder, which need not be there.
+    model_dir: The run folder, which need not exist.
 
   Raises:
-    InputError: If the folder is of another experiment, or of other data.
+    InputError: If the folder belongs to another experiment, or if its data have
+      changed.
   """
   run = runs.match_run(model_dir, experiment.config)
   return run if _is_finished(run, experiment) else None
@@ -98,8 +102,8 @@ def _is_finished(run: runs.RunFolder, experiment: Experiment) -> bool:
 
 
 def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
-  """Returns whether there is nothing to train, the same on all workers."""
-  # Before the workers meet: after that the chief may write.
+  """Returns whether a run is complete; all workers must agree on its step."""
+  # Read before the workers wait for each other: afterwards the chief may write.
   is_complete = run.is_complete and not checkpoints.find_damage(
     run.path, run.step, thorough=False
   )
@@ -121,11 +125,12 @@ def _check_data(
   task = experiment.config.task
   teacher = task.objective.teacher
   marks, written = {}, []
-  # Of a complete run only files that are data count: known datasets take long
-  # to read, and a teacher may have been exported again since.
+  # If the run is complete, datasets and predictions are checked only if they
+  # are the user's files: known datasets take long to read, and a teacher may
+  # have been exported again.
   if not is_complete or configs.is_path(task.train_data.name):
     marks['training data'] = experiment.dataset.train.fingerprint
-  # What `rest` means is part of the training data.
+  # The images of `rest` are part of the training data.
   unlabeled = task.train_data.unlabeled
   if experiment.unlabeled and unlabeled != configs.REST:
     marks['images without labels'] = experiment.unlabeled.fingerprint
@@ -140,17 +145,17 @@ def _check_data(
 
 
 def _warn_of_new_teacher(run: runs.RunFolder, experiment: Experiment) -> None:
-  """Says so if a complete student's teacher has other weights by now."""
+  """Warns if the teacher of a complete student has other weights by now."""
   fingerprint, written = runs.noted_teacher(run)
   if not fingerprint or not experiment.is_chief:
     return
   try:
     teacher = experiment.teacher
     if written == [part.time_mark for part in teacher.parts]:
-      return  # Without reading all weights.
+      return  # There is no need to read all weights.
     has_changed = not teacher.has_fingerprint(fingerprint)
   except InputError:
-    return  # The student is complete without its teacher.
+    return  # A complete student needs no teacher.
   if has_changed:
     _logger.warning(
       f'{run.path} was distilled from other weights than '
@@ -166,9 +171,9 @@ class TrainingSession:
   Attributes:
     experiment: The experiment.
     run: The run folder.
-    evaluate: Whether to evaluate on the clean test set now and then.
+    evaluate: Whether to evaluate on the clean test set while training.
     label: The name beside the progress bar.
-    stored_logits: The teacher's logits, where they are stored.
+    stored_logits: The teacher's stored logits; None if none are stored.
     teacher_temperature: The temperature that calibrates the teacher.
   """
 
@@ -185,7 +190,7 @@ class TrainingSession:
     self.is_chief: bool = self.experiment.is_chief
 
   def prepare_teacher(self) -> None:
-    """Opens the teacher, and its logits where they are stored.
+    """Opens the teacher and its stored logits, if any; finds its temperature.
 
     Raises:
       InputError: If the teacher, its predictions or its cache is wrong.
@@ -195,10 +200,11 @@ class TrainingSession:
       return
     self.stored_logits = open_stored_logits(self.experiment)
     noted = runs.noted_teacher_temperature(self.run) if self.run.step else None
-    # The one that a run began with, whatever the last digit of another is.
+    # A run keeps the temperature that it began with, since another fit may
+    # differ in the last digit.
     self.teacher_temperature = noted or find_temperature(self.experiment)
     if self.stored_logits and not objective.weight_tie:
-      del self.experiment.teacher  # Its network may be in memory.
+      del self.experiment.teacher  # Frees its network, if loaded.
 
   def attempt(self, rate_factor: float) -> None:
     """Trains from the newest checkpoint to the end, if all goes well.
@@ -212,13 +218,13 @@ class TrainingSession:
       KeyboardInterrupt: If it is interrupted; see `train`.
     """
     evaluation_due = self.run.evaluation_due
-    # The chief writes it once all have read it.
+    # The chief changes the noted step only after all workers have read it.
     workers.wait(self.strategy)
     trainer = self._build_trainer(rate_factor)
     if self.is_chief:
-      # Not before the teacher is known to fit: a mistake leaves no folder.
+      # Only now is the teacher known to fit: a mistake leaves no folder.
       self._claim_folder()
-    # The others look for checkpoints once the chief has set aside damaged ones.
+    # The others look for checkpoints after the chief set aside damaged ones.
     workers.wait(self.strategy)
     log_file = os.path.join(self.run.path, 'train.log')
     with (
@@ -231,7 +237,7 @@ class TrainingSession:
       ) as bar,
       files.open_log(log_file if self.is_chief else os.devnull) as log,
       tempfile.TemporaryDirectory() as scratch,
-      # Orbit prints a report of each loop, which belongs in the log.
+      # Orbit prints a report of each loop, which goes to the log.
       contextlib.redirect_stdout(log),
     ):
       controller = self._build_controller(trainer, bar, scratch)
@@ -242,11 +248,11 @@ class TrainingSession:
         if workers.count(self.strategy) == 1 and trainer.has_finite_weights():
           controller.save_checkpoint()
         raise
-    # Another worker must not look for what the chief has not written yet.
+    # No worker may look for a file that the chief has not written yet.
     workers.wait(self.strategy)
 
   def _claim_folder(self) -> None:
-    """Makes the run folder ready for training, or refuses it."""
+    """Prepares the run folder for training, or refuses it."""
     runs.claim_run(self.run.path, self.config)
     _check_data(self.run, self.experiment)
     if self.config.task.objective.teacher_temperature == 'fit':
@@ -256,7 +262,7 @@ class TrainingSession:
       tensorboard.write_config(self.run.path)
 
   def _build_trainer(self, rate_factor: float) -> Trainer:
-    """Builds all that is trained, from the seed alone."""
+    """Builds the trainer; its initial state depends on the seed alone."""
     config = self.config
     tf_keras.backend.clear_session()
     tf_keras.utils.set_random_seed(config.task.seed)
@@ -276,7 +282,7 @@ class TrainingSession:
   def _build_controller(
     self, trainer: Trainer, bar: progress.Bar, scratch: str
   ) -> orbit.Controller:
-    """Hands the trainer to Orbit, with what happens beside its steps."""
+    """Builds Orbit's controller of the trainer, with actions and summaries."""
     training_folder, evaluation_folder = (
       os.path.join(self.run.path, name) if self.is_chief else None
       for name in ('train', self.config.trainer.validation_summary_subdir)
@@ -284,7 +290,7 @@ class TrainingSession:
     evaluation_summaries = tensorboard.EvaluationSummaries(
       evaluation_folder, self.config.trainer, trainer.global_step
     )
-    # Orbit's own recovery would come before that of `recovery`.
+    # Model Garden's own recovery would act before that of `recovery`.
     params = copy.deepcopy(self.config)
     params.trainer.recovery_max_trials = -1
     controller = WorkerRunner(
@@ -305,7 +311,7 @@ class TrainingSession:
       checkpoint=self.run.checkpoint,
       step=self.run.step,
     ).controller
-    # It has restored the newest checkpoint.
+    # The controller has restored the newest checkpoint.
     with self.strategy.scope():
       models.finalize(trainer.model)
     return controller
@@ -313,7 +319,7 @@ class TrainingSession:
   def _show(
     self, trainer: Trainer, bar: progress.Bar, output: dict[str, Any]
   ) -> None:
-    """Shows what a loop came to, and notes what the last one did."""
+    """Shows the results of a loop, and notes those of the last loop."""
     bar.set_postfix(
       loss=f'{float(output["training_loss"]):.3f}',
       accuracy=f'{float(output["accuracy"]):.3f}',
@@ -323,10 +329,10 @@ class TrainingSession:
     bar.update(step - bar.n)
     is_last = step >= self.config.trainer.train_steps
     objective = self.config.task.objective
-    # The labels of mixed images are those of one of the two.
+    # A mixed image has the label of only one of its two images.
     has_labels = not objective.mixup or objective.has_clean_pass
     if is_last and self.is_chief and has_labels:
-      # Before the last checkpoint, after which nothing is trained again.
+      # Noted before the last checkpoint: afterwards nothing is trained again.
       self.run.note_training(float(output['cross_entropy']))
 
   def _train_and_evaluate(
@@ -334,15 +340,17 @@ class TrainingSession:
   ) -> None:
     """Trains to the end, with evaluations at multiples of their interval.
 
-    Orbit counts the steps to the next evaluation from where it starts, and
-    saves a checkpoint before it evaluates. So that a run that is killed between
-    the two still has its evaluation, and the same curves as one that is not,
-    the step of the next one is noted in the run folder before training gets
-    there.
+    Orbit's own loop would count the steps to the next evaluation from the step
+    at which it starts. Orbit may also save a checkpoint before it evaluates,
+    and a run may be killed between the two. So the step of the next evaluation
+    is noted in the run folder before training gets there. A run that was killed
+    then still makes its evaluation, and has the same curves as a run that was
+    not killed.
 
     Args:
-      controller: At the step that training continues from.
-      evaluation_due: The step that was noted; the same on all workers.
+      controller: The controller, at the step that training continues from.
+      evaluation_due: The noted step of the next evaluation, the same on all
+        workers.
     """
     trainer = self.config.trainer
     last, interval = trainer.train_steps, trainer.validation_interval

@@ -1,7 +1,8 @@
 """A teacher's logits of the training examples, stored before training.
 
-They are stored predictions, which are read, or those in a teacher cache, which
-gets the views that it lacks. In the steps of training no teacher runs then.
+The logits come from files of stored predictions, or from a teacher cache, to
+which missing views are added. With stored logits, no teacher runs in the steps
+of training.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _logger = logging.getLogger(__name__)
 def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
   """Reads stored predictions, or opens a teacher cache and completes it.
 
-  Several workers take turns instead of working together: the first one makes
-  the views of a cache, alone on its own device, and the others find them, or
-  make their own on disks of their own.
+  Several workers take turns instead of working together. The first worker makes
+  the views of a cache, alone on its own device. The others find these views, or
+  make their own if they have disks of their own.
 
   Args:
-    experiment: The student's experiment. Its teacher is loaded only to make
-      views that are missing.
+    experiment: The student's experiment. If it has a cache, its teacher is
+      loaded only to make missing views.
 
   Returns:
     The logits of every view that is trained on; None if the teacher is to run
@@ -60,7 +61,7 @@ def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
 def _check_labels(
   experiment: Experiment, strategy: tf.distribute.Strategy
 ) -> None:
-  """Holds a teacher that is to run on some devices against the labels."""
+  """Checks a teacher against the labels, on the devices where it will run."""
   check = teacher_lib.label_check(experiment)
   if check:
     with strategy.scope():
@@ -94,7 +95,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
     check.check_predictions(experiment.teacher, np.swapaxes(logits, 0, 1))
   if missing:
     with cache.alone():
-      # Another process may have made some meanwhile.
+      # Another process may have made some views meanwhile.
       missing = cache.missing(views)
       if missing:
         _make_views(cache, missing, len(views), experiment)
@@ -102,7 +103,7 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
 
 
 def _describe_views(experiment: Experiment) -> dict[str, Any]:
-  """Returns what tells the views of a cache from those of others."""
+  """Returns what distinguishes the views of a cache from other views."""
   views, objective = experiment.views, experiment.config.task.objective
   described = {
     'version': data.AUGMENTATION_VERSION,
@@ -110,7 +111,7 @@ def _describe_views(experiment: Experiment) -> dict[str, Any]:
     'padding': views.padding,
     'flip': views.flip,
   }
-  # Caches of the time when there was none of these do not name them.
+  # Caches from before these options existed do not name them.
   if views.mixup:
     described['mixup'] = views.mixup
   if views.distortion:
@@ -165,7 +166,7 @@ def _answer(
   has_images: bool,
   batch: dict[str, tf.Tensor],
 ) -> list[tf.Tensor]:
-  """Returns what is stored of a batch: logits, and perhaps the images."""
+  """Returns what is stored for a batch: logits, and perhaps the images."""
   objective = experiment.config.task.objective
   images = teacher_lib.make_views(objective, ensemble, batch)
   made = [trained.as_stored(ensemble(images, training=False))]

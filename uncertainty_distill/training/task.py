@@ -17,21 +17,22 @@ from official.core import base_task
 
 
 class ClassificationTask(base_task.Task):
-  """Trains [B, H, W, C] -> [E, B, K] by the configured objective.
+  """Trains images [B, H, W, C] -> logits [E, B, K] by the configured objective.
 
-  The model takes the images of one replica, uint8 [b, H, W, C] or float32 where
-  the teacher has changed them, and returns logits [E, b, K]. A batch has labels
-  int32 [b], -1 for images without one, and where the logits of a teacher are
-  stored, these as float16 [b, M, K].
+  The model takes the images of one replica, uint8 [b, H, W, C], or float32
+  where the teacher has changed them. It returns logits [E, b, K]. A batch has
+  labels int32 [b], which are -1 for images without a label. If the teacher's
+  logits are stored, the batch also has these, float16 [b, M, K].
 
   With `members_per_example` m below E, each member sees b' = m b / E examples
-  of its own, [E, b', H, W, C], and its logits are [E, b', K]. Losses and
-  metrics, which are means over members and examples, then take the rows of all
-  members as the examples of one: logits [1, E b', K], labels [E b'] and teacher
-  logits [M, E b', K], or [1, E b', K] of each row's own teacher member.
+  of its own. The images of all members are then [E, b', H, W, C], and their
+  logits are [E, b', K]. Losses and metrics are means over members and examples,
+  so they take the rows of all members as the examples of a single member:
+  logits [1, E b', K], labels [E b'], and teacher logits [M, E b', K], or
+  [1, E b', K] from each row's own teacher member.
   """
 
-  # The name of the loss among what `train_step` returns.
+  # The key of the loss in what `train_step` returns.
   loss = 'loss'
 
   def __init__(
@@ -40,7 +41,7 @@ class ClassificationTask(base_task.Task):
     stored_logits: trained.StoredLogits | None = None,
     teacher_temperature: float = 1.0,
   ):
-    """Takes what the task is.
+    """Initializes the task.
 
     Args:
       experiment: The experiment, which holds the examples and the teacher.
@@ -57,21 +58,21 @@ class ClassificationTask(base_task.Task):
     self._start = None
 
   def build_model(self) -> tf_keras.Model:
-    """Builds the student, and loads its teacher where there is one.
+    """Builds the student, and loads its teacher if there is one.
 
     Raises:
       InputError: If the teacher does not fit the student, or if the networks to
-        start from do not.
+        start from do not fit it.
     """
     initialization.check_networks(self._experiment)
-    # First, so that its initial weights do not depend on there being a teacher.
+    # Built first, so that its initial weights do not depend on a teacher.
     model = self.task_config.model.build()
     if self.task_config.objective.kind != 'cross_entropy':
       self._load_teacher(model)
     return model
 
   def _load_teacher(self, student):
-    """Loads of the teacher what the steps need."""
+    """Loads the parts of the teacher that the training steps need."""
     config, stored = self.task_config, self._stored_logits
     tie = config.objective.weight_tie
     if stored:
@@ -89,14 +90,15 @@ class ClassificationTask(base_task.Task):
       self._ensemble = ensemble
 
   def initialize(self, model: tf_keras.Model) -> None:
-    """Starts a run that has no checkpoint yet.
+    """Sets the initial weights of a run that has no checkpoint yet.
 
     Args:
-      model: The model, which gets other initial weights if the configuration
-        names networks to start from, or if its architecture comes with some.
+      model: The model. Its random weights are replaced if the configuration
+        names networks to start from, if the experiment has an initial model, or
+        if the architecture comes with weights.
 
     Raises:
-      InputError: If these cannot be loaded.
+      InputError: If the initial weights cannot be loaded.
     """
     config = self.task_config
     if not config.initialize_from:
@@ -106,7 +108,8 @@ class ClassificationTask(base_task.Task):
       else:
         models.set_plain_weights(model, given)
       return
-    if self._start is None:  # TensorFlow calls twice for several workers.
+    # With several workers, TensorFlow calls this twice.
+    if self._start is None:
       self._start = initialization.find_weights(self._experiment)
     initialization.set_weights(model, self._start, self._experiment.strategy)
 
@@ -120,7 +123,7 @@ class ClassificationTask(base_task.Task):
 
     Args:
       params: `train_data` or `validation_data` of the configuration.
-      input_context: Which replicas to feed.
+      input_context: The replicas to feed.
       start_step: The global step that training continues from.
     """
     if isinstance(params, configs.ValidationDataConfig):
@@ -168,7 +171,7 @@ class ClassificationTask(base_task.Task):
 
   @property
   def _num_groups(self):
-    """Into how many parts members share a batch out; 1 where all see all."""
+    """The number of groups in a batch; 1 if every member sees all examples."""
     config = self.task_config
     members = config.model.ensemble_size
     return members if config.members_per_example < members else 1
@@ -178,7 +181,7 @@ class ClassificationTask(base_task.Task):
     """Whether each member sees examples of its own."""
     return self._num_groups > 1
 
-  # Nothing in it needs AutoGraph, which would take as long as the tracing.
+  # Nothing here needs AutoGraph, which would take as long as tracing.
   @tf.autograph.experimental.do_not_convert
   def train_step(
     self,
@@ -190,8 +193,8 @@ class ClassificationTask(base_task.Task):
     """Takes one step on one replica's batch.
 
     Returns:
-      The replica's loss and its terms, and as `gradient_norm` the L2 norm of
-      the gradient of the global batch.
+      The replica's loss and its terms, and `gradient_norm`, the L2 norm of the
+      gradient of the global batch.
     """
     labels, clean = inputs['labels'], inputs.get('clean_images')
     images, teacher_logits = self._taught(inputs)
@@ -211,7 +214,7 @@ class ClassificationTask(base_task.Task):
         self._tied,
         labeled,
       )
-      # Gradients are summed over replicas, and their mean is needed.
+      # Gradients are summed over replicas, but their mean is needed.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
       replica_loss = terms['loss'] / replicas
     gradients = tape.gradient(replica_loss, model.trainable_variables)
@@ -228,7 +231,7 @@ class ClassificationTask(base_task.Task):
   def _apply(self, gradients, model, optimizer):
     """Updates the weights of all replicas; returns the norm of the gradient."""
     variables = model.trainable_variables
-    # Summed here rather than by the optimizer: the norm is that of the sum.
+    # Summed here, not by the optimizer, since the norm of the sum is needed.
     gradients = tf.distribute.get_replica_context().all_reduce('sum', gradients)
     optimizer.apply_gradients(
       zip(self._scale_fast(gradients, variables, model), variables),
@@ -237,10 +240,10 @@ class ClassificationTask(base_task.Task):
     return tf.linalg.global_norm(gradients)
 
   def _taught(self, inputs):
-    """Returns the images to learn on, and what the teacher says of these.
+    """Returns the images to learn from, and the teacher's logits of them.
 
-    That is [M, b, K], or [1, b, K] where the members' mean is calibrated; None
-    without a teacher.
+    The logits are [M, b, K], or [1, b, K] where the members' mean is
+    calibrated. Without a teacher they are None.
     """
     images, objective = inputs['images'], self.task_config.objective
     if 'teacher_logits' in inputs:
@@ -259,7 +262,7 @@ class ClassificationTask(base_task.Task):
     return images, logits
 
   def _dealt_out(self, images, clean, labels, teacher_logits):
-    """Returns the rows of all members, of each of these but None."""
+    """Returns the rows of all members from each argument that is not None."""
     config = self.task_config
     members = config.model.ensemble_size
     rows = layers.member_rows(
@@ -282,7 +285,7 @@ class ClassificationTask(base_task.Task):
     )
 
   def _logits(self, model, images):
-    """Returns [E, b, K], or [1, E b, K] of examples that were dealt out."""
+    """Returns logits [E, b, K], or [1, E b, K] if examples were dealt out."""
     if not self._has_own_examples:
       return model(images, training=True)
     with layers.own_examples():
@@ -290,10 +293,10 @@ class ClassificationTask(base_task.Task):
     return layers.join_members(logits)[tf.newaxis]
 
   def _scale_fast(self, gradients, variables, model):
-    """Gives alpha and gamma a learning rate of their own.
+    """Scales the gradients of alpha and gamma, and so their learning rate.
 
-    SGD's steps, momentum included, are linear in the gradients, so a scaled
-    gradient is a scaled learning rate.
+    SGD's steps, including momentum, are linear in the gradients, so scaling a
+    gradient scales the learning rate.
     """
     fast = {variable.ref() for variable in models.fast_weights(model)}
     multiplier = self.task_config.fast_weight_learning_rate_multiplier

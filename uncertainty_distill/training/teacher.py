@@ -1,4 +1,4 @@
-"""The teacher of a student: checked, and loaded for its steps."""
+"""Checks a student's teacher, and loads it for the training steps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import tensorflow as tf
 
 
 def check_teacher(experiment: Experiment) -> None:
-  """Checks that a student can learn from its teacher, given or still to come.
+  """Checks that a student can learn from its teacher, trained or not yet.
 
   Raises:
     InputError: If head distillation cannot match the members, or if weights are
-      tied and the teacher has not one plain network of the student's
+      tied and the teacher does not have one plain network of the student's
       architecture for each member.
   """
   objective = experiment.config.task.objective
@@ -35,11 +35,11 @@ def check_teacher(experiment: Experiment) -> None:
 
 
 def teacher_size(experiment: Experiment) -> int:
-  """Returns the members of the teacher, given or still to be trained.
+  """Returns the number of the teacher's members, trained or not yet.
 
   Raises:
-    InputError: If a given one cannot be loaded, or has other images or classes
-      than the dataset.
+    InputError: If a given teacher cannot be loaded, or has other images or
+      classes than the dataset.
   """
   if not experiment.config.task.objective.teacher:
     return experiment.config.teacher.ensemble_size
@@ -53,7 +53,7 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
   """Checks that head distillation can match members one to one.
 
   Raises:
-    InputError: If it cannot.
+    InputError: If it cannot match them.
   """
   members = config.model.ensemble_size
   if config.objective.kind == 'head' and teacher_size != members:
@@ -68,11 +68,11 @@ def check_members(config: configs.TaskConfig, teacher_size: int) -> None:
 
 
 def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
-  """Loads a teacher within a strategy's scope; nothing trains it.
+  """Loads a teacher with frozen weights; call it in a strategy's scope.
 
   Raises:
-    InputError: If it does not fit the student, or takes uint8 images where its
-      gradient is needed.
+    InputError: If the teacher does not fit the student, or takes uint8 images
+      although its gradient is needed.
   """
   _check_fits(experiment)
   teacher, task = experiment.teacher, experiment.config.task
@@ -89,7 +89,7 @@ def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
 
 
 def own_devices(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
-  """Returns a strategy by which a worker computes without the others."""
+  """Returns a strategy with which a worker computes without the others."""
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return tf.distribute.get_strategy()
   return strategy
@@ -100,15 +100,16 @@ def make_views(
   ensemble: models.DeepEnsemble,
   batch: Mapping[str, tf.Tensor],
 ) -> tf.Tensor:
-  """Returns the images that a teacher teaches on.
+  """Returns the images on which a teacher teaches its student.
 
   Args:
-    objective: Whether and how the teacher changes them.
+    objective: The objective, which says whether and how the teacher changes the
+      images.
     ensemble: The teacher.
-    batch: `images` [b, H, W, C], and `draws` where the teacher changes them.
+    batch: `images` [b, H, W, C], and `draws` if the teacher changes the images.
 
   Returns:
-    [b, H, W, C], float32 where they are changed.
+    Images [b, H, W, C], float32 if they are changed.
   """
   if objective.perturbation == 'none':
     return batch['images']
@@ -124,9 +125,9 @@ def make_views(
 
 
 def label_check(experiment: Experiment) -> trained.LabelCheck | None:
-  """Returns what a teacher is to agree with; None for one of this command.
+  """Returns the labels to check a teacher against; None if it was trained here.
 
-  What was trained here has seen these very labels.
+  A teacher that this command has trained learned from these very labels.
   """
   if not experiment.given.task.objective.teacher:
     return None
@@ -139,9 +140,9 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
   """Reads a teacher's stored predictions of the training examples.
 
   Raises:
-    InputError: If they are not of the dataset, if its labels contradict them,
-      if the configuration names a teacher cache, too, or if images are mixed or
-      changed by the teacher.
+    InputError: If the predictions are not of the dataset, if its labels
+      contradict them, if the configuration also names a teacher cache, or if
+      images are mixed or changed by the teacher.
   """
   logits = _read_predictions(experiment)
   check = label_check(experiment)
@@ -180,10 +181,11 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
 
 
 def _rows_shown(experiment: Experiment) -> np.ndarray:
-  """Returns which training examples of the dataset training shows.
+  """Returns the rows of the dataset's training examples that training shows.
 
   Raises:
-    InputError: If it shows images that are not among them.
+    InputError: If training also shows images that are not among the dataset's
+      training examples.
   """
   rows, others = experiment.training_set.rows, experiment.unlabeled
   if others is None:
@@ -201,7 +203,7 @@ def _rows_shown(experiment: Experiment) -> np.ndarray:
 
 
 def _check_fits(experiment: Experiment) -> None:
-  """Raises an InputError unless a teacher takes the images of the dataset."""
+  """Raises an InputError unless a teacher fits the images and classes."""
   dataset = experiment.dataset
   experiment.teacher.check_fits(
     dataset.spec.image_shape,

@@ -1,8 +1,9 @@
 """The temperature that calibrates a teacher before its student sees it.
 
-One temperature after pooling (Rahaman and Thiery, 2021, "Uncertainty
-Quantification and Deep Ensembles", section 4): the mean of the members'
-probabilities is calibrated, not each member.
+Knowledge distillation has one temperature after pooling (Rahaman and Thiery,
+2021, "Uncertainty Quantification and Deep Ensembles", section 4): the mean of
+the members' probabilities is calibrated, not each member. Head distillation
+divides the logits of every member by one temperature.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ _NAME = 'task.objective.teacher_temperature'
 
 
 def find_temperature(experiment: Experiment) -> float:
-  """Returns the temperature of a student's teacher, fitted where it is to be.
+  """Returns the temperature of a student's teacher; fits it if asked to.
 
-  A fitted one has four digits, on which all machines agree.
+  A fitted temperature is rounded to four digits, on which all machines agree.
 
   Args:
     experiment: The student's experiment.
 
   Returns:
-    The temperature; 1, with a warning, where it is to be fitted and there are
-    no images that neither the teacher nor the student is trained on.
+    The temperature. It is 1, with a warning, if it should be fitted but there
+    are no images that neither the teacher nor the student is trained on.
 
   Raises:
-    InputError: If the teacher does not fit the student, or if the images cannot
-      tell a temperature.
+    InputError: If the teacher does not fit the student, or if no temperature
+      can be fitted to the images.
   """
   objective = experiment.config.task.objective
   if not isinstance(objective.teacher_temperature, str):
@@ -67,8 +68,8 @@ def find_temperature(experiment: Experiment) -> float:
 def _untaught(experiment: Experiment) -> data.Subset:
   """Returns the training examples that neither teacher nor student has seen.
 
-  What SavedModels and stored predictions were trained on is unknown; they are
-  taken for such as have seen none that the student holds out.
+  What SavedModels and stored predictions were trained on is unknown. They are
+  assumed to have seen none of the examples that the student holds out.
   """
   dataset, held_out = experiment.dataset, experiment.held_out
   rows, others = held_out.rows, experiment.evaluation_sets.temperature
@@ -84,14 +85,14 @@ def _untaught(experiment: Experiment) -> data.Subset:
 
 
 def _logits(experiment: Experiment, images: data.Subset) -> np.ndarray:
-  """Returns what a teacher says of training examples, [M, N, K]."""
+  """Returns a teacher's logits [M, N, K] of training examples."""
   teacher, dataset = experiment.teacher, experiment.dataset
   if isinstance(teacher, trained.StoredPredictions):
     logits = teacher.predictions(
       'train', dataset.train.labels, dataset.spec.num_classes
     )
     return logits[:, images.rows]  # pyright: ignore[reportOptionalSubscript]
-  # Each of several workers has all of them for itself.
+  # With several workers, each computes all logits by itself.
   strategy = teacher_lib.own_devices(experiment.strategy)
   with strategy.scope():
     ensemble = teacher_lib.load_teacher(experiment)

@@ -1,6 +1,6 @@
-"""What TensorBoard shows of a run, and under which tags.
+"""Writes what TensorBoard shows of a run, and chooses the tags.
 
-TensorBoard gathers in one section what stands before the slash of a tag.
+TensorBoard shows tags with the same text before the slash in one section.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orbit
 import tensorflow as tf
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
-# However often a run is evaluated, its event files stay within a bound.
+# These bound the size of event files, however often a run is evaluated.
 _MAX_SCALARS, _MAX_PICTURES = 1000, 100
 
 _SECTIONS = {
@@ -80,10 +80,10 @@ _DESCRIPTIONS = {
 
 
 def tag(name: str) -> str:
-  """Returns the tag of a metric or picture: `nll` is in `quality/nll`.
+  """Returns the tag of a metric or picture, such as `quality/nll` for `nll`.
 
-  What is after the last slash is the name again; names of no section are tags
-  as they are.
+  The text after the last slash is the name. A name without a section is its own
+  tag.
   """
   return f'{_SECTION_OF[name]}/{name}' if name in _SECTION_OF else name
 
@@ -91,14 +91,14 @@ def tag(name: str) -> str:
 def write_scalar(
   name: str, value: Any, step: Any = None, description: str | None = None
 ) -> None:
-  """Writes a metric under its tag, by TensorFlow's default writer.
+  """Writes a metric under its tag, with TensorFlow's default writer.
 
   Args:
     name: The metric's name.
     value: A scalar.
     step: The training step; None for the writer's step.
-    description: What TensorBoard says of it; None for the text that goes with
-      the name.
+    description: The text that TensorBoard shows with the metric; None for the
+      text that goes with the name.
   """
   description = description or _DESCRIPTIONS.get(name)
   tf.summary.scalar(tag(name), value, step=step, description=description)
@@ -110,7 +110,7 @@ def write_confidence(
   """Writes histograms of the confidence of all predictions and of wrong ones.
 
   Args:
-    bin_count: [bins], the examples in equal-width bins of [0, 1].
+    bin_count: [bins], the number of examples in equal-width bins of [0, 1].
     bin_correct: [bins], how many of them are classified correctly.
   """
   edges = np.linspace(0, 1, len(bin_count) + 1)
@@ -118,7 +118,7 @@ def write_confidence(
     ('all_predictions', bin_count),
     ('wrong_predictions', np.subtract(bin_count, bin_correct)),
   ):
-    # As `tf.summary.histogram` writes it, which needs the examples themselves.
+    # Written as by `tf.summary.histogram`, which would need all examples.
     tf.summary.write(
       tag(name),
       np.stack([edges[:-1], edges[1:], heights], axis=1),
@@ -139,9 +139,9 @@ def write_config(run_dir: str) -> None:
 
 
 class TrainingSummaries(orbit.utils.SummaryManager):
-  """Writes the metrics of training for Orbit, once in an interval.
+  """Writes the metrics of training for Orbit, once in each interval.
 
-  By itself Orbit writes them after every loop, however many there are.
+  Orbit's own manager writes them after every loop, however many there are.
   """
 
   def __init__(self, directory: str | None, trainer: Any):
@@ -149,18 +149,18 @@ class TrainingSummaries(orbit.utils.SummaryManager):
 
     Args:
       directory: The folder of the event files; None to write nothing.
-      trainer: The `trainer.Trainer` that measures them.
+      trainer: The `trainer.Trainer` that measures the metrics.
     """
     super().__init__(directory, write_scalar, trainer.global_step)
     self._trainer = trainer
 
   def write_summaries(self, summary_dict: dict[str, Any]) -> None:
-    """Writes the metrics of a loop that is the last or ends an interval."""
+    """Writes the metrics of a loop if it is the last or ends an interval."""
     config = self._trainer.config.trainer
     begin = self._trainer.loop_begin
     step = int(self._trainer.global_step.numpy())
     interval = config.summary_interval
-    # Evaluations cut loops short, so none need end where an interval does.
+    # Evaluations cut loops short, so a loop may not end where an interval does.
     if step == config.train_steps or begin // interval < step // interval:
       super().write_summaries(summary_dict)
 
@@ -178,19 +178,20 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
 
     Args:
       directory: The folder of the event files; None to write nothing.
-      trainer: Resolved: when it evaluates.
+      trainer: The resolved configuration, which says when to evaluate.
       step: The global step.
     """
     super().__init__(directory, write_scalar, step)
     self._trainer, self._step = trainer, step
 
   def has_turn(self, most: int) -> bool:
-    """Tells whether the evaluation at this step is one of those to show.
+    """Returns whether to show the evaluation at this step.
 
     Args:
-      most: How many are shown of a whole run: the last one, and others at
-        equal distances. They depend on the step alone, so that a run that is
-        stopped and goes on shows the same ones.
+      most: The largest number of evaluations to show of a whole run. The last
+        one is shown, and others at equal distances. The choice depends on the
+        step alone, so that a run that is stopped and continued shows the same
+        evaluations.
     """
     interval = self._trainer.validation_interval
     last = -(-self._trainer.train_steps // interval)
@@ -198,13 +199,13 @@ class EvaluationSummaries(orbit.utils.SummaryManager):
     return number == last or number % -(-last // most) == 0
 
   def write_summaries(self, summary_dict: dict[str, Any]) -> None:
-    """Writes metrics, unless it is another evaluation's turn."""
+    """Writes the metrics of an evaluation that is to be shown."""
     if self.has_turn(_MAX_SCALARS):
       super().write_summaries(summary_dict)
 
 
 class CalibrationSummaries:
-  """An Orbit action that shows after an evaluation how calibrated it is."""
+  """An Orbit action that shows the model's calibration after an evaluation."""
 
   def __init__(
     self,
@@ -218,7 +219,7 @@ class CalibrationSummaries:
     del output
     if not self._summaries.has_turn(_MAX_PICTURES):
       return
-    # Read by all workers, or by none.
+    # Either all workers read these, or none does.
     statistics = self._trainer.validation_metrics[0].statistics()
     if not workers.is_chief(self._trainer.strategy):
       return

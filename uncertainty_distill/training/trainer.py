@@ -1,4 +1,4 @@
-"""Model Garden's trainer, with batches that follow from the global step."""
+"""Model Garden's trainer, with batches that the global step determines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from official.core import base_task, base_trainer, train_lib
 
 
 class Trainer(base_trainer.Trainer):
-  """Trains from any step on as if it had never stopped.
+  """Continues training from any step as if it had never stopped.
 
   Attributes:
     loop_begin: The global step at which the last loop began.
@@ -53,8 +53,9 @@ class Trainer(base_trainer.Trainer):
   ) -> Any:
     """Returns the batches of all replicas; see `base_trainer.Trainer`.
 
-    For one CPU there is nothing to distribute, and TensorFlow would add an
-    iterator that is tuned: deleting one may wait for its tuner, up to a minute.
+    With one CPU there is nothing to distribute. TensorFlow would still add an
+    iterator with automatic tuning, and deleting such an iterator may wait up to
+    a minute for its tuner.
     """
     devices = self.strategy.extended.worker_devices
     if callable(dataset_or_fn) and len(devices) == 1 and 'CPU' in devices[0]:
@@ -82,19 +83,19 @@ class Trainer(base_trainer.Trainer):
       if isinstance(metric, metrics.NonFiniteTrackingMean)
     }
     logs = _flat(super().train_loop_end())
-    # Read first: a device that works by itself has then come to the end.
+    # Read first: this waits for a device that works asynchronously.
     step = int(self.global_step.numpy())
     steps = step - self.loop_begin
     examples = steps * self.config.task.train_data.global_batch_size
     seconds = time.monotonic() - self._loop_began
     logs['examples_per_second'] = examples / seconds
-    # A constant rate is a variable, of which every replica has one.
+    # A constant rate is a variable, with a copy on every replica.
     logs['learning_rate'] = tf.convert_to_tensor(logs['learning_rate'])
     self._check(logs, first_steps, step)
     return logs
 
   def eval_reduce(self, state: Any = None, step_outputs: Any = None) -> Any:
-    # Called after every batch; an evaluation that is stopped is made again.
+    # Called after every batch. A stopped evaluation is run again later.
     signals.check()
     return super().eval_reduce(state, step_outputs)
 
@@ -112,18 +113,18 @@ class Trainer(base_trainer.Trainer):
     divergence.check_bound(
       logs, step, config.loss_upper_bound, config.recovery_begin_steps
     )
-    # The last step's update has not been computed with.
+    # No step has used the weights of the last update yet.
     if not self.has_finite_weights():
       raise DivergedError(
         'the squares of the weights are non-finite (inf or NaN)', step
       )
 
   def has_finite_weights(self) -> bool:
-    """Returns whether the weights may be saved."""
+    """Returns whether the weights are finite, so that they may be saved."""
     return bool(self._check_weights())
 
   def _finite_weights(self):
-    # These are the weights that all replicas and all workers have in common.
+    # All replicas and all workers have these weights in common.
     # Training cannot continue from weights whose squares overflow float32.
     weights = self.model.trainable_variables
     parts = self.strategy.run(
@@ -137,8 +138,9 @@ class Trainer(base_trainer.Trainer):
 class WorkerRunner(train_lib.OrbitExperimentRunner):
   """Model Garden's runner, whose workers continue from one checkpoint.
 
-  All workers save when the chief does, since variables are read together, but
-  what the others save is thrown away. Model Garden would have them start anew.
+  All workers save when the chief does, since they must read variables together,
+  but what the others save is thrown away. So they restore the chief's
+  checkpoint; with Model Garden's own runner they would start anew.
   """
 
   def __init__(
@@ -172,8 +174,8 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
       step_counter=self.trainer.global_step,
       checkpoint_interval=self.params.trainer.checkpoint_interval,
       init_fn=self.trainer.initialize if is_chief else self._begin,
-      # The chief's manager knows it from the folder. If they differed, one
-      # worker would save, and wait for the others forever.
+      # The chief's manager reads this step from the folder. If the workers'
+      # steps differed, one would save and wait for the others forever.
       last_checkpoint_step=self._restore_step or None,
     )
 
@@ -185,7 +187,7 @@ class WorkerRunner(train_lib.OrbitExperimentRunner):
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:
-  """Lifts the metrics of `statistics` beside the other scalars.
+  """Moves the metrics in `statistics` up to the other scalars.
 
   Orbit would write a nested dictionary to a TensorBoard run of its own.
   """

@@ -7,24 +7,26 @@ from collections.abc import Sequence
 
 from uncertainty_distill import runs
 
-# How far their cross-entropy in training may be above that of single networks.
+# The largest ratio of the members' training cross-entropy to that of single
+# networks.
 _MOST = 1.5
 
 
 def describe_underfitting(
   name: str, cross_entropy: float | None, others: Sequence[float | None]
 ) -> str:
-  """Returns a sentence where members have learned too little, or ''.
+  """Returns advice if members have learned too little, else ''.
 
   Args:
-    name: The name of what they are members of.
-    cross_entropy: Their mean cross-entropy at the end of training, in nats;
-      None for unknown.
-    others: The same of the teacher's networks, or of single networks.
+    name: The name of the ensemble.
+    cross_entropy: The members' mean cross-entropy at the end of training, in
+      nats; None if unknown.
+    others: The cross-entropies of the teacher's networks, or of single
+      networks; None if unknown.
 
   Returns:
-    What it is and what to change, as Markdown, if it is above 1.5 times the
-    mean of the others and all of these are known.
+    What is wrong and what to change, as Markdown, if the cross-entropy is above
+    1.5 times the mean of the others and all of these are known.
   """
   known = [other for other in others if other is not None]
   if cross_entropy is None or not known or len(known) < len(others):
@@ -44,7 +46,7 @@ def describe_underfitting(
 def teacher_cross_entropies(run: runs.RunFolder) -> list[float | None]:
   """Returns the cross-entropies of the runs that taught a run.
 
-  An empty list where nothing taught it, or something other than runs.
+  The list is empty if the run has no teacher, or a teacher that is not of runs.
   """
   objective = run.config.task.objective
   paths = objective.teacher if objective.kind != 'cross_entropy' else ()
@@ -56,7 +58,7 @@ def teacher_cross_entropies(run: runs.RunFolder) -> list[float | None]:
 
 
 def of_run(run: runs.RunFolder) -> str:
-  """Returns the sentence for a run beside its teacher, or ''."""
+  """Returns the advice for a run compared with its teacher, or ''."""
   if run.config.task.model.ensemble_size == 1:
     return ''
   return describe_underfitting(
