@@ -1,29 +1,30 @@
 # make quickstart  trains, distills, evaluates, reports and exports on digits
-# make test        runs the tests, without the few that are long by nature
-# make test-all    runs those as well: several processes, kills, the networks of
-#                  Keras, the tour, TPU programs, benchmarks
+# make test        runs the tests, except the few that are long by nature
+# make test-all    runs all tests; the long ones are on several processes, kills,
+#                  the networks of Keras, the tour, TPU programs, benchmarks
 # make lint        checks the format and style of the code (ruff) and its types
 #                  (basedpyright)
-# make format      brings the code into that format
+# make format      formats the code and fixes its style where ruff can
 # make benchmark   measures speed and rewrites the tables of docs/performance.md
 # make audit       looks for known vulnerabilities of the pinned dependencies
-# make chaos       kills training, studies and the rest at random moments, and
-#                  holds what they come to against undisturbed runs
+# make chaos       kills training, studies and other jobs at random moments, and
+#                  compares their results with undisturbed runs
 # make docs        builds the documentation into site/, to be read from disk
-# make fuzz        tries 2,000 random mistakes in what users give
-# make wheel       builds what is to be published into dist/, and checks it
-# make tour        executes the notebooks of docs/ and keeps what they show
+# make fuzz        tries 2,000 random mistakes in the input of users
+# make wheel       builds the packages to publish into dist/, and checks them
+# make tour        executes the notebooks of docs/ and saves their output
 # make clean       removes .venv and caches; the runs stay
 #
-# Each makes .venv the first time. PYTHON=... chooses the interpreter, by default
-# the first Python 3.10 to 3.12 on the PATH; STUDY=... another study.
+# All but clean make .venv the first time. PYTHON=... chooses the interpreter, by
+# default the first Python 3.10 to 3.12 on the PATH. STUDY=... chooses another study
+# for the quickstart.
 
 PYTHON ?=
 STUDY ?= quickstart
 
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.10)
 VENV := .venv
-# Written last, so that an install that was interrupted is done again.
+# Written last, so that an interrupted install is done again.
 INSTALLED := $(VENV)/installed
 TEST_INSTALLED := $(VENV)/test_installed
 UNFINISHED := $(VENV)/unfinished
@@ -37,7 +38,7 @@ quickstart: $(INSTALLED)
 	$(VENV)/bin/python baselines/cifar/reproduce.py \
 	  --study=configs/studies/$(STUDY).yaml --parallel=2
 
-# In two processes, since much of a test is the start of a command.
+# In two processes, since tests spend much of their time on starting commands.
 PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist=loadscope \
   --no-loadscope-reorder
 
@@ -59,7 +60,7 @@ format: $(TEST_INSTALLED)
 benchmark: $(TEST_INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py
 
-# pip-audit has an environment of its own, so that it changes nothing in ours.
+# pip-audit has an environment of its own, so that it changes nothing in .venv.
 audit: $(INSTALLED)
 	$(VENV)/bin/python -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
@@ -72,7 +73,7 @@ docs: $(DOCS_INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 	@echo 'Documentation: site/index.html'
 
-# As above, tools that only a release needs have an environment of their own.
+# The tools that only a release needs also have an environment of their own.
 wheel: $(INSTALLED)
 	$(VENV)/bin/python -m venv $(VENV)/release
 	$(VENV)/release/bin/python -m pip install --quiet build twine
@@ -87,9 +88,9 @@ tour: $(TEST_INSTALLED)
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/tour.ipynb
 	$(VENV)/bin/python tests/helpers/notebooks.py docs/pictures.ipynb
 
-# An interrupted pip may leave what looks complete to the next one, so that such
-# an environment is made anew. pip itself is brought to the tested version first:
-# the one that comes with Python 3.10 fails to build a dependency.
+# An interrupted pip may leave an environment that looks complete to the next pip,
+# so such an environment is made anew. pip itself is brought to the tested version
+# first: the pip that comes with Python 3.10 fails to build a dependency.
 $(INSTALLED): setup.py pyproject.toml constraints.txt
 	@rm -f $@; if test -e $(UNFINISHED); then rm -rf $(VENV); fi
 	@for python in $(PYTHONS); do \
@@ -107,8 +108,8 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e .
 	@rm $(UNFINISHED) && touch $@
 
-# JAX and libtpu, of the extra `aot`, are most of what tests need besides; Ray is
-# another 0.25 GB.
+# The tests need more packages: mostly JAX and libtpu, from the extra `aot`. Ray
+# takes another 0.25 GB.
 $(TEST_INSTALLED): $(INSTALLED)
 	$(PIP) install -c constraints.txt -e '.[test,aot,ray]'
 	@touch $@

@@ -3,8 +3,8 @@
 baselines/ becomes uncertainty_distill.baselines, and configs/studies
 uncertainty_distill.configs.studies.
 
-The ranges here say what the package can work with; constraints.txt pins the
-versions that it was tested with.
+The version ranges here say what the package can work with. constraints.txt pins
+the versions that the package was tested with.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ _REQUIRES = [
   'absl-py>=1.4,<3',
   'edward2==0.0.2',
   'etils[epath]>=1.13,<2',
-  # From 4 on it sees that the file it waits for was removed.
+  # From version 4 on, it notices that the file it waits for was removed.
   'filelock>=4,<5',
   # TensorFlow Datasets 4.9.10 imports it without declaring it.
   'importlib_resources>=6',
@@ -30,13 +30,15 @@ _REQUIRES = [
   'scikit-learn>=1.4,<2',
   'scipy>=1.12,<2',
   # TensorBoard 2.20 and TensorFlow Hub 0.16 import pkg_resources, which
-  # setuptools 82 no longer has, and TensorFlow Probability 0.25 distutils,
-  # which Python 3.12 has from setuptools alone. 70.1 first builds wheels.
+  # setuptools 82 no longer has. TensorFlow Probability 0.25 imports distutils,
+  # which Python 3.12 has only from setuptools. 70.1 is the first version that
+  # builds wheels.
   'setuptools>=70.1,<82',
   'tensorboard==2.20.*',
   'tensorflow==2.20.*',
   'tensorflow-datasets>=4.9.10,<5',
-  # Or Python 3.10 may get one of 2019, the last without a limit on protobuf.
+  # Otherwise Python 3.10 may get a version of 2019, the last one without a
+  # limit on protobuf.
   'tensorflow-metadata>=1.17',
   'tensorflow-probability==0.25.*',
   'tf-keras==2.20.*',
@@ -47,16 +49,16 @@ _REQUIRES = [
   'tqdm>=4.66,<5',
 ]
 
-# Later ones lack functions that TensorFlow 2.20 compiles for TPUs with. There
-# are wheels for Linux on x86-64 alone.
+# Later versions lack functions that TensorFlow 2.20 needs to compile for TPUs.
+# There are wheels only for Linux on x86-64.
 _LIBTPU = (
   'libtpu>=0.0.14,<0.0.21; '
   'sys_platform == "linux" and platform_machine == "x86_64"'
 )
 
 _EXTRAS = {
-  # Compiles for TPUs where there is none. JAX 0.7 needs Python 3.11; later
-  # ones need a later libtpu than the extra `tpu` can take.
+  # Compiles for TPUs on machines without one. JAX 0.7 needs Python 3.11. Later
+  # versions need a later libtpu than the extra `tpu` can take.
   'aot': ['jax>=0.6.2,<0.7.2', _LIBTPU],
   # Builds the documentation site; these versions need Python 3.11.
   'docs': [
@@ -79,9 +81,9 @@ _EXTRAS = {
     'basedpyright==1.40.*',
     'ruff==0.17.*',
   ],
-  # tensorflow-tpu has the files of tensorflow: whichever pip installs last is
-  # there, so it must be installed once more, by itself; docs/how_to/devices.md
-  # has the commands.
+  # tensorflow-tpu has the files of tensorflow, so the package that pip installs
+  # last overwrites the other. Therefore tensorflow-tpu must be installed once
+  # more, by itself; docs/how_to/devices.md has the commands.
   'tpu': ['tensorflow-tpu==2.20.*', _LIBTPU],
 }
 
@@ -97,14 +99,14 @@ _CLASSIFIERS = [
   'Typing :: Typed',
 ]
 
-# Read, since importing the package needs its dependencies.
+# Read from the file, since importing the package needs its dependencies.
 (_VERSION,) = re.findall(
   r"^__version__ = '(.*)'$",
   pathlib.Path('uncertainty_distill/__init__.py').read_text(),
   re.M,
 )
 
-# The page of a package index has none of the repository's files to link to.
+# On the page of a package index, links to the repository's files do not work.
 _README = re.sub(
   r'!?\[([^\]]*)\]\((?!\w+:|#)[^)\s]+\)',
   r'\1',

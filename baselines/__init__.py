@@ -1,1 +1,1 @@
-"""The commands: flags and mains; the package does the work."""
+"""The commands: their flags and main functions; the package does the work."""

@@ -1,10 +1,10 @@
-r"""Kills what works at random moments, starts it again, and compares the end.
+r"""Kills jobs at random moments, starts them again, and compares the results.
 
-Each job runs once undisturbed. Then the same command is killed by SIGKILL again
-and again, each time further on, and started again; what it comes to must equal
-the undisturbed run's, bit for bit, and nothing that was finished may have been
-done twice. A moment is a random stretch of progress (files that are there,
-steps in the logs) and a random time after it, both from the seed.
+Each job runs once undisturbed. Then SIGKILL ends the same command again and
+again, each time after more progress, and the command is started again. Its
+results must equal the undisturbed run's bit for bit, and no finished work may
+be done twice. A moment is a random amount of progress (files that exist, steps
+in the logs) and a random time after it, both drawn from the seed.
 
   python benchmarks/chaos.py                 # all jobs: about 20 minutes
   python benchmarks/chaos.py --jobs=trainer,make_corrupted --kills=3
@@ -37,7 +37,7 @@ _FOLDER = flags.DEFINE_string(
 
 
 def _resumed_from(kill: chaos_campaign.Kill) -> str:
-  """Says what a command found when it was started again."""
+  """Returns what a command found when it was started again."""
   found = [
     f'{os.path.basename(run) or "run"} at step {step}'
     for run, step in kill.finished.checkpoints.items()
@@ -49,7 +49,7 @@ def _resumed_from(kill: chaos_campaign.Kill) -> str:
 
 def main(argv: Sequence[str]) -> None:
   del argv
-  # For the commands, which inherit it.
+  # The commands inherit this variable.
   os.environ['TF_DETERMINISTIC_OPS'] = '1'
   rows, failed = [], False
   print('| job | killed after | resumed from |\n|---|---|---|', flush=True)
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
         name, chaos_jobs.JOBS[name], root, _KILLS.value, _SEED.value
       )
       for kill in kills:
-        # What the log says has the bars that part a table's columns.
+        # Lines of the log have bars, which would part a table's columns.
         where = re.sub(r'[ |]+', ' ', kill.where)
         print(f'| {name} | {where} | {_resumed_from(kill)} |', flush=True)
       end = '<br>'.join(wrong) or 'equal, nothing done twice'

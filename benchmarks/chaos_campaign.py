@@ -1,4 +1,4 @@
-"""Runs a job undisturbed, and the same again with kills."""
+"""Runs a job undisturbed, and the same job again with kills."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LIMIT = 600  # Seconds that a command may take.
 
 @dataclasses.dataclass(frozen=True)
 class Kill:
-  """One of them.
+  """A kill of a job.
 
   Attributes:
-    where: The newest sign of progress.
-    finished: What there was to go on from.
+    where: The newest mark of progress.
+    finished: The finished work that the job can continue from.
   """
 
   where: str
@@ -33,7 +33,7 @@ class Kill:
 
 
 def start(words: Sequence[str], folder: pathlib.Path) -> subprocess.Popen:
-  """Starts a command in a folder; what it says goes to `said.txt` there."""
+  """Starts a command in a folder; its output goes to `said.txt` there."""
   with open(folder / 'said.txt', 'ab') as said:
     return subprocess.Popen(
       [sys.executable, _COMMANDS / words[0], *words[1:]],
@@ -44,7 +44,7 @@ def start(words: Sequence[str], folder: pathlib.Path) -> subprocess.Popen:
 
 
 def finish(words: Sequence[str], folder: pathlib.Path) -> None:
-  """Runs a command to its end, which has to be a good one."""
+  """Runs a command to its end; raises a RuntimeError if it fails."""
   _check(start(words, folder).wait(_LIMIT), words, folder)
 
 
@@ -59,15 +59,16 @@ def disturb(
   folder: pathlib.Path,
   moments: Sequence[tuple[int, float]],
 ) -> list[Kill]:
-  """Runs a job and kills it at each of the moments, then lets it end.
+  """Starts a job and kills it at each of the moments, then runs it to its end.
 
   Args:
-    job: What it needs is in the folder.
-    folder: Where.
-    moments: Ascending numbers of marks that are to be seen, and seconds after.
+    job: The job.
+    folder: The folder to run in, which holds what the job needs.
+    moments: When to kill the job: a number of marks of progress, in ascending
+      order, and the seconds to wait after these marks.
 
   Returns:
-    The kills; fewer where the job came to its end before.
+    The kills; fewer than moments if the job ends earlier.
   """
   kills, seen = [], set()
   for progress, delay in moments:
@@ -97,13 +98,13 @@ def moments(
   """Draws when to kill a job.
 
   Args:
-    rng: Decides.
-    number: The marks that it shows in all.
-    kills: How often.
-    seconds: How long it takes undisturbed.
+    rng: The source of randomness.
+    number: How many marks of progress the job shows in total.
+    kills: How many times to kill it.
+    seconds: How long the job takes undisturbed.
   """
   progress = sorted(rng.randrange(number) for _ in range(kills))
-  # The first is for the start, which takes some seconds.
+  # The first kill comes during the start, which takes some seconds.
   return [(0, rng.uniform(0, min(8, seconds)))] + [
     (marks, rng.uniform(0, 1)) for marks in progress[1:]
   ]
@@ -112,17 +113,17 @@ def moments(
 def campaign(
   name: str, job: chaos_jobs.Job, root: pathlib.Path, kills: int, seed: int
 ) -> tuple[list[Kill], list[str]]:
-  """Runs a job undisturbed and disturbed.
+  """Runs a job undisturbed and with kills, and compares the results.
 
   Args:
-    name: Of the job.
+    name: The job's name.
     job: The job.
-    root: Gets a folder of this name.
-    kills: How many.
-    seed: Of the moments.
+    root: The folder for a folder of the job's name.
+    kills: How many times to kill the job.
+    seed: The seed of the moments.
 
   Returns:
-    The kills, and what is wrong with the end: nothing, if all is well.
+    The kills, and a line for each thing that is wrong with the results.
   """
   alone, killed = root / name / 'alone', root / name / 'killed'
   alone.mkdir(parents=True)

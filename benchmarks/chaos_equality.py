@@ -1,4 +1,4 @@
-"""Whether two folders hold the same results, and what was written twice."""
+"""Compares the results in two folders, and finds work that was done twice."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from uncertainty_distill.io import archives
 import numpy as np
 import tensorflow as tf
 
-# They differ in their times, or are pieces of what is compared otherwise.
+# Files that hold times, or are pieces of what is compared in another way.
 _NOT_BY_BYTES = re.compile(
   r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
   r'|fingerprint\.pb|variables\..*|\.lock(\.json)?'
 )
-# When a file was written, after its name.
+# The time at which a file was written; it follows the name of the file.
 _WRITTEN = re.compile(rb'@\d+')
 _TRAINED = re.compile(r'train \| step: +(\d+) \| steps')
 
 
 def files_of(folder: pathlib.Path) -> list[str]:
-  """Returns the files below a folder, but for TensorBoard's event files."""
+  """Returns the files below a folder, except TensorBoard's event files."""
   return sorted(
     path.relative_to(folder).as_posix()
     for path in folder.rglob('*')
@@ -34,16 +34,17 @@ def files_of(folder: pathlib.Path) -> list[str]:
 def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
   """Compares results bit for bit.
 
-  Weights, optimizers and steps are read from checkpoints and SavedModels;
-  curves from event files. Everything else is compared as bytes, but for what
-  holds times: logs, and which files results were made from.
+  Weights, optimizers and steps are read from checkpoints and SavedModels, and
+  curves from event files. Everything else is compared as bytes, except what
+  holds times: the logs, and the records of the files that results were made
+  from.
 
   Args:
-    one: A folder.
-    two: Another one.
+    one: A folder of results.
+    two: Another folder of results.
 
   Returns:
-    A line for each file that differs, or is in one of them only.
+    A line for each file that differs, or that only one folder has.
   """
   names, others = set(files_of(one)), set(files_of(two))
   found = [f'{name} is in one only' for name in sorted(names ^ others)]
@@ -69,7 +70,7 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
 
 
 def _same_arrays(one: pathlib.Path, two: pathlib.Path) -> bool:
-  """Compares but for what the arrays were made from, and when."""
+  """Compares arrays, but not what they were made from and when."""
   found, expected = archives.read_arrays(one), archives.read_arrays(two)
   for arrays in found, expected:
     arrays.pop('made_from', None)
@@ -91,7 +92,7 @@ def _same_values(
 
 
 def _tensors(prefix: str) -> dict[str, np.ndarray]:
-  """Returns all that a checkpoint holds, but the count of checkpoints."""
+  """Returns all that a checkpoint holds, except the count of checkpoints."""
   reader = tf.train.load_checkpoint(prefix)
   return {
     name: np.asarray(reader.get_tensor(name))
@@ -128,12 +129,12 @@ class Finished:
   """What a process had finished when it was killed.
 
   Attributes:
-    checkpoints: From run folders to the step of the newest checkpoint.
-    num_arrays: The arrays that were complete.
+    checkpoints: The step of the newest checkpoint of each run folder.
+    num_arrays: The number of arrays that were complete.
   """
 
   def __init__(self, folder: pathlib.Path):
-    """Notes what is in a folder now."""
+    """Records what is in a folder now."""
     self._folder = folder
     self.checkpoints: dict[str, int] = {}
     self._times: dict[str, int] = {}
@@ -155,7 +156,7 @@ class Finished:
       self._times[name] = (folder / name).stat().st_mtime_ns
 
   def done_twice(self) -> list[str]:
-    """Says what of it was made again since: files, and steps of training."""
+    """Returns the finished files and training steps that were made again."""
     found = []
     for name, time in self._times.items():
       path = self._folder / name

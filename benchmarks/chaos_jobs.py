@@ -1,4 +1,4 @@
-"""The jobs that are killed, and what shows how far one has come."""
+"""The jobs that are killed, and the marks of their progress."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ class Job:
 
   Attributes:
     words: The command's script and flags.
-    killed_in: The names of files whose growth is progress begin with it; so
-      it is killed while it makes those.
-    before: A command whose results it needs, in the folder `before`.
+    killed_in: The prefix of the files that count as progress. The job is
+      killed while it makes these files.
+    before: A command to run first. The job needs its results, which are in the
+      folder `before`.
   """
 
   words: tuple[str, ...]
@@ -129,12 +130,12 @@ JOBS = {
 
 
 def write_study(folder: pathlib.Path) -> None:
-  """Writes the study that one of the jobs names."""
+  """Writes the study that the job `reproduce` runs."""
   (folder / 'study.yaml').write_text(_STUDY)
 
 
 def marks(job: Job, folder: pathlib.Path) -> set[str]:
-  """Returns what shows a job's progress: files, and steps in the logs."""
+  """Returns the marks of a job's progress: files, and steps in the logs."""
   found = set()
   for place, _, names in os.walk(folder / 'out'):
     for name in names:

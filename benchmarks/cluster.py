@@ -1,9 +1,9 @@
-r"""How near to the ideal a study of 234 runs comes on machines that are lost.
+r"""Compares a study of 234 runs on preemptible machines with the ideal.
 
-The package's own scheduler, on a simulated clock, with the paper's CIFAR-10
-study: a teacher of four, a search of 100 runs, and 13 systems of ten seeds.
-Every machine is a TPU host that is taken away once an hour on average, for two
-minutes.
+The package's own scheduler runs the paper's CIFAR-10 study on a simulated
+clock: a teacher of four members, a search of 100 runs, and 13 systems with ten
+seeds each. Every machine is a TPU host that is taken away for two minutes, once
+an hour on average.
 
   python benchmarks/cluster.py --workers=8,32,128
 """
@@ -21,14 +21,14 @@ _WORKERS = flags.DEFINE_list(
 _STARTUP, _OUTAGE, _CHECKPOINT, _PREEMPTION = 60, 120, 600, 3600
 # A host with four chips of TPU v5e, at 40% of 197 TFLOP/s in bfloat16.
 _FLOPS = 4 * 0.4 * 197e12
-# TFLOP of an image in a training step of a plain WRN-28-10, and in a forward
-# pass through a teacher of four (the table of docs/performance.md).
+# FLOPs per image, in a training step of a plain WRN-28-10 and in a forward pass
+# through a teacher of four (from the table in docs/performance.md).
 _NETWORK, _TEACHER = 0.918e12 / 32, 1.221e12 / 32
 _IMAGES = 50_000
 
 
 def jobs() -> dict[str, tuple[int, tuple[str, ...]]]:
-  """Returns the paper's CIFAR-10 study: seconds of each run, and its needs."""
+  """Returns the seconds and needs of each run of the paper's CIFAR-10 study."""
   plain = round(200 * _IMAGES * _NETWORK / _FLOPS)
   members = tuple(f'member {index}' for index in range(4))
   searched = tuple(f'search run {index}' for index in range(100))
@@ -55,10 +55,11 @@ def jobs() -> dict[str, tuple[int, tuple[str, ...]]]:
 def makespan(
   num_machines: int, seed: int = 0, preemption_interval: float = _PREEMPTION
 ) -> tuple[float, float, int]:
-  """Returns a study's seconds, those of the ideal, and how many were lost.
+  """Returns the study's seconds, the ideal's seconds, and the preemptions.
 
-  The ideal has as many machines, which are never taken away and start at once:
-  the work divided by their number, or the longest chain if that is more.
+  In the ideal, the same number of machines start at once and are never taken
+  away. The ideal's time is the work divided by the number of machines, or the
+  longest chain of runs if this chain takes longer.
   """
   work = jobs()
   pool = simulated_pool.SimulatedPool(

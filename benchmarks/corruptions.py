@@ -1,9 +1,9 @@
-"""Measures how many images of 32x32 a second each corruption takes, on a core.
+"""Measures how many 32x32 images per second each corruption makes on one core.
 
   python benchmarks/corruptions.py
 
 Rates are by CPU time, which other programs on the machine disturb less than
-time by the clock; the total is for 15 corruptions, 5 severities and 10,000
+wall-clock time. The total is for 15 corruptions, 5 severities and 10,000
 images, as `make_corrupted.py` makes them.
 """
 
@@ -21,8 +21,8 @@ _TEST_SET = 10_000
 
 
 def seconds_per_image(images: np.ndarray, shift: corruptions.Shift) -> float:
-  """Returns the CPU time of an image [H,W,3] under a shift."""
-  corruptions.corrupt(images[:1], shift)  # What is made once and kept.
+  """Returns the CPU time that a shift takes per image [H,W,3]."""
+  corruptions.corrupt(images[:1], shift)  # Makes what is made once and kept.
   start = time.process_time()
   corruptions.corrupt(images, shift)
   return (time.process_time() - start) / len(images)

@@ -25,7 +25,7 @@ def draw(image: np.ndarray, example: int) -> Image.Image:
 
   Args:
     image: uint8 [H,W,3].
-    example: Its place in the test set, on which the draws depend.
+    example: Its index in the test set, on which the random draws depend.
   """
   height, width = (_SCALE * side + _GAP for side in image.shape[:2])
   kinds = [None, *corruptions.Corruption]  # The clean image first.
@@ -69,7 +69,7 @@ def main() -> None:
   picture = draw(
     dataset.numpy(np.array([arguments.example]))[0], arguments.example
   )
-  # 256 colors are enough for one image, and a third of the bytes.
+  # 256 colors are enough for one image, and take a third of the bytes.
   picture.quantize(256, dither=Image.Dither.NONE).save(
     arguments.output, optimize=True
   )

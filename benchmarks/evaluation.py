@@ -1,7 +1,7 @@
 r"""Measures what evaluation costs beyond the models' own forward passes.
 
-The forward passes are those of the same models over the same images, which are
-in memory already; nothing is scored.
+It is compared with forward passes of the same models over the same images,
+which are in memory already. These forward passes score nothing.
 
   python benchmarks/evaluation.py --models=4 --width=1 --examples=2000
 """
@@ -52,7 +52,7 @@ class _Stored(corrupted_sets.CorruptedSet):
 
 
 def _dataset() -> data.ArraySource:
-  """Returns smooth images, so that every corruption has something to do."""
+  """Returns smooth images, on which every corruption has an effect."""
   rng = np.random.default_rng(0)
   shape = (_EXAMPLES.value, _SIZE.value, _SIZE.value, 3)
   images = np.cumsum(rng.integers(-9, 10, shape), axis=1) + 128
@@ -89,14 +89,14 @@ def _forward(candidates, batches) -> Callable[[], None]:
   def run():
     for images in batches:
       logits = step(images)
-    # One read at the end: a device may be behind its caller.
+    # Reading once at the end waits for a device that is behind its caller.
     [x.numpy() for x in logits]
 
   return run
 
 
 def _candidates() -> dict[str, Callable[[], None]]:
-  """Returns the candidates by name."""
+  """Returns the functions to time, by name."""
   dataset, candidates = _dataset(), _candidates()
   kinds = (
     list(corruptions.Corruption)

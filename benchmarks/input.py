@@ -1,6 +1,6 @@
-r"""Measures how many augmented training images a second are made.
+r"""Measures how many augmented training images are made per second.
 
-The alternative is the common one: a map over single images, then a batch.
+The alternative is the common pipeline: a map over single images, then a batch.
 
   python benchmarks/input.py
 """
@@ -45,7 +45,7 @@ def _dataset() -> data.ArraySource:
 
 
 def _one_at_a_time(dataset: data.ArraySource) -> tf.data.Dataset:
-  """Returns the same augmentation as TensorFlow's tutorials write it."""
+  """Returns the same augmentation in the style of TensorFlow's tutorials."""
 
   def augment(image, label):
     size = _SIZE.value + 2 * _PADDING

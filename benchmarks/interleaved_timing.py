@@ -1,4 +1,4 @@
-"""Interleaved timing: what slows one candidate slows the others as well."""
+"""Times candidates in turn, so that what slows one slows the others, too."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def time_interleaved(
   Args:
     candidates: The functions to time. Their first two calls, which compile and
       fill caches, are not timed.
-    rounds: The number of timed calls of each.
+    rounds: The number of timed calls of each candidate.
 
   Returns:
-    The seconds of each call.
+    The seconds of each timed call, by candidate.
   """
   for run in candidates.values():
     run()
@@ -58,7 +58,7 @@ def cells(times: Times, name: str, to: str) -> list[str]:
 
 
 def taking(batches: Iterable[object], number: int) -> Callable[[], None]:
-  """Returns a function that takes some batches from an endless iterable."""
+  """Returns a function that takes batches from an endless iterable."""
   iterator = iter(batches)
 
   def run():
@@ -69,13 +69,13 @@ def taking(batches: Iterable[object], number: int) -> Callable[[], None]:
 
 
 def print_rates(heading: str, times: Times, to: str, images: int) -> None:
-  """Prints a table of images a second.
+  """Prints a table of images per second.
 
   Args:
-    heading: What the candidates are.
-    times: The seconds that each took.
+    heading: The heading above the candidates' names.
+    times: The seconds of each call, by candidate.
     to: The candidate that the others are compared with.
-    images: The images in each call.
+    images: The number of images in each call.
   """
   print_table(
     [heading, 'images/s', 'ratio of times'],

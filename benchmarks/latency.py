@@ -1,8 +1,8 @@
-r"""Measures answers of a BatchEnsemble and of the deep ensemble it replaces.
+r"""Measures the latency of a BatchEnsemble and the deep ensemble it replaces.
 
-All are functions of images of any batch, as a SavedModel serves them. The deep
+All are functions of a batch of any size, as a SavedModel serves them. The deep
 ensemble is measured twice: as four networks that are called one after the
-other, and as one graph, which can run two of them at a time.
+other, and as one graph, which can run two of these networks at a time.
 
   python benchmarks/latency.py --networks=10-1,16-4
 """
@@ -52,7 +52,7 @@ def _build(depth: int, width: int, members: int) -> tf_keras.Model:
 
 
 def _served(model: tf_keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a compiled function to probabilities, for any batch."""
+  """Returns a compiled function from a batch of any size to probabilities."""
 
   @tf.function(
     input_signature=[tf.TensorSpec([None, *_image_shape()], tf.uint8)],
@@ -65,14 +65,14 @@ def _served(model: tf_keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _megabytes(*models: tf_keras.Model) -> float:
-  """Returns the memory of all weights; they are float32."""
+  """Returns the megabytes of all weights, which are float32."""
   return sum(v.shape.num_elements() for m in models for v in m.weights) * 4e-6
 
 
 def _measure(
   functions: dict[str, Callable[[tf.Tensor], tf.Tensor]], batch: int
 ) -> interleaved_timing.Times:
-  """Times answers to one batch, for about as long as the flag says."""
+  """Times answers to one batch for about as long as --seconds says."""
   images = tf.zeros([batch, *_image_shape()], tf.uint8)
   candidates = {
     name: lambda f=function: f(images).numpy()
@@ -86,7 +86,7 @@ def _measure(
 
 
 def _functions(students, singles):
-  """Returns what answers, by name: the members apart, and together."""
+  """Returns the functions to time, with the members apart and together."""
   parts = [_served(single) for single in singles]
   functions = {
     _SEPARATE: lambda images: (
@@ -102,7 +102,7 @@ def _functions(students, singles):
 
 def main(argv):
   del argv
-  tf.get_logger().setLevel('ERROR')  # Of retracing: these are many models.
+  tf.get_logger().setLevel('ERROR')  # Hides warnings of retracing.
   latencies, memory = [], []
   for network in _NETWORKS.value:
     depth, width = map(int, network.split('-'))

@@ -1,7 +1,7 @@
-r"""Measures what it saves to train runs of a study side by side.
+r"""Measures how much time it saves to train a study's runs side by side.
 
-One study is run in turn and with `--parallel`, in new folders each time; the
-order alternates from round to round.
+The benchmark runs one study with each value of `--parallel`, each time in a new
+folder. The order alternates from round to round.
 
   python benchmarks/parallel.py --study=configs/studies/quickstart.yaml
 """
@@ -31,7 +31,7 @@ _ROUNDS = flags.DEFINE_integer('rounds', 2, 'How often to run each.')
 
 
 def _seconds(parallel: str) -> float:
-  """Runs the study from its beginning to its report."""
+  """Returns the seconds of the study from its beginning to its report."""
   command = os.path.join(_ROOT, 'baselines', 'cifar', 'reproduce.py')
   with tempfile.TemporaryDirectory() as folder:
     start = time.perf_counter()

@@ -1,7 +1,7 @@
-r"""Measures how many pictures of a folder a second become training images.
+r"""Measures how many pictures of a folder become training images per second.
 
-The alternative is a plain pipeline of the same decoding: a map over single
-files, then a batch. `--cache` adds images that were decoded before.
+The alternative is a plain pipeline with the same decoding: a map over single
+files, then a batch. `--cache` also measures images that were decoded before.
 
   python benchmarks/pictures.py
   python benchmarks/pictures.py --pictures=10000 --steps=150 --rounds=9
@@ -51,7 +51,7 @@ def _write(folder: pathlib.Path) -> None:
 
 
 def _one_at_a_time(paths: list[str]) -> tf.data.Dataset:
-  """Returns the same decoding as TensorFlow's tutorials write it."""
+  """Returns the same decoding in the style of TensorFlow's tutorials."""
   size = _SIZE.value, _SIZE.value
 
   def decode(path):

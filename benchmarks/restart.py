@@ -1,8 +1,8 @@
-r"""How long it takes to see that a study of 234 WRN-28-10 runs is complete.
+r"""Measures how long a study takes to see that its 234 runs are complete.
 
-The runs are made up: their files have the names, the number and the sizes of
-real ones, but are sparse, so that they take no room on a disk. Imports do not
-count.
+The runs are made up. Their files have the names, the number and the sizes of
+files of WRN-28-10, but are sparse, so that they take no room on a disk. Imports
+do not count.
 
   python benchmarks/restart.py
 """
@@ -19,7 +19,7 @@ import tensorflow as tf
 import yaml
 from absl import app
 
-# Weights, and as many momenta, of WRN-28-10 in float32.
+# The bytes of WRN-28-10's weights and of as many momenta, in float32.
 _BYTES = 2 * 4 * 36_500_000
 _STUDY = {
   'title': 'Many runs',
@@ -56,7 +56,7 @@ class _Maker(local_pools.InTurn):
 
 
 def make(folder: str) -> tuple[studies.Study, str]:
-  """Returns the study and the folder of its complete runs."""
+  """Makes the complete runs of a study; returns the study and their folder."""
   path = os.path.join(folder, 'study.yaml')
   with open(path, 'w', encoding='utf-8') as file:
     yaml.safe_dump(_STUDY, file)
@@ -68,7 +68,7 @@ def make(folder: str) -> tuple[studies.Study, str]:
 
 
 def look(study: studies.Study, output: str, pool: scheduling.Pool) -> int:
-  """Does what precedes the report where all is complete."""
+  """Does what comes before the report of a complete study; counts its tasks."""
   strategy = tf.distribute.OneDeviceStrategy('CPU:0')
   tasks = study_runner.study_tasks(study, output, strategy, {})
   assert not scheduling.run(tasks, pool)

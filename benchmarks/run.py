@@ -1,8 +1,8 @@
 r"""Runs the benchmarks and writes their tables into docs/performance.md.
 
-Each has its place there between two comments, `<!-- NAME -->` and
-`<!-- end of NAME -->`; the text around them stays. For times worth keeping,
-let nothing else run on the machine.
+Each table has its place there between two comments, `<!-- NAME -->` and
+`<!-- end of NAME -->`; the text around the comments stays. For times worth
+keeping, let nothing else run on the machine.
 
   python benchmarks/run.py                    # all: about 40 minutes on 2 cores
   python benchmarks/run.py --only=training,input
@@ -64,7 +64,7 @@ def _measure(command: str) -> str:
 
 
 def _insert(page: str, name: str, text: str) -> str:
-  """Puts a text in its place on the page."""
+  """Returns the page with a benchmark's text in its place."""
   begin, end = f'<!-- {name} -->', f'<!-- end of {name} -->'
   pattern = re.compile(f'{begin}.*?{end}', re.DOTALL)
   if not pattern.search(page):

@@ -1,9 +1,9 @@
-r"""Trains for long, and serves from many threads, to see what grows or differs.
+r"""Trains for long and serves many threads, to find leaks and wrong answers.
 
-A BatchEnsemble trains with evaluations beside it, while the process is looked
-at: its memory, open files and threads, and the size of TensorBoard's files.
-Then a SavedModel is asked from several threads at once; each answer must be the
-one it gives a single thread, bit by bit.
+A BatchEnsemble trains, with evaluations in between. Meanwhile this benchmark
+records the process's memory, open files and threads, and the size of
+TensorBoard's files. Then several threads query a SavedModel at once. Each
+answer must equal the answer to a single thread, bit for bit.
 
   python benchmarks/soak.py --minutes=60 --predictions=10000
 """
@@ -49,7 +49,7 @@ _COLUMNS = (
 
 
 def _look(process: psutil.Process, folder: pathlib.Path) -> list[float]:
-  """Returns what is seen of a run now, without the minute."""
+  """Returns the present values of `_COLUMNS` for a run, without the minute."""
   events = sum(
     path.stat().st_size for path in folder.glob('**/events.out.tfevents.*')
   )
@@ -65,17 +65,18 @@ def _look(process: psutil.Process, folder: pathlib.Path) -> list[float]:
 
 
 def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
-  """Trains until time is up.
+  """Trains until the time is up.
 
   Returns:
-    What was seen every minute, and whether SIGTERM ended it as it should.
+    A row of `_COLUMNS` for every minute, and whether SIGTERM ended the training
+    as it should.
   """
   command = [
     sys.executable,
     _COMMANDS / 'train.py',
     f'--experiment={_EXPERIMENT.value}',
     f'--model_dir={folder}',
-    # Longer than anybody waits, so that no decay is reached.
+    # Longer than anybody waits, so that the learning rate never decays.
     '--params_override=trainer.epochs=100000,'
     f'trainer.validation_interval={_EVALUATION_INTERVAL.value}',
   ]
@@ -104,7 +105,7 @@ def _train(folder: pathlib.Path) -> tuple[list[list[float]], bool]:
 
 
 def _print_slopes(seen: list[list[float]]) -> None:
-  """Says what grows an hour, once what is made at first is there."""
+  """Prints the growth per hour, after a first quarter of settling."""
   settled = np.array(seen[len(seen) // 4 :])
   print()
   for name, column in zip(_COLUMNS[1:5], settled.T[1:5]):
@@ -130,7 +131,7 @@ def _export(folder: pathlib.Path) -> None:
 
 
 def _differences(folder: pathlib.Path) -> int:
-  """Returns how many answers depend on who else is asking."""
+  """Returns how many answers change when other threads ask, too."""
   _export(folder)
   import tensorflow as tf
 

@@ -1,7 +1,7 @@
-r"""Measures what passes between a command and its first training step.
+r"""Measures the time from the start of a command to its first training step.
 
-Each repetition is a process of its own, as a command is. TensorFlow's own
-import comes first, so that what the package adds to it stands beside it.
+Each repetition is a process of its own, as a command is. TensorFlow is imported
+first, so that the import of the package shows only what the package adds.
 
   python benchmarks/startup.py --experiment=digits_wrn10_1 --repetitions=7
 """
@@ -36,10 +36,10 @@ _FURTHER = 'one further step'
 
 
 class _Clock:
-  """Notes how long each phase takes.
+  """Records how long each phase takes.
 
   Attributes:
-    phases: From their names to seconds, in their order.
+    phases: The seconds of each phase by its name, in order.
   """
 
   def __init__(self, started: float):
@@ -47,16 +47,16 @@ class _Clock:
     self._last = started
 
   def note(self, phase: str) -> None:
-    """Ends a phase, which began when the one before ended."""
+    """Ends a phase, which began when the previous phase ended."""
     now = time.time()
     self.phases[phase] = now - self._last
     self._last = now
 
 
 def _begin_training(clock: _Clock) -> None:
-  """Does what train.py does for its first step, phase by phase."""
+  """Does what train.py does up to its first steps, phase by phase."""
   clock.note('Python')
-  gc.disable()  # As a command does while it imports what it needs.
+  gc.disable()  # As a command does while it imports modules.
   import tensorflow as tf
   import tf_keras  # noqa: F401
 
@@ -118,7 +118,7 @@ def main(argv):
     _begin_training(clock)
     print(json.dumps(clock.phases))
     return
-  _measured()  # So that the files are in memory.
+  _measured()  # Brings the files into memory.
   runs = [_measured() for _ in range(_REPETITIONS.value)]
   for run in runs:
     further = run.pop(_FURTHER)

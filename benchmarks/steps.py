@@ -1,13 +1,13 @@
-r"""Measures training steps and inference, relative to a plain network's.
+r"""Measures training and evaluation steps, relative to a plain network's steps.
 
-The plain network has the same FLOPs: it sees E times as many images. A step is
-the task's own, with its optimizer, L2 and metrics, on images in memory.
+The plain network sees E times as many images, so that its FLOPs are the same. A
+step is the task's own, with its optimizer, L2 and metrics, on images in memory.
 
   python benchmarks/steps.py --networks=10-1x64,16-4x32
 
-A BatchEnsemble whose members see examples of their own, relative to one whose
-members all see each example; with four members its step is to take at most 0.30
-of the other's:
+The next command compares a BatchEnsemble whose members see examples of their
+own with a BatchEnsemble whose members all see each example. With four members,
+the ratio of the training steps should be at most 0.30:
 
   python benchmarks/steps.py --baseline=batch_ensemble --systems=one_member \
     --steps=train

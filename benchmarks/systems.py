@@ -1,6 +1,6 @@
 """The systems that benchmarks compare, each with the steps of its trainer.
 
-A step is what Model Garden's trainer runs on one device: the task's own with
+A step is what Model Garden's trainer runs on one device: the task's step with
 its model, optimizer and metrics, on a batch of static shape.
 """
 
@@ -26,17 +26,17 @@ STEPS = ('train', 'evaluation')
 
 
 class System(NamedTuple):
-  """One way to train, told apart from the experiment's by what it changes.
+  """One way to train, described by its changes to the experiment.
 
   Attributes:
-    about: In a few words.
-    objective: Kind of the objective.
+    about: A description in a few words.
+    objective: The kind of the objective.
     single: Whether it is a single network instead of a BatchEnsemble.
     peer: Whether the layers are Edward2's as they are published.
     cached: Whether the teacher's logits come with the images.
-    weight_tie: Of the same name in the objective.
-    members_per_example: Of the same name in the training data.
-    perturbation: Of the same name in the objective.
+    weight_tie: The value of the same name in the objective.
+    members_per_example: The value of the same name in the training data.
+    perturbation: The value of the same name in the objective.
   """
 
   about: str
@@ -70,7 +70,7 @@ SYSTEMS = {
 
 
 class _Task(ClassificationTask):
-  """The task, with Edward2's layers in the student if they are asked for."""
+  """The task; with `peer`, its student has Edward2's layers."""
 
   def __init__(
     self,
@@ -99,7 +99,7 @@ def _write_untrained_run(config: configs.ExperimentConfig, folder: str) -> None:
 def _build_task(
   config: configs.ExperimentConfig, system: System
 ) -> tuple[_Task, tf_keras.Model]:
-  """Builds the task, its model and its teacher, whose weights are no matter."""
+  """Builds the task, its model and its teacher, whose weights do not matter."""
   objective, stored_logits = config.task.objective, None
   with tempfile.TemporaryDirectory() as folder:
     if system.cached:
@@ -189,10 +189,10 @@ def build_trainer(
 def batch(
   config: configs.ExperimentConfig, system: System, step: str, examples: int
 ) -> dict[str, tf.Tensor]:
-  """Returns a batch of distinct examples, all zero."""
+  """Returns a batch of distinct examples whose values are all zero."""
   image_shape = config.task.model.image_shape
   is_changed = system.perturbation != 'none' and step == 'train'
-  # A cache has the images that its teacher made, in parts of a gray level.
+  # A cache has the images that its teacher changed, with parts of a gray level.
   kind = tf.float32 if is_changed and system.cached else tf.uint8
   inputs = {
     'images': tf.zeros([examples, *image_shape], kind),

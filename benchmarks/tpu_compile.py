@@ -1,20 +1,20 @@
 r"""Compiles an experiment's steps for a TPU that need not be there.
 
-Prints what they cost.
+Prints what the steps cost.
 
   pip install -c constraints.txt -e '.[aot]'
   python benchmarks/tpu_compile.py --experiment=cifar10_wrn28_10 --tpu=v5e \
       --examples=16 --output=runs/tpu_compile.json
 
-The steps are those of one core: the trainer's training step and its evaluation
-step. A compile takes half a minute for a WRN-10-1 and minutes for a WRN-28-10.
-A dataset that is not there is described by --image_shape and --classes:
+The steps are the trainer's training step and evaluation step on one core. To
+compile one takes half a minute for a WRN-10-1 and minutes for a WRN-28-10. If
+the dataset is not there, --image_shape and --classes describe it:
 
   python benchmarks/tpu_compile.py --experiment=imagenet_resnet50 \
       --image_shape=224,224,3 --classes=1000 --examples=32
 
-With --output nothing is compiled twice: a result is looked up by the program
-that was compiled, so that it is never one of another version of the code.
+With --output nothing is compiled twice. A result is looked up by the program
+that was compiled, so it never comes from another version of the code.
 """
 
 from __future__ import annotations
@@ -79,21 +79,21 @@ _TRAFFIC = flags.DEFINE_bool(
 
 
 class Results:
-  """What was compiled before, in a file that every result is added to."""
+  """The results so far, in a file to which every new result is added."""
 
   def __init__(self, path: str):
-    """Reads the file if it is there; without a path nothing is kept."""
+    """Reads the file if it exists; without a path, nothing is written."""
     self._path = pathlib.Path(path) if path else None
     self._rows = []
     if path and self._path.exists():
       self._rows = json.loads(self._path.read_text(encoding='utf-8'))
 
   def find(self, key: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns the row that agrees with the key in all that the key holds."""
+    """Returns the first row that has all values of the key, or None."""
     return next((row for row in self._rows if key.items() <= row.items()), None)
 
   def add(self, row: dict[str, Any]) -> None:
-    """Adds a row; a reader of the file sees the old one or the new one."""
+    """Adds a row; a reader of the file sees either its old or new content."""
     self._rows.append(row)
     if self._path:
       self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class _Described:
   num_train = 1_000_000
 
   def __init__(self, image_shape: list[str], num_classes: int):
-    """Takes H, W, C as the flag has them, and K."""
+    """Takes H, W, C as in the flag, and the number of classes."""
     height, width, channels = map(int, image_shape)
     classes = tuple(map(str, range(num_classes)))
     self.spec = data.DatasetSpec(
@@ -117,7 +117,7 @@ class _Described:
 
 
 def _resolved() -> configs.ResolvedConfig:
-  """Returns the experiment, checked."""
+  """Returns the experiment, resolved and checked."""
   config = configs.load_config(_EXPERIMENT.value, (), _OVERRIDE.value)
   config.runtime.mixed_precision_dtype = _DTYPE.value
   if _IMAGE_SHAPE.value:
@@ -154,7 +154,7 @@ def _measure(
   examples: int,
   results: Results,
 ) -> dict[str, Any]:
-  """Returns the figures of a step, from the results where they are there."""
+  """Returns the figures of a step, from earlier results if possible."""
   hlo = steps.lower(step, examples)
   key = {
     'fingerprint': tpu_hlo.fingerprint(hlo),
@@ -181,8 +181,8 @@ def _measure(
 def _largest(measure, first: dict[str, Any]) -> int:
   """Returns the largest power of two of examples that a core holds.
 
-  Memory grows linearly with the batch, which says where to begin; what is
-  returned was compiled, and its double was compiled in vain.
+  Memory grows linearly with the batch, so two compilations give a first guess.
+  The returned number was compiled, and compiling its double failed.
   """
   examples = 2 ** (first['examples'].bit_length() - 1)
   second = measure(2 * examples)

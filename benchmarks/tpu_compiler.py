@@ -1,8 +1,8 @@
 r"""Compiles an HLO module for a TPU that need not be there.
 
-Prints what the compiler says of the program as JSON. It runs in a process of
-its own, because JAX and TensorFlow each bring a runtime, and a compiler that
-runs out of memory takes its process with it.
+Prints the compiler's figures for the program as JSON. The compiler runs in a
+process of its own because JAX and TensorFlow each bring a runtime, and because
+a compiler that runs out of memory ends its process.
 
   python benchmarks/tpu_compiler.py step.hlo --tpu=v5e
 """
@@ -17,20 +17,20 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-# There is no TPU to ask, and others may compile at the same time.
+# There is no TPU to ask, and other processes may compile at the same time.
 os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
 os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 
 class Tpu(NamedTuple):
-  """A device, as Google Cloud's documentation of each TPU version has it.
+  """A device, with the figures of Google Cloud's documentation.
 
   Attributes:
     topology: The name of the smallest slice that can be compiled for.
     flops: Peak FLOP/s of a chip in bfloat16.
-    bandwidth: Of a chip's HBM in bytes/s.
-    hbm: Bytes of it.
+    bandwidth: The bandwidth of a chip's HBM in bytes/s.
+    hbm: The size of a chip's HBM in bytes.
   """
 
   topology: str
@@ -40,7 +40,7 @@ class Tpu(NamedTuple):
 
 
 # A v4 chip has two cores that are programmed as one ("megacore"), so that a
-# device is a chip everywhere.
+# device is one chip for every version.
 TPUS = {
   'v4': Tpu('v4:2x2x1', 275e12, 1228e9, 32e9),
   'v5e': Tpu('v5e:2x2', 197e12, 819e9, 16e9),
@@ -49,7 +49,11 @@ TPUS = {
 
 
 def versions() -> dict[str, str]:
-  """Returns the versions of what compiles; `PackageNotFoundError` if absent."""
+  """Returns the versions of the packages that compile.
+
+  Raises:
+    PackageNotFoundError: If one of the packages is not installed.
+  """
   names = 'jaxlib', 'libtpu'
   return {name: importlib.metadata.version(name) for name in names}
 
@@ -77,7 +81,7 @@ def _compile(hlo: bytes, tpu: Tpu) -> Any:
 
 
 def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
-  """Compiles for one device and returns what the compiler says.
+  """Compiles for one device and returns the compiler's figures.
 
   Args:
     hlo: A serialized HloModuleProto.
@@ -85,12 +89,12 @@ def figures(hlo: bytes, tpu: str, program: str = '') -> dict[str, Any]:
     program: Where to write the optimized program's text; empty for nowhere.
 
   Returns:
-    `error` alone, where the program does not fit into the memory, or: `memory`
-    (bytes of HBM: arguments, results that are not written over them, and
-    temporaries), `arguments`, `temporaries`, `flops`, `moved` (bytes that
-    operations read and write, wherever these lie), `hbm` (those of them in
-    HBM), `cycles` (the compiler's estimate), and `by_kind`: bytes in HBM and in
-    VMEM by kind of operation.
+    Only `error` if the program does not fit into the memory. Otherwise `memory`
+    (bytes of HBM for arguments, temporaries, and results that do not overwrite
+    arguments), `arguments`, `temporaries`, `flops`, `moved` (bytes that
+    operations read and write in any memory), `hbm` (bytes that operations read
+    and write in HBM), `cycles` (the compiler's estimate), and `by_kind` (bytes
+    in HBM and in VMEM by kind of operation).
   """
   import tpu_traffic
   from jax.errors import JaxRuntimeError

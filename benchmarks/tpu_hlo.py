@@ -1,4 +1,4 @@
-"""The programs of steps, before they are compiled for a TPU."""
+"""Makes the HLO programs of steps, which are to be compiled for a TPU."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tensorflow.compiler.xla.service import hlo_pb2
 
 
 def _is_dynamic(shape: Any) -> bool:
-  """Tells whether a ShapeProto has a size that is known at run time only."""
+  """Returns whether a ShapeProto has a size that is known only at run time."""
   return any(shape.is_dynamic_dimension) or any(
     map(_is_dynamic, shape.tuple_shapes)
   )
 
 
 def dynamic_operations(hlo: bytes) -> list[str]:
-  """Returns where in the model sizes are known at run time only, sorted.
+  """Returns the operations whose sizes are known only at run time, sorted.
 
-  A TPU computes with the largest size that they may have.
+  A TPU computes with the largest size that is possible.
   """
   module = hlo_pb2.HloModuleProto.FromString(hlo)
   return sorted(
@@ -40,12 +40,13 @@ def dynamic_operations(hlo: bytes) -> list[str]:
 
 
 def fingerprint(hlo: bytes) -> str:
-  """Returns a name of a program that does not depend on where it was traced."""
+  """Returns a hash of a program that does not depend on where it was traced."""
   module = hlo_pb2.HloModuleProto.FromString(hlo)
   for field in 'name', 'id', 'entry_computation_name', 'stack_frame_index':
     module.ClearField(field)
   for computation in module.computations:
-    # They call each other by number; a name counts what was traced before.
+    # Computations call each other by number. Their names count what was traced
+    # before.
     computation.name = ''
     for instruction in computation.instructions:
       instruction.ClearField('metadata')
@@ -60,15 +61,16 @@ class Steps:
     """Builds the model, its teacher and its optimizer.
 
     Args:
-      config: The experiment, resolved; `runtime.mixed_precision_dtype` says
-        what it computes in.
-      name: Of the system, a key of `systems.SYSTEMS`.
+      config: The resolved experiment, whose `runtime.mixed_precision_dtype` is
+        the type to compute in.
+      name: The name of the system, a key of `systems.SYSTEMS`.
     """
     self._config = config
     self._system = systems.SYSTEMS[name]
     config = copy.deepcopy(config)
     if config.task.model.perturb == 'auto':
-      # What it comes to on a TPU; it would ask the CPU that traces the step.
+      # What `auto` means on a TPU. Here `auto` would choose for the CPU, which
+      # traces the step.
       config.task.model.perturb = 'activations'
     self._trainer = systems.build_trainer(config, self._system)
 
@@ -76,11 +78,11 @@ class Steps:
     """Returns the HLO of a step, a serialized HloModuleProto.
 
     Args:
-      step: Of `systems.STEPS`.
-      examples: Distinct examples in the batch of a core.
+      step: One of `systems.STEPS`.
+      examples: The number of distinct examples in the batch of a core.
 
     Raises:
-      ValueError: If a size in it is known at run time only.
+      ValueError: If a size in the program is known only at run time.
     """
     run: Callable = (
       self._trainer.train_step if step == 'train' else self._trainer.eval_step

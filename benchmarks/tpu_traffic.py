@@ -1,8 +1,8 @@
-"""Which operations of a compiled TPU program move how many bytes, and where.
+"""Counts the bytes that the operations of a compiled TPU program move.
 
-The compiler's own sum does not tell the chip's HBM from the memory beside the
-core (VMEM, which it marks as memory space 1). The optimized program says for
-every tensor in which of them it lies.
+The compiler's own sum does not distinguish the chip's HBM from the memory
+beside the core (VMEM, which the compiler marks as memory space 1). The
+optimized program says for every tensor which of the two memories holds it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _INSTRUCTION = re.compile(
   r'(?P<arguments>.*)$'
 )
 _NAME = re.compile(r'%([\w.-]+)')
-# These give a name to bytes that lie there already, or wait for a copy that was
-# counted where it started.
+# These operations name bytes that are already in memory, or wait for a copy
+# that was counted at its start.
 _FREE = frozenset(
   (
     'after-all',
@@ -52,7 +52,7 @@ _FREE = frozenset(
 
 
 class Bytes(NamedTuple):
-  """Bytes by where they are read or written."""
+  """Bytes by the memory in which they are read or written."""
 
   hbm: int = 0
   vmem: int = 0
@@ -65,12 +65,14 @@ class Movement(NamedTuple):
   """What one instruction reads and writes.
 
   Attributes:
-    kind: Of operation: its opcode, or `convolution` for a fusion around one.
-    name: Of the instruction.
-    moved: Operands and results, each as often as it is named.
-    cycles: The compiler's estimate of the time it takes the core; 0 where it
-      gives none, as for copies that run beside other work.
-    of: The name of the model's operation that it came from, where known.
+    kind: The opcode, or `convolution` for a fusion around a convolution.
+    name: The name of the instruction.
+    moved: The bytes of operands and results, each counted as often as it is
+      named.
+    cycles: The compiler's estimate of the core's time; 0 where the compiler
+      gives no estimate, as for copies that run beside other work.
+    of: The name of the model's operation that the instruction came from; empty
+      if unknown.
   """
 
   kind: str
@@ -81,7 +83,7 @@ class Movement(NamedTuple):
 
 
 def _tensor_bytes(dtype: str, dimensions: str, layout: str) -> Bytes:
-  """Bytes of a tensor in its layout, the padding of tiles included."""
+  """Returns the bytes of a tensor in its layout, with the padding of tiles."""
   sizes = [int(size) for size in dimensions.split(',') if size]
   order, _, tiling = layout.partition(':')
   tile = re.match(r'T\(([\d,]+)\)', tiling)
@@ -96,12 +98,12 @@ def _tensor_bytes(dtype: str, dimensions: str, layout: str) -> Bytes:
 
 
 def _type_bytes(text: str) -> list[Bytes]:
-  """Bytes of each tensor of an instruction's type, which may be a tuple."""
+  """Returns the bytes of each tensor in a type, which may be a tuple."""
   return [_tensor_bytes(*found) for found in _TENSOR.findall(text)]
 
 
 def _computations(text: str) -> dict[str, list[str]]:
-  """The lines of each computation by its name; the entry's is `ENTRY`."""
+  """Returns the lines of each computation by name, `ENTRY` for the entry."""
   computations, lines = {}, []
   for line in text.splitlines():
     if line.startswith(('%', 'ENTRY')) and line.endswith('{'):
@@ -113,7 +115,7 @@ def _computations(text: str) -> dict[str, list[str]]:
 
 
 def _arguments(text: str) -> list[str]:
-  """The operands' names out of what follows an opcode's parenthesis."""
+  """Returns the operands' names from the text after an opcode's parenthesis."""
   depth = 1
   for place, letter in enumerate(text):
     depth += (letter == '(') - (letter == ')')
@@ -123,7 +125,10 @@ def _arguments(text: str) -> list[str]:
 
 
 def _started_copy(tensors: list[Bytes]) -> Bytes:
-  """Bytes of a copy between memories: the smaller one may be a slice."""
+  """Returns the bytes of a copy, which has the size of the smaller tensor.
+
+  The smaller tensor may be a slice of the other.
+  """
   source, target = tensors[:2]
   size = min(sum(source), sum(target))
   return Bytes(
@@ -135,7 +140,7 @@ def _started_copy(tensors: list[Bytes]) -> Bytes:
 def movements(text: str) -> Iterator[Movement]:
   """Yields what each instruction of a program's entry computation moves.
 
-  Loops and branches count once, by what goes in and comes out.
+  Loops and branches count once, by their operands and results.
 
   Args:
     text: An optimized HLO module.

@@ -1,7 +1,7 @@
 """The command `uncertainty-distill`, which runs the commands beside this file.
 
-It is what an installation puts on the PATH. Python runs the module of a command
-as it runs the script, so that the two have the same flags and the same output.
+An installation puts `uncertainty-distill` on the PATH. It runs a command's
+module as Python runs the script, so both have the same flags and output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PACKAGE = 'uncertainty_distill.baselines.cifar'
 
 
 def main() -> None:
-  """Runs `uncertainty-distill COMMAND ...`; without a command it shows them."""
+  """Runs `uncertainty-distill COMMAND ...`; lists the commands without one."""
   name, *words = sys.argv[1:] or ['--help']
   if name in ('--help', '--helpfull', '-h', '-help', 'help'):
     print(_help())
@@ -51,11 +51,11 @@ def main() -> None:
 
 
 def command_line(name: str, script: str) -> str:
-  """Returns the words that run a command, as the running one was called.
+  """Returns how to call a command in the way that the running one was called.
 
   Args:
     name: The command, one of `COMMANDS`.
-    script: What to write for a command that is run as a script.
+    script: The command line to return if the running command is a script.
   """
   if sys.argv[0].startswith(f'{PROGRAM} '):
     return f'{PROGRAM} {name}'
@@ -63,12 +63,13 @@ def command_line(name: str, script: str) -> str:
 
 
 def _run(name: str, words: list[str]) -> None:
-  """Runs the module of a command as the main one, with some flags."""
+  """Runs the module of a command as the main module, with the given words."""
   sys.argv[:] = [f'{PROGRAM} {name}', *words]
   spec = importlib.util.find_spec(f'{_PACKAGE}.{name}')
   module = importlib.util.module_from_spec(spec)
   module.__name__ = '__main__'
-  # Processes that it starts import what is here, by the name in the spec.
+  # Processes that the command starts import the main module by the name in its
+  # spec.
   sys.modules['__main__'] = module
   try:
     exec(spec.loader.get_code(spec.name), vars(module))
@@ -82,7 +83,7 @@ def _run(name: str, words: list[str]) -> None:
 
 
 def _help() -> str:
-  """Returns what there is to run, from the first lines of the modules."""
+  """Returns the list of commands, with the first lines of their modules."""
   rows = {_QUICKSTART: 'Runs the study of the first steps, in a few minutes.'}
   for name in COMMANDS:
     loader = importlib.util.find_spec(f'{_PACKAGE}.{name}').loader

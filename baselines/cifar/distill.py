@@ -1,6 +1,6 @@
-r"""Distills a deep ensemble of Wide ResNets into one BatchEnsemble student.
+r"""Distills a deep ensemble into one BatchEnsemble student.
 
-Without --teacher, the teacher's members are trained first, into model_dir.
+Without --teacher, the command first trains the teacher's members in model_dir.
 
   python baselines/cifar/distill.py --experiment=cifar10_wrn10_1 \
       --model_dir=runs/student --objective=head
@@ -75,7 +75,7 @@ def main():
 
 
 def _pool(config, model_dir):
-  """Returns what trains a teacher's members on other machines, if anything."""
+  """Returns the function that trains a teacher with Ray; None without --ray."""
   if flags.FLAGS.ray is None:
     return None
   if flags.FLAGS.mode == 'eval' or config.task.objective.teacher:
@@ -95,7 +95,8 @@ def _pool(config, model_dir):
       'reproduce.py, trains both on the machines of the cluster',
     )
   for gpu in tf.config.list_physical_devices('GPU'):
-    # Until it trains the student it leaves the memory to the members.
+    # This process leaves the memory to the members until it trains the
+    # student.
     tf.config.experimental.set_memory_growth(gpu, True)
   return functools.partial(
     training.train_members,
@@ -105,7 +106,7 @@ def _pool(config, model_dir):
 
 
 def _teacher_label(paths, experiment):
-  """Returns what a teacher is called in the report."""
+  """Returns a teacher's label in the report."""
   teacher = trained.open_trained(paths, 'teacher')
   # A run of several members is one BatchEnsemble.
   if len(paths) == 1 and runs.is_run(paths[0]):

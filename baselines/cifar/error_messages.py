@@ -1,4 +1,4 @@
-"""The errors that end a command and are no fault of the program."""
+"""Explains errors that end a command but are no fault of the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
 
-# A disk that is full, read-only, not permitted or broken.
+# The disk is full, read-only or broken, or permission is missing.
 _DISK_ERRORS = (
   errno.ENOSPC,
   errno.EDQUOT,
@@ -22,7 +22,7 @@ _DISK_ERRORS = (
   errno.EFBIG,
   errno.EIO,
 )
-# TensorFlow's errors hold `PATH; REASON`, whatever their class is.
+# The messages of TensorFlow's errors hold `PATH; REASON`, whatever the class.
 _IN_A_MESSAGE = re.compile(
   r'(?P<path>(?:\w+:/)?/[^;{}]*); .*?(?P<reason>'
   + '|'.join(re.escape(os.strerror(number)) for number in _DISK_ERRORS)
@@ -31,7 +31,7 @@ _IN_A_MESSAGE = re.compile(
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-  """Returns a line for the user and an exit code; None for another error."""
+  """Returns a line for the user and an exit code; None for other errors."""
   if isinstance(error, DivergedError):
     return f'error: {error}', 1
   disk_error = parse_disk_error(error)
@@ -55,13 +55,13 @@ def explain(error: Exception) -> tuple[str, int] | None:
 
 
 def parse_disk_error(error: BaseException) -> tuple[str, str] | None:
-  """Returns the path and the reason of an error of a disk.
+  """Returns the path and the reason of a disk error.
 
   Args:
     error: An error of Python or of TensorFlow.
 
   Returns:
-    None for another error. The path is empty where the error does not tell.
+    None for other errors. The path is empty if the error does not name it.
   """
   if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
     return os.fspath(error.filename or ''), error.strerror

@@ -1,7 +1,7 @@
 r"""Evaluates run folders or SavedModels on clean and corrupted test images.
 
-Several become one deep ensemble. The test set is that of the first run folder;
-for SavedModels alone, --experiment names it.
+Several models form one deep ensemble. By default the test set is that of the
+first run folder; without any run folder, --experiment must name it.
 
   python baselines/cifar/evaluate.py --run=runs/a,runs/b --output_dir=runs/ab
 """
@@ -49,7 +49,7 @@ def main():
   systems = [system]
   if _MERGE_MEMBERS.value:
     systems.append(evaluation.System('merged', None, tuple(paths), merged=True))
-    trained.merge_members(system.model)  # A mistake ends it at once.
+    trained.merge_members(system.model)  # Reports a mistake early.
   config = _test_set(system)
   config.forget_what_was_set()
   configs.override_by_text(config, _PARAMS_OVERRIDE.value)
@@ -70,7 +70,7 @@ def main():
 
 
 def _test_set(system):
-  """Returns the configuration with the test set."""
+  """Returns the configuration that names the test set."""
   default = evaluation.default_experiment(system.model)
   if default and not _EXPERIMENT.value:
     return default

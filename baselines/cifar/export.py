@@ -61,7 +61,7 @@ flags.adopt_module_key_flags(launch)
 
 
 def _check_flags(paths: list[str], directory: str) -> None:
-  """Raises an InputError if flags do not go together."""
+  """Raises an InputError if flags are wrong or do not go together."""
   if _CONFORMAL_METHOD.present and _CONFORMAL.value is None:
     raise InputError(
       'conformal_method',
@@ -91,7 +91,8 @@ def _check_flags(paths: list[str], directory: str) -> None:
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
     if files.absolute(directory) in map(files.absolute, paths):
-      # Its temperature would be in it by then, and be applied once more.
+      # The export would put the temperature into that model, and the TensorFlow
+      # Lite file would then apply the temperature once more.
       raise InputError(
         'output_dir',
         directory,

@@ -34,7 +34,7 @@ def evaluate(
 def print_output_paths(
   directory: str, saved_model: str = '', has_report: bool = True
 ) -> None:
-  """Prints what to type next, and on the last line where the results are."""
+  """Prints commands to type next and, on the last lines, paths of results."""
   print(f'TensorBoard: tensorboard --logdir {shlex.quote(directory)}')
   if saved_model:
     folder = os.path.relpath(os.path.dirname(__file__))
@@ -57,7 +57,7 @@ def evaluate_and_export(
   model_dir: str,
   title: str,
 ) -> None:
-  """Does what --mode asks for once a run is trained."""
+  """Evaluates and exports a trained run, as --mode asks."""
   mode = flags.FLAGS.mode
   with locks.lock_folder(model_dir, 'model_dir', experiment.is_chief):
     if mode != 'train':

@@ -1,4 +1,4 @@
-"""Start-up, flags and errors that the commands share."""
+"""Start-up, flags and error handling that the commands share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from absl import app, flags, logging
 
 _FLAGS = flags.FLAGS
 _MODES = ('train_and_eval', 'train', 'eval')
-# The flags, in one command or another, of what an error names otherwise: a
-# parameter, or a config value.
+# From a parameter or config value that an error names to the flag that sets it.
+# Where there are two flags, a command has only one of them.
 _FLAG_OF = {
   'calibration_file': 'calibration',
   'corruption': 'corruptions',
@@ -39,21 +39,21 @@ _FLAG_OF = {
 
 
 def _tensorflow_log_level() -> str:
-  """Returns the level of TensorFlow's own messages that --verbosity asks for.
+  """Returns the log level that --verbosity sets for TensorFlow's own messages.
 
-  absl counts from -3 (fatal) to 1 (debug), TensorFlow from 3 to 0.
+  absl's levels go from -3 (fatal) to 1 (debug), TensorFlow's from 3 to 0.
   """
   _FLAGS.set_gnu_getopt()  # Flags may follow the names of images.
-  with contextlib.suppress(flags.Error):  # `run` reports it.
+  with contextlib.suppress(flags.Error):  # `run` reports the error.
     _FLAGS(sys.argv, known_only=True)
   verbosity = _FLAGS['verbosity']
   return str(min(max(-verbosity.value, 0), 3)) if verbosity.present else '3'
 
 
-# A process that imports this module is a command: signals end it with one line
-# from here on, since importing TensorFlow takes seconds. A fifth of them would
-# go into collecting garbage, of which imports make none. TensorFlow reads its
-# log level when it is imported.
+# A process that imports this module is a command. Signals end it with one line
+# from here on, since importing TensorFlow takes seconds. A fifth of this time
+# would go into garbage collection, although imports leave no garbage.
+# TensorFlow reads its log level when it is imported.
 signals.install()
 gc.disable()
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _tensorflow_log_level())
@@ -78,7 +78,7 @@ class _Stderr(std_logging.Handler):
 
 
 class _OptionalValueFlag(flags.Flag):
-  """`--tpu` alone is the machine's own TPU; `--tpu=NAME` another one."""
+  """A flag with an optional value, such as `--tpu` or `--tpu=NAME`."""
 
   def __init__(self, name, alone, **kwargs):
     super().__init__(
@@ -190,7 +190,7 @@ def required(name: str, expected: str) -> str:
   """Returns a flag's value.
 
   Raises:
-    InputError: If it was not given.
+    InputError: If the flag was not given, or is empty.
   """
   value = _FLAGS[name].value
   if not value:
@@ -207,7 +207,7 @@ def integers(name: str) -> tuple[int, ...]:
   """Returns the value of a flag that is a list of integers.
 
   Raises:
-    InputError: If something else is in the list.
+    InputError: If the list holds anything but integers.
   """
   values = flags.FLAGS[name].value
   try:
@@ -222,7 +222,8 @@ def experiment_config(**further: str) -> configs.ExperimentConfig:
   """Returns the experiment that the flags describe, unresolved.
 
   Args:
-    **further: From more flags of the command to names of config values.
+    **further: More flags of the command, each with the name of the config value
+      that it sets.
 
   Raises:
     InputError: If a flag is wrong.
@@ -246,14 +247,14 @@ def experiment_config(**further: str) -> configs.ExperimentConfig:
 
 
 def set_by_flags(config: configs.ExperimentConfig, **names: str) -> None:
-  """Sets config values to those of the flags that were given.
+  """Sets the config values of the flags that were given.
 
   Args:
     config: The experiment.
-    **names: From flags to names of config values.
+    **names: The flags, each with the name of the config value that it sets.
 
   Raises:
-    InputError: If --params_override says otherwise.
+    InputError: If --params_override sets another value.
   """
   overrides = copy.deepcopy(config)
   overrides.forget_what_was_set()
@@ -282,10 +283,11 @@ def set_by_flags(config: configs.ExperimentConfig, **names: str) -> None:
 def strategy_for(
   config: configs.ExperimentConfig, training: bool = True
 ) -> tf.distribute.Strategy:
-  """Returns the devices, and prints which they are and the batch of each.
+  """Returns the devices; prints which they are and the batch size of each.
 
   Raises:
-    InputError: If a device is missing or does not divide the batch.
+    InputError: If a device is missing, or if the number of devices does not
+      divide the batch size.
   """
   cluster = distribution.read_cluster(config.runtime)
   if cluster is not None:
@@ -304,10 +306,10 @@ def strategy_for(
 
 
 def ray_pool(folder: str) -> distribution.RayPool | None:
-  """Returns the machines that --ray names; None without it.
+  """Returns the machines that --ray names; None without --ray.
 
   Args:
-    folder: The folder of all runs.
+    folder: The folder that holds all runs.
 
   Raises:
     InputError: If a flag is wrong, or the cluster cannot be reached.
@@ -334,13 +336,13 @@ def ray_pool(folder: str) -> distribution.RayPool | None:
 def processes(
   config: configs.ExperimentConfig, number: int
 ) -> distribution.SideBySide | None:
-  """Returns processes that train so many runs at a time; None for 1.
+  """Returns processes that train `number` runs at a time; None for 1.
 
-  Of GPUs, each run needs one: where there are fewer, so many runs are trained
-  at a time, and a line says so.
+  Where there are GPUs, each run needs one. With fewer GPUs than `number`, only
+  as many runs as GPUs are trained at a time, and a line says so.
 
   Raises:
-    InputError: If there are TPUs, or several workers.
+    InputError: If `number` is above 1 with TPUs or several workers.
   """
   is_cluster = distribution.read_cluster(config.runtime) is not None
   if number > 1 and (is_cluster or config.runtime.tpu is not None):
@@ -361,7 +363,8 @@ def without_accelerators(
 ) -> configs.ExperimentConfig:
   """Returns the configuration for a process that leaves devices to others.
 
-  TensorFlow would take nearly all memory of all GPUs.
+  Hides the GPUs from TensorFlow, which would otherwise take nearly all of their
+  memory.
   """
   tf.config.set_visible_devices([], 'GPU')
   config = copy.deepcopy(config)
@@ -371,12 +374,13 @@ def without_accelerators(
 
 
 def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
-  """Runs a command; a user's mistake is one line and exit code 2.
+  """Runs a command; a user's mistake ends it with one line and exit code 2.
 
-  So is an error of a disk. Ctrl-C ends with exit code 130, SIGTERM with 143.
+  A disk error does the same. Ctrl-C ends the command with exit code 130, and
+  SIGTERM with 143.
 
   Args:
-    main: The command.
+    main: The main function of the command.
     takes_arguments: Whether `main` takes the arguments that are not flags.
   """
 
@@ -407,13 +411,13 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
   logger = std_logging.getLogger('uncertainty_distill')
   logger.addHandler(_Stderr())
   logger.setLevel(std_logging.INFO)
-  logger.propagate = False  # absl would write it once more.
+  logger.propagate = False  # absl would write each line once more.
   app.run(guarded, flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   """Returns the arguments that are not flags; a wrong flag ends the process."""
-  # absl shows it for --help.
+  # absl shows the command's docstring for --help.
   command = sys.modules['__main__']
   command.__doc__ = re.sub(
     r'python baselines/cifar/(\w+)\.py',
@@ -421,7 +425,7 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
     command.__doc__ or '',
   )
   try:
-    _FLAGS.unparse_flags()  # The level of logging was read before.
+    _FLAGS.unparse_flags()  # They were parsed for the log level.
     rest = [expand(part) for part in _FLAGS(argv)]
     _check_flags()
   except SystemExit:  # After --help, for which absl exits with 1.
@@ -429,16 +433,16 @@ def _parse_flags(argv: Sequence[str]) -> Sequence[str]:
   except flags.Error as error:
     reason = ' '.join(str(error).split())
     sys.exit(_fail(f'error: {reason}; --help lists the flags', 2))
-  # Not a default of the flag, which absl would not apply.
+  # Set here, since absl would not apply another default of the flag.
   if not _FLAGS['verbosity'].present:
     _FLAGS.verbosity = logging.ERROR
-    # What TensorFlow logs as an error is raised as an exception, too.
+    # TensorFlow also raises the errors that it logs.
     tf.get_logger().setLevel('CRITICAL')
   return rest
 
 
 def expand(value):
-  """Returns a value with the home folder for a `~` at the start of a path."""
+  """Returns a flag's value, with `~` at the start of paths expanded."""
   if isinstance(value, list):
     return list(map(expand, value))
   is_path = isinstance(value, str) and value.startswith('~')
@@ -446,9 +450,13 @@ def expand(value):
 
 
 def _check_flags() -> None:
-  """Expands paths; raises a flags.Error for a flag that is there twice.
+  """Expands paths and rejects repeated flags.
 
-  The shell expands no `~` within a flag, and absl lets the last value win.
+  The shell does not expand `~` within a flag, and absl would let the last value
+  of a repeated flag win.
+
+  Raises:
+    flags.Error: If a flag is given twice, or --ray_resources without --ray.
   """
   for name in _FLAGS:
     flag = _FLAGS[name]
@@ -469,9 +477,10 @@ def _check_flags() -> None:
 
 
 def _with_flags(error: InputError) -> str:
-  """Returns a message with the command's flags for the names of the API.
+  """Returns an error's message with the command's flags for the API's names.
 
-  These are what it has in backticks, and a config value that it begins with.
+  The API's names are the names in backticks, and a config value at the
+  beginning of the message.
   """
 
   def shown(name):

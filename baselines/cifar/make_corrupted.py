@@ -1,4 +1,4 @@
-r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
+r"""Writes a corrupted test set to files, in the layout of CIFAR-10-C.
 
   python baselines/cifar/make_corrupted.py --dataset=cifar100 \
       --output_dir=data/cifar100_c
@@ -7,7 +7,7 @@ r"""Makes a corrupted test set as files, in the layout of CIFAR-10-C.
 from uncertainty_distill.runtime import signals
 
 if __name__ == '__main__':
-  # The next imports take a second.
+  # Comes first, since the next imports take a second.
   signals.install()
 
 from uncertainty_distill import data, ranges
@@ -92,8 +92,8 @@ def main():
 
 
 if __name__ == '__main__':
-  # It imports TensorFlow, which the processes that corrupt images do without,
-  # and they import this module, too.
+  # `launch` imports TensorFlow. The processes that corrupt images import this
+  # module, too, but do not need TensorFlow.
   from uncertainty_distill.baselines.cifar import launch
 
   launch.run(main)

@@ -1,7 +1,7 @@
-r"""Predicts the classes of image files, with the uncertainty.
+r"""Predicts the classes of image files, with their uncertainty.
 
-An IMAGE is a file, a folder of files, or a pattern in quotes. Files that cannot
-be read are named on stderr, and the exit code is then 1.
+An IMAGE is a file, a folder of files, or a pattern in quotes. The command names
+files that it cannot read on stderr, and ends with exit code 1 if there are any.
 
   python baselines/cifar/predict.py --model=runs/quickstart/saved_model a.png
 """

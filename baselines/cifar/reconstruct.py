@@ -1,7 +1,7 @@
-r"""Measures how near one BatchEnsemble comes to the members of an ensemble.
+r"""Measures how closely one BatchEnsemble can match an ensemble's members.
 
-For each layer it gives the ranks of the members' Hadamard quotients, and the
-relative error of the nearest BatchEnsemble of each rank.
+For each layer, the report gives the ranks of the members' Hadamard quotients
+and the relative error of the nearest BatchEnsemble of each rank.
 
   python baselines/cifar/reconstruct.py \
       --teacher=runs/student/teacher/member_0,runs/student/teacher/member_1 \

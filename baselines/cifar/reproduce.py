@@ -20,7 +20,7 @@ from uncertainty_distill.io import files, locks
 
 from absl import flags
 
-# In a checkout the studies are at its root, in a wheel within the package.
+# The studies are at the root of a checkout, but inside the package in a wheel.
 _STUDIES = pathlib.Path(__file__).resolve().parents[2] / 'configs/studies'
 
 _STUDY = flags.DEFINE_string(
@@ -93,7 +93,7 @@ def main():
 
 
 def _pool(config, directory):
-  """Returns where to train, None for this process, and what shows it."""
+  """Returns the pool to train in, None for this process, and its display."""
   if flags.FLAGS.ray is None:
     pool = launch.processes(config, _PARALLEL.value)
     return pool, lambda schedule: None
@@ -109,7 +109,7 @@ def _pool(config, directory):
 
 
 def _find(study):
-  """Returns the file of a study, which may be named alone."""
+  """Returns the file of a study, given by its path or a packaged name."""
   packaged = _STUDIES / f'{study}.yaml'
   if packaged.is_file() and not files.is_file(study):
     return str(packaged)

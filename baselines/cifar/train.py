@@ -1,7 +1,8 @@
 r"""Trains without a teacher: a single network or a BatchEnsemble.
 
-With --ensemble_size=1 it trains a single network with the hyperparameters of
-the teacher's members, otherwise a BatchEnsemble with those of the student.
+With --ensemble_size=1 the command trains a single network with the
+hyperparameters of the teacher's members. Otherwise it trains a BatchEnsemble
+with the student's hyperparameters.
 
   python baselines/cifar/train.py --experiment=cifar10_wrn10_1 \
       --model_dir=runs/single --ensemble_size=1

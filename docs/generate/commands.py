@@ -1,6 +1,6 @@
-"""The page of the commands, from the flags that they define.
+"""Makes the page of the commands from the flags that they define.
 
-The source is parsed, not imported, so that this needs no TensorFlow.
+The source is parsed, not imported, so that the page needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Flag:
 
   Attributes:
     name: Its name.
-    default: What it is where it is not given; None or '' for nothing.
-    meaning: Its help.
-    values: The values that it takes, if these are a few.
+    default: The value if the flag is not given; None or '' for nothing.
+    meaning: Its help text.
+    values: The values that an enum allows; empty for other flags.
   """
 
   name: str
@@ -33,7 +33,7 @@ class Flag:
 
 
 def _constants(tree: ast.Module) -> dict[str, object]:
-  """Returns the values that a module gives to names as literals."""
+  """Returns the names to which a module assigns literals, with their values."""
   found = {}
   for node in tree.body:
     if isinstance(node, ast.Assign):
@@ -50,7 +50,7 @@ class _Module:
     self.tree = ast.parse(path.read_text())
     names = configuration.experiment_names(root)
     ranges = ast.parse((root / 'uncertainty_distill/ranges.py').read_text())
-    # What the expressions of the flags refer to.
+    # The names to which the flags' expressions refer.
     self.known = {
       'configs': types.SimpleNamespace(experiment_names=lambda: names),
       'ranges': types.SimpleNamespace(**_constants(ranges)),
@@ -58,7 +58,10 @@ class _Module:
     }
 
   def flags(self, within: str = '') -> list[Flag]:
-    """Returns the flags that a function defines, or those of the module."""
+    """Returns the flags that a function or, by default, the module defines.
+
+    A call of a function that defines more flags is returned as its name.
+    """
     body = self.tree.body
     if within:
       (body,) = [
@@ -117,7 +120,7 @@ def flags(root: pathlib.Path, command: str) -> list[Flag]:
         yield flag
 
   own = _Module(root, command).flags()
-  # Those that commands share come after.
+  # Flags that commands share come last.
   return list(expand(sorted(own, key=lambda flag: isinstance(flag, str))))
 
 

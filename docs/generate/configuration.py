@@ -1,7 +1,7 @@
-"""The page of every configuration value, from the dataclasses of `configs`.
+"""Makes the page of every configuration value from the dataclasses.
 
-The source is parsed, not imported, so that this needs neither TensorFlow nor
-Model Garden.
+The source is parsed, not imported, so that the page needs neither TensorFlow
+nor Model Garden.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 
 _ROOT = 'ExperimentConfig'
-# Values of Model Garden's own dataclasses that have a use here: their types,
-# defaults and meanings.
+# Values of Model Garden's own dataclasses that are useful here: their names,
+# types, defaults and meanings.
 _MODEL_GARDEN = {
   'runtime': (
     (
@@ -38,7 +38,7 @@ class Field:
     name: The last part of its name.
     type: Its annotation.
     default: Its default value, as source code.
-    meaning: What its docstring says.
+    meaning: Its description in the dataclass's docstring.
   """
 
   name: str
@@ -52,9 +52,9 @@ class Group:
   """The values of one dataclass.
 
   Attributes:
-    prefix: The first parts of their names, such as `task.model`.
-    summary: What the dataclass's docstring says.
-    fields: Its values.
+    prefix: The first parts of the values' names, such as `task.model`.
+    summary: The text of the dataclass's docstring.
+    fields: The values.
   """
 
   prefix: str
@@ -92,7 +92,7 @@ def groups(root: pathlib.Path) -> list[Group]:
 
 
 def _walk(classes, class_name: str, prefix: str) -> Iterator[Group]:
-  """Yields the group of a dataclass, then those of its own dataclasses."""
+  """Yields the group of a dataclass, then the groups of its own dataclasses."""
   node = classes[class_name]
   summary, meanings = sections(ast.get_docstring(node))
   nested, fields = [], []
@@ -113,7 +113,7 @@ def _walk(classes, class_name: str, prefix: str) -> Iterator[Group]:
 
 
 def _statements(classes, node) -> dict[str, ast.AnnAssign]:
-  """Returns the fields of a dataclass by name, those of its bases first."""
+  """Returns the fields of a dataclass by name, its bases' fields first."""
   found = {}
   for base in map(ast.unparse, node.bases):
     if base in classes:
@@ -126,7 +126,7 @@ def _statements(classes, node) -> dict[str, ast.AnnAssign]:
 
 
 def _default(value: ast.expr) -> str:
-  """Returns a default; of a call such as `field(0.9, ...)` its first value."""
+  """Returns a default: for a call such as `field(0.9, ...)` its first value."""
   if isinstance(value, ast.Call):
     named = {keyword.arg: keyword.value for keyword in value.keywords}
     value = value.args[0] if value.args else named['default']
@@ -134,7 +134,7 @@ def _default(value: ast.expr) -> str:
 
 
 def _experiments(root: pathlib.Path) -> list[tuple[str, str]]:
-  """Returns the registered experiments and what they are."""
+  """Returns the names and the descriptions of the registered experiments."""
   path = root / 'uncertainty_distill/configs/registry.py'
   (table,) = (
     node.value
@@ -153,12 +153,12 @@ def experiment_names(root: pathlib.Path) -> list[str]:
 
 
 def _shown(text: str) -> str:
-  """Returns text for a cell of a table."""
+  """Returns text with the characters escaped that are special in a table."""
   return text.replace('|', '\\|').replace('*', '\\*').replace('_', '\\_')
 
 
 def _cell(text: str) -> str:
-  """Returns text for a cell, its code left as it is."""
+  """Returns text for a cell of a table, with its code left as it is."""
   parts = re.split(r'(`[^`]*`)', text)
   return ''.join(
     part if part.startswith('`') else _shown(part) for part in parts

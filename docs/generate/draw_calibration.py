@@ -1,10 +1,10 @@
-r"""Draws what calibration is: three models whose answers are the same.
+r"""Draws the calibration of three models whose predictions are the same.
 
   python docs/generate/draw_calibration.py \
       --output=docs/explanation/calibration.png
 
-Labels are drawn from the softmax of random logits, so these are calibrated;
-twice and half the logits are not.
+Labels are drawn from the softmax of random logits, so these logits are
+calibrated. Twice and half the logits are not calibrated.
 """
 
 from __future__ import annotations

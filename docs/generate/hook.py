@@ -26,7 +26,7 @@ channels.
 
 
 def _api_page() -> str:
-  """Returns a page that has mkdocstrings describe every public name."""
+  """Returns a page on which mkdocstrings describes every public name."""
   stub = _ROOT / 'uncertainty_distill/__init__.pyi'
   sections = [_API]
   for node in ast.parse(stub.read_text()).body:
@@ -38,7 +38,7 @@ def _api_page() -> str:
 
 
 def on_files(files, config):
-  """Adds pages and pictures that are made from the code."""
+  """Adds pages and pictures from the code, the README and the notebooks."""
   readme = (_ROOT / 'README.md').read_text()
   notebooks, pictures = {}, {}
   for name in 'tour', 'pictures':
@@ -59,7 +59,7 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-  """Adds numbers, and drops links to the rest of the repository."""
+  """Adds tables of numbers, and removes links to files outside the site."""
   markdown = paper.with_numbers(markdown, _ROOT)
   folder = posixpath.dirname(page.file.src_uri)
 
@@ -75,5 +75,5 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_post_build(config):
-  """Removes the page for servers, whose links do not work from disk."""
+  """Removes 404.html, a page for servers whose links do not work from disk."""
   (pathlib.Path(config.site_dir) / '404.html').unlink()

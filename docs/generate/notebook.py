@@ -1,4 +1,4 @@
-"""The page of a notebook: its text, its code and what the code showed."""
+"""Makes the page of a notebook: its text, its code and the code's output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def page(path: pathlib.Path, name: str) -> tuple[str, dict[str, bytes]]:
 
   Args:
     path: The notebook.
-    name: The beginning of the pictures' names.
+    name: The prefix of the pictures' names.
   """
   sections, pictures = [], {}
   for cell in json.loads(path.read_text())['cells']:

@@ -1,4 +1,4 @@
-"""The numbers of a system: the paper's beside those of the studies here."""
+"""Makes tables of a system's numbers, in the paper and in the studies here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _METRICS = {
   'c_ece': 'c-ECE ↓',
   'c_nll': 'c-NLL ↓',
 }
-# From headings to folders of `docs/results`.
+# From the headings of rows to folders of `docs/results`.
 _STUDIES = {'CIFAR-10, 16x16': 'cifar10_16px', 'Digits': 'digits'}
 _MARK = re.compile(r'^<!-- numbers: (\w+) -->$', re.M)
 
 
 def _rows(root: pathlib.Path) -> dict[str, dict[str, dict]]:
-  """Returns, by origin and label, metrics as mean and deviation."""
+  """Returns the means and deviations of metrics, by origin and label."""
   path = root / 'uncertainty_distill/reports/paper_tables.json'
   published = json.loads(path.read_text())
   found = {}
@@ -45,14 +45,14 @@ def _number(mean: float, deviation: float | None) -> str:
 
 
 def with_numbers(text: str, root: pathlib.Path) -> str:
-  """Returns a page with a table in the place of each `<!-- numbers: X -->`.
+  """Returns a page with a table in place of each `<!-- numbers: X -->`.
 
   Args:
     text: The page.
     root: The root of the repository.
 
   Raises:
-    KeyError: If nothing is known of a system.
+    KeyError: If there are no numbers of a system.
   """
   rows = _rows(root)
 
