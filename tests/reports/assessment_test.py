@@ -343,7 +343,10 @@ def test_without_a_temperature_a_scaled_system_is_left_out(
   monkeypatch.setattr(trained, 'fit_temperature', refuse)
   part = 'task.train_data.num_examples=500'
   path = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config(part))
-  config = tiny_runs.config(f'{part},evaluation.temperature_examples=64')
+  config = tiny_runs.config(
+    f'{part},evaluation.temperature_examples=64,'
+    'evaluation.mce_baseline=scaled_student'
+  )
   systems = [
     evaluation.System('student', 0, (path,)),
     evaluation.System('scaled_student', 0, (path,), scaled=True),

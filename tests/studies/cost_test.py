@@ -1,9 +1,12 @@
 """Tests of what a study is said to cost."""
 
-from uncertainty_distill import models, studies
+import dataclasses
+
+from uncertainty_distill import configs, models, studies
 from uncertainty_distill.studies import cost, speed
 
 import pytest
+import tf_keras
 import tiny_networks
 import tiny_study
 
@@ -36,6 +39,11 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
   assert new['head_student'].flops_left == 2 * 3 * 64 * (2 * 3 + 2) * image
   # Three sets of 70 images; two teachers, two networks, two students of two.
   assert cost.evaluation_flops(study) == 3 * 70 * (2 + 2 + 4) * image
+  merging = dataclasses.replace(study, merged={'merged': 'head_student'})
+  assert cost.evaluation_flops(merging) == 3 * 70 * (2 + 2 + 4 + 2) * image
+  # A part without the student has nothing to merge.
+  part = merging.select(['single_network'])
+  assert cost.evaluation_flops(part) == 3 * 70 * 2 * image
   text = studies.estimate(study, str(tmp_path / 'none'), tiny_study.cpu())
   # Where nothing is left to train, no time is spent on measuring.
   with monkeypatch.context() as patch:
@@ -49,3 +57,21 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
   assert cost._makespan(study, rows, fast, 2) == pytest.approx(467, abs=3)
   assert cost._makespan(study, rows, fast, 9) == pytest.approx(367, abs=3)
   assert not (tmp_path / 'none').exists()
+
+
+def test_speed_is_that_of_the_precision_trained_in(monkeypatch):
+  monkeypatch.setattr(speed, '_MEASURED_FLOPS', 1e7)
+  built, build = [], configs.ModelConfig.build
+
+  def keep(config):
+    built.append(build(config))
+    return built[-1]
+
+  monkeypatch.setattr(configs.ModelConfig, 'build', keep)
+  config = configs.load_config(
+    'digits_wrn10_1',
+    params_override='runtime.mixed_precision_dtype=bfloat16',
+  )
+  speed.measure_speed(config, tiny_study.cpu())
+  assert 'bfloat16' in {layer.compute_dtype for layer in built[-1].layers}
+  assert tf_keras.mixed_precision.global_policy().name == 'float32'

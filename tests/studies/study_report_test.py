@@ -2,7 +2,7 @@
 
 import pathlib
 
-from uncertainty_distill import evaluation, reports, studies
+from uncertainty_distill import evaluation, plots, reports, studies
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.studies import study_report
 
@@ -72,6 +72,7 @@ def _result(model, seed, accuracy):
     100,
     {**metrics, 'accuracy': accuracy, 'member_accuracy': accuracy},
     *np.ones([3, 15]),
+    member_accuracies=(accuracy, accuracy),
   )
 
 
@@ -118,6 +119,17 @@ def test_figures_are_drawn_of_what_there_is(tmp_path):
   assert '## Figure 2: sizes\n\n![Figure 2: sizes](plots/figure_2.png)' in text
   assert (tmp_path / 'plots' / 'figure_2.png').stat().st_size > 5_000
   assert not (tmp_path / 'plots' / 'figure_9.png').exists()
+
+
+def test_the_star_stands_at_the_teachers_own_size(tmp_path, monkeypatch):
+  drawn = []
+  monkeypatch.setattr(plots, 'save', lambda fig, path: drawn.append(fig))
+  _write(tmp_path)
+  (star,) = (
+    line for line in drawn[-1].axes[0].lines if line.get_marker() == '*'
+  )
+  # The configuration has a teacher of four.
+  assert list(star.get_xdata()) == [2]
 
 
 def test_one_page_holds_the_study_and_the_report(tmp_path):

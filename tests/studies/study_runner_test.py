@@ -156,7 +156,10 @@ def test_a_system_is_also_scored_otherwise(field, how, done):
   assert systems[-2:] == [
     dataclasses.replace(s, label='b', **{how: True}) for s in heads
   ]
-  assert list(study.select(['b']).systems) == ['head_student']
+  part = study.select(['b'])
+  assert list(part.systems) == ['head_student']
+  assert getattr(part, field) == {'b': 'head_student'}
+  assert getattr(study.select(['single_network']), field) == {}
 
 
 def test_runs_that_the_study_would_train_otherwise_are_left_out(done, caplog):
@@ -177,6 +180,32 @@ def test_runs_that_the_study_would_train_otherwise_are_left_out(done, caplog):
   config = study_runner._evaluated_by(changed, systems)
   assert not config.evaluation.mce_baseline
   assert 'single_network' in caplog.messages[-1]
+
+
+def test_a_teacher_that_would_be_trained_otherwise_is_left_out(done, caplog):
+  study, outcome, _ = done
+  changed = dataclasses.replace(
+    study, teachers={'deep_ensemble': {'epochs': 400}}
+  )
+  systems = study_runner.trained_systems(
+    changed, outcome.directory, {}, tiny_study.cpu()
+  )
+  # Its students are those of another teacher.
+  assert {s.label for s in systems} == {'single_network'}
+  assert 'member_0 is left out' in caplog.text
+
+
+def test_a_run_that_is_left_out_is_not_exported(done, tmp_path, monkeypatch):
+  study, outcome, _ = done
+  directory = shutil.copytree(outcome.directory, tmp_path / 'study')
+  monkeypatch.setattr(exporting, 'export', None)
+  systems = copy.deepcopy(study.systems)
+  systems['head_student']['task']['l2'] = 0.25
+  part = dataclasses.replace(study, systems=systems).select(['single_network'])
+  part = dataclasses.replace(part, export='head_student')
+  assert not studies.run_study(
+    part, str(directory), tiny_study.cpu()
+  ).saved_model
 
 
 def test_merged_members_have_a_row(done, tmp_path):

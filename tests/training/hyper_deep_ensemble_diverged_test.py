@@ -4,7 +4,11 @@ import json
 import os
 
 from uncertainty_distill import configs, runs, training
-from uncertainty_distill.training import held_out_predictions, session
+from uncertainty_distill.training import (
+  held_out_predictions,
+  hyper_deep_ensemble,
+  session,
+)
 
 import experiments
 import numpy as np
@@ -47,3 +51,9 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
       experiments.train_teacher(both, path, one_device, False)
   with open(os.path.join(path, 'search.json'), encoding='utf-8') as file:
     assert file.read() == text
+  # Another bound could judge the run otherwise.
+  experiment = experiments.opened(config, one_device).teacher_runs[1]
+  run = os.path.join(path, 'run_001')
+  assert hyper_deep_ensemble.is_done(experiment, run)
+  experiment.config.trainer.loss_upper_bound = 1e9
+  assert not hyper_deep_ensemble.is_done(experiment, run)

@@ -67,8 +67,11 @@ def test_it_says_what_augmentation_means(
   stored = stored_logits.open_stored_logits(experiment)
   assert 'crop_padding' not in caplog.text
   experiment.config.task.train_data.crop_padding = 1
+  experiment.config.task.train_data.color_jitter = 0.5
   augmented = stored_logits.open_stored_logits(experiment)
   assert 'task.train_data.crop_padding=0' in caplog.text
+  assert 'task.train_data.color_jitter=0.0' in caplog.text
+  assert 'horizontal_flip' not in caplog.text
   np.testing.assert_array_equal(
     stored.read(0, range(9)), augmented.read(5, range(9))
   )

@@ -1,5 +1,7 @@
 """Tests of the sentence about members that have learned too little."""
 
+import math
+
 from uncertainty_distill import evaluation, runs, training
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results
@@ -47,6 +49,13 @@ def test_a_report_compares_with_its_single_networks(tmp_path):
   teacher = evaluation.System('deep_ensemble', None, tuple(members))
   want = {'student': (pytest.approx(0.8), [0.3, 0.5])}
   assert assessment._cross_entropies([teacher, *students]) == want
+  # Smoothed labels: no network gets below their entropy, 0.5003 for 10 classes.
+  smoothed = tiny_runs.config('task.objective.label_smoothing=0.1')
+  path = tiny_runs.save(str(tmp_path / 'smoothed'), smoothed)
+  runs.open_run(path, 'path').note_training(0.6)
+  known = runs.open_run(path, 'path').training_cross_entropy
+  entropy = -0.91 * math.log(0.91) - 9 * 0.01 * math.log(0.01)
+  assert known == pytest.approx(0.6 - entropy)
   # A student alone is held against what its folder says of its teacher.
   assert assessment._cross_entropies(students) == want
 

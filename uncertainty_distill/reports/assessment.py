@@ -243,8 +243,11 @@ def _baseline(
   name = experiment.config.evaluation.mce_baseline
   if not name:
     return None
+  is_path = configs.is_baseline_path(name)
+  if not is_path and name not in {result.model for result in cache.results}:
+    return None  # No temperature fits the baseline, which a warning has said.
   errors = evaluation.read_errors(experiment, cache.results)
-  shown = name if configs.is_baseline_path(name) else plots.display_name(name)
+  shown = name if is_path else plots.display_name(name)
   return shown, errors
 
 

@@ -12,6 +12,7 @@ follows training (`results.json`, `report.md`, `saved_model/`, event files in
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,15 +77,22 @@ class RunFolder:
   def training_cross_entropy(self) -> float | None:
     """The members' mean cross-entropy in the last steps of training, in nats.
 
-    None where it is not known, as in older runs.
+    It is reduced by the entropy of smoothed labels, which no network can get
+    below. None if it is not known, as in older runs.
     """
     file = os.path.join(self.path, _TRAINING_FILE)
     if not files.is_file(file):
       return None
-    return configs.read_yaml(file, 'model_dir').get('cross_entropy')
+    value = configs.read_yaml(file, 'model_dir').get('cross_entropy')
+    if value is None:
+      return None
+    task = self.config.task
+    return value - _label_entropy(
+      task.objective.label_smoothing, task.model.num_classes
+    )
 
   def note_training(self, cross_entropy: float) -> None:
-    """Keeps what `training_cross_entropy` returns."""
+    """Keeps the cross-entropy of the last steps as it was computed."""
     text = yaml.safe_dump({'cross_entropy': cross_entropy})
     files.write_text(os.path.join(self.path, _TRAINING_FILE), text)
 
@@ -170,6 +178,17 @@ def open_run(path: str, name: str) -> RunFolder:
   configs.override(config, configs.read_yaml(file, name), file)
   return RunFolder(
     path, run_identity.map_paths(config, lambda p: files.absolute(p, path))
+  )
+
+
+def _label_entropy(smoothing: float, num_classes: int) -> float:
+  """Returns the entropy of a label that is smoothed, in nats."""
+  other = smoothing / num_classes
+  own = 1 - smoothing + other
+  return -sum(
+    count * p * math.log(p)
+    for count, p in ((1, own), (num_classes - 1, other))
+    if p
   )
 
 

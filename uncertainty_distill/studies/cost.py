@@ -6,7 +6,14 @@ import copy
 import dataclasses
 import os
 
-from uncertainty_distill import configs, data, reports, runs, training
+from uncertainty_distill import (
+  configs,
+  data,
+  reports,
+  runs,
+  trained,
+  training,
+)
 from uncertainty_distill.distribution import scheduling, simulated_pool
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.speed import (
@@ -61,11 +68,15 @@ def costs(study: Study, directory: str) -> list[Cost]:
     member = training.resolve(
       configs.default_run(config) if search else configs.member_config(config)
     )
-    rows.append(_cost(label, paths, member, _step_flops(member, 0)))
+    cost = _cost(label, paths, member, _step_flops(member, 0))
+    if training.trained_teacher(config, os.path.join(directory, label)):
+      # Runs of a search that diverged are not trained to the end.
+      cost = dataclasses.replace(cost, complete=len(paths), flops_left=0.0)
+    rows.append(cost)
   for label in study.systems:
     paths = [run_path(directory, label, seed) for seed in study.seeds]
     config = training.resolve(study.system_config(label, study.seeds[0]))
-    step = _step_flops(config, config.teacher.ensemble_size)
+    step = _step_flops(config, _teacher_size(study, study.teacher_of[label]))
     rows.append(_cost(label, paths, config, step))
   return rows
 
@@ -79,7 +90,7 @@ def evaluation_flops(study: Study) -> float:
   corrupted = min(config.evaluation.num_examples or images, images)
   images += corrupted * (len(data.parse_shifts(config.evaluation)) - 1)
   members = [
-    study.teacher_config(label).teacher.ensemble_size
+    _teacher_size(study, label)
     * image_flops(configs.member_config(study.teacher_config(label)))
     for label in study.teachers
   ]
@@ -237,6 +248,16 @@ def _cost(label, paths, config, step_flops) -> Cost:
     step_flops * steps,
     step_flops * sum(steps - trained for trained in done),
   )
+
+
+def _teacher_size(study: Study, label: str) -> int:
+  """Returns how many networks of a teacher run; 0 for stored predictions."""
+  given = study.given_teacher(label)
+  if not given:
+    return study.teacher_config(label).teacher.ensemble_size
+  if trained.is_predictions(given[0]):
+    return 0
+  return trained.open_trained(given, 'task.objective.teacher').ensemble_size
 
 
 def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:

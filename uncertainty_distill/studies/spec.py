@@ -174,10 +174,14 @@ class Study:
     wanted |= {
       self.teacher_of[label] for label in systems if self.needs_teacher(label)
     }
+    teachers = _among(self.teachers, wanted)
+    kept = {**teachers, **systems}
     return dataclasses.replace(
       self,
-      teachers=_among(self.teachers, wanted),
+      teachers=teachers,
       systems=systems,
+      temperature_scaled=_based_on(kept, self.temperature_scaled),
+      merged=_based_on(kept, self.merged),
       tables=_among(self.tables, wanted),
       figures=_among(self.figures, wanted),
       export=self.export if self.export in systems else '',
@@ -195,6 +199,12 @@ class Study:
       raise InputError('seeds', unknown[0], f'some of {known}')
     kept = tuple(seed for seed in self.seeds if seed in seeds)
     return dataclasses.replace(self, seeds=kept, part_of=self.whole)
+
+
+def _based_on(
+  kept: Collection[str], derived: Mapping[str, str]
+) -> dict[str, str]:
+  return {label: base for label, base in derived.items() if base in kept}
 
 
 def _among(parts: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import time
 from uncertainty_distill import configs, data, models, training
 
 import tensorflow as tf
+from official.modeling import performance
 
 # The backward pass takes twice the arithmetic of the forward pass.
 TRAINING = 3
@@ -49,8 +50,14 @@ def measure_speed(
   of_image = TRAINING * image_flops(config)
   batch = config.task.train_data.global_batch_size
   images = max(1, min(batch, int(_MEASURED_FLOPS / of_image)))
-  with strategy.scope():
-    model = config.task.model.build()
+  performance.set_mixed_precision_policy(
+    config.runtime.mixed_precision_dtype or 'float32'
+  )
+  try:
+    with strategy.scope():
+      model = config.task.model.build()
+  finally:
+    performance.set_mixed_precision_policy('float32')
 
   @tf.function(autograph=False)
   def step():

@@ -161,11 +161,14 @@ def _ensemble_sizes(
     config = study.system_config(label, study.seeds[0])
     sizes[config.task.model.ensemble_size] = label
   teacher = study.teacher_of[figure.systems[0]]
+  of_teacher = (r.member_accuracies for r in results if r.model == teacher)
+  # Older results do not know their members, and a given teacher may have others
+  # than the configuration.
+  size = len(next(of_teacher, ())) or (
+    study.teacher_config(teacher).teacher.ensemble_size
+  )
   return study_figures.draw_ensemble_sizes(
-    results,
-    {'student': sizes},
-    study.teacher_config(teacher).teacher.ensemble_size,
-    teacher,
+    results, {'student': sizes}, size, teacher
   )
 
 

@@ -102,7 +102,8 @@ def run_study(
     else reports.evaluate_at_once,
   )
   # A part of a study may export nothing.
-  run = study.export and run_path(directory, study.export, whole.seeds[0])
+  exported = (study.export, whole.seeds[0])
+  run = next((s.paths for s in systems if (s.label, s.seed) == exported), ())
   saved_model, sections = _export(run, directory, is_chief), []
   if is_chief:
     of_tables = write_study_report(whole, directory, systems)
@@ -136,13 +137,13 @@ def _missing(study, tasks, errors) -> tuple[str, ...]:
   return tuple(name for name in errors if name not in members)
 
 
-def _export(run: str, directory: str, is_chief: bool) -> str:
+def _export(run: tuple[str, ...], directory: str, is_chief: bool) -> str:
   """Exports a run on the chief; returns the path, or '' if there is no run."""
-  if not run or not _is_complete(run):
+  if not run:
     return ''
   saved_model = os.path.join(directory, exporting.SAVED_MODEL)
   if is_chief:
-    exporting.export([run], saved_model)
+    exporting.export(run, saved_model)
   return saved_model
 
 
@@ -242,26 +243,28 @@ def trained_systems(
   """Returns a study's teachers and systems whose training is complete.
 
   Args:
-    study: The study. A system's run is left out, with a warning, if the study
-      would now train it differently. Teachers' runs are not checked for this.
+    study: The study. A run is left out, with a warning, if the study would now
+      train it differently. So are the students of such a teacher.
     directory: The folder of the runs.
     teachers: The run folders of the teachers that are already known, by label.
     strategy: The devices of this process.
   """
-  systems = []
+  systems, changed = [], set()
   for label in study.teachers:
-    paths = (
-      teachers.get(label)
-      or study.given_teacher(label)
-      or training.trained_teacher(
-        study.teacher_config(label), os.path.join(directory, label)
-      )
-    )
+    paths = teachers.get(label) or study.given_teacher(label)
+    if not paths:
+      folder = os.path.join(directory, label)
+      paths = training.trained_teacher(study.teacher_config(label), folder)
+      if _teacher_has_changed(study, label, folder, paths, strategy):
+        changed.add(label)
+        continue
     if paths:
       systems.append(evaluation.System(label, None, tuple(paths)))
   for label, seed in itertools.product(study.systems, study.seeds):
     path = run_path(directory, label, seed)
     teacher = study.teacher_of[label]
+    if teacher in changed and study.needs_teacher(label):
+      continue
     taught = next((s.paths for s in systems if s.label == teacher), ())
     if _is_complete(path) and not _has_changed(
       study, label, seed, path, taught, strategy
@@ -285,7 +288,24 @@ def _has_changed(study, label, seed, path, teacher, strategy) -> bool:
   if study.needs_teacher(label) and not teacher:
     return False  # It cannot be known without the teacher.
   experiment = _open_system(study, label, seed, teacher, strategy)
-  found = runs.difference(path, experiment.config)
+  return _differs(path, experiment.config)
+
+
+def _teacher_has_changed(study, label, folder, paths, strategy) -> bool:
+  """Returns whether a study would now train a teacher differently; warns."""
+  if not paths:
+    return False
+  config = study.teacher_config(label)
+  experiment = training.open_experiment(config, strategy)
+  members = dict(
+    zip(training.teacher_paths(config, folder), experiment.teacher_runs)
+  )
+  return any(_differs(path, members[path].config) for path in paths)
+
+
+def _differs(path: str, config: configs.ExperimentConfig) -> bool:
+  """Returns whether a run is not what a configuration trains; warns if so."""
+  found = runs.difference(path, config)
   if found:
     name, old, new = found
     _logger.warning(
@@ -301,15 +321,22 @@ def _is_complete(path: str) -> bool:
 def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
   """Finds mistakes in any teacher or system before the first is trained."""
   members = {}
-  for label in study.teachers:
-    config = study.teacher_config(label)
+  # The report of a part draws all figures.
+  drawn = {
+    label: None
+    for figure in study.whole.figures.values()
+    if figure.kind == 'reconstruction'
+    for label in figure.systems
+  }
+  for label in {**study.teachers, **drawn}:
+    config = study.whole.teacher_config(label)
     # A teacher is checked as one, whatever the objective of the systems is.
     config.task.objective.kind = 'knowledge'
     config.task.objective.teacher = study.given_teacher(label)
     experiment = training.open_experiment(config, strategy)
     experiment.teacher_runs[0].check()
     members[label] = training.teacher_size(experiment)
-    _check_reconstructions(study, label, members[label], experiment)
+    _check_reconstructions(study.whole, label, members[label], experiment)
   for label in study.systems:
     config = study.system_config(label, study.seeds[0])
     teacher = study.teacher_of[label]

@@ -10,7 +10,7 @@ Each run of a search has an `.npz` file beside it, which is read without pickle:
                fingerprint need not be computed; older files do not have it
 
 For a run that diverged, all log_probs are NaN, and `checkpoint` says after how
-many roll-backs the run was given up.
+many roll-backs the run was given up, and which loss counted as divergence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-from uncertainty_distill import data, trained
+from uncertainty_distill import configs, data, trained
 from uncertainty_distill.io import archives, files
 
 import numpy as np
@@ -73,23 +73,25 @@ def are_current(
 
 
 def write_divergence(
-  path: str, held_out: data.ImageSource, rollbacks: int
+  path: str, held_out: data.ImageSource, trainer: configs.TrainerConfig
 ) -> None:
   """Writes that a run diverged; the arguments are those of `has_diverged`."""
   shape = len(held_out), held_out.spec.num_classes
   values = np.full(shape, np.nan, np.float32)
-  _write(path, values, held_out, _given_up(rollbacks))
+  _write(path, values, held_out, _given_up(trainer))
 
 
-def has_diverged(path: str, held_out: data.ImageSource, rollbacks: int) -> bool:
-  """Returns whether a run is known to diverge.
+def has_diverged(
+  path: str, held_out: data.ImageSource, trainer: configs.TrainerConfig
+) -> bool:
+  """Returns whether a run is known to diverge with the settings of a trainer.
 
   Args:
     path: The `.npz` file.
     held_out: The N examples.
-    rollbacks: How many roll-backs the run may make.
+    trainer: How many roll-backs the run may make, and after which losses.
   """
-  return _is_current(path, held_out, _given_up(rollbacks).__eq__)
+  return _is_current(path, held_out, _given_up(trainer).__eq__)
 
 
 def read_log_probs(path: str) -> np.ndarray:
@@ -97,8 +99,12 @@ def read_log_probs(path: str) -> np.ndarray:
   return archives.read_arrays(path)['log_probs']
 
 
-def _given_up(rollbacks):
-  return f'none: diverged after {rollbacks} roll-backs'
+def _given_up(trainer):
+  return (
+    f'none: diverged after {trainer.recovery_max_trials} roll-backs, with a '
+    f'loss of at most {trainer.loss_upper_bound:g} from step '
+    f'{trainer.recovery_begin_steps} on'
+  )
 
 
 def _write(path, log_probs, held_out, checkpoint, written=''):

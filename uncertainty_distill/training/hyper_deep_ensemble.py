@@ -159,8 +159,8 @@ def is_done(experiment: Experiment, path: str) -> bool:
       changed.
   """
   file, held_out = f'{path}.npz', experiment.held_out
-  rollbacks = experiment.config.trainer.recovery_max_trials
-  if held_out_predictions.has_diverged(file, held_out, rollbacks):
+  trainer = experiment.config.trainer
+  if held_out_predictions.has_diverged(file, held_out, trainer):
     return True
   return session.finished(
     experiment, path
@@ -179,8 +179,8 @@ def train_run(
   """
   file, held_out = f'{path}.npz', experiment.held_out
   strategy, config = experiment.strategy, experiment.config
-  rollbacks = config.trainer.recovery_max_trials
-  if not held_out_predictions.has_diverged(file, held_out, rollbacks):
+  trainer = config.trainer
+  if not held_out_predictions.has_diverged(file, held_out, trainer):
     try:
       session.train(experiment, path, evaluate, label)
       if experiment.is_chief:
@@ -196,7 +196,7 @@ def train_run(
     except DivergedError as error:
       if experiment.is_chief:
         _logger.warning(f'{error}; the search goes on without it')
-        held_out_predictions.write_divergence(file, held_out, rollbacks)
+        held_out_predictions.write_divergence(file, held_out, trainer)
   workers.wait(strategy)
   return held_out_predictions.read_log_probs(file)
 

@@ -154,7 +154,7 @@ def _warn_of_new_teacher(run: runs.RunFolder, experiment: Experiment) -> None:
     if written == [part.time_mark for part in teacher.parts]:
       return  # There is no need to read all weights.
     has_changed = not teacher.has_fingerprint(fingerprint)
-  except InputError:
+  except (InputError, OSError):
     return  # A complete student needs no teacher.
   if has_changed:
     _logger.warning(
@@ -326,7 +326,6 @@ class TrainingSession:
       refresh=False,
     )
     step = int(trainer.global_step.numpy())
-    bar.update(step - bar.n)
     is_last = step >= self.config.trainer.train_steps
     objective = self.config.task.objective
     # A mixed image has the label of only one of its two images.
@@ -334,6 +333,8 @@ class TrainingSession:
     if is_last and self.is_chief and has_labels:
       # Noted before the last checkpoint: afterwards nothing is trained again.
       self.run.note_training(float(output['cross_entropy']))
+    # Last: this raises `Stopped` after a signal.
+    bar.update(step - bar.n)
 
   def _train_and_evaluate(
     self, controller: orbit.Controller, evaluation_due: int

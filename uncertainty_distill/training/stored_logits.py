@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,14 @@ import numpy as np
 import tensorflow as tf
 
 _logger = logging.getLogger(__name__)
+
+# The values by which training images are shown as they are.
+_NOT_AUGMENTED = {
+  'crop_padding': 0,
+  'horizontal_flip': False,
+  'random_crop_area': 1.0,
+  'color_jitter': 0.0,
+}
 
 
 def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
@@ -49,11 +58,15 @@ def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
       return _complete_cache(experiment)
     _check_labels(experiment, experiment.strategy)
     return None
-  if task.train_data.crop_padding or task.train_data.horizontal_flip:
+  off = ','.join(
+    f'task.train_data.{name}={json.dumps(value)}'
+    for name, value in _NOT_AUGMENTED.items()
+    if getattr(task.train_data, name) != value
+  )
+  if off:
     _logger.warning(
       'The stored predictions are of images that are not augmented, but the '
-      'student sees augmented ones: task.train_data.crop_padding=0,'
-      'task.train_data.horizontal_flip=false turns that off.'
+      f'student sees augmented ones: {off} turns that off.'
     )
   return teacher_lib.open_predictions(experiment)
 
