@@ -45,7 +45,11 @@ def start(words: Sequence[str], folder: pathlib.Path) -> subprocess.Popen:
 
 def finish(words: Sequence[str], folder: pathlib.Path) -> None:
   """Runs a command to its end; raises a RuntimeError if it fails."""
-  _check(start(words, folder).wait(_LIMIT), words, folder)
+  process = start(words, folder)
+  try:
+    _check(process.wait(_LIMIT), words, folder)
+  finally:
+    process.kill()
 
 
 def _check(code: int, words: Sequence[str], folder: pathlib.Path) -> None:

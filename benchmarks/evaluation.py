@@ -63,7 +63,7 @@ def _dataset() -> data.ArraySource:
   )
 
 
-def _candidates() -> list[evaluation.Candidate]:
+def _models() -> list[evaluation.Candidate]:
   return [
     evaluation.Candidate(
       f'model {index}',
@@ -97,7 +97,7 @@ def _forward(candidates, batches) -> Callable[[], None]:
 
 def _candidates() -> dict[str, Callable[[], None]]:
   """Returns the functions to time, by name."""
-  dataset, candidates = _dataset(), _candidates()
+  dataset, candidates = _dataset(), _models()
   kinds = (
     list(corruptions.Corruption)
     if _CORRUPTIONS.value == ['all']

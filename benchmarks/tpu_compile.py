@@ -161,20 +161,22 @@ def _measure(
     'tpu': _TPU.value,
     **tpu_compiler.versions(),
   }
-  row = results.find(key)
-  if row is None:
-    name = f'{system}_{step}_{examples}_{_DTYPE.value}_{_TPU.value}'
-    row = {
-      'experiment': _EXPERIMENT.value,
-      'override': _OVERRIDE.value,
-      'system': system,
-      'step': step,
-      'examples': examples,
-      'dtype': _DTYPE.value,
-      **key,
-      **_compile(hlo, name),
-    }
-    results.add(row)
+  labels = {
+    'experiment': _EXPERIMENT.value,
+    'override': _OVERRIDE.value,
+    'system': system,
+    'step': step,
+    'examples': examples,
+    'dtype': _DTYPE.value,
+  }
+  known = None if _PROGRAMS.value else results.find({**key, **labels})
+  if known:
+    return known
+  # Systems whose programs are the same share the figures, not the labels.
+  same = None if _PROGRAMS.value else results.find(key)
+  name = f'{system}_{step}_{examples}_{_DTYPE.value}_{_TPU.value}'
+  row = {**(same or _compile(hlo, name)), **key, **labels}
+  results.add(row)
   return row
 
 

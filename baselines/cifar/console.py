@@ -35,8 +35,10 @@ def main() -> None:
   elif name == '--version':
     print(f'{PROGRAM} {uncertainty_distill.__version__}')
   elif name == _QUICKSTART:
-    elsewhere = 'parallel', 'ray', 'tpu'
-    is_given = any(word.lstrip('-').startswith(elsewhere) for word in words)
+    names = (word.lstrip('-') for word in words if word.startswith('-'))
+    is_given = any(
+      name.startswith(('parallel', 'ray', 'tpu')) for name in names
+    )
     parallel = [] if is_given else ['--parallel=2']
     _run('reproduce', [f'--study={_QUICKSTART}', *parallel, *words])
   elif name in COMMANDS:

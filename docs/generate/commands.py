@@ -126,7 +126,7 @@ def flags(root: pathlib.Path, command: str) -> list[Flag]:
 
 def _default(flag: Flag) -> str:
   value = flag.default
-  if value in (None, '', [], False):
+  if value is None or value is False or value in ('', []):
     return ''
   return f'`{",".join(value) if isinstance(value, list) else value}`'
 
