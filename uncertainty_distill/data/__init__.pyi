@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The names that this package offers, for type checkers and `__init__.py`."""
 
 from .array_checks import check_labels as check_labels
 from .array_checks import image_hint as image_hint

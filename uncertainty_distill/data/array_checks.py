@@ -1,8 +1,8 @@
-"""Checks of arrays that users bring, and how to mend those that do not fit.
+"""Checks of users' arrays, with hints on how to fix arrays that do not fit.
 
-The layouts of other libraries are recognized: labels of Keras [N, 1], one-hot
-labels, the several labels an image of MedMNIST, gray images [N, H, W], and the
-channels of torch in front [N, C, H, W].
+The hints recognize the layouts of other libraries: Keras's labels [N, 1],
+one-hot labels, MedMNIST's several labels per image, gray images [N, H, W], and
+PyTorch's images with the channels first [N, C, H, W].
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from uncertainty_distill.errors import InputError
 
 import numpy as np
 
-# More than any dataset has; each class takes a row of weights.
+# More classes than any dataset has. Each class takes a row of weights.
 _MAX_CLASSES = 2**16
 _NUMBER = 'number the classes: np.unique(labels, return_inverse=True)[1]'
 
@@ -19,13 +19,14 @@ _NUMBER = 'number the classes: np.unique(labels, return_inverse=True)[1]'
 def check_labels(
   labels: np.ndarray, name: str, num_examples: int, num_classes: int = 0
 ) -> None:
-  """Raises an InputError unless labels are integers [N] from 0 on.
+  """Raises an InputError unless labels are integers [N] of at least 0.
 
   Args:
     labels: An array of any kind.
-    name: The parameter or the array of a file that gave them.
-    num_examples: N.
-    num_classes: K, which every label is below; 0 where it is not known.
+    name: The name of the parameter or array that holds them, for the error.
+    num_examples: The number of examples N.
+    num_classes: The number of classes K, which is above every label; 0 if it is
+      not known.
   """
   fits = labels.shape == (num_examples,)
   if not fits or not np.issubdtype(labels.dtype, np.integer):
@@ -56,14 +57,14 @@ def check_labels(
 
 
 def _marker_hint(wrong: np.ndarray) -> str:
-  """Returns what to do about labels outside that are all the same one."""
+  """Returns what to do if all labels that are out of range are -1."""
   if (wrong != -1).any():
     return ''
   return '; if -1 marks images without a class, leave these out'
 
 
 def _label_hint(labels: np.ndarray, num_examples: int) -> str:
-  """Returns how to mend labels of another shape or type; may be empty."""
+  """Returns how to fix labels of a wrong shape or type; may be empty."""
   shape = labels.shape
   if labels.dtype.kind in 'US':
     return _NUMBER
@@ -85,7 +86,7 @@ def _label_hint(labels: np.ndarray, num_examples: int) -> str:
 
 
 def image_hint(images: np.ndarray) -> str:
-  """Returns how images become uint8 [N, H, W, 3]; empty if that is unknown."""
+  """Returns how to make images uint8 [N, H, W, 3]; empty if it is unknown."""
   steps, shape = [], images.shape
   if len(shape) == 2:
     steps.append('give the images their shape: images.reshape(N, H, W, 3)')

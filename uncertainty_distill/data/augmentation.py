@@ -1,8 +1,8 @@
 """Random crops and flips, as a pure function of (seed, view, example).
 
 A view is one augmentation of the whole training set. Epoch n trains on view n,
-or on view n mod V where there are V of them. So a run can be repeated and
-resumed at any step, and a teacher's logits can be stored for the very images
+or on view n mod V if there are V views. This makes it possible to repeat a run,
+to resume it at any step, and to store a teacher's logits for exactly the images
 that a student sees.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# To be raised when the same arguments begin to give other images, so that
+# Raise this when the same arguments begin to give other images, so that
 # nothing stored for the old images is used with the new ones.
 AUGMENTATION_VERSION = 1
 
@@ -48,21 +48,21 @@ def augmentation_table(
 
 
 def augment(images: tf.Tensor, table: tf.Tensor, padding: int) -> tf.Tensor:
-  """Pads images with black, crops them to their size, and flips some.
+  """Pads images with black, crops them to their old size, and flips some.
 
   Args:
     images: [B, H, W, C].
     table: The rows of `augmentation_table` for these examples, int32 [B, 3].
-    padding: The padding that the table was drawn for.
+    padding: The padding with which the table was drawn.
 
   Returns:
-    [B, H, W, C], of the same type.
+    [B, H, W, C], of the same type as `images`.
   """
   height, width = images.shape[1:3]
   sides = [padding, padding]
   images = tf.pad(images, [[0, 0], sides, sides, [0, 0]])
   columns = tf.range(width)
-  # Two gathers cut every crop of the batch at once; a flip reads backwards.
+  # Two gathers cut all crops of the batch at once. A flip reads backwards.
   columns = tf.where(table[:, 2:] == 1, columns[::-1], columns)
   images = tf.gather(
     images, table[:, :1] + tf.range(height), axis=1, batch_dims=1

@@ -6,15 +6,15 @@ import threading
 
 import numpy as np
 
-# Values that are counted at once: to count, NumPy needs 8 bytes for each.
+# The number of values to count at once: NumPy needs 8 bytes for each.
 _CHUNK = 2**20
 
 
 class LevelCounts:
-  """How often each level is in each channel, of any number of images."""
+  """The count of each level in each channel, over any number of images."""
 
   def __init__(self, channels: int = 3):
-    """Begins without images.
+    """Starts without images.
 
     Args:
       channels: The number of channels C.
@@ -23,7 +23,7 @@ class LevelCounts:
     self._lock = threading.Lock()
 
   def add(self, images: np.ndarray) -> None:
-    """Counts images, uint8 [..., C]; several threads may do so."""
+    """Counts images, uint8 [..., C]; several threads may call it at once."""
     pixels = images.reshape(-1, images.shape[-1])
     for start in range(0, len(pixels), _CHUNK):
       chunk = pixels[start : start + _CHUNK].T
@@ -34,7 +34,7 @@ class LevelCounts:
   def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns C means and standard deviations in 0..1, to four digits.
 
-    No deviation is 0, by which a network would divide.
+    A deviation is at least 0.001, because a network divides by it.
     """
     shares = self._counts / self._counts.sum(1, keepdims=True)
     levels = np.arange(256) / 255

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 are; TFDS has their images."""
+"""The descriptions of CIFAR-10 and CIFAR-100; TFDS has their images."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Image classification datasets, each opened once in a process.
+"""Image classification datasets, each opened once per process.
 
-The known ones are `cifar10` and `cifar100` (through TFDS) and `digits` (the
+The known datasets are `cifar10` and `cifar100` (through TFDS) and `digits` (the
 handwritten digits that scikit-learn ships). `tfds:NAME` is any other dataset of
-TFDS, see `tfds_dataset`. Arrays that Python code gave have names, too, see
-`given_arrays`. Any other name is the path of the user's own data: an `.npz`
+TFDS, see `tfds_dataset`. Arrays that Python code passed in also have a name,
+see `given_arrays`. Any other name is the path of the user's own data: an `.npz`
 file, see `npz_file`, or a folder of pictures, see `pictures.class_folders`.
 """
 
@@ -36,12 +36,12 @@ from uncertainty_distill.io import files
 
 import numpy as np
 
-# The processes that only corrupt images do without Model Garden.
+# Processes that only corrupt images work without Model Garden.
 if TYPE_CHECKING:
   from uncertainty_distill import configs
 
-# From names to specifications, numbers of training examples, and functions from
-# `train` or `test` and the folder of TFDS to images and labels.
+# Maps names to specifications, numbers of training examples, and functions that
+# map `train` or `test` and the folder of TFDS to images and labels.
 _KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
   'digits': (digits.SPEC, digits.NUM_TRAIN, lambda split, _: digits.read(split))
 } | {
@@ -61,10 +61,10 @@ _NO_TFDS = 'where the dataset is not tfds:NAME'
 
 
 class Dataset:
-  """A dataset, whose images are read when they are first asked for.
+  """A dataset that reads its images when they are first asked for.
 
   Attributes:
-    spec: What its images are.
+    spec: The description of its images and labels.
   """
 
   def __init__(
@@ -73,12 +73,12 @@ class Dataset:
     read: Callable[[str], ImageSource],
     num_train: int = 0,
   ):
-    """Takes what is known before the images are read.
+    """Stores what is known before the images are read.
 
     Args:
-      spec: What the images are.
-      read: From `train` or `test` to the examples of the split.
-      num_train: The number of training examples; 0 to find out by reading
+      spec: The description of the images and labels.
+      read: A function from `train` or `test` to the examples of the split.
+      num_train: The number of training examples; 0 to find it out by reading
         them.
     """
     self.spec = spec
@@ -111,14 +111,14 @@ class Dataset:
   def of_classes(self, classes: Sequence[int]) -> Dataset:
     """Returns the examples of some classes.
 
-    The mean and the standard deviation stay those of all classes.
+    The mean and the standard deviation are still those of all classes.
 
     Args:
       classes: At least two distinct labels. They become 0, 1, ... in this
         order.
 
     Raises:
-      InputError: If they are not.
+      InputError: If the classes are not as described.
     """
     num_classes = self.spec.num_classes
     if (
@@ -141,10 +141,10 @@ class Dataset:
 
     Args:
       num_examples: How many of the last training examples become the test
-        examples; the others are the training examples.
+        examples. The others remain training examples.
 
     Raises:
-      InputError: If none would be left to train on.
+      InputError: If no example would be left to train on.
     """
     num_train = self.num_train - num_examples
     if num_train < 1:
@@ -162,15 +162,16 @@ class Dataset:
     )
 
   def of_size(self, image_size: Sequence[int]) -> Dataset:
-    """Returns the same images made smaller, in memory.
+    """Returns a dataset of the same images, made smaller in memory.
 
-    The mean and the standard deviation stay those of the images as they were.
+    The mean and the standard deviation are still those of the original images.
 
     Args:
       image_size: The new height and width.
 
     Raises:
-      InputError: If one of them is less than 1 or more than that of the images.
+      InputError: If the height or the width is less than 1 or more than that
+        of the images.
     """
     return Dataset(
       self.spec.of_size(image_size),
@@ -184,12 +185,12 @@ class Decoding:
   """How the pictures of a folder, or the images of TFDS, become arrays.
 
   Attributes:
-    image_fit: How they come to the size that is asked for; see
+    image_fit: How to bring images to the requested size; see
       `image_decoding.decode_image`.
-    test_fraction: The share of each class of a folder that becomes its test
-      set, where it has none.
-    skip_broken: Whether to leave out pictures in a folder that cannot be read.
-    splits: The splits of a dataset of TFDS to train on and to test on; see
+    test_fraction: The share of each class of a folder that becomes the test
+      set, if the folder has no test set.
+    skip_broken: Whether to leave out a folder's pictures that cannot be read.
+    splits: The splits of a TFDS dataset to train on and to test on; see
       `tfds_dataset.TfdsDataset`.
     image_cache: A folder on disk for the decoded images, see
       `image_cache.CachedDataset`; empty for none.
@@ -202,7 +203,7 @@ class Decoding:
   image_cache: str = ''
 
   def check(self, kind: str) -> None:
-    """Raises an InputError for values that have no use for a kind."""
+    """Raises an InputError for options that a kind of dataset does not have."""
     if kind in _DECODED:
       ranges.one_of(*ranges.IMAGE_FITS).check('image_fit', self.image_fit)
     decoded = 'where the dataset is neither a folder nor tfds:NAME'
@@ -227,8 +228,8 @@ def open_dataset(
 ) -> Dataset:
   """Opens a dataset.
 
-  A process reads it once: the same arguments give the same object as long as
-  the files, if it has any, keep their sizes and their times of writing.
+  A process reads a dataset once: the same arguments give the same object as
+  long as the dataset's files, if any, keep their sizes and modification times.
 
   Args:
     name: `cifar10`, `cifar100`, `digits`, `tfds:NAME`, or the path of an `.npz`
@@ -237,17 +238,18 @@ def open_dataset(
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
     classes: The classes to keep, whose labels become 0, 1, ... in the order
       given; () for all.
-    image_size: The height and width to which images are averaged, or pictures
-      in files are brought; () for as they are.
-    test_from_training: How many of the last training examples take the place
-      of the test examples; 0 for none.
-    decoding: How images that are not arrays become arrays.
+    image_size: The height and width of the images. Arrays are averaged down to
+      this size, and other images get it as `decoding` says. () leaves all
+      images as they are.
+    test_from_training: How many of the last training examples replace the test
+      examples; 0 for none.
+    decoding: How to turn images that are not arrays into arrays.
 
   Raises:
-    InputError: If there is no such dataset, class or smaller size, if the data
-      are not as described, or if no training example would be left. The images
-      of CIFAR are read at their first use: they may still be found missing
-      then.
+    InputError: If the dataset or a class does not exist, if arrays are smaller
+      than the size, if the data are not as described, or if no training example
+      would be left. The images of CIFAR are read at their first use, and only
+      then is it an error if they are missing.
   """
   name = files.expanded(name)
   if image_size and (len(image_size) != 2 or min(image_size) < 1):
@@ -272,7 +274,7 @@ def open_dataset(
 def _find(
   name: str, data_dir: str, test_fraction: float
 ) -> tuple[str, tuple[str | int, ...]]:
-  """Returns the kind of a dataset, and where and in which state it is.
+  """Returns the kind of a dataset, and its location and state.
 
   Raises:
     InputError: If there is no such dataset.
@@ -321,15 +323,15 @@ def _open(
   test_from_training: int,
   decoding: Decoding | None,
 ) -> Dataset:
-  """Opens a dataset that is at a place, in the state it has there.
+  """Opens the dataset at a location, in the state that it has there.
 
   Args:
-    name: Its name.
-    place: Where it is, and what tells this state of it from others.
+    name: The name of the dataset.
+    place: The dataset's location, and what distinguishes its state from others.
     classes: See `open_dataset`.
     image_size: See `open_dataset`.
     test_from_training: See `open_dataset`.
-    decoding: How to decode images; None where they are arrays.
+    decoding: How to decode the images; None if they are arrays.
   """
   if test_from_training:
     whole = _open(name, place, classes, image_size, 0, decoding)
@@ -372,12 +374,12 @@ def open_decoded(
   """Opens a folder of pictures or a dataset of TFDS.
 
   Args:
-    name: Its name.
-    place: Where TFDS keeps its datasets; or of a folder where it is, and its
-      state.
+    name: The name of the dataset.
+    place: For TFDS, the folder where it keeps its datasets. For a folder of
+      pictures, its location and its state.
     image_size: See `open_dataset`.
     decoding: How to decode images.
-    labeled: Whether pictures are in folders of their classes.
+    labeled: Whether the pictures are in one folder for each class.
 
   Raises:
     InputError: See `open_dataset`.
@@ -420,7 +422,7 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   skip_broken, image_cache = train_data.skip_broken, train_data.image_cache
   name = files.expanded(train_data.name)
   if train_data.unlabeled and not files.is_folder(name):
-    # They are for the pictures without labels.
+    # These two options are then for the images without labels.
     skip_broken = False
     if not name.startswith(tfds_dataset.PREFIX):
       image_cache = ''
@@ -447,11 +449,12 @@ def open_training(
 
   Args:
     dataset: The dataset of the configuration.
-    train_data: Says how many examples to use, and how many of them to hold out.
+    train_data: The configuration, which says how many examples to use and how
+      many of them to hold out.
 
   Returns:
-    The examples to train on and the ones held out. The row numbers of both are
-    those in `dataset.train`.
+    The examples to train on and the held-out examples. The row numbers of both
+    refer to `dataset.train`.
 
   Raises:
     InputError: If the examples cannot be read, or if there are fewer than the

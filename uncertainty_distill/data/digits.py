@@ -29,7 +29,7 @@ def read(split: str) -> tuple[np.ndarray, np.ndarray]:
   Returns:
     Images uint8 [N, 16, 16, 3] and labels [N].
   """
-  # Slow to import. CIFAR needs it for corrupted images alone.
+  # Slow to import. CIFAR needs it only for corrupted images.
   import cv2
 
   gray, labels = _load()
@@ -49,8 +49,8 @@ def read(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
   """Returns gray levels from 0 to 16, [N, 8, 8], and labels [N]."""
-  # The file itself, since to import scikit-learn takes longer than all else
-  # that a small run does before its first step.
+  # Reads the file itself, because importing scikit-learn takes longer than
+  # everything else that a small run does before its first step.
   package = importlib.util.find_spec('sklearn')
   folders = package.submodule_search_locations if package else None
   for folder in folders or []:

@@ -1,7 +1,7 @@
 """Random resized crops and color jitter, as a pure function of a seed.
 
-They come before the crops and flips of `augmentation`, and each example of each
-view has a seed of its own.
+These changes come before the crops and flips of `augmentation`. Each example of
+each view has a seed of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _PROPORTIONS = 3 / 4, 4 / 3
 
 @dataclasses.dataclass(frozen=True)
 class Distortion:
-  """What is done to images, besides crops and flips.
+  """The changes to images besides the crops and flips of `augmentation`.
 
   Attributes:
-    crop_area: The smallest share of its area that a crop of an image has, which
-      is enlarged to the whole size; 1 for none.
-    color_jitter: How much of 0..1 the brightness is changed by at most, and by
-      which share contrast and saturation; 0 for none.
+    crop_area: The smallest share of an image's area that a random crop may
+      have. The crop is enlarged to the size of the image. 1 for no crop.
+    color_jitter: The largest change of the brightness, in 0..1, and the largest
+      relative change of the contrast and the saturation; 0 for no change.
   """
 
   crop_area: float = 1.0
@@ -45,7 +45,7 @@ class Distortion:
     return example_seeds(num_examples, seed, view, 3)
 
   def apply(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Distorts each image by its seed.
+    """Distorts each image as its seed determines.
 
     Args:
       images: uint8 [B, H, W, 3].
@@ -99,7 +99,7 @@ def example_seeds(
     num_examples: The number of examples N.
     seed: The seed of the views.
     view: The number of the view, a scalar integer.
-    number: What the seeds are for; other numbers give other seeds.
+    number: The purpose of the seeds; other numbers give other seeds.
 
   Returns:
     int32 [N, 2].
@@ -111,5 +111,5 @@ def example_seeds(
 
 
 def _part(seed: tf.Tensor, number: int) -> tf.Tensor:
-  """Returns a seed that differs from those of other numbers."""
+  """Returns a seed that differs from the seeds of other numbers."""
   return tf.random.experimental.stateless_fold_in(seed, number)  # pyright: ignore[reportAttributeAccessIssue]

@@ -21,12 +21,12 @@ class EvaluationSets:
 
   Attributes:
     clean: The clean test examples.
-    shifts: The corruptions of them, `CLEAN` first.
+    shifts: The shifts of the test examples, `CLEAN` first.
     corrupted: The corrupted images.
     out_of_distribution: Images of other classes; None for none.
-    num_corrupted: The number of test examples that are scored corrupted.
-    temperature: Training examples that nothing is trained on, to fit
-      temperatures and prediction sets to; None for none.
+    num_corrupted: The number of test examples to score in corrupted form.
+    temperature: Training examples that training leaves out, for fitting
+      temperatures and prediction sets; None for none.
   """
 
   clean: ImageSource
@@ -56,10 +56,10 @@ def corrupted_files(evaluation: configs.EvaluationConfig) -> list[str]:
   """Returns the names of the files that hold a configuration's corruptions.
 
   Args:
-    evaluation: Its `source` is the folder.
+    evaluation: The configuration, whose `source` is the folder.
 
   Returns:
-    The files that are there; none where the images are not those of a folder.
+    The files that exist; none if the corrupted images are not in a folder.
   """
   folder = evaluation.source
   if not folder or folder == 'tfds':
@@ -70,14 +70,14 @@ def corrupted_files(evaluation: configs.EvaluationConfig) -> list[str]:
 
 
 def prepared_folders(config: configs.ExperimentConfig) -> list[str]:
-  """Returns the folders of TFDS that a configuration evaluates on.
+  """Returns the TFDS folders of the datasets that a configuration evaluates on.
 
   Args:
     config: The configuration.
 
   Returns:
-    Those that are there: of the dataset, of the images out of distribution, and
-    of CIFAR-10-C where it is TFDS's.
+    The folders that exist: of the dataset, of the out-of-distribution images,
+    and of CIFAR-10-C if it comes from TFDS.
   """
   evaluation = config.evaluation
   names = [config.task.train_data.name, evaluation.out_of_distribution]
@@ -96,10 +96,10 @@ def open_evaluation_sets(
 
   Args:
     config: The configuration.
-    dataset: Its dataset.
+    dataset: The dataset of the configuration.
 
   Raises:
-    InputError: If some are not there, or do not go with the test examples.
+    InputError: If images are missing, or do not fit the test examples.
   """
   train_data, source = config.task.train_data, config.evaluation.source
   if source and train_data.classes:
@@ -132,7 +132,7 @@ def open_evaluation_sets(
 def _open_temperature(
   config: configs.ExperimentConfig, dataset: datasets.Dataset
 ) -> ImageSource | None:
-  """Returns the last training examples, if training leaves them out."""
+  """Returns the last training examples; an error if training uses them."""
   count, alpha = (
     config.evaluation.temperature_examples,
     config.evaluation.conformal,
@@ -160,10 +160,11 @@ def _open_temperature(
 def _open_out_of_distribution(
   config: configs.ExperimentConfig, dataset: datasets.Dataset
 ) -> ImageSource | None:
-  """Returns images of other classes, at most as many as test examples.
+  """Returns images of other classes.
 
-  They are the test images of another dataset, or those of the classes that the
-  configuration leaves out.
+  They are the test images of another dataset, or of the classes that the
+  configuration leaves out: the first `validation_data.num_examples`, or all of
+  them for 0.
   """
   train_data = config.task.train_data
   name = config.evaluation.out_of_distribution

@@ -1,4 +1,4 @@
-"""Arrays that Python code gave this process, as a dataset with a name."""
+"""Arrays that Python code passed to this process, as a named dataset."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from uncertainty_distill.data.image_source import ArraySource, ImageSource
 import numpy as np
 import numpy.typing as npt
 
-# What their names begin with.
+# The names of these datasets begin with this.
 PREFIX = 'arrays:'
 
-# From names to the sources of `train` and `test`.
+# Maps names to the sources of `train` and `test`.
 _KEPT: dict[str, Mapping[str, ImageSource]] = {}
 
 
 def is_kept(name: str) -> bool:
-  """Returns whether arrays of this name were given to this process."""
+  """Returns whether this process was given arrays with this name."""
   return name in _KEPT
 
 
 def kept(name: str) -> Mapping[str, ImageSource]:
-  """Returns the sources of `train` and `test` of arrays that were given."""
+  """Returns the sources of `train` and `test` of the arrays with a name."""
   return _KEPT[name]
 
 
@@ -36,17 +36,18 @@ def keep_arrays(
 ) -> str:
   """Keeps arrays for this process as a dataset, and returns its name.
 
-  The name is that of the content: the same arrays have it in every process.
+  The name depends only on the content: the same arrays have the same name in
+  every process.
 
   Args:
     train: Images uint8 [N, H, W, 3], or gray [N, H, W], and labels [N] from 0
-      to K - 1, which must not change from here on.
-    test: The same to test on; None for a fifth of the training examples, drawn
-      by `ImageSource.hold_out`, which are then not trained on.
-    class_names: K names; the labels as text if empty.
+      to K - 1. The arrays must not change from here on.
+    test: Images and labels to test on; None to test on a fifth of the training
+      examples, drawn by `ImageSource.hold_out`, and not to train on them.
+    class_names: K names; if empty, the labels as text.
 
   Raises:
-    InputError: If the arrays are not as above.
+    InputError: If the arrays are not as described.
   """
   images, labels = map(np.asarray, train)
   test_images, test_labels = map(np.asarray, train if test is None else test)

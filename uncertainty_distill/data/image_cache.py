@@ -2,12 +2,13 @@
 
 CACHE/FINGERPRINT/ holds a dataset in the state in which it was decoded:
 
-  manifest.json      what the fingerprint is made of
+  manifest.json      the values that the fingerprint is computed from
   SPLIT.images       uint8 [N, H, W, 3] of `train` or `test`, as bytes
   SPLIT.npz          labels [N], digests [N] of the files that the images came
-                     from, if they came from files, and what the dataset is
+                     from, if they came from files, and the description of
+                     the dataset
 
-The second file of a split is written last: a split without it is made again.
+The `.npz` file of a split is written last: a split without it is made again.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 _NAME = 'task.train_data.image_cache'
-# To be raised when the same files begin to be decoded to other images.
+# Raise this when the same files begin to be decoded to other images.
 _FORMAT = 1
-# Images that are in memory at once while a file is written.
+# The number of images in memory at once while a file is written.
 _CHUNK = 256
 
 
@@ -43,7 +44,7 @@ class SplitReader(Protocol):
 
   @property
   def spec(self) -> DatasetSpec:
-    """What the images are."""
+    """The description of the images and labels."""
     ...
 
   def split(self, name: str) -> ImageSource:
@@ -52,7 +53,7 @@ class SplitReader(Protocol):
 
 
 class MappedSource(ImageSource):
-  """Images in a file, of which only the rows that are read come into memory."""
+  """Images in a file, of which only the rows that are read enter memory."""
 
   def __init__(
     self,
@@ -61,14 +62,14 @@ class MappedSource(ImageSource):
     labels: np.ndarray,
     digests: np.ndarray | None = None,
   ):
-    """Takes a file, which must not change from here on.
+    """Wraps a file, which must not change from here on.
 
     Args:
-      spec: The dataset that the images are of.
+      spec: The description of the dataset that the images belong to.
       path: The file, uint8 [N, H, W, C] as bytes.
       labels: Integers [N].
       digests: The checksums of the images, as `row_digests` returns them; None
-        for those of their pixels.
+        to compute checksums from the pixels.
     """
     super().__init__(spec, labels)
     self._path, self._digests = path, digests
@@ -96,7 +97,7 @@ class CachedDataset:
   """A dataset whose splits are decoded once, for this and later processes.
 
   Attributes:
-    spec: What the images are.
+    spec: The description of the images and labels.
   """
 
   def __init__(
@@ -110,13 +111,13 @@ class CachedDataset:
 
     Args:
       directory: The folder that holds any number of datasets.
-      ingredients: All that the images depend on, as JSON can hold it.
+      ingredients: Everything that the images depend on, as JSON can hold it.
       name: The name of the dataset.
       opener: Opens the dataset without the cache.
 
     Raises:
-      InputError: If the folder is not on a disk or cannot be written, or as
-        `opener` does.
+      InputError: If the folder is not on a local disk or cannot be written, or
+        if `opener` raises it.
     """
     if files.is_remote(directory):
       raise InputError(_NAME, directory, 'a folder on a local disk')
@@ -133,17 +134,17 @@ class CachedDataset:
     """Returns the examples of `train` or `test`.
 
     Raises:
-      InputError: As when it was opened, of test pictures.
+      InputError: For the same reasons as on opening, for the other split.
     """
     return self._train if name == 'train' else self._find(name)
 
   def _find(self, split: str) -> MappedSource:
-    """Returns a split, which is written if it is missing or cut."""
+    """Returns a split, and writes it first if it is missing or incomplete."""
     found = self._read(split)
     if found:
       return found
     with locks.lock_folder(self._folder, _NAME, wait=True):
-      # Another process may have made it meanwhile.
+      # Another process may have written it meanwhile.
       found = self._read(split)
       if not found:
         self._opened = self._opened or self._opener()
@@ -153,7 +154,7 @@ class CachedDataset:
     return found
 
   def _read(self, split: str) -> MappedSource | None:
-    """Returns a split, or None unless it is there and whole."""
+    """Returns a split, or None if it is missing or incomplete."""
     images = os.path.join(self._folder, f'{split}.images')
     try:
       arrays = archives.read_arrays(self._file(split))
@@ -169,7 +170,7 @@ class CachedDataset:
     return MappedSource(spec, images, labels, digests)
 
   def _write(self, split: str, source: ImageSource) -> None:
-    """Writes a split; no other process does so meanwhile."""
+    """Writes a split; the caller must hold the lock of the folder."""
     path = os.path.join(self._folder, f'{split}.images')
     spec, digests = source.spec, source.row_digests(slice(None))
     try:

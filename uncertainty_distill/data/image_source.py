@@ -1,11 +1,11 @@
-"""Labelled images that are read by their row numbers.
+"""Labeled images that are read by their row numbers.
 
 Everything that trains, evaluates or exports takes an `ImageSource`. Batches,
 augmented views, exact resume, held-out examples and a teacher's stored logits
 are all functions of row numbers alone, so a source may keep its images
-anywhere as long as it reads any row at any time. `ArraySource` keeps them in
-memory, `Subset` is a part of another source. A source that decodes files, such
-as a folder of pictures, needs no more than the same two ways to read.
+anywhere as long as it reads any row at any time. `ArraySource` keeps its images
+in memory, and `Subset` is a part of another source. A source that decodes
+files, such as a folder of pictures, only needs the same two ways to read.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 import numpy.typing as npt
 
-# The processes that only corrupt images do without TensorFlow, which takes
+# Processes that only corrupt images work without TensorFlow, which takes
 # seconds to import.
 if TYPE_CHECKING:
   import tensorflow as tf
 
-# Images that are in memory at once while a fingerprint is computed.
+# The number of images in memory at once while a fingerprint is computed.
 _CHUNK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-  """What the images and labels of a dataset are.
+  """The description of the images and labels of a dataset.
 
   Attributes:
     name: A known dataset's name, or the path of a file.
@@ -55,18 +55,19 @@ class DatasetSpec:
     return len(self.class_names)
 
   def of_classes(self, classes: Sequence[int]) -> DatasetSpec:
-    """Returns the same for some of the classes, in the order given."""
+    """Returns the description for some of the classes, in the given order."""
     names = tuple(self.class_names[index] for index in classes)
     return dataclasses.replace(self, class_names=names)
 
   def of_size(self, image_size: Sequence[int]) -> DatasetSpec:
-    """Returns the same for smaller images.
+    """Returns the description of the same images made smaller.
 
     Args:
       image_size: The new height and width.
 
     Raises:
-      InputError: If one of them is less than 1 or more than that of the images.
+      InputError: If the height or the width is less than 1 or more than that
+        of the images.
     """
     *old, channels = self.image_shape
     if len(image_size) != 2 or not all(
@@ -82,18 +83,18 @@ class DatasetSpec:
 
 
 class ImageSource(abc.ABC):
-  """N labelled images.
+  """N labeled images.
 
   Attributes:
-    spec: The dataset that they are of.
-    labels: int32 [N], from 0 to K - 1; read-only.
+    spec: The description of the dataset that the images belong to.
+    labels: int32 [N], from 0 to K - 1, or -1 for no label; read-only.
   """
 
   def __init__(self, spec: DatasetSpec, labels: np.ndarray):
-    """Takes what is known of the images before any is read.
+    """Stores what is known about the images before any is read.
 
     Args:
-      spec: The dataset that they are of.
+      spec: The description of the dataset that the images belong to.
       labels: Integers [N].
     """
     self.spec = spec
@@ -105,7 +106,7 @@ class ImageSource(abc.ABC):
 
   @abc.abstractmethod
   def read(self, rows: tf.Tensor) -> tf.Tensor:
-    """Reads images in a graph, such as that of a `tf.data` pipeline.
+    """Reads images in a graph, such as the graph of a `tf.data` pipeline.
 
     Args:
       rows: Row numbers, int32 [b].
@@ -122,32 +123,32 @@ class ImageSource(abc.ABC):
       rows: Row numbers [b], or a slice of them.
 
     Returns:
-      uint8 [b, H, W, C], not to be written to.
+      uint8 [b, H, W, C]; do not write to the array.
     """
 
   def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
-    """Returns checksums of images that are known without decoding them.
+    """Returns the checksums of images, if known without decoding them.
 
     Args:
       rows: Row numbers [b], or a slice of them.
 
     Returns:
-      SHA-256 as bytes [b]; None where the images themselves are at hand.
+      SHA-256 hashes as bytes [b]; None if they are not known.
     """
     del rows
     return None
 
   @property
   def images(self) -> np.ndarray:
-    """All images in memory, uint8 [N, H, W, C], not to be written to."""
+    """All images in memory, uint8 [N, H, W, C]; do not write to the array."""
     return self.numpy(slice(None))
 
   @functools.cached_property
   def fingerprint(self) -> str:
     """The SHA-256 of all images and labels, computed once.
 
-    Teacher caches are known by it. It is that of the arrays' types, shapes and
-    bytes, or of the contents of files, wherever they lie.
+    Teacher caches are identified by it. It depends on the arrays' types, shapes
+    and bytes. For files, it depends on their contents, not on their paths.
     """
     digest = hashlib.sha256()
     shape = len(self), *self.spec.image_shape
@@ -165,10 +166,10 @@ class ImageSource(abc.ABC):
     return digest.hexdigest()
 
   def take(self, num_examples: int) -> ImageSource:
-    """Returns the first examples, or all of them for 0.
+    """Returns the first `num_examples` examples, or all of them for 0.
 
     Raises:
-      InputError: If there are fewer.
+      InputError: If there are fewer examples.
     """
     if not 0 <= num_examples <= len(self):
       raise InputError('num_examples', num_examples, f'0 (all) to {len(self)}')
@@ -187,22 +188,22 @@ class ImageSource(abc.ABC):
     return Subset(self, rows, labels[rows], self.spec.of_classes(classes))
 
   def of_other_classes(self, classes: Sequence[int]) -> ImageSource:
-    """Returns the examples of all other classes, with the labels they have."""
+    """Returns the examples of all other classes, with unchanged labels."""
     return Subset(self, np.flatnonzero(~np.isin(self.labels, classes)))
 
   def resized(self, image_size: Sequence[int]) -> ArraySource:
-    """Returns the images made smaller, in memory.
+    """Returns the images, made smaller in memory.
 
-    A pixel becomes the mean of the area that it covers, rounded to a level
+    A new pixel is the mean of the area that it covers, rounded to a level
     (OpenCV's INTER_AREA).
 
     Args:
       image_size: The new height and width, at most those of the images.
 
     Raises:
-      InputError: If they are not.
+      InputError: If the height or the width is out of range.
     """
-    # Imported here: the images of most datasets stay as they are.
+    # Imported here, because most datasets do not resize their images.
     import cv2
 
     spec = self.spec.of_size(image_size)
@@ -213,18 +214,18 @@ class ImageSource(abc.ABC):
     return ArraySource(spec, images, self.labels)
 
   def hold_out(self, num_examples: int) -> tuple[Subset, Subset]:
-    """Divides the examples into some to train on and some to choose by.
+    """Splits the examples into a training part and a part for model selection.
 
-    The ones held out are the first of the permutation of N examples that
-    NumPy's `RandomState(0)` draws, which is the same in every version. They
-    depend on N alone: every run holds out the same ones, and a smaller number
-    of them is a part of a larger one.
+    The held-out examples are the first ones of the permutation of N examples
+    that NumPy's `RandomState(0)` draws, which is the same in every version.
+    They depend on N alone: every run holds out the same examples, and a smaller
+    held-out set is a part of a larger one.
 
     Args:
       num_examples: How many to hold out, from 0 to N.
 
     Returns:
-      The examples to train on and the ones held out, each in the order of
+      The examples to train on and the held-out examples, both in the order of
       their row numbers.
     """
     order = np.random.RandomState(0).permutation(len(self))
@@ -237,25 +238,25 @@ class ArraySource(ImageSource):
   """Images in memory."""
 
   def __init__(self, spec: DatasetSpec, images: np.ndarray, labels: np.ndarray):
-    """Takes arrays, which must not change from here on.
+    """Wraps arrays, which must not change from here on.
 
     Args:
-      spec: The dataset that they are of.
+      spec: The description of the dataset that the images belong to.
       images: uint8 [N, H, W, C].
       labels: Integers [N].
     """
     super().__init__(spec, labels)
     self._images = images.view()
     self._images.flags.writeable = False
-    # From the name of a host's CPU to the images in TensorFlow's memory there.
+    # Maps the name of a host's CPU to the images in TensorFlow's memory there.
     self._tensors: dict[str, tf.Tensor] = {}
 
   def read(self, rows: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
-    # Outside the graph, of which it would become a part, and which has at most
-    # 2 GB; and on the host of the pipeline that is being built, which may be
-    # another than this one.
+    # Makes the tensor outside the graph. Otherwise it would become a part of
+    # the graph, which has at most 2 GB. The tensor is on the host of the
+    # pipeline that is being built, which may be a different host than this one.
     with tf.init_scope(), tf.device('CPU'):
       host = tf.zeros([]).device
       if host not in self._tensors:
@@ -271,7 +272,7 @@ class Subset(ImageSource):
 
   Attributes:
     source: The other source.
-    rows: Their row numbers there, int32 [N].
+    rows: The row numbers in the other source, int32 [N].
   """
 
   def __init__(
@@ -285,9 +286,9 @@ class Subset(ImageSource):
 
     Args:
       source: The other source.
-      rows: Their row numbers there, integers [N].
-      labels: Other labels, integers [N]; None for those of the source.
-      spec: What the other labels mean; None for the source's own.
+      rows: The row numbers in the other source, integers [N].
+      labels: New labels, integers [N]; None for the source's own.
+      spec: The description for the new labels; None for the source's own.
     """
     super().__init__(
       spec or source.spec, source.labels[rows] if labels is None else labels
@@ -308,13 +309,13 @@ class Subset(ImageSource):
 
 
 class Concatenation(ImageSource):
-  """The rows of one source, and after them those of another.
+  """The rows of one source, followed by the rows of another.
 
   The images of both have the same shape.
   """
 
   def __init__(self, first: ImageSource, second: ImageSource):
-    """Takes both; the dataset is that of the first."""
+    """Joins two sources; `spec` is that of the first."""
     super().__init__(first.spec, np.concatenate([first.labels, second.labels]))
     self._parts = first, second
 
@@ -341,6 +342,6 @@ class Concatenation(ImageSource):
 
   @functools.cached_property
   def fingerprint(self) -> str:
-    """The SHA-256 of the fingerprints of both."""
+    """The SHA-256 of the fingerprints of both sources."""
     both = '+'.join(part.fingerprint for part in self._parts)
     return hashlib.sha256(both.encode()).hexdigest()

@@ -1,9 +1,9 @@
 """Mixup of the images of a view, as a pure function of (seed, view, example).
 
 Zhang et al. (2018), "mixup: Beyond Empirical Risk Minimization", equation 1,
-without the labels: a student is to match its teacher on the mixed images, as in
-the function matching of Beyer et al. (2022), "Knowledge distillation: A good
-teacher is patient and consistent", section 3.
+without the labels: a student learns to match its teacher on the mixed images,
+as in the function matching of Beyer et al. (2022), "Knowledge distillation: A
+good teacher is patient and consistent", section 3.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import tensorflow as tf
 def draw_pairs(
   num_examples: int, seed: int, view: tf.Tensor, concentration: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Draws whom each training example of one view is mixed with, and how much.
+  """Draws the partner and the weight of each training example in one view.
 
-  The weight of an example is max(w, 1 - w), with w ~ Beta(a, a). As each pair
-  is as likely in the other order, that leaves the mixed images as they are, and
-  lets the example itself be the larger part of the image that stands for it.
+  The weight of an example is max(w, 1 - w), with w ~ Beta(a, a). Each pair is
+  equally likely in the other order, so the maximum does not change the
+  distribution of the mixed images. It makes each example the larger part of its
+  own mixed image.
 
   Args:
     num_examples: The number of examples N.
@@ -35,8 +36,8 @@ def draw_pairs(
   partners = random.stateless_shuffle(
     tf.range(num_examples), random.stateless_fold_in(key, 5)
   )
-  # Beta(a, a) is the share of one of two numbers ~ Gamma(a). In float64, they
-  # are 0 for a tiny a alone, where one of the weights is as good as 1.
+  # Beta(a, a) is the share of one number in the sum of two numbers ~ Gamma(a).
+  # In float64, both are 0 only for a tiny a, where one weight is almost 1.
   one, other = tf.unstack(
     tf.random.stateless_gamma(
       [2, num_examples],

@@ -1,9 +1,10 @@
-"""A dataset in an `.npz` file of the user's own.
+"""Datasets in the user's own `.npz` files.
 
-The file holds the arrays `train_images`, `train_labels`, `test_images` and
-`test_labels`: images uint8 [N, H, W, 3] of one size, labels integers [N] from 0
-to K - 1. It may hold `class_names`, K strings. Gray images [N, H, W] or
-[N, H, W, 1] get three equal channels, and labels may be [N, 1], as in MedMNIST.
+A file holds the arrays `train_images`, `train_labels`, `test_images` and
+`test_labels`. Images are uint8 [N, H, W, 3] of one size, and labels are
+integers [N] from 0 to K - 1. A file may also hold `class_names`, K strings.
+Gray images [N, H, W] or [N, H, W, 1] get three equal channels, and labels may
+be [N, 1], as in MedMNIST.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
-# Images whose levels are counted at once.
+# The number of images whose levels are counted at once.
 _CHUNK = 1024
 _ARRAYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
@@ -32,10 +33,10 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
     path: The file, local or remote.
 
   Returns:
-    What its images are, and its arrays by name.
+    The description of its images, and its arrays by name.
 
   Raises:
-    InputError: If it cannot be read, or is not as the module describes.
+    InputError: If the file cannot be read, or is not as the module describes.
   """
   try:
     arrays = archives.read_arrays(path)
@@ -74,7 +75,7 @@ def read_unlabeled(path: str) -> np.ndarray:
 
 
 def _unlabeled_error(path: str, reason: str) -> InputError:
-  """Returns the error of a file without images to learn from."""
+  """Returns the error for a file without images to learn from."""
   return InputError(
     'task.train_data.unlabeled',
     path,
@@ -84,15 +85,15 @@ def _unlabeled_error(path: str, reason: str) -> InputError:
 
 
 def describe(path: str, arrays: dict[str, np.ndarray]) -> DatasetSpec:
-  """Checks the arrays of a dataset, and says what they are.
+  """Checks the arrays of a dataset, and returns their description.
 
   Args:
     path: The name of the dataset.
-    arrays: Its arrays, as the module describes them. Gray images get three
-      channels, and labels one axis, in place.
+    arrays: The arrays of the dataset, as the module describes them. Gray images
+      get three channels, and labels one axis, in place.
 
   Raises:
-    InputError: If they are not as described.
+    InputError: If the arrays are not as described.
   """
   for split in 'train', 'test':
     _unify(arrays, f'{split}_images', f'{split}_labels')
@@ -134,7 +135,7 @@ def _with_channels(images: np.ndarray) -> np.ndarray:
 
 
 def _not_a_dataset(path: str, reason: str) -> InputError:
-  """Returns the error of a file that is no dataset."""
+  """Returns the error for a file that is not a dataset."""
   return InputError(
     'dataset name',
     path,
@@ -164,9 +165,9 @@ def _check_images(
 
   Args:
     images: An array of any kind.
-    name: The array of a file.
-    train_shape: The shape of training images, whose size they must have; () for
-      any size.
+    name: The name of the array, for the error.
+    train_shape: The shape of the training images, whose size `images` must
+      have; () for any size.
   """
   if (
     images.dtype != np.uint8
@@ -187,7 +188,7 @@ def _check_images(
 def _class_names(
   path: str, arrays: Mapping[str, np.ndarray]
 ) -> tuple[str, ...]:
-  """Returns the names of the K classes, their labels as text by default."""
+  """Returns the names of the K classes; by default, their labels as text."""
   largest = max(arrays[f'{split}_labels'].max() for split in ('train', 'test'))
   num_classes = int(largest) + 1
   if 'class_names' not in arrays:
@@ -211,11 +212,11 @@ def _class_names(
 def _check_classes(
   path: str, arrays: Mapping[str, np.ndarray], num_classes: int
 ) -> None:
-  """Warns of labels that look like a mistake, in one line.
+  """Warns in one line about labels that look like a mistake.
 
   Raises:
-    InputError: If the training images are of one class, or if no label is 0 and
-      the classes have no names.
+    InputError: If all training images have the same class, or if no label is 0
+      and the classes have no names.
   """
   trained, tested = (
     np.bincount(arrays[f'{split}_labels'], minlength=num_classes) > 0

@@ -1,4 +1,4 @@
-"""Images of none of the classes that a model knows."""
+"""Test images whose classes a model does not know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SVHN = DatasetSpec(
   name='svhn_cropped',
   image_shape=(32, 32, 3),
   class_names=digits.SPEC.class_names,
-  # Nothing is trained on it.
+  # Empty, because nothing is trained on this dataset.
   mean=(),
   stddev=(),
 )
@@ -27,7 +27,7 @@ def check_prepared(name: str, data_dir: str = '') -> None:
   """Raises an InputError if a dataset would have to be downloaded.
 
   Args:
-    name: As for `open_out_of_distribution`.
+    name: The name of the dataset; see `open_out_of_distribution`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
   """
   if _is_from_tfds(name):
@@ -38,11 +38,11 @@ def prepared_folder(name: str, data_dir: str = '') -> str:
   """Returns the folder in which TFDS has prepared a dataset.
 
   Args:
-    name: As for `open_out_of_distribution`.
+    name: The name of the dataset; see `open_out_of_distribution`.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
 
   Returns:
-    The folder; empty if it is not prepared, or not from TFDS.
+    The folder; empty if the dataset is not prepared or not from TFDS.
   """
   if not _is_from_tfds(name):
     return ''
@@ -70,11 +70,11 @@ def open_out_of_distribution(
     name: `cifar10`, `cifar100`, `svhn_cropped`, `digits`, `tfds:NAME`, or the
       path of an `.npz` file or of a folder of pictures.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    image_size: The height and width that the images get; see `open_dataset`.
-    image_fit: How pictures in files come to this size.
+    image_size: The height and width of the result; see `open_dataset`.
+    image_fit: How to bring pictures in files to this size.
 
   Raises:
-    InputError: If there is no such dataset, or TFDS has not prepared it.
+    InputError: If the dataset does not exist or TFDS has not prepared it.
   """
   check_prepared(name, data_dir)
   if name == _SVHN.name:

@@ -1,12 +1,13 @@
 """Batches as `tf.data`, for the replicas of one worker.
 
-All functions take a `tf.distribute.InputContext`, or None where there is one
-replica, and yield the batch of one replica at a time, as
-`strategy.distribute_datasets_from_function` wants it. They need no Python once
-they are built: on a TPU slice, the other hosts run TensorFlow's server alone,
-and each reads the images of its own replicas. What only Python can make, such
-as corrupted images, comes by `evaluation.image_sets`; both take the rows and
-the padding of a batch from `distribution.sharding`.
+All functions take a `tf.distribute.InputContext`, or None for a single replica.
+Their datasets yield the batch of one replica at a time, as
+`strategy.distribute_datasets_from_function` expects. The datasets need no
+Python once they are built: on a TPU slice, the other hosts run only
+TensorFlow's server, and each host reads the images of its own replicas.
+`evaluation.image_sets` provides images that only Python can make, such as
+corrupted images. Both modules take the rows and the padding of a batch from
+`distribution.sharding`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 _ReadRows = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-# Batches that are ready before they are asked for.
+# The number of batches to prepare ahead.
 _PREFETCHED = 4
 # Nothing here needs AutoGraph, which would delay the first step.
 _no_autograph = tf.autograph.experimental.do_not_convert
@@ -43,11 +44,12 @@ def training_batches(
   context: tf.distribute.InputContext | None = None,
   num_groups: int = 1,
 ) -> tf.data.Dataset:
-  """Returns endless augmented batches, those of step `start_step` first.
+  """Returns endless augmented batches, from step `start_step` on.
 
-  Each epoch is a new permutation; what does not fill a batch is left out of
-  that epoch. The batches are a pure function of the arguments: the epoch
-  determines the permutation and the view, the step in it the examples.
+  Each epoch is a new permutation. Examples at its end that do not fill a batch
+  are left out of that epoch. The batches are a pure function of the arguments:
+  the epoch determines the permutation and the view, and the step in the epoch
+  determines the examples.
 
   Args:
     views: Views of the N training examples.
@@ -56,27 +58,27 @@ def training_batches(
     num_views: Epoch n trains on view n mod num_views; 0 for a new one in each
       epoch.
     teacher_logits: A function from the number of a view, int64, and rows
-      int32 [b] to the logits that a teacher has for them, float16 [b, M, K]. It
-      is called in the graph.
-    num_unlabeled: How many examples of a step have no label. An epoch is a
-      permutation of those with labels; permutations of the others follow each
-      other, however many of them an epoch takes.
-    teacher_images: A function like it, to the images that a teacher has made
-      for a view, uint16 [b, H, W, C] in parts of a gray level. They are read
-      instead of the source's.
+      int32 [b] to a teacher's logits for them, float16 [b, M, K]. It is called
+      in the graph.
+    num_unlabeled: The number of examples without labels in a step. An epoch is
+      a permutation of the examples with labels. The examples without labels
+      come in one permutation after the other, across the ends of epochs.
+    teacher_images: A function like `teacher_logits` that returns the images
+      that a teacher has made for a view, uint16 [b, H, W, C] in units of
+      1 / LEVEL_PARTS of a gray level. They replace the images of the source.
     start_step: The global step to begin with.
-    context: Which replicas to feed.
+    context: The replicas to feed.
     num_groups: See `sharding.shard_rows`.
 
   Returns:
-    Batches of `images` uint8 [b, H, W, C], or float32 for those of a teacher,
+    Batches of `images` uint8 [b, H, W, C], or float32 for a teacher's images,
     `labels` int32 [b] and, if asked for, `clean_images` uint8 [b, H, W, C],
     `draws` float32 [b, K + 2] from 0 to 1 and `teacher_logits` float16
-    [b, M, K]. b is the batch of one replica.
+    [b, M, K]. b is the batch size of one replica.
 
   Raises:
-    InputError: If the replicas do not divide the batch, or if there are fewer
-      examples than in a batch.
+    InputError: If the replicas do not divide the batch, or if the examples with
+      labels do not fill one batch.
   """
   labels = views.source.labels
   num_labeled = int(np.count_nonzero(labels >= 0))
@@ -102,10 +104,10 @@ def training_batches(
 
 
 def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
-  """Returns how many batches examples fill.
+  """Returns the number of batches that examples fill.
 
   Raises:
-    InputError: If there are fewer examples than in a batch.
+    InputError: If the examples do not fill one batch.
   """
   if num_examples < batch_size:
     raise InputError(
@@ -123,8 +125,8 @@ def _epoch_order(
   """Returns the rows of the batches of an epoch, one batch after the other.
 
   Args:
-    examples: How many there are with labels, and how many without.
-    batch: How many of each a step has.
+    examples: The numbers of examples with labels and without labels.
+    batch: The same two numbers for a step.
     seed: The seed of the orders.
     epoch: The number of the epoch, int64.
   """
@@ -145,10 +147,10 @@ def _permutation(
   """Returns the order of the examples in an epoch, int32 [N].
 
   Args:
-    num_examples: N.
+    num_examples: The number of examples N.
     seed: The seed of the orders.
     epoch: The number of the epoch, int64.
-    part: What is put in order: other numbers give other orders.
+    part: The purpose of the order; other numbers give other orders.
   """
   key = tf.stack([tf.constant(seed, tf.int64), epoch])
   random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
@@ -160,19 +162,19 @@ def _permutation(
 def _part_of_permutations(
   num_examples: int, seed: int, epoch: tf.Tensor, count: int
 ) -> tf.Tensor:
-  """Returns the part of endless permutations of N that an epoch takes.
+  """Returns an epoch's part of an endless series of permutations.
 
   Args:
-    num_examples: N.
+    num_examples: The number of examples N in a permutation.
     seed: The seed of the permutations.
     epoch: The number of the epoch, int64.
-    count: How many an epoch takes.
+    count: The number of examples that an epoch takes.
 
   Returns:
     int32 [count], from 0 to N - 1.
   """
   first = epoch * count
-  # As many as a part that begins at the end of one can touch.
+  # As many as a part can touch that begins at the end of a permutation.
   orders = [
     _permutation(num_examples, seed, first // num_examples + number, 4)
     for number in range((count - 2) // num_examples + 2)
@@ -185,18 +187,18 @@ def _part_of_permutations(
 def _mixed(
   labeled: tf.Tensor, unlabeled: tf.Tensor, batch_size: int, num_unlabeled: int
 ) -> tf.Tensor:
-  """Returns batches of both, evenly mixed, one after the other.
+  """Mixes examples with and without labels evenly in each batch.
 
-  So replicas and members that share a batch out have the same share of each.
+  So replicas and members that divide a batch get the same share of each kind.
 
   Args:
-    labeled: The rows of all batches that have labels.
-    unlabeled: Those that have none.
-    batch_size: Examples in a batch.
-    num_unlabeled: How many of them have no label.
+    labeled: The rows with labels of all batches, one batch after the other.
+    unlabeled: The rows without labels of all batches, in the same way.
+    batch_size: The number of examples in a batch.
+    num_unlabeled: The number of examples without labels in a batch.
 
   Returns:
-    The rows of all batches.
+    The rows of all batches, one batch after the other.
   """
   num_labeled = batch_size - num_unlabeled
   table = tf.concat(
@@ -225,15 +227,15 @@ def view_batches(
 
   Args:
     views: Views of the N training examples.
-    numbers: The numbers of those to return, one after the other.
+    numbers: The numbers of the views to return, one after the other.
     global_batch_size: Examples in a step, over all replicas. The last batch of
-      a view is filled up by its last example.
-    context: Which replicas to feed.
+      a view is filled up with its last example.
+    context: The replicas to feed.
 
   Returns:
     Batches of `images` uint8 [b, H, W, C], `labels` int32 [b] and, if asked
-    for, `draws`. Those of all replicas side by side are the next examples of a
-    view.
+    for, `draws`. The batches of all replicas, side by side, are the next
+    examples of a view.
 
   Raises:
     InputError: If the replicas do not divide the batch.
@@ -259,7 +261,7 @@ def evaluation_batches(
   Args:
     source: The examples to score.
     global_batch_size: Examples in a step, over all replicas.
-    context: Which replicas to feed.
+    context: The replicas to feed.
 
   Returns:
     Batches of `images` uint8 [b, H, W, C], `labels` int32 [b] and `mask` bool
@@ -280,18 +282,18 @@ def _read(
   teacher_logits: _ReadRows | None = None,
   teacher_images: _ReadRows | None = None,
 ) -> tf.data.Dataset:
-  """Reads the images and labels of batches, and what a teacher says of them.
+  """Reads the images and labels of batches, and a teacher's logits for them.
 
   Args:
-    parts: Batches of `view`, what `views` needs to know, of `number`, that of
-      the view, and of anything else.
-    views: The views that they are of.
+    parts: Batches of `view`, which is what `views` needs to know, of `number`,
+      which is the number of the view, and of anything else.
+    views: The views that the batches belong to.
     teacher_logits: See `training_batches`.
     teacher_images: See `training_batches`.
 
   Returns:
-    Batches of `images`, `labels`, perhaps `teacher_logits` and the rest of the
-    parts.
+    Batches of what `views` reads, `labels`, `teacher_logits` if asked for, and
+    the rest of the parts.
   """
   labels = tf.constant(views.source.labels)
 

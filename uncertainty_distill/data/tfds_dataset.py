@@ -24,9 +24,8 @@ _BATCH = 256
 class TfdsDataset:
   """A dataset that TFDS prepares, split by split.
 
-  Images get the size of the dataset when they are read; gray ones get three
-  equal channels. The examples are in the order of TFDS's files.
-
+  Images are brought to the size of the dataset when they are read. Gray images
+  get three equal channels. The examples are in the order of TFDS's files.
   """
 
   def __init__(
@@ -38,23 +37,25 @@ class TfdsDataset:
     splits: Sequence[str] = ('', ''),
     scratch: str = '',
   ):
-    """Finds the dataset, which is downloaded if need be.
+    """Finds the dataset, and downloads it if needed.
 
     Args:
       name: `tfds:` and the name that the dataset has in TFDS, with a
-        configuration, if it has several: `tfds:NAME/CONFIG`.
+        configuration if the dataset has several: `tfds:NAME/CONFIG`.
       data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-      image_size: The height and width that all images get; () for those that
-        they have, which must then be equal.
-      fit: How they come to this size; see `image_decoding.decode_image`.
-      splits: The splits to train on and to test on, as TFDS writes them:
-        `train[:80%]`. Empty for `train`, and for `test`, or else `validation`.
-      scratch: A folder on disk, where images are that are read, in a file which
-        ends with the process; empty to have them in memory.
+      image_size: The height and width of the result; () to keep the sizes of
+        the images, which must then be equal.
+      fit: How to bring images to this size; see `image_decoding.decode_image`.
+      splits: The splits to train on and to test on, in the notation of TFDS,
+        such as `train[:80%]`. Empty for `train`, and for the first of `test`,
+        `validation` and `val` that the dataset has.
+      scratch: A folder on disk for a temporary file that holds the images until
+        the process ends; empty to hold them in memory.
 
     Raises:
-      InputError: If the dataset is not there and cannot be downloaded, if it is
-        no image classification dataset, or if it lacks a split or a size.
+      InputError: If the dataset is missing and cannot be downloaded, if it is
+        not an image classification dataset, if it lacks a split, or if its
+        images differ in size and no size is given.
     """
     self._name, self._fit, self._scratch = name, fit, scratch
     self._builder = tfds_splits.prepare(name.removeprefix(PREFIX), data_dir)
@@ -78,7 +79,7 @@ class TfdsDataset:
 
   @functools.cached_property
   def _train(self) -> ArraySource:
-    """The training examples, from which the moments follow."""
+    """The training examples, with the moments of their channels."""
     images, labels = self._read('train')
     counts = channel_moments.LevelCounts()
     for start in range(0, len(images), _BATCH):
@@ -91,7 +92,7 @@ class TfdsDataset:
 
   @property
   def spec(self) -> DatasetSpec:
-    """What the images are.
+    """The description of the images and labels.
 
     Raises:
       InputError: If a file is damaged.
@@ -99,7 +100,7 @@ class TfdsDataset:
     return self._train.spec
 
   def state(self) -> str:
-    """Returns what tells these splits of the dataset from others."""
+    """Returns a text that identifies these splits and the files' state."""
     info = self._builder.info
     paths = [path for split in info.splits.values() for path in split.filepaths]
     versions = [(os.path.basename(p), files.version(p)) for p in paths]
@@ -116,7 +117,7 @@ class TfdsDataset:
     return ArraySource(self.spec, *self._read(name))
 
   def _find_features(self) -> tuple[str, str]:
-    """Returns the names of the image and of the label."""
+    """Returns the names of the features for the image and the label."""
     import tensorflow_datasets as tfds
 
     features = self._builder.info.features
@@ -150,7 +151,7 @@ class TfdsDataset:
     return found[0] if found else 'test'
 
   def _check_split(self, field: str, split: str) -> None:
-    """Raises an InputError unless TFDS has a split, with examples."""
+    """Raises an InputError unless TFDS has a split and it has examples."""
     try:
       if self._builder.info.splits[split].num_examples:
         return
@@ -182,14 +183,14 @@ class TfdsDataset:
     """Returns an array for images, uint8 [count, H, W, 3].
 
     Raises:
-      InputError: If it does not fit into memory, where it is to be.
+      InputError: If the array is to be in memory and does not fit there.
     """
     shape = count, *self._shape
     if self._scratch:
       with tempfile.TemporaryFile(dir=self._scratch) as file:
         return np.memmap(file, np.uint8, 'w+', shape=shape)
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    # TensorFlow has a copy.
+    # TensorFlow holds a second copy.
     needed = 2 * math.prod(shape)
     if needed > memory:
       raise InputError(

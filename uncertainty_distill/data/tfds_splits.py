@@ -1,4 +1,4 @@
-"""Splits of TFDS datasets, whole, as NumPy arrays."""
+"""Reads splits of TFDS datasets as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 
 
 def folder(data_dir: str) -> str:
-  """Returns where TFDS keeps its datasets; empty for ~/tensorflow_datasets.
+  """Returns the folder of TFDS's datasets; empty for ~/tensorflow_datasets.
 
   Args:
-    data_dir: A folder; empty for that of the environment variable
+    data_dir: A folder; empty for the one in the environment variable
       TFDS_DATA_DIR.
   """
   return os.path.expanduser(data_dir) or os.environ.get('TFDS_DATA_DIR', '')
@@ -32,7 +32,7 @@ def make_builder(name: str, data_dir: str) -> Any:
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice, which
       is the environment variable TFDS_DATA_DIR or ~/tensorflow_datasets.
   """
-  # Imported here: it brings TensorFlow, which not every process needs.
+  # Imported here, because it imports TensorFlow, which not every process needs.
   import tensorflow_datasets as tfds
 
   return tfds.builder(name, data_dir=folder(data_dir) or None)
@@ -64,8 +64,8 @@ def batches(
   Args:
     builder: The builder of a dataset that TFDS has prepared.
     split: The name of the split.
-    function: A function of each example, in the graph.
-    batch_size: Examples in a batch; the last one may have fewer.
+    function: The function to apply to each example, in the graph.
+    batch_size: Examples in a batch; the last batch may have fewer.
 
   Raises:
     InputError: If a file of the split is damaged.
@@ -93,7 +93,7 @@ def _in_order(builder: Any, split: str, **options: Any) -> Any:
 
 @contextlib.contextmanager
 def _damage_named(builder: Any, split: str) -> Iterator[None]:
-  """Turns an error of reading into an InputError that names the file."""
+  """Turns an error while reading into an InputError that names the file."""
   try:
     yield
   except Exception as error:  # Of many types; none names the file.
@@ -142,7 +142,7 @@ def check_prepared(name: str, data_dir: str) -> None:
 
 
 def prepare(name: str, data_dir: str) -> Any:
-  """Returns the builder of a dataset, downloading the dataset if need be.
+  """Returns the builder of a dataset, downloading the dataset if needed.
 
   Args:
     name: The name that the dataset has in TFDS.
@@ -154,7 +154,7 @@ def prepare(name: str, data_dir: str) -> Any:
   with _explained(name, data_dir):
     builder = make_builder(name, data_dir)
     if not builder.is_prepared():
-      # TFDS would go on trying for minutes where there is no network.
+      # Without a network, TFDS would keep trying for minutes.
       for url in getattr(builder, 'url_infos', ()):
         urllib.request.urlopen(url, timeout=10).close()
     builder.download_and_prepare()
@@ -164,11 +164,11 @@ def prepare(name: str, data_dir: str) -> Any:
 def read_published(
   name: str, split: str, data_dir: str
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Reads a split in its published order, downloading the dataset if need be.
+  """Reads a split in its published order, downloading the dataset if needed.
 
   TFDS shuffles what it stores, but an id such as `test_00042` says where in the
-  published files an example was. CIFAR-10-C and CIFAR-100-C are in that order.
-  A dataset without such ids keeps the order of TFDS.
+  published files an example was. CIFAR-10-C and CIFAR-100-C are in the order of
+  the published files. A dataset without such ids keeps the order of TFDS.
 
   Args:
     name: The name that the dataset has in TFDS.
@@ -212,7 +212,7 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
 def _published_order(
   ids: Sequence[bytes] | np.ndarray,
 ) -> np.ndarray | slice:
-  """Returns the stored rows in the published order; all rows without ids."""
+  """Returns the stored rows in published order, or all rows without ids."""
   numbers = [re.fullmatch(rb'(?:train|test)_(\d{5})', i) for i in ids]
   found = [int(number.group(1)) for number in numbers if number]
   if not found or len(found) < len(numbers):

@@ -1,4 +1,4 @@
-"""Images without labels, which a student learns from its teacher alone."""
+"""Images without labels, on which a student learns from its teacher alone."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ _NAME = 'task.train_data.unlabeled'
 def open_unlabeled(
   dataset: Dataset, train_data: configs.TrainDataConfig
 ) -> ImageSource | None:
-  """Opens the images without labels of a configuration.
+  """Opens the images without labels that a configuration names.
 
   Args:
-    dataset: The dataset of the configuration, whose size they get.
-    train_data: Names them.
+    dataset: The dataset of the configuration, whose image size the images get.
+    train_data: The configuration that names the images.
 
   Returns:
-    The images, whose labels are -1; None if there are none. `rest` is a subset
-    of `dataset.train`.
+    The images, with the label -1; None if the configuration names none. For
+    `rest`, they are a subset of `dataset.train`.
 
   Raises:
-    InputError: If they cannot be read, or are smaller than the training images
-      and not in files or in TFDS.
+    InputError: If the images cannot be read, if there are too few, or if they
+      are smaller than the training images and are neither picture files nor
+      from TFDS.
   """
   name = files.expanded(train_data.unlabeled)
   if not name:
@@ -68,7 +69,7 @@ def open_unlabeled(
 
 
 def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:
-  """Raises an InputError if there are fewer images than are to be used."""
+  """Raises an InputError if there are fewer images than a run should use."""
   if train_data.unlabeled_examples > available:
     raise InputError(
       'task.train_data.unlabeled_examples',
@@ -78,7 +79,7 @@ def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:
 
 
 def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
-  """Returns the training examples after the first ones, without labels."""
+  """Returns the training examples that `num_examples` leaves out, unlabeled."""
   first, count = train_data.num_examples, dataset.num_train
   if first >= count:
     raise InputError(
@@ -92,12 +93,12 @@ def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
   return Subset(dataset.train, rows, np.full(len(rows), -1))
 
 
-# As for datasets, whose files are read once.
+# Reads files once, as for other datasets.
 @functools.lru_cache(maxsize=2)
 def _open(
   name: str, state: str, spec: DatasetSpec, data_dir: str, decoding: Decoding
 ) -> ImageSource:
-  """Opens images at a place, in the state that they have there."""
+  """Opens the images with a name, in the state that they have now."""
   size = spec.image_shape[:2]
   if name.startswith(tfds_dataset.PREFIX) or (
     configs.is_path(name) and files.is_folder(name)

@@ -1,4 +1,4 @@
-"""Views: an epoch's images, cropped, mirrored and changed as a seed says."""
+"""Views: an epoch's images, cropped, mirrored and changed by a seed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ _NO_DISTORTION = Distortion()
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-  """The images of views, each of which follows from its number.
+  """The images of views, each of which is determined by its number.
 
   Attributes:
-    source: The N examples; those with labels first, then those whose label is
-      -1, if there are any.
+    source: The N examples: first the examples with labels, then any examples
+      with the label -1.
     seed: The seed of the views.
     padding: Pixels on each side before random crops; 0 for none.
     flip: Whether to mirror half of the images.
-    distortion: What is done to images before crops and flips.
-    mixup: a of Beta(a, a), by which each image is mixed with another one of the
-      view; 0 for none. Labels are those of the larger part.
-    draws: Whether to draw random numbers for each image, too, from which a
+    distortion: The changes to images before crops and flips.
+    mixup: The a of Beta(a, a), which gives the weights for mixing each image
+      with another image of the view; 0 for no mixing. A mixed image has the
+      label of its larger part.
+    draws: Whether to also draw random numbers for each image, from which a
       teacher makes the view that it teaches on.
-    clean: Whether to return the images before they are mixed or otherwise
-      changed for the teacher, too.
+    clean: Whether to also return the images as they are before they are mixed
+      or otherwise changed for the teacher.
   """
 
   source: ImageSource
@@ -52,7 +53,7 @@ class Views:
       rows: The rows of the examples, int32 [...].
 
     Returns:
-      A nest of tensors [..., ?].
+      A nested structure of tensors [..., ?].
     """
     count = len(self.source)
     tables = [
@@ -82,11 +83,11 @@ class Views:
     """Reads a batch.
 
     Args:
-      parts: What `parts` returned for it.
+      parts: What `parts` returned for the batch.
       images: The images of the view, if they are known.
 
     Returns:
-      `images`, and perhaps `clean_images` and `draws`.
+      `images` and, if asked for, `clean_images` and `draws`.
     """
     batch: dict[str, tf.Tensor] = {}
     if images is None or self.clean:
@@ -105,7 +106,7 @@ class Views:
     return batch
 
   def _own_images(self, parts):
-    """Reads the images that are not mixed yet, uint8 [b, H, W, C]."""
+    """Reads the images before mixing, uint8 [b, H, W, C]."""
     images, tables = self.source.read(parts['rows']), parts.get('tables', ())
     if self.distortion:
       images = self.distortion.apply(images, tables[1])
@@ -115,7 +116,7 @@ class Views:
 
 
 def _uniform(seeds: tf.Tensor, count: int) -> tf.Tensor:
-  """Returns random numbers of seeds int32 [b, 2], float32 [b, count]."""
+  """Returns random numbers float32 [b, count] for seeds int32 [b, 2]."""
   return tf.map_fn(
     lambda seed: tf.random.stateless_uniform([count], seed),
     seeds,

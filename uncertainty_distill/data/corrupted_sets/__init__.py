@@ -30,20 +30,21 @@ def open_corrupted_set(
   """Opens the images of a test set under shifts.
 
   Args:
-    dataset: The clean test examples, all of them.
+    dataset: All clean test examples.
     shifts: The shifts that will be asked for; `CLEAN` may be among them.
-    source: Empty to make the images on the fly; `tfds` for those that TFDS has
-      prepared as `cifar10_corrupted`; else a folder in the published layout.
+    source: Empty to make the images on the fly; `tfds` for the images that TFDS
+      has prepared as `cifar10_corrupted`; else a folder in the published
+      layout.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     seed: The seed of images made on the fly.
-    frost: The pictures of ice of images made on the fly, `texture` or
+    frost: The pictures of ice for images made on the fly, `texture` or
       `photographs`.
-    benchmark: Whose constants images made on the fly have; see
-      `corruptions.choose_benchmark`.
+    benchmark: The benchmark whose constants to use for images made on the fly;
+      see `corruptions.choose_benchmark`.
 
   Raises:
-    InputError: If the images are not there, not of this test set, or cannot be
-      corrupted.
+    InputError: If the images are missing, do not belong to this test set, or
+      cannot be corrupted.
   """
   if not source:
     if any(shift != corruptions.CLEAN for shift in shifts):

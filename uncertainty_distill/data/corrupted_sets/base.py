@@ -1,4 +1,4 @@
-"""What a corrupted test set is, wherever its images come from."""
+"""The interface of corrupted test sets, and sets made by formula."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CorruptedSet(abc.ABC):
 
   Attributes:
     dataset: The clean test examples. The corrupted images have their labels.
-    description: Which images these are, for reports: published or not, and
+    description: For reports: whether the images are the published ones, and
       where they come from.
   """
 
@@ -27,7 +27,7 @@ class CorruptedSet(abc.ABC):
     """Returns test images under a shift.
 
     Args:
-      shift: One of those that the set was opened for, or `CLEAN`.
+      shift: One of the shifts that the set was opened for, or `CLEAN`.
       rows: Row numbers of test examples, integers [b].
 
     Returns:
@@ -57,16 +57,17 @@ class FormulaSet(CorruptedSet):
     frost: str = 'texture',
     benchmark: str = '',
   ):
-    """Takes the test set.
+    """Takes the test set and the recipe.
 
     Args:
       dataset: The clean test examples.
       seed: The seed of the random draws.
       frost: The pictures of ice, `texture` or `photographs`.
-      benchmark: Whose constants; see `corruptions.choose_benchmark`.
+      benchmark: The benchmark whose constants to use; see
+        `corruptions.choose_benchmark`.
 
     Raises:
-      InputError: If the seed, the pictures or the benchmark are not as above.
+      InputError: If the seed, the pictures or the benchmark are not valid.
     """
     corruptions.check_seed(seed)
     corruptions.check_frost(frost)
@@ -87,9 +88,9 @@ class FormulaSet(CorruptedSet):
 
 
 def describe_recipe(seed: int, frost: str, benchmark: str) -> str:
-  """Returns what made images depend on besides the formulas, for reports."""
-  # Reports of the time when there was no choice do not name the texture.
+  """Returns, for reports, what images depend on besides the formulas."""
+  # Older reports, from when there was no choice, do not name the texture.
   pictures = '' if frost == 'texture' else f', frost from {frost}'
-  # Nor do those of the time when there was one benchmark.
+  # Older reports, from when there was one benchmark, do not name it.
   constants = '' if benchmark == 'cifar_c' else f', constants of {benchmark}'
   return f'seed {seed}{pictures}{constants}'

@@ -1,9 +1,10 @@
 """Corrupted test sets as files, in the layout of CIFAR-10-C.
 
-For a test set of N examples a folder holds a uint8 array `<corruption>.npy`
-[5*N, H, W, C] for each corruption, of which row (s - 1) * N + i is example i at
-severity s, and `labels.npy` [5*N], the labels five times over. Folders made by
-this package also hold `made.json`, which says what they were made from.
+For a test set of N examples, a folder holds a uint8 array `<corruption>.npy`
+[5*N, H, W, C] for each corruption, whose row (s - 1) * N + i is example i at
+severity s. It also holds `labels.npy` [5*N], the labels five times over.
+Folders made by this package also hold `made.json`, which says what they were
+made from.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ import numpy as np
 _logger = logging.getLogger(__name__)
 
 LABELS_FILE = 'labels.npy'
-# Holds `dataset`, `num_examples`, `seed`, `frost`, `benchmark` and the
-# `versions` of the libraries.
+# Holds `dataset`, `num_examples`, `seed`, `frost`, `benchmark`, the
+# `fingerprint` of the images and the `versions` of the libraries.
 MADE_FILE = 'made.json'
 
 _REPEATS = len(corruptions.SEVERITIES)
@@ -44,7 +45,7 @@ class FolderSet(base.CorruptedSet):
     """Opens and checks the files; images are read when they are asked for.
 
     Args:
-      dataset: The clean test examples, all of them.
+      dataset: All clean test examples.
       directory: The folder.
       shifts: The shifts that will be asked for.
 
@@ -77,8 +78,8 @@ class FolderSet(base.CorruptedSet):
   def _corrupted(self, shift, rows):
     assert shift.corruption is not None
     first = (shift.severity - 1) * len(self.dataset)
-    # By an array of numbers, NumPy copies the images into memory: the file is
-    # read by the thread that prepares batches, not in the middle of a step.
+    # Indexing by an array makes NumPy copy the images into memory: the thread
+    # that prepares batches reads the file, not a step that then has to wait.
     return np.array(self._arrays[shift.corruption][first + rows])
 
 
@@ -122,7 +123,7 @@ def open_images(
     uint8 [5*N, H, W, C].
 
   Raises:
-    InputError: If it is missing, truncated, or another kind of array.
+    InputError: If the file is missing, truncated, or another kind of array.
   """
   shape = images_shape(dataset)
   expected = f'uint8 {list(shape)}'
@@ -138,11 +139,11 @@ def check_labels(directory: str, dataset: ImageSource) -> None:
 
   Args:
     directory: The folder.
-    dataset: The clean test examples, all of them.
+    dataset: All clean test examples.
 
   Raises:
-    InputError: If they are not, or if they are missing, truncated or not
-      labels.
+    InputError: If the labels are others, or if they are missing, truncated or
+      not labels.
   """
   path = os.path.join(directory, LABELS_FILE)
   number = len(dataset)
@@ -167,7 +168,7 @@ def check_labels(directory: str, dataset: ImageSource) -> None:
 
 
 def read_made(directory: str) -> dict[str, object] | None:
-  """Returns what a folder was made from; None where it does not say.
+  """Returns what a folder was made from; None if it has no `made.json`.
 
   Raises:
     InputError: If its `made.json` is damaged.
@@ -176,8 +177,8 @@ def read_made(directory: str) -> dict[str, object] | None:
   if not os.path.exists(path):
     return None
   try:
-    # Older files were made when there was no choice of pictures.
-    # Nor did they have a fingerprint of the images.
+    # Older files, from when there was no choice of pictures or benchmark, lack
+    # these keys and the fingerprint of the images.
     made = {
       'frost': 'texture',
       'benchmark': 'cifar_c',
@@ -198,7 +199,7 @@ def read_made(directory: str) -> dict[str, object] | None:
 
 
 def _describe(directory: str) -> str:
-  """Returns which images a folder holds, for reports."""
+  """Returns, for reports, which images a folder holds."""
   made = read_made(directory)
   if made is None:
     return f'files in {directory}, not made by this package'
@@ -217,7 +218,7 @@ def _map_array(path: str, expected: str) -> np.ndarray:
   except OSError as error:
     reason = error.strerror or str(error)
   # NumPy raises ValueError for a file that is too short for the shape in its
-  # header, and speaks of pickles where a file is no array at all.
+  # header, and mentions pickles if a file is not an array at all.
   except (ValueError, EOFError, zipfile.BadZipFile):
     reason = f'its {os.path.getsize(path)} bytes are no whole .npy file'
   else:

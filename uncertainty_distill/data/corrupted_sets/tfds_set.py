@@ -24,7 +24,7 @@ _TFDS_NAMES = {
 
 
 class TfdsSet(base.CorruptedSet):
-  """Corrupted images of CIFAR-10 that TFDS has prepared before."""
+  """Corrupted images of CIFAR-10 that TFDS has prepared."""
 
   def __init__(
     self,
@@ -32,12 +32,13 @@ class TfdsSet(base.CorruptedSet):
     shifts: Iterable[corruptions.Shift],
     data_dir: str = '',
   ):
-    """Checks that all shifts are prepared; images are read when asked for.
+    """Checks that all shifts are prepared, and reads the first one.
 
-    Nothing is downloaded: whether to fetch 2.9 GB is for the user to decide.
+    The other shifts are read when they are asked for. Nothing is downloaded,
+    because the user should decide whether to download 2.9 GB.
 
     Args:
-      dataset: The clean test examples, all of them.
+      dataset: All clean test examples.
       shifts: The shifts that will be asked for.
       data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
 
@@ -85,7 +86,7 @@ class TfdsSet(base.CorruptedSet):
 
 
 def tfds_name(shift: corruptions.Shift) -> str:
-  """Returns the name of a shift, `cifar10_corrupted/frosted_glass_blur_3`."""
+  """Returns TFDS's name, as in `cifar10_corrupted/frosted_glass_blur_3`."""
   kind = shift.corruption
   assert kind is not None, 'clean images have no name'
   return f'{_NAME}/{_TFDS_NAMES.get(kind, kind.value)}_{shift.severity}'
@@ -109,7 +110,7 @@ def _stored_order(number: int) -> list[int]:
   """Returns the published row of each example in the order of TFDS.
 
   TFDS sorts the examples of a split by the MD5 of the name of the split and the
-  key of the example, which in this dataset is its row.
+  key of the example. In this dataset, the key is the row of the example.
   """
   return sorted(
     range(number), key=lambda i: hashlib.md5(f'test{i}'.encode()).digest()

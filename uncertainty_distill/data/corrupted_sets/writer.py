@@ -1,4 +1,4 @@
-"""Makes the files of a corrupted test set, in parallel processes."""
+"""Makes the files of a corrupted test set in parallel processes."""
 
 from __future__ import annotations
 
@@ -45,28 +45,29 @@ def write_corrupted_set(
 ) -> None:
   """Writes the files of a corrupted test set, in the layout of CIFAR-10-C.
 
-  They hold what `corruptions.corrupt` makes of the test set. A file appears
-  under its name when it is complete. Files that are complete already are kept,
-  so that the same call goes on where one was stopped.
+  The files hold what `corruptions.corrupt` makes of the test set. A file gets
+  its name when it is complete. Files that are already complete are kept, so the
+  same call continues where an earlier call was stopped.
 
-  The processes import the main module: what it runs must stand behind
+  The processes import the main module, so code that it runs must be behind
   `if __name__ == '__main__'`, as always with `multiprocessing`.
 
   Args:
     dataset: The whole clean test set.
-    directory: The folder to write to; made if there is none.
+    directory: The folder to write to; created if it does not exist.
     kinds: The corruptions.
     seed: The seed of the random draws.
-    processes: The number of processes; 0 for one on each core.
+    processes: The number of processes; 0 for one per core.
     frost: The pictures of ice, `texture` or `photographs`.
-    benchmark: Whose constants; see `corruptions.choose_benchmark`.
+    benchmark: The benchmark whose constants to use; see
+      `corruptions.choose_benchmark`.
 
   Raises:
-    InputError: If the folder holds other files or cannot be made, or if images
-      of this size, by this seed or with this frost cannot be made.
+    InputError: If the folder holds other images or cannot be created, or if
+      images of this size or with these arguments cannot be made.
     OSError: If a file cannot be written.
   """
-  # Before any process is started.
+  # Checked before any process starts.
   corruptions.check_image_shape(dataset.spec.image_shape)
   corruptions.check_seed(seed)
   corruptions.check_frost(frost)
@@ -95,7 +96,7 @@ def write_corrupted_set(
 def _claim(
   directory: str, dataset: ImageSource, seed: int, frost: str, benchmark: str
 ) -> None:
-  """Notes in a folder which set it is for, unless it is for another."""
+  """Records which set a folder is for, and refuses a folder for another."""
   made = {
     'dataset': dataset.spec.name,
     'num_examples': len(dataset),
@@ -149,7 +150,7 @@ def _check_unclaimed(directory: str) -> None:
 def _refuse(
   directory: str, before: dict[str, Any], made: dict[str, Any]
 ) -> None:
-  """Raises an InputError: the folder was begun for another set."""
+  """Raises the InputError for a folder that was begun for another set."""
   name = made['dataset']
   if before == {**made, 'fingerprint': before['fingerprint']}:
     expected = f'a folder for the images of {name} as they are now'
@@ -169,7 +170,7 @@ def _refuse(
 def _is_complete(
   directory: str, kind: corruptions.Corruption, dataset: ImageSource
 ) -> bool:
-  """Returns whether the file of a corruption is there and complete."""
+  """Returns whether the file of a corruption exists and is complete."""
   try:
     folders.open_images(directory, kind, dataset)
   except InputError:
@@ -180,7 +181,7 @@ def _is_complete(
 def _write_missing(work, directory, missing, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
   # Not `fork`: the libraries of this process may have threads, and a forked
-  # process would inherit their locks as they are, for good.
+  # process would inherit locks that no thread there ever releases.
   pool = futures.ProcessPoolExecutor(
     processes or os.cpu_count(),
     multiprocessing.get_context('spawn'),
@@ -193,14 +194,14 @@ def _write_missing(work, directory, missing, processes, bar) -> None:
       _write_file(pool, work['dataset'], directory, kind, bar)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
-    # Also what a killed process has left of other corruptions.
+    # Also removes what a killed process has left of other corruptions.
     for kind in corruptions.Corruption:
       with contextlib.suppress(OSError):
         os.remove(_partial_path(directory, kind))
 
 
 def _partial_path(directory: str, kind: corruptions.Corruption) -> str:
-  """Returns where the file of a corruption is until it is complete."""
+  """Returns the path of a corruption's file until the file is complete."""
   return os.path.join(directory, f'.{kind.value}.partial')
 
 
@@ -211,8 +212,8 @@ def _write_file(pool, dataset, directory, kind, bar) -> None:
     offset = np.lib.format.open_memmap(
       partial, 'w+', np.uint8, folders.images_shape(dataset)
     ).offset
-    # The first task starts the processes. Only this one answers signals, by
-    # ending the others.
+    # The first task starts the processes. Only this process handles signals,
+    # and it ends the others.
     with signals.block():
       tasks = [
         pool.submit(_write_rows, partial, offset, shift, start)
@@ -223,7 +224,7 @@ def _write_file(pool, dataset, directory, kind, bar) -> None:
       bar.update(task.result())
     with open(partial, 'rb') as file:
       os.fsync(file.fileno())
-  except OSError as error:  # Of a full disk, Python names no file.
+  except OSError as error:  # For a full disk, Python names no file.
     raise OSError(error.errno, error.strerror, partial) from error
   os.replace(partial, folders.images_path(directory, kind))
 
@@ -257,7 +258,7 @@ def _write_rows(
     images, shift, seed, rows, _WORK['frost'], _WORK['benchmark']
   )
   first = (shift.severity - 1) * len(dataset) + start
-  # Not mapped into memory: a disk that is full would end the process.
+  # Not mapped into memory, because a full disk would then kill the process.
   with open(path, 'r+b') as file:
     file.seek(offset + first * math.prod(dataset.spec.image_shape))
     file.write(corrupted.tobytes())

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The names that this package offers, for type checkers and `__init__.py`."""
 
 from .apply import check_frost as check_frost
 from .apply import check_image_shape as check_image_shape

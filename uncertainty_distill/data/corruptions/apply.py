@@ -1,7 +1,7 @@
-"""Corrupts images, each by a random stream of its own.
+"""Corrupts images, each with a random stream of its own.
 
-A corruption is a function in the module of its family and an entry here, in
-`_DETERMINISTIC` or `_RANDOM`; frost alone has an option and is called by name.
+Each corruption is a function in the module of its family, with an entry here in
+`_DETERMINISTIC` or `_RANDOM`. Only frost has an option and is called by name.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _RANDOM: dict[
   corruption_types.Corruption.SPATTER: spatter.spatter,
 }
 
-# The smallest and the largest side of an image. Below, the weakest zoom blur
-# has no effect; above, blurs of a pixel or two have none, and the matrices of
-# other corruptions outgrow the memory.
+# The smallest and the largest side of an image. With smaller sides, the weakest
+# zoom blur has no effect. With larger sides, blurs of a pixel or two have none,
+# and the matrices of other corruptions do not fit into memory.
 _SIDES = 12, 512
 
 # 4 MiB for one float64 array, or 170 images of 32x32. The half dozen arrays
@@ -76,10 +76,10 @@ def corrupt(
 ) -> np.ndarray:
   """Corrupts images, each independently of the others.
 
-  The result for an image depends on the image, the shift, the seed and the
-  index alone, not on its batch, the order or the number of processes. Every
-  index, severity, corruption and seed has random draws of its own. In the
-  published data, too, severities do not share their noise.
+  The result for an image depends on the image, its index and the other
+  arguments, but not on its batch, the order or the number of processes. Every
+  index, severity, corruption and seed has random draws of its own. Severities
+  do not share their noise in the published data either.
 
   The formulas are those of CIFAR-10-C and ImageNet-C (Hendrycks and
   Dietterich, 2019, "Benchmarking Neural Network Robustness to Common
@@ -89,18 +89,18 @@ def corrupt(
     images: RGB images, uint8 [N,H,W,3], with sides of 12 to 512 pixels.
     shift: The corruption and its severity. For `CLEAN` the images themselves
       are returned.
-    seed: At least 0, below 2^64.
+    seed: An integer from 0 to 2^64 - 1.
     indices: The row numbers of the examples in their dataset, integers [N], at
       least 0; by default 0 to N-1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
-    benchmark: `cifar_c` or `imagenet_c`: whose constants to use.
+    benchmark: The benchmark whose constants to use, `cifar_c` or `imagenet_c`.
 
   Returns:
     uint8 [N,H,W,3].
 
   Raises:
-    InputError: If an argument is not as above, or the photographs are not
+    InputError: If an argument is not as described, or the photographs are not
       installed.
   """
   _check_images(images)

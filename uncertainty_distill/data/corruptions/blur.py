@@ -29,7 +29,7 @@ def gaussian_blur(
 def defocus_blur(
   images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
 ) -> np.ndarray:
-  """Blurs by a disk, like a lens out of focus; edges reflect.
+  """Blurs with a disk, like a lens out of focus; edges reflect.
 
   The constants are the radius of the disk, and the sigma of the Gaussian that
   smooths its outline.
@@ -49,8 +49,8 @@ def glass_blur(
 ) -> np.ndarray:
   """Blurs, moves pixels to neighboring places, and blurs again.
 
-  The constants are the sigma of the Gaussian before and after, how far a pixel
-  moves, and the number of sweeps between.
+  The constants are the sigma of both Gaussian blurs, the distance that a pixel
+  moves at most, and the number of sweeps between the blurs.
   """
   sigma, reach, sweeps = constants.read('glass_blur', severity, benchmark)
   blurred = pixels.to_bytes(_gaussian(pixels.to_unit(images), sigma))
@@ -75,12 +75,12 @@ def _near_sources(
   height: int,
   width: int,
 ) -> np.ndarray:
-  """Draws from where each pixel gets its value, at most one pixel away.
+  """Draws the source of each pixel's value, at most one pixel away.
 
   The published sweep visits the pixels backwards, from the lower right to the
-  upper left. It puts in each the value of a neighbor at most one pixel up and
-  to the left, drawn at random, which it has not visited yet. So a sweep is the
-  same as moving all pixels at once.
+  upper left. It gives each pixel the value of a random neighbor, at most one
+  pixel up and to the left. The sweep has not visited this neighbor yet, so it
+  has the same effect as moving all pixels at once.
 
   Returns:
     Indices of pixels, [B, sweeps, H*W].
@@ -110,11 +110,12 @@ def _far_sources(
   width: int,
   reach: int,
 ) -> np.ndarray:
-  """Draws from where each pixel gets its value, up to `reach` pixels away.
+  """Draws the source of each pixel's value, up to `reach` pixels away.
 
   A neighbor lies from `reach` pixels up and to the left to `reach - 1` down and
-  to the right. Where the sweep, which goes backwards, has visited it already,
-  it has the value of a neighbor of its own: the chain is followed to its end.
+  to the right. The sweep goes backwards. If it has already visited a neighbor,
+  the neighbor holds the value of another neighbor, so this function follows the
+  chain to its end.
 
   Returns:
     Indices of pixels, [B, sweeps, H*W].
@@ -131,7 +132,7 @@ def _far_sources(
     for source, y, x in zip(chosen, down, right, strict=True):
       target = here.copy()
       target[visited] += y * width + x
-      # What has its own value: what is never visited, or only afterwards.
+      # The others have their own value: the sweep visits them later or never.
       chained = visited[target] & (target > here)
       following = np.where(chained, target, here)
       while True:  # Twice as far each time.
@@ -185,8 +186,9 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
 
 def _disk(radius: float, sigma: float) -> np.ndarray:
   """Returns the kernel of a disk whose outline is smoothed."""
-  # Smoothing adds a pixel, up to the edge of the published grids: 17x17, or
-  # that of a larger radius, which is smoothed further.
+  # Smoothing enlarges the disk by a pixel, up to the edge of the published
+  # grid, which is 17x17. For a larger radius, the grid is larger, and the disk
+  # is smoothed further.
   reach = max(min(int(radius) + 1, 8), int(radius))
   size, border = (3, 3), cv2.BORDER_CONSTANT
   if radius >= 8:
@@ -195,7 +197,7 @@ def _disk(radius: float, sigma: float) -> np.ndarray:
   offsets = np.arange(-reach, reach + 1)
   inside = offsets**2 + offsets[:, np.newaxis] ** 2 <= radius**2
   disk = inside.astype(np.float32) / np.float32(inside.sum())
-  # Within the grid there are zeros around the disk.
+  # The published grid has zeros around the disk.
   return cv2.GaussianBlur(disk, size, sigma, borderType=border)
 
 

@@ -25,7 +25,7 @@ def brightness(
 def saturate(
   images: np.ndarray, severity: int, benchmark: str = constants.CIFAR_C
 ) -> np.ndarray:
-  """Replaces S of HSV by a S + b, from 0 to 1; keeps hue and brightness."""
+  """Replaces S of HSV by a S + b, clipped to 0..1; keeps hue and V."""
   factor, increment = constants.read('saturate', severity, benchmark)
   peak, drop = _peak_and_drop(pixels.to_unit(images))
   saturation = drop.max(axis=-1, keepdims=True)
@@ -53,7 +53,7 @@ def _peak_and_drop(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Returns V of HSV and the relative drop of each channel below it.
 
   A channel is V * (1 - drop), where drop = (V - x) / V is S for the smallest
-  channel. Hue and S determine the drops, so the hue is not needed itself.
+  channel. Hue and S determine the drops, so the hue itself is not needed.
 
   Args:
     values: RGB in [0, 1], [B,H,W,3].

@@ -1,8 +1,8 @@
 """The published constants of CIFAR-10-C and of ImageNet-C.
 
-`constants.json` holds them for each corruption, severity 1 first, with lengths
-in pixels of images with the sides that `side` says. What each number is stands
-beside the function that uses it.
+`constants.json` holds the constants of each corruption, severity 1 first.
+Lengths are in pixels of images whose sides have `side` pixels. The function
+that uses the constants says what they are.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from uncertainty_distill import errors, ranges
 
 CIFAR_C, IMAGENET_C = BENCHMARKS = ranges.BENCHMARKS
-# Shorter sides from here on are taken for those of photographs.
+# From this length of the shorter side on, images are taken for photographs.
 _LARGE = 64
 
 
 def choose_benchmark(benchmark: str, image_shape: Sequence[int]) -> str:
-  """Returns the benchmark whose constants go with images.
+  """Returns the benchmark whose constants fit images.
 
   Args:
-    benchmark: One of `BENCHMARKS`; empty for `cifar_c` where a side has fewer
+    benchmark: One of `BENCHMARKS`; empty for `cifar_c` if a side has fewer
       than 64 pixels, and `imagenet_c` otherwise.
     image_shape: H, W, C.
 
@@ -46,7 +46,7 @@ def check(benchmark: str) -> None:
 
 
 def read(name: str, severity: int, benchmark: str) -> Any:
-  """Returns what a corruption has at a severity: a number, or a list."""
+  """Returns the constants of a corruption at a severity: a number or a list."""
   return _tables()[benchmark][name][severity - 1]
 
 

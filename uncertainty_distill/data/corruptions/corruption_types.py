@@ -18,8 +18,8 @@ SEVERITIES = (1, 2, 3, 4, 5)
 class Corruption(enum.Enum):
   """A kind of corruption; its value is its published name.
 
-  They are in the published order: the standard ones (noise, blur, weather,
-  digital), then the extra ones.
+  The members are in the published order: the standard corruptions (noise, blur,
+  weather, digital), then the extra ones.
   """
 
   GAUSSIAN_NOISE = 'gaussian_noise'
@@ -63,7 +63,7 @@ class Corruption(enum.Enum):
     )
 
 
-# The published means are over the standard ones; the extra ones are for tuning.
+# Published means cover the standard corruptions; the extra ones are for tuning.
 STANDARD = tuple(Corruption)[:15]
 EXTRA = tuple(Corruption)[15:]
 
@@ -74,8 +74,8 @@ def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
   """Returns the corruptions that names stand for, each once.
 
   Args:
-    names: Published names, `standard` for the standard ones, `extra` for the
-      extra ones, `all` for both.
+    names: Published names, `standard` for the standard corruptions, `extra` for
+      the extra ones, `all` for both.
 
   Raises:
     InputError: If a name is none of these.
@@ -91,7 +91,7 @@ def parse_corruptions(names: Sequence[str]) -> tuple[Corruption, ...]:
 @functools.total_ordering
 @dataclasses.dataclass(frozen=True)
 class Shift:
-  """How test images differ from training images: by a corruption, or not.
+  """How test images differ from training images: by a corruption or not at all.
 
   Shifts sort by corruption, in the order of the enum, then by severity; clean
   images come first.
@@ -101,7 +101,8 @@ class Shift:
     severity: 1 (least) to 5 (most); 0 for clean images.
 
   Raises:
-    InputError: If the severity does not go with the corruption.
+    InputError: If the corruption is of another type, or if the severity does
+      not fit it.
   """
 
   corruption: Corruption | None
@@ -151,9 +152,9 @@ def shifts(
   corruptions: Sequence[Corruption] = tuple(Corruption),
   severities: Sequence[int] = SEVERITIES,
 ) -> list[Shift]:
-  """Returns corruptions at severities, corruption by corruption.
+  """Returns each corruption at each severity, corruption by corruption.
 
-  Clean images are not among them.
+  `CLEAN` is not among them.
 
   Args:
     corruptions: The kinds of corruption.

@@ -2,7 +2,7 @@
 
 Its constants are the largest displacement before smoothing, the sigma of the
 smoothing, and how far the three points that determine the affine map may move.
-They grow with the shorter side.
+The constants grow with the shorter side of the image.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def elastic_transform(
   Args:
     images: uint8 [B,H,W,C].
     severity: 1 to 5.
-    generators: One for each image.
-    benchmark: Whose constants to use.
+    generators: One random generator for each image.
+    benchmark: The benchmark whose constants to use.
 
   Returns:
     uint8 [B,H,W,C].
@@ -53,7 +53,9 @@ def elastic_transform(
 
 
 def _affine(image: np.ndarray, moves: np.ndarray) -> np.ndarray:
-  """Moves three points around the center; edges reflect without repetition.
+  """Applies the affine map that moves three points around the center.
+
+  Edges reflect without repeating the outermost pixels.
 
   Args:
     image: float32 [H,W,C].
@@ -83,12 +85,12 @@ def _smoothing(side: int, sigma: float) -> np.ndarray:
 
 
 def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
-  """Returns the values a little beside each pixel, interpolated linearly.
+  """Returns the values at a distance from each pixel, interpolated linearly.
 
   Args:
     values: float32 [B,H,W,C].
-    moves: How many rows and columns to go from each pixel, float32 [B,2,H,W],
-      all less than the sides, since edges reflect only once.
+    moves: The numbers of rows and columns to move from each pixel, float32
+      [B,2,H,W]. Edges reflect as often as needed.
 
   Returns:
     float32 [B,H,W,C].
@@ -114,7 +116,7 @@ def _displace(values: np.ndarray, moves: np.ndarray) -> np.ndarray:
 
 
 def _reflect(indices: np.ndarray, side: int) -> np.ndarray:
-  """Returns indices mirrored at the edges: -1 is 0, `side` is `side - 1`."""
-  # As often as it takes: small images are moved by more than their sides.
+  """Returns indices mirrored at the edges: -1 to 0, `side` to `side - 1`."""
+  # Reflects as often as needed: small images move by more than their sides.
   indices = np.mod(indices, 2 * side)
   return np.where(indices >= side, 2 * side - 1 - indices, indices)

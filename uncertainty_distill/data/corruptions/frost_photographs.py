@@ -1,9 +1,10 @@
 """The published photographs of frosted windows.
 
 The package `torch-uncertainty-assets` ships them. Its files 3 and 4 are the
-published files 4 and 5, byte for byte; 1 and 2 were PNG files and are JPEG
-there, which changes a level by 3 to 4 on average. The published files 2 and 3
-hold the same photograph, and the sixth (the package's fifth) is never drawn.
+published files 4 and 5, byte for byte. Its files 1 and 2 are JPEG, and were
+published as PNG, which changes a level by 3 to 4 on average. The published
+files 2 and 3 hold the same photograph, and the sixth published file (the
+package's fifth) is never drawn.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 # The package's number of each published photograph, 1 to 5.
 _NUMBERS = (1, 2, 2, 3, 4)
-# How much the photographs are shrunk to be laid over images of each benchmark.
+# The factors that shrink the photographs for the images of each benchmark.
 _SCALES = {constants.CIFAR_C: 0.2, constants.IMAGENET_C: 1.0}
 
 
@@ -27,13 +28,13 @@ _SCALES = {constants.CIFAR_C: 0.2, constants.IMAGENET_C: 1.0}
 def photographs(
   side: int, benchmark: str = constants.CIFAR_C
 ) -> list[np.ndarray]:
-  """Returns the five photographs at the size that goes with images.
+  """Returns the five photographs at the size that fits images.
 
   Args:
     side: The longer side of the images, in pixels. Photographs for 32 pixels,
       or for the 224 of ImageNet-C, have the published size; others grow with
       the image.
-    benchmark: Of which benchmark the images are.
+    benchmark: The benchmark whose scale to use.
 
   Returns:
     RGB uint8 [h, w, 3] each; the shortest side is 63 pixels for images of 32.

@@ -1,8 +1,8 @@
 """Pictures of ice on a window, drawn by rule.
 
-They stand in for the published photographs, which `frost_photographs` has. A
-piece of a picture is laid over an image. The pictures are six times as large as
-the images, so that many pieces differ.
+They replace the published photographs, which `frost_photographs` reads. Frost
+lays a piece of a picture over an image. The sides of the pictures are six times
+as long as those of the images, so that there are many different pieces.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from uncertainty_distill.data.corruptions import plasma
 import cv2
 import numpy as np
 
-# How many times as long the side of a picture is as that of an image.
+# The side of a picture divided by the longer side of an image.
 _SIDES = 6
 
 _PICTURES = 5
-_CANVAS = 512  # For images of 32x32, 2.7 pixels for one of a picture.
+_CANVAS = 512  # For 32x32 images, 2.7 pixels per pixel of a picture.
 _CRYSTALS = 60
 _BRANCHES = 9  # On each side of a stem.
 _ANGLE = np.pi / 3  # Ice grows at 60 degrees.
@@ -28,7 +28,7 @@ _LIGHT = np.array([232.0, 244.0, 255.0])
 
 @functools.lru_cache(maxsize=2)
 def pictures(side: int) -> np.ndarray:
-  """Returns the pictures for images, always the same.
+  """Returns the pictures for images; they are always the same.
 
   Args:
     side: The longer side of the images, in pixels.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# ImageMagick adds up in steps of 1/257 of a level, rounds to such a step, and
-# truncates to levels only then.
+# ImageMagick adds up in steps of 1/257 of a level, rounds to a step, and only
+# then truncates to levels.
 _HALF_STEP = 0.5 / 257
 
 
@@ -14,9 +14,10 @@ def blur(
 ) -> np.ndarray:
   """Blurs each image along a line at its own angle, to one side.
 
-  The value of a pixel is the mean of the values that lie 0, 1, ... 2*radius
-  pixels away in the direction of the angle, each of the pixel nearest to the
-  line, weighted by a Gaussian. Edges repeat the nearest value.
+  The value of a pixel is the mean, weighted by a Gaussian, of the values that
+  lie 0, 1, ... 2*radius pixels away in the direction of the angle. Each of the
+  values is that of the pixel nearest to the line. Edges repeat the nearest
+  value.
 
   Args:
     images: uint8 [B,H,W,C].
@@ -31,8 +32,8 @@ def blur(
   steps = np.arange(2 * radius + 1)
   weights = np.exp(-(steps**2) / (2.0 * sigma**2))
   weights = (weights / weights.sum()).astype(np.float32)
-  # Sorted by angle, the images whose step goes to the same pixel lie side by
-  # side, and one slice serves them all.
+  # After sorting by angle, images whose step goes to the same pixel are
+  # adjacent, so one slice serves them all.
   order = np.argsort(angles, kind='stable')
   radians = np.deg2rad(angles[order])[:, np.newaxis]
   right = np.ceil(steps * np.cos(radians) - 0.5).astype(int)

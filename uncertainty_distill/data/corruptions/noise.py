@@ -1,8 +1,8 @@
 """Corruptions that add random noise to each value independently.
 
 Each takes images uint8 [B,H,W,C], a severity from 1 to 5 and a random generator
-for each image, and returns uint8 [B,H,W,C]. `constants` has the
-numbers of each benchmark.
+for each image, and returns uint8 [B,H,W,C]. `constants` has the numbers of each
+benchmark.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def impulse_noise(
   draws = np.empty(images.shape)
   for draw, generator in zip(draws, generators, strict=True):
     generator.random(out=draw)
-  # One uniform draw decides whether a value is replaced, and by which.
+  # One uniform draw decides whether to replace a value, and by what.
   values = pixels.to_unit(images)
   values[draws < fraction] = 0.0
   values[draws < fraction / 2] = 1.0
@@ -77,7 +77,7 @@ def impulse_noise(
 def _normal(
   shape: tuple[int, ...], generators: Sequence[np.random.Generator]
 ) -> np.ndarray:
-  """Draws from N(0, 1), for each image by its own generator."""
+  """Draws from N(0, 1), for each image with its own generator."""
   values = np.empty(shape)
   for draws, generator in zip(values, generators, strict=True):
     generator.standard_normal(out=draws)

@@ -12,20 +12,20 @@ def height_maps(draws: np.ndarray, decay: float) -> np.ndarray:
 
   From coarse to fine, points are filled in with the mean of their four
   neighbors plus a random part: at each scale first the middles of squares, then
-  the middles of their upper sides, then those of their left sides.
+  the middles of their upper sides, then the middles of their left sides.
 
   Args:
     draws: Uniform draws in -1..1, [B, S*S-1], for maps of side S, a power of
       two, in the order in which the points are filled in, row by row.
-    decay: The random part falls by `decay**2` from one scale to the next.
+    decay: The random part is divided by `decay**2` from scale to scale.
 
   Returns:
-    Heights from 0 to 1, both of which occur, float64 [B,S,S].
+    Heights whose minimum is 0 and maximum is 1 in each map, float64 [B,S,S].
   """
   batch, number = draws.shape
   side = round((number + 1) ** 0.5)
   wobbles = _wobbles(draws, decay)
-  # The batch is the last axis: slices along a map have long strides.
+  # The batch is the last axis, because slices along a map have long strides.
   heights = np.zeros((side, side, batch))
   step = side
   while step > 1:

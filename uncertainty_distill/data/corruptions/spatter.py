@@ -2,7 +2,7 @@
 
 Its constants are the mean and the standard deviation of the liquid, the sigma
 of its smoothing, the threshold of a drop, the strength of water or the sigma of
-the outline of mud, and whether it is mud.
+the outline of mud, and whether the liquid is mud.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def spatter(
   Args:
     images: uint8 [B,H,W,3].
     severity: 1 to 5.
-    generators: One for each image.
-    benchmark: Whose constants to use.
+    generators: One random generator for each image.
+    benchmark: The benchmark whose constants to use.
 
   Returns:
     uint8 [B,H,W,3].

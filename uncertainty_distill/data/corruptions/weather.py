@@ -1,8 +1,8 @@
-"""Corruptions by the weather.
+"""Corruptions that look like weather.
 
 Each takes images uint8 [B,H,W,3], a severity from 1 to 5 and a random generator
-for each image, and returns uint8 [B,H,W,3]. `constants` has the
-numbers of each benchmark.
+for each image, and returns uint8 [B,H,W,3]. `constants` has the numbers of each
+benchmark.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def fog(
   generators: Sequence[np.random.Generator],
   benchmark: str = constants.CIFAR_C,
 ) -> np.ndarray:
-  """Adds a height map to each image, and keeps its largest value.
+  """Adds a height map to each image, and keeps the image's largest value.
 
-  The constants are the density, and by how much the fog is rougher at one scale
-  than at the next.
+  The constants are the density of the fog, and the decay of its roughness from
+  one scale to the next.
   """
   density, decay = constants.read('fog', severity, benchmark)
   height, width = images.shape[1:3]

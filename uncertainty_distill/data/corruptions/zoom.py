@@ -12,7 +12,7 @@ def operator(height: int, width: int, factor: float) -> sparse.csr_array:
   """Returns the matrix that magnifies an image and keeps its size.
 
   The middle `ceil(side / factor)` pixels of each side are stretched linearly
-  by the factor, corner on corner, and cut to the side again.
+  by the factor, corner to corner, and cut back to the side.
 
   Args:
     height: The height H in pixels.
@@ -28,7 +28,7 @@ def operator(height: int, width: int, factor: float) -> sparse.csr_array:
 def apply(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
   """Applies a matrix [H*W,H*W] to each image of [B,H,W,C].
 
-  The sum for a pixel is in the order of the matrix, whatever the batch.
+  The sum for a pixel is in the order of the matrix, regardless of the batch.
   """
   batch, height, width, channels = values.shape
   columns = np.moveaxis(values.reshape(batch, -1, channels), 0, 1)

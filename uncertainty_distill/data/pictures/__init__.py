@@ -1,4 +1,4 @@
-"""Picture files: how they are decoded, and folders of them as datasets."""
+"""Decoding of picture files, and folders of pictures as datasets."""
 
 from uncertainty_distill.runtime import lazy_imports
 

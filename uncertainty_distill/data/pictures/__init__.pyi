@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The names that this package offers, for type checkers and `__init__.py`."""
 
 from .class_folders import Listing as Listing
 from .class_folders import list_pictures as list_pictures

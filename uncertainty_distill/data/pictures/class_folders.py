@@ -1,15 +1,16 @@
-"""Which pictures a folder holds, of which classes and splits.
+"""Lists the pictures in a folder, with their classes and splits.
 
-`PATH/train/CLASS/*.jpg` with `PATH/test`, `PATH/val` or `PATH/validation`, or
-classes alone, `PATH/CLASS/*.jpg`, of whose pictures a share becomes the test
-set. Classes are in the order of their sorted names. Pictures may lie in folders
-within that of their class. Hidden files and folders, and files whose names do
-not end as those of pictures do, are left out.
+A folder has one of two layouts. The first is `PATH/train/CLASS/*.jpg`, with the
+same classes in `PATH/test`, `PATH/val` or `PATH/validation`. The second is
+`PATH/CLASS/*.jpg`, or `PATH/train/CLASS/*.jpg` alone, where a share of each
+class becomes the test set. Classes are sorted by name. Pictures may lie in
+subfolders of the folder of their class. Hidden files and folders are left out,
+and so are files without the suffix of a picture format.
 
-The pictures of a split are in the order of a checksum of their paths below the
-folder of the split. So the first or the last thousand are of all classes, and
-the test set that is taken from classes alone, those of each class that come
-first, stays nearly the same when pictures are added.
+The pictures of a split are sorted by a checksum of their paths below the folder
+of the split. So the first or the last thousand pictures come from all classes.
+In the second layout, the test set has the first pictures of each class in this
+order, so it stays nearly the same when pictures are added.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 _TEST_NAMES = 'test', 'val', 'validation'
-# What folders of splits are called elsewhere.
+# Common names for the folders of splits.
 _SPLIT_NAMES = 'train', 'training', *_TEST_NAMES, 'testing', 'valid'
 _LAYOUT = (
   'a folder with train/CLASS/ and test/CLASS/ or val/CLASS/, or with CLASS/ '
@@ -39,7 +40,7 @@ class Listing:
 
   Attributes:
     class_names: K names, sorted.
-    splits: From `train` and `test` to the paths of the pictures and their
+    splits: Maps `train` and `test` to the paths of the pictures and their
       labels, in the order of the examples.
   """
 
@@ -47,7 +48,7 @@ class Listing:
   splits: dict[str, list[tuple[str, int]]]
 
   def state(self) -> str:
-    """Returns a checksum of which files there are, and when written."""
+    """Returns a checksum of the paths, labels, sizes and times of all files."""
     digest = hashlib.sha256()
     for split, examples in self.splits.items():
       for path, label in examples:
@@ -59,17 +60,17 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
   """Lists a folder.
 
   Args:
-    folder: Its path.
-    test_fraction: The share of each class that becomes the test set, where the
-      folder has none.
+    folder: The path of the folder.
+    test_fraction: The share of each class that becomes the test set, if the
+      folder has no test set.
 
   Raises:
     InputError: If the folder is not as the module describes, if it has fewer
-      than two classes, an empty one, or other classes for training than to
-      test, or if a test set is to be made and is there, or the other way round.
+      than two classes or an empty class, if its training and test classes
+      differ, if it has both a test set and a `test_fraction`, or neither.
   """
   inside = _folders(folder)
-  # One without folders is the class of that name.
+  # A folder `train` without folders in it is the class `train`.
   if 'train' not in inside or not _folders(os.path.join(folder, 'train')):
     found = [name for name in _TEST_NAMES if name in inside]
     if found and len(inside) == len(found):
@@ -109,13 +110,13 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
 
 
 def list_unsorted(folder: str) -> Listing:
-  """Lists pictures without classes, in a folder and in those within.
+  """Lists pictures without classes, in a folder and its subfolders.
 
   Args:
-    folder: Its path.
+    folder: The path of the folder.
 
   Returns:
-    No class, and the split `train`, whose labels are -1.
+    A listing without classes, whose only split is `train`, with the labels -1.
 
   Raises:
     InputError: If there is no picture.
@@ -131,7 +132,7 @@ def list_unsorted(folder: str) -> Listing:
 
 
 def _divided(folder: str, test_fraction: float) -> Listing:
-  """Lists a folder of classes alone."""
+  """Lists a folder of classes, and divides it into training and test set."""
   by_class = _by_class(folder)
   if all(name.lower() in _SPLIT_NAMES for name in by_class):
     raise InputError(
@@ -168,10 +169,10 @@ def _divided(folder: str, test_fraction: float) -> Listing:
 def _by_class(folder: str) -> dict[str, list[str]]:
   """Returns the sorted classes of a folder, and the pictures of each.
 
-  They are paths below the folder, in the order of their checksums.
+  The pictures are paths below the folder, sorted by their checksums.
 
   Raises:
-    InputError: If there are fewer than two classes, or an empty one.
+    InputError: If there are fewer than two classes, or if a class is empty.
   """
   classes = {
     name: sorted(_pictures(folder, name), key=_checksum)
@@ -223,7 +224,7 @@ def _checksum(path: str) -> bytes:
 
 
 def _folders(folder: str) -> list[str]:
-  """Returns the names of the folders in a folder, sorted, hidden ones not."""
+  """Returns the sorted names of the folders in a folder that are not hidden."""
   return [
     name
     for name in files.names(folder)
@@ -234,12 +235,12 @@ def _folders(folder: str) -> list[str]:
 def _pictures(
   folder: str, inside: str, above: frozenset[str] = frozenset()
 ) -> Iterator[str]:
-  """Yields the pictures in a folder and those within, below another folder.
+  """Yields the pictures in a folder and its subfolders.
 
   Args:
-    folder: The other folder.
-    inside: The folder's path in it.
-    above: The folders that it is in, which a link may lead back to.
+    folder: The folder to which the yielded paths are relative.
+    inside: The path of the folder to search, relative to `folder`.
+    above: The folders that contain it, to which a link may lead back.
   """
   here = os.path.join(folder, inside)
   real = here if files.is_remote(here) else os.path.realpath(here)

@@ -1,4 +1,4 @@
-"""A folder of pictures as a dataset, whose files are all decoded once."""
+"""A folder of pictures as a dataset, which decodes all files as a check."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
-# Pictures whose check takes a while.
+# The number of pictures from which on a check shows its progress.
 _MANY = 1000
 
 
 class PictureFolder:
   """The pictures of a folder, split by split.
 
-  To open it decodes the training pictures: so a damaged file is found before
-  training, and the mean and the deviation of all of them are known.
+  Opening it decodes the training pictures. This finds damaged files before
+  training, and gives the mean and the standard deviation of all pixels.
 
   Attributes:
-    spec: What the images are.
+    spec: The description of the images and labels.
   """
 
   def __init__(
@@ -48,15 +48,17 @@ class PictureFolder:
 
     Args:
       listing: The pictures of the folder.
-      folder: Its path.
-      image_size: The height and width that all images get; () for those that
-        they have, which must then be equal.
-      fit: How they come to this size; see `image_decoding.decode_image`.
+      folder: The path of the folder.
+      image_size: The height and width of the result; () to keep the sizes of
+        the pictures, which must then be equal.
+      fit: How to bring pictures to this size; see
+        `image_decoding.decode_image`.
       skip_broken: Whether to leave out files that cannot be read.
 
     Raises:
-      InputError: If a file cannot be read, if no picture of a class can be, or
-        if their sizes differ and no size is given.
+      InputError: If a file cannot be read and is not to be skipped, if no
+        picture of a class can be read, or if the sizes of the pictures differ
+        and no size is given.
     """
     self._listing, self._folder = listing, folder
     self._size, self._fit = tuple(image_size), fit
@@ -75,7 +77,7 @@ class PictureFolder:
     """Returns the examples of `train` or `test`.
 
     Raises:
-      InputError: As when it was opened, of test pictures.
+      InputError: For the same reasons as on opening, for test pictures.
     """
     if name == 'train':
       return self._train
@@ -102,7 +104,7 @@ class PictureFolder:
         counts.add(image)
       return Picture(path, label, digest, in_graphs, image.shape)
 
-    # Built here, not by each of the threads.
+    # Builds the decoder here, so that the threads do not build it.
     picture_files.decoder(self._size, self._fit)
     found, broken = [], []
     threads = futures.ThreadPoolExecutor(os.cpu_count())
@@ -124,7 +126,7 @@ class PictureFolder:
   def _report(
     self, split: str, found: Sequence[Picture], broken: Sequence[str]
   ) -> None:
-    """Raises an InputError, or warns, of files that cannot be read."""
+    """Raises an InputError or warns about files that cannot be read."""
     if not broken:
       return
     total = len(self._listing.splits[split])
@@ -149,7 +151,7 @@ class PictureFolder:
 
 
 def _check_shapes(found: Sequence[Picture], shape: tuple[int, ...]) -> None:
-  """Raises an InputError unless all pictures have a shape."""
+  """Raises an InputError unless all pictures have the same given shape."""
   other = [picture for picture in found if picture.shape != shape]
   if other:
     height, width, _ = np.median([p.shape for p in found], 0).astype(int)

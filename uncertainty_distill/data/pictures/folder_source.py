@@ -1,4 +1,4 @@
-"""Pictures in files as labelled images, decoded when they are read."""
+"""Labeled images in picture files, decoded when they are read."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 import tensorflow as tf
 
-# Images that are decoded at once where they are asked for in Python.
+# The number of images that are decoded at once when Python code reads them.
 _CHUNK = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """A file that was decoded once, so that it is known to be whole.
+  """A picture file that was decoded once, so that it is known to be intact.
 
   Attributes:
     path: The file.
-    label: Its class.
+    label: The label of its class.
     digest: The SHA-256 of its content.
-    in_graphs: Whether it is a PNG or a JPEG, which need no Python.
-    shape: h, w, 3 of the picture, or of what it was fitted to.
+    in_graphs: Whether it is a PNG or a JPEG, which need no Python to decode.
+    shape: h, w, 3 of the picture, after it was brought to a size, if any.
   """
 
   path: str
@@ -40,22 +40,22 @@ class Picture:
 class FolderSource(ImageSource):
   """Pictures that are decoded in the graph, by their row numbers.
 
-  The memory that they need does not grow with their number, but for their
-  paths.
+  The memory that they need does not grow with their number, except for their
+  paths, labels and checksums.
 
   Attributes:
-    paths: Their files, in the order of the examples.
+    paths: The paths of the files, in the order of the examples.
   """
 
   def __init__(
     self, spec: DatasetSpec, found: Sequence[Picture], fit: str = 'resize'
   ):
-    """Takes files, which must not change from here on.
+    """Takes the paths of files, which must not change from here on.
 
     Args:
-      spec: The dataset that they are of.
+      spec: The description of the dataset that the pictures belong to.
       found: The pictures.
-      fit: How they come to the size of the dataset; see
+      fit: How to bring pictures to the size of the dataset; see
         `image_decoding.decode_image`.
     """
     super().__init__(spec, np.array([picture.label for picture in found]))
@@ -87,7 +87,7 @@ class FolderSource(ImageSource):
     )
 
   def _check_host(self) -> None:
-    """Raises an InputError on hosts that run no Python."""
+    """Raises an InputError on hosts that do not run Python."""
     places = []
     for device in 'CPU', None:
       with tf.init_scope(), tf.device(device):
@@ -126,13 +126,13 @@ class FolderSource(ImageSource):
     )
 
   def __getstate__(self) -> dict[str, Any]:
-    # For processes that corrupt images, which make a graph of their own.
+    # Processes that corrupt images get no graph, and make their own.
     return {**self.__dict__, '_function': None}
 
 
 def _as_served(content: bytes | np.ndarray) -> bytes:
-  """Returns a file as a PNG or a JPEG, in Python within a graph."""
-  # TensorFlow gives an array of an object where it runs eagerly.
+  """Returns a file as a PNG or a JPEG; a graph calls this Python function."""
+  # When TensorFlow runs eagerly, it passes an array that holds an object.
   return picture_files.as_served(
     content if isinstance(content, bytes) else content.item()
   )

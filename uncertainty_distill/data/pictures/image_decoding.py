@@ -1,4 +1,4 @@
-"""PNG and JPEG files as the images that a model takes."""
+"""Decodes PNG and JPEG files to the images that a model takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uncertainty_distill.data.pictures import image_orientation
 
 import tensorflow as tf
 
-# A small file can hold a huge image, and fill a server's memory.
+# A small file can hold a huge image, which would fill a server's memory.
 MAX_PIXELS = 2**26
 TOO_LARGE = f'an image of more than 2^26 = {MAX_PIXELS} pixels'
 _WHITE = 255.0
-# Where files of other formats say what they are.
+# The positions and the marks that identify files of other formats.
 _OTHER_FORMATS = (
   (0, b'GIF8', 'GIF'),
   (0, b'BM', 'BMP'),
@@ -32,7 +32,7 @@ def decode_image(
 
   Args:
     encoded: A PNG or JPEG file, scalar string.
-    size: H, W; () for the size that it has.
+    size: H, W; () to keep the size of the image.
     fit: `resize` stretches the whole picture, `crop` takes the
       largest middle part of the right proportions, `pad` keeps the proportions
       and adds black on two sides.
@@ -41,8 +41,9 @@ def decode_image(
     uint8 [H, W, 3].
 
   Raises:
-    tf.errors.InvalidArgumentError: If it is neither, if it is damaged, or if it
-      has more than `MAX_PIXELS`; such an image is not decoded.
+    tf.errors.InvalidArgumentError: If the file is neither PNG nor JPEG, if it
+      is damaged, or if the image has more than `MAX_PIXELS` pixels. An image
+      that is too large is not decoded.
   """
   content = tf.io.decode_raw(encoded, tf.uint8)
   is_jpeg = tf.io.is_jpeg(encoded)
@@ -68,10 +69,10 @@ def decode_image(
 
 
 def fit_image(image: tf.Tensor, size: Sequence[int], fit: str) -> tf.Tensor:
-  """Brings uint8 [h, w, 3] to uint8 [H, W, 3]; see `decode_image`."""
+  """Resizes uint8 [h, w, 3] to uint8 [H, W, 3]; see `decode_image`."""
   height, width = size
   sides = tf.cast(tf.shape(image)[:2], tf.float32)
-  # By how much each side shrinks.
+  # The factors by which the sides shrink.
   factors = sides / tf.constant([height, width], tf.float32)
   inner = tf.constant([height, width])
   if fit == 'crop':
@@ -89,7 +90,7 @@ def fit_image(image: tf.Tensor, size: Sequence[int], fit: str) -> tf.Tensor:
 
 
 def _at_least_1(sides: tf.Tensor) -> tf.Tensor:
-  """Returns sides in whole pixels."""
+  """Returns sides in whole pixels, at least 1."""
   return tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
 
 
@@ -105,7 +106,7 @@ def decode_images(
 
 
 def _format(content: tf.Tensor) -> tf.Tensor:
-  """Returns what a file seems to be, for the message of an error."""
+  """Returns the apparent format of a file, for an error message."""
   name = tf.constant('other files')
   for at, start, other in _OTHER_FORMATS:
     found = image_orientation.text(content, at, start)
@@ -115,17 +116,18 @@ def _format(content: tf.Tensor) -> tf.Tensor:
 
 def _decode_jpeg(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   """Returns uint8 [h, w, 3]."""
-  # As other libraries decode by default; TensorFlow's default is less exact.
+  # Other libraries use this by default. TensorFlow's default is less exact.
   image = tf.io.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
   return image_orientation.turn(image, image_orientation.of_jpeg(content))
 
 
 def _decode_png(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-  """Returns uint8 [h, w, 3], the image on white."""
+  """Returns uint8 [h, w, 3], the image on a white background."""
   orientation, has_transparency = image_orientation.of_png(content)
   color, alpha = tf.split(tf.io.decode_png(encoded, channels=4), [3, 1], -1)
-  # Where a file has no alpha, TensorFlow fills in 2^bits - 1: opaque with 8
-  # bits, all but transparent with fewer. Such files have it from tRNS alone.
+  # If a file has no alpha, TensorFlow fills in 2^bits - 1, which is opaque with
+  # 8 bits and nearly transparent with fewer. With fewer bits, only a chunk tRNS
+  # gives a file an alpha.
   is_shallow = image_orientation.number(content, 24, 1) < 8
   opaque = tf.ones_like(alpha) * 255
   alpha = tf.where(is_shallow & tf.logical_not(has_transparency), opaque, alpha)

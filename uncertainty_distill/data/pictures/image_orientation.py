@@ -1,8 +1,8 @@
-"""The orientation that a picture's EXIF data note, in TensorFlow operations.
+"""The orientation in a picture's EXIF data, read by TensorFlow operations.
 
-Cameras store pictures as the sensor lay and note how to turn them. EXIF data
-are a small TIFF file: in a JPEG's segment APP1, in a PNG's chunk eXIf. What is
-missing or damaged counts as upright.
+Cameras store pictures as the sensor lay, and note in EXIF data how to turn
+them. EXIF data are a small TIFF file in a JPEG's segment APP1 or in a PNG's
+chunk eXIf. If they are missing or damaged, the picture counts as upright.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tensorflow as tf
 _TAG = 0x0112
 _SHORT = 3
 _MAX_ENTRIES = 512
-# Files are often made of pieces of 8 kB. Without a limit, one of many tiny
+# Files often consist of pieces of 8 kB. Without a limit, a file of many tiny
 # pieces would keep a server busy for minutes.
 _MAX_PIECES = 4096
 
@@ -29,16 +29,17 @@ def number(
 
   Args:
     content: The bytes of the file, uint8 [n].
-    at: Where it begins, int64 of any shape [...].
-    size: Its bytes, at most 7.
-    little_endian: Whether its first byte counts least; bool or bool [].
+    at: The position of the first byte, int64 of any shape [...].
+    size: The number of bytes, at most 7.
+    little_endian: Whether the first byte is the least significant one; bool or
+      bool [].
 
   Returns:
-    int64 [...]; what lies beyond the end counts as zeros.
+    int64 [...]. Bytes outside the file count as zeros.
   """
   at = tf.cast(at, tf.int64)
   count = tf.size(content, tf.int64)
-  # One more byte, so that an empty file can be read, too.
+  # One more byte, which stands for all bytes outside the file.
   padded = tf.concat([content, [0]], 0)
   place = tf.expand_dims(at, -1) + tf.range(size, dtype=tf.int64)
   inside = (place >= 0) & (place < count)
@@ -49,13 +50,13 @@ def number(
 
 
 def text(content: tf.Tensor, at: tf.Tensor | int, expected: bytes) -> tf.Tensor:
-  """Returns whether some text, at most 7 bytes, begins at a place: bool []."""
+  """Returns whether a text of at most 7 bytes is at a position: bool []."""
   found = number(content, at, len(expected))
   return tf.equal(found, int.from_bytes(expected, 'big'))
 
 
 def of_jpeg(content: tf.Tensor) -> tf.Tensor:
-  """Returns the orientation of a JPEG file, uint8 [n]: int64 [], 1 to 8."""
+  """Returns the orientation of a JPEG file uint8 [n]: int64 [], 1 to 8."""
   size = tf.size(content, tf.int64)
 
   def goes_on(at, exif):
@@ -67,7 +68,7 @@ def of_jpeg(content: tf.Tensor) -> tf.Tensor:
     marker = number(content, at + 1, 1)
     is_exif = tf.equal(marker, 0xE1) & text(content, at + 4, b'Exif\0\0')
     length = tf.maximum(number(content, at + 2, 2), 2)
-    # Bytes of 0xFF may fill the place before a marker.
+    # Bytes of 0xFF may come before a marker, as padding.
     following = tf.where(tf.equal(marker, 0xFF), at + 1, at + 2 + length)
     return following, tf.where(is_exif, at + 10, exif)
 
@@ -101,7 +102,15 @@ def of_png(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _of_exif(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-  """Returns the orientation in EXIF data that begin at a place, or -1."""
+  """Reads the orientation in EXIF data.
+
+  Args:
+    content: The bytes of the file, uint8 [n].
+    start: The position of the EXIF data, int64 []; -1 if there are none.
+
+  Returns:
+    int64 [], 1 to 8; 1 if the data are missing or damaged.
+  """
   little = text(content, start, b'II*\0')
   is_exif = (start >= 0) & (little | text(content, start, b'MM\0*'))
   directory = start + number(content, start + 4, 4, little)
@@ -110,7 +119,7 @@ def _of_exif(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
   is_orientation = tf.equal(number(content, entries, 2, little), _TAG)
   is_orientation &= tf.equal(number(content, entries + 2, 2, little), _SHORT)
   values = number(content, entries + 8, 2, little)
-  # Of several the first.
+  # The first one if there are several.
   value = tf.concat([values[is_orientation], [1]], 0)[0]
   return tf.where(is_exif & (value >= 1) & (value <= 8), value, 1)
 
@@ -120,7 +129,7 @@ def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
   Args:
     image: [h, w, c].
-    orientation: 1 to 8, int64 []; its meaning is that of EXIF 2.3, table 6.
+    orientation: 1 to 8 as EXIF 2.3, table 6, defines them; int64 [].
 
   Returns:
     [h, w, c], or [w, h, c] for 5 to 8.

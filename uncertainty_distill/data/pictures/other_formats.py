@@ -1,7 +1,7 @@
-"""Image files of other formats than PNG and JPEG, as PNG files of 8 bits.
+"""Converts image files of formats other than PNG and JPEG to 8-bit PNG files.
 
-The served model decodes PNG and JPEG alone. What Pillow reads besides becomes a
-PNG here, by the rule of docs/images.md.
+The served model decodes only PNG and JPEG. Every other format that Pillow reads
+becomes a PNG here, by the rule in docs/images.md.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ _WHITE_IS_ZERO = 0
 
 
 def as_png(content: bytes) -> bytes:
-  """Returns a file's first image as a PNG file of 8 bits, upright.
+  """Returns a file's first image as an 8-bit PNG file, turned upright.
 
   Args:
-    content: The file.
+    content: The content of the file.
 
   Raises:
-    InputError: If its pixels have no known scale.
-    OSError: If Pillow cannot read it; SyntaxError or ValueError as well.
-    Image.DecompressionBombError: If it is too large.
+    InputError: If the scale of the pixels is not known.
+    OSError: If Pillow cannot read the file. Pillow also raises SyntaxError or
+      ValueError for this.
+    Image.DecompressionBombError: If the image is too large.
   """
   with Image.open(io.BytesIO(content)) as image:
-    upright = ImageOps.exif_transpose(image)  # It has the pixels alone.
+    upright = ImageOps.exif_transpose(image)  # Has no format or tags.
     tags = getattr(image, 'tag_v2', {})
     shown = _in_eight_bits(upright, image.format, tags)
   converted = io.BytesIO()
@@ -42,12 +43,12 @@ def as_png(content: bytes) -> bytes:
 def _in_eight_bits(
   image: Image.Image, form: str | None, tags: Mapping[int, Any]
 ) -> Image.Image:
-  """Scales what has more than 8 bits, which Pillow would clip.
+  """Scales images of more than 8 bits, which Pillow would clip.
 
   Args:
-    image: Of any mode.
+    image: An image of any mode.
     form: The format of its file.
-    tags: Those of a TIFF file.
+    tags: The tags of a TIFF file; empty for other formats.
   """
   if not image.mode.startswith(('I', 'F')):
     return image
@@ -72,7 +73,7 @@ def _in_eight_bits(
 def _from_floats(pixels: np.ndarray) -> np.ndarray:
   """Returns floats of 0 to 1, or of 0 to 255, as uint8."""
   low, high = pixels.min(), pixels.max()
-  # An image of 0 to 255 that stays below 2 would be black.
+  # An image of 0 to 255 whose values stay below 2 would be black.
   if not (low >= 0 and (high <= 1 or 2 <= high <= 255)):
     raise InputError(
       'pixels', f'floats of {low:g} to {high:g}', 'floats of 0 to 1, or to 255'

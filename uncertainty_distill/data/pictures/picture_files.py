@@ -1,4 +1,4 @@
-"""Picture files of every format that Pillow reads, one by one."""
+"""Reads single picture files of every format that Pillow reads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-# Those of phones among them that Pillow reads with a plug-in alone: a file that
-# cannot be read is better named than left out.
+# They include formats of phones that Pillow reads only with a plug-in: it is
+# better to report a file that cannot be read than to leave it out.
 _SUFFIXES = tuple(
   f'.{suffix}'
   for suffix in (
@@ -25,11 +25,11 @@ _SUFFIXES = tuple(
 
 
 class UnreadableError(ValueError):
-  """A file is no picture, or damaged; the message says why."""
+  """A file is not a picture, or is damaged; the message says why."""
 
 
 def is_picture(name: str) -> bool:
-  """Returns whether a file's name is that of a picture, not a hidden one."""
+  """Returns whether a file name is that of a picture that is not hidden."""
   return name.lower().endswith(_SUFFIXES) and not name.startswith('.')
 
 
@@ -40,14 +40,14 @@ def read_picture(
 
   Args:
     path: A file that Pillow reads.
-    size: H, W; () for the size that it has.
+    size: H, W; () to keep the size of the picture.
     fit: See `image_decoding.decode_image`.
 
   Returns:
     uint8 [H, W, 3].
 
   Raises:
-    UnreadableError: If it cannot be read.
+    UnreadableError: If the file cannot be read.
   """
   return decode_content(read_content(path), size, fit)
 
@@ -61,14 +61,14 @@ def read_content(path: str) -> bytes:
 
 
 def is_decoded_in_graphs(content: bytes) -> bool:
-  """Returns whether a file is a PNG or a JPEG, which need no Python."""
+  """Returns whether a file is PNG or JPEG, which need no Python to decode."""
   return content.startswith((b'\xff\xd8\xff', b'\x89PNG'))
 
 
 def as_served(content: bytes) -> bytes:
-  """Returns PNG and JPEG files as they are, and others as PNG.
+  """Returns PNG and JPEG files as they are, and other files as PNG.
 
-  So a model sees what it sees when it is served.
+  So a model gets the same images as when it is served.
   """
   return (
     content if is_decoded_in_graphs(content) else other_formats.as_png(content)
@@ -97,7 +97,7 @@ def decode_content(
 def decoder(size: tuple[int, ...], fit: str) -> Callable:
   """Returns `image_decoding.decode_image` as a graph.
 
-  Two threads that build it at the same time can wait for each other for good.
+  Two threads that build the graph at the same time can deadlock.
   """
   return tf.function(
     lambda encoded: image_decoding.decode_image(encoded, size, fit),
