@@ -8,6 +8,7 @@ from uncertainty_distill.data import datasets
 import numpy as np
 import pytest
 import refusals
+from PIL import Image
 
 
 def test_chosen_and_other_classes_make_the_whole():
@@ -41,6 +42,28 @@ def test_test_images_of_a_file(tmp_path):
   assert source.images.shape == (3, 8, 8, 3) and source.images.min() == 9
   with refusals.refused('dataset name', 'cifar1000'):
     data.open_out_of_distribution('cifar1000')
+
+
+def test_pictures_of_a_folder(tmp_path):
+  rng = np.random.default_rng(0)
+  for name in 'a/1', 'a/2', 'b/1':
+    path = tmp_path / 'train' / f'{name}.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+  assert len(data.open_out_of_distribution(str(tmp_path))) == 3
+  (tmp_path / 'test').mkdir()
+  with refusals.refused('evaluation.out_of_distribution'):
+    data.open_out_of_distribution(str(tmp_path))
+  (tmp_path / 'test' / '1.png').write_bytes(path.read_bytes())
+  source = data.open_out_of_distribution(str(tmp_path))
+  np.testing.assert_array_equal(source.images, [pixels])
+  (tmp_path / 'test' / '2.png').write_bytes(b'broken')
+  with refusals.refused('dataset name'):
+    data.open_out_of_distribution(str(tmp_path))
+  assert (
+    len(data.open_out_of_distribution(str(tmp_path), skip_broken=True)) == 1
+  )
 
 
 def test_names_that_need_no_path_are_in_one_table():

@@ -1,13 +1,17 @@
 """Datasets of TFDS by their names: what they hold, and which are refused."""
 
+import errno
 import json
+import os
 import pathlib
+import urllib.request
 
 from uncertainty_distill import configs, data, evaluation, training
 from uncertainty_distill.data import datasets, tfds_splits
 from uncertainty_distill.evaluation import results
 
 import numpy as np
+import pytest
 import refusals
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -67,6 +71,22 @@ class TinyGray(_Tiny):
   SPLITS = {'train': 12}
 
 
+class TinyBare(_Tiny):
+  """Images alone."""
+
+  SHAPE = (16, 16, 3)
+  SPLITS = {'train': 5}
+
+  def _info(self):
+    image = tfds.features.Image(shape=self.SHAPE, encoding_format='png')
+    features = tfds.features.FeaturesDict({'picture': image})
+    return tfds.core.DatasetInfo(builder=self, features=features)
+
+  def _examples(self, count):
+    for index, picture in enumerate(_pictures(count, 3, 16)):
+      yield index, {'picture': picture}
+
+
 class TinyAlpha(_Tiny):
   SHAPE = (None, None, 4)
 
@@ -109,6 +129,62 @@ def test_gray_becomes_three_channels_and_splits_are_chosen(tmp_path):
   np.testing.assert_array_equal(together[..., 0], together[..., 2])
 
 
+def test_without_a_test_set_all_is_out_of_distribution(tmp_path):
+  folder = _prepare(TinyGray, tmp_path)
+  source = data.open_out_of_distribution('tfds:tiny_gray', folder)
+  assert len(source) == 12
+  folder = _prepare(TinyColor, tmp_path)
+  source = data.open_out_of_distribution('tfds:tiny_color', folder, (5, 4))
+  assert len(source) == 5
+
+
+def test_images_without_labels_need_none(tmp_path):
+  folder = _prepare(TinyBare, tmp_path)
+  config = configs.TrainDataConfig(
+    name='digits', data_dir=folder, unlabeled='tfds:tiny_bare'
+  )
+  dataset = data.open_configured(config)
+  found = data.open_unlabeled(dataset, config)
+  want = {picture.tobytes() for picture in _pictures(5, 3, 16)}
+  assert {image.tobytes() for image in found.images} == want
+  with refusals.refused('dataset name', 'tfds:tiny_bare', 'one label'):
+    data.open_dataset('tfds:tiny_bare', folder)
+  config.unlabeled_split = 'test'
+  with refusals.refused('task.train_data.unlabeled_split', 'test', 'train'):
+    data.open_unlabeled(dataset, config)
+
+
+def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
+  folder = _prepare(TinyColor, tmp_path)
+
+  def refuse(*_):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(os, 'posix_fallocate', refuse)
+  decoding = data.Decoding(image_cache=str(tmp_path / 'cache'))
+  with pytest.raises(OSError, match='space'):
+    data.open_dataset('tfds:tiny_color', folder, (), (5, 4), decoding=decoding)
+
+
+def test_a_missing_network_is_found_out_at_once(tmp_path, monkeypatch):
+  asked = []
+
+  def refuse(url, timeout):
+    asked.append(url)
+    raise OSError('no route')
+
+  monkeypatch.setattr(urllib.request, 'urlopen', refuse)
+  urls = dict.fromkeys(['http://a', 'http://b'])
+  monkeypatch.setattr(TinyColor, 'url_infos', urls, raising=False)
+  with refusals.refused('data_dir', str(tmp_path), 'tiny_color'):
+    data.open_dataset('tfds:tiny_color', str(tmp_path), image_size=(5, 4))
+  assert asked == ['http://a']
+  # What has been downloaded may be enough.
+  (tmp_path / 'downloads').mkdir()
+  opened = data.open_dataset('tfds:tiny_color', str(tmp_path), (), (5, 4))
+  assert len(opened.test) == 5 and len(asked) == 1
+
+
 def test_images_may_be_kept_on_disk(tmp_path, monkeypatch):
   folder = _prepare(TinyColor, tmp_path)
   options = {
@@ -146,8 +222,12 @@ def test_a_damaged_file_is_named(tmp_path):
   content = bytearray(file.read_bytes())
   content[len(content) // 2] ^= 255
   file.write_bytes(content)
-  with refusals.refused('data_dir', str(file)):
-    data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
+  for split in 'train', 'validation+train':
+    decoding = data.Decoding(splits=(split, ''))
+    with refusals.refused('data_dir', str(file)):
+      data.open_dataset(
+        'tfds:tiny_color', folder, image_size=(5, 4), decoding=decoding
+      )
 
 
 def test_results_know_the_images_by_their_content(tmp_path, caplog):

@@ -388,9 +388,11 @@ def open_decoded(
   opener: Callable[[], image_cache_lib.SplitReader]
   if name.startswith(tfds_dataset.PREFIX):
     opened = tfds_dataset.TfdsDataset(
-      name, str(place[0]), image_size, fit, decoding.splits, cache
+      name, str(place[0]), image_size, fit, decoding.splits, cache, labeled
     )
-    state, opener = opened.state(), lambda: opened
+    # The state of remote files takes many calls, and only a cache notes it.
+    state = opened.state() if cache else ''
+    opener = lambda: opened  # noqa: E731
   else:
     if labeled:
       listing = pictures.list_pictures(name, decoding.test_fraction)

@@ -170,7 +170,11 @@ def _open_out_of_distribution(
   name = config.evaluation.out_of_distribution
   if name:
     source = ood.open_out_of_distribution(
-      name, train_data.data_dir, train_data.image_size, train_data.image_fit
+      name,
+      train_data.data_dir,
+      train_data.image_size,
+      train_data.image_fit,
+      train_data.skip_broken,
     )
   elif train_data.classes:
     whole = datasets.open_configured(train_data.replace(classes=()))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 
-from uncertainty_distill.data import cifar, digits, tfds_dataset, tfds_splits
+from uncertainty_distill import configs
+from uncertainty_distill.data import (
+  cifar,
+  digits,
+  pictures,
+  tfds_dataset,
+  tfds_splits,
+)
 from uncertainty_distill.data.datasets import Decoding, open_dataset
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
   ImageSource,
 )
+from uncertainty_distill.io import files
 
 _SVHN = DatasetSpec(
   name='svhn_cropped',
@@ -63,8 +72,12 @@ def open_out_of_distribution(
   data_dir: str = '',
   image_size: Sequence[int] = (),
   image_fit: str = 'resize',
+  skip_broken: bool = False,
 ) -> ImageSource:
   """Returns the test examples of another dataset; nothing is downloaded.
+
+  A dataset of TFDS or a folder of pictures that has no test set gives all that
+  it has, since nothing is trained on it.
 
   Args:
     name: `cifar10`, `cifar100`, `svhn_cropped`, `digits`, `tfds:NAME`, or the
@@ -72,6 +85,7 @@ def open_out_of_distribution(
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     image_size: The height and width of the result; see `open_dataset`.
     image_fit: How to bring pictures in files to this size.
+    skip_broken: Whether to leave out a folder's pictures that cannot be read.
 
   Raises:
     InputError: If the dataset does not exist or TFDS has not prepared it.
@@ -80,9 +94,31 @@ def open_out_of_distribution(
   if name == _SVHN.name:
     images = _read_svhn(tfds_splits.folder(data_dir))
     return images.resized(image_size) if image_size else images
+  path = files.expanded(name)
+  if configs.is_path(path) and files.is_folder(path):
+    return _read_pictures(path, image_size, image_fit, skip_broken)
+  splits = ('', '')
+  if name.startswith(tfds_dataset.PREFIX):
+    builder = tfds_splits.prepare(
+      name.removeprefix(tfds_dataset.PREFIX), data_dir
+    )
+    splits = ('', tfds_dataset.test_split(builder) or 'train')
   return open_dataset(
-    name, data_dir, image_size=image_size, decoding=Decoding(image_fit)
+    name,
+    data_dir,
+    image_size=image_size,
+    decoding=Decoding(image_fit, splits=splits),
   ).test
+
+
+def _read_pictures(path, image_size, image_fit, skip_broken) -> ImageSource:
+  """Returns the pictures in a folder, or in its folder `test` or `val`."""
+  inside = [os.path.join(path, name) for name in pictures.TEST_NAMES]
+  folder = next(filter(files.is_folder, inside), path)
+  listing = pictures.list_unsorted(folder, 'evaluation.out_of_distribution')
+  return pictures.PictureFolder(
+    listing, folder, image_size, image_fit, skip_broken
+  ).split('train')
 
 
 @functools.lru_cache(maxsize=1)

@@ -21,6 +21,12 @@ _TEST_NAMES = 'test', 'validation', 'val'
 _BATCH = 256
 
 
+def test_split(builder: Any) -> str:
+  """Returns the split to test on of TFDS's builder of a dataset, '' if none."""
+  found = (name for name in _TEST_NAMES if name in builder.info.splits)
+  return next(found, '')
+
+
 class TfdsDataset:
   """A dataset that TFDS prepares, split by split.
 
@@ -36,6 +42,7 @@ class TfdsDataset:
     fit: str = 'resize',
     splits: Sequence[str] = ('', ''),
     scratch: str = '',
+    labeled: bool = True,
   ):
     """Finds the dataset, and downloads it if needed.
 
@@ -51,6 +58,8 @@ class TfdsDataset:
         `validation` and `val` that the dataset has.
       scratch: A folder on disk for a temporary file that holds the images until
         the process ends; empty to hold them in memory.
+      labeled: Whether the examples must have labels; without labels they get
+        the label -1.
 
     Raises:
       InputError: If the dataset is missing and cannot be downloaded, if it is
@@ -59,7 +68,7 @@ class TfdsDataset:
     """
     self._name, self._fit, self._scratch = name, fit, scratch
     self._builder = tfds_splits.prepare(name.removeprefix(PREFIX), data_dir)
-    self._image, self._label = self._find_features()
+    self._image, self._label = self._find_features(labeled)
     features = self._builder.info.features
     size = tuple(image_size) or features[self._image].shape[:2]
     if None in size:
@@ -84,7 +93,9 @@ class TfdsDataset:
     counts = channel_moments.LevelCounts()
     for start in range(0, len(images), _BATCH):
       counts.add(images[start : start + _BATCH])
-    names = self._builder.info.features[self._label].names
+    names = (
+      self._builder.info.features[self._label].names if self._label else ()
+    )
     spec = DatasetSpec(
       self._name, self._shape, tuple(map(str, names)), *counts.moments()
     )
@@ -116,8 +127,8 @@ class TfdsDataset:
       return self._train
     return ArraySource(self.spec, *self._read(name))
 
-  def _find_features(self) -> tuple[str, str]:
-    """Returns the names of the features for the image and the label."""
+  def _find_features(self, labeled: bool) -> tuple[str, str]:
+    """Returns the names of the image and, if there is one, of the label."""
     import tensorflow_datasets as tfds
 
     features = self._builder.info.features
@@ -127,11 +138,14 @@ class TfdsDataset:
     ]
     keys = self._builder.info.supervised_keys or ()
     chosen = [[k for k in names if k in keys] or names for names in found]
+    if not labeled:
+      chosen[1] = ['']
     if [len(names) for names in chosen] != [1, 1]:
       raise InputError(
         'dataset name',
         self._name,
-        'a dataset of TFDS with one image and one label an example',
+        'a dataset of TFDS with one image '
+        f'{"and one label " if labeled else ""}an example',
         f'its features are {", ".join(features)}',
       )
     image, label = chosen[0][0], chosen[1][0]
@@ -147,8 +161,7 @@ class TfdsDataset:
     return image, label
 
   def _test_name(self) -> str:
-    found = [name for name in _TEST_NAMES if name in self._builder.info.splits]
-    return found[0] if found else 'test'
+    return test_split(self._builder) or 'test'
 
   def _check_split(self, field: str, split: str) -> None:
     """Raises an InputError unless TFDS has a split and it has examples."""
@@ -184,11 +197,14 @@ class TfdsDataset:
 
     Raises:
       InputError: If the array is to be in memory and does not fit there.
+      OSError: If the array is to be on a disk that is full.
     """
     shape = count, *self._shape
     if self._scratch:
       with tempfile.TemporaryFile(dir=self._scratch) as file:
-        return np.memmap(file, np.uint8, 'w+', shape=shape)
+        # Otherwise a full disk would kill the process while it writes.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        return np.memmap(file, np.uint8, 'r+', shape=shape)
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     # TensorFlow holds a second copy.
     needed = 2 * math.prod(shape)
@@ -216,6 +232,6 @@ class TfdsDataset:
         image = tf.image.grayscale_to_rgb(image)
       if image.shape[:2] != shape[:2]:
         image = image_decoding.fit_image(image, shape[:2], self._fit)
-      return image, example[self._label]
+      return image, example[self._label] if self._label else -1
 
     return prepared

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import numpy as np
 
@@ -113,10 +116,13 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
   """Returns the first damaged file of a split, and what is wrong with it."""
   import tensorflow as tf
 
-  info = builder.info.splits[split.partition('[')[0]]
   if getattr(builder.info.file_format, 'value', 'tfrecord') != 'tfrecord':
     return None
-  for path, wanted in zip(info.filepaths, info.shard_lengths):
+  parts = [part.partition('[')[0].strip() for part in split.split('+')]
+  infos = [builder.info.splits[name] for name in parts]
+  for path, wanted in itertools.chain(
+    *(zip(info.filepaths, info.shard_lengths) for info in infos)
+  ):
     try:
       # Reading a record verifies its checksum.
       found = sum(1 for _ in tf.data.TFRecordDataset(os.fspath(path)))
@@ -154,11 +160,22 @@ def prepare(name: str, data_dir: str) -> Any:
   with _explained(name, data_dir):
     builder = make_builder(name, data_dir)
     if not builder.is_prepared():
-      # Without a network, TFDS would keep trying for minutes.
-      for url in getattr(builder, 'url_infos', ()):
-        urllib.request.urlopen(url, timeout=10).close()
+      _check_network(builder, data_dir)
     builder.download_and_prepare()
   return builder
+
+
+def _check_network(builder: Any, data_dir: str) -> None:
+  """Raises an OSError without a network: TFDS would try for minutes."""
+  root = folder(data_dir) or os.path.expanduser('~/tensorflow_datasets')
+  # What was downloaded before, or by hand, may be enough.
+  if files.is_folder(os.path.join(root, 'downloads')):
+    return
+  for url in itertools.islice(getattr(builder, 'url_infos', None) or (), 1):
+    try:
+      urllib.request.urlopen(url, timeout=10).close()
+    except urllib.error.HTTPError:
+      pass  # The server answers; what it lacks, TFDS says better.
 
 
 def read_published(

@@ -17,6 +17,7 @@ from uncertainty_distill.data.corruptions import (
   corruption_types,
   digital,
   elastic,
+  frost_photographs,
   noise,
   spatter,
   weather,
@@ -198,11 +199,13 @@ def check_seed(seed: int) -> None:
 
 
 def check_frost(frost: str) -> None:
-  """Raises an InputError unless `frost` names pictures of ice."""
+  """Raises an InputError unless `frost` names pictures of ice that are here."""
   if frost not in weather.FROST_PICTURES:
     raise errors.InputError(
       'frost', frost, 'one of ' + ', '.join(weather.FROST_PICTURES)
     )
+  if frost == 'photographs':
+    frost_photographs.check_installed()
 
 
 def _check_indices(indices: np.ndarray, num_examples: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import importlib.util
 
 from uncertainty_distill import errors
 from uncertainty_distill.data.corruptions import constants
@@ -18,10 +19,22 @@ from uncertainty_distill.data.corruptions import constants
 import cv2
 import numpy as np
 
+_PACKAGE = 'torch_uncertainty_assets'
 # The package's number of each published photograph, 1 to 5.
 _NUMBERS = (1, 2, 2, 3, 4)
 # The factors that shrink the photographs for the images of each benchmark.
 _SCALES = {constants.CIFAR_C: 0.2, constants.IMAGENET_C: 1.0}
+
+
+def check_installed() -> None:
+  """Raises an InputError if the package with the photographs is missing."""
+  if importlib.util.find_spec(_PACKAGE) is None:
+    raise errors.InputError(
+      'frost',
+      'photographs',
+      'texture where the package torch-uncertainty-assets is not installed',
+      'Install it by pip.',
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -51,15 +64,8 @@ def photographs(
 
 def _read(number: int) -> np.ndarray:
   """Returns a photograph as it is shipped, RGB uint8 [H, W, 3]."""
-  try:
-    folder = importlib.resources.files('torch_uncertainty_assets')
-  except ModuleNotFoundError as error:
-    raise errors.InputError(
-      'frost',
-      'photographs',
-      'texture where the package torch-uncertainty-assets is not installed',
-      'Install it by pip.',
-    ) from error
+  check_installed()
+  folder = importlib.resources.files(_PACKAGE)
   encoded = (folder / 'frost' / f'frost{number}.jpg').read_bytes()
   picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
   assert picture is not None

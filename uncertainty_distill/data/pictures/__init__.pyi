@@ -1,5 +1,6 @@
 """The names that this package offers, for type checkers and `__init__.py`."""
 
+from .class_folders import TEST_NAMES as TEST_NAMES
 from .class_folders import Listing as Listing
 from .class_folders import list_pictures as list_pictures
 from .class_folders import list_unsorted as list_unsorted

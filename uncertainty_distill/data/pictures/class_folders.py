@@ -25,9 +25,9 @@ from uncertainty_distill.data.pictures import picture_files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
-_TEST_NAMES = 'test', 'val', 'validation'
+TEST_NAMES = 'test', 'val', 'validation'
 # Common names for the folders of splits.
-_SPLIT_NAMES = 'train', 'training', *_TEST_NAMES, 'testing', 'valid'
+_SPLIT_NAMES = 'train', 'training', *TEST_NAMES, 'testing', 'valid'
 _LAYOUT = (
   'a folder with train/CLASS/ and test/CLASS/ or val/CLASS/, or with CLASS/ '
   'for each class'
@@ -72,13 +72,13 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
   inside = _folders(folder)
   # A folder `train` without folders in it is the class `train`.
   if 'train' not in inside or not _folders(os.path.join(folder, 'train')):
-    found = [name for name in _TEST_NAMES if name in inside]
+    found = [name for name in TEST_NAMES if name in inside]
     if found and len(inside) == len(found):
       raise InputError(
         'dataset name', folder, _LAYOUT, f'it has {found[0]}/, but no train/'
       )
     return _divided(folder, test_fraction)
-  tests = [name for name in _TEST_NAMES if name in inside]
+  tests = [name for name in TEST_NAMES if name in inside]
   train = os.path.join(folder, 'train')
   if not tests:
     return _divided(train, test_fraction)
@@ -109,11 +109,14 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
   )
 
 
-def list_unsorted(folder: str) -> Listing:
+def list_unsorted(
+  folder: str, name: str = 'task.train_data.unlabeled'
+) -> Listing:
   """Lists pictures without classes, in a folder and its subfolders.
 
   Args:
     folder: The path of the folder.
+    name: The option that names the folder, for errors.
 
   Returns:
     A listing without classes, whose only split is `train`, with the labels -1.
@@ -123,9 +126,7 @@ def list_unsorted(folder: str) -> Listing:
   """
   paths = sorted(_pictures(folder, ''), key=_checksum)
   if not paths:
-    raise InputError(
-      'task.train_data.unlabeled', folder, 'a folder with pictures in it'
-    )
+    raise InputError(name, folder, 'a folder with pictures in it')
   return Listing(
     (), {'train': [(os.path.join(folder, path), -1) for path in paths]}
   )
