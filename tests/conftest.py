@@ -15,7 +15,7 @@ import tensorflow as tf
 
 def pytest_configure() -> None:
   """Splits the CPU into two logical devices, so that replicas can be tested."""
-  # A shell has what it runs in the background ignore Ctrl-C, and tests send it.
+  # Shells let background processes ignore Ctrl-C, but some tests send Ctrl-C.
   signal.signal(signal.SIGINT, signal.default_int_handler)
   tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0],
@@ -24,13 +24,13 @@ def pytest_configure() -> None:
 
 
 def _has_fixtures(folder: pathlib.Path) -> bool:
-  """Returns whether the tests of a folder have fixtures in common."""
+  """Returns whether the tests of a folder share fixtures."""
   here = pathlib.Path(__file__)
   return folder != here.parent and (folder / here.name).is_file()
 
 
 def pytest_collection_modifyitems(items) -> None:
-  """Begins with what takes longest: notebooks, folders in one process."""
+  """Begins with the slowest tests: notebooks, then folders in one process."""
   root = pathlib.Path(__file__).parent
   slow = {item.path for item in items if item.get_closest_marker('slow')}
   items.sort(
@@ -42,13 +42,13 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_collection_finish() -> None:
-  """Keeps what was imported out of every later collection of garbage."""
+  """Keeps imported objects out of every later garbage collection."""
   gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-  """Has one process run the files that have a folder's fixtures in common."""
+  """Lets one process run all files that share the fixtures of a folder."""
   from xdist.scheduler import LoadScopeScheduling
 
   class ByFixtures(LoadScopeScheduling):
@@ -64,14 +64,15 @@ def replicas() -> tf.distribute.Strategy:
   """Two replicas on the CPU, the same for all tests.
 
   TensorFlow tells collective operations apart by a number that each strategy
-  counts for itself: in one process two strategies' would be taken for one.
+  counts for itself. In one process, the operations of two strategies would be
+  taken for the same ones.
   """
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-  """A folder that is a disk of its own, of one megabyte, in memory."""
+  """A folder that is a disk of its own, with one megabyte of memory."""
   folder = tmp_path / 'disk'
   folder.mkdir()
   mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)]
@@ -82,11 +83,11 @@ def small_disk(tmp_path):
   if done.returncode:
     pytest.skip(f'mounting is not allowed: {done.stderr.strip()}')
   yield folder
-  # Files that TensorFlow has not closed would keep it busy.
+  # Files that TensorFlow has not closed would keep the disk busy.
   subprocess.run(['umount', '--lazy', str(folder)], check=True)
 
 
 def pytest_runtest_setup():
-  """Leaves the commands that tests call the log level that a user's have."""
-  # JAX, where it is installed, sets it when it is imported.
+  """Gives the commands that tests call the log level that users have."""
+  # If JAX is installed, the import of JAX sets this variable.
   os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)

@@ -1,4 +1,4 @@
-"""Tests of what each dependency is for, and of what works without most."""
+"""Tests of the use of each dependency, and of what works without most."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ _MISSING = (
 ).split()
 _PROBS = [[[0.75, 0.25], [0.5, 0.5]], [[0.25, 0.75], [0.75, 0.25]]]
 
-# An import of a module that is None fails as that of one that is not installed.
+# A module that is None fails to import like a module that is not installed.
 _WITHOUT = """
 import json
 import sys
@@ -33,7 +33,7 @@ import uncertainty_distill as ud
 
 
 def _run_without(missing, code):
-  """Returns the JSON that code prints last where some modules are missing."""
+  """Returns the JSON that code prints last if some modules are missing."""
   done = subprocess.run(
     [sys.executable, '-c', _WITHOUT.format(missing=missing) + code],
     capture_output=True,
@@ -112,7 +112,7 @@ print(json.dumps(errors))
 
 
 def _declared():
-  """Returns the requirements in setup.py: the main ones, and all extras'."""
+  """Returns the main requirements in setup.py, and those of all extras."""
   values = {
     statement.targets[0].id: statement.value
     for statement in ast.parse((running.ROOT / 'setup.py').read_text()).body

@@ -19,7 +19,7 @@ _PAGES = sorted(
   path.relative_to(_ROOT).as_posix()
   for path in [*_ROOT.glob('*.md'), *_ROOT.glob('docs/**/*.md')]
 )
-# The site alone has these.
+# Only the website has these pages.
 _GENERATED = [
   f'docs/reference/{name}.md' for name in ('api', 'commands', 'configuration')
 ]
@@ -34,7 +34,7 @@ def _generators(monkeypatch):
 
 
 def _leaves(config, prefix=''):
-  """The values of a configuration, by their full names."""
+  """Yields the values of a configuration with their full names."""
   for field in dataclasses.fields(config):
     value, name = getattr(config, field.name), f'{prefix}{field.name}'
     if dataclasses.is_dataclass(value):
@@ -54,14 +54,14 @@ def test_every_configuration_value_is_described_with_its_default():
   values = dict(_leaves(configs.ExperimentConfig()))
   for name, field in described.items():
     assert repr(values[name]) == repr(eval(field.default)), name
-  # Model Garden's have more values than have a use here.
+  # Model Garden's sections have more values than are used here.
   own = {n for n in values if n.split('.')[0] not in ('trainer', 'runtime')}
   assert own <= described.keys()
   assert configuration.experiment_names(_ROOT) == configs.experiment_names()
 
 
 def _of_each_kind():
-  """Configurations of each architecture."""
+  """Yields a configuration of each architecture."""
   for field in dataclasses.fields(models.ArchitectureChoice):
     config = configs.ExperimentConfig()
     if field.name != 'type':
@@ -88,7 +88,7 @@ def test_configuration_values_on_pages_exist(page):
     )
   )
   for name in named:
-    # The fields of each kind of network count as the model's.
+    # The fields of each kind of network count as fields of the model.
     assert any(_has(config, name) for config in _of_each_kind()), name
 
 
@@ -116,14 +116,14 @@ def test_pages_have_the_numbers_of_each_system():
   page = (_ROOT / 'docs/paper/systems.md').read_text()
   shown = paper.with_numbers(page, _ROOT)
   assert '<!-- numbers' not in shown
-  # Of the batch ensemble, as published for CIFAR-10.
+  # The numbers of the BatchEnsemble, as published for CIFAR-10.
   assert '| Paper, CIFAR-10 | 0.962 ± 0.001 | 0.018 ± 0.001 |' in shown
   with pytest.raises(KeyError):
     paper.with_numbers('<!-- numbers: nothing -->', _ROOT)
 
 
 def _tables(page):
-  """The tables below comments that name their result files, on a page."""
+  """Yields the rows of each table below a comment with the results' file."""
   text = (_ROOT / page).read_text()
   for match in re.finditer(r'<!-- results: (\S+) -->\n+((\|.*\n)+)', text):
     lines = [

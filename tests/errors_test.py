@@ -1,4 +1,4 @@
-"""Tests of the fields and of the message that errors are built from."""
+"""Tests of the fields of errors, and of the messages built from the fields."""
 
 import pickle
 

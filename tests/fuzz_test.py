@@ -1,7 +1,7 @@
-"""Random mistakes in what users give: never a traceback, never another result.
+"""Random mistakes in users' input: never a traceback, never a wrong result.
 
-Hypothesis draws the cases, from a fixed seed. `make fuzz` tries ten times as
-many; docs/reliability.md has what came out.
+Hypothesis draws the cases from a fixed seed. `make fuzz` tries ten times as
+many; docs/reliability.md has the findings.
 """
 
 import functools
@@ -59,7 +59,7 @@ _VALUES = st.one_of(
   st.text(max_size=8),
   st.lists(st.one_of(st.integers(-1, 9), st.text(max_size=3)), max_size=7),
 )
-# Where to change a file (as a share of it), to what, and how.
+# Where to change a file (as a share of its length), a byte, and how.
 _DAMAGE = st.tuples(
   st.floats(0, 1, exclude_max=True),
   st.integers(1, 255),
@@ -68,7 +68,7 @@ _DAMAGE = st.tuples(
 
 
 def _damaged(content, damage):
-  """Returns a file's bytes with one of them changed, or a part gone."""
+  """Returns a file's bytes with one changed or new, or a part gone or twice."""
   share, value, how = damage
   place = int(share * len(content))
   if how == 'cut':
@@ -82,7 +82,7 @@ def _damaged(content, damage):
 
 
 def _resolved(config):
-  """Returns the resolved experiment, or None for a refusal of one line."""
+  """Returns the resolved experiment, or None for an InputError of one line."""
   try:
     return configs.resolve(config(), data.open_dataset('digits'))
   except InputError as error:
@@ -155,12 +155,12 @@ def test_image_files(folder, served, form, damage):
   except tf.errors.InvalidArgumentError:
     decoded = None
   if form in ('PNG', 'JPEG'):
-    # Both ways agree, on the pixels or that there are none.
+    # Both decoders agree on the pixels, or that the file is unreadable.
     assert (decoded is None) == isinstance(got, image_files.UnreadableFile)
     if decoded is not None:
       np.testing.assert_array_equal(got, decoded)
   if form == 'PNG' and decoded is not None:
-    np.testing.assert_array_equal(decoded, _PIXELS[0])  # It has checksums.
+    np.testing.assert_array_equal(decoded, _PIXELS[0])  # PNG has checksums.
 
 
 def _archive(save=np.savez, **arrays):
@@ -204,7 +204,7 @@ def test_stored_predictions(folder, save, damage):
     np.testing.assert_allclose(np.exp(logits), _PROBS, atol=1e-6)
   except InputError as error:
     assert '\n' not in str(error)
-    # The command that is refused leaves nothing behind.
+    # A refused command leaves nothing behind.
     model_dir = str(folder / 'student')
     with pytest.raises(InputError):
       training.distill(_student_of(folder, path), model_dir)
@@ -262,7 +262,7 @@ def test_run_folders(folder, run, number, damage):
     assert not os.path.exists(folder / 'saved_model')
     assert _content(copy) == before
     return
-  # `params.yaml` is the user's to edit; weights have checksums.
+  # Users may edit `params.yaml`; weights have checksums.
   if name != runs.PARAMS_FILE:
     for value, want in zip(got, weights, strict=True):
       np.testing.assert_array_equal(value, want)

@@ -1,6 +1,6 @@
-"""Opens what earlier versions wrote; golden/README.md describes it.
+"""Opens files of earlier versions; golden/README.md describes the files.
 
-Everything goes by the public commands and API, on copies.
+All tests use the public commands and API, on copies.
 """
 
 import collections
@@ -20,15 +20,16 @@ from PIL import Image
 
 _GOLDEN = pathlib.Path(__file__).with_name('golden')
 # Another processor sums in another order. Without AVX, or without oneDNN, the
-# probabilities differ by up to a fiftieth of this, and metrics by less.
+# probabilities differ by up to a fiftieth of this tolerance; metrics differ by
+# less.
 _NEAR = {'rtol': 1e-4, 'atol': 1e-5}
-# The same, after four more steps of training: up to a fifth of this, as a share
-# of the largest number in a tensor. Without its momentum a weight's slot would
-# be off by about a half.
+# The tolerance after four more steps of training, as a share of the largest
+# number in a tensor. Other processors differ by up to a fifth of the tolerance.
+# Without its momentum, a weight's slot would be off by about a half.
 _NEAR_AFTER_TRAINING = 5e-3
 
 _VERSIONS = sorted(path.name for path in _GOLDEN.glob('v*'))
-# Of a student of the golden teacher, as large as the training set allows.
+# Two training steps, one epoch each, of a student of the golden teacher.
 _TWO_STEPS = {
   'trainer.epochs': 2,
   'trainer.train_tf_function': False,
@@ -49,7 +50,7 @@ def _golden(request, tmp_path):
 
 
 def _copy(version, folder):
-  # Without the times of the files, as a checkout has them.
+  # The times of the files are not copied: a checkout does not keep times.
   return pathlib.Path(
     shutil.copytree(
       _GOLDEN / version, folder / 'golden', copy_function=shutil.copy
@@ -62,7 +63,7 @@ def _expected(golden, name='metrics'):
 
 
 def _check_metrics(metrics, expected):
-  """Compares what the version knew; there may be more metrics now."""
+  """Compares the metrics that the version had; there may be more now."""
   known = {name: metrics[name] for name in expected}
   assert known == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
@@ -79,7 +80,7 @@ def _command(golden, name):
 
 
 def _paths(golden, name):
-  """The folders of a model: a teacher is its members side by side."""
+  """Returns the folder of a model, or the folders of a teacher's members."""
   folder = golden / name
   return sorted(folder.glob('member_*')) or folder
 
@@ -99,7 +100,7 @@ def _open(folder):
 
 
 def _written(folder, pattern):
-  """What files hold, and when they were written."""
+  """Returns the content of files, and when the files were written."""
   return {
     path: (path.read_bytes(), path.stat().st_mtime_ns)
     for path in folder.rglob(pattern)
@@ -107,7 +108,7 @@ def _written(folder, pattern):
 
 
 def _tensors(prefix):
-  """The numbers in a checkpoint, by their names in it."""
+  """Returns the numbers in a checkpoint by name."""
   reader = tf.train.load_checkpoint(str(prefix))
   tensors = {
     k: reader.get_tensor(k) for k in reader.get_variable_to_shape_map()
@@ -193,11 +194,11 @@ def test_another_student_reads_the_teacher_cache(golden, tmp_path):
   )
   ud.distill(config, tmp_path / 'student', _paths(golden, 'student/teacher'))
   made = _written(golden, 'view_*.npy')
-  # It is the cache of this teacher: the view that it lacked is there again, and
-  # the one that it had has not been made anew.
+  # The student used the cache of this teacher: the missing view is there again,
+  # and the other view was not made anew.
   assert made.keys() == {lost, *before}
   assert before.items() <= made.items()
-  # A float16 has 11 bits.
+  # The cache keeps float16, which has a precision of 11 bits.
   np.testing.assert_allclose(np.load(lost), view, rtol=2e-3)
 
 
@@ -234,7 +235,7 @@ def test_a_saved_model_serves(golden, tmp_path):
   said = running.succeed('predict', f'--model={folder}', '--json', *paths)
   lines = [json.loads(line) for line in said.stdout.splitlines()]
   assert [line['image'] for line in lines] == list(map(str, paths))
-  # They are rounded.
+  # The command rounds probabilities.
   np.testing.assert_allclose(
     [line['probabilities'] for line in lines], expected.mean(1), atol=1e-4
   )
@@ -256,7 +257,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been_stopped(golden):
   after = _tensors(run)
   with np.load(golden / 'expected' / 'stopped.npz') as expected:
     assert before.keys() == after.keys() == set(expected)
-    # One more was saved where it was stopped.
+    # The stopped run has saved one more checkpoint.
     for name in set(expected) - {'save_counter/.ATTRIBUTES/VARIABLE_VALUE'}:
       value = expected[name]
       np.testing.assert_allclose(
@@ -270,12 +271,12 @@ def test_a_stopped_run_ends_as_if_it_had_not_been_stopped(golden):
 
 @pytest.fixture(name='study', scope='module', params=_VERSIONS)
 def _study(request, tmp_path_factory):
-  """A study that was run again, and the results that were there before.
+  """A study that was run again, and its results from before.
 
-  They are no models' results, so that nothing but keeping them can show them.
+  No model has these results, so the study shows them only if it keeps them.
   """
   golden = _copy(request.param, tmp_path_factory.mktemp('study'))
-  # Version 0.1.0 knew by these of which weights the results were.
+  # By these times, version 0.1.0 knew which weights the results belong to.
   for name, time in _expected(golden, 'times').items():
     os.utime(golden / name, ns=(time, time))
   path = golden / 'study' / 'results.json'

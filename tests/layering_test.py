@@ -1,4 +1,4 @@
-"""Holds the imports between rooms, and the BUILD file, against the tree."""
+"""Checks the imports between rooms, and the BUILD file against the imports."""
 
 import ast
 import pathlib
@@ -35,7 +35,7 @@ ROOMS = (
   'baselines',
 )
 
-# The only rooms that may import a library, and each of them does.
+# Maps a library to the rooms that import it; no other room may import it.
 ONLY_IN = {
   'absl.flags': {'baselines'},
   'edward2': {'layers'},
@@ -49,7 +49,7 @@ PLOTS_NEED = {'PIL', 'matplotlib', 'numpy'}
 
 
 def _room(path):
-  """The room of a file; that of the package's own __init__ is `api`."""
+  """Returns a file's room; the package's own __init__ belongs to `api`."""
   parts = path.relative_to(ROOT).with_suffix('').parts
   if parts[0] == 'baselines':
     return 'baselines'
@@ -64,7 +64,7 @@ FILES = sorted(
 
 
 def _imports(path):
-  """The dotted names that a file imports, anywhere in it."""
+  """Returns the dotted names of all imports in a file."""
   names = set()
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.Import):
@@ -76,14 +76,14 @@ def _imports(path):
 
 
 def _imported_rooms(path):
-  """The rooms that a file imports from."""
+  """Returns the rooms that a file imports from."""
   names = (name.split('.') for name in _imports(path))
   rooms = {name[1] for name in names if name[0] == PACKAGE and name[1:]}
   return {room if room in ROOMS else 'api' for room in rooms}
 
 
 def _used_rooms(room):
-  """The other rooms that the files of a room import from."""
+  """Returns the other rooms that the files of a room import from."""
   paths = [path for path in FILES if _room(path) == room]
   return set().union(*map(_imported_rooms, paths)) - {room}
 
@@ -95,7 +95,7 @@ def test_every_file_is_in_a_room():
 @pytest.mark.parametrize('path', FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_run_downwards(path):
   if path == ROOT / PACKAGE / '__init__.py':
-    return  # It offers the names of `api`, which imports it.
+    return  # It offers the names of `api`, and `api` imports the package.
   below = ROOMS[: ROOMS.index(_room(path)) + 1]
   above = _imported_rooms(path) - set(below)
   assert not above, f'{path} may not import {sorted(above)}'

@@ -1,6 +1,6 @@
-"""What users of the commands read: a few whole sentences, to be read, too.
+"""Tests of a few whole sentences that users of the commands read.
 
-All other tests assert the fields of errors, so that words can be improved.
+All other tests assert the fields of errors, so that wording can be improved.
 """
 
 import pytest

@@ -14,7 +14,8 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# What a wheel is built of: copied, so that building leaves nothing in the tree.
+# The sources of a wheel. They are copied, so that the build leaves nothing in
+# the tree.
 SOURCES = (
   'setup.py',
   'pyproject.toml',
@@ -24,14 +25,14 @@ SOURCES = (
   'baselines',
   'configs',
 )
-# The folders of the wheel, by those of the tree.
+# Maps folders of the tree to folders of the wheel.
 FOLDERS = {
   'uncertainty_distill': 'uncertainty_distill',
   'baselines': 'uncertainty_distill/baselines',
   'configs': 'uncertainty_distill/configs',
 }
 
-# Which distribution has a module, where that is not its name.
+# Maps a module to its distribution if the two have different names.
 DISTRIBUTIONS = {
   'PIL': 'pillow',
   'absl': 'absl-py',
@@ -107,8 +108,9 @@ def _environment(wheel, tmp_path_factory):
   python = home / 'bin' / 'python'
   (site,) = home.glob('lib/python*/site-packages')
   # Dependencies come from the environment of this test. A path in a .pth file
-  # does not run the .pth files there, so an editable install stays outside, but
-  # so does the distutils that setuptools gives to TensorFlow Probability.
+  # does not run the .pth files there, so an editable install stays outside. The
+  # distutils that setuptools gives to TensorFlow Probability would stay outside
+  # as well, so its .pth file is copied.
   dependencies = pathlib.Path(sysconfig.get_path('purelib'))
   (site / 'dependencies.pth').write_text(str(dependencies))
   shutil.copy(dependencies / 'distutils-precedence.pth', site)

@@ -10,7 +10,7 @@ _NOTEBOOK = (
   pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'pictures.ipynb'
 )
 
-# What the text promises.
+# What the text of the notebook promises.
 _CHECKS = """
 teacher, student = scores['teacher'], scores['student']
 assert teacher['accuracy'] > 0.85

@@ -14,7 +14,7 @@ import pytest
 _TOUR = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'tour.ipynb'
 _STUDENT = pathlib.Path(__file__).with_name('golden') / 'v0.1.0' / 'saved_model'
 
-# What the text of the notebook says of its metrics.
+# What the text of the notebook says about its metrics.
 _CHECKS = """
 for name, values in drawn['Predictive entropy (nats)'].items():
   assert values[0] < 0.8 * max(values), name
@@ -28,7 +28,7 @@ assert sorted(os.listdir(FOLDER)) == ['networks.npz', 'own', 'student']
 
 
 def _kinds(notebook):
-  """What each cell of code puts out: names of streams, types of data."""
+  """Returns the outputs of each code cell: names of streams, types of data."""
   return [
     [
       output.get('name') or ' '.join(sorted(output.get('data', output)))
@@ -79,7 +79,7 @@ def test_what_needs_no_training_runs_here(committed, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_it_runs_and_shows_what_is_committed(committed, tmp_path, monkeypatch):
-  # Nothing is left in the home folder, and nothing is read there.
+  # Nothing is written to the home folder or read from it.
   for name in 'IPYTHONDIR', 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR':
     monkeypatch.setenv(name, str(tmp_path / name))
   folder = tmp_path / 'work'

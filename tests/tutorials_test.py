@@ -17,7 +17,7 @@ def test_any_keras_network(tmp_path, monkeypatch):
   names = {}
   for block in blocks:
     exec(block, names)
-  # As the page says of the data that it takes.
+  # As the page says about its data.
   assert names['scores']['accuracy'] > 0.85
   assert 0 < names['scores']['disagreement'] < 0.3
   assert names['logits'].shape == (4, 1000, 10)

@@ -22,7 +22,7 @@ def test_every_annotation_is_there():
       '--outputjson',
       f'--pythonpath={sys.executable}',
     ],
-    # It does not see an editable installation.
+    # basedpyright does not see an editable installation.
     env={**os.environ, 'PYTHONPATH': str(running.ROOT)},
     cwd=running.ROOT.parent,
     capture_output=True,
@@ -32,8 +32,8 @@ def test_every_annotation_is_there():
   )
   symbols = json.loads(done.stdout)['typeCompleteness']['symbols']
   assert any(s['name'] == 'uncertainty_distill.distill' for s in symbols)
-  # What else it reports are the types of libraries that have none: tf-keras,
-  # Edward2 and Model Garden.
+  # Its other diagnostics are about libraries without types: tf-keras, Edward2
+  # and Model Garden.
   missing = [
     f'{symbol["name"]}: {diagnostic["message"]}'
     for symbol in symbols

@@ -1,4 +1,4 @@
-"""The public commands, run as a user runs them."""
+"""Tests of the public commands, run as a user runs them."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def test_distill_leaves_a_report_and_a_saved_model(student):
   ):
     assert (folder / name).is_file()
   results = json.loads((folder / 'results.json').read_text())['results']
-  # Two models on the clean set and on one corrupted one, each example once.
+  # Two models on the clean set and on one corrupted set, each example once.
   assert [r['num_examples'] for r in results] == [70] * 4
   assert [r['images'] for r in results] == [
     '',
@@ -54,7 +54,7 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
     'corruption/heat_map_nll',
   } <= tags
   pictures = {path.stem for path in (folder / 'plots').iterdir()}
-  # That of clean images is among the results.
+  # The picture of clean images is in the event file of the clean results.
   names = {tag.rpartition('/')[2] for tag in tags}
   assert len(pictures) == 8 and pictures - names == {'reliability'}
 
@@ -92,7 +92,7 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
 
 
 def _check_predictions(model, folder):
-  """Predicts three images, one of them broken, as a table and as JSON."""
+  """Predicts one image as a table, and three, one of them broken, as JSON."""
   for name in 'a.png', 'b.png':
     Image.fromarray(np.full([40, 30, 3], 128, np.uint8)).save(folder / name)
   (folder / 'c.png').write_bytes(b'no image')
@@ -103,7 +103,7 @@ def _check_predictions(model, folder):
   label, confidence, entropy, *_, path = row.split()
   assert int(label) in range(10) and path == str(folder / 'a.png')
   assert 0.1 <= float(confidence) <= 1 and 0 <= float(entropy) <= np.log(10)
-  # What TensorFlow says of itself is there for who asks for it.
+  # TensorFlow's own messages are shown only on request.
   told = running.run_anew(
     'predict', f'--model={model}', folder / 'a.png', '--verbosity=0'
   )
@@ -128,7 +128,7 @@ def _check_predictions(model, folder):
 def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   folder, _ = student
   images, labels = digits.read('test')
-  # Digits of another pen, so to speak: neither training nor test images.
+  # Shifted digits, which are neither training nor test images.
   np.savez(tmp_path / 'held.npz', images=np.roll(images, 1, 2), labels=labels)
   np.savez(tmp_path / 'test.npz', images=images[:9], labels=labels[:9])
   export = [
@@ -159,7 +159,7 @@ def test_export_fits_a_temperature_and_compares_tflite(student, tmp_path):
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
   for figure in f'{temperature:.3f}', f'{before:.4f}', f'{after:.4f}':
     assert figure in card
-  # What was measured of these weights, beside their checkpoint.
+  # The card has the metrics that lie beside the checkpoint of these weights.
   assert '| Accuracy |' in card and ' 70 test images' in card
   assert 'Head distillation' in card and ' 1000 clean' in card
 
@@ -169,7 +169,7 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   folder, _ = student
   cache = tmp_path / 'cache'
   teacher = ','.join(str(folder / 'teacher' / f'member_{i}') for i in (0, 1))
-  # Two steps, each an epoch.
+  # Two steps of one epoch each.
   short = running.SHORT.replace('trainer.epochs=0.3', 'trainer.epochs=2')
   short += ',task.train_data.global_batch_size=400'
   distill = [
@@ -184,7 +184,7 @@ def test_students_share_what_their_teacher_says(student, tmp_path):
   done = running.run(*knowledge, f'--model_dir={tmp_path / "a"}')
   assert done.returncode == 0, done.stderr
   assert 'teacher cache: 100%' in done.stderr
-  # Two epochs have begun, each of 797 digits, two members and ten classes.
+  # Two epochs have begun; each has 797 digits, two members and ten classes.
   views = sorted(cache.glob('*/view_*.npy'))
   assert [np.load(path).shape for path in views] == [(797, 2, 10)] * 2
   head = [*distill, '--objective=head']

@@ -8,7 +8,7 @@ import running
 
 @pytest.fixture(scope='session')
 def student(tmp_path_factory):
-  """The folder of a head student of two members, and what distill.py said."""
+  """The folder of a head student of two members, and distill.py's output."""
   folder = tmp_path_factory.mktemp('runs') / 'student'
   done = running.succeed(
     'distill',
@@ -23,13 +23,13 @@ def student(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def untouched(student):
-  """The student's folder as it was made; tests evaluate the other one again."""
+  """A copy of the student's folder, made before tests evaluate the student."""
   return student[0].with_name('untouched')
 
 
 @pytest.fixture(scope='module')
 def places(student, tmp_path_factory):
-  """Paths for calls of commands; nothing that begins with `new` is there."""
+  """Paths for calls of commands; no path that begins with `new` exists."""
   folder, _ = student
   members = [str(folder / 'teacher' / f'member_{i}') for i in range(2)]
   tmp = tmp_path_factory.mktemp('places')

@@ -1,4 +1,4 @@
-"""What the commands say of damaged or unfit files that they are given."""
+"""Tests of what the commands say about damaged or unfit input files."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ import yaml
 
 
 def _copy_run(student, target):
-  """Copies what a run folder needs to be loaded."""
+  """Copies the files that a run needs to be loaded."""
   target.mkdir()
   for path in student.iterdir():
     if path.name in ('params.yaml', 'checkpoint') or path.suffix == '.index':
@@ -29,7 +29,7 @@ def _cut(path):
 
 
 def _runs(student, tmp):
-  """Damages run folders; returns their names."""
+  """Makes damaged run folders; returns their names."""
   cut = _copy_run(student, tmp / 'run_cut')
   _cut(next(cut.glob('*.data-*')))
   no_index = _copy_run(student, tmp / 'run_no_index')
@@ -56,7 +56,7 @@ def _runs(student, tmp):
 
 
 def _saved_models(student, tmp):
-  """Damages SavedModels; returns their names."""
+  """Makes damaged SavedModels; returns their names."""
   for name in 'saved_cut', 'saved_bare', 'saved_text':
     shutil.copytree(student / 'saved_model', tmp / name)
   _cut(tmp / 'saved_cut' / 'saved_model.pb')
@@ -125,7 +125,7 @@ def _datasets(tmp):
 
 
 def _calls(student, places):
-  """Returns the names that must be said of each unfit file, and the call."""
+  """Returns the names to be said and the words of the call for each file."""
   tmp, new, calls = places['tmp'], f'--output_dir={places["new"]}', {}
   for name in _runs(student, tmp):
     path = str(tmp / name)
@@ -173,7 +173,7 @@ def _distill(places, teacher, *more):
     f'--model_dir={places["new"]}',
     '--objective=knowledge',
     '--mode=train',
-    # Without augmentation, of which stored predictions could say nothing.
+    # Without augmentation, which stored predictions cannot follow.
     f'--params_override={places["short"]},task.train_data.crop_padding=0,'
     'task.train_data.horizontal_flip=false',
     *more,
@@ -182,7 +182,7 @@ def _distill(places, teacher, *more):
 
 @pytest.fixture(scope='module')
 def said(student, places):
-  """From each unfit file to the names that must be said, and what was said."""
+  """Maps each unfit file to the names to be said, and to the call's result."""
   return running.run_mistakes(_calls(student[0], places))
 
 

@@ -1,4 +1,4 @@
-"""What a command says when training diverges, and of what is damaged."""
+"""Tests of commands whose training diverges or whose checkpoint is damaged."""
 
 import os
 import re

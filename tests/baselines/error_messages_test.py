@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def _parse(write):
-  """Returns the path and the reason of the error that a function ends with."""
+  """Returns the path and the reason of the error that a function raises."""
   with pytest.raises((OSError, tf.errors.OpError)) as caught:
     write()
   return error_messages.parse_disk_error(caught.value)
@@ -69,7 +69,7 @@ def test_other_errors_are_none_of_a_disk(tmp_path):
     ValueError(str(tmp_path)),
   ):
     assert error_messages.parse_disk_error(error) is None
-  # Of a bucket's permissions, for example.
+  # An error about the permissions of a bucket, for example.
   denied = tf.errors.PermissionDeniedError(
     None, None, '{{node Save}} gs://bucket/a b/ckpt; Permission denied [Op:]'
   )

@@ -1,4 +1,4 @@
-"""Training where the disk runs full."""
+"""Tests training on a disk that runs full."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def test_a_full_disk_costs_nothing_that_was_complete(small_disk):
-  # One checkpoint has room there, a second one has not.
+  # The disk has room for one checkpoint, but not for a second one.
   train = [
     'train',
     '--experiment=digits_wrn10_1',

@@ -1,4 +1,4 @@
-"""A short part of `make chaos`: killed, started again, the same in the end."""
+"""A short part of `make chaos`: killed and restarted jobs end the same."""
 
 import importlib
 import json
@@ -35,10 +35,10 @@ def test_distillation_killed_twice(load, untouched, tmp_path):
     job, tmp_path, [(number // 3, 0.0), (2 * number // 3, 0.0)]
   )
   assert len(kills) == 2
-  # There was something finished that could have been done twice.
+  # A member was finished by then, and could have been trained twice.
   assert 'teacher/member_0' in kills[1].finished.checkpoints
   found = load('chaos_equality').differences(untouched, tmp_path / 'out')
-  # They say by which command they were made, and it was in another folder.
+  # These files name the command that made them, which ran in another folder.
   assert set(found) <= {
     f'{name} differs' for name in ('report.html', 'report.md', 'results.json')
   }
@@ -80,7 +80,7 @@ def test_the_comparison_sees_a_difference(load, student, tmp_path):
   finished = equality.Finished(copy)
   assert not equality.differences(student[0], copy)
   member = copy / 'teacher' / 'member_0'
-  # Another member's weights, and an event file less.
+  # The copy gets another member's weights and loses an event file.
   for path in (copy / 'teacher' / 'member_1').glob('ckpt-*'):
     shutil.copyfile(path, member / path.name)
   shutil.rmtree(copy / 'clean')

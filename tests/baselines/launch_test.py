@@ -1,4 +1,4 @@
-"""What the commands have in common: their flags and their help."""
+"""Tests of what the commands share: their flags, their help, their GPUs."""
 
 import subprocess
 import sys

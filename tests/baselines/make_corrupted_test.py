@@ -1,4 +1,4 @@
-"""The command that makes corrupted test sets."""
+"""Tests of the command that makes corrupted test sets."""
 
 from uncertainty_distill import data
 from uncertainty_distill.data import corruptions

@@ -1,6 +1,7 @@
-"""What the commands say of mistakes in flags, overrides and YAML files.
+"""Tests of what the commands say about mistakes in flags, overrides and YAML.
 
-Each is one line that names what is at fault; messages_test.py holds sentences.
+Each message is one line that names what is at fault. messages_test.py checks
+whole sentences.
 """
 
 import pytest
@@ -8,8 +9,9 @@ import running
 
 _DIGITS = '--experiment=digits_wrn10_1'
 
-# From a mistake to the names that must be said, and the call; {new} is a folder
-# that must not be made, {old} a finished run's, {tmp} one with files.
+# Maps each mistake to the names that must be said and to the call. {new} is a
+# folder that must not be made, {old} the folder of a finished run, and {tmp} a
+# folder with files.
 _FLAGS = {
   'unknown experiment': (
     '--experiment digits_wrn101 digits_wrn10_1',
@@ -172,7 +174,7 @@ _FLAGS = {
   ),
 }
 
-# From an override to the names that must be said.
+# Maps each override to the names that must be said.
 _OVERRIDES = {
   'task.model.width=a': 'task.model.width params_override int',
   'task.model.widht=2': "task.model.widht 'width'",
@@ -189,8 +191,8 @@ _OVERRIDES = {
   'hello': '--params_override hello',
 }
 
-# From YAML (as bytes, for --config_file) to the names that must be said besides
-# that of the file.
+# Maps YAML (as bytes, for --config_file) to the names that must be said besides
+# the name of the file.
 _YAML = {
   b'task: {model: {width: wide}}': 'task.model.width wide int',
   b'task: {modle: {width: 2}}': "modle 'model'",
@@ -202,7 +204,7 @@ _YAML = {
   b'task: {seed: \xff\xfe}': '0xff',
   b'a: 1\n\tb: 2': '',
   b'[' * 5000: '',
-  # Ten to the ninth words, were they written out.
+  # Written out, this would have ten to the ninth words.
   b'a: &a [x,x,x,x,x,x,x,x,x,x]\n'
   + b''.join(
     b'%c: &%c [%s]\n' % (n, n, b','.join([b'*%c' % (n - 1)] * 10))
@@ -212,7 +214,7 @@ _YAML = {
   None: '',
 }
 
-# From a study to the names that must be said; {file} is the study's.
+# Maps each study to the names that must be said; {file} is the study's file.
 _STUDIES = {
   'experiment: digits_wrn10_1\nsystms: {}': "{file} systms 'systems'",
   'experiment: digits_wrn10_1': '{file} systems',
@@ -233,7 +235,7 @@ _STUDIES = {
 
 @pytest.fixture(scope='module')
 def names_and_said(places):
-  """From each mistake to the names that must be said of it, and what was."""
+  """Maps each mistake to the names to be said, and to the call's result."""
   calls = {
     mistake: (
       names.format(**places),

@@ -1,4 +1,4 @@
-"""A search for a teacher by the public command, as a user runs it."""
+"""Tests the search for a teacher by the public command, as a user runs it."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_distill_searches_and_teaches(tmp_path):
   for index in 1, 2, 3:
     assert f'search run {index} of 3: 100%' in done.stderr
   record = json.loads((folder / 'teacher' / 'search.json').read_text())
-  # 5% of 797 digits.
+  # 5% of the 797 digits are held out.
   assert record['examples'] == {'training': 757, 'held_out': 40}
   chosen = [member['folder'] for member in record['members']]
   assert any(

@@ -1,4 +1,4 @@
-"""What the commands do when they are told to end."""
+"""Tests of what the commands do when a signal tells them to end."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _EXPERIMENT = '--experiment=digits_wrn10_1'
 
 @pytest.fixture(name='start')
 def _start():
-  """A function that starts a command; it is killed at the end of the test."""
+  """A function that starts a command, which is killed when the test ends."""
   processes = []
 
   def start(*words, script=None):
@@ -39,7 +39,7 @@ def _start():
 
 
 def _wait(process, condition):
-  """Waits until something is so."""
+  """Waits until a condition holds while the process runs."""
   deadline = time.monotonic() + 120
   while not condition():
     assert time.monotonic() < deadline and process.poll() is None
@@ -47,7 +47,7 @@ def _wait(process, condition):
 
 
 def _wait_for_tensorflow(process):
-  """Waits until TensorFlow is being imported."""
+  """Waits until the process is importing TensorFlow."""
   maps = pathlib.Path(f'/proc/{process.pid}/maps')
   _wait(process, lambda: b'libtensorflow_cc' in maps.read_bytes())
 
@@ -92,7 +92,7 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
   )
   process = start(*train)
   log = tmp_path / 'train.log'
-  # While the test images are seen: the checkpoint is saved all the same.
+  # The signal comes during an evaluation; a checkpoint is saved all the same.
   _wait(
     process,
     lambda: log.is_file() and 'eval | step:     50' in log.read_text(),
@@ -107,7 +107,7 @@ def test_stopped_it_saves_at_once_and_called_again_goes_on(start, tmp_path):
   assert int(due) in (step, (step // 50 + 1) * 50)
   done = running.succeed(*train, '--mode=train')
   assert (tmp_path / 'ckpt-96.index').is_file()
-  assert f'{step}/96' in done.stderr  # The bar begins where it stopped.
+  assert f'{step}/96' in done.stderr  # The bar begins at the saved step.
 
 
 def test_a_command_of_another_clone(start, tmp_path):
@@ -161,7 +161,7 @@ def test_while_it_is_evaluated(start, student, tmp_path):
     '--params_override=evaluation.corruptions=[all]',
   )
   said = ''
-  # The student is hardly trained, which a line says first.
+  # Another line comes first: it says that the student is hardly trained.
   while 'evaluating' not in said:
     said += (read := process.stderr.read(1))
     assert read, said
@@ -178,14 +178,14 @@ def test_a_second_signal_stops_at_once(start, tmp_path):
     '--corruptions=elastic_transform,glass_blur',
   )
   partial = tmp_path / '.elastic_transform.partial'
-  # Behind the header of the array: the other processes are at work.
+  # Data follow the array's header as soon as the other processes work.
   _wait(process, lambda: partial.exists() and any(partial.read_bytes()[128:]))
   process.send_signal(signal.SIGTERM)
   process.send_signal(signal.SIGINT)
   said = process.communicate(timeout=60)[1]
-  # Of two at the same time Python takes the one with the lower number first.
+  # Of two signals at the same time, Python handles the lower number first.
   assert process.returncode in (130, 143)
   assert 'Traceback' not in said
-  # Nothing was put in order.
+  # The command has not cleaned up.
   holder = json.loads((tmp_path / '.lock.json').read_text())
   assert holder['pid'] == process.pid

@@ -1,4 +1,4 @@
-"""Teachers and students of other kinds, by the public commands."""
+"""Tests of teachers and students of other kinds, by the public commands."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The scheduler on a simulated clock, against the ideal."""
+"""Compares the scheduler, on a simulated clock, with the ideal."""
 
 import pathlib
 import sys
@@ -20,6 +20,6 @@ def test_a_study_of_234_runs_comes_near_the_ideal(machines, quiet, preempted):
   )
   assert not lost and 1 <= seconds / ideal < quiet
   seconds, _, lost = cluster.makespan(machines)
-  # Once in an hour of training, of which there are 256.
+  # A machine is lost once per hour of training; there are 256 hours.
   assert 200 < lost < 350
   assert 1 <= seconds / ideal < preempted

@@ -1,4 +1,4 @@
-"""Tests of what benchmarks print, and that each one runs."""
+"""Tests of the timing and the tables of benchmarks, and that they run."""
 
 import importlib
 import pathlib

@@ -1,4 +1,4 @@
-"""Tests of the measurement of what precedes the first training step."""
+"""Tests of the benchmark of the time until the first training step."""
 
 import json
 import pathlib
@@ -47,5 +47,5 @@ def test_phases_add_up():
   del seconds['one further step']
   total = seconds.pop('all of it')
   assert {'import the package', 'trace', 'first step'} <= seconds.keys()
-  # Each is shown to a hundredth.
+  # Each time is rounded to a hundredth.
   assert abs(total - sum(seconds.values())) < 0.01 * len(seconds)

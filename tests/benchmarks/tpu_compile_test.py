@@ -1,7 +1,7 @@
-"""Compiles the smallest experiment's steps for a TPU that is not there.
+"""Compiles the smallest experiment's steps for a TPU, without having a TPU.
 
-The programs' arithmetic is held against the network's own: the multiplications
-and additions of its convolutions, counted by hand.
+The tests compare the programs' arithmetic with the network's own: the
+multiplications and additions of its convolutions, counted by hand.
 """
 
 import importlib.util
@@ -42,9 +42,9 @@ def _run(*arguments):
 
 @pytest.fixture(name='rows', scope='module')
 def _rows(tmp_path_factory):
-  """The figures by system and step."""
+  """The numbers of the compiled programs, by system and step."""
   path = tmp_path_factory.mktemp('compiled') / 'results.json'
-  # The student's training step has a BatchEnsemble's and its teacher's in it.
+  # The student's training step contains a BatchEnsemble's and its teacher's.
   _run(
     'benchmarks/tpu_compile.py',
     '--experiment=digits_wrn10_1',
@@ -73,12 +73,12 @@ def test_keras_applications_compile(tmp_path):
     weights=None, input_shape=(64, 64, 3), classes=10
   )
   flops = MEMBERS * EXAMPLES * models.forward_flops(network)
-  # The compiler leaves out what the kernels would multiply of the padding.
+  # The compiler leaves out the products of kernels and padding.
   assert 0.8 < row['flops'] / flops < 1.05
 
 
 def _taps(size, kernel, stride):
-  """How often a padded convolution's kernel meets a pixel, along an axis."""
+  """Returns how often a padded convolution's taps meet a pixel on one axis."""
   outputs = -(-size // stride)
   before = max((outputs - 1) * stride + kernel - size, 0) // 2
   return sum(
@@ -89,7 +89,7 @@ def _taps(size, kernel, stride):
 
 
 def _flops(size, inputs, outputs, kernel=3, stride=1):
-  """Multiplications and additions of a convolution of an example."""
+  """Returns the multiplications and additions of a convolution per example."""
   return 2 * _taps(size, kernel, stride) ** 2 * inputs * outputs
 
 
@@ -110,8 +110,8 @@ FORWARD = (
 )
 
 
-# The gradients of the inputs, the images' apart, and those of the kernels take
-# as much as the forward pass each.
+# The gradients of the inputs, without those of the images, take as much as the
+# forward pass. The gradients of the kernels take as much, too.
 TRAINING = 3 * FORWARD - STEM
 
 
@@ -122,7 +122,7 @@ def test_the_arithmetic_is_that_of_the_convolutions(rows):
     (('online_teacher', 'evaluation'), MEMBERS * FORWARD),
     (('online_teacher', 'train'), MEMBERS * (TRAINING + FORWARD)),
   ):
-    # What is no convolution comes on top; in so narrow a network it counts.
+    # Other operations come on top, and matter in so narrow a network.
     assert 1 < rows[step]['flops'] / (EXAMPLES * flops) < 1.12, step
 
 
@@ -131,9 +131,9 @@ def test_the_bytes_add_up(rows):
   for row in rows.values():
     hbm, vmem = map(sum, zip(*row['by_kind'].values()))
     assert hbm == row['hbm']
-    # Two ways to count: instruction by instruction, and the compiler's.
+    # Two ways to count: instruction by instruction, and by the compiler.
     assert hbm + vmem == pytest.approx(row['moved'], rel=0.2)
-    # Every weight is read, and nothing is read that is not there.
+    # The program reads all its arguments and fits into the memory.
     assert 0.99 * row['arguments'] < hbm
     assert row['arguments'] < row['memory'] < 16e9
 

@@ -1,4 +1,4 @@
-"""What is read from programs before and after a TPU's compiler."""
+"""Tests of reading programs before and after the compiler of a TPU."""
 
 import importlib
 import pathlib
@@ -37,7 +37,7 @@ backend_config={"estimated_cycles":"77"}
 
 @pytest.fixture(name='benchmarks')
 def _benchmarks(monkeypatch):
-  """Imports a file of benchmarks/, as the command there does."""
+  """A function that imports a file of benchmarks/, as the commands there do."""
   monkeypatch.syspath_prepend(str(BENCHMARKS))
   before = set(sys.modules)
   yield importlib.import_module

@@ -2,8 +2,9 @@ r"""Makes the golden files of this version, by its public commands and API.
 
   python tests/golden/make.py tests/golden/v0.2.0
 
-README.md beside it says what they are. From the root of a checkout without
-changes, into a folder that is not there yet; it takes some minutes.
+README.md in this folder describes the files. Run the command from the root of a
+checkout without changes, with a folder that does not exist yet. It takes some
+minutes.
 """
 
 import json
@@ -14,14 +15,14 @@ import subprocess
 import sys
 import time
 
-# First: it selects Keras 2 before TensorFlow is imported.
+# Imported first: it selects Keras 2 before TensorFlow is imported.
 import uncertainty_distill as ud
 
 import numpy as np
 import tensorflow as tf
 
 _COMMANDS = pathlib.Path('baselines/cifar')
-_GOLDEN = 'GOLDEN'  # Stands for the folder, in the commands that are kept.
+_GOLDEN = 'GOLDEN'  # Stands for the folder in the commands that are kept.
 _NUM_IMAGES = 20
 _SHARED = (
   'task.model.ensemble_size=2,teacher.ensemble_size=2,'
@@ -58,7 +59,7 @@ tables:
 
 
 def _commands() -> dict[str, list[str]]:
-  """Returns what is run for each part, in order."""
+  """Returns the command that makes each part, in order."""
 
   def training(command, name, overrides, *flags):
     return [
@@ -115,7 +116,7 @@ def _words(command: list[str], folder: pathlib.Path) -> list[str]:
 
 
 def _stop_early(words: list[str], run: pathlib.Path) -> None:
-  """Trains, and ends it by SIGTERM after 20 of 24 steps."""
+  """Starts training, and stops it by SIGTERM after 20 of 24 steps."""
   with subprocess.Popen(words) as process:
     log = run / 'train.log'
     while not log.is_file() or 'step:     20' not in log.read_text():
@@ -126,7 +127,7 @@ def _stop_early(words: list[str], run: pathlib.Path) -> None:
 
 
 def _tensors(run: pathlib.Path) -> dict[str, np.ndarray]:
-  """Returns the numbers in a run's checkpoint, by their names in it."""
+  """Returns the numbers in a run's checkpoint by name."""
   reader = tf.train.load_checkpoint(str(run))
   tensors = {
     name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
@@ -141,7 +142,7 @@ def _probs(path: pathlib.Path | list[pathlib.Path], split: str, count=None):
 
 
 def _expect(golden: pathlib.Path) -> None:
-  """Writes what the models say now, and how good they are."""
+  """Writes the models' present predictions and metrics."""
   expected = golden / 'expected'
   expected.mkdir()
   members = [golden / member for member in _MEMBERS]
@@ -183,7 +184,7 @@ def _write_json(path: pathlib.Path, content) -> None:
 
 
 def _keep_newest_checkpoint(run: pathlib.Path) -> None:
-  """Removes a run's older checkpoints, and takes them off TensorFlow's list."""
+  """Removes a run's older checkpoints, also from TensorFlow's list."""
   state = tf.train.get_checkpoint_state(run)
   newest = state.model_checkpoint_path
   for path in run.glob('ckpt-*'):
@@ -198,7 +199,7 @@ def _keep_newest_checkpoint(run: pathlib.Path) -> None:
 
 
 def _strip(golden: pathlib.Path) -> None:
-  """Removes what a run, a report and a SavedModel can do without."""
+  """Removes files that runs, reports and SavedModels do not need."""
   for pattern in (
     '*.tfevents.*',
     '*.png',
@@ -233,13 +234,13 @@ def main():
       subprocess.run(words, check=True)
   _write_json(golden / 'commands.json', commands)
   _expect(golden)
-  # The stopped run once more, from its first step to its last.
+  # The stopped run is trained once more, from its first step to its last.
   whole = golden / 'whole'
   subprocess.run(_words(commands['stopped'], whole), check=True)
   np.savez(golden / 'expected/stopped.npz', **_tensors(whole / 'stopped'))
   shutil.rmtree(whole)
   _strip(golden)
-  # What results are of was told by these times, which git does not keep.
+  # These times told which weights results belong to; git does not keep times.
   _write_json(
     golden / 'expected/times.json',
     {

@@ -1,4 +1,4 @@
-"""Training and evaluation of configurations, as the commands do it."""
+"""Trains and evaluates configurations as the commands do."""
 
 import copy
 
@@ -26,13 +26,13 @@ def changed(config, text):
 
 
 def curves(config, path, strategy, read_scalars):
-  """Trains eagerly; returns the scalars of training, as `read_scalars` does."""
+  """Trains eagerly; returns the scalars of training by `read_scalars`."""
   run = train_run(eager(config), str(path), strategy, evaluate=False)
   return read_scalars(run, 'train')
 
 
 def opened(config, strategy=None):
-  """Returns a configuration as an experiment, on TensorFlow's own devices."""
+  """Opens a configuration's experiment, by default on TensorFlow's devices."""
   return training.open_experiment(
     config, strategy or tf.distribute.get_strategy()
   )
@@ -44,7 +44,7 @@ def task(config, **kwargs):
 
 
 def train_run(config, path, strategy, *args, **kwargs):
-  """Trains one run, whose teacher there is already, without more checks."""
+  """Trains one run, whose teacher already exists, without further checks."""
   return session.train(opened(config, strategy), path, *args, **kwargs)
 
 
@@ -56,7 +56,7 @@ def train(config, path, strategy, *args, **kwargs):
 
 
 def distill(config, path, strategy, *args, **kwargs):
-  """Trains a student, and its teacher where there is none."""
+  """Trains a student, and its teacher if none is given."""
   return training.distill(opened(config, strategy), path, *args, **kwargs)
 
 
@@ -71,7 +71,7 @@ def assess(systems, config, strategy, *args, **kwargs):
 
 
 def draw_nothing(monkeypatch):
-  """Leaves out what takes the time of a report: its pictures."""
+  """Draws no pictures, which take most of a report's time."""
   monkeypatch.setattr(pictures, 'available_pictures', lambda results: [])
   monkeypatch.setattr(
     plots, 'save', lambda figure, path: files.write_bytes(path, b'')

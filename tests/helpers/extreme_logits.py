@@ -1,4 +1,4 @@
-"""Ensembles whose logits are at the limits of what a number can be.
+"""Ensembles whose logits are at the limits of floating-point numbers.
 
 For property-based tests: hypothesis draws the same examples in every run.
 """
@@ -13,7 +13,7 @@ few_examples = hypothesis.settings(
   max_examples=60, derandomize=True, deadline=None, database=None
 )
 
-# Ordinary logits, and what overflows, underflows or ties when exponentiated;
+# Ordinary logits, and those that overflow, underflow or tie when exponentiated.
 # 65504 is the largest number of float16.
 VALUES = st.one_of(
   st.floats(-20, 20, width=16),
@@ -29,7 +29,7 @@ def _array(shape):
 
 @st.composite
 def ensembles(draw, teacher=False):
-  """Draws logits [E,B,K], labels [B] and, on demand, a teacher's [M,B,K].
+  """Draws logits [E,B,K], labels [B] and, if asked, a teacher's logits [M,B,K].
 
   E, M and B may be 1, and most draws leave a class without labels. The logits
   are tensors of any of the types that networks compute in.
@@ -49,12 +49,12 @@ def ensembles(draw, teacher=False):
 
 
 def in_float64(logits):
-  """Returns the very numbers of a tensor, as a NumPy array of float64."""
+  """Returns the exact numbers of a tensor as a NumPy array of float64."""
   return tf.cast(logits, tf.float64).numpy()
 
 
 def assert_near(got, want, size=1.0, message=''):
-  """Checks numbers to the digits that float32 has of terms of a size."""
+  """Checks numbers to the precision of float32 for terms of a given size."""
   got = np.asarray(got)
   assert np.isfinite(got).all(), message
   error = np.abs(got - np.asarray(want))

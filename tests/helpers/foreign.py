@@ -10,13 +10,13 @@ CLASSES = 4
 
 
 def images_of(count=5, size=6):
-  """Random images uint8 [count, size, size, 3]."""
+  """Returns random images uint8 [count, size, size, 3]."""
   generator = np.random.default_rng(0)
   return generator.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
 class Linear(tf.Module):
-  """Members that see the mean color of an image alone."""
+  """Members that see only the mean color of an image."""
 
   def __init__(self, members=1):
     super().__init__()
@@ -25,7 +25,7 @@ class Linear(tf.Module):
     self.variable = tf.Variable(self._weights, dtype=tf.float32)
 
   def logits(self, images):
-    """Returns [B, E, K]."""
+    """Returns logits [B, E, K]."""
     colors = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
     return tf.einsum('bc,eck->bek', colors, self.variable)
 
@@ -46,7 +46,7 @@ def save(path, module, function, shape=SIZES, dtype=tf.uint8):
 
 
 def sample():
-  """Images by which to find out what an output is."""
+  """Returns images for finding out what an output is."""
   return images_of(30)
 
 

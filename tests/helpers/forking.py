@@ -1,7 +1,7 @@
 """Runs commands in forks of a process that has imported what they need.
 
-The imports take longer than most of what a test asks of a command. Each line of
-standard input is a command, as JSON; each line of the output is its exit code.
+The imports take longer than most commands that tests run. Each line of standard
+input is a command as JSON; each line of the output is a command's exit code.
 """
 
 import gc
@@ -12,12 +12,12 @@ import signal
 import sys
 import traceback
 
-# What hangs ends by SIGALRM.
+# SIGALRM ends a command that hangs.
 _SECONDS = 300
 
 
 def _run(words, environment, streams):
-  """Goes on as a new process would that is given a script's words."""
+  """Continues as a new process that runs a script; does not return."""
   for number, path in enumerate([os.devnull, *streams]):
     os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
   os.environ.clear()
@@ -35,19 +35,19 @@ def _run(words, environment, streams):
     traceback.print_exc()
   sys.stdout.flush()
   sys.stderr.flush()
-  # Tidying up what was imported would copy all of its memory.
+  # Cleaning up the imported modules would copy all of their memory.
   os._exit(code)
 
 
 def _serve():
-  # First, for the log level that it sets.
+  # Imported first, for the log level that it sets.
   from uncertainty_distill.baselines.cifar import launch  # noqa: F401, I001
   from uncertainty_distill import evaluation, reports, trained, training
   from uncertainty_distill import studies  # noqa: F401
   from uncertainty_distill.api import image_files  # noqa: F401
   from uncertainty_distill.baselines.cifar import finish  # noqa: F401
 
-  # Most rooms import each of their names at its first use.
+  # Most rooms import a name only when the name is first used.
   for room in evaluation, reports, trained, training:
     for name in room.__all__:
       getattr(room, name)

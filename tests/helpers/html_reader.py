@@ -12,16 +12,16 @@ _LOADING = ('src', 'href', 'srcset', 'data', 'poster', 'action', 'background')
 
 
 class Page(parser.HTMLParser):
-  """A page that was found to be balanced and to need nothing beside it.
+  """A page whose tags are balanced and that needs no other files.
 
   Attributes:
     tags: (tag, attributes), in order.
     headings: (level, text), in order.
     tables: Lists of rows, which are lists of cells' texts.
     bold: The texts of the cells that are set in bold.
-    pictures: From the texts that stand for them to their pixels.
-    links: From texts to where they lead.
-    text: Everything that is read.
+    pictures: The pixels of each picture, by its alternative text.
+    links: The target of each link, by its text.
+    text: All text that a reader sees.
   """
 
   def __init__(self, content):

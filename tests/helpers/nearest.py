@@ -1,4 +1,4 @@
-"""SavedModels that tell a digit by the nearest mean image of its class."""
+"""SavedModels that classify a digit by the nearest mean image of a class."""
 
 from uncertainty_distill import data
 
@@ -6,13 +6,13 @@ import foreign
 import numpy as np
 import tensorflow as tf
 
-# The outputs that stand for the classes, and where these are then.
+# The output that stands for each class, and the class of each output.
 ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 PLACES = np.argsort(ORDER)
 
 
 class Nearest(tf.Module):
-  """Nine of ten digits are told rightly."""
+  """A network that is right about nine of ten digits."""
 
   def __init__(self):
     super().__init__()
@@ -31,14 +31,14 @@ def save(folder, function=None, dtype=tf.uint8, output='logits'):
   """Writes a SavedModel.
 
   Args:
-    folder: Its folder.
-    function: Of a `Nearest` and float images as they are given, returns the
-      output; by default it is right.
+    folder: The folder of the SavedModel.
+    function: A function of a `Nearest` and the given images, as floats, that
+      returns the output. By default, it returns the right logits.
     dtype: The type of the images.
     output: The name of the output.
 
   Returns:
-    The folder, as text.
+    The folder as a string.
   """
   module = Nearest()
   function = function or (lambda m, x: m.logits(x / 255))

@@ -11,7 +11,7 @@ import tempfile
 import nbclient
 import nbformat
 
-# Of whatever machine and version executes it.
+# The same for whatever machine and version executes the notebook.
 _METADATA = {
   'kernelspec': {
     'display_name': 'Python 3',
@@ -23,17 +23,17 @@ _METADATA = {
 
 
 def execute(path, folder, checks=''):
-  """Returns a notebook after its execution, without what it says on stderr.
+  """Executes a notebook; returns it with its new outputs except stderr.
 
   Args:
-    path: Of the file, which stays as it is.
-    folder: To execute it in.
-    checks: Code for one more cell, which sees what the others have left.
+    path: The file of the notebook, which stays unchanged.
+    folder: The folder to execute the notebook in.
+    checks: Code for one more cell, which sees the variables of the others.
   """
   notebook = nbformat.read(path, as_version=4)
   if checks:
     notebook.cells.append(nbformat.v4.new_code_cell(checks))
-  # It raises what a cell raises.
+  # An error in a cell is raised here.
   nbclient.NotebookClient(
     notebook,
     timeout=600,
@@ -44,7 +44,7 @@ def execute(path, folder, checks=''):
   ).execute()
   for cell in notebook.cells:
     if cell.cell_type == 'code':
-      # Progress bars: each machine has its own.
+      # Progress bars differ between machines.
       cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
   return notebook
 

@@ -11,15 +11,15 @@ def random_picture(seed, height=12, width=10, mode='RGB'):
 
 
 def write(folder, classes, number=4, suffix='png', size=None, first=0):
-  """Writes pictures, of varying sizes unless one is given.
+  """Writes pictures, of varying sizes unless a size is given.
 
   Args:
-    folder: The folder that gets one for each class.
+    folder: The folder that gets a subfolder for each class.
     classes: The names of the classes.
-    number: How many of each.
-    suffix: The ending of their names.
-    size: Height and width.
-    first: The seed of the first one.
+    number: The number of pictures of each class.
+    suffix: The ending of the files' names.
+    size: The height and width of all pictures.
+    first: The seed of the first picture.
   """
   for label, name in enumerate(classes):
     (folder / name).mkdir(parents=True)

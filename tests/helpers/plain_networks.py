@@ -6,10 +6,10 @@ import tf_keras
 
 
 def nested():
-  """Returns a network of nested ones that shares layers, [16, 16, 4] -> [5].
+  """Returns a network of nested networks that share layers, [16,16,4] -> [5].
 
-  The convolution `shared` is used twice, and once more within `body`; the
-  Sequential network `stem` is used twice as well.
+  The convolution `shared` is used twice, and once more within `body`. The
+  Sequential network `stem` is used twice, too.
   """
   keras = tf_keras.layers
   stem = tf_keras.Sequential(
@@ -47,7 +47,7 @@ def images(model, count=3):
 
 
 def randomize(model, seed=0):
-  """Draws what starts out as zeros and ones: norms, biases, alpha, gamma."""
+  """Randomizes what starts as zeros or ones: norms, biases, alpha, gamma."""
   generator = np.random.default_rng(seed)
   for variable in model.variables:
     kind = variable.name.rpartition('/')[2].partition(':')[0]
@@ -58,7 +58,7 @@ def randomize(model, seed=0):
 
 
 def assert_same(found, wanted, tolerance=1e-5):
-  """Asserts that logits agree to rounding, and are not all alike."""
+  """Asserts that logits agree up to rounding and are not all alike."""
   wanted = np.asarray(wanted)
   scale = np.abs(wanted - wanted.mean()).max()
   assert scale > 1e-3

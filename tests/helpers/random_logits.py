@@ -1,13 +1,13 @@
-"""Random logits and labels, and how their metrics are compared."""
+"""Random logits and labels, and a comparison of their metrics."""
 
 import numpy as np
 
 
 def draw(members=3, examples=64, classes=5, seed=0):
-  """Logits [E,B,K] and labels [B]."""
+  """Returns logits [E,B,K] and labels [B]."""
   generator = np.random.default_rng(seed)
   logits = generator.normal(size=(members, examples, classes)) * 2
-  # No label is of the last class.
+  # No label is the last class.
   labels = generator.integers(classes - 1, size=examples)
   return logits.astype(np.float32), labels.astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Asserts what is refused by its fields, whatever the message says."""
+"""Asserts refusals by the fields of the error, whatever the message says."""
 
 import contextlib
 
@@ -11,15 +11,16 @@ _ANY = object()
 
 @contextlib.contextmanager
 def refused(name, value=_ANY, expected=''):
-  """Asserts that an InputError comes, whose message is one line.
+  """Asserts that an InputError is raised and that its message is one line.
 
   Args:
-    name: Its `name`.
-    value: Its `value`; by default any.
-    expected: Text that its `expected` contains, for what this alone tells.
+    name: The error's `name`.
+    value: The error's `value`; by default, any value is right.
+    expected: A text that the error's `expected` contains, for errors that only
+      this field tells apart.
 
   Yields:
-    pytest's account of the exception, whose `value` is the error.
+    pytest's information on the exception; its `value` is the error.
   """
   with pytest.raises(InputError) as caught:
     yield caught

@@ -1,4 +1,4 @@
-"""What is in the checkpoints of runs, and how two of them compare."""
+"""Reads the checkpoints of runs and compares two of them."""
 
 import os
 

@@ -15,26 +15,26 @@ EAGER = (
   'trainer.train_tf_function=false,trainer.train_tf_while_loop=false,'
   'trainer.eval_tf_function=false,trainer.eval_tf_while_loop=false,'
 )
-# A student of two members and its teacher, in seconds.
+# Trains a student of two members and its teacher in seconds.
 SHORT = EAGER + (
   'trainer.epochs=0.3,teacher.epochs=0.3,teacher.ensemble_size=2,'
   'task.model.ensemble_size=2,task.validation_data.num_examples=70,'
   'task.validation_data.global_batch_size=32,'
   'evaluation.corruptions=[contrast],evaluation.severities=[5]'
 )
-# The same but for the number of members, for --ensemble_size.
+# The same without the number of members, for calls with --ensemble_size.
 SHORT_OF_ANY_SIZE = SHORT.replace('task.model.ensemble_size=2,', '')
 
 
 def command(name, *flags):
-  """The words of a command."""
+  """Returns the words of a command."""
   return [sys.executable, f'baselines/cifar/{name}.py', *map(str, flags)]
 
 
 def run(name, *flags):
-  """Runs a command to its end; returns what it said and its code.
+  """Runs a command to its end; returns its output and exit code.
 
-  It is forked from a process that has imported TensorFlow (see `forking`).
+  A process that has imported TensorFlow forks the command (see `forking`).
   """
   words = command(name, *flags)
   with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def run_anew(name, *flags):
 
 @functools.cache
 def _forks():
-  """Starts the process that commands are forked from; it ends with this one."""
+  """Starts the process to fork commands from; it ends with this process."""
   return subprocess.Popen(
     [sys.executable, pathlib.Path(__file__).with_name('forking.py')],
     cwd=ROOT,
@@ -78,14 +78,14 @@ def _forks():
 
 
 def _environment():
-  """Returns that of a user's shell: JAX, where it is, sets a variable here."""
+  """Returns the environment of a user's shell, without a variable by JAX."""
   environment = {**os.environ}
   environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
   return environment
 
 
 def succeed(name, *flags):
-  """Runs a command that is to end well; returns what it said."""
+  """Runs a command that must succeed; returns its output."""
   done = run(name, *flags)
   assert done.returncode == 0, done.stderr
   return done
@@ -105,28 +105,28 @@ def imported_after(code):
 
 
 def run_mistakes(calls):
-  """Runs commands that are to fail.
+  """Runs commands that must fail.
 
   Args:
-    calls: From any key to the names that must be said (flags, files, config
-      values, values that are meant; with spaces between them) and the words of
-      `run`.
+    calls: A mapping from any key to the names that must be said and to the
+      arguments of `run`. The names are flags, files, config values and values
+      that the user may have meant, with spaces between the names.
 
   Returns:
-    From each key to the names that must be said, and what `run` returned.
+    A mapping from each key to the names and to the result of `run`.
   """
   return {key: (names, run(*words)) for key, (names, words) in calls.items()}
 
 
 def check_mistakes(names_and_said):
-  """Asserts that commands failed as they do for a user's mistakes.
+  """Asserts that commands failed as they must for a user's mistakes.
 
   Args:
-    names_and_said: What `run_mistakes` returned.
+    names_and_said: The result of `run_mistakes`.
   """
 
   def is_one_line(said: str) -> bool:
-    # What is set without effect is named before.
+    # A line before the error may name values that have no effect.
     said = re.sub('^Set, but without effect here: .*\n', '', said)
     return said.startswith('\nerror: ') and len(said.splitlines()) == 2
 

@@ -1,4 +1,4 @@
-"""Small sets of random images, and batches of any."""
+"""Small sets of random images, and training batches of any images."""
 
 import dataclasses
 
@@ -15,9 +15,9 @@ def make(name='tiny', number=30, size=16, labels=None, class_names=_NAMES):
 
   Args:
     name: The name of the dataset.
-    number: How many.
-    size: The length of their sides.
-    labels: [number]; by default 0, 1, 2, 0, 1 ...
+    number: The number of images.
+    size: The height and width of the images.
+    labels: Integers [number]; by default 0, 1, 2, 0, 1 ...
     class_names: The names of the classes.
   """
   rng = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def make(name='tiny', number=30, size=16, labels=None, class_names=_NAMES):
 
 
 def numbered(number, size=4):
-  """Returns random images, the label of each of which is its row number."""
+  """Returns random images; the label of each image is its row number."""
   labels = np.arange(number)
   return make(
     number=number, size=size, labels=labels, class_names=map(str, labels)
@@ -42,14 +42,14 @@ def numbered(number, size=4):
 
 
 def training_batches(source, batch, *, seed, **options):
-  """Returns batches of views with the seed of the order, or another one.
+  """Returns batches of views, which have the seed of the order or another one.
 
   Args:
     source: The examples.
-    batch: Distinct ones in a step.
+    batch: The number of distinct examples in a step.
     seed: The seed of the order.
-    **options: Of `data.Views` and of `data.training_batches`; `view_seed` is
-      the seed of the views.
+    **options: Options of `data.Views` and of `data.training_batches`;
+      `view_seed` is the seed of the views.
   """
   of_views = {k: v for k, v in options.items() if k in _OF_VIEWS}
   others = {k: v for k, v in options.items() if k not in _OF_VIEWS}

@@ -1,13 +1,13 @@
-"""Networks of a few lines: the model of a configuration."""
+"""Small networks, made by the model of a configuration."""
 
 from uncertainty_distill import configs
 
 
 def config(ensemble_size=1, **values):
-  """Returns the configuration of a network, WRN-10-1 unless told.
+  """Returns the configuration of a network, by default of WRN-10-1.
 
   Args:
-    ensemble_size: E.
+    ensemble_size: The number of members E.
     **values: More overrides of `ModelConfig`, or of its architecture.
   """
   model = configs.ModelConfig()

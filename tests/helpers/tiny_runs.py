@@ -1,4 +1,4 @@
-"""Run folders of tiny models that nobody has trained."""
+"""Run folders of tiny models that were never trained."""
 
 from uncertainty_distill import configs, runs, training
 
@@ -7,7 +7,7 @@ import tf_keras
 
 
 def config(text=''):
-  """A tiny experiment on digits, with overrides."""
+  """Returns a tiny experiment on digits, with overrides."""
   overridden = configs.load_config(
     'digits_wrn10_1',
     params_override=(

@@ -8,9 +8,9 @@ CLASS_NAMES = ('cat', 'dog', 'eel', 'fox')
 
 
 def make(folder, temperature=1.0, sets=None):
-  """Returns a model of three members, untrained, and its SavedModel's folder.
+  """Returns an untrained model of three members and its SavedModel's folder.
 
-  It takes uint8 images [B, 16, 16, 3].
+  The model takes uint8 images [B, 16, 16, 3].
   """
   model = tiny_networks.build(
     image_shape=(16, 16, 3),

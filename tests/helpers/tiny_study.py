@@ -50,18 +50,18 @@ RUNS = [
 
 
 def cpu():
-  """One device. Not before it is needed: devices can be divided no more."""
+  """Returns a one-device strategy. The call ends all splitting of devices."""
   return tf.distribute.OneDeviceStrategy('CPU:0')
 
 
 def read(path, **changes):
-  """Writes the study to a file and reads it, with other fields if any."""
+  """Writes the study, with changed fields, to a file and reads the file."""
   path.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
   return studies.read_study(str(path))
 
 
 class KillsProcess(jobs.TrainingJob):
-  """A job whose process is killed."""
+  """A job that kills its own process."""
 
   def run(self, strategy):
     del strategy
@@ -69,7 +69,10 @@ class KillsProcess(jobs.TrainingJob):
 
 
 def watch(monkeypatch, stop_before=None):
-  """Returns the seeds trained from now on; Ctrl-C comes before a folder's."""
+  """Returns a list that gets the seed of every run trained from now on.
+
+  Ctrl-C comes instead of the run whose folder ends with `stop_before`.
+  """
   seeds, trainer, train = [], session.Trainer, session.train
 
   def count(config, *args, **kwargs):

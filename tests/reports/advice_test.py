@@ -1,4 +1,4 @@
-"""Tests of what a report advises to change."""
+"""Tests of the advice in a report."""
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.evaluation import results
@@ -8,7 +8,7 @@ from uncertainty_distill.reports import advice
 def _result(
   label, confidences, correct, disagreement=None, seed=None, accuracy=0.5
 ):
-  """A result of two bins of 50 images each."""
+  """Returns a result with two bins of 50 images each."""
   confidence = [50 * value for value in confidences]
   error = sum(abs(a - b) for a, b in zip(confidence, correct)) / 100
   values = {
@@ -31,11 +31,11 @@ def _result(
 
 
 def test_underconfidence_is_told_from_overconfidence():
-  # Accuracies 0.7 and 0.9: gaps of 0.2 and 0.3, all of it underconfidence.
+  # Accuracies 0.7 and 0.9: gaps of 0.2 and 0.3, both underconfidence.
   (line,) = advice.advice([_result('student', (0.5, 0.6), (35, 45))])
   assert line.startswith('Student ') and '0.250' in line
   assert advice.advice([_result('student', (0.9, 1.0), (35, 45))]) == []
-  # 0.2 under and 0.1 over: not nearly all of it.
+  # 0.2 under and 0.1 over: less than 80% of the ECE is underconfidence.
   assert advice.advice([_result('student', (0.5, 1.0), (35, 45))]) == []
   # Well calibrated.
   assert advice.advice([_result('student', (0.68, 0.88), (35, 45))]) == []
@@ -48,7 +48,7 @@ def test_members_that_are_one_network_are_named_over_all_seeds():
   assert line.startswith('A ') and ' 0.5% ' in line
   # A deep ensemble has no fast weights.
   assert advice.advice(few) == []
-  # Members that make 2% of errors cannot differ much.
+  # Members with an error rate of 2% cannot differ much.
   sure = _result('a', (0.98, 0.98), (49, 49), 0.005, accuracy=0.98)
   assert advice.advice([sure], batch_ensembles=['a']) == []
   many = [_result('a', *calibrated, d, seed=s) for s, d in enumerate((0, 0.1))]

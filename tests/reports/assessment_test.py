@@ -1,4 +1,4 @@
-"""Tests of what is evaluated, what is kept, and what is written about it."""
+"""Tests of what an assessment evaluates, keeps and writes."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
-# report_test.py and remote_test.py look at the pictures.
+# report_test.py and remote_test.py test the pictures.
 pytestmark = pytest.mark.usefixtures('undrawn')
 
 
@@ -41,7 +41,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   def assess(systems=systems, text=''):
     evaluated.clear()
     config = tiny_runs.config(text)
-    # Opened anew, as another process would.
+    # Opens the systems anew, as another process would.
     systems = [dataclasses.replace(system) for system in systems]
     return experiments.assess(systems, config, _CPU, directory, 'Title')
 
@@ -67,7 +67,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   ):
     assert os.path.isfile(os.path.join(directory, name))
 
-  # The results are of the whole ensemble, and not of its last member.
+  # The results belong to the whole ensemble, not to its last member.
   found = {
     count: evaluation.find_results(
       directory, trained.open_trained(paths[2 - count : 2], 'path')
@@ -76,13 +76,13 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   }
   assert found[1] == [] and found[2] == results[:2]
 
-  # Nothing changed: not even loaded, and the same table.
+  # Nothing changed: nothing is evaluated, and the table is the same.
   assert assess() == table and not evaluated
-  # Another batch gives the same metrics, so they are kept.
+  # Another batch size gives the same metrics, so the results are kept.
   assert assess(text='task.validation_data.global_batch_size=70') == table
   assert not evaluated
 
-  # New weights of one of the ensemble's members.
+  # One of the members gets new weights.
   single = tiny_runs.config('task.model.ensemble_size=1')
   tiny_runs.save(paths[0], single, seed=9)
   changed = assess()
@@ -91,7 +91,7 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert after[0].split() != before[0].split()
   assert after[1].split() == before[1].split()
 
-  # A new system; one that left the table.
+  # A system is added to the table and then removed.
   more = [*systems, evaluation.System('single', None, (paths[0],))]
   assert len(assess(more).split('\n')) == 5
   assert evaluated == [['single']]
@@ -121,7 +121,7 @@ def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
     experiments.assess(systems, *options, evaluate=stopped)
   experiments.assess(systems, *options)
   assert evaluated[0] == ['single', 'batch_ensemble']
-  # The third, and the one whose most uncertain images are to be found.
+  # The third system, and the one whose most uncertain images are needed.
   assert evaluated[1] == ['batch_ensemble', 'batch_ensemble']
   results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
   assert len(results) == 6
@@ -146,7 +146,7 @@ def test_a_copied_run_is_not_evaluated_again(paths, tmp_path, evaluated):
   for path in copies:
     _touch(path)
   assert assess(*copies) == table and not evaluated
-  # In another order it is another ensemble.
+  # The same members in another order are another ensemble.
   assess(*copies[::-1])
   assert evaluated == [['single']]
 
@@ -174,7 +174,7 @@ def test_older_results_are_known_by_the_times_of_checkpoints(
     older = {**arrays, 'made_from': np.array(entry['made_from'])}
   np.savez(file, **older)
   assert '@' not in assess()['made_from'][-1] and not evaluated
-  # From now on, they are known by content.
+  # From now on, results are matched by the checkpoints' content.
   _touch(paths[0])
   assess()
   assert not evaluated
@@ -184,7 +184,7 @@ def test_older_results_are_known_by_the_times_of_checkpoints(
 
 
 def _touch(path):
-  """Gives all files of a folder another time."""
+  """Changes the modification times of all files in a folder."""
   for file in pathlib.Path(path).iterdir():
     os.utime(file, ns=(0, file.stat().st_mtime_ns + 10**9))
 
@@ -223,7 +223,7 @@ def test_what_a_user_changes_in_the_results_is_kept(
   caplog.clear()
   content = json.loads((directory / 'results.json').read_text())
   content['results'][0]['figures']['nll'] = 1234.5
-  # Older files have a checksum, which is not looked at.
+  # Older files have a checksum, which is ignored.
   content['sha256'] = '0' * 64
   (directory / 'results.json').write_text(json.dumps(content))
   experiments.assess(systems, tiny_runs.config(), _CPU, str(directory), 'Title')
@@ -314,9 +314,9 @@ def test_other_data_under_the_same_path_are_evaluated(
 
   assert assess() == [['model']] and not assess()
   np.savez(file, **{**arrays, 'test_images': arrays['test_images'][::-1]})
-  os.utime(file, ns=(1, 1))  # Whatever the resolution of the clock.
+  os.utime(file, ns=(1, 1))  # Another time, however coarse the clock.
   assert assess() == [['model']] and not assess()
-  # Results of an older version count as those of today's data.
+  # Results of an older version count as results on the current data.
   kept = os.path.join(report, 'systems.json')
   with open(kept, encoding='utf-8') as opened:
     noted = json.load(opened)
@@ -350,7 +350,7 @@ def test_without_a_temperature_a_scaled_system_is_left_out(
   systems = [
     evaluation.System('student', 0, (path,)),
     evaluation.System('scaled_student', 0, (path,), scaled=True),
-    # It was trained on all images, those that are to give it one as well.
+    # It was trained on all images, including those for its temperature.
     evaluation.System('whole', 0, (paths[2],)),
   ]
   experiments.assess(systems, config, _CPU, str(tmp_path), 'Title')
@@ -395,7 +395,7 @@ def test_a_system_is_scored_at_its_temperature_beside_itself(tmp_path):
   assert plain[0].metrics['temperature'] == pytest.approx(
     fitted.temperature, rel=1e-3
   )
-  # Under each other's labels neither is known.
+  # With their scaling swapped, neither system has results.
   swapped = [
     dataclasses.replace(system, scaled=not system.scaled) for system in systems
   ]
@@ -403,7 +403,7 @@ def test_a_system_is_scored_at_its_temperature_beside_itself(tmp_path):
   for given, missing in (systems, []), (swapped, swapped):
     cache = evaluation.ResultCache(directory, given, experiment)
     assert cache.missing() == missing
-  # TensorBoard shows both, and a run's own results are the plain ones.
+  # TensorBoard shows both systems; the run folder has the plain results.
   assert os.path.isdir(os.path.join(path, 'results'))
   assert os.path.isdir(
     os.path.join(directory, 'scaled_student', '0', 'results')

@@ -1,4 +1,4 @@
-"""Claims about systems: by SciPy, by hand, and what decides nothing."""
+"""Tests of claims about systems, against SciPy and values found by hand."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-# NLL of four seeds of two systems, and of a teacher.
+# The NLL of two systems with four seeds each, and of a teacher.
 _STUDENT = [0.90, 0.93, 0.91, 0.94]
 _BATCH_ENSEMBLE = [1.10, 1.05, 1.12, 1.08]
 _TEACHER = 0.92
@@ -55,7 +55,7 @@ def test_better_is_the_paired_t_test():
   assert finding.difference == pytest.approx(np.mean(_STUDENT) - 1.0875)
   assert finding.interval == pytest.approx((interval.low, interval.high))
   assert finding.verdict == claims.HOLDS
-  # Accuracy is better where it is higher.
+  # A higher accuracy is better.
   [finding] = claims.decide([_claim('better', metrics=['accuracy'])], _RESULTS)
   assert finding.difference > 0 and finding.verdict == claims.HOLDS
   swapped = claims.Claim(
@@ -102,7 +102,7 @@ def test_not_worse_is_one_sided():
     np.array(_BATCH_ENSEMBLE) - 0.05, _STUDENT, alternative='greater'
   ).pvalue
   assert finding.p_against == pytest.approx(against)
-  # That one does not hold is corrected for their number, too.
+  # The p-value against a claim is corrected for the number of claims, too.
   many = claims.decide([worse] * 20, _RESULTS)
   assert many[0].p_against == pytest.approx(20 * against)
   assert many[0].verdict == claims.UNDECIDED
@@ -130,7 +130,7 @@ def test_one_seed_decides_nothing():
   broken = _results({'student': {0: 1.0, 1: math.nan}, 'b': {0: 2.0, 1: 2.0}})
   [finding] = claims.decide([_claim('better', 'b')], broken)
   assert finding.verdict == claims.UNDECIDED and math.isnan(finding.difference)
-  # Nor do differences without any spread, but for rounding.
+  # Differences without spread, except from rounding, decide nothing either.
   same = _results({'student': {0: 0.91, 1: 0.93}, 'b': {0: 0.90, 1: 0.92}})
   for other in 'b', 'student':
     [finding] = claims.decide([_claim('better', other)], same)
@@ -151,7 +151,7 @@ def test_the_table_has_a_row_for_each_metric():
   assert [row[2] for row in cells] == ['holds', 'holds', 'does not hold']
   assert cells[0][0] == 'better: **holds**' and not cells[1][0]
   assert cells[0][3].startswith('-0.168 (') and cells[0][5] == '4'
-  # In the unit of its heading, thousandths.
+  # The values are in thousandths, the unit in their heading.
   scaled = dataclasses.replace(
     found[0], metric='aurc', difference=0.002, interval=(0.001, 0.003)
   )

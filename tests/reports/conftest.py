@@ -1,4 +1,4 @@
-"""Runs to evaluate, and an evaluator that only notes what it is given."""
+"""Runs to evaluate, and an evaluator that only records its calls."""
 
 import shutil
 
@@ -26,24 +26,24 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(name='paths')
 def _paths(trained, tmp_path):
-  """The three runs, for one test alone."""
+  """The paths of the three runs, copied for each test."""
   shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
   return [str(tmp_path / n) for n in ('member_0', 'member_1', 'student')]
 
 
 @pytest.fixture(name='undrawn')
 def _undrawn(monkeypatch):
-  """Draws no pictures, which take the time of a report."""
+  """Draws no pictures, which take most of a report's time."""
   experiments.draw_nothing(monkeypatch)
 
 
 @pytest.fixture(name='evaluated')
 def _evaluated(monkeypatch):
-  """Replaces the evaluator; returns the models that each call was given."""
+  """Replaces the evaluator; returns the labels of the models in each call."""
   calls = []
 
   class Evaluator:
-    """Gives a metric that follows the weights."""
+    """An evaluator whose NLL depends only on the weights."""
 
     def __init__(self, candidates, batch, strategy):
       del batch, strategy

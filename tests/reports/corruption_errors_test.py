@@ -19,7 +19,7 @@ _TEXT = (
   'evaluation.corruptions=[contrast],evaluation.severities=[1]'
 )
 
-# report_test.py looks at the pictures.
+# report_test.py tests the pictures.
 pytestmark = pytest.mark.usefixtures('undrawn')
 
 
@@ -67,13 +67,13 @@ def test_any_baseline(folders, tmp_path):
     1 - accuracies['student', shift] for shift in ('clean', 'contrast/1')
   )
 
-  # A run that is evaluated with the others.
+  # The baseline is a run that is evaluated with the others.
   summary, accuracies = _report(folders, folders[1], tmp_path / 'run')
   below = 1 - accuracies['mce_baseline', 'contrast/1']
   assert summary['student']['mce']['mean'] == pytest.approx(shifted / below)
   assert summary['mce_baseline']['mce']['mean'] == 1
 
-  # A system of the report, and what another report has of it.
+  # The baseline is a system of the report, or its results in another report.
   summary, _ = _report(folders, 'student', tmp_path / 'own')
   assert summary['student']['mce'] == {'mean': 1, 'std': None}
   file = tmp_path / 'run' / 'results.json'
@@ -84,7 +84,8 @@ def test_any_baseline(folders, tmp_path):
   assert summary['student']['mce']['mean'] == pytest.approx(shifted / below)
   assert 'mce_baseline' not in summary
 
-  # Stored predictions: every second class, and every second score, is wrong.
+  # Stored predictions: the classes of clean images are right, and the scores of
+  # every second corrupted image are wrong.
   labels = data.open_dataset('digits').test.labels[:70]
   wrong = (labels + np.arange(70) % 2) % 10
   path = str(tmp_path / 'baseline.npz')

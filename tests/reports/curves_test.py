@@ -9,7 +9,7 @@ from tensorboard.plugins.scalar import summary_v2
 
 
 def _write(path, points, tag='nll'):
-  """Writes an event file of (time, step, value), in this order."""
+  """Writes an event file of points (time, step, value) in the given order."""
   with tf.io.TFRecordWriter(str(path)) as writer:
     for wall_time, step, value in points:
       writer.write(
@@ -37,8 +37,8 @@ def test_scalars_as_tensorflow_writes_them(tmp_path):
 
 
 def test_a_resumed_run_goes_on_from_its_checkpoint(tmp_path):
-  # It was stopped at step 35, and went on from 20 in other steps. The later
-  # file comes first by name.
+  # The run stopped at step 35 and resumed from step 20 with other steps. The
+  # later file comes first by name.
   _write(
     tmp_path / 'b.tfevents',
     [
@@ -57,7 +57,7 @@ def test_a_resumed_run_goes_on_from_its_checkpoint(tmp_path):
     (30, -3.0),
     (40, -4.0),
   ]
-  # No other tag is shortened by it.
+  # The resumption drops no points of the other tag.
   assert scalars['accuracy'] == {25: 7.0}
 
 

@@ -1,4 +1,4 @@
-"""Tests of the one file that is mailed: complete, and safe to open."""
+"""Tests that the HTML page is one complete file and safe to open."""
 
 from uncertainty_distill.reports import html_page, markup
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def _write(folder, *texts):
-  """Writes a page of documents; returns it as it is read."""
+  """Writes a page of documents; returns what a reader gets from the page."""
   documents = {}
   for index, text in enumerate(texts):
     (folder / f'part_{index}.md').write_text(text, encoding='utf-8')
@@ -19,7 +19,7 @@ def _write(folder, *texts):
 
 @pytest.fixture(name='folder')
 def _folder(tmp_path):
-  """A folder with pictures, one of them outside of what belongs to a page."""
+  """A report's folder with pictures; one more picture is outside of it."""
   folder = tmp_path / 'report'
   (folder / 'plots').mkdir(parents=True)
   pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)

@@ -32,7 +32,7 @@ def _candidate(members=3):
 
 @pytest.fixture(name='found', scope='module')
 def _found():
-  """What is found by the entropies of an evaluation, and by NumPy."""
+  """The images found by an evaluation's entropies, and values by NumPy."""
   candidate, dataset = _candidate(), tiny_dataset.make(class_names=_NAMES)
   evaluator = evaluation.Evaluator([candidate], 8)
   evaluator.run(dataset, [corruptions.CLEAN])

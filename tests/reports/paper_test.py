@@ -1,4 +1,4 @@
-"""Tests of the paper's tables, and of what was measured beside them."""
+"""Tests of the paper's tables and of comparisons with measurements."""
 
 import math
 
@@ -128,7 +128,8 @@ def test_orderings_that_the_paper_decides():
     ('nll', 'deep_ensemble', 'a'): 'disagrees',
     ('nll', gibbs, 'b'): 'agrees',
     ('nll', gibbs, 'a'): 'agrees',
-    # 0.05 apart here, sqrt(0.03^2 + 0.04^2) of spread; 0.1 > 0.057 there.
+    # Measured: 0.05 apart, with a spread of sqrt(0.03^2 + 0.04^2) = 0.05. In
+    # the paper: 0.1 apart, with a spread of 0.057.
     ('nll', 'a', 'b'): 'undecided',
   }
   measured['b']['nll'] = (0.501, 0.03)

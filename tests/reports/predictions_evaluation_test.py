@@ -17,7 +17,7 @@ import tensorflow as tf
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
-# report_test.py looks at the pictures.
+# report_test.py tests the pictures.
 pytestmark = pytest.mark.usefixtures('undrawn')
 _TEXT = (
   'trainer.train_steps=5,task.model.ensemble_size=2,'
@@ -68,7 +68,8 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
   table = assess()
   teacher, taught = [line.split('|')[1:-1] for line in table.split('\n')[2:]]
   nll = -(63 * np.log(0.91) + 7 * np.log(0.01)) / 70
-  # Label, members, parameters; accuracy, ECE, NLL, Gibbs NLL; corrupted.
+  # Label, members, parameters; accuracy, ECE, NLL and Gibbs NLL on clean
+  # images; accuracy, ECE and NLL on corrupted images.
   assert [cell.strip() for cell in teacher] == [
     'Deep ensemble',
     '3',
@@ -88,12 +89,12 @@ def test_the_teacher_is_scored_on_clean_images(student, tmp_path, monkeypatch):
     ('knowledge_student', 'clean', 70),
     ('knowledge_student', 'contrast/1', 70),
   ]
-  # As it was: nothing is evaluated again.
+  # Nothing has changed, so nothing is evaluated again.
   with monkeypatch.context() as patched:
     patched.setattr(evaluator, 'Evaluator', None)
     patched.setattr(prediction_scores, 'evaluate_predictions', None)
     assert assess() == table
-  # The teacher alone is new.
+  # Only the teacher has changed, so the student is not evaluated again.
   systems[0] = _predictions(tmp_path / 'b.npz', ['test'])
   monkeypatch.setattr(evaluator, 'Evaluator', None)
   assert assess() == table
@@ -108,7 +109,7 @@ def test_without_test_predictions_the_student_is_alone(
   )
   assert len(table.split('\n')) == 3 and 'Knowledge student' in table
   assert 'a.npz' in caplog.text and 'test_probs' in caplog.text
-  # Nor are stored predictions scored at a temperature.
+  # Stored predictions are not scored at a temperature either.
   scaled = evaluation.System('scaled', None, systems[0].paths, scaled=True)
   table = experiments.assess(
     [scaled, student], _config(), _CPU, str(tmp_path / 'other'), 'Title'

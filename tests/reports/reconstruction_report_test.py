@@ -97,7 +97,7 @@ def test_table_plot_and_json_say_the_same(members, tmp_path, capsys):
   assert together[0] == 'All layers'
   assert together[3:11:2] == [f'{square**0.5:.3f}' for square in total]
   assert together[4:12:2] == ['0 of 10 layers'] * 4
-  # Three layers have one pixel each: a shortcut, another, and the last one.
+  # Three layers have one pixel each: the two shortcuts and the last layer.
   assert [row[4] for row in rows].count('no: pixels') == 7
   assert [row[4] for row in rows].count('no: quotients') == 3
   assert [row[8] for row in rows].count('none found') == 3

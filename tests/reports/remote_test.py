@@ -1,4 +1,4 @@
-"""A whole run in a file system of TensorFlow's instead of on a disk."""
+"""Tests of a whole run in a TensorFlow file system instead of on a disk."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def strategy():
 
 @pytest.fixture(scope='module')
 def config():
-  """A student of a dataset that is in the same place."""
+  """The experiment of a student; its dataset is in the same file system."""
   arrays = {}
   for split in 'train', 'test':
     whole = getattr(data.open_dataset('digits'), split)
@@ -73,13 +73,13 @@ def test_a_run_is_complete_and_describes_itself(run, config, strategy):
   )
   assert 'train | step:      2' in files.read_text(f'{run.path}/train.log')
   assert not [name for name in files.names(run.path) if 'tmp' in name]
-  # The teacher is named relative to the run, and found from it.
+  # The run names its teacher by a path relative to the run's folder.
   params = files.read_text(f'{run.path}/params.yaml')
   assert '- teacher/member_0\n' in params
   opened = runs.open_run(run.path, '--run')
   (teacher,) = opened.config.task.objective.teacher
   assert teacher == f'{_ROOT}/student/teacher/member_0'
-  # Called again, it finds that there is nothing to do.
+  # A second call finds nothing to do.
   before = files.read_text(f'{run.path}/train.log')
   experiments.distill(config, run.path, strategy)
   assert files.read_text(f'{run.path}/train.log') == before

@@ -1,4 +1,4 @@
-"""Tests of the images and the paper's figures in a report."""
+"""Tests of the images and the paper's numbers in a report."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
 
 def _shown(directory):
-  """The heading and the pictures' texts of the least sure images."""
+  """Returns whose least sure images are shown, and their pictures' texts."""
   text = pathlib.Path(directory, 'report.md').read_text()
   section = text.split('\n## The images that ')[1].split('\n## ')[0]
   return (
@@ -44,11 +44,11 @@ def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
   name, texts = assess('student')
   assert name == 'Student (seed 3)' and len(texts) == 12
   labels = data.open_dataset('digits').test.labels
-  # The evaluator has given the last of 70 images the highest entropy.
+  # The fake evaluator gives the last of 70 images the highest entropy.
   assert texts[0].startswith(f'Test image 69, labelled {labels[69]}; ')
   assert texts[0].count(',') == 2 and 'members vote' in texts[0]
   assert texts[11].startswith('Test image 58, ')
-  # One that has no images yet is evaluated, and only that one.
+  # Only the system that has no images yet is evaluated.
   name, alone = assess('unknown')
   assert name == 'Single' and 'vote' not in alone[0]
   assert evaluated == [['single']]

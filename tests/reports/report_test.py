@@ -164,7 +164,7 @@ def test_more_metrics_stand_below_the_table(tmp_path):
 
 
 def _without(results, *prefixes, of_model=None):
-  """Returns the results, some of them without metrics so named."""
+  """Returns results without metrics of these prefixes, of one model or all."""
   return [
     result
     if of_model not in (None, result.model)
@@ -214,14 +214,14 @@ def test_picture_of_diversity_leaves_single_networks_out():
     (line,) = ax.lines
     assert line.get_label() == 'Student'
     np.testing.assert_allclose(line.get_ydata(), [0.9] * 3)
-    # As in the pictures where both are drawn.
+    # The color is the same in pictures that show both models.
     assert line.get_color() == drawn['severity'].axes[0].lines[1].get_color()
   others = pictures.available_pictures(_without(results, *_DIVERSITY))
   assert 'diversity' not in {picture.name for picture in others}
 
 
 def test_report_of_results_without_the_ranking_metrics(tmp_path):
-  """As an older version wrote them."""
+  """Older versions wrote results without these metrics."""
   older = _without(_CLEAN + _CORRUPTED, 'au', 'adaptive', *_DIVERSITY)
   text = _write(tmp_path, older).read_text(encoding='utf-8')
   assert 'Brier ↓' in text and 'AUROC errors' not in text
@@ -291,7 +291,7 @@ def test_report_lists_what_each_member_is_right_about(tmp_path):
   ]
   text = _write(tmp_path, of_members).read_text()
   rows = re.findall(r'^\| (.*?) +\| ([\d., ]+?) +\|$', text, re.MULTILINE)
-  # The accuracy of a single one is that of its model.
+  # A single member is not listed: its accuracy is the model's.
   assert ('Deep ensemble', '0.875, 0.500') in rows
   assert '0.250' not in text.partition('## Members')[2]
   (first, _), _ = results_lib.read_json(tmp_path / 'results.json')

@@ -1,4 +1,4 @@
-"""Tests of what TensorBoard shows of a study, asked of TensorBoard itself."""
+"""Tests of what TensorBoard shows of a study, by asking TensorBoard itself."""
 
 import json
 import os
@@ -19,14 +19,14 @@ import tiny_runs
 from tensorboard.backend.event_processing import event_accumulator
 
 _CONTRAST = corruptions.Corruption.CONTRAST
-# Of 10 clean images, and of as many corrupted ones, which the model is as sure
-# of but predicts worse.
+# The bins of 10 clean images and of 10 corrupted ones. The model is equally
+# confident on corrupted images but less often right.
 _COUNT, _CONFIDENCE = [1.0, 3.0, 6.0], [0.2, 1.6, 5.4]
 _CORRECT = {0: [0.0, 2.0, 6.0], 1: [0.0, 2.0, 5.0], 5: [0.0, 1.0, 2.0]}
 
 
 def _results(label, seed, nll):
-  """Records of a model whose NLL is 0.1 on clean images; `nll` is corrupted."""
+  """Returns records with an NLL of 0.1 clean and of `nll` corrupted."""
   records = []
   for shift, value in (
     (corruptions.CLEAN, 0.1),
@@ -86,7 +86,7 @@ def _study(tmp_path_factory):
     )
     for seed in range(2)
   ]
-  # What has no run folder, such as a SavedModel, is left out.
+  # A system without a run folder, such as a SavedModel, is left out.
   (folder / 'served').mkdir()
   (folder / 'served' / 'saved_model.pb').touch()
   systems.append(evaluation.System('model', None, (str(folder / 'served'),)))
@@ -114,7 +114,7 @@ def _study(tmp_path_factory):
 
 @pytest.fixture(name='ask', scope='module')
 def _ask(study):
-  """A function that sends TensorBoard, started on the study, a question."""
+  """A function that queries a TensorBoard that shows the study."""
   process = subprocess.Popen(
     [
       sys.executable,
@@ -129,7 +129,7 @@ def _ask(study):
     text=True,
   )
   try:
-    # Its first lines are of no interest; then it says where it is.
+    # TensorBoard prints some other lines before the line with its address.
     said = next(line for line in process.stderr if ' at http:' in line)
     yield _asking(re.search(r'http:\S+', said).group())
   finally:
@@ -138,7 +138,7 @@ def _ask(study):
 
 
 def _asking(url):
-  """Returns the function, once TensorBoard has read all runs."""
+  """Returns the query function once TensorBoard has read all runs."""
 
   def ask(route, body=None):
     data = None if body is None else json.dumps(body).encode()
@@ -148,7 +148,7 @@ def _asking(url):
       return json.loads(answer.read())
 
   end = time.monotonic() + 60
-  while len(ask('runs')) < 6:  # It reads them one after the other.
+  while len(ask('runs')) < 6:  # TensorBoard reads the runs in turn.
     assert time.monotonic() < end
     time.sleep(0.1)
   return ask
@@ -190,7 +190,7 @@ def test_hparams_sorts_systems_by_their_corrupted_nll(ask):
   assert student['objective.kind'] == 'knowledge'
   assert student['model.ensemble_size'] == 4 and student['seed'] == 1
   assert student['initial_weights'] == 'random'
-  # What its members have in common, and how many they are.
+  # The teacher has the values that its members share, and their number.
   assert teacher['model.ensemble_size'] == 2
   assert teacher['objective.kind'] == 'cross_entropy'
   assert teacher['System'] == 'deep_ensemble' and 'seed' not in teacher
@@ -267,7 +267,7 @@ def test_only_the_last_evaluation_is_shown(tmp_path):
     assert 'tfevents' in name
   (event,) = _read(path, 'results').Tensors('results/c_nll')
   assert tf.make_ndarray(event.tensor_proto) == 2.0
-  # Also where there is no corrupted image any more.
+  # Old summaries go also if there are no corrupted images any more.
   clean = [r for r in _results('student', 0, 2.0) if not r.shift.severity]
   results_tensorboard.write_summaries([system], clean, path)
   assert not os.listdir(tmp_path / 'run' / 'corrupted')

@@ -1,4 +1,4 @@
-"""Tests of which systems cannot be told from the best one."""
+"""Tests of which systems do not differ significantly from the best one."""
 
 from uncertainty_distill import metrics
 from uncertainty_distill.data import corruptions
@@ -21,7 +21,7 @@ def _p_value(one, other):
 
 
 def _worse(p_value):
-  """Values that Welch's t-test tells from the best with this p-value."""
+  """Returns values whose Welch's t-test against the best has this p-value."""
   sample = np.array([0.8, 0.95, 1.15, 1.1])
   away = optimize.brentq(
     lambda x: _p_value(sample + x, _BEST) - p_value, 0, 1e3
@@ -42,8 +42,9 @@ def test_one_comparison_is_welchs_test(p_value):
 @pytest.mark.parametrize(
   'p_values, told',
   [
-    # Thresholds 0.05/3, 0.05/2, 0.05 in order. Bonferroni's 0.05/3 for all
-    # would keep b and c, no correction would tell all of each.
+    # The thresholds are 0.05/3, 0.05/2 and 0.05 for ascending p-values. In the
+    # first case, Bonferroni's 0.05/3 for all would keep b and c. Without
+    # correction, all of a, b and c would differ from the best in each case.
     ((0.016, 0.024, 0.049), 'abc'),
     ((0.049, 0.016, 0.024), 'abc'),
     ((0.016, 0.026, 0.049), 'a'),
@@ -69,7 +70,7 @@ def test_samples_without_spread():
 
 
 def _results(model, nll, seeds=None, severity=0):
-  """Returns a record a seed; the accuracy is one less the NLL."""
+  """Returns one record per seed; the accuracy is 1 minus the NLL."""
   noise = corruptions.Corruption.SHOT_NOISE if severity else None
   return [
     results_lib.Result(
@@ -89,7 +90,7 @@ def _results(model, nll, seeds=None, severity=0):
 
 def test_best_of_each_figure():
   results = [
-    *_results('deep_ensemble', [0.01], [None]),  # One seed: no part.
+    *_results('deep_ensemble', [0.01], [None]),  # One seed: left out.
     *_results('good', [0.100, 0.102, 0.101]),
     *_results('as_good', [0.1, 0.12, 0.11]),
     *_results('bad', [0.30, 0.31, 0.32]),

@@ -1,4 +1,4 @@
-"""Tests of the table's text."""
+"""Tests of the text of tables."""
 
 from uncertainty_distill import evaluation
 from uncertainty_distill.reports import tables

@@ -1,4 +1,4 @@
-"""The study that several tests look at."""
+"""A finished study that several tests share."""
 
 from uncertainty_distill import studies
 
@@ -9,13 +9,13 @@ import tiny_study
 
 @pytest.fixture(name='undrawn')
 def _undrawn(monkeypatch):
-  """Draws no pictures, which take the time of a report."""
+  """Draws no pictures, which take most of a report's time."""
   experiments.draw_nothing(monkeypatch)
 
 
 @pytest.fixture(name='done', scope='session')
 def _done(tmp_path_factory):
-  """A study that was stopped once: folder, outcome, what each call trained."""
+  """A study stopped once, its outcome, and the seeds that each call trained."""
   folder = tmp_path_factory.mktemp('study')
   study = tiny_study.read(folder / 'study.yaml')
   output = str(folder / 'output')

@@ -1,4 +1,4 @@
-"""Tests of what a study is said to cost."""
+"""Tests of the estimated cost of a study."""
 
 import dataclasses
 
@@ -30,14 +30,15 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
       stddev=(0.5,),
     )
   )
-  # Three steps of 64 images: forwards, and backwards at twice the price.
+  # Three steps of 64 images; a backward pass costs two forward passes.
   member = 3 * 64 * 3 * image
   new = {c.label: c for c in cost.costs(study, str(tmp_path / 'none'))}
   assert new['deep_ensemble'].flops_left == 2 * member
   assert new['single_network'].flops_left == 2 * member
-  # Two members learn from two.
+  # Two members of a student learn from two members of a teacher.
   assert new['head_student'].flops_left == 2 * 3 * 64 * (2 * 3 + 2) * image
-  # Three sets of 70 images; two teachers, two networks, two students of two.
+  # Three sets of 70 images; the teacher's two members, two networks, and two
+  # students of two members.
   assert cost.evaluation_flops(study) == 3 * 70 * (2 + 2 + 4) * image
   merging = dataclasses.replace(study, merged={'merged': 'head_student'})
   assert cost.evaluation_flops(merging) == 3 * 70 * (2 + 2 + 4 + 2) * image
@@ -45,13 +46,13 @@ def test_estimate_counts_what_is_left(done, tmp_path, monkeypatch):
   part = merging.select(['single_network'])
   assert cost.evaluation_flops(part) == 3 * 70 * 2 * image
   text = studies.estimate(study, str(tmp_path / 'none'), tiny_study.cpu())
-  # Where nothing is left to train, no time is spent on measuring.
+  # If nothing is left to train, no speed is measured.
   with monkeypatch.context() as patch:
     patch.delattr(cost, 'measure_speed')
     left = studies.estimate(study, outcome.directory, tiny_study.cpu())
   assert ' 6 of 6 |' in left
   assert '| head_student ' in text and ' 0 of 2 |' in text
-  # Two members, then two students; two networks meanwhile.
+  # Two members, then two students; the two networks run meanwhile.
   rows, fast = list(new.values()), speed.Speed(member / 100, 0)
   assert cost._makespan(study, rows, fast, 1) == pytest.approx(933, abs=3)
   assert cost._makespan(study, rows, fast, 2) == pytest.approx(467, abs=3)

@@ -1,4 +1,4 @@
-"""Runs side by side in processes: equal to runs in turn, errors, signals."""
+"""Tests of runs side by side: the same as in turn, errors, signals."""
 
 import copy
 import dataclasses
@@ -31,7 +31,7 @@ def _weights(directory, name):
 @pytest.mark.slow
 def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
   study, outcome, _ = done
-  threads = os.cpu_count()  # As many as the runs in turn have had.
+  threads = os.cpu_count()  # As many as the runs in turn had.
   study = dataclasses.replace(study, config=copy.deepcopy(study.config))
   study.config.runtime.num_threads = threads
   beside = str(tmp_path / 'beside')
@@ -49,7 +49,7 @@ def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
 
 @pytest.fixture(name='job')
 def _job(tmp_path):
-  """Returns a function of a label and a learning rate to a job."""
+  """A function that makes a job from a label and a learning rate."""
   study = tiny_study.read(tmp_path / 'study.yaml')
 
   def make(label, rate=0.1):
@@ -71,7 +71,7 @@ def test_a_run_that_diverges_does_not_stop_the_rest(job):
   assert list(_run(bad, good)) == ['bad']
   run = runs.open_run(good.path, 'run')
   assert run.is_complete
-  # A part of the cores, kept with the run.
+  # The run folder says how many of the cores the run had.
   assert run.config.runtime.num_threads == max(1, os.cpu_count() // 2)
 
 

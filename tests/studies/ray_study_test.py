@@ -1,4 +1,4 @@
-"""Studies on a Ray cluster of two workers on this machine."""
+"""Tests of studies on a Ray cluster of two workers on this machine."""
 
 import copy
 import dataclasses
@@ -18,8 +18,8 @@ import pytest
 import running
 import tiny_study
 
-# Of the cluster that is started here, for the commands that are; Ray reads it
-# when it is imported.
+# The token of the cluster that these tests start. The commands that the tests
+# start need the token, too. Ray reads it when Ray is imported.
 os.environ['RAY_AUTH_MODE'] = 'token'
 os.environ['RAY_AUTH_TOKEN'] = secrets.token_hex(32)
 ray = pytest.importorskip('ray', reason='the extra `ray` is not installed')
@@ -60,7 +60,7 @@ def test_a_study_comes_to_what_it_comes_to_in_turn(done, cluster, tmp_path):
   del cluster
   study, outcome, _ = done
   config = study.config
-  threads = os.cpu_count()  # As many as the runs in turn have had.
+  threads = os.cpu_count()  # As many as the runs in turn had.
   study = dataclasses.replace(study, config=type(config)(config.as_dict()))
   study.config.runtime.num_threads = threads
   spread, labels = str(tmp_path / 'spread'), set()

@@ -1,4 +1,4 @@
-"""Tests of how a study's file is read, and of the mistakes in one."""
+"""Tests of reading a study's file, and of mistakes in such files."""
 
 import pathlib
 
@@ -45,7 +45,7 @@ def test_a_study_is_read(tmp_path):
   assert lone.task.model.ensemble_size == 1
   assert head.task.model.ensemble_size == 2
   assert [c.task.objective.kind for c in (lone, head)] == ['knowledge', 'head']
-  # The shared experiment, from which the teacher is trained, has its own seed.
+  # The shared experiment, which the teacher is trained by, has its own seed.
   assert study.config.task.seed == 0
   assert study.config.task.model.ensemble_size == 2
 
@@ -107,7 +107,7 @@ def test_what_may_be_left_out(tmp_path):
       'loan',
     ),
     (
-      # Without examples to fit temperatures to.
+      # There are no examples to fit temperatures to.
       {'temperature_scaled': {'a': 'lone'}},
       'temperature_scaled in STUDY',
       {'a': 'lone'},
@@ -118,13 +118,13 @@ def test_what_may_be_left_out(tmp_path):
       'evaluation.mce_baseline in STUDY',
       'loan',
     ),
-    # It would lie where the report's picture lies.
+    # Its file would have the name of the report's own picture.
     (
       {'figures': {'severity': {'systems': ['lone'], 'kind': 'pie'}}},
       'figures in STUDY',
       'severity',
     ),
-    # A teacher has no seeds, at no temperature.
+    # A teacher has no seeds, whatever its temperature.
     (
       {
         'params_override': {'evaluation': {'temperature_examples': 9}},
@@ -141,7 +141,7 @@ def test_what_may_be_left_out(tmp_path):
       'claims.c.system in STUDY',
       'a',
     ),
-    # A network alone, and what is no system.
+    # Neither a single network nor a teacher can be merged.
     ({'merged': {'a': 'lone'}}, 'merged in STUDY', 'lone'),
     ({'merged': {'a': 'deep_ensemble'}}, 'merged in STUDY', 'deep_ensemble'),
     (

@@ -1,4 +1,4 @@
-"""Tests of the paper's figures as drawn from runs and results."""
+"""Tests of the paper's figures, drawn from runs and results."""
 
 import os
 
@@ -58,7 +58,7 @@ def test_ensemble_sizes():
 
 
 def _run(path, scalars):
-  """Writes a run folder whose epochs are of 4 steps."""
+  """Writes a run folder whose epochs have 4 steps."""
   config = training.resolve(
     configs.load_config(
       'digits_wrn10_1',

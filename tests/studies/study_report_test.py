@@ -1,4 +1,4 @@
-"""Tests of the report of a study: its tables, its figures, the paper's."""
+"""Tests of a study's report: its tables, its figures, the paper's numbers."""
 
 import pathlib
 
@@ -77,7 +77,7 @@ def _result(model, seed, accuracy):
 
 
 def _write(path):
-  """Writes a study's results; returns the study, the systems and the report."""
+  """Writes a study's report; returns its sections and the text of study.md."""
   file = path / 'study.yaml'
   file.write_text(yaml.safe_dump(_STUDY, sort_keys=False))
   study = studies.read_study(str(file))
@@ -145,7 +145,7 @@ def test_one_page_holds_the_study_and_the_report(tmp_path):
   assert (3, 'How it was made') in got.headings
   assert got.links['Every system'] == '#report'
   assert len(got.pictures) == 2 and 'Figure 2: sizes' in got.pictures
-  # Of a table in the study, of the paper's, and of all systems.
+  # A row of the study's table, and one of the comparison with the paper.
   assert ['Head student', '0.950 ± 0.071'] in [
     row[:2] for table in got.tables for row in table
   ]

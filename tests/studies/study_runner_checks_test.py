@@ -1,4 +1,4 @@
-"""Tests of what a study finds wrong before it trains anything."""
+"""Tests of the mistakes that a study finds before it trains anything."""
 
 import os
 

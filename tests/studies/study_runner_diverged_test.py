@@ -1,4 +1,4 @@
-"""A study of which a teacher and a system diverge."""
+"""Tests of a study in which a teacher and a system diverge."""
 
 import os
 
@@ -48,7 +48,7 @@ def test_the_study_goes_on_without_what_diverges(tmp_path, caplog):
     f'{path}/wild_network/seed_4',
   ]
   assert ': l2' in said[0] or ': gradient_norm, training_loss' in said[0]
-  # Of what is left there are results, and what was to be exported is not left.
+  # The remaining system has results; the one to be exported does not remain.
   results, _ = evaluation.read_json(os.path.join(path, 'results.json'))
   assert {(r.model, r.seed) for r in results} == {('single_network', 4)}
   assert outcome.tables and not outcome.saved_model

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures('undrawn')
 
 def test_a_stopped_study_goes_on_where_it_was(done):
   study, outcome, trained = done
-  # The members' seeds follow from the experiment's; then those of the systems.
+  # The members' seeds follow from the experiment's; then come the systems'.
   assert trained == [[1000, 1001, 0], [4, 0, 4]]
   for name in tiny_study.RUNS:
     run = runs.open_run(os.path.join(outcome.directory, name), '--run')
@@ -134,7 +134,7 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   study, outcome, _ = done
   monkeypatch.setattr(session, 'Trainer', None)
   monkeypatch.setattr(evaluator, 'Evaluator', None)
-  # Writing the SavedModel again is what takes time.
+  # Writing the SavedModel again would take most of the time.
   monkeypatch.setattr(exporting, 'export', lambda paths, directory: directory)
   start = time.monotonic()
   again = studies.run_study(study, outcome.directory, tiny_study.cpu())
@@ -175,7 +175,7 @@ def test_runs_that_the_study_would_train_otherwise_are_left_out(done, caplog):
   assert {s.label for s in systems} == {'deep_ensemble', 'head_student'}
   named = [m for m in caplog.messages if 'single_network' in m]
   assert len(named) == 2 and all('task.l2=' in m for m in named)
-  # Nor is there a baseline without a run.
+  # A baseline that has no runs is left out, too.
   changed.config.evaluation.mce_baseline = 'single_network'
   config = study_runner._evaluated_by(changed, systems)
   assert not config.evaluation.mce_baseline
