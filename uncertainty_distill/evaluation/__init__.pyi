@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .aggregation import Aggregate as Aggregate
 from .aggregation import aggregate_models as aggregate_models

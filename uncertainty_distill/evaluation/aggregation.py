@@ -1,7 +1,8 @@
 """Averages of results over corruptions, severities and seeds.
 
-The order is that of the paper: a metric for each type of corruption and
-severity, its mean over types, then over severities, then over seeds.
+The order of the averages is that of the paper. The values of a metric for each
+type of corruption and severity are averaged over types, then over severities,
+then over seeds.
 """
 
 from __future__ import annotations
@@ -30,20 +31,21 @@ def summary(results: Sequence[Result]) -> Summary:
   """Averages the results of one model and one seed.
 
   Metrics on corrupted images are means over the types of corruption at each
-  severity, then over severities; the order matters where not every type has
-  every severity.
+  severity, then over severities. The order matters if not every type has every
+  severity.
 
   Args:
     results: Records of one model and seed, at most one for each shift.
 
   Returns:
     From the names in `METRICS` to the values on clean images, and from the
-    names with the prefix `c_` to the averages on corrupted ones, where there
-    are results. An average leaves out the sets on which a metric is not
-    defined (`auroc_misclassification` where a model makes no error).
+    names with the prefix `c_` to the averages on corrupted images, as far as
+    there are results. An average leaves out the sets on which a metric is not
+    defined (`auroc_misclassification` if a model makes no error).
 
   Raises:
-    InputError: Several models or seeds, or a shift twice.
+    InputError: The results are of several models or seeds, or have a shift
+      twice.
   """
   owners = sorted({(result.model, str(result.seed)) for result in results})
   if len(owners) > 1:
@@ -76,7 +78,7 @@ def by_severity(
 
   Returns:
     From each severity (0 for clean), in order, to the values of the types of
-    corruption; a type's value is its mean over seeds. Records without the
+    corruption. A type's value is its mean over seeds. Records without the
     metric are left out.
   """
   severities: dict[int, list[float]] = {}
@@ -120,7 +122,7 @@ def by_corruption(
 
   Returns:
     From each corruption's name, in the order of the enum, to severities, to the
-    mean over seeds. Clean records, and those without the metric, are left out.
+    mean over seeds. Clean records and records without the metric are left out.
   """
   values: dict[str, dict[int, float]] = {}
   for shift, mean in sorted(_means_over_seeds(results, name).items()):
@@ -143,12 +145,12 @@ def _means_over_seeds(
 def aggregate(summaries: Sequence[Summary]) -> Aggregate:
   """Returns each metric's mean and standard deviation over seeds.
 
-  The deviation is the sample's (divided by one less than the number of seeds).
-  With one seed it is None, not 0: nothing is known about the spread.
+  This is the sample standard deviation (its divisor is one less than the number
+  of seeds). With one seed it is None, not 0: nothing is known about the spread.
 
   Args:
-    summaries: One for each seed. A metric that one of them lacks is left out:
-      a mean over fewer seeds than those beside it would mislead.
+    summaries: One summary for each seed. A metric that one summary lacks is
+      left out: a mean over fewer seeds than the means beside it would mislead.
   """
   if not summaries:
     return {}
@@ -206,14 +208,14 @@ def summaries(
 
 
 def by_model(results: Iterable[Result]) -> dict[str, list[Result]]:
-  """Returns the records of each model, models in order of appearance."""
+  """Returns the records of each model; models are in order of appearance."""
   return _group(results, lambda result: result.model)
 
 
 def _group(
   results: Iterable[Result], key: Callable[[Result], _Key]
 ) -> dict[_Key, list[Result]]:
-  """Returns the records by `key(record)`, in order of appearance."""
+  """Groups the records by `key(record)`, in order of appearance."""
   groups: dict[_Key, list[Result]] = {}
   for result in results:
     groups.setdefault(key(result), []).append(result)

@@ -1,4 +1,4 @@
-"""The error rates of the baseline of a corruption error."""
+"""Finds the error rates of the baseline of corruption errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uncertainty_distill.io import archives
 
 import numpy as np
 
-# The label of a baseline that is evaluated with the others.
+# The label of a baseline that is evaluated with a report's systems.
 LABEL = 'mce_baseline'
 _NAME = 'evaluation.mce_baseline'
 
@@ -21,15 +21,16 @@ _NAME = 'evaluation.mce_baseline'
 def with_baseline(
   systems: Sequence[System], experiment: training.Experiment
 ) -> list[System]:
-  """Returns the systems, and the baseline if it is to be evaluated with them.
+  """Returns the systems, and the baseline if it must be evaluated with them.
 
   Args:
     systems: The systems of a report.
-    experiment: The experiment, whose `evaluation.mce_baseline` is empty, a
-      label among them, or a path.
+    experiment: The experiment. Its `evaluation.mce_baseline` is empty, the
+      label of a system, or a path.
 
   Raises:
-    InputError: If there is neither such a label nor such a path, or if the
+    InputError: If `evaluation.mce_baseline` is neither the label of a system
+      nor a path, if a file cannot be read as `read_errors` says, or if the
       baseline has no results on corrupted images.
   """
   name = experiment.config.evaluation.mce_baseline
@@ -43,7 +44,7 @@ def with_baseline(
       )
     return list(systems)
   if _is_stored(name):
-    # Now, not after hours.
+    # Checked now, and not only after hours of evaluation.
     errors = read_errors(experiment, ())
     corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
     return list(systems)
@@ -55,7 +56,7 @@ def with_baseline(
       'a results.json, or an .npz file of predictions',
       'write ./NAME for a folder in the working directory',
     )
-  # First, so that the last system is still the one that a report shows.
+  # It comes first, since a report may show the images of the last system.
   return [System(LABEL, None, (name,)), *systems]
 
 
@@ -66,11 +67,11 @@ def read_errors(
 
   Args:
     experiment: The experiment, whose `evaluation.mce_baseline` is set.
-    known: The results of what `with_baseline` returned.
+    known: The results of the systems that `with_baseline` returned.
 
   Raises:
-    InputError: If a file is not of the form that docs/how_to/evaluation.md
-      gives.
+    InputError: If a file does not have the form that docs/how_to/evaluation.md
+      describes.
   """
   name = experiment.config.evaluation.mce_baseline
   if name.endswith('.npz'):
@@ -116,7 +117,7 @@ def _of_predictions(path, labels) -> dict[corruptions.Shift, float]:
 
 
 def _shift(key: str) -> corruptions.Shift:
-  """Returns the shift of an array's name, such as `clean` or `fog_3`."""
+  """Parses the shift in an array's name, such as `clean` or `fog_3`."""
   if key == 'clean':
     return corruptions.CLEAN
   name, _, severity = key.rpartition('_')

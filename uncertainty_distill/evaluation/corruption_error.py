@@ -1,9 +1,9 @@
 """The corruption error of Hendrycks and Dietterich (2019).
 
 "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", section 3: the errors of a model under a type of corruption,
-summed over severities, divided by those of a baseline (AlexNet there), so that
-types which are hard for all models count no more than others.
+Perturbations", section 3: a model's error rates under a type of corruption are
+summed over severities, and divided by those of a baseline (AlexNet in the
+paper). So types that are hard for all models count no more than others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MCE, RELATIVE_MCE = 'mce', 'relative_mce'
 
 
 def error_rates(results: Sequence[Result]) -> dict[corruptions.Shift, float]:
-  """Returns the error rates of one model, means over its seeds."""
+  """Returns the error rates of one model, averaged over its seeds."""
   accuracies: dict[corruptions.Shift, list[float]] = {}
   for result in results:
     accuracies.setdefault(result.shift, []).append(result.metrics['accuracy'])
@@ -33,19 +33,20 @@ def corruption_errors(errors: Errors, baseline: Errors) -> dict[str, float]:
   """Returns the corruption error of each type, and their means.
 
   Args:
-    errors: A model's error rates E under clean and corrupted images.
-    baseline: The baseline's B under the same ones, at least.
+    errors: A model's error rates E on clean and corrupted images.
+    baseline: The baseline's error rates B, at least under the same corruptions.
 
   Returns:
     For each type of corruption c, by its name,
     CE_c = sum_s E_{s,c} / sum_s B_{s,c} over severities s; `mce`, the mean of
     CE_c over types; and `relative_mce`, the mean of
-    sum_s (E_{s,c} - E_clean) / sum_s (B_{s,c} - B_clean). A mean is left out
-    where a denominator is not above 0, and all of it where nothing is
-    corrupted.
+    sum_s (E_{s,c} - E_clean) / sum_s (B_{s,c} - B_clean). A CE_c is left out if
+    its denominator is not above 0. A mean is left out if one of its
+    denominators is not above 0, or if there are no corruptions. `relative_mce`
+    is also left out if a clean error rate is missing.
 
   Raises:
-    InputError: If the baseline lacks one of the model's shifts.
+    InputError: If the baseline lacks one of the model's corruptions.
   """
   check_baseline(errors, baseline)
   kinds: dict[str, list[corruptions.Shift]] = {}
@@ -79,7 +80,7 @@ def check_baseline(
 
 
 def _ratios(kinds, errors, baseline, clean, baseline_clean):
-  """Returns the ratio of the sums over severities where it is defined."""
+  """Returns each type's ratio of the sums over severities, if defined."""
   found = {}
   for kind, shifts in kinds.items():
     below = sum(baseline[shift] - baseline_clean for shift in shifts)

@@ -1,4 +1,4 @@
-"""One compiled step scores every model on every set of images."""
+"""Scores every model on every set of images with one compiled step."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Candidate:
   """A model to evaluate.
 
   Attributes:
-    label: What the model is, such as `deep_ensemble`.
+    label: The model's name in results, such as `deep_ensemble`.
     seed: The seed of its training, or None.
-    model: Takes uint8 images [B, H, W, C] and returns logits [E, B, K].
-    temperature: The temperature that was fitted to the model; None for none.
+    model: The model, from uint8 images [B, H, W, C] to logits [E, B, K].
+    temperature: The temperature that was fitted to the model, or None.
     scaled: Whether to score the model at that temperature.
-    sets: The rule of its prediction sets; None for none.
+    sets: The rule of its prediction sets; None if it has none.
   """
 
   label: str
@@ -55,7 +55,8 @@ class Evaluator:
   """Scores models on any number of sets of images with one compiled step.
 
   Attributes:
-    entropies: Each model's [N] of the clean images scored last, in nats.
+    entropies: Each model's predictive entropy of the clean images that were
+      scored last, [N], in nats.
   """
 
   def __init__(
@@ -64,7 +65,7 @@ class Evaluator:
     global_batch_size: int,
     strategy: tf.distribute.Strategy | None = None,
   ):
-    """Creates an evaluator of models that share the images of every step.
+    """Creates an evaluator whose models all score the images of every step.
 
     Args:
       candidates: The models, made under the strategy's scope.
@@ -72,7 +73,8 @@ class Evaluator:
       strategy: The devices that the models were made on.
 
     Raises:
-      InputError: If the replicas do not divide the batch.
+      InputError: If the batch size is not a positive multiple of the number of
+        replicas.
     """
     self._strategy = strategy or tf.distribute.get_strategy()
     replicas = self._strategy.num_replicas_in_sync
@@ -97,24 +99,25 @@ class Evaluator:
   ) -> list[Result]:
     """Scores every example once under each shift.
 
-    The images are made or read while the devices are busy with those before.
+    Images are made or read while the devices score earlier ones.
 
     Args:
-      dataset: The test examples; `CLEAN` is its images as they are.
+      dataset: The test examples. Their images are unchanged under `CLEAN`.
       shifts: The corruptions.
-      source: Where corrupted images come from; by default they are made from
-        the dataset's, with seed 0.
-      out_of_distribution: Images of none of the dataset's classes, of the same
-        shape; their labels do not count. They give the clean results
-        `auroc_ood`, `aupr_ood` and `fpr95_ood`.
-      num_corrupted: The number of examples, the first ones, that are scored
-        under other shifts than `CLEAN`; 0 for all.
+      source: The corrupted images. By default they are made from the dataset's
+        images, with seed 0.
+      out_of_distribution: Images of the same shape that belong to none of the
+        dataset's classes. Their labels are ignored. With them, the clean
+        results also have `auroc_ood`, `aupr_ood` and `fpr95_ood`.
+      num_corrupted: How many examples, from the first on, are scored under
+        shifts other than `CLEAN`; 0 for all.
 
     Returns:
-      The results, shift by shift, in each the models in their order.
+      The results, shift by shift. For each shift, they are in the order of the
+      models.
 
     Raises:
-      InputError: If the out-of-distribution images are of another shape.
+      InputError: If the out-of-distribution images have another shape.
     """
     source = source or corrupted_sets.FormulaSet(dataset)
     corrupted = dataset.take(num_corrupted)
@@ -147,7 +150,7 @@ class Evaluator:
   def _of_clean(
     self, ood_scores: list[_Scores] | None
   ) -> list[dict[str, float]]:
-    """Returns each model's further metrics on clean images.
+    """Returns each model's additional metrics on clean images.
 
     Args:
       ood_scores: The models' scores of out-of-distribution images, if any.
@@ -169,7 +172,7 @@ class Evaluator:
     self,
     sets: Sequence[image_sets.ImageSet],
   ) -> Iterator[tuple[list[_Sums], list[_Scores]]]:
-    """Yields each set: every model's sums, and its scores of the examples."""
+    """Yields for each set every model's sums and its scores of the examples."""
     total = sum(map(len, sets))
     with (
       progress.progress_bar(
@@ -186,7 +189,7 @@ class Evaluator:
         sums, scores = [], []
         for step in range(images.steps(self._global_batch_size)):
           of_batch, of_examples = self.step(next(batches))
-          # Not read before the set is done: reading would wait for the device.
+          # Read only when the set is done, since reading waits for the device.
           sums.append(of_batch)
           scores.append(of_examples)
           bar.update(
@@ -210,7 +213,7 @@ class Evaluator:
       return tf.concat(flat, axis=0), scores
 
     vector, scores = self._strategy.run(score_replica, args=(batch,))
-    # In one message between devices, however many sums there are.
+    # All sums are sent between the devices in one message.
     vector = self._strategy.reduce(
       tf.distribute.ReduceOp.SUM, vector, axis=None
     )
@@ -225,7 +228,7 @@ class Evaluator:
   def _score_replica(self, batch):
     """Returns each model's sums and scores of one replica's examples."""
     statistics, scores = [], []
-    # A model that is scored at its temperature, too, runs once.
+    # A model that is scored with and without its temperature runs only once.
     networks = {id(c.model): c.model for c in self._candidates}
     outputs = {
       key: network(batch['images'], training=False)
@@ -255,12 +258,12 @@ class Evaluator:
 
 
 def _total(*batches: tf.Tensor) -> np.ndarray:
-  """Returns the sum over a set's batches, which are read at once."""
+  """Returns the sum over a set's batches, which are all read at once."""
   return np.sum(tf.stack(batches).numpy(), axis=0, dtype=np.float64)  # pyright: ignore[reportReturnType]
 
 
 def _masked(rows: np.ndarray) -> _Scores:
-  """Returns one model's scores by name, without those of padding."""
+  """Returns one model's scores by name, with the padding left out."""
   scores = dict(zip(_ROWS, rows))
   inside = scores.pop('mask') > 0
   return {name: values[inside] for name, values in scores.items()}

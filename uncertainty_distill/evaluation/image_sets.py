@@ -1,11 +1,12 @@
-"""Sets of images to evaluate on, and their batches, made in Python.
+"""Sets of images to evaluate on, and their batches, which Python makes.
 
-The batches of training and of validation during it are `data.pipeline`'s: they
-need no Python, so each host of a TPU slice can read its own. Corrupted images
-are made by NumPy, and a report scores them, the clean images and those out of
-distribution in one pass by one compiled step. So all of these come through
-here, from the processes that run Python. Both ways take the rows and the
-padding of a batch from `distribution.sharding`.
+`data.pipeline` makes the batches for training, and for validation while
+training. These need no Python, so each host of a TPU slice can read its own
+batches. But NumPy makes corrupted images, and a report scores them in one pass
+and with one compiled step, together with the clean and the out-of-distribution
+images. So this module makes the batches of a report, in the processes that run
+Python. Both modules take the rows and the padding of a batch from
+`distribution.sharding`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from uncertainty_distill.errors import InputError
 import numpy as np
 import tensorflow as tf
 
-# Batches that are ready before they are asked for.
+# The number of batches that are made ahead of their use.
 _PREFETCHED = 4
 _Item = TypeVar('_Item')
 _Made = TypeVar('_Made')
@@ -34,10 +35,10 @@ _Made = TypeVar('_Made')
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageSet:
-  """Labelled images that are scored together.
+  """Labeled images that are scored together.
 
   Attributes:
-    label: For display only.
+    label: The name, for display only.
     labels: int32 [N].
     read: A function from row numbers, integers [b], to images, uint8
       [b, H, W, C].
@@ -51,7 +52,7 @@ class ImageSet:
     return len(self.labels)
 
   def steps(self, global_batch_size: int) -> int:
-    """Returns the number of batches, the last one perhaps padded."""
+    """Returns the number of batches; the last one may be padded."""
     return math.ceil(len(self) / global_batch_size)
 
 
@@ -61,9 +62,9 @@ def under_shift(
   """Returns the examples of a dataset under a shift.
 
   Args:
-    dataset: The test examples, or the first so many of them.
+    dataset: The test examples, or only the first of them.
     source: The images of all test examples under shifts.
-    shift: The shift; for `CLEAN` the images are as they are.
+    shift: The shift. `CLEAN` leaves the images unchanged.
   """
   read = functools.partial(source.images, shift)
   return ImageSet(shift.label, dataset.labels, read)
@@ -72,10 +73,10 @@ def under_shift(
 def unlabeled(
   dataset: ImageSource, out_of_distribution: ImageSource
 ) -> ImageSet:
-  """Returns images of none of the classes of a dataset.
+  """Returns the set of images that belong to none of a dataset's classes.
 
   Raises:
-    InputError: If the images are not of the shape that the dataset has.
+    InputError: If they do not have the shape of the dataset's images.
   """
   wanted, shape = (
     list(source.spec.image_shape) for source in (dataset, out_of_distribution)
@@ -88,7 +89,7 @@ def unlabeled(
     )
   return ImageSet(
     'out of distribution',
-    # Any label that every model knows; the metrics that use it are dropped.
+    # Any label that all models have will do: metrics that use it are dropped.
     np.zeros_like(out_of_distribution.labels),
     out_of_distribution.numpy,
   )
@@ -103,15 +104,16 @@ def distributed_batches(
 
   Each replica gets `images` uint8 [b, H, W, C], `labels` int32 [b] and `mask`
   bool [b], False where an example only fills up the last batch of a set. All
-  are of one shape, so that a step is traced once.
+  batches have the same shape, so that a step is traced once.
 
   Args:
-    sets: Images of one shape.
-    global_batch_size: Examples in a step over all replicas, which divide it.
+    sets: The sets, whose images all have the same shape.
+    global_batch_size: Examples in a step over all replicas; a multiple of the
+      number of replicas.
     strategy: The devices.
 
   Returns:
-    What `strategy.run` takes as an argument, a batch at a time.
+    The batches, one at a time, as arguments for `strategy.run`.
   """
   context, count = _local_share(strategy)
 
@@ -126,7 +128,7 @@ def distributed_batches(
   for replica_batches in _made_ahead(_make_batches, rows_of_steps()):
     batches = iter(replica_batches)
     yield strategy.experimental_distribute_values_from_function(
-      # It is called for one local replica after the other, here and now.
+      # This is called at once, for one local replica after the other.
       lambda _, batches=batches: next(batches)
     )
 
@@ -134,13 +136,15 @@ def distributed_batches(
 def _make_batches(
   step: tuple[ImageSet, np.ndarray, np.ndarray],
 ) -> list[dict[str, tf.Tensor]]:
-  """Returns the batches of this worker's replicas, in the memory of the host.
+  """Returns the batches of this worker's replicas, in the host's memory.
 
   Args:
-    step: The images, and the row numbers and the mask of each replica, [R, b].
+    step: The images, and the row numbers and masks of the R replicas, both
+      [R, b].
   """
   images, rows, mask = step
-  # All replicas at once, and what fills up the last batch once.
+  # The rows of all replicas are read at once, and repeated rows, which fill up
+  # the last batch, only once.
   wanted, indices = np.unique(rows, return_inverse=True)
   pixels = images.read(wanted)[indices.reshape(rows.shape)]
   with tf.device('CPU'):
@@ -157,10 +161,11 @@ def _make_batches(
 def _made_ahead(
   make: Callable[[_Item], _Made], items: Iterable[_Item]
 ) -> Iterator[_Made]:
-  """Maps items in order, in a thread that is some of them ahead.
+  """Maps items in order, in a thread that works some items ahead.
 
-  A `tf.data.Dataset` of Python code would do, too, but for signals: to end, its
-  iterator waits for a thread of its own, and that for Python.
+  A `tf.data.Dataset` that calls Python would do the same, but not if a signal
+  ends the process: its iterator then waits for its own thread, and this thread
+  waits for Python.
   """
   pool = futures.ThreadPoolExecutor(1)
   waiting = collections.deque()
@@ -178,7 +183,7 @@ def _made_ahead(
 def _local_share(
   strategy: tf.distribute.Strategy,
 ) -> tuple[tf.distribute.InputContext, int]:
-  """Returns which replicas this worker feeds, and how many they are."""
+  """Returns which replicas this worker feeds, and the number of them."""
   replicas = []
 
   def note(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:

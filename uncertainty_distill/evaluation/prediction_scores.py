@@ -1,4 +1,4 @@
-"""Evaluation of a system of which only its predictions are known."""
+"""Evaluates stored predictions, and makes the records of all evaluations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uncertainty_distill.metrics import ranking
 import numpy as np
 import tensorflow as tf
 
-# Examples that are in memory at once in float64.
+# The number of examples that are in memory at once in float64.
 _CHUNK = 2**16
 
 
@@ -22,13 +22,14 @@ def evaluate_predictions(
   """Scores stored predictions of the clean test images.
 
   Args:
-    label: What the system is, such as `deep_ensemble`.
+    label: The system's name in results, such as `deep_ensemble`.
     seed: The seed of its training, or None.
     logits: [M, N, K].
     labels: Integers [N].
 
   Returns:
-    All metrics but those that need out-of-distribution images.
+    All metrics except those that need out-of-distribution images, a fitted
+    temperature or prediction sets.
   """
   sums, scores = _score(logits, labels)
   return make_result(label, seed, corruptions.CLEAN, sums, scores)
@@ -39,8 +40,8 @@ def _score(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Returns the sums over all examples, and each example's scores.
 
-  All is computed in float64: from 2^24 examples on, a sum in float32 would stay
-  as it is.
+  Everything is computed in float64: a count in float32 would stop growing at
+  2^24 examples.
   """
   sums, scores = [], []
   for start in range(0, len(labels), _CHUNK):
@@ -57,7 +58,7 @@ def _score(
   every = {
     name: np.concatenate([of[name] for of in scores]) for name in scores[0]
   }
-  # Equal confidences are to tie, whatever their last digits.
+  # Confidences that differ only by rounding errors must tie.
   every['confidence'] = np.round(every['confidence'], 12)
   return total, every
 
@@ -74,13 +75,15 @@ def make_result(
   """Makes the record of one model on one set of images.
 
   Args:
-    label: What the model is, such as `deep_ensemble`.
+    label: The model's name in results, such as `deep_ensemble`.
     seed: The seed of its training, or None.
     shift: The corruption and severity of the images.
-    sums: `metrics.sufficient_statistics` of all examples.
-    scores: `metrics.example_scores` of each.
-    images: Which corrupted images these are; empty for clean ones.
-    further: Metrics that do not follow from these, by their names.
+    sums: The sums over all examples by name: `metrics.sufficient_statistics`,
+      `class_gaps` and, if they are known, `scaled_nll` and
+      `metrics.set_statistics`.
+    scores: `metrics.example_scores` of each example.
+    images: A description of the corrupted images; empty for clean images.
+    further: From names to metrics that do not follow from the sums and scores.
   """
   return Result(
     model=label,
@@ -112,7 +115,7 @@ def _metrics(
   for name in ('scaled_nll', *metrics.SETS):
     if name in sums:
       values[name] = float(sums[name] / sums['count'])
-  # Without any error, or without any success, there is nothing to tell apart.
+  # If all predictions are right, or all wrong, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
     values['auroc_misclassification'] = ranking.misclassification_auroc(
       confidence, correct

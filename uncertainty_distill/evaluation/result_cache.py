@@ -23,29 +23,32 @@ from uncertainty_distill.io import files
 _logger = logging.getLogger(__name__)
 
 RESULTS_FILE = 'results.json'
-# What the results were made from, so that only what changed is made again.
+# Notes what the results were made from, so that only systems that changed are
+# evaluated again.
 _SYSTEMS_FILE = 'systems.json'
 _DATA = 'data:'
-# To read a larger dataset of TFDS would take longer than many an evaluation.
+# In bytes. Reading a larger dataset of TFDS takes longer than many evaluations.
 _TFDS_LIMIT = 4 << 30
 
 
 class ResultCache:
   """Results of systems that need not be evaluated again.
 
-  `systems.json` says what `results.json` beside it was made from: the test
-  images and, by content, the weights. It is an object with an entry for each
-  system:
+  `systems.json` says what the `results.json` in the same folder was made from:
+  the test images, and the weights by their content. It is an object with an
+  entry for each system:
     made_from: A list of strings: the marks of the images, then the fingerprint
       of each part of the model. Older files have the names and times of the
-      checkpoints in place of fingerprints; they are accepted where these agree.
-    written: The names and times of the checkpoints: while they agree, the
-      fingerprints need not be computed. Older files have none.
+      checkpoints in place of fingerprints. They are accepted if these agree.
+    written: The names and times of the checkpoints. While these agree, the
+      fingerprints need not be computed. Older files do not have this field.
+    scaled: Whether the system was scored at its temperature. Older files do not
+      have this field.
     members, parameters: The size, as in `ModelSize`.
 
   Attributes:
     systems: The systems.
-    images: The marks of the test images.
+    images: The marks of the test images, which are strings that identify them.
     results: The results known so far.
     sizes: From labels of known systems to their sizes.
   """
@@ -56,12 +59,12 @@ class ResultCache:
     systems: Sequence[System],
     experiment: training.Experiment,
   ):
-    """Reads the results of the systems that did not change.
+    """Reads the results of the systems that have not changed.
 
     Args:
-      directory: The report's folder, which need not be there.
+      directory: The report's folder, which need not exist.
       systems: The systems.
-      experiment: The experiment, whose test set and corruptions count.
+      experiment: The experiment, which gives the test set and the corruptions.
 
     Raises:
       InputError: If there is no trained model at a system's path.
@@ -73,7 +76,8 @@ class ResultCache:
     self._path = os.path.join(directory, _SYSTEMS_FILE)
     self._fingerprints: dict[str, list[str]] = {}
     self._known: dict[str, ModelSize] = {}
-    # Opened before anything is read, so that a mistake is not taken for damage.
+    # Models are opened before files are read, so that a mistake in a path is
+    # not taken for a damaged file.
     for system in systems:
       _ = system.model
     try:
@@ -100,7 +104,7 @@ class ResultCache:
     """Returns the systems to evaluate.
 
     Args:
-      again: A system to evaluate whether it is known or not.
+      again: A system to evaluate even if its results are known.
     """
     if again and again.key in self._known:
       del self._known[again.key]
@@ -108,7 +112,7 @@ class ResultCache:
     return [system for system in self.systems if system.key not in self._known]
 
   def add(self, found: Evaluation) -> None:
-    """Adds new results; all are then in the order of the systems."""
+    """Adds new results, and sorts all results by the order of the systems."""
     self.sizes |= found.sizes
     order = [system.key for system in self.systems]
     self.results = sorted(
@@ -116,17 +120,17 @@ class ResultCache:
     )
 
   def write_results(self) -> None:
-    """Writes both files, so that nothing is lost before there is a report.
+    """Writes both files, so that results are safe before the report is made.
 
     Raises:
-      OSError: One cannot be written.
+      OSError: A file cannot be written.
     """
     folder = os.path.dirname(self._path)
     results_lib.write_json(self.results, os.path.join(folder, RESULTS_FILE))
     self.write()
 
   def made_from(self, system: System) -> list[str]:
-    """Returns the marks of the test images and the weights, by content."""
+    """Returns the marks of the test images and the weights' fingerprints."""
     if system.key not in self._fingerprints:
       self._fingerprints[system.key] = [
         part.fingerprint for part in system.model.parts
@@ -134,21 +138,22 @@ class ResultCache:
     return self.images + self._fingerprints[system.key]
 
   def is_of(self, system: System, marks: Sequence[str]) -> bool:
-    """Returns whether something was made from a system as it is.
+    """Returns whether something was made from a system as it is now.
 
     Args:
       system: The system.
-      marks: What it was made from: as `made_from` returns it, or with the times
-        of checkpoints, as older versions did.
+      marks: The marks of what it was made from, as `made_from` returns them.
+        Marks of older versions have the times of checkpoints in place of
+        fingerprints.
     """
     marks = self._with_data(list(marks))
-    # In this order: the fingerprints may have to be computed.
+    # The times come first, since the fingerprints may have to be computed.
     return marks == self.images + _times(
       system.model
     ) or marks == self.made_from(system)
 
   def _add_missing_data(self, entries: dict[str, dict[str, Any]]) -> None:
-    """Marks what an older version noted as made from today's test images."""
+    """Adds the marks of today's data to the entries of an older version."""
     is_older = False
     for entry in entries.values():
       noted = entry['made_from']
@@ -161,12 +166,12 @@ class ResultCache:
       )
 
   def _with_data(self, marks: list[str]) -> list[str]:
-    """Returns what an older version noted with today's marks of the data."""
+    """Returns marks; older ones are completed by today's marks of the data."""
     undated = [m for m in self.images if not m.startswith(_DATA)]
     noted = [m for m in marks if m.startswith(_DATA)]
     others = [m for m in marks if not m.startswith(_DATA)]
-    # Older versions noted some data or none; a dataset of TFDS that was removed
-    # cannot contradict what was noted.
+    # Older versions noted only some of the data, or none. A dataset of TFDS
+    # that was removed has no mark today, and cannot contradict noted marks.
     known, today = set(noted), set(self.images) - set(undated)
     fits = known <= today or today <= known
     if fits and _with_absolute_paths(others[: len(undated)]) == undated:
@@ -174,7 +179,7 @@ class ResultCache:
     return marks
 
   def write(self) -> None:
-    """Writes `systems.json`; `results.json` is the report's.
+    """Writes `systems.json` alone; the report writes `results.json`.
 
     Raises:
       OSError: The file cannot be written.
@@ -187,7 +192,7 @@ class ResultCache:
         'scaled': system.scaled,
         **dataclasses.asdict(self.sizes[system.label]),
       }
-      # Of a teacher's stored predictions there may be no results.
+      # A teacher's stored predictions may have no results.
       for system in self.systems
       if system.key in known
     }
@@ -197,7 +202,7 @@ class ResultCache:
     count = len(self.images)
     return (
       entry['made_from'][:count] == self.images
-      # Older versions did not say.
+      # Older versions did not note it.
       and entry.get('scaled', system.scaled) == system.scaled
       and _has_weights(entry, entry['made_from'][count:], system.model)
     )
@@ -206,10 +211,10 @@ class ResultCache:
 def find_results(
   directory: str, model: trained.TrainedModel
 ) -> list[results_lib.Result]:
-  """Returns the results that a folder has of a model, on whatever images.
+  """Returns the results of a model in a folder, whatever images they are of.
 
   Args:
-    directory: The folder of a report, which need not be there.
+    directory: The folder of a report, which need not exist.
     model: The model.
 
   Returns:
@@ -221,7 +226,8 @@ def find_results(
     return []
   for key, entry in entries.items():
     marks = entry['made_from'][-len(model.parts) :]
-    # An ensemble's last marks are those of its last member, too.
+    # The last marks of an ensemble are also those of its last members, so the
+    # sizes must agree, too.
     if (
       not entry.get('scaled')
       and _has_weights(entry, marks, model)
@@ -234,7 +240,7 @@ def find_results(
 def _has_weights(
   entry: Mapping[str, Any], marks: Sequence[str], model: trained.TrainedModel
 ) -> bool:
-  """Returns whether an entry with some marks of weights is of a model."""
+  """Returns whether an entry and its marks of weights belong to a model."""
   return len(marks) == len(model.parts) and (
     entry.get('written') == _times(model)
     or all(part.has_fingerprint(mark) for part, mark in zip(model.parts, marks))
@@ -270,9 +276,11 @@ def _read(
 
 
 def _image_marks(config: configs.ExperimentConfig) -> list[str]:
-  """Returns what tells sets of test images, and metrics, from others."""
+  """Returns the marks that identify the test images and the metrics."""
   train_data = config.task.train_data
-  # Older versions had none of these, so that their defaults leave no mark.
+  # Older versions had neither the metrics that are left out here nor the
+  # options in `chosen`. So these metrics and the options' defaults leave no
+  # mark.
   lasting = [
     name
     for name in metrics.METRICS
@@ -298,7 +306,7 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
     f'classes:{",".join(map(str, train_data.classes)) or "all"}',
     f'source:{config.evaluation.source}',
     f'out of distribution:{config.evaluation.out_of_distribution}',
-    # Results of an older version lack some metrics, and are made again.
+    # Results of older versions that lack some of these metrics are made again.
     f'figures:{",".join(lasting)}',
     *[f'{name}:{value}' for name, value in chosen.items() if value],
     *[shift.label for shift in data.parse_shifts(config.evaluation)],
@@ -307,7 +315,7 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
 
 
 def _benchmark(config: configs.ExperimentConfig) -> str:
-  """Returns the benchmark of images that are made; empty for the first one."""
+  """Returns the benchmark of images that are made; empty for `cifar_c`."""
   if config.evaluation.source:
     return ''
   shape = config.task.model.image_shape
@@ -316,7 +324,7 @@ def _benchmark(config: configs.ExperimentConfig) -> str:
 
 
 def _with_absolute_paths(marks: Sequence[str]) -> list[str]:
-  """Returns the marks of images with absolute paths; older ones had others."""
+  """Returns the marks of images with absolute paths, which older ones lack."""
   found = list(marks)
   for index, mark in enumerate(marks[:4]):
     before, _, after = mark.partition(':')

@@ -39,30 +39,32 @@ class Result:
   """One model's metrics on the test set under one shift.
 
   Attributes:
-    model: What the model is, such as `deep_ensemble`; the same for every seed.
-    seed: The seed that it was trained with; None where it has none of its own.
+    model: The model's label, such as `deep_ensemble`; the same for every seed.
+    seed: The seed of its training; None if it has no seed of its own.
     shift: The corruption and severity of the images.
     num_examples: How many images were scored.
-    metrics: Values by the names in `METRICS`; likelihoods in nats. The required
-      ones are always there; `auroc_misclassification` only where the model
-      makes errors, though not only errors; `auroc_ood`, `aupr_ood` and
-      `fpr95_ood` only on clean images, where they were compared with
-      out-of-distribution ones; the measures of diversity only of several
-      members. Older files lack the others, of which
-      `overconfidence` and `underconfidence` follow from the bins.
+    metrics: From names in `METRICS` to values; likelihoods are in nats. The
+      required metrics are always there. `auroc_misclassification` is there only
+      if the model makes some errors, but not only errors; `auroc_ood`,
+      `aupr_ood` and `fpr95_ood` only on clean images, if these were compared
+      with out-of-distribution images; the measures of diversity only for
+      several members; `temperature`, only on clean images, and `scaled_nll`
+      only if a temperature was fitted; `coverage` and `set_size` only if
+      prediction sets were calibrated. Older files lack the other metrics, but
+      `overconfidence` and `underconfidence` are computed from the bins.
     bin_count: The number of examples in each equal-width bin of confidence.
-    bin_confidence: The sum of their confidences, bin by bin.
-    bin_correct: How many of them are classified correctly, bin by bin.
-    images: Which set of corrupted images was scored; empty for clean ones, and
-      in older files.
+    bin_confidence: The sum of the examples' confidences in each bin.
+    bin_correct: The number of correctly classified examples in each bin.
+    images: A description of the corrupted images that were scored; empty for
+      clean images, and in older files.
     member_accuracies: The accuracy of each member by itself, in the order of
       the system's paths; empty in older files.
     risks: The share of errors among the predictions that the model is surest
       of, at each of `ranking.COVERAGES`; empty in older files.
 
   Raises:
-    InputError: A metric is missing or unknown, or the bins differ in number, or
-      the risks are not one for each coverage.
+    InputError: A metric is missing or unknown, the numbers of bins differ, or
+      there is not one risk for each coverage.
   """
 
   model: str
@@ -79,7 +81,7 @@ class Result:
 
   @property
   def key(self) -> str:
-    """The label and the seed, by which files name the system."""
+    """The system's name in files, which is made of its label and seed."""
     return system_key(self.model, self.seed)
 
   def __post_init__(self) -> None:
@@ -99,8 +101,8 @@ class Result:
       **confidence_gaps(*(np.asarray(getattr(self, n), float) for n in BINS)),
       **self.metrics,
     }
-    # Plain floats, whatever array types came in: files then hold what memory
-    # holds, and a record read back equals the one that was written.
+    # Numbers of all array types become plain floats. Files then hold the same
+    # numbers as memory, and a record that is read equals the one written.
     values = {name: float(given[name]) for name in METRICS if name in given}
     object.__setattr__(self, 'metrics', values)
     object.__setattr__(self, 'num_examples', int(self.num_examples))
@@ -121,22 +123,22 @@ def write_json(
 ) -> None:
   """Writes results as JSON, one record a line.
 
-  The file is an object of three members (older files have a fourth, `sha256`):
+  The file is an object with three members (older files also have `sha256`):
     format: "uncertainty_distill.results.v1".
-    metadata: The object given, as it is.
+    metadata: The given metadata, unchanged.
     results: A list of objects with `model` (string), `seed` (integer or null),
       `corruption` (its name, null for clean images), `severity` (integer, 0 for
-      clean images), `images` (string: which corrupted images these are),
+      clean images), `images` (string: a description of the corrupted images),
       `num_examples` (integer), `figures` (an object with a number for each of
       `METRICS` that is known), `bin_count`, `bin_confidence` and `bin_correct`
       (lists of numbers, sums over each bin's examples), `member_accuracies` and
-      `risks` (lists of numbers, where they are known). A number that JSON lacks
-      is one of the strings "nan", "inf", "-inf".
+      `risks` (lists of numbers, if they are known). A number that JSON cannot
+      represent is one of the strings "nan", "inf", "-inf".
 
   Args:
     results: The records.
     path: The file, in a folder that exists; replaced whole or not at all.
-    metadata: Anything that JSON can hold: versions, commands.
+    metadata: Anything that JSON can hold, such as versions and commands.
 
   Raises:
     OSError: The file cannot be written.
@@ -163,7 +165,7 @@ def read_json(
     The records and the metadata.
 
   Raises:
-    InputError: There is no such file, or it holds something else.
+    InputError: The file does not exist, or holds something else.
   """
   try:
     content = json.loads(files.read_text(path))
@@ -183,9 +185,9 @@ def read_json(
 def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
   """Writes one line for each model, seed, corruption and severity.
 
-  The columns are `model`, `seed` (empty where there is none), `corruption`
-  (`clean` for clean images), `severity`, `images` (which corrupted images these
-  are), `num_examples` and `METRICS` (empty where they are not known).
+  The columns are `model`, `seed` (empty if there is none), `corruption`
+  (`clean` for clean images), `severity`, `images` (a description of the
+  corrupted images), `num_examples` and `METRICS` (empty if they are unknown).
 
   Args:
     results: The records.
@@ -207,12 +209,12 @@ def write_csv(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
 
 
 def json_number(value: float) -> float | str:
-  """Returns the number, or its name where strict JSON has no number for it."""
+  """Returns the number, or its name if strict JSON cannot represent it."""
   return value if math.isfinite(value) else str(value)
 
 
 def _to_json(result: Result) -> dict[str, Any]:
-  """Returns a record as `write_json` lays it down."""
+  """Returns a record as the object that `write_json` writes."""
   corruption = result.shift.corruption
   return {
     'model': result.model,
@@ -224,7 +226,7 @@ def _to_json(result: Result) -> dict[str, Any]:
     'figures': {
       name: json_number(value)
       for name, value in result.metrics.items()
-      # An older version's records stay as they are.
+      # Records of older versions, without a classwise ECE, stay unchanged.
       if name not in FROM_BINS or 'classwise_ece' in result.metrics
     },
     **{
@@ -236,7 +238,7 @@ def _to_json(result: Result) -> dict[str, Any]:
 
 
 def _from_json(record: Mapping[str, Any]) -> Result:
-  """Inverts `_to_json`; `Result` makes floats of strings."""
+  """Inverts `_to_json`; `Result` turns strings into floats."""
   corruption = record['corruption']
   if corruption is not None:
     corruption = corruptions.Corruption.parse(corruption)

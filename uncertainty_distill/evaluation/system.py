@@ -20,15 +20,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class System:
-  """A trained system: one run, or several that are a deep ensemble together.
+  """A trained system: one run, or several runs that form a deep ensemble.
 
   Attributes:
     label: The name in results, such as `deep_ensemble`.
     seed: The seed of its training, or None.
-    paths: Its run folders or SavedModels; a teacher's may be stored
-      predictions.
-    scaled: Whether to score it at the temperature that is fitted to it.
-    merged: Whether to score the plain network that its members give together.
+    paths: Its run folders or SavedModels. A teacher may instead have files of
+      stored predictions.
+    scaled: Whether to score the system at the temperature that is fitted to it.
+    merged: Whether to score the plain network that merges its members.
   """
 
   label: str
@@ -39,21 +39,21 @@ class System:
 
   @property
   def key(self) -> str:
-    """The label and the seed, by which files name the system."""
+    """The system's name in files, which is made of its label and seed."""
     return system_key(self.label, self.seed)
 
   @property
   def heading(self) -> str:
-    """The name for readers."""
+    """The name that is shown to readers."""
     name = plots.display_name(self.label)
     return name if self.seed is None else f'{name} (seed {self.seed})'
 
   @functools.cached_property
   def model(self) -> trained.TrainedModel:
-    """The model, opened when it is first asked for.
+    """The model, which is opened when it is first used.
 
     Raises:
-      InputError: If there is no trained model at one of the paths, or its
+      InputError: If there is no trained model at one of the paths, or if its
         members cannot be merged.
     """
     model = trained.open_trained(self.paths, 'path')
@@ -72,12 +72,12 @@ class System:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSize:
-  """How large a model is.
+  """The size of a model.
 
   Attributes:
-    members: The members of the ensemble; 1 for a single network.
-    parameters: All trained parameters, those of every member counted; 0 where
-      they are not known.
+    members: The number of the ensemble's members; 1 for a single network.
+    parameters: The number of trained parameters of all members together; 0 if
+      it is unknown.
   """
 
   members: int
@@ -92,7 +92,7 @@ class Evaluation:
     results: One record for each system and shift.
     sizes: From systems' labels to their sizes.
     entropies: From systems' keys to the predictive entropy of each clean test
-      image, [N], in nats; stored predictions have none.
+      image, [N], in nats. Stored predictions have none.
   """
 
   results: list[Result] = dataclasses.field(default_factory=list)
@@ -103,11 +103,12 @@ class Evaluation:
 def default_experiment(
   model: trained.TrainedModel,
 ) -> configs.ExperimentConfig | None:
-  """Returns the experiment on whose test set a model is evaluated by default.
+  """Returns the experiment whose test set a model is evaluated on by default.
 
-  It is that of the model's first run, on the devices of this machine: where a
-  run was trained does not matter to its evaluation, nor which teacher it was
-  to accept. None without any run.
+  This is the experiment of the model's first run, but with the devices of this
+  machine and with label checks. The devices that trained the run do not matter
+  to its evaluation, nor does its own `check_labels`, which was about its
+  teacher. None if the model has no run.
   """
   config = copy.deepcopy(model.config)
   if config:
@@ -122,14 +123,17 @@ def evaluate_systems(
   """Evaluates systems on the same clean and corrupted images.
 
   Args:
-    systems: The systems. Of stored predictions the clean test images alone are
-      scored; where they have none, the system is left out with a warning, as
-      is one to be scored at a temperature where none can be fitted.
-    experiment: The experiment, whose test set, batch and corruptions count.
+    systems: The systems. Stored predictions are scored on the clean test images
+      only. A system is left out with a warning if its stored predictions lack
+      the test images, or if it should be scored at a temperature and none can
+      be fitted to it.
+    experiment: The experiment, which gives the test set, the batch size and the
+      corruptions.
 
   Raises:
-    InputError: If a system cannot be loaded, takes other images, is
-      predictions of another test set, or is contradicted by the labels.
+    InputError: If a system cannot be loaded or takes other images, if its
+      stored predictions are of another test set, or if the labels contradict
+      it.
   """
   found = Evaluation()
   for system in systems:
@@ -170,16 +174,17 @@ def _leave_out(system: System) -> None:
 
 
 def _load(system, experiment, found, known):
-  """Returns a system as a candidate, and notes its size.
+  """Returns a system as a candidate, and records its size.
 
-  None where it is to be scored at a temperature and has none.
+  Returns None if the system should be scored at a temperature but has none.
 
   Args:
     system: The system.
-    experiment: The experiment, whose test set counts.
-    found: Gets the size.
-    known: From paths, merged or not, to networks, temperatures and logits of
-      the images that these were fitted to; gets those of the system.
+    experiment: The experiment, which gives the test set.
+    found: The evaluation to which the size is added.
+    known: From paths, and whether they are merged, to the network, its
+      temperature, and its logits of the images for fitting the temperature. The
+      entry of this system is added.
   """
   model, images = system.model, experiment.evaluation_sets.clean
   spec = images.spec
@@ -217,7 +222,7 @@ def _load(system, experiment, found, known):
 
 
 def _fit_temperature(system, network, experiment):
-  """Returns a temperature, or None, and the logits that it was fitted to."""
+  """Returns a temperature and the logits for fitting it; both may be None."""
   images = experiment.evaluation_sets.temperature
   if images is None:
     return None, None
@@ -245,14 +250,14 @@ def _fit_temperature(system, network, experiment):
   try:
     fitted = trained.fit_temperature(logits, images, source, *given)
   except InputError as error:
-    # The other systems of a report are not to wait for this one.
+    # One system without a temperature must not end the whole report.
     _logger.warning(f'{system.heading} gets no temperature: {error}')
     return None, logits
   return fitted.temperature, logits
 
 
 def _calibrate_sets(logits, experiment):
-  """Returns the rule of a system's prediction sets, if there are to be any."""
+  """Returns the rule of a system's prediction sets; None if it gets none."""
   evaluation = experiment.config.evaluation
   if logits is None or not evaluation.conformal:
     return None

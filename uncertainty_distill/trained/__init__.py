@@ -1,4 +1,4 @@
-"""Trained models: runs, SavedModels, stored predictions, several of them."""
+"""Trained models: runs, SavedModels, stored predictions, and ensembles."""
 
 from uncertainty_distill.runtime import lazy_imports
 

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .batch_function import BatchFunction as BatchFunction
 from .batch_function import apply as apply

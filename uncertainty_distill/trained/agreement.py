@@ -1,8 +1,8 @@
-"""How well outputs agree with labels, as they are and read in other ways.
+"""How well outputs agree with labels, as given or under another reading.
 
-All thresholds are made for some hundreds of images, and were tried on random
-and barely trained networks: linear ones, perceptrons and convolutional ones of
-10 classes and of pairs of classes, after 0 to 100 steps.
+All thresholds are meant for a few hundred images. They were tried on random and
+barely trained networks: linear models, perceptrons and convolutional networks
+of 10 classes and of pairs of classes, after 0 to 100 steps.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from uncertainty_distill import metrics
 
 import numpy as np
 
-# As far as an output of probability 0 counts, in nats: so that one-hot
-# predictions of a decision tree, say, are told apart by how many are right.
+# The NLL of a label counts up to this value, in nats. So one-hot predictions,
+# such as those of a decision tree, are compared by how many of them are right.
 _LARGEST_NLL = -np.log(1e-4)
-# Half a bit. Random networks whose classes are put into the best order stay
-# below 0.27 nats: of two classes that are easily told apart, one network in 40
-# is wrong of 96% of the images, but sure of none.
+# Half a bit, in nats. Random networks whose classes are put into the best order
+# stay below 0.27 nats: with two classes that are easily told apart, one network
+# in 40 is wrong about 96% of the images, but is not sure about any of them.
 _LEAST_KNOWLEDGE = 0.5 * np.log(2)
-# Of the mean NLL in nats: less is not worth an error. Two classes with softmax
-# applied twice lose 0.3.
+# The least gain in mean NLL, in nats, that is worth an error. With two classes,
+# applying softmax twice costs 0.3.
 _LEAST_GAIN = 0.1
-# What chance alone makes so rarely that other readings can be tried in every
-# command: ten images of which the other reading alone is right.
+# A result that chance gives less often than this counts as rare, such as ten
+# images that only the other reading gets right. The limit is low enough to try
+# other readings in every command.
 _RARE = 1e-3
-# Standard errors of the mean difference of the NLL.
+# How many standard errors the mean gain in NLL must be above 0.
 _CERTAIN = 4
-# Sums and signs of probabilities that were stored in half precision.
+# The error in sums and signs of probabilities stored in half precision.
 _TOLERANCE = 1e-2
 
 
@@ -39,13 +40,13 @@ class Agreement:
 
   Attributes:
     is_right: bool [N], whether the most probable class is the label.
-    nlls: [N], of each label, in nats, none above 9.2.
-    chance: The NLL of the labels' frequencies, in nats: what one gets who knows
-      nothing of the images.
+    nlls: The NLL of each label, [N], in nats, at most 9.2.
+    chance: The NLL of always predicting the labels' frequencies, in nats. This
+      needs no knowledge of the images.
     num_classes: K.
-    full_nll: The mean NLL, without an upper bound.
-    order: The outputs that stand for the classes 0, 1, ..., where they were put
-      into another order.
+    full_nll: The mean NLL in nats, without the upper bound of `nlls`.
+    order: The outputs that stand for the classes 0, 1, ..., if they were put
+      into another order; otherwise empty.
   """
 
   is_right: np.ndarray
@@ -57,7 +58,7 @@ class Agreement:
 
   @property
   def accuracy(self) -> float:
-    """The share of labels that it agrees with."""
+    """The share of images whose most probable class is the label."""
     return float(self.is_right.mean())
 
   @property
@@ -89,18 +90,18 @@ def agreement(
 def in_best_order(logits: np.ndarray, labels: np.ndarray) -> Agreement:
   """Compares logits with labels after the best reordering of the classes.
 
-  The order that is judged by one half of the images comes from the other half:
-  K! orders would explain few images of any kind.
+  Each half of the images is judged in the order that is best for the other
+  half: among K! orders, one would explain any few images by chance.
 
   Args:
     logits: [N, K] of one member.
     labels: [N].
 
   Returns:
-    The agreement; its `order` comes from all images.
+    The agreement. Its `order` is the best one for all images.
   """
   predicted = logits.argmax(-1)
-  # Every other image of each class.
+  # Each half gets every other image of each class.
   half = np.zeros(len(labels), int)
   for label in np.unique(labels):
     of_label = np.flatnonzero(labels == label)
@@ -117,33 +118,34 @@ def in_best_order(logits: np.ndarray, labels: np.ndarray) -> Agreement:
 def _best_order(
   predicted: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> list[int]:
-  """Returns for each class the output that is most often largest for it."""
+  """Returns an output for each class, so that most predictions are right."""
   # SciPy takes long to import.
   from scipy import optimize
 
-  # Classes that no image tells anything of stay where they are.
+  # Classes that no image gives evidence about keep their own outputs.
   counts = 0.5 * np.eye(num_classes)
   np.add.at(counts, (labels, predicted), 1)
   return optimize.linear_sum_assignment(counts, maximize=True)[1].tolist()
 
 
 def without_softmax(logits: np.ndarray) -> np.ndarray | None:
-  """Takes logits for probabilities.
+  """Reads logits as probabilities.
 
   Args:
-    logits: [N, K] of one member: perhaps probabilities that are called logits,
-      or logarithms of a softmax of probabilities.
+    logits: [N, K] of one member. They may be probabilities that are called
+      logits, or logarithms of a softmax of probabilities.
 
   Returns:
-    Their logarithms, [N, K]; None if they cannot be probabilities.
+    The logarithms of the probabilities, [N, K]; None if the logits cannot be
+    probabilities.
   """
   logits = np.asarray(logits, np.float64)
   sums = logits.sum(-1, keepdims=True)
-  # The logarithm of a softmax is what it is taken of, shifted.
+  # The logarithm of a softmax is the input of the softmax, shifted.
   probs = logits + (1 - sums) / logits.shape[-1]
   if probs.min() < -_TOLERANCE or probs.max() > 1 + _TOLERANCE:
     return None
-  # Small logits are within the bounds as well, but do not crowd at them.
+  # Small logits are also within the bounds, but do not crowd at the upper one.
   crowded = np.mean(probs.max(-1) > 1 - 2 * _TOLERANCE) > 0.1
   if not crowded and abs(sums - 1).max() > _TOLERANCE:
     return None
@@ -155,16 +157,17 @@ def is_far_better(
 ) -> bool:
   """Returns whether another reading explains labels far better than the given.
 
-  It has to tell enough of each label: by its probabilities half a bit, or by
-  its most probable classes a bit. And it makes half of the errors at most, or
-  has half of the NLL at most; or it makes a third of the errors less where the
-  given reading knows less than nothing.
+  The other reading must tell enough about each label: half a bit by its
+  probabilities, or one bit by its most probable classes. It must also make at
+  most half of the errors or have at most half of the NLL. If the NLL of the
+  given reading is worse than chance, at most two thirds of the errors are
+  enough. The difference must be too large to be due to chance.
 
   Args:
     other: The other reading.
-    given: The given one, of the same images.
-    is_evident: Whether the outputs look like the other reading by themselves;
-      then it only has to be better beyond doubt.
+    given: The given reading, of the same images.
+    is_evident: Whether the outputs by themselves look like the other reading.
+      If so, the other reading only has to be better beyond doubt.
   """
   errors, before = 1 - other.accuracy, 1 - given.accuracy
   gains = given.nlls - other.nlls
@@ -189,10 +192,10 @@ def is_far_better(
 
 
 def _uncertainty(errors: float, of: Agreement) -> float:
-  """Returns what is unknown of a label if a share of answers is wrong.
+  """Returns the uncertainty about a label if a share of answers is wrong.
 
-  This is the NLL, in nats, of one who trusts each answer as much as the share
-  allows, and holds all other classes for equally likely.
+  This is the NLL, in nats, of trusting each answer as much as the share allows
+  and taking all other classes to be equally likely.
   """
   from scipy import special
 
@@ -209,10 +212,10 @@ def could_be_better(given: Agreement) -> bool:
 
 
 def is_near_chance(given: Agreement, labels: np.ndarray) -> bool:
-  """Returns whether one who knows the labels' frequencies is as often right."""
+  """Returns whether the accuracy is near that of always guessing one label."""
   most = np.bincount(labels).max() / len(labels)
   halfway = (1 + most) / 2
-  # Of few images even all that are right may be chance.
+  # With few images, even being right about all of them may be chance.
   return given.accuracy < halfway and not _is_rare(
     int(given.is_right.sum()), len(labels), most, 0.01
   )
@@ -221,7 +224,7 @@ def is_near_chance(given: Agreement, labels: np.ndarray) -> bool:
 def _is_rare(
   hits: int, count: int, probability: float, limit: float = _RARE
 ) -> bool:
-  """Returns whether chance rarely gives so many hits, or more."""
+  """Returns whether chance rarely gives this many hits or more."""
   from scipy import special
 
   return bool(special.bdtrc(hits - 1, count, probability) < limit)

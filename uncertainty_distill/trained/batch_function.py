@@ -13,14 +13,16 @@ import tensorflow as tf
 
 
 class BatchFunction:
-  """A function of a batch of images, compiled once, for any number of them.
+  """A function of a batch of images that is applied to any number of images.
+
+  It is compiled once.
 
     predict = BatchFunction(lambda images: tf.nn.softmax(model(images)), axis=1)
     probs = predict(images)  # [E, N, K] from uint8 [N, H, W, C]
 
   Attributes:
-    step: Computes one batch of all replicas, from tensors or distributed values
-      to tensors.
+    step: The compiled function of one batch of all replicas, from tensors or
+      distributed values to tensors.
   """
 
   def __init__(
@@ -30,20 +32,21 @@ class BatchFunction:
     strategy: tf.distribute.Strategy | None = None,
     axis: int = 0,
   ):
-    """Compiles nothing yet: the shape of the first batch is still unknown.
+    """Compiles nothing yet, since the shape of the first batch is unknown.
 
     Args:
-      function: From one replica's images [b, H, W, C] to a tensor, or a nest of
-        tensors, in which `axis` counts the images.
-      batch_size: Images in a batch of all replicas, which divide it.
-      strategy: The devices; None for the default one.
-      axis: See `function`.
+      function: A function from one replica's images [b, H, W, C] to a tensor or
+        a nest of tensors.
+      batch_size: Images in a batch over all replicas; a multiple of the number
+        of replicas.
+      strategy: The devices; None for the default device.
+      axis: The axis of the images in the function's outputs.
     """
     self._batch_size = batch_size
     self._strategy = strategy
     self._axis = axis
-    # TensorFlow warns of one Python function that is often traced, as for each
-    # of many models; a partial one is another one each time.
+    # TensorFlow warns if one Python function is traced often, such as once for
+    # each of many models. Each partial function is a new one.
     self.step = tf.function(
       functools.partial(_step, function, strategy, axis),
       autograph=False,
@@ -51,12 +54,12 @@ class BatchFunction:
     )
 
   def __call__(self, images: np.ndarray | data.ImageSource) -> Any:
-    """Returns what the function returns for all images, as NumPy arrays.
+    """Returns the function's outputs for all images, as NumPy arrays.
 
     Args:
-      images: [N, H, W, C], perhaps of a source, which is read batch by batch.
-        The last of several batches is filled up, so that it is not compiled
-        anew; so is a single one if replicas share it.
+      images: The images [N, H, W, C], or a source of them, which is read batch
+        by batch. The last of several batches is filled up, so that nothing is
+        compiled again. A single batch is filled up only if there is a strategy.
     """
     is_source = isinstance(images, data.ImageSource)
     read = images.numpy if is_source else images.__getitem__
@@ -64,7 +67,7 @@ class BatchFunction:
     if self._strategy is None:
       size = min(size, max(count, 1))
     parts = []
-    # Without any image there is one batch, too, for the shapes of the outputs.
+    # Without images there is still one batch, for the shapes of the outputs.
     for start in range(0, max(count, 1), size):
       batch = read(slice(start, start + size))
       batch = np.resize(batch, (size, *batch.shape[1:]))
@@ -91,7 +94,7 @@ class BatchFunction:
 
 
 def _step(function, strategy, axis, batch):
-  """Returns the outputs for a batch, those of the replicas in order."""
+  """Returns the outputs for a batch, with the replicas' outputs in order."""
   if strategy is None:
     return function(batch)
 

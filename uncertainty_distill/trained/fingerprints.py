@@ -1,7 +1,7 @@
 """SHA-256 of trained weights, by their content.
 
-A copy of a folder has the fingerprint of the folder. Within a process, files
-that stay as they are are read once.
+A copy of a folder has the same fingerprint as the folder. Within a process,
+files that do not change are read only once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import tensorflow as tf
 
 _cached = functools.lru_cache(maxsize=4096)
 
-# As TensorFlow, Keras and this package write them.
+# The files and folders of a SavedModel that TensorFlow, Keras and this package
+# write.
 _SAVED_MODEL_PARTS = (
   'saved_model.pb',
   'fingerprint.pb',
@@ -44,10 +45,10 @@ def weights_digest(checkpoint: str) -> str:
 
   Args:
     checkpoint: The path prefix of a checkpoint. The optimizer's state and the
-      step, which it also holds, do not count.
+      step, which the checkpoint also holds, do not count.
 
   Raises:
-    InputError: If it cannot be read.
+    InputError: If the checkpoint cannot be read.
   """
   folder, prefix = os.path.split(checkpoint)
   names = [n for n in files.names(folder) if n.startswith(f'{prefix}.')]
@@ -61,9 +62,9 @@ def files_digest(
 
   Args:
     folder: The folder.
-    names: The files; () for all, also those in folders within.
-    size_limit: Of files of more bytes than these together, the names and sizes
-      alone count; 0 for no limit.
+    names: The names of the files; () for all files, also those in subfolders.
+    size_limit: The total size in bytes above which only the names and sizes of
+      the files count; 0 for no limit.
   """
   names = tuple(names or _files_below(folder, ''))
   versions = _versions(folder, names)
@@ -76,7 +77,7 @@ def files_digest(
 def saved_model_digest(folder: str) -> str:
   """Returns the SHA-256 of a SavedModel's own files, and of their names.
 
-  Others that are in its folder, such as a report, are not part of it.
+  Other files in its folder, such as a report, do not count.
   """
   names = _files_below(folder, '')
   own = [n for n in names if n.partition('/')[0] in _SAVED_MODEL_PARTS]
@@ -88,7 +89,7 @@ def archive_digest(path: str) -> str:
 
   Raises:
     OSError: If the file cannot be read.
-    ValueError: If it is no archive of arrays.
+    ValueError: If the file is no archive of arrays.
   """
   return _archive_digest(path, _versions('', [path]))
 
@@ -99,7 +100,7 @@ def _versions(folder: str, names: Sequence[str]) -> tuple:
 
 @_cached
 def _weights_digest(checkpoint, versions):
-  del versions  # Part of the cache's key alone, here and below.
+  del versions  # Only a part of the cache's key, here and below.
   digest = hashlib.sha256()
   try:
     # `load_checkpoint` may take a prefix for a folder in other file systems.
@@ -139,7 +140,7 @@ def _archive_digest(path, versions):
 
 
 def _files_below(path: str, folder: str) -> list[str]:
-  """Returns the files in a folder below a path, then those of its folders."""
+  """Returns the files in a folder below a path, then those in subfolders."""
   inside = [
     os.path.join(folder, name)
     for name in files.names(os.path.join(path, folder))

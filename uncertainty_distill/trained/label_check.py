@@ -1,6 +1,6 @@
-"""Holds models against labelled images, before they teach or are scored.
+"""Checks models against labeled images before they teach or are scored.
 
-docs/teachers.md has the rule.
+docs/teachers.md explains the rule.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import tf_keras
 
 _logger = logging.getLogger(__name__)
 
-# Of many classes there are as many images as give each one five, if these are
-# not too many to be run in every command.
+# If there are many classes, each one gets five images, as long as these are not
+# too many to be run in every command.
 _LEAST_IMAGES, _MOST_IMAGES, _IMAGES_OF_CLASS = 256, 512, 5
 _BATCH = 64
 _LONGEST_ORDER = 20
@@ -36,11 +36,11 @@ class _Finding:
   """Another reading of a member's outputs that explains the labels.
 
   Attributes:
-    agreement: What it agrees with.
-    change: What is changed, after "it would agree with".
+    agreement: How well this reading agrees with the labels.
+    change: What is changed, as the text before "it would agree with".
     expected: What the model must be.
     remedy: What to do.
-    is_evident: Whether the outputs look like it by themselves.
+    is_evident: Whether the outputs by themselves look like this reading.
   """
 
   agreement: Agreement
@@ -52,13 +52,14 @@ class _Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LabelCheck:
-  """Labelled images for models to agree with.
+  """Checks that models agree with labeled images.
 
   Attributes:
-    images: Training images for a teacher, test images for what is scored.
-    description: What they are, in plural: `training images`.
-    refuses: Whether a model whose labels another reading explains far better is
-      an error; otherwise it is a warning.
+    images: Training images for a teacher, test images for a model that is
+      scored, or the images that a model is calibrated on.
+    description: The name of the images, in plural, such as `training images`.
+    refuses: Whether it is an error if another reading explains the labels far
+      better; otherwise it is a warning.
   """
 
   images: data.ImageSource
@@ -66,10 +67,10 @@ class LabelCheck:
   refuses: bool = True
 
   def check_model(self, model: TrainedModel) -> None:
-    """Runs a model on some hundred images, each member by itself.
+    """Checks each member of a model by itself, on a few hundred images.
 
-    Call it within the scope in which the model is used, so that it is loaded
-    once. No random numbers are drawn.
+    Call this in the scope in which the model is used, so that the model is
+    loaded only once. No random numbers are drawn.
 
     Raises:
       InputError: If another order of classes, another scale of the images, or
@@ -99,14 +100,15 @@ class LabelCheck:
     self._warn_of(near, len(labels))
 
   def check_predictions(self, model: TrainedModel, logits: np.ndarray) -> None:
-    """Does the same with predictions that are known.
+    """Checks a model as `check_model` does, by predictions that are known.
 
     Args:
-      model: Whose predictions they are.
-      logits: [M, N, K], of all images.
+      model: The model that made the predictions.
+      logits: The predictions of all images, [M, N, K].
 
     Raises:
-      InputError: As for a model.
+      InputError: If another order of classes, or probabilities in place of
+        logits, explains the labels far better.
     """
     rows = draw(self.images.labels)
     of_rows, labels = logits[:, rows], self.images.labels[rows]
@@ -130,10 +132,11 @@ class LabelCheck:
     """Checks the members of one part, whose logits are [M, n, K].
 
     Returns:
-      Its name and its accuracies near chance; empty if there are none.
+      The name of the part, and the accuracies of its members that are near
+      chance; empty if no member is near chance.
     """
     if not np.isfinite(logits).all():
-      return []  # Training and scoring say so.
+      return []  # Training and scoring report this.
     given = [agreement_lib.agreement(member, labels) for member in logits]
     scaled = {}
     if any(map(agreement_lib.could_be_better, given)):
@@ -177,7 +180,7 @@ class LabelCheck:
     return f'the labels of {number} {self.description}'
 
   def _report(self, name, path, owner, on, given, best) -> None:
-    """Raises an InputError, or warns where that is wanted."""
+    """Raises an InputError, or logs a warning if the check does not refuse."""
     text = (
       f'{owner} agrees with {given.accuracy:.0%} of {on} (NLL '
       f'{given.full_nll:.2f})'
@@ -197,7 +200,7 @@ class LabelCheck:
 
 
 def draw(labels: np.ndarray) -> np.ndarray:
-  """Draws a few hundred images, equally many of each class if there are.
+  """Draws a few hundred images, as evenly over the classes as possible.
 
   Args:
     labels: [N].
@@ -206,7 +209,7 @@ def draw(labels: np.ndarray) -> np.ndarray:
     Row numbers, in increasing order; the same each time.
   """
   order = np.random.RandomState(0).permutation(len(labels))
-  # How many images of its class come before each image.
+  # For each image, how many images of its class come before it.
   rank = np.empty(len(labels), int)
   for label in np.unique(labels):
     of_label = order[labels[order] == label]
@@ -219,14 +222,14 @@ def draw(labels: np.ndarray) -> np.ndarray:
 
 
 def _member_logits(network: tf_keras.Model, images: np.ndarray) -> np.ndarray:
-  """Returns [M, n, K]; every device of the strategy runs all of the images."""
+  """Returns logits [M, n, K]; each device of the strategy runs all images."""
   strategy = tf.distribute.get_strategy()
 
   def run(batch):
     logits = strategy.run(lambda b: network(b, training=False), args=(batch,))
     return strategy.experimental_local_results(logits)[0]
 
-  # Nothing else is compiled for so few images.
+  # Only for TPUs: with so few images, compiling does not pay elsewhere.
   if isinstance(strategy, tf.distribute.TPUStrategy):
     run = tf.function(run, autograph=False)
   parts = [
@@ -263,7 +266,7 @@ def _other_readings(
 def _other_inputs(
   logits: dict[str, np.ndarray], labels: np.ndarray
 ) -> Iterator[_Finding]:
-  """Yields what one member says of images at other scales."""
+  """Yields other readings: one member's outputs for images at other scales."""
   for scale, values in logits.items():
     yield _Finding(
       agreement_lib.agreement(values, labels),
@@ -276,7 +279,7 @@ def _other_inputs(
 def _other_scales(
   images: np.ndarray, spec: data.DatasetSpec
 ) -> Iterator[tuple[str, np.ndarray]]:
-  """Yields images at the scales that networks are often made for."""
+  """Yields images at the scales that networks often expect."""
   unit = images.astype(np.float32) / 255
   yield 'of 0 to 1', unit
   yield 'of -1 to 1', 2 * unit - 1
@@ -286,7 +289,7 @@ def _other_scales(
 
 
 def _shown(order: Sequence[int]) -> str:
-  """Returns an order as text, of many classes its beginning."""
+  """Returns an order as text; of many classes, only the first ones."""
   if len(order) > _LONGEST_ORDER:
     return ', '.join(map(str, order[:_LONGEST_ORDER])) + ', ...'
   return ', '.join(map(str, order))

@@ -1,4 +1,4 @@
-"""Which training examples of a dataset a model has learned."""
+"""Finds the training examples of a dataset that a model has learned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uncertainty_distill.trained.trained_model import Run, TrainedModel
 
 import numpy as np
 
-# What decides which training example has which number.
+# The settings that decide how the training examples are numbered.
 _NUMBERED_BY = (
   'classes',
   'train_split',
@@ -23,10 +23,10 @@ def learned_rows(
   """Returns the training examples that a model has, or may have, learned.
 
   Args:
-    model: A model. What SavedModels and stored predictions were trained on is
-      unknown; they are taken for such as have learned none.
-    dataset: A dataset.
-    own: How it was opened.
+    model: The model. SavedModels and stored predictions are assumed to have
+      learned none, since it is unknown what they were trained on.
+    dataset: The dataset.
+    own: The settings that the dataset was opened with.
 
   Returns:
     The rows of `dataset.train`, integers [N], in ascending order.
@@ -43,16 +43,16 @@ def _is_of(part, dataset, own) -> bool:
   """Returns whether a run has learned from a dataset."""
   if part.config.task.train_data.name == own.name:
     return True
-  # A copy of a file has another path, and the same content.
+  # A copy of a file has another path, but the same content.
   noted = runs.noted_training_data(part.run) if isinstance(part, Run) else ''
   return bool(noted) and noted == dataset.train.fingerprint
 
 
 def _rows(dataset, own, theirs) -> np.ndarray:
-  """Returns what of a dataset was learned where it was opened otherwise."""
+  """Returns the rows of a dataset that were learned with other settings."""
   count = len(dataset.train)
   if any(getattr(own, name) != getattr(theirs, name) for name in _NUMBERED_BY):
-    return np.arange(count)  # The same rows are other images.
+    return np.arange(count)  # Numbered differently: any may be learned.
   training, _ = data.open_training(dataset, theirs)
   first = theirs.num_examples or count
   return np.union1d(training.rows, np.arange(first, theirs.num_shown(count)))

@@ -8,13 +8,13 @@ A view is one augmentation of the whole training set. CACHE/FINGERPRINT/ holds
                   which NumPy can map into memory
 
   images_0000.npy uint16 [N, H, W, C], the images in 1/256 of a gray level,
-                  where the teacher has made them
+                  if the teacher has changed them
 
-and files for every other view. The files of logits hold log-probabilities.
-Softmax gives the same for them as for logits, and float16 is finest near 0,
+and such files for every other view. The files of logits hold log-probabilities.
+Softmax gives the same result for these as for logits. Float16 is finest near 0,
 where the log-probabilities of likely classes are: its 11 bits of precision
 change a probability p by at most 2^-11 p |log p|, which is below 2e-4. The
-number of views is no part of the fingerprint: more epochs extend a cache.
+number of views is not part of the fingerprint, so more epochs extend a cache.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import tensorflow as tf
 _logger = logging.getLogger(__name__)
 
 _MANIFEST = 'manifest.json'
-# To be raised when files of the same names begin to mean something else.
+# Raise this when files of the same names begin to mean something else.
 _FORMAT = 1
 _NAME = 'task.objective.teacher_cache'
 _TYPE = np.dtype('<f2')
@@ -47,7 +47,8 @@ _TYPE = np.dtype('<f2')
 def as_stored(logits: tf.Tensor) -> tf.Tensor:
   """Returns logits [M, B, K] as they are stored: float16 [B, M, K]."""
   log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
-  # exp(-65504) is 0 as exp(-infinity) is, but 65504 times 0 is a number.
+  # exp(-65504) is 0, like exp(-infinity). But 65504 times 0 is 0, and infinity
+  # times 0 is NaN.
   log_probs = tf.maximum(log_probs, float(np.finfo(_TYPE).min))
   return tf.cast(tf.transpose(log_probs, [1, 0, 2]), tf.float16)
 
@@ -56,8 +57,8 @@ class LogitsCache:
   """One teacher's logits of the views of one training set.
 
   Attributes:
-    path: The folder of its files.
-    shape: N, M, K of each view; empty as long as there is none.
+    path: The folder that holds its files.
+    shape: N, M, K of each view; empty until there is one.
   """
 
   def __init__(
@@ -69,13 +70,15 @@ class LogitsCache:
     """Finds the folder of this teacher, training set and augmentation.
 
     Args:
-      directory: The folder that holds those of any number of caches.
-      ingredients: All that the logits depend on, as JSON can hold it.
-      image_shape: H, W, C where the images of the views are stored, too.
+      directory: The folder that holds any number of caches.
+      ingredients: Everything that the logits depend on, as JSON can hold it.
+      image_shape: H, W, C if the images of the views are also stored; otherwise
+        empty.
 
     Raises:
-      InputError: If the folder's manifest is not this cache's, or the folder is
-        not on a disk, whose files can be locked and mapped into memory.
+      InputError: If the folder's manifest is damaged or of another cache, or if
+        the folder is not on a local disk, where files can be locked and mapped
+        into memory.
     """
     if files.is_remote(directory):
       raise InputError(_NAME, directory, 'a folder on a local disk')
@@ -91,14 +94,14 @@ class LogitsCache:
 
   @property
   def ensemble_size(self) -> int:
-    """The teacher's members M; there must be a view."""
+    """The number of the teacher's members M. At least one view must exist."""
     return self.shape[1]
 
   def missing(self, views: Sequence[int]) -> list[int]:
-    """Returns the views that are still to be made, damaged ones included.
+    """Returns the views that must still be made, including damaged views.
 
     Raises:
-      InputError: If the manifest is not as it was written.
+      InputError: If the manifest is damaged or of another cache.
     """
     checksums = self._read_manifest()
     for view in views:
@@ -108,7 +111,7 @@ class LogitsCache:
     return [view for view in views if view not in self._whole]
 
   def read(self, view: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Reads rows of a view in a graph, once `missing` has checked it.
+    """Reads rows of a view in a graph, once `missing` has checked the view.
 
     Args:
       view: The number of the view, a scalar integer.
@@ -134,14 +137,14 @@ class LogitsCache:
 
   @property
   def has_images(self) -> bool:
-    """Whether the images of the views are stored, too."""
+    """Whether the images of the views are also stored."""
     return bool(self._image_shape)
 
   def _read(self, kind, dtype, shape, view, rows):
-    """Reads rows of one of the files of a view, which are mapped into memory.
+    """Reads rows of one of a view's files, which is mapped into memory.
 
-    TensorFlow maps files whose names it knows beforehand, hence a branch for
-    each view.
+    TensorFlow must know the names of mapped files when it builds the graph, so
+    each view has a branch of its own.
     """
 
     def of(number):
@@ -153,8 +156,8 @@ class LogitsCache:
           values = tf.raw_ops.ImmutableConst(
             dtype=dtype, shape=[length], memory_region_name=path
           )
-          # NumPy fills up the header of a file to a multiple of 64 bytes, so
-          # that this is no copy.
+          # NumPy pads the header of a file to a multiple of 64 bytes, so this
+          # does not copy the array.
           values = tf.reshape(values[length - math.prod(shape) :], shape)
           return tf.gather(values, rows)
 
@@ -181,10 +184,10 @@ class LogitsCache:
       view: The number of the view.
       num_examples: N.
       parts: The examples batch by batch: float16 [b, M, K], from `as_stored`,
-        and, where images are stored, uint16 [b, H, W, C].
+        and, if images are stored, uint16 [b, H, W, C].
 
     Raises:
-      InputError: If they are non-finite, since the teacher is broken.
+      InputError: If the logits are non-finite, since the teacher is broken.
     """
     checksums, paths = self._read_manifest(), self._files(view)
     with contextlib.ExitStack() as stack:
@@ -215,7 +218,7 @@ class LogitsCache:
     return [os.path.join(self.path, f'{k}_{view:04}.npy') for k in kinds]
 
   def _read_manifest(self) -> dict[str, str]:
-    """Returns the views' checksums, and notes their shape."""
+    """Returns the views' checksums, and sets `shape`."""
     path = os.path.join(self.path, _MANIFEST)
     try:
       content = json.loads(files.read_text(path))
@@ -236,7 +239,7 @@ class LogitsCache:
     return checksums
 
   def _is_whole(self, view: int, checksum: str) -> bool:
-    """Returns whether a view is as it was written; warns of one that is not."""
+    """Returns whether a view is as it was written; warns if it is damaged."""
     shapes = self.shape, (*self.shape[:1], *self._image_shape)
     paths = self._files(view)
     try:
@@ -262,7 +265,7 @@ class LogitsCache:
 
 
 def _check_finite(values: np.ndarray) -> None:
-  """Raises an InputError for logits that no teacher should have."""
+  """Raises an InputError for non-finite logits."""
   if not np.isfinite(values).all():
     raise InputError(
       'task.objective.teacher',
@@ -273,7 +276,7 @@ def _check_finite(values: np.ndarray) -> None:
 
 
 def _write_header(file, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-  """Writes what stands before an array in a file, as `np.save` does."""
+  """Writes the header of a file with an array, as `np.save` does."""
   header = {
     'descr': np.lib.format.dtype_to_descr(dtype.newbyteorder('<')),
     'fortran_order': False,
@@ -283,7 +286,7 @@ def _write_header(file, dtype: np.dtype, shape: tuple[int, ...]) -> None:
 
 
 class FixedLogits:
-  """Logits of the training examples as they are: every view has the same.
+  """Logits of unaugmented training examples, which every view shares.
 
   It is used like a `LogitsCache`.
   """
@@ -296,7 +299,7 @@ class FixedLogits:
 
   @property
   def ensemble_size(self) -> int:
-    """The teacher's members M."""
+    """The number of the teacher's members M."""
     return int(self._stored.shape[1])  # pyright: ignore[reportArgumentType]
 
   def read(self, view: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -305,5 +308,5 @@ class FixedLogits:
     return tf.gather(self._stored, rows)
 
 
-# A teacher's logits that need not be computed in the steps of training.
+# A teacher's logits that are not computed in the steps of training.
 StoredLogits = LogitsCache | FixedLogits

@@ -1,4 +1,4 @@
-"""From paths to trained models."""
+"""Opens the trained models that are at some paths."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from uncertainty_distill.trained.trained_model import (
   TrainedModel,
 )
 
-# The files of other libraries' models.
+# The endings of the files of other libraries' models.
 _OTHER_FILES = ('.keras', '.h5', '.hdf5', '.pt', '.pth', '.ckpt', '.onnx')
 
 
 def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
-  """Opens trained models; several are taken together as a deep ensemble.
+  """Opens trained models; several models form a deep ensemble.
 
-  This is the one place that finds out what a path is.
+  Only this function finds out what kind of model is at a path.
 
   Args:
-    paths: Folders of complete runs, SavedModels, or `.npz` files of stored
-      predictions alone.
-    name: The parameter that the paths are from, for the messages of errors.
+    paths: Folders of complete runs and SavedModels, or only `.npz` files of
+      stored predictions.
+    name: The parameter that gave the paths, for error messages.
 
   Raises:
-    InputError: If there is no path, if one is of no trained model, or if models
-      and stored predictions are mixed.
+    InputError: If there is no path, if there is no trained model at a path, or
+      if models and stored predictions are mixed.
   """
   if not paths:
     raise InputError(name, list(paths), 'at least one trained model')
@@ -51,12 +51,12 @@ def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
 
 
 def merge_members(model: TrainedModel) -> MergedRun:
-  """Returns the members of a run's BatchEnsemble as one plain network.
+  """Merges the members of a run's BatchEnsemble into one plain network.
 
   Raises:
-    InputError: If it is no single run of a BatchEnsemble, if its members have
-      norms of their own, or if they began with random signs, of which no mean
-      is left.
+    InputError: If the model is not a single run of a BatchEnsemble, if its
+      members have norms of their own, or if they began with random signs, whose
+      mean is about 0.
   """
   if not isinstance(model, Run):
     raise InputError(
@@ -73,8 +73,8 @@ def check_mergeable(config: configs.ModelConfig, name: str, value: str) -> None:
 
   Args:
     config: The model.
-    name: What named it, such as a flag.
-    value: What stood there, such as the run folder.
+    name: The name of what gave the model, such as a flag.
+    value: The value that was given, such as the run folder.
   """
   expected = 'a BatchEnsemble'
   if config.ensemble_type != 'batch_ensemble':

@@ -1,4 +1,4 @@
-"""Calibrations of prediction sets, refused where there are too few images."""
+"""Calibrates prediction sets; refuses to do so with too few images."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
-# With so many, the share of images whose set lacks the right class is within a
-# tenth of alpha, give or take, in two of three calibrations.
+# If this many sets lack the right class, the share of such sets is within a
+# tenth of alpha in about two of three calibrations.
 _FEW_MISSING = 100
 
 
 def check_set_options(name: str, alpha: float, method: str) -> None:
-  """Raises an InputError for an alpha or a method that there is not."""
+  """Raises an InputError if alpha is out of range or the method is unknown."""
   if not 0 < alpha < 1:
     raise InputError(name, alpha, 'more than 0 and less than 1')
   if method not in metrics.SET_METHODS:
@@ -38,16 +38,16 @@ def calibrate_sets(
   """Calibrates prediction sets; see `metrics.calibrate_sets`.
 
   Args:
-    logits: [E, N, K], of the members of a model for the examples.
-    examples: N labelled images that the model was not trained on.
+    logits: The logits of a model's members for the examples, [E, N, K].
+    examples: N labeled images that the model was not trained on.
     alpha: The share of images whose set may lack the right class.
     method: One of `metrics.SET_METHODS`.
     source: A description of these examples.
-    name: The parameter that they are from.
-    value: What it is.
+    name: The parameter that gave the examples, for error messages.
+    value: The value of that parameter.
 
   Raises:
-    InputError: If there are fewer than `metrics.least_examples`.
+    InputError: If there are fewer examples than `metrics.least_examples`.
   """
   count, least = len(examples), metrics.least_examples(alpha, method)
   if count < least:

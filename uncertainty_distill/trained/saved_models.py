@@ -1,12 +1,13 @@
 """SavedModels of any origin as ensembles.
 
-A SavedModel is a program, which can read and write files like any other: load
-only SavedModels that you trust.
+A SavedModel is a program, which can read and write files like any other
+program: load only SavedModels that you trust.
 
 Its signature `serving_default` takes images [B, H, W, C] and nothing else:
 uint8, or floats from 0 to 255. It returns probabilities or logits, [B, K] of
 one member or [B, E, K] of several. The name of the output, one of `_NAMES`,
-says which; a single output with another name is tried on some images.
+says whether it holds probabilities or logits. A single output with another name
+is tried on some images to find out.
 """
 
 from __future__ import annotations
@@ -26,27 +27,30 @@ import tf_keras
 
 _logger = logging.getLogger(__name__)
 
-# Documented names of outputs, and whether they name probabilities. The first
-# of several counts: logits lose nothing where a probability is tiny.
+# Documented names of outputs, and whether they name probabilities. If there are
+# several outputs, the first of these counts. Logits come before probabilities,
+# since they lose nothing where a probability is tiny.
 _NAMES = {
   'member_logits': False,
   'member_probabilities': True,
   'logits': False,
   'probabilities': True,
 }
-# Images to try it on: no likely number of members or classes.
+# The number of images to try a SavedModel on, which is not likely to be the
+# number of members or classes.
 _TRIED = 17
 GRAPH_FILE = 'saved_model.pb'
-# A class name a line, in the order of the labels, if this package wrote it.
+# One class name per line, in the order of the labels, if this package wrote the
+# SavedModel.
 CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
-# How pictures come to the model's size, where they are not just resized.
+# How pictures get the model's size, if they are not just resized.
 IMAGE_FIT_FILE = 'assets.extra/image_fit.txt'
-# The rule of its prediction sets, as JSON, where it has some.
+# The rule of the model's prediction sets, as JSON, if it has one.
 SETS_FILE = 'assets.extra/prediction_sets.json'
-# Written by this package, too. It proves nothing; but those who exported the
+# Also written by this package. It proves nothing, but users who exported the
 # model themselves need no warning.
 CARD_FILE = 'assets.extra/MODEL_CARD.md'
-# More than rounding to bfloat16 adds to a sum of probabilities.
+# More than rounding to bfloat16 changes a sum of probabilities.
 _TOLERANCE = 1e-2
 
 # Builds an InputError from what the SavedModel must be, and a hint.
@@ -61,8 +65,8 @@ def is_saved_model(path: str) -> bool:
 class ServedModel(tf_keras.Model):
   """A SavedModel as a model: images [B, H, W, C] -> logits [E, B, K].
 
-  Where it returns probabilities, the logits are log-probabilities, which
-  softmax takes back to them.
+  If the SavedModel returns probabilities, the logits are log-probabilities,
+  which softmax turns back into the probabilities.
 
   Attributes:
     image_shape: H, W, C.
@@ -77,19 +81,19 @@ class ServedModel(tf_keras.Model):
     """Loads a SavedModel and calls it once.
 
     Args:
-      path: The folder.
-      images: uint8 [N, H, W, C], such as the model is made for; it is tried on
-        some of them. Without them, or if the signature has another size, it is
-        tried on a black image.
-      parameter: The parameter that gave the path, for the messages of errors.
+      path: The folder of the SavedModel.
+      images: Images that the model is made for, uint8 [N, H, W, C]. The model
+        is tried on some of them. Without images, or if the signature has
+        another size, the model is tried on a black image.
+      parameter: The parameter that gave the path, for error messages.
 
     Raises:
-      InputError: If it cannot be loaded or does not take the images, or if it
-        is not clear that it returns probabilities or logits of them.
+      InputError: If the SavedModel cannot be loaded or does not take the
+        images, or if it is unclear whether it returns probabilities or logits.
     """
     super().__init__()
     refuse = functools.partial(InputError, parameter, path)
-    # The variables live no longer than the loaded object.
+    # The variables live only as long as the loaded object.
     self._loaded = _load(path, refuse)
     self._serve = self._loaded.signatures['serving_default']  # pyright: ignore[reportAttributeAccessIssue]
     self._argument, self._input = _find_input(self._serve, refuse)
@@ -116,7 +120,7 @@ class ServedModel(tf_keras.Model):
     return tf.transpose(served, [1, 0, 2])  # pyright: ignore[reportArgumentType]
 
   def _warn_of_assumptions(self, path: str) -> None:
-    """Warns of what neither a type nor a name in the signature has said."""
+    """Warns of what was assumed, since the signature does not say it."""
     if self.takes_floats:
       _warn(
         f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
@@ -127,7 +131,7 @@ class ServedModel(tf_keras.Model):
       _warn(f'{path}: its output {self._output} is taken for {kind}')
 
   def _try(self, images: np.ndarray, refuse: _Refuse) -> dict[str, np.ndarray]:
-    """Returns the outputs for some images: its floats, as float64."""
+    """Returns the float outputs for some images, as float64."""
     strategy = tf.distribute.get_strategy()
 
     @tf.function(autograph=False)
@@ -178,7 +182,7 @@ def _load(path: str, refuse: _Refuse) -> tf.Module:
 def _find_input(
   serve: Callable[..., dict[str, tf.Tensor]], refuse: _Refuse
 ) -> tuple[str, tf.TensorSpec]:
-  """Returns the name of the images in a signature, and what they are."""
+  """Returns the name and the specification of a signature's images."""
   _, inputs = serve.structured_input_signature
   specs = list(inputs.values())
   if len(specs) == 1 and specs[0].shape.rank in (None, 4):
@@ -195,7 +199,7 @@ def _find_input(
 def _fitting(
   spec: tf.TensorSpec, images: np.ndarray | None, refuse: _Refuse
 ) -> np.ndarray:
-  """Returns the images, or a black one of the signature's size."""
+  """Returns the images, or a black one if the signature has another size."""
   batch, *sides = spec.shape.with_rank(4).as_list()
   if batch is not None:
     raise refuse(
@@ -244,7 +248,7 @@ def _find_output(
     )
   within = 0 <= values.min() and values.max() <= 1
   if name not in _NAMES and within and not are_probs:
-    # Sigmoids, perhaps, whose softmax would be something else.
+    # These may be sigmoids, whose softmax would be something else.
     raise refuse(
       'a SavedModel that returns probabilities that sum to 1, or logits',
       f'its {name} are between 0 and 1; if they are logits, name them logits',
@@ -259,5 +263,5 @@ def _first_line(error: Exception) -> str:
 
 @functools.cache
 def _warn(line: str) -> None:
-  """Logs a warning, the first time that it is called for."""
+  """Logs a warning, but the same warning only once."""
   _logger.warning(line)

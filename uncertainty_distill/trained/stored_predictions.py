@@ -7,9 +7,9 @@ A file holds, in the order of the dataset's examples,
   test_logits or test_probs     the same for the test examples; optional
   test_labels                   integers, the labels of the test examples
 
-N counts the whole training set, before `task.train_data.num_examples` and
-held-out examples are taken off; with `task.train_data.classes` it counts the
-examples of these classes, whose labels are numbered anew.
+N counts the whole training set, including held-out examples and those that
+`task.train_data.num_examples` leaves out. With `task.train_data.classes`, N
+counts the examples of these classes, whose labels are renumbered.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
-# More than rounding to float16 adds to a sum of probabilities.
+# More than rounding to float16 changes a sum of probabilities.
 _TOLERANCE = 1e-3
 
 
 def is_predictions(path: str) -> bool:
-  """Returns whether a path is the path of a file of stored predictions."""
+  """Returns whether a path is that of a file of stored predictions."""
   # A run folder may have any name.
   return path.endswith('.npz') and not files.is_folder(path)
 
@@ -46,13 +46,13 @@ def read_predictions(
 
   Args:
     paths: `.npz` files, whose members are stacked.
-    name: The parameter that the paths are from, for the messages of errors.
-    split: `train`, which must be there, or `test`.
+    name: The parameter that gave the paths, for error messages.
+    split: `train`, which every file must have, or `test`.
     labels: The labels of all examples of the split, [N].
     num_classes: K.
 
   Returns:
-    Logits, float32 [M, N, K]; None where a file has none of the test examples.
+    Logits, float32 [M, N, K]; None if a file has none of the test examples.
 
   Raises:
     InputError: If a file is not as described above, or is of another dataset.
@@ -86,11 +86,11 @@ def read_predictions(
 
 
 def count_members(paths: Sequence[str], name: str) -> int:
-  """Returns how many members predicted the training examples.
+  """Returns the number of members with predictions of the training examples.
 
   Args:
     paths: `.npz` files, whose members are stacked.
-    name: The parameter that the paths are from, for the messages of errors.
+    name: The parameter that gave the paths, for error messages.
 
   Raises:
     InputError: If a file cannot be read.
@@ -110,7 +110,7 @@ def probs_as_logits(
 
   Args:
     probs: Floats [M, N, K], or [N, K] of one member.
-    name: The parameter that gave them, for the messages of errors.
+    name: The parameter that gave the probabilities, for error messages.
     num_examples: N.
     num_classes: K.
 
@@ -118,7 +118,7 @@ def probs_as_logits(
     Log-probabilities, float32 or float64 [M, N, K], all of them finite.
 
   Raises:
-    InputError: If they are of another shape, or no probabilities.
+    InputError: If the array has another shape, or holds no probabilities.
   """
   members = _as_members(probs, name, (num_examples, num_classes))
   _check_probs(members, name)
@@ -177,7 +177,7 @@ def _as_members(
 def _check_probs(
   values: np.ndarray, name: str, hint: str = 'apply softmax first'
 ) -> None:
-  """Raises an InputError unless [M, N, K] are probabilities."""
+  """Raises an InputError unless values [M, N, K] are probabilities."""
   expected = f'probabilities, whose sums differ from 1 by at most {_TOLERANCE}'
   sums = values.sum(-1, dtype=np.float64)
   error = abs(sums - 1).max()

@@ -1,4 +1,4 @@
-"""Fits of a temperature to a model, refused where they say nothing."""
+"""Fits a model's temperature, if the images determine one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 
 _logger = logging.getLogger(__name__)
 
-# Below the first a fit is refused, below the second one it is warned of. Where
-# a tenth of the examples is wrong, 100 give the temperature to about a third.
+# With fewer examples than the first number, a fit is refused; with fewer than
+# the second, there is a warning. If a model is wrong about a tenth of the
+# examples, 100 of them give the temperature to within about a third.
 _LEAST, _FEW = 10, 100
-# Without any error no temperature is too low; a few of them alone decide on it.
+# Without errors no temperature is too low, and a few errors alone decide it.
 _FEW_ERRORS = 5
-# How near to a bound the search ends that runs into it, in logarithms.
+# A search that runs into a bound ends this near to it, in log temperature.
 _NEAR = 0.01
-# NLL, in nats, below which a lower temperature cannot show.
+# The NLL, in nats, below which a lower temperature cannot make a difference.
 _NOTHING = 1e-6
 
 
@@ -29,18 +30,18 @@ def fit_temperature(
   name: str,
   value: str,
 ) -> metrics.Calibration:
-  """Fits a temperature that the examples can tell.
+  """Fits a temperature, if the examples determine one.
 
   Args:
-    logits: [E, N, K], of the members of a model for the examples.
-    examples: N labelled images that the model was not trained on; see
+    logits: The logits of a model's members for the examples, [E, N, K].
+    examples: N labeled images that the model was not trained on; see
       `check_examples`.
     source: A description of these examples.
-    name: The parameter that they are from.
-    value: What it is.
+    name: The parameter that gave the examples, for error messages.
+    value: The value of that parameter.
 
   Raises:
-    InputError: If no temperature is too low, since the model makes no errors.
+    InputError: If no temperature is too low, as for a model without errors.
   """
   # SciPy takes long to import, and few processes fit a temperature.
   from scipy import special
@@ -53,15 +54,15 @@ def fit_temperature(
 
 
 def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
-  """Checks that examples can tell a temperature.
+  """Checks that there are enough examples to fit a temperature.
 
   Args:
-    examples: Labelled images.
-    name: The parameter that they are from.
-    value: What it is.
+    examples: Labeled images.
+    name: The parameter that gave the examples, for error messages.
+    value: The value of that parameter.
 
   Raises:
-    InputError: If there are hardly any, or all are of one class.
+    InputError: If there are fewer than 10 examples, or all are of one class.
   """
   count, classes = len(examples), len(np.unique(examples.labels))
   expected = f'at least {_LEAST} labelled images, of two classes or more'

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-# Returns uint8 images [N, H, W, C]; called where they are needed.
+# Returns uint8 images [N, H, W, C]; called only when they are needed.
 Sample = Callable[[], np.ndarray]
 
 
@@ -33,14 +33,14 @@ class TrainedModel(abc.ABC):
 
   Attributes:
     paths: The folders or files that it was opened from.
-    name: The parameter that gave the paths, for the messages of errors.
-    config: The experiment that trained it, or the first part of it; None where
-      that is unknown.
+    name: The parameter that gave the paths, for error messages.
+    config: The experiment that trained the model or, of several parts, the
+      first part with a known experiment; None if it is unknown.
     image_shape: H, W, C.
     num_classes: K.
-    ensemble_size: Members M.
-    class_names: K names in the order of the labels; the labels as text where
-      the names are unknown.
+    ensemble_size: The number of members M.
+    class_names: K names in the order of the labels; the labels as text if the
+      names are unknown.
     fingerprint: The SHA-256 of its weights.
   """
 
@@ -58,10 +58,10 @@ class TrainedModel(abc.ABC):
 
   @functools.cached_property
   def dataset(self) -> data.Dataset | None:
-    """The dataset that it was trained on; None where that is unknown.
+    """The dataset that the model was trained on; None if it is unknown.
 
     Raises:
-      InputError: If it is no longer there.
+      InputError: If the dataset is no longer there.
     """
     if self.config is None:
       return None
@@ -69,27 +69,27 @@ class TrainedModel(abc.ABC):
 
   @property
   def image_fit(self) -> str:
-    """How pictures in files come to its size: `resize`, `crop` or `pad`."""
+    """How pictures in files get the right size: `resize`, `crop` or `pad`."""
     return self.config.task.train_data.image_fit if self.config else 'resize'
 
   @property
   def prediction_sets(self) -> metrics.PredictionSets | None:
-    """The rule of a SavedModel's prediction sets; None for none."""
+    """The rule of a SavedModel's prediction sets; None if it has none."""
     return None
 
   @property
   def parts(self) -> tuple[TrainedModel, ...]:
-    """The models that stand side by side; a single one alone."""
+    """The models side by side in an ensemble; else the model itself alone."""
     return (self,)
 
   def ensemble(self) -> models.DeepEnsemble:
     """Returns the model: images [B, H, W, C] -> logits [M, B, K].
 
-    It is loaded once for each strategy, within whose scope this is called, and
-    each policy of mixed precision.
+    The model is loaded once for each strategy in whose scope this is called,
+    and for each policy of mixed precision.
 
     Raises:
-      InputError: If it cannot be loaded.
+      InputError: If the model cannot be loaded.
     """
     policy = tf_keras.mixed_precision.global_policy().name
     key = tf.distribute.get_strategy(), policy
@@ -105,7 +105,7 @@ class TrainedModel(abc.ABC):
     """Loads the networks as they were trained, each with float32 weights.
 
     Raises:
-      InputError: If this is no run, whose weights can be read.
+      InputError: If this is not a run: only the weights of runs can be read.
     """
     raise InputError(
       self.name,
@@ -116,14 +116,14 @@ class TrainedModel(abc.ABC):
 
   @property
   def description(self) -> list[dict[str, Any]]:
-    """What a cache of its logits is named by, as JSON can hold it."""
+    """What identifies the model in a cache of its logits, for JSON."""
     raise InputError(self.name, self.paths[0], 'a model that can be run')
 
   @property
   def time_mark(self) -> str:
-    """The names of the model and of one file of it, and when it was written.
+    """The names of the model and of one of its files, and the file's time.
 
-    Of several models each part has its own.
+    Of several models, each part has a mark of its own.
     """
     path = self.paths[0]
     file = self._marked_file()
@@ -138,9 +138,9 @@ class TrainedModel(abc.ABC):
     """Returns whether a mark is of these weights.
 
     Args:
-      mark: A fingerprint, or what an older version noted instead of one.
+      mark: A fingerprint, or what an older version noted in its place.
     """
-    # In this order: a fingerprint has to read all weights.
+    # The time comes first, since a fingerprint has to read all weights.
     return mark == self.time_mark or mark == self.fingerprint
 
   def check_fits(
@@ -149,16 +149,16 @@ class TrainedModel(abc.ABC):
     num_classes: int,
     sample: Sample | None = None,
   ) -> None:
-    """Finds out whether the model takes some images and tells their classes.
+    """Checks that the model fits images of some shape and number of classes.
 
     Args:
       image_shape: H, W, C of the images.
       num_classes: K.
-      sample: Images to try a SavedModel on, where its signature leaves
-        something open; see `saved_models`.
+      sample: A function that returns images to try a SavedModel on, since its
+        signature may leave something open; see `saved_models`.
 
     Raises:
-      InputError: If not, or if the model cannot be loaded.
+      InputError: If the model does not fit, or cannot be loaded.
     """
     del sample
     if self.num_classes != num_classes:
@@ -181,7 +181,7 @@ class Run(TrainedModel):
   """A run folder whose training is complete.
 
   Attributes:
-    run: The folder.
+    run: The run folder.
   """
 
   def __init__(self, run: runs.RunFolder, name: str):
@@ -195,7 +195,7 @@ class Run(TrainedModel):
 
   @property
   def class_names(self) -> tuple[str, ...]:
-    # The model outlives the file that it was trained on.
+    # The file that the model was trained on may no longer exist.
     names = runs.noted_class_names(self.run)
     with contextlib.suppress(InputError):
       if not names and self.dataset:
@@ -214,7 +214,7 @@ class Run(TrainedModel):
     return [{'network': network, 'weights': self.fingerprint}]
 
   def has_fingerprint(self, mark: str) -> bool:
-    # What is beside the runs of an older search.
+    # An older search noted the digest of the checkpoint's index.
     index = files.read_bytes(self._marked_file())
     digest = hashlib.sha256(index).hexdigest()
     return mark == digest or super().has_fingerprint(mark)
@@ -282,14 +282,14 @@ class SavedModel(TrainedModel):
 
   @property
   def takes_floats(self) -> bool:
-    """Whether its images are floats, which may be meant at another scale."""
+    """Whether it takes floats, which it may expect at another scale."""
     return self._served.takes_floats
 
   @property
   def class_names(self) -> tuple[str, ...]:
     file = os.path.join(self.paths[0], saved_models.CLASS_NAMES_FILE)
     if files.is_file(file):
-      # Not `splitlines`: a name may have other separators in it.
+      # Not `splitlines`: a name may contain other separators of lines.
       return tuple(files.read_text(file).removesuffix('\n').split('\n'))
     return _labels(self.num_classes)
 
@@ -330,8 +330,8 @@ class SavedModel(TrainedModel):
 class StoredPredictions(TrainedModel):
   """Predictions of one dataset in `.npz` files; see `stored_predictions`.
 
-  They are all that is known: there is no network to load, and sizes follow from
-  the dataset that they are read with.
+  Nothing else is known of the model: there is no network to load, and sizes
+  follow from the dataset that the predictions are read with.
   """
 
   def predictions(
@@ -340,12 +340,12 @@ class StoredPredictions(TrainedModel):
     """Reads the predictions of one split of a dataset.
 
     Args:
-      split: `train`, which must be there, or `test`.
-      labels: [N], those of all examples of the split.
+      split: `train`, which every file must have, or `test`.
+      labels: The labels of all examples of the split, [N].
       num_classes: K.
 
     Returns:
-      Logits, float32 [M, N, K]; None where a file has none of test examples.
+      Logits, float32 [M, N, K]; None if a file has none of the test examples.
 
     Raises:
       InputError: If a file is not as described, or is of another dataset.
@@ -443,7 +443,7 @@ def _labels(num_classes: int) -> tuple[str, ...]:
 
 
 def _joint(digests: Sequence[str]) -> str:
-  """Returns one fingerprint for several; that of a single one is its own."""
+  """Joins several fingerprints into one; a single one stays unchanged."""
   if len(digests) == 1:
     return digests[0]
   return hashlib.sha256('\n'.join(digests).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The weights of trained networks beside those of a BatchEnsemble."""
+"""Pairs the weights of trained networks with those of a BatchEnsemble."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ TiedWeights = tuple[
 def check_networks(
   model: TrainedModel, student: configs.ModelConfig | None, purpose: str
 ) -> None:
-  """Finds out whether a model is made of plain networks of one architecture.
+  """Checks that a model consists of plain networks of one architecture.
 
   Args:
     model: The networks.
-    student: The BatchEnsemble, its images and classes known, whose members are
-      to have one network each, of its own architecture; None where the
-      networks need only be like the first of them.
-    purpose: What the networks are for, for the message of an error.
+    student: The BatchEnsemble, whose images and classes must be known. Each of
+      its members needs one network of its architecture. None if the networks
+      only have to be like the first one.
+    purpose: What the networks are for, to be named in an error.
 
   Raises:
-    InputError: If one is no run of such a network, or if they are not as many
-      as the student's members.
+    InputError: If a part of the model is not a run of such a network, or if
+      there is not one network for each member of the student.
   """
   for part in model.parts:
     if not isinstance(part, Run):
@@ -64,7 +64,7 @@ def check_networks(
 def pair_weights(
   student: tf_keras.Model, networks: Sequence[tf_keras.Model]
 ) -> list[TiedWeights]:
-  """Puts each kernel of a student beside those of its teacher's members.
+  """Pairs each kernel of a student with the kernels of its teacher's members.
 
   The teacher's kernels are the networks' own variables, so that there is no
   second copy of them.
@@ -74,8 +74,8 @@ def pair_weights(
     networks: E plain networks of the student's architecture.
 
   Returns:
-    For each convolution and dense layer, in the network's order, what
-    `losses.weight_tie` takes.
+    The layers for `losses.weight_tie`: an entry for each convolution and dense
+    layer, in the network's order.
   """
   kernels = (models.kernels(model) for model in (student, *networks))
   return [
