@@ -73,6 +73,33 @@ def test_other_files_of_the_same_name_have_other_marks(tmp_path):
   assert _marks(tmp_path, f'{text}{tmp_path}/b')[-1] == first[-1]
 
 
+def test_images_of_the_classes_left_out_have_marks(tmp_path):
+  file = str(tmp_path / 'all.npz')
+  images = np.arange(6, dtype=np.uint8)[:, None, None, None] + np.zeros(
+    [6, 16, 16, 3], np.uint8
+  )
+  labels = np.arange(6) % 3
+  found = []
+  for level in 0, 9:
+    changed = images + np.uint8(level) * (labels == 2)[:, None, None, None]
+    np.savez(
+      file,
+      train_images=images,
+      train_labels=labels,
+      test_images=changed,
+      test_labels=labels,
+    )
+    os.utime(file, ns=(1, level))
+    found.append(
+      _marks(
+        tmp_path,
+        f'task.train_data.name={file},task.train_data.classes=[0,1],'
+        'task.train_data.global_batch_size=4,teacher.global_batch_size=4',
+      )
+    )
+  assert found[0] != found[1]
+
+
 def test_another_out_of_distribution_file_has_other_marks(tmp_path):
   file = str(tmp_path / 'other.npz')
   images = np.zeros([4, 16, 16, 3], np.uint8)

@@ -16,6 +16,7 @@ from uncertainty_distill import (
   trained,
 )
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.evaluation import results as results_lib
 
 import experiments
 import numpy as np
@@ -123,8 +124,14 @@ def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
   assert evaluated[0] == ['single', 'batch_ensemble']
   # The third system, and the one whose most uncertain images are needed.
   assert evaluated[1] == ['batch_ensemble', 'batch_ensemble']
-  results, _ = evaluation.read_json(os.path.join(directory, 'results.json'))
+  path = os.path.join(directory, 'results.json')
+  results, metadata = evaluation.read_json(path)
   assert len(results) == 6
+  # A kill between the two files leaves fewer results than systems.
+  results_lib.write_json(results[2:], path, metadata)
+  experiments.assess(systems, *options)
+  assert evaluated[2] == ['single']
+  assert evaluation.read_json(path)[0] == results
 
 
 def test_a_copied_run_is_not_evaluated_again(paths, tmp_path, evaluated):

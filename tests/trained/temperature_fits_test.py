@@ -43,6 +43,9 @@ def test_a_temperature_at_its_bound(caplog):
   right = 9 * np.eye(5)[labels][None]
   with refusals.refused('calibration_file', 'a.npz', 'not trained on'):
     _fit(right, labels)
+  # Some are wrong, but no division makes such logits sure enough.
+  with refusals.refused('calibration_file', 'a.npz', 'temperature'):
+    _fit(logits / 1000, labels)
   # The labels are random: these logits know nothing of them.
   assert _fit(30 * logits, rng.permutation(labels)).temperature > 19
   (message,) = caplog.messages

@@ -33,7 +33,8 @@ _TEXT = (
   'task.train_data.num_examples=128,task.train_data.global_batch_size=32,'
   'task.validation_data.num_examples=75,'
   'task.validation_data.global_batch_size=50,'
-  'evaluation.corruptions=[contrast],evaluation.severities=[5]'
+  'evaluation.corruptions=[contrast],evaluation.severities=[5],'
+  'evaluation.temperature_examples=70'
 )
 
 
@@ -133,6 +134,8 @@ def test_two_workers_score_each_example_once(alone, together):
   for one, two in zip(results, split):
     assert one['num_examples'] == two['num_examples'] == 75
     assert sum(two['bin_count']) == 75
+    # Every worker has fitted the temperature to all of its examples.
+    assert 'scaled_nll' in two['figures']
     assert two['figures'] == pytest.approx(one['figures'], rel=1e-3)
 
 

@@ -89,9 +89,11 @@ class ResultCache:
       )
       entries, results = {}, []
     self._add_missing_data(entries)
+    with_results = {result.key for result in results}
     for system in systems:
       key, entry = system.key, entries.get(system.key)
-      if entry and self._is_current(entry, system):
+      # A call that was killed may have left results of some systems only.
+      if entry and key in with_results and self._is_current(entry, system):
         self._known[key] = ModelSize(entry['members'], entry['parameters'])
         if 'written' in entry:
           self._fingerprints[key] = entry['made_from'][len(self.images) :]
@@ -344,12 +346,18 @@ def _data_marks(config: configs.ExperimentConfig) -> list[str]:
   marks = []
   if configs.is_path(train_data.name):
     dataset = data.open_configured(train_data)
-    marks.append(dataset.test.fingerprint)
+    # The classes that are left out are then out of distribution.
+    shown = train_data if other else train_data.replace(classes=())
+    marks.append(data.open_configured(shown).test.fingerprint)
     if config.evaluation.temperature_examples:
       marks.append(dataset.train.fingerprint)
   if configs.is_path(other):
     images = data.open_out_of_distribution(
-      other, train_data.data_dir, train_data.image_size, train_data.image_fit
+      other,
+      train_data.data_dir,
+      train_data.image_size,
+      train_data.image_fit,
+      train_data.skip_broken,
     )
     marks.append(images.fingerprint)
   corrupted = data.corrupted_files(config.evaluation)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import configs, metrics, plots, trained, training
+from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import evaluator, prediction_scores
 from uncertainty_distill.evaluation.results import Result, system_key
@@ -205,8 +206,10 @@ def _load(system, experiment, found, known):
   if system.scaled and not temperature:
     _leave_out(system)
     return None
+  # Those of a SavedModel are not known.
+  is_known = not any(isinstance(p, trained.SavedModel) for p in model.parts)
   found.sizes[system.label] = ModelSize(
-    model.ensemble_size, evaluator.count_parameters(network)
+    model.ensemble_size, evaluator.count_parameters(network) if is_known else 0
   )
   return evaluator.Candidate(
     system.label,
@@ -243,7 +246,8 @@ def _fit_temperature(system, network, experiment):
     lambda batch: network(batch, training=False),
     images,
     config.task.validation_data.global_batch_size,
-    experiment.strategy,
+    # Each of several workers computes all logits by itself.
+    None if workers.count(experiment.strategy) > 1 else experiment.strategy,
     axis=1,
   )
   source = 'training examples that are not trained on'

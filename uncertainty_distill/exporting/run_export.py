@@ -109,11 +109,11 @@ def export(
   model = trained.open_trained(paths, 'path')
   if options.merge_members:
     model = trained.merge_members(model)
+  network = model.ensemble()
   if model.image_shape[-1] != 3:
     raise InputError(
       'path', list(model.image_shape), 'a model of images [H, W, 3]'
     )
-  network = model.ensemble()
   test_set = model_card_data.open_test_images(model)
   is_foreign = any(isinstance(p, trained.SavedModel) for p in model.parts)
   if test_set and is_foreign:

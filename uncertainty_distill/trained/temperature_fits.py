@@ -93,6 +93,16 @@ def _check_fit(fitted, errors, name, value):
   """Raises an InputError unless a fit has found a temperature."""
   least, largest = np.log(metrics.TEMPERATURES)
   is_least = np.log(fitted.temperature) < least + _NEAR
+  if is_least and errors >= _FEW_ERRORS:
+    raise InputError(
+      name,
+      value,
+      'images to which a temperature can be fitted',
+      message=f'no temperature is too low for the images of {fitted.source}, '
+      f'although the model is wrong about {errors} of them: its logits are far '
+      'too small, as cosine similarities are. Multiply them by a constant '
+      'before you export the model',
+    )
   if is_least or fitted.nll_after < _NOTHING:
     raise InputError(
       name,
