@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .abstention import abstentions as abstentions
 from .keras_export import export_model as export_model

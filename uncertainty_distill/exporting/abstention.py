@@ -1,4 +1,4 @@
-"""Abstention: the errors that remain where a model may decline to answer."""
+"""Abstention: the errors that remain if a model may decline to answer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _COVERAGES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 @dataclasses.dataclass(frozen=True)
 class Abstention:
-  """The effect of answering only images up to some entropy.
+  """The effect of answering only for images up to some entropy.
 
   Attributes:
-    threshold: The largest predictive entropy that is answered, in nats.
-    coverage: The share of images that are answered.
+    threshold: The largest predictive entropy, in nats, at which the model still
+      answers.
+    coverage: The share of images for which the model answers.
     accuracy: The accuracy of the answers, which is 1 minus the risk.
     errors: The number of wrong answers.
   """
@@ -33,22 +34,23 @@ def abstentions(
   correct: np.ndarray,
   coverages: Sequence[float] = _COVERAGES,
 ) -> list[Abstention]:
-  """Returns thresholds for shares of the images to answer.
+  """Returns the thresholds at which given shares of images are answered.
 
   Args:
     entropy: Predictive entropy [N], in nats.
     correct: Whether the predicted class is the label, bool [N].
-    coverages: The least shares to answer, in (0, 1]. Images of equal entropy
-      are answered together.
+    coverages: The shares of images to answer at least, in (0, 1]. Images of
+      equal entropy are either all answered or all declined.
 
   Returns:
-    One entry for each share; one for both where two shares have one threshold.
+    One entry for each share. Shares with the same threshold have only one entry
+    in common.
   """
   ordered, rows = np.sort(entropy), {}
   for coverage in coverages:
     last = ordered[max(math.ceil(coverage * len(ordered)), 1) - 1]
-    # Rounded up as it is printed, so that the printed threshold has the printed
-    # effect.
+    # Rounded up to the printed digits, so that the printed threshold has the
+    # printed effect.
     threshold = math.ceil(float(last) * 1e3) / 1e3
     answered = entropy <= threshold
     right = np.asarray(correct, bool)[answered]
@@ -62,7 +64,7 @@ def abstentions(
 
 
 def as_table(rows: Sequence[Abstention]) -> str:
-  """Returns a Markdown table."""
+  """Returns a Markdown table with a row for each threshold."""
   lines = [
     '| Answer where the entropy is at most (nats) | Answered | Accuracy of '
     'the answers | Wrong answers |',

@@ -1,4 +1,4 @@
-"""Examples to calibrate a model on, which no model has been trained on."""
+"""Loads examples to calibrate a model on, which no model was trained on."""
 
 from __future__ import annotations
 
@@ -26,18 +26,21 @@ def load(
   """Loads the examples to calibrate a model on.
 
   Args:
-    model: The model.
-    file: An `.npz`; empty for the training examples that the runs held out.
+    model: The model to calibrate.
+    file: An `.npz` of `images` and `labels`; empty for the training examples
+      that the runs held out.
     test_set: Test images, which must not be in the file; None if unavailable.
-    wanted: The parameter that asks for them, and what it is.
+      Without test images, training images in the file are not noticed either.
+    wanted: The name and the value of the parameter that asks for the examples,
+      for error messages.
 
   Returns:
-    N labelled images, and which ones these are.
+    N labeled images, and a description of them.
 
   Raises:
-    InputError: If the file is not as described, has test images in it, or
-      images that a run was trained on, or if not every run held out the same
-      examples.
+    InputError: If the file is not as described; if it has test images in it; if
+      more than 5% of its images are training images of a run; or if not every
+      run held out the same examples.
   """
   if not file:
     return _held_out(model, *wanted), 'training examples that training held out'
@@ -53,7 +56,8 @@ def load(
         'longer be fair',
       )
     _check_training_images(images, file, model)
-  # No mean and deviation of training images are known.
+  # The mean and the standard deviation of the training images are unknown, so
+  # those of the calibration images are used.
   levels = np.float32(images) / 255
   spec = data.DatasetSpec(
     name=file,
@@ -69,9 +73,10 @@ def load(
 def _check_training_images(
   images: np.ndarray, file: str, model: trained.TrainedModel
 ) -> None:
-  """Raises an InputError if a model was trained on some of the images.
+  """Raises an InputError if a model was trained on more than 5% of the images.
 
-  A few may be there twice in any collection.
+  A smaller share only causes a warning: in any collection, a few images may
+  occur twice.
   """
   for part in model.parts:
     if part.config is None:
@@ -94,7 +99,7 @@ def _check_training_images(
 
 
 def _count_shared(images: np.ndarray, source: data.ImageSource) -> int:
-  """Returns how many of some images are among others."""
+  """Returns how many of the images are also in the source."""
   known = {image.tobytes() for image in images}
   found = set()
   for start in range(0, len(source), _CHUNK):
@@ -139,7 +144,7 @@ def _held_out(model, name, value):
 
 
 def _read(file, model):
-  """Returns a calibration file's images and labels, checked."""
+  """Reads and checks a calibration file; returns its images and labels."""
   height, width, channels = model.image_shape
   expected = (
     f'an .npz with images, uint8 [N, {height}, {width}, {channels}], and '

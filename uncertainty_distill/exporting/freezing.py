@@ -1,8 +1,9 @@
-"""Networks as graphs of constants, which a server computes faster.
+"""Turns networks into graphs of constants, which a server computes faster.
 
-A server may fold what depends on constants alone and may lay out kernels as its
-convolutions need them; it can do neither with variables. So weights are written
-as constants, each once: on disk a BatchEnsemble keeps the size of one network.
+With constants, a server can compute in advance what depends only on them, and
+can lay out kernels as its convolutions need them. It can do neither with
+variables. So the weights are written as constants, each only once: on disk, a
+BatchEnsemble still has the size of one network.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.framework import convert_to_constants
 
-# Beyond it the members' kernels cost more to read than to compute: those of a
-# WRN-28-10 fill 600 MB, and one image takes longer.
+# If all the members' kernels together are larger than this, it takes longer to
+# read stored kernels than to compute them again. The members' kernels of a
+# WRN-28-10 fill 600 MB, and with them the inference of one image is slower.
 _MOST_KERNEL_BYTES = 64e6
-# A graph is one protocol buffer, which may have 2 GB.
+# A graph is one protocol buffer, which can hold at most 2 GB.
 _MOST_GRAPH_BYTES = 1.8e9
 
 
@@ -28,13 +30,14 @@ def freeze(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns the model's inference as a graph that holds its weights.
 
-  The members of a BatchEnsemble are applied one after the other where all their
-  kernels together are small: these depend on constants alone, so they are
-  computed when the graph is loaded. Otherwise the model chooses, and reads one
-  kernel for all members of a small batch.
+  If all kernels of a BatchEnsemble's members together are small, its members
+  are applied one after the other: their kernels depend only on constants, so
+  they are computed once, when the graph is loaded. Otherwise the model chooses
+  how to apply its members, and for a small batch it reads only one kernel for
+  all members.
 
   Args:
-    model: Takes images and returns logits [E, B, K].
+    model: A model that takes images and returns logits [E, B, K].
     image_shape: H, W, C.
 
   Returns:
@@ -50,7 +53,8 @@ def freeze(
   ).get_concrete_function()
   if num_bytes(network.variables) > _MOST_GRAPH_BYTES:
     return network
-  # A branch that stays one operation would run on one core.
+  # Control flow is lowered, because a branch that stays a single operation
+  # would run on only one core.
   with silence.silence():
     frozen = convert_to_constants.convert_variables_to_constants_v2(
       network, lower_control_flow=True
@@ -64,10 +68,10 @@ def freeze(
 
 
 def member_logits(model: tf_keras.Model, images: tf.Tensor) -> tf.Tensor:
-  """Applies a model in the way that is fast with constant weights.
+  """Applies a model in the way that is fast if its weights are constants.
 
   Args:
-    model: Takes images and returns logits [E, B, K].
+    model: A model that takes images and returns logits [E, B, K].
     images: uint8 [B, H, W, C].
 
   Returns:
@@ -82,5 +86,5 @@ def member_logits(model: tf_keras.Model, images: tf.Tensor) -> tf.Tensor:
 
 
 def num_bytes(weights: Sequence[tf.Variable]) -> int:
-  """Returns the memory that weights take."""
+  """Returns the memory that weights take, in bytes."""
   return sum(v.shape.num_elements() * v.dtype.size for v in weights)

@@ -12,7 +12,7 @@ from uncertainty_distill.io import files
 import numpy as np
 import tf_keras
 
-# Float32 sums of a thousand probabilities are nearer to 1.
+# The sum of a thousand float32 probabilities differs from 1 by less than this.
 _TOLERANCE = 1e-4
 
 
@@ -22,15 +22,15 @@ def export_model(
   """Writes a SavedModel as `export` does.
 
   Args:
-    model: What `models.batch_ensemble` returned, of images [B, H, W, 3] of
-      0..255 -> logits [E, B, K].
-    directory: The folder to write to.
-    class_names: K names; the labels as text if empty.
+    model: A model that `models.batch_ensemble` returned, from images
+      [B, H, W, 3] of 0..255 to logits [E, B, K].
+    directory: The folder to write to. A SavedModel in it is replaced.
+    class_names: K names; if empty, the labels as text.
 
   Raises:
-    InputError: If the model is another one, or returns probabilities, if the
-      number of names is not K, or if the folder cannot be written or holds
-      anything but a SavedModel, which is replaced.
+    InputError: If the model is not as described, or returns probabilities; if
+      the number of names is not K; or if the folder cannot be written or holds
+      anything but a SavedModel.
   """
   run_export.check_replaceable(directory)
   if not isinstance(model, models.BatchEnsemble):
@@ -54,7 +54,11 @@ def export_model(
 
 
 def _try(model, shape):
-  """Returns the logits of random images, which are no probabilities."""
+  """Returns the logits of random images.
+
+  Raises:
+    InputError: If the outputs are not [E, B, K], or are probabilities.
+  """
   images = np.random.default_rng(0).integers(0, 256, (8, *shape))
   logits = np.asarray(model(images.astype(np.uint8), training=False))
   if logits.ndim != 3:

@@ -1,4 +1,4 @@
-"""The model card: a model, its data, its metrics and its limits."""
+"""The model card, which describes a model, its data, metrics and limits."""
 
 from __future__ import annotations
 
@@ -32,16 +32,20 @@ class ModelCard:
   Attributes:
     sections: Markdown paragraphs by heading: the model, its data, its teacher.
     class_names: K names.
-    metrics: Metrics on the test set by name, on corrupted images as `c_NAME`,
-      likelihoods in nats. Empty where nobody has evaluated the model.
-    evaluated_images: Sentences that say which test images the metrics are of.
-    calibration: The temperature, if one was fitted.
-    abstentions: Thresholds of the entropy; empty where there were no images.
-    abstention_images: Which images those were counted on, or why on none.
-    image_fit: How images of another size come to the model's.
-    sets: The rule of the prediction sets, if there are any.
-    sets_on_test: The coverage and the mean size of the sets of these images;
-      None where there were none.
+    metrics: Metrics on the test set by name; metrics on corrupted images are
+      named `c_NAME`. Likelihoods are in nats. Empty if the model has not been
+      evaluated.
+    evaluated_images: Sentences that say which test images were evaluated.
+    calibration: The temperature; None if no temperature was fitted.
+    abstentions: Thresholds of the entropy; empty if there were no images to
+      count on.
+    abstention_images: The images that `abstentions` was counted on, in words;
+      if there were none, the reason.
+    image_fit: How images of another size are fitted to the model's size:
+      `resize`, `crop` or `pad`.
+    sets: The rule of the prediction sets; None for no prediction sets.
+    sets_on_test: The coverage and the mean size of the prediction sets on
+      `abstention_images`; None if there are no sets or no images.
   """
 
   sections: Mapping[str, str]

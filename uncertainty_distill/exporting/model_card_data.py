@@ -1,4 +1,4 @@
-"""The contents of a model card: what trained runs say of themselves."""
+"""Collects the contents of a model card from trained runs and their reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uncertainty_distill.io import files
 
 import tensorflow as tf
 
-# Enough for a table of a few thresholds, and fast on a CPU, too.
+# Enough images for a table of a few thresholds, and fast even on a CPU.
 _TEST_IMAGES = 1000
 
 _OBJECTIVES = {
@@ -31,14 +31,14 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
   """Returns the test images of the dataset that a model was trained on.
 
   Returns:
-    All of them; None where the dataset is unknown, or would have to be
-    downloaded.
+    All test images; None if the dataset is unknown, cannot be opened, or would
+    have to be downloaded.
   """
   if model.config is None:
     return None
   train_data = model.config.task.train_data
   try:
-    # Nobody expects a download of an export.
+    # Nobody expects an export to download a dataset.
     data.check_prepared(train_data.name, train_data.data_dir)
     return model.dataset.test if model.dataset else None
   except (InputError, OSError):
@@ -46,7 +46,7 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
 
 
 def first(test_set: data.ImageSource) -> data.ImageSource:
-  """Returns the test images that a card's table is counted on."""
+  """Returns the first test images, which the table of a card is counted on."""
   return test_set.take(min(_TEST_IMAGES, len(test_set)))
 
 
@@ -61,10 +61,11 @@ def make_card(
 
   Args:
     model: The model.
-    calibration: The temperature, if one was fitted.
-    sets: The rule of the prediction sets, if there are any.
+    calibration: The temperature; None if no temperature was fitted.
+    sets: The rule of the prediction sets; None for no prediction sets.
     test_set: Test images, or None.
-    outputs: The outputs for these images, at that temperature.
+    outputs: The model's outputs for these images, at the temperature of
+      `calibration`; None if there are no images.
   """
   results = _find_results(model)
   rows, counted_on = [], 'the test images were not on this machine'
@@ -103,7 +104,7 @@ def _count_sets(outputs, labels) -> tuple[float, float]:
 
 
 def _describe_model(model):
-  """Describes the network, or the networks."""
+  """Describes the network or, of a deep ensemble, the networks."""
   config, number = model.config, len(model.parts)
   height, width, channels = model.image_shape
   takes = (
@@ -167,7 +168,7 @@ def _describe_training(config):
 
 
 def _describe_teacher(paths):
-  """Describes a teacher by its members' runs, where these still exist."""
+  """Describes a teacher by the runs of its members, if these still exist."""
   if all(map(trained.is_predictions, paths)):
     return 'Known by stored predictions of the training images alone.'
   text, first = f'A deep ensemble of {len(paths)} trained models', 'the first '
@@ -183,7 +184,8 @@ def _describe_teacher(paths):
 def _find_results(model):
   """Returns the results of exactly these weights from a report nearby, if any.
 
-  The report of a run is in the run's folder, that of a study two folders up.
+  The report of a run is in the run's folder, and the report of a study is two
+  folders up.
   """
   folder = model.paths[0]
   for _ in range(3):
@@ -195,7 +197,7 @@ def _find_results(model):
 
 
 def _evaluated_images(results):
-  """Returns sentences that say which images the results are of."""
+  """Returns sentences that say which images were evaluated."""
   if not results:
     return ''
   clean = [r.num_examples for r in results if r.shift.corruption is None]

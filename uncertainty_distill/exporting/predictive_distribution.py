@@ -1,4 +1,4 @@
-"""The outputs of a served model, made from its members' logits."""
+"""The outputs of a served model, computed from its members' logits."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ def outputs_from_logits(
 ) -> dict[str, tf.Tensor]:
   """Returns probabilities and their uncertainty from the members' logits.
 
-  The total uncertainty, the entropy of the mean, is the sum of the members'
-  mean entropy (`expected_entropy`) and the mutual information of the class and
-  the member (`mutual_information`; Depeweg et al. 2018, equation 2).
+  The total uncertainty is the entropy of the mean probabilities
+  (`predictive_entropy`). It is the sum of the members' mean entropy
+  (`expected_entropy`) and the mutual information of the class and the member
+  (`mutual_information`; Depeweg et al. 2018, equation 2).
 
   Args:
     logits: [E, B, K].
-    temperature: Divides each member's logits, before the mean over members.
-    sets: The rule of the prediction sets; None for none.
+    temperature: The number that divides each member's logits, before the mean
+      over members.
+    sets: The rule of the prediction sets; None for no prediction sets.
 
   Returns:
     `probabilities` float32 [B, K], the mean over the members;
     `member_probabilities` float32 [B, E, K]; `label` int32 [B], the most
-    probable class; `confidence` float32 [B], its probability; and in nats,
-    float32 [B]: `predictive_entropy` of the mean, 0 to log K,
-    `expected_entropy`, the mean over the members, and `mutual_information`,
-    their difference, 0 to log min(E, K). With a rule of sets also
-    `prediction_set` bool [B, K], whether each class is in the set, and
-    `set_size` int32 [B], how many are.
+    probable class; `confidence` float32 [B], the probability of that class; and
+    three float32 [B] in nats: `predictive_entropy`, the entropy of the mean
+    probabilities, 0 to log K; `expected_entropy`, the mean of the members'
+    entropies, 0 to log K; and `mutual_information`, the difference of the two,
+    0 to log min(E, K). If there is a rule of prediction sets, also
+    `prediction_set` bool [B, K], whether each class is in the set; and
+    `set_size` int32 [B], the number of classes in the set.
   """
   logits = tf.cast(logits, tf.float32) / temperature
   member_probs = tf.nn.softmax(logits)
   probs = tf.reduce_mean(member_probs, 0)
-  # Where rounding takes a probability above 1, its entropy is below 0.
+  # If rounding takes a probability above 1, the entropy can be below 0.
   total, expected = (
     tf.maximum(metrics.entropy(p), 0.0) for p in (probs, member_probs)
   )
@@ -61,6 +64,6 @@ def outputs_from_logits(
 def with_class_names(
   outputs: dict[str, tf.Tensor], class_names: Sequence[str]
 ) -> dict[str, tf.Tensor]:
-  """Adds `class_name`, string [B], to what `outputs_from_logits` returns."""
+  """Adds `class_name`, string [B], to the result of `outputs_from_logits`."""
   names = tf.constant(list(class_names), tf.string)
   return {**outputs, 'class_name': tf.gather(names, outputs['label'])}

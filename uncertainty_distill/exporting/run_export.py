@@ -34,7 +34,7 @@ def check_replaceable(directory: str) -> None:
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
   )
-  # In an object store an export that was interrupted leaves its first files.
+  # In an object store, an interrupted export leaves the files written so far.
   is_unfinished = (
     files.is_remote(directory)
     and files.is_folder(directory)
@@ -55,18 +55,20 @@ def check_replaceable(directory: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-  """What a SavedModel is given beyond the weights of its runs.
+  """Options of an export.
 
   Attributes:
-    fit_temperature: Whether to divide the members' logits by a temperature.
+    fit_temperature: Whether to fit a temperature and divide the members' logits
+      by it.
     calibration_file: An `.npz` of `images` uint8 [N, H, W, 3] and `labels` [N]
-      that no model was trained on, to fit it to and to calibrate prediction
-      sets on; empty for the training examples that the runs held out.
-    check_labels: Whether to refuse a model that labelled images contradict;
-      see `trained.LabelCheck`.
+      that no model was trained on. The temperature is fitted to these examples,
+      and prediction sets are calibrated on them. If empty, the training
+      examples that the runs held out are used.
+    check_labels: Whether to refuse a model whose predictions contradict labeled
+      images; see `trained.LabelCheck`.
     conformal: The share of images whose prediction set may lack the right
-      class; 0 for no prediction sets. Those of a SavedModel are kept unless its
-      probabilities change.
+      class; 0 to add no prediction sets. With 0, a SavedModel keeps the
+      prediction sets that it has unless its probabilities change.
     conformal_method: One of `metrics.SET_METHODS`.
     merge_members: Whether to export one plain network, the mean of a run's
       members; see `models.merge_members`.
@@ -85,22 +87,24 @@ def export(
   directory: str,
   options: ExportOptions = ExportOptions(),
 ) -> metrics.Calibration | None:
-  """Exports a run, or several as a deep ensemble, as a SavedModel.
+  """Exports a run, or several runs as a deep ensemble, as a SavedModel.
 
   Args:
-    paths: Run folders, or SavedModels.
-    directory: The folder to write to.
-    options: What it is given besides.
+    paths: Run folders or SavedModels.
+    directory: The folder to write to. A SavedModel in it is replaced.
+    options: The options of the export.
 
   Returns:
-    The fitted temperature, or None.
+    The fitted temperature; None if no temperature was fitted.
 
   Raises:
-    InputError: If a run cannot be loaded, if the folder cannot be written or
-      holds anything but a SavedModel, which is replaced, if nothing or too
-      little was held out, if the calibration file is not as described or has
-      test images, or if labels contradict a SavedModel, or what it is
-      calibrated on.
+    InputError: If a run cannot be loaded; if the model does not take images
+      [H, W, 3]; if an option is out of range; if members cannot be merged; if
+      the folder cannot be written or holds anything but a SavedModel; if the
+      runs held out no examples or too few; if the calibration file is not as
+      described or has test images or training images in it; if the labels of
+      the test images contradict a SavedModel; or if the labels of the
+      calibration images contradict any model.
   """
   check_replaceable(directory)
   alpha, method = options.conformal, options.conformal_method
@@ -139,7 +143,7 @@ def _write(
   calibration: metrics.Calibration | None,
   sets: metrics.PredictionSets | None,
 ) -> None:
-  """Writes the SavedModel of an ensemble's network, with its model card."""
+  """Writes an ensemble's network as a SavedModel, with its model card."""
   fitted = calibration.temperature if calibration else 1.0
   outputs = None
   if test_set:
@@ -161,16 +165,17 @@ def _write(
 
 
 def compare_merged(paths: Sequence[str]) -> str:
-  """Compares a BatchEnsemble with the plain network that its members give.
+  """Compares a BatchEnsemble with the network that merges its members.
 
   Args:
-    paths: Its run folder.
+    paths: The run folder of the BatchEnsemble, as the only path.
 
   Returns:
-    A Markdown table on test images; what is lost by merging.
+    A Markdown table that shows on test images what is lost by merging; or a
+    sentence if the test images are not on this machine.
 
   Raises:
-    InputError: If it cannot be loaded or merged.
+    InputError: If the run cannot be loaded or its members cannot be merged.
   """
   model = trained.open_trained(paths, 'path')
   merged = trained.merge_members(model)
@@ -202,7 +207,7 @@ def check_tflite_file(file: str) -> None:
 
 
 class _HeldOut:
-  """What a file holds, or runs held out, and a model's logits for it."""
+  """Examples from a file or held out by runs, and a model's logits for them."""
 
   def __init__(
     self,
@@ -229,7 +234,7 @@ class _HeldOut:
     return _member_logits(self._network, self._examples)
 
   def _given(self, *wanted: str) -> tuple[str, ...]:
-    """Returns what asks for the examples, for errors."""
+    """Returns the name and value of the option to blame in error messages."""
     return ('calibration_file', self._file) if self._file else wanted
 
   def fit_temperature(self) -> metrics.Calibration:
@@ -242,7 +247,7 @@ class _HeldOut:
   def calibrate_sets(
     self, alpha: float, method: str, calibration: metrics.Calibration | None
   ) -> metrics.PredictionSets | None:
-    """Returns the rule of prediction sets; None for an alpha of 0."""
+    """Returns the rule of the prediction sets; None if alpha is 0."""
     if not alpha:
       return None
     logits = self._logits / (calibration.temperature if calibration else 1.0)
@@ -261,13 +266,15 @@ def export_tflite(
   """Writes a TensorFlow Lite file, and compares it with the SavedModel.
 
   Args:
-    paths: Run folders, or SavedModels.
-    directory: The SavedModel of the same runs, temperature and sets.
-    file: The TensorFlow Lite file; see `check_tflite_file`.
-    calibration: The temperature of the SavedModel, if it has one.
+    paths: Run folders or SavedModels.
+    directory: The folder of the SavedModel that was exported from the same
+      paths. The file gets the prediction sets of this SavedModel.
+    file: The TensorFlow Lite file to write; see `check_tflite_file`.
+    calibration: The temperature that was fitted for the SavedModel, if any.
 
   Returns:
-    A Markdown table: accuracy, ECE and agreement on test images.
+    A Markdown table with accuracy, ECE and agreement on test images; or a
+    sentence if the test images are not on this machine.
 
   Raises:
     InputError: If a run cannot be loaded, or the file cannot be written.
@@ -306,16 +313,16 @@ def compare(
   labels: np.ndarray,
   names: Sequence[str] = ('accuracy', 'ece'),
 ) -> str:
-  """Compares models with the first one, example by example.
+  """Compares each model with the first model, example by example.
 
   Args:
-    probs: Each model's member probabilities [E, N, K].
+    probs: The member probabilities [E, N, K] by the models' names.
     labels: [N].
     names: The metrics to show.
 
   Returns:
-    A Markdown table: the metrics, the share of equal predictions, and the
-    largest difference of a mean probability.
+    A Markdown table with the metrics, the share of images with the same
+    prediction, and the largest difference between mean probabilities.
   """
   means = {name: value.mean(0) for name, value in probs.items()}
   first = next(iter(means.values()))
@@ -339,7 +346,7 @@ def compare(
 def _member_logits(
   network: tf_keras.Model, images: np.ndarray | data.ImageSource
 ) -> np.ndarray:
-  """Returns logits [E, N, K] of images uint8 [N, H, W, C]."""
+  """Returns logits [E, N, K] for images uint8 [N, H, W, C]."""
   return trained.apply(
     lambda batch: network(batch, training=False), images, axis=1
   )

@@ -1,4 +1,4 @@
-"""A SavedModel that serves predictions with their uncertainty."""
+"""Writes a SavedModel that serves predictions with their uncertainty."""
 
 from __future__ import annotations
 
@@ -34,27 +34,30 @@ def export_saved_model(
   image_fit: str = 'resize',
   sets: metrics.PredictionSets | None = None,
 ) -> str:
-  """Writes a SavedModel that TensorFlow alone can load.
+  """Writes a SavedModel that can be loaded with TensorFlow alone.
 
-  Its `serving_default` takes `images`, uint8 [None, H, W, 3], and
-  `serve_encoded` takes `image_bytes`, string [None]: PNG or JPEG files of any
-  size, see `data.pictures`. Both take any number of images, including none,
-  and return what `outputs_from_logits` does, and `class_name`, string [B].
+  It has two signatures. `serving_default` takes `images`, uint8
+  [None, H, W, 3]. `serve_encoded` takes `image_bytes`, string [None]: PNG or
+  JPEG files of any size, see `data.pictures`. Both take any number of images,
+  including none. They return the outputs of `outputs_from_logits` and
+  `class_name`, string [B].
 
-  `assets.extra/` holds requests for TensorFlow Serving to warm up with, and the
-  class names, one on each line. The folder appears when it is complete, and
-  replaces one that was there before.
+  `assets.extra/` holds warm-up requests for TensorFlow Serving, and the class
+  names, one on each line. On a local disk, the folder appears only when it is
+  complete, and replaces any earlier folder at this path. In an object store, an
+  earlier folder is removed first, and the files of `assets.extra/` are written
+  last.
 
   Args:
-    model: Takes images and returns logits [E, B, K].
+    model: A model that takes images and returns logits [E, B, K].
     image_shape: H, W, C.
     directory: The folder to write to.
-    class_names: K names; the labels as text if empty.
-    temperature: Divides the members' logits.
-    documents: Text files for the folder, by their paths in it.
-    image_fit: How pictures in files come to the model's size: `resize`, `crop`
-      or `pad`.
-    sets: The rule of the prediction sets; None for none.
+    class_names: K names; if empty, the labels as text.
+    temperature: The number that divides the members' logits.
+    documents: Text files to add, by their paths in the folder.
+    image_fit: How pictures in files are fitted to the model's size: `resize`,
+      `crop` or `pad`.
+    sets: The rule of the prediction sets; None for no prediction sets.
 
   Returns:
     The directory.
@@ -65,8 +68,8 @@ def export_saved_model(
   signatures = _signatures(
     logits, image_shape, names, temperature, image_fit, sets
   )
-  # Only the functions and the weights are tracked: Keras layers would add their
-  # own traces and their Python classes.
+  # The module tracks only the functions and the weights: Keras layers would add
+  # their own traces and their Python classes.
   module = tf.Module()
   module.weights = list(getattr(logits, 'variables', ()))  # pyright: ignore[reportAttributeAccessIssue]
   _write(
@@ -82,7 +85,7 @@ def export_saved_model(
 def _signatures(
   logits, image_shape, names, temperature, image_fit, sets
 ) -> dict[str, Any]:
-  """Returns the functions to serve, by their names."""
+  """Returns the functions to serve, by the names of their signatures."""
 
   def answer(images):
     # A session does not check its inputs against the signature, and the network
@@ -106,7 +109,7 @@ def _signatures(
 
 
 def _documents(class_names, image_fit, sets) -> dict[str, str]:
-  """Returns the text files that say what the graph does not."""
+  """Returns text files with what the graph lacks, by their paths."""
   documents = {saved_models.CLASS_NAMES_FILE: '\n'.join([*class_names, ''])}
   if image_fit != 'resize':
     documents[saved_models.IMAGE_FIT_FILE] = image_fit
@@ -117,12 +120,13 @@ def _documents(class_names, image_fit, sets) -> dict[str, str]:
 
 
 def _write(module, signatures, image_shape, documents, directory) -> None:
-  """Writes the folder completely or not at all."""
-  # An object store cannot rename folders; but saved_model.pb, which makes a
-  # folder a SavedModel, is written after the weights.
+  """Writes the folder; on a local disk, completely or not at all."""
+  # An object store cannot rename folders, so files are written in place there.
+  # The file saved_model.pb, which makes a folder a SavedModel, is written after
+  # the weights.
   is_remote = files.is_remote(directory)
   if not is_remote:
-    # What a link points to is replaced, not the link.
+    # If the path is a link, its target is replaced, not the link.
     directory = os.path.realpath(directory)
   written = directory if is_remote else _beside(directory, 'partial')
   files.remove(written)
@@ -139,9 +143,9 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
 
 
 def _replace(directory: str, written: str) -> None:
-  """Moves a folder to a path, in place of a folder that is there."""
-  # A folder that is not empty cannot be renamed over. The old one is moved
-  # aside, and stays complete until the new one is there.
+  """Moves the folder `written` to `directory`, replacing any folder there."""
+  # A rename cannot replace a folder that is not empty. The old folder is moved
+  # aside first, and stays complete until the new folder is in its place.
   old = _beside(directory, 'replaced')
   files.remove(old)
   if os.path.exists(directory):
@@ -151,7 +155,7 @@ def _replace(directory: str, written: str) -> None:
 
 
 def _beside(directory: str, what: str) -> str:
-  """Returns a hidden path beside a folder, where users keep nothing."""
+  """Returns a hidden path beside a folder, for temporary files."""
   folder, name = os.path.split(directory.rstrip('/'))
   return os.path.join(folder, f'.{name}.{what}')
 
@@ -163,8 +167,8 @@ def _signature(spec: tf.TensorSpec):
 
 def _of_any_number(logits, images):
   """Applies a network to images [B, H, W, C], where B may be 0."""
-  # TensorFlow's convolutions on CPUs get the shape of an empty batch wrong, so
-  # one black image stands in for it.
+  # TensorFlow's convolutions on CPUs get the shape of an empty batch wrong. So
+  # the network computes one black image in place of an empty batch.
   count = tf.shape(images)[0]
   missing = tf.cast(tf.equal(count, 0), tf.int32)
   padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""Hides what TensorFlow writes while it converts a model."""
+"""Hides the messages that TensorFlow writes while it converts a model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _STDERR = 2
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-  """Hides what is written to stderr, and shows it if there is an error.
+  """Hides the output to stderr, and shows it if an error is raised.
 
-  TensorFlow's C++ writes there even what its log level rules out. The whole
-  process is silent meanwhile, its other threads too.
+  TensorFlow's C++ code writes to stderr even messages that its log level rules
+  out. Meanwhile the whole process writes nothing to stderr, including its other
+  threads.
   """
   sys.stderr.flush()
   kept = os.dup(_STDERR)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: the same outputs on a phone, in a file of one network."""
+"""Converts models to TensorFlow Lite files, for the same outputs on a phone."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def convert_to_tflite(
 ) -> bytes:
   """Converts a model to TensorFlow Lite's builtin operations, in float32.
 
-  The members perturb activations here: as constants, their kernels would make
-  the file E times as large.
+  The file has the size of one network, because its members perturb activations.
+  If they perturbed weights, every member's kernels would be stored as
+  constants, and the file would be E times as large.
 
   Args:
-    model: Takes images and returns logits [E, B, K].
+    model: A model that takes images and returns logits [E, B, K].
     image_shape: H, W, C.
-    temperature: Divides the members' logits.
-    sets: The rule of the prediction sets; None for none.
+    temperature: The number that divides the members' logits.
+    sets: The rule of the prediction sets; None for no prediction sets.
 
   Returns:
-    A file whose signature takes `images`, uint8 [B, H, W, C], B being 1 until
-    the input is resized, and returns what `outputs_from_logits` does.
+    The content of a file whose signature takes `images`, uint8 [B, H, W, C],
+    and returns the outputs of `outputs_from_logits`. B is 1 until the input is
+    resized.
   """
 
   @tf.function(
@@ -49,8 +51,8 @@ def convert_to_tflite(
 
   with _perturbing_activations(model):
     concrete = answer.get_concrete_function()
-  # Only builtin operations are allowed by default, so that no delegate with
-  # TensorFlow inside is needed to run the file.
+  # By default the converter allows only builtin operations, so the file runs
+  # without the Flex delegate, which contains TensorFlow.
   with silence.silence():
     return tf.lite.TFLiteConverter.from_concrete_functions(
       [concrete], model
@@ -61,7 +63,8 @@ def tflite_runner(
   content: bytes,
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
   """Returns a function that runs a converted model on uint8 [B, H, W, C]."""
-  # The interpreter recommends another package, which nothing else here needs.
+  # Silent, because the interpreter recommends another package, which nothing
+  # else here needs.
   with silence.silence():
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -71,7 +74,7 @@ def tflite_runner(
 
 @contextlib.contextmanager
 def _perturbing_activations(model: tf_keras.Model) -> Iterator[None]:
-  """Traces of the model within it perturb activations."""
+  """Makes the model perturb activations when it is traced in this context."""
   layers = [layer for layer in model.submodules if hasattr(layer, 'perturb')]
   sides = [layer.perturb for layer in layers]
   try:

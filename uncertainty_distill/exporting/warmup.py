@@ -1,8 +1,8 @@
 """Warm-up requests, which TensorFlow Serving answers before all others.
 
-The first request to a model is slow, since it does what is done only once.
-TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests` when it loads
-a model: TFRecords of `PredictionLog` messages
+The first request to a model is slow, because it triggers work that is done only
+once. When TensorFlow Serving loads a model, it reads the warm-up requests from
+`assets.extra/tf_serving_warmup_requests`: TFRecords of `PredictionLog` messages
 (tensorflow_serving/apis/prediction_log.proto).
 """
 
@@ -15,8 +15,9 @@ import tensorflow as tf
 
 FILE = 'assets.extra/tf_serving_warmup_requests'
 
-# Numbers of fields in TensorFlow Serving's messages. There are few of them, and
-# its own package would be one more dependency.
+# The numbers of fields in TensorFlow Serving's messages. They are written here
+# because they are few, and TensorFlow Serving's own package would be one more
+# dependency.
 _LOG_PREDICT = 6
 _PREDICT_REQUEST = 1
 _REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
@@ -25,7 +26,9 @@ _KEY, _VALUE = 1, 2
 
 
 def write_warmup(path: str, image_shape: Sequence[int]) -> None:
-  """Writes requests of one image and of several, to both signatures.
+  """Writes three requests: for one image, several images, and one PNG file.
+
+  The first two call `serving_default`, the last calls `serve_encoded`.
 
   Args:
     path: The file to write, in a folder that exists.
@@ -45,7 +48,7 @@ def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
 
   Args:
     signature: The name of the model's signature.
-    inputs: The arguments of the signature.
+    inputs: The arguments of the signature, by name.
   """
   model = _field(_MODEL_SIGNATURE, signature.encode())
   request = _field(_REQUEST_MODEL, model)
@@ -64,7 +67,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-  """Returns a number in groups of seven bits, the lowest first."""
+  """Returns a number as bytes of seven bits each, the lowest bits first."""
   groups = []
   while value > 0x7F:
     groups.append(value & 0x7F | 0x80)

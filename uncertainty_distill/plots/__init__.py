@@ -1,4 +1,4 @@
-"""Pictures of calibration, corruption, training, ensembles and images."""
+"""Plots of calibration, corruption, training, ensembles and images."""
 
 from uncertainty_distill.runtime import lazy_imports
 

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .corruption_grid import severity_strip as severity_strip
 from .curves import curves as curves

@@ -1,4 +1,4 @@
-"""One image under a corruption, severity by severity."""
+"""Plots one image under a corruption at each severity."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from uncertainty_distill.plots import style
 import numpy as np
 from matplotlib import figure
 
-_WIDTH, _TITLE = 3.5, 0.36  # Inches: of the picture, and above the images.
+_WIDTH, _TITLE = 3.5, 0.36  # Inches: of the figure, and above the images.
 
 
 def severity_strip(
   name: str, severities: Sequence[int], images: np.ndarray
 ) -> figure.Figure:
-  """Draws images side by side, their severities above them.
+  """Draws images side by side, with their severities above them.
 
   Args:
     name: The name of the corruption.
@@ -29,7 +29,7 @@ def severity_strip(
   fig = figure.Figure(figsize=size, layout='constrained')
   fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02)  # pyright: ignore[reportOptionalMemberAccess,reportCallIssue]
   fig.suptitle(style.display_name(name), fontsize=10)
-  # As many places as make no image larger than a fourth of the picture.
+  # At least four places, so that no image is wider than a fourth of the figure.
   panels = fig.subplots(1, max(len(images), 4), squeeze=False)[0]
   for ax in panels:
     ax.set_axis_off()

@@ -1,4 +1,4 @@
-"""Curves over seeds: learning curves (Figure 1) and risk-coverage."""
+"""Plots curves over seeds: learning curves (Figure 1) and risk-coverage."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from matplotlib import axes, figure, ticker
 
 _MAX_PANELS_PER_ROW = 3
 
-# From a panel's name to systems' labels, to a curve for each seed: from places
-# on the horizontal axis to values.
+# Maps panels' names to systems' labels, to a curve for each seed. A curve maps
+# places on the horizontal axis to values.
 Panels = Mapping[str, Mapping[str, Sequence[Mapping[float, float]]]]
 
 
 def curves(
   panels: Panels, x_label: str, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
-  """Draws curves of several systems and seeds, one panel a metric.
+  """Draws curves of several systems and seeds, one panel per metric.
 
-  Lines are means over seeds, bands span the least and the largest. Where a
-  seed's value is non-finite, the line of its system has a gap.
+  Lines are means over seeds. Bands extend from the smallest to the largest
+  value. If the value of a seed is non-finite, the line of its system has a gap.
 
   Args:
     panels: From a metric's name to systems' labels, to the curves of the seeds,
-      each from x to values. Values of x that not all of a system's seeds have
-      are left out, since a mean over some seeds would jump.
+      which map x to values. An x is left out if any of the system's seeds lacks
+      it, because the mean would jump where a seed is missing.
     x_label: What the horizontal axis shows.
-    log_scale: The metrics whose axis is logarithmic.
+    log_scale: The names of the metrics whose axis is logarithmic.
 
   Returns:
-    The figure, three panels in a row.
+    The figure, with at most three panels in a row.
 
   Raises:
     InputError: There is no panel, or a panel without any value.
@@ -49,7 +49,7 @@ def curves(
     style.plain(ax)
     if name in log_scale:
       ax.set_yscale('log')
-      # Powers of ten alone could leave an axis with one number, or none.
+      # With only powers of ten, an axis could have just one number or none.
       ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
       ax.yaxis.set_major_formatter('{x:g}')
       ax.yaxis.set_minor_formatter('')
@@ -66,7 +66,7 @@ def _draw_line(
   label: str,
   seeds: Sequence[Mapping[float, float]],
 ) -> None:
-  """Draws one system's mean and band, `index` choosing its style."""
+  """Draws one system's mean and band; `index` chooses their style."""
   known = [set(curve) for curve in seeds]
   places = sorted(set.intersection(*known)) if known else []
   if not places:
@@ -83,7 +83,8 @@ def _draw_line(
       alpha=0.2,
       linewidth=0,
     )
-  # Markers would hide a curve of hundreds of points, but tell those of ten.
+  # Markers would hide a curve of hundreds of points, but they help to tell
+  # apart curves of ten points.
   few, many = len(places) <= 12, len(places) > 200
   ax.plot(
     places,

@@ -1,4 +1,4 @@
-"""Metrics against the size of the student's ensemble (Figures 2 and 3)."""
+"""Plots metrics against the student's ensemble size (Figures 2 and 3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib import axes, figure
 
 _MAX_PANELS_PER_ROW = 3
 
-# From a metric's name to students' labels, to sizes, to values over seeds.
+# Maps metrics' names to students' labels, to sizes, to the values of the seeds.
 Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
 
@@ -23,22 +23,23 @@ def ensemble_sizes(
   teacher_size: int,
   teacher_label: str = 'deep_ensemble',
 ) -> figure.Figure:
-  """Draws metrics against the members of a student, one panel a metric.
+  """Draws metrics against a student's number of members, one panel per metric.
 
-  Lines join the means over seeds, bars reach one standard deviation over seeds
-  to both sides; with one seed there is none. A star and a thin line across the
-  panel are the teacher's value.
+  Lines join the means over seeds. Error bars extend one standard deviation over
+  seeds to both sides; a single seed has no error bar. A star and a thin line
+  across the panel mark the teacher's value.
 
   Args:
     panels: From a metric's name to students' labels, to numbers of members E,
       to the values of the metric, one for each seed. Non-finite values are left
       out.
-    teacher: From a metric's name to the teacher's value, where it is known.
-    teacher_size: The teacher's number of members M, where its star is.
+    teacher: From a metric's name to the teacher's value, for the metrics whose
+      value is known.
+    teacher_size: The teacher's number of members M, at which its star is drawn.
     teacher_label: The teacher's label in the legend.
 
   Returns:
-    The figure, three panels in a row.
+    The figure, with at most three panels in a row.
 
   Raises:
     InputError: There is no panel, or a panel without any value.
@@ -81,7 +82,7 @@ def _draw_line(
   label: str,
   values: Mapping[int, Sequence[float]],
 ) -> None:
-  """Draws a student's line, `index` choosing its style and its shift aside."""
+  """Draws a student's line; `index` chooses its style and sideways shift."""
   finite = {
     size: [x for x in values[size] if math.isfinite(x)]
     for size in sorted(values)
@@ -89,7 +90,7 @@ def _draw_line(
   finite = {size: seeds for size, seeds in finite.items() if seeds}
   if not finite:
     return
-  # Apart a little, so that the bars of all lines can be seen.
+  # The lines are shifted a little, so that all error bars can be seen.
   aside = min(0.12, 0.6 / num_lines) * (index - (num_lines - 1) / 2)
   deviations = [
     np.std(seeds, ddof=1) if seeds[1:] else 0 for seeds in finite.values()

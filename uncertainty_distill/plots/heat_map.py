@@ -1,4 +1,4 @@
-"""Heat maps: a metric for every corruption at every severity."""
+"""Plots heat maps of a metric for every corruption at every severity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from matplotlib import axes, colorbar, colors, figure
 
 _MAX_PANELS_PER_ROW = 5
 _CELL = (0.38, 0.235)  # Inches.
-_NARROWEST, _LETTER = 1.0, 0.07  # Inches: of a panel, and of its title.
+# The least width of a panel, and the width of a letter of its title, in inches.
+_NARROWEST, _LETTER = 1.0, 0.07
 _UNKNOWN = '0.92'
-# White where a model is good, down to a dark blue that white text is read on.
+# From white, where a model is good, to a dark blue on which white text is
+# readable.
 _GOOD_TO_BAD = colors.LinearSegmentedColormap.from_list(
   'good_to_bad', ['#FFFFFF', style.SKY, style.COLORS[0], '#00263D']
 )
@@ -30,21 +32,21 @@ def heat_maps(
   higher_is_better: bool | None = False,
   log_scale: bool = False,
 ) -> figure.Figure:
-  """Draws a metric by corruption and severity, one panel a model.
+  """Draws a metric by corruption and severity, one panel per model.
 
-  All panels share one scale of colors, from white (the best value of all) to
-  dark (the worst), and each cell says its value.
+  All panels share one color scale, from white (the best value in any panel) to
+  dark (the worst). Each cell shows its value as a number.
 
   Args:
     name: The name of the metric.
     models: From a model's label to corruptions' names, to severities, to the
-      metric. Missing and non-finite values stay gray.
+      value of the metric. Missing and non-finite values stay gray.
     higher_is_better: Whether the largest value is the best.
-    log_scale: Whether equal ratios, not differences, look alike; for positive
-      values of several orders of magnitude.
+    log_scale: Whether the color scale is logarithmic, for positive values that
+      span several orders of magnitude.
 
   Returns:
-    The figure, at most five panels in a row.
+    The figure, with at most five panels in a row.
 
   Raises:
     InputError: There is no cell.
@@ -84,7 +86,11 @@ def heat_maps(
 
 
 def _axes(models: Mapping[str, Cells]) -> tuple[list[str], list[int]]:
-  """Returns all corruptions, as they come, and all severities, sorted."""
+  """Returns all corruptions in order of appearance and all severities sorted.
+
+  Raises:
+    InputError: There is no cell.
+  """
   rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
   severities = sorted(
     {s for cells in models.values() for row in cells.values() for s in row}
@@ -104,7 +110,7 @@ def _style_panel(ax, label: str, letters: int) -> None:
 def _grid(
   cells: Cells, rows: Sequence[str], severities: Sequence[int]
 ) -> np.ndarray:
-  """Returns the values, float64 [rows, severities], NaN where there is none."""
+  """Returns the values, float64 [rows, severities]; NaN for missing values."""
   values = np.array(
     [[cells.get(r, {}).get(s, np.nan) for s in severities] for r in rows],
     np.float64,
@@ -113,7 +119,7 @@ def _grid(
 
 
 def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
-  """Returns the scale from the least of the values to the largest."""
+  """Returns the scale from the smallest to the largest of the values."""
   known = values[np.isfinite(values)]
   if log_scale:
     known = known[known > 0]
@@ -124,7 +130,7 @@ def _norm(values: np.ndarray, log_scale: bool) -> colors.Normalize:
 
 
 def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
-  """Labels the scale of colors."""
+  """Labels the color scale."""
   bar.set_label(name, fontsize=9)
   bar.ax.tick_params(labelsize=8)
   bar.ax.yaxis.set_major_formatter('{x:g}')
@@ -133,7 +139,7 @@ def _style_scale(bar: colorbar.Colorbar, name: str) -> None:
 
 
 def _write_values(ax: axes.Axes, grid: np.ndarray, shades: np.ndarray) -> None:
-  """Writes each cell's value, in black or white, whichever is read better."""
+  """Writes each cell's value, in black or white, whichever is more readable."""
   luminance = shades[..., :3] @ (0.299, 0.587, 0.114)
   for (row, column), value in np.ndenumerate(grid):
     if np.isfinite(value):

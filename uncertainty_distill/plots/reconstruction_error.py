@@ -1,4 +1,4 @@
-"""How far the closest BatchEnsemble is from an ensemble, layer by layer."""
+"""Plots how far an ensemble is from the closest BatchEnsemble, by layer."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ def reconstruction_errors(
 ) -> figure.Figure:
   """Draws relative reconstruction errors against the layers of a network.
 
-  A rank has one color and marker; the first group of lines is solid, the next
-  dashed, with hollow markers. A gray line across a layer is what no rank falls
-  below there.
+  Each rank has one color and marker. The lines of the first group are solid;
+  those of the next group are dashed and have hollow markers. A gray line across
+  a layer marks the error that no rank falls below in this layer.
 
   Args:
     layers: The names of the layers, in order.
-    errors_by_rank: From the name of a group of lines, which may be empty where
-      there is one group, to ranks, to the relative error of each layer.
-    bounds: From the same names to the bound of each layer.
+    errors_by_rank: From the name of a group of lines to ranks, to the relative
+      error of each layer. The name of a group may be empty, so that the legend
+      leaves it out.
+    bounds: From the same names to each layer's bound, which no rank falls
+      below.
 
   Returns:
     The figure, as wide as its layers need.
@@ -46,7 +48,8 @@ def reconstruction_errors(
   ranks = sorted(set().union(*errors_by_rank.values()))
   places = np.arange(len(layers))
   for group, (name, lines) in enumerate(errors_by_rank.items()):
-    # A little aside, since alignment may change little.
+    # The groups are shifted a little, because their lines may nearly coincide:
+    # alignment may change little.
     at = places + 0.16 * (group - (len(errors_by_rank) - 1) / 2)
     looks = {rank: style.line_style(ranks.index(rank)) for rank in lines}
     _draw_group(ax, at, group, name, lines, looks, bounds[name])
@@ -61,7 +64,7 @@ def reconstruction_errors(
 
 
 def _draw_group(ax, at, group, name, lines, looks, bounds) -> None:
-  """Draws the lines of a group, and what no rank falls below."""
+  """Draws the lines of a group, and the bound that no rank falls below."""
   note = f', {name}' if name else ''
   line = {'linestyle': style.LINES[group % len(style.LINES)]}
   for rank, values in lines.items():

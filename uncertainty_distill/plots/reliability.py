@@ -1,4 +1,4 @@
-"""Reliability diagrams: accuracy against confidence."""
+"""Plots reliability diagrams: accuracy against confidence."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ Bins = tuple[Sequence[float], Sequence[float], Sequence[float]]
 
 
 def reliability_diagram(models: Mapping[str, Bins]) -> figure.Figure:
-  """Draws accuracy against confidence, one panel a model.
+  """Draws accuracy against confidence, one panel per model.
 
-  In each bin of confidence a bar shows the accuracy, and a hatched bar the gap
-  between it and the mean confidence; below, the share of examples in each bin.
-  The expected calibration error in the title is the sum over bins of
+  For each bin of confidence, a bar shows the accuracy, and a hatched bar shows
+  the gap between the accuracy and the mean confidence. Below the bars, a
+  histogram shows the share of examples in each bin. The title gives the
+  expected calibration error: the sum over bins of
   `|bin_correct - bin_confidence|`, divided by the number of examples.
 
   Args:
-    models: From a model's label to three sequences of [bins] sums over examples
-      in equal-width bins of [0, 1]: how many there are, their confidence (the
-      largest probability), and how many are classified correctly.
+    models: From a model's label to three sequences [bins]. Each holds sums over
+      the examples in equal-width bins of [0, 1]: the number of examples, the
+      sum of their confidences (the largest probabilities), and the number of
+      correctly classified examples.
 
   Returns:
     The figure, at most four panels in a row.
 
   Raises:
     InputError: There is no model, or a model's sequences differ in length or
-      count no example.
+      contain no examples.
   """
   if not models:
     raise errors.InputError('models', models, 'the bins of at least one model')
@@ -73,7 +75,7 @@ def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
 def _draw_reliability(
   upper: axes.Axes, lower: axes.Axes, label: str, bins: Bins, first: bool
 ) -> None:
-  """Draws one model's bars, and below them the histogram of its confidence."""
+  """Draws a model's bars, and the histogram of its confidence below them."""
   count, confidence, correct = _checked(label, bins)
   error = np.abs(correct - confidence).sum() / count.sum()
   used = count > 0
@@ -111,7 +113,7 @@ def _draw_bars(
   gap: np.ndarray,
   width: float,
 ) -> None:
-  """Draws the accuracy of bins and, from there, the gap to the confidence."""
+  """Draws bars up to the accuracy, and from there bars up to the confidence."""
   upper.bar(
     centres,
     accuracy,

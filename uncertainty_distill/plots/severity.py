@@ -1,4 +1,4 @@
-"""Metrics against the severity of a corruption: lines, and boxes."""
+"""Plots metrics against the severity of a corruption, as lines and boxes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ Panels = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
 
 def severity_curves(panels: Panels) -> figure.Figure:
-  """Draws metrics against the severity of a corruption, one panel a metric.
+  """Draws metrics against the severity of a corruption, one panel per metric.
 
-  Lines join the means over corruption types; vertical bars span the quartiles
-  of the types, moved apart a little so that those of all models can be seen.
+  Lines join the means over corruption types. Vertical bars span the range from
+  the lower to the upper quartile of the types. The models are shifted a little,
+  so that all bars can be seen.
 
   Args:
     panels: From a metric's name to models' labels, to severities (0 for clean
       images), to the values of the metric, one for each type of corruption. A
-      model without severities is not drawn; the others look as they would
-      beside it.
+      model without severities is not drawn, and does not change the styles of
+      the other models.
 
   Returns:
-    The figure, its panels side by side.
+    The figure, with its panels side by side.
 
   Raises:
     InputError: There is no panel.
@@ -51,19 +52,21 @@ def severity_curves(panels: Panels) -> figure.Figure:
 def severity_boxes(
   panels: Panels, log_scale: Sequence[str] = ()
 ) -> figure.Figure:
-  """Draws the spread of metrics over corruption types, one panel a metric.
+  """Draws the spread of metrics over corruption types, one panel per metric.
 
-  At each severity every model has a box from the lower to the upper quartile
-  of the types of corruption, a line at their median, and whiskers to the least
-  and the largest; on clean images it has a dot.
+  At each severity, every model has a box from the lower to the upper quartile
+  of the corruption types, with a line at the median and whiskers to the
+  smallest and the largest value. On clean images, every model has a dot.
 
   Args:
-    panels: The values, as for `severity_curves`; non-finite ones are left out.
-    log_scale: The metrics whose axis is logarithmic: positive ones of several
-      orders of magnitude, whose boxes would be flat where it matters.
+    panels: The values, as for `severity_curves`. Non-finite values are left
+      out.
+    log_scale: The names of the metrics whose axis is logarithmic. These metrics
+      are positive and span several orders of magnitude, so on a linear axis the
+      boxes that matter would be flat.
 
   Returns:
-    The figure, its panels one above the other.
+    The figure, with its panels one above the other.
 
   Raises:
     InputError: There is no panel.
@@ -102,7 +105,7 @@ def _draw_severities(
   label: str,
   values: Mapping[int, Sequence[float]],
 ) -> None:
-  """Draws one model's line, `index` choosing its style and its shift aside."""
+  """Draws one model's line; `index` chooses its style and sideways shift."""
   severities = sorted(values)
   means = [np.mean(values[s]) for s in severities]
   quartiles = [np.percentile(values[s], (25, 75)) for s in severities]
@@ -129,7 +132,7 @@ def _draw_boxes(
   label: str,
   values: Mapping[int, Sequence[float]],
 ) -> None:
-  """Draws one model's boxes, `index` choosing its color and its place."""
+  """Draws one model's boxes; `index` chooses their color and place."""
   color = style.line_style(index)['color']
   width = 0.84 / num_models
   aside = width * (index - (num_models - 1) / 2)

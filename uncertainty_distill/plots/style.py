@@ -1,9 +1,9 @@
-"""What all pictures share: colors, names, legends, and how they are written.
+"""Colors, names, legends and PNG files that all plots share.
 
-Figures are built without pyplot, so that no global state changes and any thread
-may draw: `matplotlib.figure.Figure` with the Agg canvas, colors of Okabe and
-Ito (told apart by color-blind readers), and a marker and line style of its own
-for each model.
+Figures are built without pyplot, from `matplotlib.figure.Figure` and the Agg
+canvas, so that no global state changes and any thread may draw. The colors are
+those of Okabe and Ito, which color-blind readers can tell apart. Each model
+also has its own marker and line style.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _DPI = 110
 
 
 def display_name(label: str) -> str:
-  """Returns a label for readers: `tied_head_0_01`: `Tied head 0.01`."""
+  """Returns a label for readers: `Tied head 0.01` for `tied_head_0_01`."""
   words = re.sub(r'(?<=\d)_(?=\d)', '.', label).replace('_', ' ')
   return words[:1].upper() + words[1:]
 
 
 def line_style(index: int) -> dict[str, Any]:
-  """Returns the color, line style and marker of the model of some number."""
+  """Returns the color, line style and marker of the model with this index."""
   return {
     'color': COLORS[index % len(COLORS)],
     'linestyle': LINES[index % len(LINES)],
@@ -69,7 +69,14 @@ def all_labels(panels: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def panels_per_row(count: int, most: int) -> int:
-  """Returns the length of the rows, as few and as even as can be."""
+  """Returns how many panels to put in a row.
+
+  There are as few rows as possible, and their lengths are as even as possible.
+
+  Args:
+    count: The number of panels.
+    most: The largest number of panels in a row.
+  """
   rows = math.ceil(count / most)
   return math.ceil(count / rows)
 
@@ -81,8 +88,8 @@ def panels(
 
   Args:
     count: The number of panels.
-    most: The largest number of them in a row.
-    size: Width and height of each, in inches.
+    most: The largest number of panels in a row.
+    size: The width and height of each panel, in inches.
   """
   columns = panels_per_row(count, most)
   rows = math.ceil(count / columns)
@@ -113,12 +120,13 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
   Raises:
     OSError: The file cannot be written.
   """
-  # Drawn in memory first: an error while drawing then leaves no file behind.
+  # The figure is drawn in memory first, so that an error leaves no file behind.
   image = io.BytesIO()
   canvas = backend_agg.FigureCanvasAgg(fig)
   canvas.print_figure(image, format='png', dpi=_DPI)
-  # A palette of 256 colors, as many as these pictures need, takes a third of
-  # the size: reports are kept, and sent.
+  # With a palette of 256 colors, which is enough for these pictures, the file
+  # has a third of the size. Small files matter because reports are kept and
+  # sent.
   whole = Image.open(image).convert('RGB')
   image = io.BytesIO()
   palette = whole.quantize(256, Image.Quantize.MEDIANCUT)
@@ -127,13 +135,14 @@ def save(fig: figure.Figure, path: str | os.PathLike[str]) -> None:
 
 
 def legend(fig: figure.Figure) -> None:
-  """Explains below the panels what is drawn in any of them, each thing once."""
+  """Adds one legend below the panels, with each label of any panel once."""
   handles = {
     name: handle
     for ax in fig.axes
     for handle, name in zip(*ax.get_legend_handles_labels())
   }
-  # Nothing else keeps a legend from running off both sides.
+  # The number of columns is limited, because nothing else keeps a legend from
+  # running off both sides.
   inches = 0.6 + 0.075 * max(map(len, handles))
   fig.legend(
     handles.values(),
@@ -146,7 +155,7 @@ def legend(fig: figure.Figure) -> None:
 
 
 def plain(ax: axes.Axes) -> None:
-  """Leaves only what carries information: two axes and a faint grid."""
+  """Removes all decoration but two axes and a faint grid."""
   ax.spines[['top', 'right']].set_visible(False)
   ax.grid(axis='y', color='0.9', linewidth=0.7)
   ax.set_axisbelow(True)

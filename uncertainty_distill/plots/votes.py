@@ -1,4 +1,4 @@
-"""One image, and how likely each member of an ensemble finds which class."""
+"""Plots one image beside the class probabilities of an ensemble's members."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib import axes, figure
 
 _SIZE = (3.5, 2.0)  # Inches.
-# Left, bottom, width and height, as shares of it. All are alike, so that many
-# of these pictures are read as one.
+# Left, bottom, width and height, as shares of the figure. They are the same in
+# every picture, so that many pictures side by side look like one.
 _IMAGE, _BARS = (0.02, 0.16, 0.38, 0.68), (0.68, 0.16, 0.29, 0.68)
 _LONGEST = 13  # Letters of a class's name.
 _LIKELIEST = 3
-_GROUP = 0.8  # Of the height between two classes.
+_GROUP = 0.8  # The bars' share of the height between two classes.
 _PALE = 0.3
 
 
@@ -27,19 +27,19 @@ def member_votes(
   entropy: float,
   mutual_information: float,
 ) -> figure.Figure:
-  """Draws an image beside its members' probabilities.
+  """Draws an image beside the members' probabilities.
 
-  The classes are the three likeliest by the mean of the members, and the label
-  if it is none of them.
+  The plot shows the three classes with the highest mean probability over the
+  members, and the label if it is not one of these classes.
 
   Args:
     image: uint8 [H, W, 3].
-    probs: [E, K].
+    probs: The members' probabilities [E, K].
     label: The right class.
     class_names: K names.
     entropy: The predictive entropy, in nats.
-    mutual_information: The mutual information in nats, shown of two members or
-      more.
+    mutual_information: The mutual information, in nats. It is shown only if
+      there are at least two members.
 
   Returns:
     A small figure, to be shown beside others.
@@ -76,10 +76,11 @@ def member_votes(
 def _draw_image(
   ax: axes.Axes, image: np.ndarray, above: str, below: str, color: str
 ) -> None:
-  """Draws the image between two texts, the lower one in a color."""
+  """Draws the image between two texts; the lower text has a color."""
   ax.imshow(image, interpolation='nearest')
   ax.set_axis_off()
-  # Beside long names of classes there is room on the right alone.
+  # The texts start at the left edge, because long names of classes have room
+  # only to the right.
   ax.set_title(above, fontsize=9, loc='left', parse_math=False)
   ax.text(
     0,
@@ -96,7 +97,11 @@ def _draw_image(
 def _draw_bars(
   ax: axes.Axes, probs: np.ndarray, voted: np.ndarray, classes: Sequence[int]
 ) -> None:
-  """Draws a group of bars for each class, the members from above downwards."""
+  """Draws a group of bars for each class, with the members from top to bottom.
+
+  A bar is opaque if the member votes for this class, and pale otherwise. If
+  there are several members, black lines mark their means.
+  """
   members = len(probs)
   height = _GROUP / members
   places = np.arange(len(classes))
