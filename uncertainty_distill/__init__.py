@@ -13,7 +13,7 @@ These names are the public API; everything else in the package may change.
   experiment, train, distill         from a configuration to a trained run
   evaluate, export                   the metrics of a run, and its SavedModel
   batch_ensemble, member             BatchEnsembles of any tf_keras network
-  MemberCrossEntropy, EnsembleMetrics  what trains and measures them in `fit`
+  MemberCrossEntropy, EnsembleMetrics  their loss and metrics in `fit`
   InputError                         raised for a mistake in what the user gave
 
 docs/tour.ipynb shows examples. Letters in shapes: E or M members, B or N
@@ -37,6 +37,6 @@ os.environ['TF_USE_LEGACY_KERAS'] = '1'
 
 from uncertainty_distill.runtime import lazy_imports
 
-# TensorFlow takes seconds to import: each name of `__init__.pyi`, which type
-# checkers read, brings what it needs when it is asked for.
+# TensorFlow takes seconds to import. So each name of `__init__.pyi`, which type
+# checkers also read, imports what it needs when the name is first used.
 __getattr__, __dir__, __all__ = lazy_imports.attach_stub(__name__)

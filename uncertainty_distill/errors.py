@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-# A value may be a whole file, or one that YAML's aliases make endless.
+# A value may be a whole file, or may be endless because of YAML's aliases.
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 400
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
@@ -30,14 +30,14 @@ def _restore(kind: type[_Error], args: tuple, fields: dict) -> _Error:
 class InputError(_Error, ValueError):
   """A mistake in something that the user gave.
 
-  In a message, a parameter of a public function stands in backticks; the
-  commands show it as the flag that it comes from.
+  A message has the parameters of public functions in backticks. The commands
+  show the flags that these parameters come from instead.
 
   Attributes:
     name: What is at fault: a parameter, a config value, a file or a tensor.
     value: The value that was given.
-    expected: What it must be, as a noun phrase.
-    hint: What to do, where `expected` does not say it; may be empty.
+    expected: What the value must be, as a noun phrase.
+    hint: What to do, if `expected` does not say so; may be empty.
 
   Examples:
     >>> try:
@@ -64,7 +64,7 @@ class InputError(_Error, ValueError):
       expected: See the class.
       hint: See the class.
       message: A sentence in place of "NAME must be EXPECTED, not VALUE", for
-        mistakes that this does not describe well.
+        mistakes that these words do not describe well.
     """
     self.name = name
     self.value = value
@@ -76,18 +76,18 @@ class InputError(_Error, ValueError):
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-  """Asks whether the most similar name was meant; empty if none is similar."""
+  """Returns a question whether the most similar name was meant, or ''."""
   near = difflib.get_close_matches(name, names, 1, 0.5)
   return f'did you mean {near[0]!r}?' if near else ''
 
 
 class DivergedError(_Error, ArithmeticError):
-  """Training came to non-finite numbers (inf or NaN).
+  """Training produced non-finite numbers (inf or NaN).
 
   Attributes:
     what: Which number of which run is non-finite.
-    step: The first training step, from 1 on, at which it is known to be; None
-      where this is about several runs.
+    step: The first training step, from 1 on, at which the number is known to be
+      non-finite; None if the error is about several runs.
   """
 
   def __init__(self, what: str, step: int | None = None, hint: str = ''):

@@ -1,4 +1,4 @@
-"""Ranges of values: a test of a value, and the words for an error."""
+"""Ranges of values, each with a test and with words for an error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class Range:
   """The values that a field or an argument may have.
 
   Attributes:
-    contains: Returns whether a value of the right type is one of them.
-    expected: What they are, as a noun phrase.
+    contains: A function that returns whether a value of the right type is in
+      the range.
+    expected: What the values are, as a noun phrase.
   """
 
   contains: Callable[[Any], bool]
@@ -35,9 +36,9 @@ BELOW_1 = Range(lambda x: 0 <= x < 1, 'at least 0 and less than 1')
 FACTOR = Range(lambda x: 0 < x <= 1, 'more than 0 and at most 1')
 SEED = Range(lambda x: 0 <= x < 2**32, 'at least 0 and less than 2^32')
 
-# Names that configurations, commands and data share: of datasets that need no
-# path, of ways to bring a picture to the size that a model takes, and of the
-# benchmarks whose constants corruptions have.
+# Names that configurations, commands and data share: datasets that need no
+# path, ways to bring a picture to a model's size, and benchmarks whose
+# constants the corruptions use.
 DATASETS = 'cifar10', 'cifar100', 'digits'
 IMAGE_FITS = 'resize', 'crop', 'pad'
 BENCHMARKS = 'cifar_c', 'imagenet_c'
@@ -55,7 +56,7 @@ def field(default: Any, allowed: Range = ANY, **metadata: Any) -> Any:
   """Returns a dataclass' field with its range.
 
   Args:
-    default: The value where none is given.
+    default: The value if none is given.
     allowed: The range, for `check_fields`.
     **metadata: More metadata of the field.
   """

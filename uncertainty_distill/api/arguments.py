@@ -1,4 +1,4 @@
-"""Arguments of the public functions, as the rest of the package takes them."""
+"""Converts arguments of the public functions for the rest of the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 Path = str | os.PathLike[str]
 Paths = Path | Sequence[Path]
 
-# TensorFlow would print its log in a notebook.
+# Otherwise TensorFlow would print its log in a notebook.
 tf.get_logger().setLevel('ERROR')
 
 _strategies: dict[str, tf.distribute.Strategy] = {}
@@ -29,13 +29,13 @@ def as_list(paths: Paths) -> list[str]:
 def strategy_for(
   config: configs.ExperimentConfig,
 ) -> tf.distribute.Strategy:
-  """Returns the devices of an experiment, the same object each time.
+  """Returns the devices of an experiment, always the same object.
 
   Raises:
     InputError: If a device is missing.
   """
-  # A TPU that is initialized again loses the models on it, and TensorFlow
-  # confuses the collective operations of two strategies.
+  # A TPU loses its models when it is initialized again, and TensorFlow confuses
+  # the collective operations of two strategies.
   key = repr(config.runtime.as_dict())
   if key not in _strategies:
     _strategies[key] = distribution.make_strategy(config.runtime)

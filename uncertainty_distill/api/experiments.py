@@ -1,4 +1,4 @@
-"""Public functions: from a configuration to a run and its SavedModel."""
+"""Public functions that turn a configuration into a run and a SavedModel."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ def experiment(
   also be set afterwards: `config.task.seed = 1`.
 
   Args:
-    name: Such as `digits_wrn10_1`, `cifar10_wrn10_1` or `cifar10_wrn28_10`.
-    overrides: Values by their names, `{'trainer.epochs': 5}`; a group of values
+    name: The registered name, such as `digits_wrn10_1`, `cifar10_wrn10_1` or
+      `cifar10_wrn28_10`.
+    overrides: From names to values, `{'trainer.epochs': 5}`. A group of values
       may be a mapping, as in a YAML file. Later values win.
 
   Returns:
     A new configuration for `train` and `distill`.
 
   Raises:
-    InputError: If there is no such experiment or value, or if a value has
-      another type.
+    InputError: If there is no such experiment or value, or if a value has the
+      wrong type.
 
   Examples:
     >>> config = ud.experiment('digits_wrn10_1', {'trainer.epochs': 5})
@@ -69,27 +70,27 @@ def train(
   test_examples: _Examples | None = None,
   class_names: Sequence[str] = (),
 ) -> runs.RunFolder:
-  """Trains what has no teacher, as train.py does.
+  """Trains a model without a teacher, as train.py does.
 
-  With a `task.model.ensemble_size` of 1 that is a single network with the
-  hyperparameters of a teacher's member, otherwise a BatchEnsemble with those of
-  a student. If training was stopped, the same call continues it; a complete run
-  is returned at once.
+  If `task.model.ensemble_size` is 1, the model is a single network with the
+  hyperparameters of a teacher's member; otherwise it is a BatchEnsemble with
+  those of a student. If training was stopped, the same call continues it; a
+  complete run is returned at once.
 
   Args:
     config: The experiment, which is not changed.
     model_dir: The run folder: a new one, or one of this experiment.
-    model: A plain network, images [B, H, W, C] of 0..255 -> logits [B, K],
-      instead of the configuration's: a functional or sequential model of
-      `tf_keras`. Training starts from its weights, which all members share,
-      and the run folder keeps how it is built.
+    model: A plain network, images [B, H, W, C] of 0..255 -> logits [B, K], to
+      train instead of the configuration's network: a functional or sequential
+      model of `tf_keras`. Training starts from its weights, which all members
+      share, and the run folder keeps a description of its layers.
     examples: Images and labels to train on, instead of the configuration's
-      dataset: uint8 [N, H, W, 3] of 0 to 255, or gray [N, H, W], and integers
-      [N] from 0 to K - 1. Another process can continue the run if it gets the
-      same arrays.
-    test_examples: The same to test on; by default a fifth of the examples,
-      which are then not trained on.
-    class_names: K names of the classes of `examples`.
+      dataset: images uint8 [N, H, W, 3] of 0 to 255, or gray [N, H, W], and
+      labels, integers [N] from 0 to K - 1. Another process can continue the run
+      if it gets the same arrays.
+    test_examples: Images and labels to test on. By default a fifth of the
+      examples is tested on instead of trained on.
+    class_names: The K names of the classes of `examples`.
 
   Returns:
     The run; `load(run.path)` predicts with it.
@@ -127,7 +128,7 @@ def distill(
 ) -> runs.RunFolder:
   """Trains a student, and first a teacher if none is given, as distill.py does.
 
-  If training was stopped, the same call continues it; what is complete is not
+  If training was stopped, the same call continues it; complete runs are not
   trained again.
 
   Args:
@@ -139,18 +140,19 @@ def distill(
       files of stored predictions (docs/teachers.md): `train_probs` or
       `train_logits`, floats [M, N, K], `train_labels`, integers [N], and
       optionally the same for `test`. By default the teacher that the experiment
-      names, or else a deep ensemble that is trained in `model_dir`/teacher. One
-      whose classes are in another order, or that wants images at another scale
-      than 0 to 255, is refused unless `config.check_labels` is false.
+      names, or else a deep ensemble that is trained in `model_dir`/teacher. A
+      teacher whose classes are in another order, or that needs images at
+      another scale than 0 to 255, is refused unless `config.check_labels` is
+      false.
     student: The plain network that becomes the student, instead of the
-      configuration's; see the model of `train`.
+      configuration's network; see the argument `model` of `train`.
     examples: Images and labels to train on; see `train`.
-    test_examples: The same to test on.
-    class_names: K names of the classes of `examples`.
+    test_examples: Images and labels to test on; see `train`.
+    class_names: The K names of the classes of `examples`.
 
   Returns:
-    The student's run; `load(run.path)` predicts with it, and
-    `run.config.task.objective.teacher` are the folders of its teacher.
+    The student's run. `load(run.path)` predicts with it, and
+    `run.config.task.objective.teacher` has the paths of its teacher.
 
   Raises:
     InputError: If a value of the configuration or the teacher is wrong, or if
@@ -182,38 +184,40 @@ def export(
   conformal_method: str = 'lac',
   merge_members: bool = False,
 ) -> metrics.Calibration | None:
-  """Writes a SavedModel that needs TensorFlow alone, as export.py does.
+  """Writes a SavedModel that needs only TensorFlow, as export.py does.
 
   Args:
     path: A run folder or a SavedModel; several become one deep ensemble. Or a
       model that `batch_ensemble` made, of images [B, H, W, 3] of 0..255 ->
-      logits; it cannot be calibrated.
-    directory: The folder to write to; a SavedModel that is there is replaced.
+      logits, which cannot be calibrated.
+    directory: The folder to write to. A SavedModel there is replaced.
     fit_temperature: Whether to divide the members' logits by the temperature
       with the least NLL on examples that no model was trained on.
-    calibration_file: An `.npz` with these examples, on which prediction sets
-      are calibrated, too: `images`, uint8 [N, H, W, 3], and `labels`, integers
-      [N]. By default the training examples that the runs held out.
-    check_labels: Whether to refuse a model that labelled images contradict;
-      see `distill`.
+    calibration_file: An `.npz` file with examples that no model was trained on,
+      for the temperature and the prediction sets: `images`, uint8 [N, H, W, 3],
+      and `labels`, integers [N]. By default the training examples that the runs
+      held out.
+    check_labels: Whether to refuse a model that labeled images contradict; see
+      `distill`.
     class_names: The K names of the classes, for a model that `batch_ensemble`
-      made; a run and a SavedModel have their own.
+      made; a run and a SavedModel have their own names.
     conformal: The share of images whose prediction set may lack the right
       class, such as 0.1; 0 for no prediction sets.
     conformal_method: How classes are chosen: `lac` (the smallest sets), `aps`
-      (sets whose size tells how hard an image is) or `raps` (the same without
+      (sets whose size tells how hard an image is) or `raps` (as `aps`, without
       classes that hardly count); docs/serving.md has the formulas.
     merge_members: Whether to average the members of a run's BatchEnsemble into
-      one plain network, for members that were trained to stay near each other.
+      one plain network. This is for members that were trained to stay near each
+      other.
 
   Returns:
     The fitted temperature, with the NLL before and after, or None.
 
   Raises:
     InputError: If a run cannot be loaded or a model cannot be exported, if an
-      argument is for the other of the two, if the folder holds anything but a
-      SavedModel, if there are no examples to fit a temperature to, or if they
-      or test images contradict the model.
+      argument does not apply to this kind of `path`, if the folder holds
+      anything but a SavedModel, if there are no examples to calibrate the model
+      on, or if these examples or test images contradict the model.
 
   Examples:
     >>> ud.export('runs/single', 'served/1')
@@ -263,7 +267,7 @@ def export(
 
 
 def _with_examples(config, examples, test_examples, class_names):
-  """Returns a copy of an experiment, on arrays if there are any."""
+  """Returns a copy of an experiment, whose dataset is the arrays if given."""
   config = copy.deepcopy(config)
   if examples is not None:
     config.task.train_data.name = data.keep_arrays(
@@ -277,7 +281,7 @@ def _with_examples(config, examples, test_examples, class_names):
 
 
 def _open(config, model, name):
-  """Opens an experiment, with the network of that argument, if it was given."""
+  """Opens an experiment, with the network that argument `name` gave, if any."""
   if model is not None:
     config = copy.deepcopy(config)
     choice = config.task.model.architecture

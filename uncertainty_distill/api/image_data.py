@@ -26,29 +26,32 @@ def load_dataset(
   """Reads the training or the test examples of a dataset.
 
   Args:
-    name: `digits`, which needs no download (16x16 pixels), `cifar10` or
-      `cifar100`, or the path of an `.npz` file with the arrays `train_images`,
-      `train_labels`, `test_images` and `test_labels`: images uint8
-      [N, H, W, 3], labels integers [N] from 0 to K - 1. It may hold
-      `class_names`, K strings. Or the path of a folder of pictures:
-      `PATH/train/CLASS/` and `PATH/test/CLASS/`, or `PATH/CLASS/`.
+    name: `digits` (16x16 pixels), which needs no download, `cifar10`,
+      `cifar100`, or `tfds:NAME` for another dataset of TFDS. Or the path of an
+      `.npz` file with the arrays `train_images`, `train_labels`, `test_images`
+      and `test_labels`: images uint8 [N, H, W, 3], labels integers [N] from 0
+      to K - 1. The file may hold `class_names`, K strings. Or the path of a
+      folder of pictures: `PATH/train/CLASS/` and `PATH/test/CLASS/`, or
+      `PATH/CLASS/`.
     split: `train` or `test`.
     data_dir: The folder of TFDS's datasets. By default the environment variable
       TFDS_DATA_DIR, or ~/tensorflow_datasets.
-    image_size: The height and width that all images get: pictures in files by
-      any factor, others made smaller; () for as they are.
-    image_fit: How pictures in files get it: `resize` stretches them, `crop`
-      takes the largest middle part of these proportions, `pad` adds black.
-    test_fraction: The share of each class of a folder without test pictures
-      that becomes the test set, always the same ones.
+    image_size: The height and width that all images get; () for the images as
+      they are. Images of folders and of `tfds:NAME` can get any size, and other
+      images only a smaller one.
+    image_fit: How images of folders and of `tfds:NAME` get this size: `resize`
+      stretches them, `crop` takes the largest middle part of the right
+      proportions, `pad` adds black.
+    test_fraction: The share of each class that becomes the test set of a folder
+      without test pictures, always the same pictures.
 
   Returns:
-    The examples, in the order in which a teacher's stored predictions have to
-    be: `images`, uint8 [N, H, W, C], and `labels`, int32 [N], neither of them
-    to be written to; and `spec`, which describes the dataset.
+    The examples, in the order that a teacher's stored predictions must have:
+    `images`, uint8 [N, H, W, C], and `labels`, int32 [N], which must not be
+    written to; and `spec`, which describes the dataset.
 
   Raises:
-    InputError: If there is no such dataset or split, if it is not there and
+    InputError: If there is no such dataset or split, if it is missing and
       cannot be downloaded, or if its pictures cannot be read or differ in size.
 
   Examples:
@@ -86,14 +89,15 @@ def corrupt(
     corruption: `gaussian_noise`, `shot_noise`, `impulse_noise`,
       `defocus_blur`, `glass_blur`, `motion_blur`, `zoom_blur`, `snow`, `frost`,
       `fog`, `brightness`, `contrast`, `elastic_transform`, `pixelate`,
-      `jpeg_compression`; or of the extra ones, `speckle_noise`,
+      `jpeg_compression`; or one of the extra corruptions, `speckle_noise`,
       `gaussian_blur`, `spatter`, `saturate`.
     severity: 1 (least) to 5 (most).
     seed: The seed of the random draws, 0 to 2^64 - 1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
-    benchmark: Whose constants: `cifar_c` or `imagenet_c`; by default `cifar_c`
-      where a side has fewer than 64 pixels, and `imagenet_c` otherwise.
+    benchmark: The benchmark whose constants to use: `cifar_c` or `imagenet_c`;
+      by default `cifar_c` if a side has fewer than 64 pixels, and `imagenet_c`
+      otherwise.
 
   Returns:
     New images, uint8 [B, H, W, 3].

@@ -26,14 +26,14 @@ class FilePrediction:
   Attributes:
     image: The path of the file.
     label: The most probable class.
-    class_name: Its name.
-    confidence: Its probability.
-    predictive_entropy: In nats.
-    expected_entropy: In nats.
-    mutual_information: In nats.
+    class_name: The name of this class.
+    confidence: The probability of this class.
+    predictive_entropy: The predictive entropy, in nats.
+    expected_entropy: The mean of the members' entropies, in nats.
+    mutual_information: The mutual information, in nats.
     probabilities: K probabilities, the mean over the members.
-    votes: The number of members that find a class most probable, by its name;
-      the largest number first.
+    votes: From the name of a class to the number of members that find this
+      class most probable; the largest number first.
     prediction_set: The names of the classes in the prediction set, the most
       probable one first; None unless the model was exported with such sets.
   """
@@ -111,10 +111,10 @@ def read_image(
   Args:
     path: A file that Pillow reads.
     size: H, W.
-    fit: How it comes to this size: `resize`, `crop` or `pad`.
+    fit: How the image gets this size: `resize`, `crop` or `pad`.
 
   Returns:
-    uint8 [H, W, 3], or why the file cannot be read.
+    uint8 [H, W, 3], or the reason why the file cannot be read.
   """
   try:
     return pictures.read_picture(path, size, fit)
@@ -123,12 +123,13 @@ def read_image(
 
 
 def find_images(arguments: Sequence[str]) -> list[str]:
-  """Returns the files that files, folders and glob patterns name.
+  """Returns the files that a user names by files, folders and glob patterns.
 
   Args:
-    arguments: A folder stands for the image files in it, by their names'
-      endings, hidden files (`._a.jpg`) and folders left out; a pattern for the
-      files it matches; in alphabetical order.
+    arguments: Files, folders and patterns. A folder stands for the image files
+      in it, known by the endings of their names, without hidden files
+      (`._a.jpg`) and folders. A pattern stands for the files that it matches.
+      Both give their files in alphabetical order.
 
   Raises:
     InputError: If a folder or a pattern gives no file.

@@ -28,8 +28,8 @@ def batch_ensemble(
 
   Member e multiplies the weights of every convolution and dense layer by
   alpha_e gamma_e^T, one vector for the input channels and one for the output
-  channels (Wen, Tran and Ba, 2020), and has biases of its own. All else is
-  shared, so that the members together are hardly larger than one network.
+  channels (Wen, Tran and Ba, 2020), and has its own biases. All other weights
+  are shared, so that the members together are hardly larger than one network.
 
   The result trains with `compile` and `fit`: `MemberCrossEntropy` is the loss,
   `EnsembleMetrics` are the metrics, and `predict` returns [E, N, K]. Its
@@ -38,28 +38,28 @@ def batch_ensemble(
 
   Args:
     model: A functional or Sequential model of images [B, ...] -> logits or
-      probabilities [B, K], or other features [B, ...]. Nested networks and
-      layers that are used several times may be in it. It is not changed.
+      probabilities [B, K], or other features [B, ...]. It may contain nested
+      networks, and layers that are used several times. It is not changed.
     ensemble_size: The number of members E, at least 2.
     rank: The rank of the members' perturbations of the weights.
-    fast_weights: What alpha and gamma are at first: `normal` (drawn from
+    fast_weights: The initial values of alpha and gamma: `normal` (drawn from
       N(1, `fast_weight_stddev`^2)), `signs` (-1 or 1 at random), `ones` (every
-      member is the network that was given; members that see the same examples
-      then stay the same), or `first_layer_signs` (signs in the first layer,
+      member is the given network, and with rank 1 members that see the same
+      examples stay the same), or `first_layer_signs` (signs in the first layer,
       ones elsewhere).
     fast_weight_stddev: The standard deviation for `normal`. A trained network
-      keeps what it has learned only where this is small, such as 0.1.
+      keeps what it has learned only if this value is small, such as 0.1.
     norm: `shared`: BatchNorm, LayerNorm and GroupNorm are the same for all
       members; `member`: each member has its own.
-    keep: Layers that the members share as they are, `{'name': 'shared'}`; the
+    keep: The layers that the members share unchanged, `{'name': 'shared'}`. A
       name may be a path, `backbone/stem`. Layers of unknown kinds that have
       weights are refused unless they are named here.
     perturb: What alpha and gamma multiply: `weights`, `activations`, or `auto`
-      for what is cheaper. The function is the same.
+      for whichever is cheaper. All three compute the same function.
 
   Returns:
     A model of images [B, ...] -> float32 [E, B, ...] that starts from the
-    weights of the one that was given. It is saved as a `.keras` file.
+    weights of the given model. It can be saved as a `.keras` file.
 
   Raises:
     InputError: If an argument is out of its range, or if the model is one of
@@ -99,15 +99,15 @@ def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
   Alpha and gamma are multiplied into its kernels.
 
   Args:
-    model: What `batch_ensemble` returned; it is not changed.
-    index: The member, from 0 to E - 1.
+    model: The model that `batch_ensemble` returned. It is not changed.
+    index: The index of the member, from 0 to E - 1.
 
   Returns:
     A functional model of images [B, ...] -> [B, ...] with weights of its own.
     Its `get_weights()` fit the network that `batch_ensemble` was given.
 
   Raises:
-    InputError: If the model is no BatchEnsemble, or has no such member.
+    InputError: If the model is not a BatchEnsemble, or has no such member.
 
   Examples:
     >>> import tf_keras

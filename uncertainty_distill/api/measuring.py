@@ -32,19 +32,18 @@ def measure(
     labels: Integers [B], 0 to K - 1.
 
   Returns:
-    Metrics by name. Of the mean over the members: `accuracy`; `ece` (expected
+    Metrics by name. For the mean over the members: `accuracy`; `ece` (expected
     calibration error, 15 equal bins of confidence), the sum of `overconfidence`
     and `underconfidence`; `adaptive_ece` (bins of equally many examples) and
     `classwise_ece` (bins of each class's probability, averaged over classes);
-    `nll`, in nats, and `brier`;
-    `auroc_misclassification` (AUROC of telling right from wrong predictions by
-    their confidence, where there are both), `aurc` and `augrc` (areas under the
-    risk-coverage curve and the generalized one), `risk_at_80` (the share of
-    errors among the surest 80%) and `coverage_at_5` (the largest share of the
-    surest with at most 5% of errors). Means of the members' own: `gibbs_nll`,
-    in nats, and `member_accuracy`. The diversity of several members:
-    `disagreement`, `pairwise_kl` and `mutual_information`, in nats, and
-    `masegosa_variance`.
+    `nll`, in nats, and `brier`; `auroc_misclassification` (AUROC of telling
+    right from wrong predictions by their confidence, if there are both), `aurc`
+    and `augrc` (areas under the risk-coverage curve and the generalized one),
+    `risk_at_80` (the share of errors among the surest 80%) and `coverage_at_5`
+    (the largest share of the surest with at most 5% of errors). Means of the
+    members' own metrics: `gibbs_nll`, in nats, and `member_accuracy`. The
+    diversity of several members: `disagreement`, `pairwise_kl` and
+    `mutual_information`, in nats, and `masegosa_variance`.
 
   Raises:
     InputError: If an array is not as described.
@@ -61,7 +60,7 @@ def measure(
   if given.dtype.name == 'bfloat16':
     given = given.astype(np.float32)
     sums = given.sum(-1, keepdims=True)
-    if abs(sums - 1).max() < 0.02:  # As rounding leaves them.
+    if abs(sums - 1).max() < 0.02:  # Sums that differ from 1 only by rounding.
       given /= sums
   _check_two_classes(given)
   classes = given.shape[-1] if given.ndim else 0
@@ -86,7 +85,7 @@ def _array(values: Any, name: str) -> np.ndarray:
 
 
 def _check_two_classes(probs: np.ndarray) -> None:
-  """Raises an InputError for the probability of one of two classes alone."""
+  """Raises an InputError if only one of two classes has a probability."""
   if probs.ndim == 1 or (probs.ndim in (2, 3) and probs.shape[-1] == 1):
     join = 'stack' if probs.ndim == 1 else 'concatenate'
     raise InputError(
@@ -102,19 +101,20 @@ def evaluate(
   config: configs.ExperimentConfig | None = None,
   output_dir: arguments.Path = '',
 ) -> dict[str, float]:
-  """Evaluates a trained model on clean and corrupted images, as evaluate.py.
+  """Evaluates a model on clean and corrupted images, as evaluate.py does.
 
   Args:
-    path: A run folder or a SavedModel; several are one deep ensemble.
+    path: A run folder or a SavedModel; several form one deep ensemble.
     config: The experiment whose test set, `evaluation` and `runtime` to use. By
-      default that of the first run folder, on the devices of this machine.
+      default the experiment of the first run folder, on the devices of this
+      machine.
     output_dir: The folder for a report with tables and plots; empty for none.
       Results in it that are still valid are not computed again.
 
   Returns:
-    Metrics by name: those of `measure` on clean images; with the prefix `c_`
-    their means on corrupted images, over corruptions and then severities; and
-    `auroc_ood`, `aupr_ood` and `fpr95_ood` where the experiment names
+    Metrics by name: the metrics of `measure` on clean images; with the prefix
+    `c_` their means on corrupted images, over corruptions and then severities;
+    and `auroc_ood`, `aupr_ood` and `fpr95_ood` if the experiment names
     out-of-distribution images.
 
   Raises:
@@ -145,7 +145,7 @@ def evaluate(
   if not output_dir:
     found = evaluation.evaluate_systems([system], experiment)
     return evaluation.summary(found.results)
-  # Measuring alone needs no locks, nor the library that they are made of.
+  # `measure` needs neither locks nor the library that they are made of.
   from uncertainty_distill.io import locks
 
   folder = files.expanded(output_dir)
@@ -154,5 +154,5 @@ def evaluate(
   results, _ = evaluation.read_json(
     os.path.join(folder, evaluation.RESULTS_FILE)
   )
-  # Beside it there may be the baseline of corruption errors.
+  # The results may also include the baseline of corruption errors.
   return evaluation.summary([r for r in results if r.key == system.key])

@@ -27,7 +27,7 @@ class Predictions:
     label: int32 [B], the most probable class.
     class_name: str [B], the name of this class.
     confidence: float32 [B], the probability of this class.
-    predictive_entropy: float32 [B], nats; 0 is certain, log K a guess.
+    predictive_entropy: float32 [B], nats; 0 is certain, log K is a guess.
     expected_entropy: float32 [B], nats; the mean of the members' entropies.
     mutual_information: float32 [B], nats; 0 to log min(E, K).
     prediction_set: bool [B, K], whether each class is in the image's prediction
@@ -68,8 +68,8 @@ class Predictor:
     image_shape: H, W, C of the images.
     class_names: K names, in the order of the labels.
     ensemble_size: The number of members E.
-    image_fit: How pictures in files come to the size of its images: `resize`,
-      `crop` or `pad`.
+    image_fit: How pictures in files get the size of the model's images:
+      `resize`, `crop` or `pad`.
     has_sets: Whether the model was exported with prediction sets.
 
   Examples:
@@ -107,8 +107,8 @@ class Predictor:
     """Predicts the classes of images.
 
     Args:
-      images: uint8 [B, H, W, C] of `image_shape`, any B. The model normalizes
-        them itself.
+      images: uint8 [B, H, W, C] of `image_shape`, for any B. The model
+        normalizes the images itself.
 
     Returns:
       Probabilities, labels and uncertainty of each image, in the same order.

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .data_config import REST as REST
 from .data_config import TrainDataConfig as TrainDataConfig

@@ -1,4 +1,4 @@
-"""Which examples to train and to test on."""
+"""The training and test examples of an experiment."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import dataclasses
 from uncertainty_distill import models, ranges
 from uncertainty_distill.errors import InputError
 
-# The last one is there to be out of distribution alone.
+# The last name is for out-of-distribution images only.
 _KNOWN = ('', *ranges.DATASETS, 'svhn_cropped')
 
 
-# Instead of a place, the training examples that `num_examples` leaves out.
+# Instead of a path: the training examples that `num_examples` leaves out.
 REST = 'rest'
 
 
 def is_path(name: str) -> bool:
-  """Returns whether the name of a dataset is the path of a user's own."""
+  """Returns whether a dataset's name is the path of the user's own data."""
   return name not in _KNOWN and not name.startswith(('tfds:', 'arrays:'))
 
 
@@ -25,68 +25,76 @@ class TrainDataConfig(models.Settings):
   """Training examples and their augmentation.
 
   Attributes:
-    name: `cifar10`, `cifar100`, `digits`, `tfds:NAME` or `tfds:NAME/CONFIG` for
-      any image classification dataset of TFDS, or the path of an `.npz` file or
-      of a folder of pictures, `PATH/train/CLASS/` and `PATH/test/CLASS/` or
-      `PATH/CLASS/` (docs/images.md).
-    data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    classes: The classes to train and test on, () for all; they are renumbered
-      from 0 in this order. The test images of the others are then what
-      evaluation takes as out of distribution.
+    name: `cifar10`, `cifar100` or `digits`; `tfds:NAME` or `tfds:NAME/CONFIG`
+      for any image classification dataset of TFDS; or the path of an `.npz`
+      file or of a folder of pictures, with `PATH/train/CLASS/` and
+      `PATH/test/CLASS/`, or with `PATH/CLASS/` (docs/images.md).
+    data_dir: The folder of TFDS's datasets; empty for TFDS's own choice.
+    classes: The classes to train and test on; () for all. They are renumbered
+      from 0 in this order. The test images of the other classes then serve as
+      out-of-distribution images, unless `evaluation.out_of_distribution` names
+      other images.
     train_split: The split of a `tfds:` dataset to train on, such as
       `train[:80%]`; empty for `train`.
-    test_split: The split of a `tfds:` dataset to test on; empty for `test`, or
-      else `validation`.
-    image_size: The height and width to which all images are made smaller, by
-      averaging areas; () for the images as they are. Those of folders and of
-      `tfds:` get this size as they do in a served model, and need it where
-      their sizes differ.
-    image_fit: How those of folders and of `tfds:` get it: `resize` stretches
-      them, `crop` takes the largest middle part of these proportions, `pad`
-      adds black on two sides.
-    test_fraction: The share of each class that becomes the test set, always the
-      same pictures, where a folder has none; 0 where it has.
-    skip_broken: Whether to leave out the pictures in a folder that cannot be
-      read, with a line that says how many; if false, they are an error.
+    test_split: The split of a `tfds:` dataset to test on; empty for the first
+      of `test`, `validation` and `val` that the dataset has.
+    image_size: The height and width to which all images are reduced, by
+      averaging areas; () for the images as they are. Images of folders and of
+      `tfds:` datasets are resized as in a served model instead, and need this
+      value if they differ in size.
+    image_fit: How images of folders and of `tfds:` datasets get the size
+      `image_size`: `resize` stretches them, `crop` takes the largest middle
+      part of the right proportions, `pad` adds black on two sides.
+    test_fraction: The share of each class that becomes the test set of a folder
+      without test pictures, always the same pictures; 0 for all other datasets.
+    skip_broken: Whether to leave out pictures of a folder that cannot be read,
+      with a line that says how many; if false, they are an error.
     image_cache: A folder on disk that keeps the decoded images of folders and
-      of `tfds:`, those without labels among them, for this and later runs; rows
-      are mapped into memory as they are read. Empty to decode pictures whenever
-      they are used, and to have images of TFDS in memory.
-    global_batch_size: Distinct examples in a step over all replicas.
-    members_per_example: How many of the members E see each example in a step:
-      from 1, at the cost of one network, as BatchEnsemble was published (Wen et
-      al., 2020, section 3.1), to E; 0 for all of them. Below E, only the mean
-      of the members' own metrics is shown while training.
+      of `tfds:` datasets, with or without labels, for this and later runs.
+      Images are mapped into memory as they are read. Empty to decode pictures
+      whenever they are used, and to keep images of TFDS in memory.
+    global_batch_size: The number of distinct examples in a step, over all
+      replicas.
+    members_per_example: How many of the E members see each example in a step,
+      from 1 to E; 0 for all of them. 1 costs as much as one network and is how
+      BatchEnsemble was published (Wen et al., 2020, section 3.1). Below E,
+      training shows only the mean of the members' own metrics.
     num_examples: Use only this many examples, the first ones; 0 for all.
     test_from_training: Test on this many training examples, the last ones,
-      which are then not trained on, in place of the test set: to choose values
-      of a configuration without looking at it. 0 for the test set.
-    held_out_fraction: The share of these that training leaves out. They are
-      the same in every run on this dataset (`data.ImageSource.hold_out`), and
-      those of a smaller share are a part of those of a larger one.
-    crop_padding: Pixels on each side before a random crop; 0 for none.
+      instead of the test set, and do not train on them. This is for choosing
+      values of a configuration without looking at the test set. 0 for the test
+      set.
+    held_out_fraction: The share of the training examples in use that training
+      leaves out. All runs on the same examples leave out the same ones
+      (`data.ImageSource.hold_out`), and a smaller share is a part of a larger
+      one.
+    crop_padding: Pixels on each side before a random crop; 0 for no crop.
     horizontal_flip: Whether to mirror half of the images.
-    random_crop_area: The smallest share of its area that is cut at random from
-      an image, in proportions of 3:4 to 4:3, and enlarged to the whole size,
-      before the other crop; 1 for none.
-    color_jitter: By how much of the range brightness is changed at random at
-      most, and by which share contrast and saturation; 0 for none.
-    views: Epoch n trains on view n mod views, a view being one augmentation of
-      every example; 0 for a new one in each epoch. Derived with a teacher
-      cache: as many as there are epochs.
-    augmentation_seed: The seed of the views; -1 for the run's own seed. Derived
-      with a teacher cache: 0, so that runs of any seed can share it.
-    unlabeled: Images without labels, which a student learns from its teacher
+    random_crop_area: The smallest share of an image's area that a random crop
+      keeps; 1 for no such crop. The crop has proportions of 3:4 to 4:3, is
+      enlarged to the whole size, and comes before the crop of `crop_padding`.
+    color_jitter: The largest random change of brightness, as a share of its
+      range, and of contrast and saturation, as a share of their values; 0 for
+      no change.
+    views: The number of views that training cycles through. A view is one
+      augmentation of every example, and epoch n trains on view n mod views. 0
+      for a new view in each epoch. Derived with a teacher cache: one view for
+      each epoch.
+    augmentation_seed: The seed of the views; -1 for the run's own seed. With a
+      teacher cache, -1 becomes 0, so that runs of any seed can share the cache.
+    unlabeled: Images without labels, on which a student learns from its teacher
       alone: a folder of pictures, at any depth; an `.npz` file with an array
-      `images`; `tfds:NAME` or another known dataset, whose labels are not used;
-      or `rest` for the training examples that `num_examples` leaves out. They
-      get the size of the training images. Empty for none.
-    unlabeled_split: The split of a `tfds:` dataset that they are; empty for
-      `train`.
-    unlabeled_examples: Use only this many of them, the first ones; 0 for all.
-    unlabeled_share: Their share of each batch. An epoch is still a pass over
-      the examples with labels; passes over the others go on from one epoch to
-      the next.
+      `images` or `train_images`; `tfds:NAME` or another known dataset, whose
+      labels are not used; or `rest` for the training examples that
+      `num_examples` leaves out. They get the size of the training images. Empty
+      for none.
+    unlabeled_split: The split of a `tfds:` dataset that `unlabeled` names;
+      empty for `train`.
+    unlabeled_examples: Use only this many images without labels, the first
+      ones; 0 for all.
+    unlabeled_share: The share of images without labels in each batch. An epoch
+      is still a pass over the examples with labels. Passes over the images
+      without labels continue from one epoch to the next.
   """
 
   name: str = 'cifar10'
@@ -108,7 +116,7 @@ class TrainDataConfig(models.Settings):
   horizontal_flip: bool = True
   random_crop_area: float = ranges.field(1.0, ranges.FACTOR)
   color_jitter: float = ranges.field(0.0, ranges.BELOW_1)
-  # A student may make do with few views; its teacher is to know the images.
+  # Few views may be enough for a student, but a teacher must know the images.
   views: int = ranges.field(0, ranges.NOT_NEGATIVE, of_member=0)
   augmentation_seed: int = ranges.field(
     -1,
@@ -132,7 +140,9 @@ class TrainDataConfig(models.Settings):
     return round(self.unlabeled_share * self.global_batch_size)
 
   def num_shown(self, available: int) -> int:
-    """Returns up to which training example training may show them.
+    """Returns how many training examples, the first ones, training may show.
+
+    These include the examples that training shows without their labels.
 
     Args:
       available: How many training examples of `classes` the dataset has.
@@ -149,7 +159,7 @@ class TrainDataConfig(models.Settings):
       available: How many training examples of `classes` the dataset has.
 
     Raises:
-      InputError: If none would be left on either side.
+      InputError: If no example would be left to train on, or to hold out.
     """
     used = self.num_examples or available
     held_out = round(self.held_out_fraction * used)
@@ -167,10 +177,10 @@ class TrainDataConfig(models.Settings):
 class ValidationDataConfig(models.Settings):
   """Test examples of the dataset that `train_data` names.
 
-  They never choose a checkpoint: the last one counts.
+  They never choose a checkpoint: the last checkpoint is the one that counts.
 
   Attributes:
-    global_batch_size: Examples in a step over all replicas.
+    global_batch_size: The number of examples in a step, over all replicas.
     num_examples: Use only this many examples, the first ones; 0 for all.
   """
 

@@ -1,8 +1,8 @@
 """What an experiment is made of, field by field.
 
-Lengths of training are in epochs and its milestones in fractions of it, so
-that a changed batch or a shorter run keeps the shape of the schedule. A value
-of 0 or () that is said to be derived is filled in by `resolve`.
+Lengths of training are in epochs, and its milestones are fractions of training,
+so that another batch size or a shorter run keeps the shape of the schedule. A
+value of 0 or () that is said to be derived is filled in by `resolve`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from uncertainty_distill.configs.teacher_config import (
 
 from official.core import config_definitions as cfg
 
-# In `initialize_from`, instead of folders; a folder so called is `./teacher`.
+# The value of `initialize_from` that stands for the teacher's folders. A folder
+# of this name is written `./teacher`.
 FROM_TEACHER = ('teacher',)
 
 
@@ -31,45 +32,48 @@ class ObjectiveConfig(models.Settings):
   """The loss of an example, averaged over the student's members.
 
   (1 - weight) * cross-entropy + weight * temperature^2 * KL(teacher||student);
-  only the cross-entropy where there is no teacher. With images without labels
+  only the cross-entropy if there is no teacher. With images without labels
   (`task.train_data.unlabeled`), the cross-entropy is the mean over the labeled
-  images of a batch, and KL the mean over all of them.
+  images of a batch, and KL is the mean over all images of the batch.
 
   Attributes:
     kind: `cross_entropy` (no teacher); `knowledge`: every member learns the
-      mean of the teacher's probabilities; `head`: member i learns those of the
-      teacher's member i.
+      mean of the teacher's probabilities; `head`: member i learns the
+      probabilities of the teacher's member i.
     weight: The weight of the distillation term.
-    temperature: The temperature of both softmaxes in it.
-    label_smoothing: How much of the labels in the cross-entropy is spread over
-      all classes.
+    temperature: The temperature of the teacher's and the student's softmax in
+      the distillation term.
+    label_smoothing: The share of each label in the cross-entropy that is spread
+      over all classes.
     teacher: Folders of the teacher's runs or SavedModels, or files of its
       stored predictions; their members are stacked.
-    teacher_cache: The folder of teachers' logits of augmented views, made where
-      it is missing and shared by any number of students; empty to run the
-      teacher in every step. Logits are computed in float32, whatever the run
-      computes in, and stored in float16.
+    teacher_cache: A folder for teachers' logits of augmented views. Missing
+      logits are computed and added, and any number of students can share the
+      folder. Empty to run the teacher in every step. Logits are computed in
+      float32, whatever the run computes in, and stored in float16.
     teacher_temperature: One temperature that calibrates the teacher before its
-      probabilities are taken: of the members' mean for `knowledge`, of every
-      member for `head`. `fit` fits it to the training images that neither
-      teacher nor student is trained on (`task.train_data.held_out_fraction`,
-      `evaluation.temperature_examples`); the run's `data.yaml` has the value.
-    mixup: a of Beta(a, a), by which each image is mixed with another one; the
-      teacher is asked for the mixed image (function matching, Beyer et al.,
-      2022). No label belongs to it, so that `weight` must be 1, or
-      `cross_entropy_images` clean. 0 for none.
+      probabilities are taken: for `knowledge` it is the temperature of the
+      members' mean, for `head` of every member. `fit` fits it to the training
+      images that neither teacher nor student is trained on
+      (`task.train_data.held_out_fraction`, `evaluation.temperature_examples`);
+      the run's `data.yaml` has the fitted value.
+    mixup: The a of Beta(a, a), from which the weights are drawn that mix each
+      image with another one; 0 for no mixing. The teacher is asked about the
+      mixed image (function matching, Beyer et al., 2022). A mixed image has no
+      label, so `weight` must be 1, or `cross_entropy_images` must be `clean`.
     perturbation: How the teacher's input gradient changes each image to one on
-      which its members differ: `none`, `ods`, or `conf_ods`, which changes less
-      where the teacher is unsure (Nam et al., 2021).
+      which the teacher's members differ: `none`, `ods`, or `conf_ods`, which
+      changes images less where the teacher is unsure (Nam et al., 2021).
     perturbation_size: The root mean square of the change, in gray levels.
-    perturbation_temperature: The temperature of the softmax in it.
+    perturbation_temperature: The temperature of the teacher's softmax of which
+      the gradient is taken.
     perturbation_share: The share of the images that are changed.
-    cross_entropy_images: The images of the cross-entropy, where images are
-      mixed or changed: `view`, those that the teacher sees, or `clean`, as they
-      were before, which costs the student a second pass.
-    weight_tie: The weight of the squared distance of member i's kernels to
-      those of the teacher's member i, a plain network of the student's
-      architecture.
+    cross_entropy_images: The images of the cross-entropy if images are mixed or
+      changed: `view` for the images that the teacher sees, or `clean` for the
+      images before mixing and change, which cost the student a second pass.
+    weight_tie: The weight of the squared distance between member i's kernels
+      and the kernels of the teacher's member i, which must be a plain network
+      of the student's architecture.
   """
 
   kind: str = ranges.field(
@@ -104,7 +108,7 @@ class ObjectiveConfig(models.Settings):
 
   @property
   def has_clean_pass(self) -> bool:
-    """Whether the student sees clean images, too, beside the views."""
+    """Whether the student sees clean images in addition to the views."""
     is_other = self.mixup > 0 or self.perturbation != 'none'
     return is_other and self.cross_entropy_images == 'clean'
 
@@ -115,29 +119,31 @@ class TaskConfig(models.Settings):
 
   Attributes:
     model: The network.
-    train_data: Training examples.
-    validation_data: Test examples.
+    train_data: The training examples.
+    validation_data: The test examples.
     objective: The loss.
     l2: lambda of lambda * sum(w^2) over kernels, BatchNorm's scales and
-      offsets, and biases; alpha, gamma and depthwise kernels are left alone.
+      offsets, and biases, but not over alpha, gamma and depthwise kernels.
     block_l2: Instead of `l2`, a lambda for each group of the architecture. A
       Wide ResNet has six: the first convolution; the groups 0, 1 and 2 with
       their BatchNorms; the dense kernel with the last BatchNorm; the dense
       bias. () for `l2` everywhere.
     fast_weight_learning_rate_multiplier: The factor of the learning rate of
-      alpha and gamma. E undoes the mean over members, as in LatentBE. Their
-      gradients are scaled, so an optimizer that clips sees the scaled ones.
+      alpha and gamma. A factor of E undoes the mean over members, as in
+      LatentBE. The factor scales the gradients of alpha and gamma, so an
+      optimizer that clips gradients sees the scaled ones.
     fast_weight_decay: lambda of lambda / E * sum((1 - alpha)^2 + (1 - gamma)^2)
-      over all members, which draws them towards one network (LatentBE; Nam et
-      al. 2022).
+      over all members, which draws the members towards one network (LatentBE;
+      Nam et al. 2022).
     initialize_from: Run folders of plain networks of the model's architecture,
-      one for each of its members. Training starts from the BatchEnsemble
-      nearest to them, layer by layer, whose weights are kept from being huge,
-      and from the mean of their BatchNorms. `teacher` alone is for the
-      teacher's folders, which take its place; () for random weights.
-    initialize_aligned: Whether first to put each network's neurons into the
-      order in which its weights are most like the first one's.
-    seed: The seed of initial weights, order of examples and augmentation.
+      one for each member. Training starts from the BatchEnsemble that is
+      nearest to these networks, layer by layer, with a penalty that keeps its
+      weights from being huge, and from the mean of the networks' BatchNorms.
+      `teacher` alone stands for the teacher's folders; () for random weights.
+    initialize_aligned: Whether to first put each network's neurons into the
+      order in which its weights are most like the first network's weights.
+    seed: The seed of the initial weights, the order of the examples and the
+      augmentation.
   """
 
   model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -174,34 +180,37 @@ class TaskConfig(models.Settings):
 
 @dataclasses.dataclass
 class TrainerConfig(models.Settings, cfg.TrainerConfig):
-  """Model Garden's trainer, its lengths derived from epochs.
+  """Model Garden's trainer, with lengths that are derived from epochs.
 
-  Lengths that are derived are given in steps where they are set. Unless
-  `optimizer_config` is set, it is derived from the values below.
+  A derived length can also be set, in steps. `optimizer_config` is derived from
+  the values below unless it is set.
 
   Attributes:
-    epochs: Passes over the training examples.
-    base_learning_rate: The learning rate for 128 distinct examples a step; it
-      grows linearly with the batch.
-    momentum: The momentum of SGD, with Nesterov's form.
-    warmup_epochs: The learning rate rises linearly from 0 over them.
+    epochs: The number of passes over the training examples.
+    base_learning_rate: The learning rate for 128 distinct examples in a step;
+      it grows linearly with the batch size.
+    momentum: The momentum of SGD, in Nesterov's form.
+    warmup_epochs: The number of epochs over which the learning rate rises
+      linearly from 0.
     decay_fractions: The fractions of training at which the learning rate falls.
-    decay_rate: The factor by which it falls.
+    decay_rate: The factor by which the learning rate falls.
     train_steps: The steps of training; derived.
     steps_per_loop: The steps between two reports of training; derived.
     summary_interval: The steps between points of a curve; derived.
     checkpoint_interval: The steps between checkpoints; derived.
     validation_interval: The steps between evaluations; derived.
     validation_steps: The batches of an evaluation; -1 for all.
-    recovery_max_trials: How often in a run, when numbers become non-finite (inf
-      or NaN), to return to the last checkpoint and go on with a lower learning
-      rate; 0 stops instead.
-    recovery_learning_rate_factor: The factor of the learning rate each time.
-    loss_upper_bound: A mean loss above it counts as infinite.
-    recovery_begin_steps: The first step whose loss is compared with it.
-    max_to_keep: How many checkpoints to keep; the older ones are for when the
+    recovery_max_trials: How often in a run to return to the last checkpoint,
+      and continue with a lower learning rate, when numbers become non-finite
+      (inf or NaN); 0 to stop instead.
+    recovery_learning_rate_factor: The factor of the learning rate at each
+      return.
+    loss_upper_bound: A mean loss above this bound counts as infinite.
+    recovery_begin_steps: The first step whose loss is compared with
+      `loss_upper_bound`.
+    max_to_keep: How many checkpoints to keep; an older one is used when the
       newest is damaged.
-    validation_summary_subdir: The folder of the curves of the clean test
+    validation_summary_subdir: The subfolder for the curves of the clean test
       images.
   """
 
@@ -240,11 +249,12 @@ class RuntimeConfig(models.Settings, cfg.RuntimeConfig):
   """The devices: Model Garden's own values, and the threads of the CPU.
 
   Attributes:
-    num_threads: The threads of TensorFlow's operations, of OpenMP and of BLAS
-      in a process; 0 for one on each core. The same number gives the same
-      results, to the bit; another one may add in another order.
-    mixed_precision_dtype: What networks compute in; derived for a TPU, where it
-      is bfloat16, otherwise float32.
+    num_threads: The number of threads of TensorFlow's operations, of OpenMP and
+      of BLAS in a process; 0 for one on each core. Results are the same to the
+      bit for the same number of threads; another number may add in another
+      order.
+    mixed_precision_dtype: The type that networks compute in; by default
+      bfloat16 on a TPU, and float32 otherwise.
   """
 
   num_threads: int = ranges.field(0, ranges.NOT_NEGATIVE)
@@ -257,7 +267,7 @@ class RuntimeConfig(models.Settings, cfg.RuntimeConfig):
 
 
 def is_baseline_path(name: str) -> bool:
-  """Returns whether `evaluation.mce_baseline` is a path, and no label."""
+  """Returns whether `evaluation.mce_baseline` is a path instead of a label."""
   return '/' in name or name.endswith(('.npz', '.json')) or '.json:' in name
 
 
@@ -274,32 +284,35 @@ class EvaluationConfig(models.Settings):
       published means cover, `extra` for the other 4, `all` for all 19, () for
       none.
     severities: The severities of the corruptions, out of 1..5.
-    num_examples: The number of test images to corrupt, the first of them; 0 for
-      all that are scored clean.
-    source: Where corrupted images come from: empty to make them on the fly,
+    num_examples: How many test images to corrupt, the first ones; 0 for all
+      test images that are scored clean.
+    source: The source of corrupted images: empty to make them on the fly,
       `tfds` for TFDS's cifar10_corrupted, or a folder of CIFAR-10-C or
       CIFAR-100-C as published.
-    frost: The pictures of ice in images that are made on the fly: `texture`,
-      drawn by rule, or `photographs`, the published ones.
-    benchmark: Whose constants images that are made on the fly have, `cifar_c`
-      or `imagenet_c`; empty for `cifar_c` where a side has fewer than 64
-      pixels, and `imagenet_c` otherwise.
-    out_of_distribution: A dataset of other classes, whose test images are to be
-      told from this one's by their entropy: `cifar100`, `svhn_cropped` or
-      `cifar10`, where TFDS has prepared it, or the path of an `.npz` file;
-      empty for the classes that `task.train_data.classes` leaves out, if any.
-    mce_baseline: The model whose errors under each corruption those of all
-      others are divided by, in a table of corruption errors with their mean,
-      mCE (Hendrycks and Dietterich, 2019): the label of a system of the report,
-      or the path (with a slash) of a run folder or a SavedModel, a
-      `results.json`, or an `.npz` file of predictions; empty for no such table.
+    frost: The pictures of ice for the corruption `frost` of images that are
+      made on the fly: `texture`, drawn by rule, or `photographs`, the published
+      ones.
+    benchmark: The benchmark whose constants are used for images that are made
+      on the fly, `cifar_c` or `imagenet_c`; empty for `cifar_c` if a side has
+      fewer than 64 pixels, and for `imagenet_c` otherwise.
+    out_of_distribution: A dataset of other classes. Evaluation measures how
+      well the entropy tells its test images from those of this dataset. It is
+      `cifar10`, `cifar100`, `svhn_cropped` or `tfds:NAME`, if TFDS has prepared
+      it; `digits`; or the path of an `.npz` file or of a folder of pictures.
+      Empty for the classes that `task.train_data.classes` leaves out, if any.
+    mce_baseline: The baseline of a table of corruption errors. The table
+      divides the errors of all other models under each corruption by the
+      baseline's errors, and shows the mean, mCE (Hendrycks and Dietterich,
+      2019). The baseline is the label of a system of the report, or the path
+      (with a slash) of a run folder or a SavedModel, a `results.json`, or an
+      `.npz` file of predictions; empty for no such table.
     temperature_examples: The number of training images, the last ones, to fit
-      one temperature of each system to; the metrics `temperature` and
-      `scaled_nll` are then known. Training must leave them out, by
-      `task.train_data.num_examples`. 0 for none.
+      one temperature of each system to; 0 for none. This adds the metrics
+      `temperature` and `scaled_nll`. Training must leave these images out, by
+      `task.train_data.num_examples`.
     conformal: The share of images whose prediction set may lack the right
-      class, such as 0.1; the metrics `coverage` and `set_size` are then known,
-      of sets that are calibrated on the same training images. 0 for no sets.
+      class, such as 0.1; 0 for no sets. The sets are calibrated on the images
+      of `temperature_examples`, and add the metrics `coverage` and `set_size`.
     conformal_method: How the sets are made: `lac`, `aps` or `raps`; see
       `metrics.PredictionSets`.
   """
@@ -337,16 +350,17 @@ class ExperimentConfig(models.Settings, cfg.ExperimentConfig):
   """A whole experiment; a run folder keeps it as `params.yaml`.
 
   Attributes:
-    experiment: The registered name that it started from.
-    task: What is learned.
+    experiment: The registered name of the experiment that this one started
+      from.
+    task: The learning task.
     trainer: The length and the schedule of training.
     runtime: The devices.
-    teacher: The teacher to train where none is given.
+    teacher: The teacher to train if none is given.
     evaluation: The corrupted test sets.
-    check_labels: Whether to refuse a teacher, or a model to be scored, where
+    check_labels: Whether to refuse a teacher, or a model to be scored, if
       another order of classes, another scale of the images or another reading
-      of its outputs explains labelled images far better; if false, that is a
-      warning.
+      of its outputs explains labeled images far better; if false, this is only
+      a warning.
   """
 
   experiment: str = ''
@@ -362,7 +376,7 @@ class ExperimentConfig(models.Settings, cfg.ExperimentConfig):
 
 @dataclasses.dataclass
 class ResolvedConfig(ExperimentConfig):
-  """An experiment that is checked, with every derived field filled in.
+  """A checked experiment, with every derived field filled in.
 
   `resolve` returns it, and a run folder keeps it.
   """

@@ -1,4 +1,4 @@
-"""Values that were set, and whether what is done uses them."""
+"""Finds the values that were set, and those that have no effect."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _OF_EVALUATION = (
   'task.train_data.test_fraction',
   'task.train_data.skip_broken',
   'task.train_data.test_from_training',
-  # They say which images are left out of training, to fit temperatures to.
+  # These say which images training leaves out, to fit temperatures to.
   'task.train_data.num_examples',
   'task.train_data.unlabeled',
 )
@@ -62,12 +62,13 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
   """Returns the experiment that train.py trains.
 
   Args:
-    config: As parsed. A single network gets the hyperparameters of a teacher's
-      member, but keeps its own seed, L2 of blocks and augmentation, and what
-      was set for it.
+    config: The parsed experiment. A single network gets the hyperparameters of
+      a teacher's member, but keeps its own seed, `block_l2`, `views` and
+      `augmentation_seed`, and every value that was set for it.
 
   Raises:
-    InputError: If a value was set twice, for it and for a teacher's member.
+    InputError: If a value was set to one thing for the single network and to
+      another for a teacher's member.
   """
   if config.task.model.ensemble_size != 1:
     lone = copy.deepcopy(config)
@@ -87,10 +88,10 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
 
   Args:
     given: The experiment as it was given.
-    lone: That of a teacher's member; changed in place.
+    lone: The experiment of a teacher's member, changed in place.
 
   Raises:
-    InputError: If the same value was also set, otherwise, for the teacher.
+    InputError: If a value was also set for the teacher, to something else.
   """
   usual = _usual(given)
   if usual is None:
@@ -111,7 +112,7 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
         f'set one of the two, {name} or {of_teacher}',
       )
     if is_usual and of_teacher in names:
-      continue  # A file has all values, such as a run's params.yaml.
+      continue  # A file such as a run's params.yaml sets all values.
     parents, _, last = name.rpartition('.')
     setattr(operator.attrgetter(parents)(lone), last, value)
 
@@ -123,12 +124,12 @@ def _keep_architecture(
 
   Args:
     given: The experiment as it was given.
-    lone: That of a teacher's member; changed in place.
-    usual: The registered one, which gets the architecture that was given for
-      both, to compare its values with.
+    lone: The experiment of a teacher's member, changed in place.
+    usual: The registered experiment. If the same architecture was given for
+      both networks, it gets this architecture, so that values can be compared.
 
   Raises:
-    InputError: If another one was chosen for the teacher.
+    InputError: If another architecture was chosen for the teacher.
   """
   own, teachers = given.task.model.architecture, given.teacher.architecture
   if own.type == teachers.type:
@@ -155,7 +156,7 @@ def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
 
 
 def _pairs(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
-  """Yields the names of a network's values and of its teacher's."""
+  """Yields the names of the values that a network and its teacher share."""
   own, teachers = config.task.model.architecture, config.teacher.architecture
   for field in dataclasses.fields(config.teacher):
     if field.name == 'architecture':
@@ -183,11 +184,11 @@ def set_names(config: hyperparams.Config, prefix: str = '') -> set[str]:
 def warn_of_unused(
   config: ExperimentConfig, trains_alone: bool = False
 ) -> None:
-  """Says in one line which values were set that training does not use.
+  """Warns in one line about set values that training does not use.
 
   Args:
-    config: As parsed.
-    trains_alone: Whether no teacher is learned from, whatever the objective.
+    config: The parsed experiment.
+    trains_alone: Whether training uses no teacher, whatever the objective is.
   """
   usual = _usual(config)
   if usual is None:
@@ -202,7 +203,7 @@ def warn_of_unused(
 
 
 def _find(config: ExperimentConfig, name: str) -> Any:
-  """Returns a value; None where the architecture has no such field."""
+  """Returns a value; None if the architecture has no such field."""
   try:
     return operator.attrgetter(name)(config)
   except AttributeError:
@@ -210,7 +211,7 @@ def _find(config: ExperimentConfig, name: str) -> Any:
 
 
 def warn_of_unused_by_evaluation(config: ExperimentConfig) -> None:
-  """Says in one line which values were set that evaluation does not use."""
+  """Warns in one line about set values that evaluation does not use."""
   _warn(n for n in set_names(config) if not n.startswith(_OF_EVALUATION))
 
 
@@ -223,7 +224,7 @@ def _warn(names: Iterable[str]) -> None:
 def _without_use(
   config: ExperimentConfig, trains_alone: bool
 ) -> tuple[str, ...]:
-  """Returns what names begin with whose values training does not use."""
+  """Returns the prefixes of the names of values that training does not use."""
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
   names = _OF_MEMBERS if is_single else ()
@@ -246,7 +247,7 @@ def _without_use(
     )
     if not task.initialize_from:
       names += ('task.objective.teacher',)
-    # A single network has the other values of a teacher's member.
+    # A single network uses the other values of a teacher's member.
     names += ('teacher.ensemble_size', 'teacher.search')
     names += () if is_single else ('teacher.',)
   elif task.objective.teacher:
@@ -255,7 +256,7 @@ def _without_use(
       names += ('task.objective.teacher_cache',)
   if trainer.optimizer_config != optimization.OptimizationConfig():
     names += _OF_PUBLISHED_OPTIMIZER
-  elif is_single:  # Other optimizers need its value of 1.
+  elif is_single:  # Other optimizers need the value 1.
     names += ('task.fast_weight_learning_rate_multiplier',)
   if trainer.train_steps:
     names += ('trainer.epochs', 'teacher.epochs')

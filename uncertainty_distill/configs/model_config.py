@@ -15,10 +15,10 @@ import tf_keras
 
 @dataclasses.dataclass
 class NetworkConfig(models.Settings):
-  """A choice of architecture, whose fields can be written as this one's.
+  """A configuration that offers its architecture's fields as its own.
 
-  `task.model.depth` is short for `task.model.architecture.wide_resnet.depth`
-  where that is the architecture, in Python as in files and overrides.
+  `task.model.depth` is short for `task.model.architecture.wide_resnet.depth` if
+  `wide_resnet` is the architecture, in Python as in files and overrides.
 
   Attributes:
     architecture: The architecture of the network.
@@ -40,10 +40,10 @@ class NetworkConfig(models.Settings):
       super().__setattr__(name, value)
 
   def as_dict(self) -> dict[str, Any]:
-    """Returns the fields with the architecture's among them.
+    """Returns the fields, including the fields of the architecture.
 
-    The form is that of version 0.1.0, so that what its runs and caches were
-    made from is still recognized; `override` reads it.
+    The form is that of version 0.1.0, so that runs and caches of that version
+    are still recognized. `override` reads this form.
     """
     values = super().as_dict()
     choice = values.pop('architecture')
@@ -52,18 +52,18 @@ class NetworkConfig(models.Settings):
     return {**values, **choice[choice['type']]}
 
   def spelled_out(self, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns overrides in which the architecture's fields are in their place.
+    """Returns overrides with the architecture's fields moved to their place.
 
     Args:
-      values: Overrides of this configuration's fields, or of those of the
-        architecture that is chosen, here or before.
+      values: Overrides of this configuration's fields, and of the fields of the
+        architecture that is chosen in them or was chosen before.
     """
     choice = values.get('architecture', {})
     if not isinstance(choice, dict):
       return dict(values)
     kind = choice.get('type', self.architecture.type)
     if not isinstance(kind, str) or not isinstance(choice.get(kind, {}), dict):
-      return dict(values)  # What is wrong with them is found out later.
+      return dict(values)  # Later checks say what is wrong.
     names = self.short_names(kind)
     short = {name: values[name] for name in values if name in names}
     rest = {name: values[name] for name in values if name not in names}
@@ -72,8 +72,8 @@ class NetworkConfig(models.Settings):
     return rest
 
   def short_names(self, kind: str | None = None) -> list[str]:
-    """Returns the fields of an architecture, by default of the chosen one."""
-    # Not there yet while Model Garden sets the fields, or makes a copy.
+    """Returns the fields of an architecture, by default the chosen one."""
+    # Still missing while Model Garden sets the fields or makes a copy.
     choice = self.__dict__.get('architecture')
     kind = kind or getattr(choice, 'type', '')
     chosen = getattr(choice, kind, None) if isinstance(kind, str) else None
@@ -95,24 +95,27 @@ class ModelConfig(NetworkConfig):
     num_classes: K; derived from the dataset.
     mean: The mean of each channel, in 0..1; derived from the dataset.
     stddev: The standard deviation of each channel; derived from the dataset.
-    ensemble_size: Members E of a BatchEnsemble; 1 is a single network.
-    ensemble_type: What shares the members' weights: a `batch_ensemble`, or a
+    ensemble_size: The number of members E of a BatchEnsemble; 1 for a single
+      network.
+    ensemble_type: How the members share weights: as a `batch_ensemble`, or as a
       `hydra` (Tran et al. 2020), whose members are heads of one body.
     rank: The rank of the members' perturbations of the weights.
     perturb: What alpha and gamma multiply: `weights` (one kernel for each
-      member), `activations` (as published; faster on a TPU), or `auto` for what
-      is cheaper on the device. The function is the same.
-    fast_weights: What alpha and gamma are at first: `normal` (drawn from
+      member), `activations` (as published; faster on a TPU), or `auto` for
+      whichever is cheaper on the device. All three compute the same function.
+    fast_weights: The initial values of alpha and gamma: `normal` (drawn from
       N(1, fast_weight_stddev^2)), `signs` (-1 or 1 at random), `ones` (members
-      begin as the same network, and stay so unless something else tells them
-      apart), or `first_layer_signs` (signs in the first layer, ones elsewhere).
+      begin as the same network, and with rank 1 stay the same unless something
+      else makes them differ), or `first_layer_signs` (signs in the first layer,
+      ones elsewhere).
     fast_weight_stddev: The standard deviation for `normal`.
-    norm: Whether the members share the BatchNorms (`shared`), or each `member`
-      has its own, with the statistics of its own rows.
+    norm: Whether the members share BatchNorm, LayerNorm and GroupNorm
+      (`shared`), or each member has its own, with the statistics of its own
+      rows (`member`).
     batch_norm_momentum: The momentum of BatchNorm's moving statistics.
-    batch_norm_epsilon: What BatchNorm adds to the variance.
+    batch_norm_epsilon: The number that BatchNorm adds to the variance.
     sync_batch_norm: Whether training normalizes by the statistics of the global
-      batch instead of each replica's own.
+      batch instead of the statistics of each replica.
   """
 
   image_shape: tuple[int, ...] = ()
@@ -139,14 +142,17 @@ class ModelConfig(NetworkConfig):
   sync_batch_norm: bool = False
 
   def __str__(self) -> str:
-    """Names the network with what it takes and returns."""
+    """Names the network, its image shape and its number of classes."""
     return (
       f'{self.architecture.get().label} of images {list(self.image_shape)} '
       f'and {self.num_classes} classes'
     )
 
   def as_dict(self) -> dict[str, Any]:
-    """Returns the fields as version 0.2.0 has them where it knows the rest."""
+    """Returns the fields as version 0.2.0 has them, if it knows the values.
+
+    Fields that version 0.2.0 lacks are left out if they have the usual values.
+    """
     values = super().as_dict()
     for name, usual in (
       ('fast_weights', 'normal'),
@@ -186,11 +192,11 @@ class ModelConfig(NetworkConfig):
     """Gives a model the trained weights that its architecture names, if any.
 
     Args:
-      model: What `build` returned; alpha, gamma and the last layer stay as they
-        are.
+      model: The model that `build` returned. Alpha, gamma and the last layer
+        stay as they are.
 
     Raises:
-      InputError: If the weights are not there, or of another network.
+      InputError: If the weights are missing, or belong to another network.
     """
     architecture = self.architecture.get()
     if architecture.has_initial_weights:
@@ -205,7 +211,7 @@ class ModelConfig(NetworkConfig):
       models.check_rank(self.build_plain(), self.rank, name)
 
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
-    """Returns what L2 applies to in a model that `build` returned, by group."""
+    """Returns the variables of a built model that L2 applies to, by group."""
     return self.architecture.get().l2_groups(model)
 
   def build_plain(self, num_outputs: int = 0) -> tf_keras.Model:

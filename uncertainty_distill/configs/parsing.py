@@ -1,7 +1,7 @@
-"""From names, files and overrides to a checked configuration.
+"""Makes a checked configuration from a name, files and overrides.
 
-Model Garden's parser takes values of any type; here every key must exist and
-every value must be of the type that its field says.
+Model Garden's parser takes values of any type. Here every key must exist, and
+every value must have the type that its field declares.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TYPE_NAMES = {
   str: 'text',
   type(None): 'null',
 }
-# All that another optimizer takes, for the messages of errors.
+# All that must be set to use Adam, for error messages.
 ADAM = (
   'for Adam set trainer.optimizer_config.optimizer.type=adam,'
   'trainer.optimizer_config.learning_rate.type=constant,'
@@ -50,15 +50,15 @@ def load_config(
   config_files: Sequence[str] = (),
   params_override: str = '',
 ) -> ExperimentConfig:
-  """Returns a registered experiment with overrides, the last one winning.
+  """Returns a registered experiment with overrides, of which later ones win.
 
   Args:
-    experiment: Its registered name.
+    experiment: The registered name of the experiment.
     config_files: YAML files of overrides.
     params_override: More overrides, as `task.seed=1,trainer.epochs=5` or YAML.
 
   Raises:
-    InputError: If the name, a file, a key or a value's type is wrong.
+    InputError: If the name, a file, a key or the type of a value is wrong.
   """
   names = registry.experiment_names()
   if experiment not in names:
@@ -84,10 +84,10 @@ def override(
   Args:
     config: Any configuration of this package.
     values: A nested mapping of field names to values.
-    source: Where they come from, for the message of an error.
+    source: The origin of the values, for error messages.
 
   Raises:
-    InputError: If a key is unknown, a value is of another type, or a value
+    InputError: If a key is unknown, a value has the wrong type, or a value
       contains itself.
   """
   try:
@@ -103,14 +103,14 @@ def override(
 
 
 def read_yaml(path: str, name: str) -> dict[str, Any]:
-  """Reads a YAML file whose top level is a mapping, safely.
+  """Safely reads a YAML file whose top level is a mapping.
 
   Args:
     path: The file.
-    name: The parameter that it comes from, for the message of an error.
+    name: The parameter that gave the path, for error messages.
 
   Raises:
-    InputError: If the file is missing or is something else.
+    InputError: If the file is missing, or is not such a YAML file.
   """
   try:
     values = _load_yaml(files.read_text(path))
@@ -124,18 +124,21 @@ def read_yaml(path: str, name: str) -> dict[str, Any]:
   return values
 
 
-# A study of hundreds of runs reads as many files; libyaml does so six times as
-# fast, where PyYAML was built with it.
+# A study of hundreds of runs reads hundreds of files. libyaml reads them six
+# times as fast, if PyYAML was built with it.
 _SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-# libyaml's composer recurses until the process crashes.
+# libyaml's composer recurses, and too deep a nesting crashes the process.
 _MAX_DEPTH = 100
 
 
 class _Loader(_SafeLoader):  # pyright: ignore[reportGeneralTypeIssues]
-  """PyYAML's safe loader, which would let the last of two equal keys win."""
+  """PyYAML's safe loader, but a key that occurs twice is an error.
+
+  PyYAML would take the last of two equal keys.
+  """
 
   def construct_mapping(self, node, deep=False):
-    # Before merge keys (<<) are resolved: what they bring may be overridden.
+    # Checked before merge keys (<<) are resolved: those may be overridden.
     keys = [key.value for key, _ in node.value if key.value != '<<']
     for key in keys:
       if keys.count(key) > 1:
@@ -149,8 +152,8 @@ def _load_yaml(text: str) -> Any:
   """Returns the content of one YAML document.
 
   Raises:
-    yaml.YAMLError: If it is not YAML, would make Python objects, has a key
-      twice in a mapping, or is nested too deep.
+    yaml.YAMLError: If the text is not YAML, would make Python objects, has a
+      key twice in a mapping, or is nested too deep.
   """
   depth = 0
   for event in yaml.parse(text, _SafeLoader):
@@ -170,18 +173,19 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
 
   Args:
     config: Any configuration of this package.
-    text: As `a.b=1,c=2`, which Model Garden reads, or YAML; may be empty.
+    text: Pairs such as `a.b=1,c=2`, which Model Garden reads, or YAML; may be
+      empty.
 
   Raises:
-    InputError: If it is neither, a key is unknown, or a value is of another
-      type.
+    InputError: If the text is neither, a key is unknown, or a value has the
+      wrong type.
   """
   if not text:
     return
   source = 'params_override'
   try:
     if '=' in text:
-      # Of pairs, unlike of a file's keys, the last one wins.
+      # A repeated key is an error in a file, but here its last pair wins.
       values = yaml.safe_load(params_dict.nested_csv_str_to_json_str(text))
     else:
       values = _load_yaml(text)
@@ -197,14 +201,14 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
 
 
 def check_fields(config: hyperparams.Config, prefix: str = '') -> None:
-  """Checks names and types, which Python code may have set to anything.
+  """Checks names and types of values, since Python code may set anything.
 
   Args:
     config: Any configuration of this package.
     prefix: The name of the configuration, with a dot at the end.
 
   Raises:
-    InputError: If a name is unknown or a value is of another type.
+    InputError: If a name is unknown or a value has the wrong type.
   """
   annotations = _annotations(type(config))
   known = [field.name for field in dataclasses.fields(config)]
@@ -237,9 +241,9 @@ def _annotations(kind: type) -> dict[str, Any]:
 
 
 def inner_prefix(prefix: str, key: str, inner: hyperparams.Config) -> str:
-  """Returns what stands before the names of a configuration in another one.
+  """Returns the prefix of names in a configuration within another one.
 
-  An architecture's fields go by the names of the network's.
+  An architecture's fields are named as if they were fields of the network.
 
   Args:
     prefix: The name of the outer configuration, with a dot at the end.
@@ -291,9 +295,9 @@ def _checked(config, values, source, prefix):
 
 
 def _meant(config: hyperparams.Config, key: str, known: Sequence[str]) -> str:
-  """Asks what an unknown name of a configuration was meant to be."""
+  """Returns a question whether a similar known name was meant."""
   if isinstance(config, ExperimentConfig):
-    # The groups that a value is in are left out easily.
+    # Users easily leave out the groups of a value.
     groups = ('task', 'task.model', 'task.train_data', 'task.objective')
     for group in (*groups, 'trainer', 'evaluation', 'runtime'):
       if key in operator.attrgetter(group)(config).as_dict():
@@ -302,7 +306,7 @@ def _meant(config: hyperparams.Config, key: str, known: Sequence[str]) -> str:
 
 
 def _unknown(name, value, source, known, hint) -> InputError:
-  """Returns the error of a name that a configuration does not have."""
+  """Returns the error for a name that a configuration does not have."""
   names = ', '.join(known)
   return InputError(
     f'{name} in {source}',
@@ -314,12 +318,12 @@ def _unknown(name, value, source, known, hint) -> InputError:
 
 
 def _typed(value: Any, annotation: Any) -> Any:
-  """Returns a value that YAML read as its type annotation says.
+  """Returns a value from YAML in the type of its annotation.
 
-  Sequences become tuples, and 1e-4, which YAML reads as text, a number.
+  Sequences become tuples. 1e-4, which YAML reads as text, becomes a number.
 
   Raises:
-    TypeError: If the value is of another type.
+    TypeError: If the value has another type.
   """
   value = models.plain_value(value)
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -343,7 +347,7 @@ def _typed(value: Any, annotation: Any) -> Any:
 
 
 def _type_name(annotation: Any) -> str:
-  """Names what a value of a type annotation is."""
+  """Returns words for the values of a type annotation."""
   arguments = typing.get_args(annotation)
   if typing.get_origin(annotation) is tuple:
     return f'a list, each element {_type_name(arguments[0])}'

@@ -6,7 +6,7 @@ from uncertainty_distill.configs.experiment import ExperimentConfig
 
 from official.core import exp_factory
 
-# From a name to what the experiment is, and what makes its configuration.
+# From names to descriptions and to functions that make the configurations.
 _EXPERIMENTS = {
   'cifar10_wrn28_10': (
     "The paper's experiment on CIFAR-10.",
@@ -49,7 +49,7 @@ def experiment_names() -> list[str]:
 
 
 def _published(dataset: str, depth: int, width: int) -> ExperimentConfig:
-  """Returns the published hyper-parameters, for any Wide ResNet."""
+  """Returns the published hyperparameters, for any Wide ResNet."""
   config = ExperimentConfig()
   config.experiment = f'{dataset}_wrn{depth}_{width}'
   config.task.train_data.name = dataset
@@ -73,7 +73,7 @@ def _on_two_cores(dataset: str, depth: int, width: int) -> ExperimentConfig:
 
 
 def _sixteen_pixels(depth: int, width: int) -> ExperimentConfig:
-  """Returns the regime of `configs/studies/cifar10_16px.yaml`."""
+  """Returns the configuration of `configs/studies/cifar10_16px.yaml`."""
   config = _on_two_cores('cifar10', depth, width)
   config.experiment = f'cifar10_16px_wrn{depth}_{width}'
   # Chosen by `configs/studies/cifar10_16px_choice.yaml`.
@@ -87,15 +87,15 @@ def _sixteen_pixels(depth: int, width: int) -> ExperimentConfig:
   config.teacher.global_batch_size = 64
   config.teacher.epochs = 40.0
   config.trainer.epochs = 40.0
-  # The student's schedule: in 40 epochs the published one leaves members
-  # undertrained, by the same study.
+  # The student's schedule: the same study shows that in 40 epochs the published
+  # schedule leaves members undertrained.
   config.teacher.decay_fractions = config.trainer.decay_fractions
   config.teacher.l2 = config.task.l2
   return config
 
 
 def _folder(application: str, size: int) -> ExperimentConfig:
-  """Returns a start for pictures of which nothing is known."""
+  """Returns a starting point for pictures about which nothing is known."""
   config = _on_two_cores('', 10, 1)
   config.experiment = 'folder_mobilenet'
   for network in config.task.model, config.teacher:
@@ -116,13 +116,13 @@ def _folder(application: str, size: int) -> ExperimentConfig:
 
 
 def _imagenet() -> ExperimentConfig:
-  """Returns the hyper-parameters of uncertainty-baselines on ImageNet.
+  """Returns the hyperparameters of uncertainty-baselines on ImageNet.
 
-  Those of its `baselines/imagenet/batchensemble.py` for the student, of its
-  `deterministic.py` for a teacher's member. What differs: the network is that
-  of Keras, whose blocks have their strides in the first convolution, and
-  biases; random crops are cut from the middle square of an image; L2 applies to
-  BatchNorm's scales and offsets too.
+  The student's are from its `baselines/imagenet/batchensemble.py`, and those of
+  a teacher's member from its `deterministic.py`. Three things differ: the
+  network is the one of Keras, whose blocks have biases and have their strides
+  in the first convolution; random crops are cut from the middle square of an
+  image; and L2 also applies to BatchNorm's scales and offsets.
   """
   config = ExperimentConfig()
   config.experiment = 'imagenet_resnet50'
@@ -138,12 +138,12 @@ def _imagenet() -> ExperimentConfig:
   train_data.image_fit = 'crop'
   train_data.random_crop_area = 0.08
   train_data.crop_padding = 0
-  # 32 cores with 128 rows each, those of four members.
+  # 32 cores with 128 rows each: 32 examples for each of four members.
   train_data.global_batch_size = 1024
   config.task.validation_data.global_batch_size = 1024
   trainer = config.trainer
   trainer.epochs = 135.0
-  # Published is 0.1 for 256 distinct examples.
+  # The published rate is 0.1 for 256 distinct examples.
   trainer.base_learning_rate = 0.05
   trainer.warmup_epochs = 5.0
   trainer.decay_fractions = (45 / 135, 90 / 135, 120 / 135)

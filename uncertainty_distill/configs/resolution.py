@@ -1,4 +1,4 @@
-"""What follows from a configuration: derived fields and other experiments."""
+"""Derives fields and other experiments from a configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SEEDS = 2**32
 
 
 class _Spec(Protocol):
-  """What resolution needs to know of images (`data.DatasetSpec`)."""
+  """What resolution needs to know about images (`data.DatasetSpec`)."""
 
   image_shape: tuple[int, ...]
   num_classes: int
@@ -39,7 +39,7 @@ class _Spec(Protocol):
 
 
 class _Dataset(Protocol):
-  """What resolution needs to know of a dataset (`data.Dataset`)."""
+  """What resolution needs to know about a dataset (`data.Dataset`)."""
 
   spec: _Spec
   num_train: int
@@ -51,17 +51,17 @@ def resolve(
   """Returns a copy, checked and with every derived field filled in.
 
   Args:
-    config: As parsed.
+    config: The parsed configuration.
     dataset: The dataset of `task.train_data`.
-    steps_per_loop: The steps between two reports of progress, where the
-      configuration leaves it open.
+    steps_per_loop: The steps between two reports of progress, if the
+      configuration does not say.
 
   Raises:
     InputError: If a value is out of its range.
   """
   check_fields(config)
   validate(config)
-  # Model Garden copies what a field is given.
+  # Model Garden copies each value that a field is given.
   config = ResolvedConfig(
     **{f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
   )
@@ -84,7 +84,7 @@ def resolve(
     model.check_rank('task.model.rank')
   runtime = config.runtime
   if runtime.tpu is not None and runtime.mixed_precision_dtype is None:
-    # What a TPU multiplies in anyhow; half the memory to move.
+    # A TPU multiplies in bfloat16 anyway, and has half the memory to move.
     runtime.mixed_precision_dtype = 'bfloat16'
   _resolve_lengths(config, dataset.num_train, steps_per_loop)
   _resolve_views(config, batches_per_epoch(config, dataset.num_train))
@@ -101,7 +101,8 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
   """Makes the paths of datasets mean the same from every working directory.
 
   Args:
-    config: Changed in place; names of known datasets stay as they are.
+    config: The configuration, changed in place. Names of known datasets stay as
+      they are.
   """
   train_data, evaluation = config.task.train_data, config.evaluation
   for holder, field, is_own in (
@@ -119,7 +120,7 @@ def make_datasets_absolute(config: ExperimentConfig) -> None:
 
 
 def _expand_home(task: TaskConfig) -> None:
-  """Puts the home folder for a `~` at the start of models' paths, in place."""
+  """Expands a `~` at the start of models' paths, in place."""
   objective = task.objective
   objective.teacher = tuple(map(files.expanded, objective.teacher))
   objective.teacher_cache = files.expanded(objective.teacher_cache)
@@ -127,11 +128,11 @@ def _expand_home(task: TaskConfig) -> None:
 
 
 def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
-  """Returns how many batches the training examples make; no batch is short.
+  """Returns how many full batches an epoch of the training examples has.
 
   Args:
-    config: As parsed, or resolved.
-    num_train: The training examples of the dataset.
+    config: The configuration, resolved or not.
+    num_train: The number of training examples of the dataset.
 
   Raises:
     InputError: If a batch is larger than the training set.
@@ -152,7 +153,7 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
 def _resolve_lengths(
   config: ExperimentConfig, num_train: int, steps_per_loop: int
 ) -> None:
-  """Turns epochs into steps, where the steps are not given."""
+  """Turns epochs into steps if the steps are not given."""
   trainer = config.trainer
   epoch = batches_per_epoch(config, num_train)
   trainer.train_steps = trainer.train_steps or max(
@@ -161,7 +162,7 @@ def _resolve_lengths(
   steps = trainer.train_steps
   trainer.steps_per_loop = trainer.steps_per_loop or min(steps_per_loop, steps)
   if not trainer.summary_interval:
-    # However long a run is, a curve of a thousand points shows it.
+    # A curve of a thousand points is enough, however long the run is.
     loops = -(-steps // (_MAX_SUMMARIES * trainer.steps_per_loop))
     trainer.summary_interval = loops * trainer.steps_per_loop
   if trainer.summary_interval % trainer.steps_per_loop:
@@ -178,11 +179,11 @@ def _resolve_lengths(
 
 
 def _resolve_views(config: ExperimentConfig, steps_per_epoch: int) -> None:
-  """Fixes the views where a teacher's logits of them are stored."""
+  """Sets the views' number and seed if a teacher's logits are stored."""
   objective, train_data = config.task.objective, config.task.train_data
   if objective.kind == 'cross_entropy' or not objective.teacher_cache:
     return
-  # One view an epoch, the last and incomplete one included.
+  # One view for each epoch, including an incomplete last epoch.
   epochs = -(-config.trainer.train_steps // steps_per_epoch)
   train_data.views = train_data.views or epochs
   train_data.augmentation_seed = max(train_data.augmentation_seed, 0)
@@ -191,7 +192,7 @@ def _resolve_views(config: ExperimentConfig, steps_per_epoch: int) -> None:
 def _published_optimizer(
   trainer: TrainerConfig, global_batch_size: int, steps_per_epoch: int
 ) -> optimization.OptimizationConfig:
-  """SGD with Nesterov's momentum, a warm-up, and a decay in steps."""
+  """Returns SGD with Nesterov's momentum, a warm-up, and a decay in steps."""
   rate = trainer.base_learning_rate * global_batch_size / 128
   milestones = [round(f * trainer.train_steps) for f in trainer.decay_fractions]
   # A very short run can round two milestones to one step; both decays count.
@@ -225,16 +226,16 @@ def _published_optimizer(
 
 
 def member_config(config: ExperimentConfig, index: int = 0) -> ExperimentConfig:
-  """Returns the experiment of one of the teacher's members, or of none's.
+  """Returns the experiment of a single network, as a teacher's member is.
 
   Args:
     config: The student's experiment, not resolved.
-    index: The index of the member, from which and from the student's seed its
-      own seed follows.
+    index: The index of the member. The member's seed follows from this index
+      and from the student's seed.
 
   Returns:
-    An experiment that trains a single network by itself, on new views of its
-    own in each epoch.
+    An experiment that trains a single network without a teacher, on new views
+    in each epoch.
   """
   member = copy.deepcopy(config)
   _set_members_values(member)
@@ -258,14 +259,14 @@ def _set_members_values(config: hyperparams.Config) -> None:
 
 
 def default_run(config: ExperimentConfig) -> ExperimentConfig:
-  """Returns the experiment of run 0, with the teacher's ordinary values.
+  """Returns the experiment of a search's run 0, with the teacher's values.
 
   Args:
-    config: The student's experiment, not resolved; `teacher.search` says what
-      to search.
+    config: The student's experiment, not resolved; `teacher.search` describes
+      the search.
 
   Returns:
-    A member's experiment that leaves the search's share of the examples out.
+    A member's experiment that leaves out the search's share of the examples.
   """
   run = member_config(config)
   share = config.teacher.search.held_out_fraction
@@ -276,20 +277,21 @@ def default_run(config: ExperimentConfig) -> ExperimentConfig:
 def search_run(
   default: ExperimentConfig, index: int, num_examples: int
 ) -> ExperimentConfig:
-  """Returns the experiment of one run.
+  """Returns the experiment of one run of a search.
 
-  What is drawn depends on the seed and the index alone, so that a search can be
-  extended: its first runs stay as they are.
+  The draws depend on the seed and the index alone. So a search can be extended,
+  and its first runs stay as they are.
 
   Args:
-    default: What `default_run` returned, resolved.
+    default: The experiment that `default_run` returned, resolved.
     index: The index of the run; 0 for the default itself.
-    num_examples: The number of examples that the runs train on, by which the
-      range of L2 is divided.
+    num_examples: The number of examples that the runs train on. The range of L2
+      is divided by this number.
 
   Returns:
-    The same experiment with six lambdas and a label smoothing, drawn
-    log-uniformly, and a seed of its own (Mariet et al., 2020, Appendix B.1).
+    The same experiment with a lambda for each group of layers and a label
+    smoothing, drawn log-uniformly, and with its own seed (Mariet et al., 2020,
+    Appendix B.1).
   """
   run = copy.deepcopy(default)
   if not index:
@@ -312,8 +314,8 @@ def search_run(
 def _log_uniform(
   random: np.random.RandomState, bounds: Sequence[float]
 ) -> float:
-  """Draws a number whose logarithm is uniform between the bounds'."""
+  """Draws a number whose logarithm is uniform between those of two bounds."""
   low, high = map(math.log, bounds)
   value = math.exp(low + (high - low) * random.random_sample())
-  # All machines agree on six digits, whatever the last ones of a logarithm are.
+  # Machines may differ in the last digits of a logarithm, but agree on six.
   return float(f'{value:.6g}')

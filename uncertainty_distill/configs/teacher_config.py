@@ -1,4 +1,4 @@
-"""The teacher that is trained where none is given."""
+"""The teacher that is trained if none is given."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ INCREASING_FRACTIONS = ranges.Range(
 class SearchConfig(models.Settings):
   """A random search for a hyper-deep ensemble (Wenzel et al., 2020).
 
-  Each run trains the teacher's network with an L2 for each group of layers
-  (`task.block_l2`) and a label smoothing of its own, drawn independently and
-  log-uniformly; the members are chosen among the runs by the NLL of examples
-  that none of them has seen. Run 0 has the teacher's ordinary values.
+  Each run trains the teacher's network with its own L2 for each group of layers
+  (`task.block_l2`) and its own label smoothing, drawn independently and
+  log-uniformly. The members are chosen among the runs by the NLL of examples
+  that no run has seen. Run 0 has the teacher's ordinary values.
 
   Attributes:
-    num_runs: Networks to train; 0 for no search, 100 in the paper.
+    num_runs: The number of networks to train; 0 for no search, 100 in the
+      paper.
     held_out_fraction: The share of the training examples that the runs leave
-      out and that chooses among them.
-    l2_range: The least and the largest lambda, times the number of examples
-      that are trained on.
+      out. The members are chosen by their NLL on these examples.
+    l2_range: The least and the largest product of lambda and the number of
+      examples that are trained on.
     label_smoothing_range: The least and the largest label smoothing.
   """
 
   num_runs: int = ranges.field(
-    # More would give two students' teachers runs of one seed.
+    # With more runs, the teachers of two students could have runs of one seed.
     0,
     ranges.Range(lambda x: 0 <= x <= 1000, 'from 0 to 1000'),
   )
@@ -57,22 +58,24 @@ class SearchConfig(models.Settings):
 
 @dataclasses.dataclass
 class TeacherConfig(NetworkConfig):
-  """The deep ensemble that is trained where no teacher is given.
+  """The deep ensemble that is trained if no teacher is given.
 
   Its members are single networks on the student's data; all else is as for the
-  student. A field's `sets` is the member's field that it fills.
+  student.
 
   Attributes:
     architecture: The architecture of each member.
-    ensemble_size: Members M.
-    global_batch_size: Examples in a step over all replicas.
-    epochs: Passes of each member over the training examples.
+    ensemble_size: The number of members M.
+    global_batch_size: The number of examples in a step, over all replicas.
+    epochs: The number of passes of each member over the training examples.
     decay_fractions: The fractions of training at which the learning rate falls.
-    l2: lambda of each member.
-    search: Whether the members come from a search for hyper-parameters, which
-      makes it a hyper-deep ensemble.
+    l2: lambda of each member's L2.
+    search: The search for hyperparameters that the members come from, if any.
+      It makes the teacher a hyper-deep ensemble.
   """
 
+  # The metadata `sets` names the field of a member's experiment that a field
+  # here fills.
   architecture: models.ArchitectureChoice = dataclasses.field(
     default_factory=models.ArchitectureChoice,
     metadata={'sets': 'task.model.architecture'},

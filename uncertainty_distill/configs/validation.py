@@ -1,4 +1,4 @@
-"""What a configuration's values must be, apart and together."""
+"""Checks a configuration's values, one by one and together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def validate(config: ExperimentConfig) -> None:
 
 
 def _check_ranges(config: hyperparams.Config, prefix: str) -> None:
-  """Checks each field by the range that stands beside it."""
+  """Checks each field against the range that its declaration gives."""
   ranges.check_fields(config, prefix)
   if isinstance(config, models.ArchitectureChoice):
     names = [f.name for f in dataclasses.fields(config) if f.name != 'type']
@@ -48,13 +48,13 @@ def _check_ranges(config: hyperparams.Config, prefix: str) -> None:
 
 
 def _require(holds: bool, *error: Any) -> None:
-  """Raises an InputError of these arguments unless something holds."""
+  """Raises an InputError with these arguments unless a condition holds."""
   if not holds:
     raise InputError(*error)
 
 
 def _check_task(task: TaskConfig) -> None:
-  """Checks what of the task depends on its network or its objective."""
+  """Checks the values of a task that depend on its network or objective."""
   if task.model.ensemble_type == 'hydra':
     _check_hydra(task)
   _check_unlabeled(task.train_data, task.objective)
@@ -83,7 +83,7 @@ def _check_task(task: TaskConfig) -> None:
 
 
 def _check_objective(task: TaskConfig) -> None:
-  """Checks that the parts of the objective go together."""
+  """Checks that the values of the objective are compatible."""
   objective = task.objective
   _require(
     not objective.mixup or objective.has_clean_pass or objective.weight == 1,
@@ -102,7 +102,7 @@ def _check_objective(task: TaskConfig) -> None:
 
 
 def _check_initialization(task: TaskConfig) -> None:
-  """Checks that the networks to start from can be those of the members."""
+  """Checks that there can be one network to start from for each member."""
   paths, members = task.initialize_from, task.model.ensemble_size
   _require(
     bool(paths) or not task.initialize_aligned,
@@ -218,7 +218,7 @@ def _check_optimizer(
 ) -> None:
   """Raises an InputError unless Model Garden can build the optimizer."""
   if config == optimization.OptimizationConfig():
-    return  # The published one takes its place.
+    return  # The published optimizer takes its place.
   name = config.optimizer.type
   try:
     factory = optimization.OptimizerFactory(config)
@@ -237,7 +237,7 @@ def _check_optimizer(
     config.ema,
     "left out: the trainer's steps have no moving averages of weights",
   )
-  # Scaling a gradient scales the step only where the step is linear in it.
+  # Scaling a gradient scales the step only if the step is linear in it.
   _require(
     name == 'sgd' or multiplier == 1,
     'task.fast_weight_learning_rate_multiplier',
@@ -245,7 +245,7 @@ def _check_optimizer(
     f'1 with the optimizer {name}; other values need sgd',
     ADAM if name == 'adam' else '',
   )
-  # The step sums the gradients over replicas before the optimizer has them.
+  # The step sums the gradients over replicas before the optimizer gets them.
   clips = name == 'adamw' and config.optimizer.get().gradient_clip_norm  # pyright: ignore[reportOptionalMemberAccess]
   _require(
     not clips or clips < 0,

@@ -1,4 +1,4 @@
-"""Arrays in `.npz` files, read as data alone."""
+"""Reads the arrays of `.npz` files without running any code in them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
     path: The file, local or remote.
 
   Raises:
-    OSError: The file cannot be read.
-    ValueError: It is no such file, is damaged, or holds Python objects, which
-      would have to be unpickled, and a pickle is a program.
+    OSError: If the file cannot be read.
+    ValueError: If it is not an `.npz` file, is damaged, or holds Python
+      objects. These would have to be unpickled, and a pickle is a program.
   """
   with files.open_binary(path) as file:
     if not zipfile.is_zipfile(file):

@@ -1,13 +1,13 @@
-"""Files and folders on a local disk or wherever TensorFlow reaches.
+"""Files and folders on local disks and in TensorFlow's file systems.
 
-A path with a scheme, as in `gs://bucket/run`, is remote: etils.epath serves it
-by TensorFlow's file systems, and the two are imported when the first one is
-met. All functions raise OSError with the path and the reason.
+A path with a scheme, as in `gs://bucket/run`, is remote. etils.epath serves it
+by TensorFlow's file systems; both libraries are imported when the first remote
+path is met. All functions raise OSError with the path and the reason.
 
-What epath lacks is here. Its paths know the schemes gs, s3, az and hf alone, so
-its backends are chosen here. These let TensorFlow's errors through, know times
-in whole seconds and write nothing atomically; and its paths are relative to
-their parents alone.
+This module adds what epath lacks. The paths of epath know only the schemes gs,
+s3, az and hf, so this module chooses among epath's backends. The backends let
+TensorFlow's errors through, know times in whole seconds, and write nothing
+atomically. The paths of epath can be made relative only to their parents.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def absolute(path: str, start: str = '') -> str:
   """Returns a path that means the same from everywhere.
 
   Args:
-    path: Relative to `start` unless it is absolute or remote.
+    path: A path, relative to `start` unless it is absolute or remote.
     start: A folder; empty for the working directory.
   """
   if start and not is_remote(path):
@@ -65,7 +65,7 @@ def expanded(path: Path) -> str:
 def relative(path: str, start: str) -> str:
   """Returns a path as seen from a folder.
 
-  It is absolute where the two are not on one file system and in one bucket.
+  The result is absolute if the two are not in one file system and one bucket.
   """
   path, start = absolute(path), absolute(start)
   if not is_remote(path) and not is_remote(start):
@@ -102,14 +102,14 @@ def is_folder(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-  """Returns whether there is a file that is no folder."""
+  """Returns whether there is a file, and it is not a folder."""
   return exists(path) and not is_folder(path)
 
 
 def names(path: Path) -> list[str]:
   """Returns the names in a folder, sorted."""
   with _backend(path) as backend:
-    # Object stores mark folders by a slash.
+    # Object stores end the names of folders with a slash.
     return sorted(name.rstrip('/') for name in backend.listdir(path))
 
 
@@ -129,7 +129,7 @@ def version(path: Path) -> tuple[int, int]:
 
 
 def make_folder(path: Path) -> None:
-  """Makes a folder and its parents where they do not exist."""
+  """Makes a folder and its parents if they do not exist."""
   with _backend(path) as backend:
     backend.makedirs(path, exist_ok=True)
 
@@ -145,13 +145,13 @@ def remove(path: Path) -> None:
     with _backend(path) as backend:
       (backend.rmtree if backend.isdir(path) else backend.remove)(path)
   except FileNotFoundError:
-    # In object stores a folder is gone with the last file in it.
+    # In object stores a folder disappears with the last file in it.
     if exists(path):
       raise
 
 
 def rename(path: Path, new: Path) -> None:
-  """Renames a file; one of the new name is replaced."""
+  """Renames a file, and replaces a file that has the new name."""
   with _backend(path) as backend:
     backend.replace(path, new)
 
@@ -166,34 +166,34 @@ def read_text(path: Path) -> str:
   """Returns the text of a file in UTF-8.
 
   Raises:
-    OSError: The file cannot be read.
-    UnicodeDecodeError: The file is not UTF-8.
+    OSError: If the file cannot be read.
+    UnicodeDecodeError: If the file is not UTF-8.
   """
   return read_bytes(path).decode('utf-8')
 
 
 def open_binary(path: Path) -> BinaryIO:
-  """Opens a file that can be sought in; a remote one is fetched first."""
+  """Opens a file to read and seek in; a remote file is fetched first."""
   return io.BytesIO(read_bytes(path)) if is_remote(path) else open(path, 'rb')
 
 
 def open_log(path: Path) -> contextlib.AbstractContextManager[TextIO]:
-  """Opens a text file to append to; a remote one gets the text when closed."""
+  """Opens a text file to append to; a remote file gets the text when closed."""
   if is_remote(path):
     return _remote_backend().open(path, 'a')
-  # By lines, so that the log of a killed process says how far it came.
+  # Written by lines, so that the log of a killed process says how far it came.
   return open(path, 'a', buffering=1, encoding='utf-8')
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-  """Writes a file that readers see whole, or as it was before.
+  """Writes a file atomically: readers see its old content or its new content.
 
   Args:
     path: The file, in a folder that exists.
-    content: What replaces its content.
+    content: The new content.
 
   Raises:
-    OSError: The file cannot be written; `filename` is the path.
+    OSError: If the file cannot be written; `filename` is the path.
   """
   with replacing(path) as file:
     file.write(content)
@@ -201,14 +201,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Any]:
-  """Opens a file for bytes that take the place of its content at the end.
+  """Opens a file for bytes that replace its content at the end.
 
   Args:
-    path: The file, in a folder that exists. If an error is raised meanwhile, it
-      stays as it was.
+    path: The file, in a folder that exists. If an error is raised meanwhile,
+      the file stays as it was.
 
   Raises:
-    OSError: The file cannot be written; `filename` is the path.
+    OSError: If the file cannot be written; `filename` is the path.
   """
   folder, name = os.path.split(os.fspath(path))
   temporary = os.path.join(folder, f'.{name}.{os.getpid()}.tmp')
@@ -218,7 +218,7 @@ def replacing(path: Path) -> Iterator[Any]:
         yield file
         if not is_remote(path):
           file.flush()
-          # A crash of the machine could leave the name without the content.
+          # Otherwise a crash of the machine could leave a file without content.
           os.fsync(file.fileno())
       backend.replace(temporary, path)
   finally:
@@ -233,7 +233,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _backend(path: Path) -> Iterator[Any]:
-  """Yields what serves a path; its errors become OSErrors with this path."""
+  """Yields the backend of a path; its errors become OSErrors with the path."""
   backend, errors, missing = _Disk, OSError, FileNotFoundError
   if is_remote(path):
     backend = _remote_backend()
@@ -242,7 +242,7 @@ def _backend(path: Path) -> Iterator[Any]:
   try:
     yield backend
   except errors as error:
-    # Some of these have no number and no path, others that of a temporary file.
+    # Some errors have no number and no path, others a temporary file's path.
     number = errno.ENOENT if isinstance(error, missing) else errno.EIO
     text = getattr(error, 'message', str(error)).strip() or type(error).__name__
     raise OSError(
@@ -253,7 +253,7 @@ def _backend(path: Path) -> Iterator[Any]:
 
 
 def _remote_backend() -> Any:
-  """Returns what serves remote paths."""
+  """Returns the backend of remote paths."""
   from etils.epath import backend
 
   return backend.tf_backend

@@ -1,17 +1,17 @@
 """One process at a time writes to a folder.
 
-Whoever writes there holds a lock on the file `.lock`, which the operating
-system takes back when the process ends, however it ends. `.lock.json` beside it
-says who that is:
+The process that writes to a folder holds a lock on the file `.lock`. The
+operating system releases the lock when the process ends, however it ends.
+`.lock.json` beside it describes the process:
 
   host   the machine's name
   pid    the process's number there
   since  when it began to write, in local time
 
-Both are removed at the end. Where TensorFlow's file systems serve the folder
-nothing can be locked: there `.lock` itself says who writes, and stays when its
-process is killed. On its own machine that is seen, and the folder taken over;
-from elsewhere nobody can tell.
+Both files are removed at the end. In TensorFlow's file systems nothing can be
+locked. There `.lock` itself describes the process, and stays if the process is
+killed. Another process on the same machine notices this, and takes the folder
+over; a process on another machine cannot tell.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ import filelock
 
 _LOCK = '.lock'
 _HOLDER = '.lock.json'
-# TensorFlow writes a checkpoint there before it gives it its name.
+# The folder in which TensorFlow writes a checkpoint before it renames it.
 _CHECKPOINT_PARTS = re.compile(r'ckpt-\d+_temp')
 
-# From folders that this process has locked, and the threads that have, to the
-# folders that were made for it.
+# From a folder that this process has locked, and the thread that locked it, to
+# the folders that were made for the lock.
 _locked: dict[tuple[str, int], list[str]] = {}
 _logger = logging.getLogger(__name__)
 
@@ -50,15 +50,16 @@ def lock_folder(
   """Keeps other processes, and other threads, from writing to a folder.
 
   Args:
-    folder: Made if it does not exist, and removed if it stays empty. The same
-      thread may lock it again, as training does in a command that evaluates,
-      too.
-    name: The parameter that the folder comes from, for an error.
-    enabled: Whether to lock; of several workers the chief writes for all.
-    wait: Whether to wait for another process's end; else it is an error.
+    folder: The folder, which is made if it does not exist, and removed if it
+      stays empty. The same thread may lock it again, as training does within a
+      command that also evaluates.
+    name: The parameter that gave the folder, for error messages.
+    enabled: Whether to lock. Of several workers, the chief writes for all.
+    wait: Whether to wait until another process ends, if the folder is local. By
+      default, and in a remote folder, another process is an error.
 
   Raises:
-    InputError: Another process writes there, or nobody can.
+    InputError: If another process writes there, or if nobody can write there.
   """
   key = files.absolute(folder), threading.get_ident()
   if not enabled or key in _locked:
@@ -80,22 +81,22 @@ def lock_folder(
     _sweep(folder, os.getpid())
     raise
   finally:
-    # Removed while they are locked: whoever waits for the lock then finds that
-    # its file is gone, and begins anew.
+    # The files are removed while the lock is held. A process that waits for the
+    # lock then finds that the locked file is gone, and begins anew.
     _remove(*key)
     if lock:
       lock.release()
 
 
 def remove_all() -> None:
-  """Removes this process's locks and half-written files, as it is ending."""
+  """Removes this process's locks and half-written files, before it ends."""
   for folder, thread in list(_locked):
     _sweep(folder, os.getpid())
     _remove(folder, thread)
 
 
 def read_holder(folder: str) -> dict[str, Any] | None:
-  """Returns who writes to a folder, by the keys above; None for nobody."""
+  """Returns the keys above for the process that writes to a folder, or None."""
   name = _LOCK if files.is_remote(folder) else _HOLDER
   return _read(os.path.join(folder, name)) or None
 
@@ -103,7 +104,7 @@ def read_holder(folder: str) -> dict[str, Any] | None:
 def forget(folder: str) -> None:
   """Removes the lock of a process that is known to be gone.
 
-  Of a local folder there is nothing to remove.
+  In a local folder there is nothing to remove.
   """
   if files.is_remote(folder):
     with contextlib.suppress(OSError):
@@ -111,12 +112,12 @@ def forget(folder: str) -> None:
 
 
 def content(folder: str) -> list[str]:
-  """Returns the names in a folder, but for those of its lock."""
+  """Returns the names in a folder, without the files of its lock."""
   return [n for n in files.names(folder) if n not in (_LOCK, _HOLDER)]
 
 
 def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
-  """Locks a folder, and notes who has; returns the lock of a local one."""
+  """Locks a folder and describes this process; returns the lock if local."""
   lock, holder_file = None, os.path.join(folder, _HOLDER)
   if files.is_remote(folder):
     holder_file = os.path.join(folder, _LOCK)
@@ -133,7 +134,7 @@ def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
         raise _refused(folder, name, holder) from None
       _logger.warning('%s: waiting for %s', folder, _describe(holder))
       lock.acquire()
-    # What older versions left behind is in the lock itself.
+    # Older versions described the process in the lock file itself.
     holder = _read(holder_file) or _read(lock.lock_file)
   if holder:
     _logger.warning('%s: %s is gone', folder, _describe(holder))
@@ -148,7 +149,7 @@ def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
 
 
 def _refused(folder: str, name: str, holder: dict[str, Any]) -> InputError:
-  """Returns the error that says who writes to a folder."""
+  """Returns the error that names the process that writes to a folder."""
   hint = f'{_describe(holder)} does: wait for its end, or choose another folder'
   if files.is_remote(folder):
     file = os.path.join(folder, _LOCK)
@@ -165,7 +166,7 @@ def _describe(holder: dict[str, Any]) -> str:
 
 
 def _read(path: str) -> dict[str, Any] | None:
-  """Returns who holds a lock; nothing if that is damaged; None without one."""
+  """Returns a lock's holder; {} if the file is damaged, None without a file."""
   try:
     holder = json.loads(files.read_text(path))
     types = {'host': str, 'pid': int, 'since': str}
@@ -188,12 +189,12 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     return True
   except PermissionError:  # It runs, as another user.
     return False
-  # A restarted container gives the same number again.
+  # A restarted container gives its process the same number again.
   return holder['pid'] == os.getpid()
 
 
 def _sweep(folder: str, pid: int) -> None:
-  """Removes what a process has left half-written."""
+  """Removes the files that a process has left half-written."""
   if files.is_remote(folder):
     return
   for place, folders, names in os.walk(folder):
@@ -206,7 +207,7 @@ def _sweep(folder: str, pid: int) -> None:
 
 
 def _missing(folder: str) -> list[str]:
-  """Returns the folders that do not exist, from a local one upwards."""
+  """Returns a local folder and its parents, as far as they do not exist."""
   missing = []
   while not files.is_remote(folder) and not os.path.exists(folder):
     missing.append(folder)

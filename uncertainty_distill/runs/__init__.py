@@ -1,4 +1,4 @@
-"""Run folders: what they hold, and which run one belongs to."""
+"""Run folders: what they hold, and which run each belongs to."""
 
 from uncertainty_distill.runtime import lazy_imports
 

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .run_folder import PARAMS_FILE as PARAMS_FILE
 from .run_folder import RunFolder as RunFolder

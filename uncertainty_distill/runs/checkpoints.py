@@ -1,9 +1,10 @@
 """A folder's checkpoints: which is the newest, and whether it can be read.
 
-A checkpoint's name says its step, so that looking at a run reads none of it.
-TensorFlow keeps a CRC-32C of every tensor, and of every block of the index,
-inside a checkpoint's own files: reading all of it finds what was cut, lost or
-changed. Training does so before it goes on from a checkpoint.
+A checkpoint's name gives its step, so finding the step of a run reads no
+checkpoint. TensorFlow keeps a CRC-32C of every tensor, and of every block of
+the index, inside a checkpoint's own files. So reading a whole checkpoint finds
+files that were cut, lost or changed. Training reads a whole checkpoint before
+it continues from it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from uncertainty_distill.io import files
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-# What TensorFlow raises for a checkpoint that it cannot read.
+# The errors that TensorFlow raises for a checkpoint that it cannot read.
 READ_ERRORS = tf.errors.OpError, IndexError, RuntimeError, ValueError
 
-# TensorFlow's list of the checkpoints that it is to keep.
+# The file in which TensorFlow lists the checkpoints to keep.
 _STATE = 'checkpoint'
 _GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
-# Ends the name of an index that cannot be used.
+# The ending of the name of an index that cannot be used.
 _SET_ASIDE = '.damaged'
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Damage:
   """Why a checkpoint cannot be read.
 
   Attributes:
-    step: The checkpoint's number.
+    step: The checkpoint's step.
     file: The name of the file at fault.
     reason: What is wrong with it.
   """
@@ -49,15 +50,16 @@ class Damage:
 
 
 def steps(folder: str) -> list[int]:
-  """Returns the steps of a folder's checkpoints, whole or not, in order."""
+  """Returns the steps of a folder's checkpoints, even if damaged, in order."""
   found = [re.fullmatch(r'ckpt-(\d+)\.index', name) for name in _names(folder)]
-  # Without an index it is one only if TensorFlow had come to its end.
+  # Without an index, a checkpoint counts only if TensorFlow had finished it and
+  # so lists it as the newest.
   listed = _listed(folder)[-1:]
   return sorted({int(match[1]) for match in found if match} | {*listed})
 
 
 def newest_step(folder: str) -> int:
-  """Returns the step of the newest checkpoint, whole or not; 0 for none."""
+  """Returns the step of the newest checkpoint, even damaged; 0 for none."""
   return max(steps(folder), default=0)
 
 
@@ -71,16 +73,16 @@ def find_damage(folder: str, step: int, thorough: bool = True) -> Damage | None:
 
   Args:
     folder: The run folder.
-    step: The checkpoint's number.
-    thorough: Whether to read all tensors; else only the last one, whose file
-      may have been cut.
+    step: The checkpoint's step.
+    thorough: Whether to read all tensors. Otherwise only the last one is read,
+      to find a file that was cut.
   """
   names = _files(folder, step)
   file = f'ckpt-{step}.index'
   if file not in names:
     return Damage(step, file, 'it is missing')
   try:
-    # `load_checkpoint` may take a prefix for a folder in other file systems.
+    # In other file systems `load_checkpoint` may mistake a prefix for a folder.
     reader = tf.compat.v1.train.NewCheckpointReader(prefix(folder, step))
     tensors = sorted(reader.get_variable_to_shape_map())
     if _GRAPH not in tensors:
@@ -96,7 +98,7 @@ def find_damage(folder: str, step: int, thorough: bool = True) -> Damage | None:
   except READ_ERRORS as error:
     text = str(getattr(error, 'message', error)).replace(f'{folder}/', '')
     return Damage(step, file, (text.splitlines() or ['unreadable'])[0][:200])
-  # Where a block of the index is damaged, TensorFlow reads those before it.
+  # If a block of the index is damaged, TensorFlow reads the blocks before it.
   listed = {a.checkpoint_key for node in graph.nodes for a in node.attributes}
   if listed - {*tensors}:
     return Damage(step, f'ckpt-{step}.index', 'it does not list all tensors')
@@ -104,10 +106,11 @@ def find_damage(folder: str, step: int, thorough: bool = True) -> Damage | None:
 
 
 def repair_state_file(folder: str) -> None:
-  """Has TensorFlow go on from the newest checkpoint that can be read.
+  """Makes TensorFlow continue from the newest checkpoint that can be read.
 
-  What is lost is logged. The index of a damaged checkpoint is renamed, so that
-  it is none any more; its data stays until training comes to its step again.
+  The lost steps are logged. The index of a damaged checkpoint is renamed, so
+  that it no longer counts as a checkpoint. Its data stays until training comes
+  to its step again.
   """
   kept, damages = steps(folder), []
   while kept and (damage := find_damage(folder, kept[-1])):
@@ -126,8 +129,8 @@ def repair_state_file(folder: str) -> None:
   if not kept:
     files.remove(path)
   elif _listed(folder) != [*kept, step]:
-    # The public function would write absolute paths, and a run can be moved.
-    # Without a time, a checkpoint would never make room for newer ones.
+    # The public function would write absolute paths, but a run can be moved.
+    # A checkpoint without a time would never make room for newer ones.
     tf.__internal__.train.update_checkpoint_state(
       folder,
       prefix(folder, step),
@@ -144,7 +147,7 @@ def repair_state_file(folder: str) -> None:
 
 
 def discard(folder: str, step: int) -> None:
-  """Removes a checkpoint; its index first, without which it is none."""
+  """Removes a checkpoint: first its index, without which it does not count."""
   for name in sorted(_files(folder, step), reverse=True):
     files.remove(os.path.join(folder, name))
   repair_state_file(folder)
@@ -159,7 +162,7 @@ def _files(folder: str, step: int) -> list[str]:
 
 
 def _listed(folder: str) -> list[int]:
-  """Returns the checkpoints that TensorFlow lists, then its newest."""
+  """Returns the steps that TensorFlow lists, then again the newest of them."""
   try:
     state = tf.train.get_checkpoint_state(folder)
   except ValueError:  # The file is no text, or lists none.
@@ -172,7 +175,7 @@ def _listed(folder: str) -> list[int]:
 
 
 def _data_file(step: int, names: list[str]) -> str:
-  """Returns the data file that is missing, or else the first one."""
+  """Returns a data file that is missing, or else the first data file."""
   shards = [re.search(r'\.data-\d+-of-(\d+)$', name) for name in names]
   count = next((match[1] for match in shards if match), '00001')
   wanted = [

@@ -1,12 +1,13 @@
-"""Run folders: each describes itself, so that no flag rebuilds its model.
+"""Run folders, which describe themselves: rebuilding a model takes no flags.
 
 A run folder holds `params.yaml` (the resolved experiment), `data.yaml` (the
-fingerprints of what it learns from, and the names of the classes), checkpoints
-whose number is their step, TensorBoard's event files in `train/` and `clean/`,
-`train.log`, and until it is complete `evaluation_due`, the step of the next
-evaluation; then `training.yaml`, the cross-entropy in the last steps. What
+fingerprints of the data that the run learns from, and the names of the
+classes), checkpoints whose number is their step, TensorBoard's event files in
+`train/` and `clean/`, and `train.log`. Until the run is complete, it holds
+`evaluation_due`, the step of the next evaluation; then it holds
+`training.yaml`, the cross-entropy in the last steps. Other modules write what
 follows training (`results.json`, `report.md`, `saved_model/`, event files in
-`results/` and `corrupted/`) is written there by others.
+`results/` and `corrupted/`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ import tf_keras
 import yaml
 
 PARAMS_FILE = 'params.yaml'
-# The fingerprints of the data that it is trained on, and the classes' names.
+# The file that holds the fingerprints of the data and the classes' names.
 DATA_FILE = 'data.yaml'
 _CLASS_NAMES = 'class names'
 _TEACHER_TEMPERATURE = 'teacher temperature'
-# The members' mean cross-entropy at the end of training.
+# The file that holds the members' mean cross-entropy at the end of training.
 _TRAINING_FILE = 'training.yaml'
 _WRITTEN = 'teacher written'
 
@@ -57,7 +58,7 @@ class RunFolder:
 
   @property
   def step(self) -> int:
-    """The global step of this checkpoint; 0 without one."""
+    """The global step of the newest checkpoint; 0 without one."""
     return checkpoints.newest_step(self.path)
 
   @property
@@ -77,8 +78,8 @@ class RunFolder:
   def training_cross_entropy(self) -> float | None:
     """The members' mean cross-entropy in the last steps of training, in nats.
 
-    It is reduced by the entropy of smoothed labels, which no network can get
-    below. None if it is not known, as in older runs.
+    The entropy of smoothed labels is subtracted, since no network can get below
+    it. None if the value is not known, as in older runs.
     """
     file = os.path.join(self.path, _TRAINING_FILE)
     if not files.is_file(file):
@@ -92,7 +93,7 @@ class RunFolder:
     )
 
   def note_training(self, cross_entropy: float) -> None:
-    """Keeps the cross-entropy of the last steps as it was computed."""
+    """Stores the cross-entropy of the last steps as it was computed."""
     text = yaml.safe_dump({'cross_entropy': cross_entropy})
     files.write_text(os.path.join(self.path, _TRAINING_FILE), text)
 
@@ -105,7 +106,7 @@ class RunFolder:
 
   @property
   def state(self) -> str:
-    """How far training is, and what to do."""
+    """How far training has come, and what to do."""
     steps = self.config.trainer.train_steps
     return f'it is at step {self.step} of {steps}; run its command again'
 
@@ -113,8 +114,8 @@ class RunFolder:
     """Rebuilds the model with the weights of the newest checkpoint.
 
     Raises:
-      InputError: There is no checkpoint, or the newest one is damaged or of
-        another model; older weights are never taken instead.
+      InputError: If there is no checkpoint, or if the newest one is damaged or
+        belongs to another model. Older weights are never used instead.
     """
     if self.checkpoint is None:
       raise InputError(
@@ -123,7 +124,7 @@ class RunFolder:
     model = self.config.task.model.build()
     try:
       restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
-      # Every weight of the model must be there; the optimizer's are left.
+      # Every weight of the model must be found; the optimizer's are not loaded.
       restored.expect_partial().assert_existing_objects_matched()
     except (AssertionError, *checkpoints.READ_ERRORS) as error:
       damage = checkpoints.find_damage(self.path, self.step)
@@ -154,10 +155,10 @@ def open_run(path: str, name: str) -> RunFolder:
 
   Args:
     path: The folder.
-    name: The parameter that it comes from, for an error.
+    name: The parameter that gave the path, for error messages.
 
   Raises:
-    InputError: There is no run, or its description cannot be read.
+    InputError: If there is no run, or if its description cannot be read.
   """
   if not is_run(path):
     problem = 'does not exist'
@@ -195,20 +196,20 @@ def _label_entropy(smoothing: float, num_classes: int) -> float:
 def difference(
   path: str, config: configs.ExperimentConfig
 ) -> tuple[str, Any, Any] | None:
-  """Returns how a folder's run differs from what a configuration trains.
+  """Returns how a folder's run differs from the run of a configuration.
 
   Args:
     path: A run folder.
     config: The resolved experiment.
 
   Returns:
-    The name of the first value that makes it another run, its value and that
-    of the configuration; None where there is none.
+    The name of the first value that makes them different runs, the value of the
+    folder's run, and the value of the configuration; None if they are the same.
   """
   stored = open_run(path, 'model_dir').config
   objective = stored.task.objective
   if objective.kind != 'cross_entropy' and not objective.teacher:
-    # A student is claimed before a search has found its teacher.
+    # A student's folder is claimed before a search has found its teacher.
     objective.teacher = config.task.objective.teacher
     stored.task.initialize_from = config.task.initialize_from
   return run_identity.difference(stored, config)
@@ -222,7 +223,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     config: The resolved experiment.
 
   Raises:
-    InputError: The folder belongs to another experiment, or has checkpoints
+    InputError: If the folder belongs to another experiment, or has checkpoints
       without a description.
   """
   if is_run(path):
@@ -257,11 +258,12 @@ def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     config: The resolved experiment.
 
   Raises:
-    InputError: `match_run` refuses the folder, or it cannot be written.
+    InputError: If `match_run` refuses the folder, or if it cannot be written.
   """
   run = match_run(path, config)
   make_writable(path, 'model_dir')
-  # Relative to this folder: a tree of runs can be moved, or entered elsewhere.
+  # Paths are relative to this folder, so that a tree of runs can be moved or
+  # mounted elsewhere.
   movable = run_identity.map_paths(config, lambda p: files.relative(p, path))
   text = yaml.safe_dump(
     run_identity.to_plain(movable.as_dict()), sort_keys=False
@@ -276,19 +278,19 @@ def check_data(
   class_names: Sequence[str],
   written: Sequence[str] = (),
 ) -> None:
-  """Holds what a run is trained on against what it began with.
+  """Checks that the data of a run are the same as when it began.
 
-  What it began with is noted in its folder as soon as it is known.
+  The data are noted in the run folder as soon as they are known.
 
   Args:
-    run: The run, whose folder is there.
-    fingerprints: Those of the data, by what the data are.
-    class_names: K names.
+    run: The run, whose folder exists.
+    fingerprints: From the names of the data to their fingerprints.
+    class_names: The K names of the classes.
     written: Marks of when the files of the teacher were written; () for
       unknown.
 
   Raises:
-    InputError: If the data are others than when the run began.
+    InputError: If the data have changed since the run began.
   """
   noted = _noted_data(run.path) if run.step else {}
   changed = different_data(run, fingerprints) if run.step else []
@@ -316,11 +318,11 @@ def check_data(
 def different_data(
   run: RunFolder, fingerprints: Mapping[str, str]
 ) -> list[str]:
-  """Returns which data are known to be others than a run was trained on.
+  """Returns the names of the data that are known to have changed.
 
   Args:
-    run: The run.
-    fingerprints: Those of the data, by what the data are.
+    run: The run that was trained on the data.
+    fingerprints: From the names of the data to their present fingerprints.
   """
   noted = _noted_data(run.path)
   return [
@@ -337,7 +339,7 @@ def noted_teacher(run: RunFolder) -> tuple[str, list[str]]:
     run: The run.
 
   Returns:
-    What a run noted when it began; empty for unknown.
+    The values that the run noted when it began; empty if unknown.
   """
   noted = _noted_data(run.path)
   return noted.get('teacher', ''), noted.get(_WRITTEN, [])
@@ -367,13 +369,13 @@ def note_teacher_temperature(run: RunFolder, temperature: float) -> None:
 
 
 def _note_data(path: str, known: Mapping[str, Any]) -> None:
-  """Writes what a run folder says of its data."""
+  """Writes what a run folder says about its data."""
   text = yaml.safe_dump(dict(known), allow_unicode=True, sort_keys=False)
   files.write_text(os.path.join(path, DATA_FILE), text)
 
 
 def _noted_data(path: str) -> dict[str, Any]:
-  """Returns what a run folder says of its data; nothing if it is older."""
+  """Returns what a run folder says about its data; {} if it is an older one."""
   file = os.path.join(path, DATA_FILE)
   return configs.read_yaml(file, 'model_dir') if files.is_file(file) else {}
 
@@ -383,10 +385,10 @@ def make_writable(path: str, name: str) -> None:
 
   Args:
     path: The folder.
-    name: The parameter that it comes from, for an error.
+    name: The parameter that gave the path, for error messages.
 
   Raises:
-    InputError: They cannot.
+    InputError: If files cannot be written there.
   """
   probe = os.path.join(path, '.writable')
   try:

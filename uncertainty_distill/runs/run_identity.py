@@ -1,4 +1,4 @@
-"""Which values of a configuration make two runs the same one."""
+"""Decides by their configurations whether two runs are the same."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from uncertainty_distill import configs
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.io import files
 
-# The fields that are paths of what a run depends on, or lists of such paths.
+# The fields that hold paths on which a run depends, or lists of such paths.
 _PATHS = (
   ('task.objective', 'teacher'),
   ('task.objective', 'teacher_cache'),
   ('task', 'initialize_from'),
 )
 
-# What may differ when a folder's run is taken up again: where it runs, how
-# often it reports, on what it is evaluated, which models are refused, and what
-# is done if it diverges.
+# The values that may differ when a run is continued: where it runs, how often
+# it reports, what it is evaluated on, which models are refused, and what to do
+# if it diverges.
 _NOT_IDENTITY = (
   ('runtime',),
   ('evaluation',),
@@ -45,7 +45,7 @@ _NOT_IDENTITY = (
 def map_paths(
   config: ExperimentConfig, change: Callable[[str], str]
 ) -> ExperimentConfig:
-  """Returns a copy with a function of each path that is not empty."""
+  """Returns a copy with a function applied to each path that is not empty."""
   config = copy.deepcopy(config)
   for parents, name in _PATHS:
     holder = operator.attrgetter(parents)(config)
@@ -59,7 +59,7 @@ def map_paths(
 
 
 def to_plain(value: Any) -> Any:
-  """Returns the value with lists for tuples, which safe YAML lacks."""
+  """Returns the value with lists in place of tuples, which safe YAML lacks."""
   if isinstance(value, dict):
     return {key: to_plain(element) for key, element in value.items()}
   if isinstance(value, (list, tuple)):
@@ -68,12 +68,12 @@ def to_plain(value: Any) -> Any:
 
 
 def _identity(config: ExperimentConfig) -> dict[str, Any]:
-  """Returns the values that must not differ, without those that may."""
+  """Returns the values in which two configurations of one run must agree."""
   config = map_paths(config, files.absolute)
-  # Older runs keep them as they were given.
+  # Older runs store these paths as they were given.
   configs.make_datasets_absolute(config)
   values = to_plain(config.as_dict())
-  # Named last among differences: both follow from the other fields.
+  # Differences name these two last, since both follow from the other fields.
   for derived in 'train_steps', 'optimizer_config':
     values['trainer'][derived] = values['trainer'].pop(derived)
   for *parents, name in _NOT_IDENTITY:
@@ -87,10 +87,11 @@ def _identity(config: ExperimentConfig) -> dict[str, Any]:
 def difference(
   stored: ExperimentConfig, requested: ExperimentConfig
 ) -> tuple[str, Any, Any] | None:
-  """Returns the first name by which two runs differ, and the two values.
+  """Returns the first difference between two runs, if there is one.
 
   Returns:
-    None where they are the same run.
+    The name of the value, the stored value and the requested value; None if
+    both are the same run.
   """
   return _first_difference(_identity(stored), _identity(requested))
 
@@ -98,7 +99,7 @@ def difference(
 def _first_difference(
   stored: Any, requested: Any, name: str = ''
 ) -> tuple[str, Any, Any] | None:
-  """Returns the first name and values that differ, or None."""
+  """Returns the name and the values of the first difference, or None."""
   if isinstance(stored, dict) and isinstance(requested, dict):
     for key in {**requested, **stored}:
       found = _first_difference(

@@ -1,1 +1,1 @@
-"""What concerns the process: signals, progress, lazy imports."""
+"""Services for the process: signals, progress bars, lazy imports."""

@@ -1,8 +1,8 @@
-"""Delays imports: of this package's rooms, and of libraries by other libraries.
+"""Delays imports of this package's modules, and of libraries by libraries.
 
-TensorFlow takes seconds to import, Matplotlib and Model Garden a second each,
-and a part of the package works where they are not installed. Some libraries
-import others that most runs never use.
+TensorFlow takes seconds to import, and Matplotlib and Model Garden take a
+second each. A part of the package works even if they are not installed. Some
+libraries import others that most runs never use.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from typing import Any
 def attach_stub(
   package: str,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-  """Has a package import each of its names when it is first used.
+  """Makes a package import each of its names when the name is first used.
 
-  lazy_loader has the like, but would be one more package to install for those
-  who only load and predict, and does not say what a missing module is for.
+  lazy_loader does something similar. But it would be one more package to
+  install for users who only load and predict, and it does not say what a
+  missing module is for.
 
   Args:
-    package: The full name. The names are those that the `__init__.pyi` beside
-      its `__init__.py` imports, by `from .module import name as name`; type
-      checkers read the same file.
+    package: The full name of the package. Its names are those that the
+      `__init__.pyi` beside its `__init__.py` imports by
+      `from .module import name as name`. Type checkers read the same file.
 
   Returns:
     `__getattr__`, `__dir__` and `__all__` of the package.
@@ -62,11 +63,11 @@ def attach_stub(
 
 
 class _Deferred(types.ModuleType):
-  """A module that is imported when it is asked for an attribute."""
+  """A module that is imported when an attribute of it is first used."""
 
   def __getattr__(self, name: str) -> Any:
-    # Python calls this only for attributes that are missing. Of two threads,
-    # the second must not remove what the first is importing.
+    # Python calls this only for attributes that are missing. If two threads get
+    # here, the second must not remove the module that the first is importing.
     if sys.modules.get(self.__name__) is self:
       del sys.modules[self.__name__]
     return getattr(importlib.import_module(self.__name__), name)
@@ -86,19 +87,19 @@ def defer(name: str) -> None:
     return
   module = _Deferred(name)
   module.__spec__ = spec
-  # `inspect` asks every module where it is from.
+  # `inspect` asks every module for its file.
   module.__file__ = spec.origin
   sys.modules[name] = module
 
 
 @contextlib.contextmanager
 def deferred_functions(name: str, functions: Sequence[str]) -> Iterator[None]:
-  """Has `from NAME import FUNCTION` import the module at the first call.
+  """Makes `from NAME import FUNCTION` import the module at the first call.
 
   Args:
     name: The module's full name. A module that is imported already is left
       alone.
-    functions: The names of all that can be imported from it within.
+    functions: The names of all functions that code within can import from it.
   """
   if name in sys.modules:
     yield

@@ -1,4 +1,4 @@
-"""Progress bars with the time left; line by line where there is no terminal."""
+"""Progress bars with the time left, or lines if there is no terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from uncertainty_distill.runtime import signals
 import tqdm
 from absl import logging
 
-# Whether there are bars at all, where standard error is a terminal.
+# Whether to draw bars if standard error is a terminal.
 _drawn = True
-# Whether progress is shown at all.
+# Whether to show progress at all.
 _shown = True
 
 _LINE = (
@@ -24,19 +24,19 @@ _LINE = (
 
 
 def show_lines() -> None:
-  """Has progress be lines from here on, for a terminal that others write to."""
+  """Shows progress as lines from here on; others also write to the terminal."""
   global _drawn
   _drawn = False
 
 
 def hide() -> None:
-  """Shows no progress from here on, where nobody would read it."""
+  """Shows no progress from here on, since nobody would read it."""
   global _shown
   _shown = False
 
 
 class _Lines:
-  """A stream that ends each status of a bar instead of drawing over it."""
+  """A stream that writes each status of a bar on a line of its own."""
 
   def __init__(self, stream: TextIO):
     self._stream = stream
@@ -50,7 +50,7 @@ class _Lines:
 
 
 class Bar(tqdm.tqdm):
-  """A bar whose every update is a place where a signal may stop the loop."""
+  """A progress bar at whose updates a signal may stop the loop."""
 
   def update(self, n: float | None = 1) -> bool | None:
     displayed = super().update(n)
@@ -72,8 +72,9 @@ def progress_bar(
     total: The number of units until the task is done.
     description: What is being done, in a few words.
     unit: The name of one unit, such as `step` or `image`.
-    initial: The units done before this process took over (resumed runs).
-    shown: Whether to show it at all; with --verbosity=-3 none is shown.
+    initial: The number of units done before this process took over (resumed
+      runs).
+    shown: Whether to show the bar at all. With --verbosity=-3 none is shown.
 
   Raises:
     signals.Stopped: At the first update after a signal, or at the end.
@@ -83,7 +84,7 @@ def progress_bar(
     style = {
       'file': _Lines(sys.stderr),
       'bar_format': _LINE,
-      # A log file wants a line now and then, not ten a second.
+      # A log file needs a line now and then, not ten a second.
       'mininterval': 15.0,
       'maxinterval': 60.0,
     }

@@ -1,13 +1,14 @@
 """Ctrl-C and SIGTERM: the first ends in good order, a second at once.
 
 Loops that have something to save run within `defer`. There the first signal is
-only noted, and the loop's next `check` raises `Stopped`; elsewhere it ends the
-process with one line. A second signal always ends the process, even in a long
-call of TensorFlow's: Python runs a handler only when such a call returns, but
-writes the signal's number to a pipe at once, which a thread watches. The thread
-ends such a call outside of `defer` at the first signal, too.
+only noted, and the loop's next `check` raises `Stopped`. Elsewhere the first
+signal ends the process with one line. A second signal always ends the process,
+even in a long call of TensorFlow. Python runs a handler only when such a call
+returns, but it writes the signal's number to a pipe at once, and a thread
+watches this pipe. Outside `defer`, the thread ends a process in such a call at
+the first signal.
 
-The commands alone install this; in a notebook Ctrl-C is Python's own.
+Only the commands install this; in a notebook Python itself handles Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WORDS: dict[int, str] = {
 }
 
 
-# Seconds after which Python is taken not to come back to its handlers soon.
+# Seconds after which Python is assumed to be in a long call.
 _PATIENCE = 1.0
 
 
@@ -46,13 +47,13 @@ class Stopped(KeyboardInterrupt):
 
 @dataclasses.dataclass
 class _State:
-  """What is known of signals in this process.
+  """What is known about signals in this process.
 
   Attributes:
-    installed: Whether signals come here.
+    installed: Whether this module handles signals.
     received: The number of the first signal; 0 before it.
-    deferrals: How many `defer` are open.
-    clean_up: What `install` was given.
+    deferrals: How many `defer` contexts are open.
+    clean_up: The function that `install` was given.
   """
 
   installed: bool = False
@@ -66,14 +67,14 @@ _leaving = threading.Lock()
 
 
 def install(clean_up: Callable[[], None] | None = None) -> None:
-  """Has signals end this process in good order from here on.
+  """Makes signals end this process in good order from here on.
 
-  A signal that the process ignores stays ignored, since a shell has its
+  A signal that the process ignores stays ignored, since a shell makes its
   background jobs ignore Ctrl-C. Outside the main thread this does nothing.
 
   Args:
-    clean_up: Called before a first signal ends the process outside `defer`;
-      by default what an earlier call was given, if there was one.
+    clean_up: A function that is called before a first signal ends the process
+      outside `defer`. By default the function of an earlier call, if any.
   """
   if threading.current_thread() is not threading.main_thread():
     return
@@ -92,10 +93,10 @@ def install(clean_up: Callable[[], None] | None = None) -> None:
 
 @contextlib.contextmanager
 def defer() -> Iterator[None]:
-  """Has a first signal wait for the next `check`, or for the end.
+  """Makes a first signal wait for the next `check`, or for the context's end.
 
   Raises:
-    Stopped: At the end, if a signal came and no exception is on its way.
+    Stopped: At the end, if a signal came and no exception is being raised.
   """
   _state.deferrals += 1
   try:
@@ -112,16 +113,16 @@ def check() -> None:
 
 
 def received() -> Stopped | None:
-  """Returns the signal that this process ends by, if there was one."""
+  """Returns the signal that is ending this process, if there was one."""
   return Stopped(_state.received) if _state.received else None
 
 
 @contextlib.contextmanager
 def block() -> Iterator[None]:
-  """Has signals wait for the end.
+  """Makes signals wait for the context's end.
 
-  Processes started within get none, unless they call `unblock`; they have to
-  call `end_with_parent`.
+  Processes that are started within the context get no signals unless they call
+  `unblock`. They must call `end_with_parent`.
   """
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _WORDS)
   try:
@@ -131,14 +132,14 @@ def block() -> Iterator[None]:
 
 
 def unblock() -> None:
-  """Has signals come to a process that was started within `block`."""
+  """Lets signals reach a process that was started within `block`."""
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _WORDS)
 
 
 def end_with_parent() -> None:
   """Ends this process once the one that started it has ended, even if killed.
 
-  Both must be of `multiprocessing`.
+  This process must have been started by `multiprocessing`.
   """
 
   def wait():
@@ -150,9 +151,9 @@ def end_with_parent() -> None:
 
 @contextlib.contextmanager
 def restore_defaults() -> Iterator[None]:
-  """Has signals end the process at once, without a line.
+  """Makes signals end the process at once, without a line.
 
-  For calls of C++ during which no thread of Python's can run.
+  This is for calls of C++ during which no thread of Python can run.
   """
   handled = [n for n in _WORDS if signal.getsignal(n) is _receive]
   for number in handled:
@@ -187,7 +188,7 @@ def _watch(reader: int) -> None:
 
 
 def _end_unhandled(number: int) -> None:
-  """Ends the process if it is in a long call of C++, and not in a loop."""
+  """Ends the process if it is in a long call of C++, outside of `defer`."""
   if not _state.received and not _state.deferrals:
     _end(number)
 
@@ -208,16 +209,16 @@ def _leave_at_once(number: int) -> None:
 
 
 def _leave(number: int, message: str) -> None:
-  """Ends this process here and now, unless another thread is about to."""
+  """Ends this process at once, unless another thread is already doing so."""
   if _leaving.acquire(blocking=False):
     os.write(2, f'\n{message}\n'.encode())
     os._exit(128 + number)
 
 
 def _forget() -> None:
-  """Makes a forked process one that knows of no signals."""
+  """Makes a forked process forget the signals and handlers of its parent."""
   if _state.installed:
-    # The pipe, and what there is to clean up, are the other process's.
+    # The pipe and the clean-up belong to the parent.
     signal.set_wakeup_fd(-1)
     for number in _WORDS:
       if signal.getsignal(number) is _receive:
