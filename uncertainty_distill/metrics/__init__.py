@@ -1,6 +1,7 @@
 """Accuracy and uncertainty of an ensemble's predictions.
 
-What adds up over batches is kept as sums; `ranking` takes every example.
+Metrics that add up over batches are kept as sums. Those in `ranking` need all
+examples at once.
 """
 
 from uncertainty_distill.metrics import diversity, ranking

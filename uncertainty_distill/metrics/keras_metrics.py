@@ -1,4 +1,4 @@
-"""Metrics for `compile` and `fit`: of labels [B] and logits [E, B, K]."""
+"""Metrics for `compile` and `fit`, from labels [B] and logits [E, B, K]."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _NAMES = (
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class EnsembleMetrics(tf_keras.metrics.Metric):
-  """Metrics of an ensemble, by their names, in one object.
+  """One Keras metric that computes several metrics of an ensemble.
 
-  For `compile(metrics=[...])`, or `weighted_metrics` if sample weights are to
-  count, of a model that returns [E, B, K]; the labels are integers [B]. Each
-  metric is of all examples since the last reset, whatever the batches were.
+  Use it in `compile(metrics=[...])` of a model that returns [E, B, K], with
+  integer labels [B]. Use it in `weighted_metrics` for sample weights to count.
+  Each metric is over all examples since the last reset, and does not depend on
+  how they were divided into batches.
 
   Examples:
     >>> metrics = ud.EnsembleMetrics(2, names=('accuracy', 'brier'))
@@ -41,19 +42,19 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
     name: str = 'ensemble',
     **kwargs: Any,
   ):
-    """Takes what to measure.
+    """Creates metrics of no examples.
 
     Args:
-      ensemble_size: E.
-      names: The metrics: `accuracy`, `ece`, `nll`, `gibbs_nll`, `brier`,
-        `member_accuracy`, `disagreement`, `pairwise_kl`, `mutual_information`,
-        `masegosa_variance`.
+      ensemble_size: E, the number of members.
+      names: The names of the metrics to compute, of `accuracy`, `ece`, `nll`,
+        `gibbs_nll`, `brier`, `member_accuracy`, `disagreement`, `pairwise_kl`,
+        `mutual_information` and `masegosa_variance`.
       from_logits: Whether the model returns logits, not probabilities.
       name: The name of the object.
       **kwargs: The other arguments of `tf_keras.metrics.Metric`.
 
     Raises:
-      InputError: If there is no such metric.
+      InputError: If a name is unknown.
     """
     super().__init__(name, **kwargs)
     for each in names:
@@ -63,7 +64,7 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
     self._from_logits = from_logits
     self._statistics = ClassificationStatistics(ensemble_size)
 
-  # Keras would have AutoGraph convert this, which hides the type of its errors.
+  # Keras would let AutoGraph convert the method, which hides its errors' types.
   @tf.autograph.experimental.do_not_convert
   def update_state(
     self,
@@ -79,7 +80,7 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
       sample_weight: Float tensor [B], how often each example counts.
 
     Raises:
-      InputError: If a shape is not as above, E included.
+      InputError: If a shape is not as above, including E.
     """
     labels = tf.convert_to_tensor(y_true)
     if labels.shape.rank == 2 and labels.shape[1] == 1:
@@ -90,9 +91,9 @@ class EnsembleMetrics(tf_keras.metrics.Metric):
 
   @tf.autograph.experimental.do_not_convert
   def result(self) -> dict[str, tf.Tensor]:
-    """Returns the metrics since the last reset, scalars by their names."""
+    """Returns the metrics since the last reset, as scalars by name."""
     found = self._statistics.result()
-    # A single network does not differ from itself.
+    # The statistics leave out the diversity of a single network, which is 0.
     return {name: found.get(name, tf.constant(0.0)) for name in self._names}
 
   def reset_state(self) -> None:

@@ -1,7 +1,8 @@
-"""The one table of metrics: what each is, and how it is shown.
+"""The table of all metrics: what each metric is, and how it is shown.
 
-Results, tables, plots, TensorBoard and the model card read it. A metric on
-corrupted images (`c_nll`) is described by that on clean ones (`nll`).
+Results, tables, plots, TensorBoard and the model card read this table. The
+entry of a metric on clean images (`nll`) also describes the metric on corrupted
+images (`c_nll`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ CORRUPTED = 'c_'
 
 @dataclasses.dataclass(frozen=True)
 class MetricSpec:
-  """A metric.
+  """The description of a metric.
 
   Attributes:
     name: The key in results: `nll`, or `c_nll` on corrupted images.
     heading: The name for readers.
-    description: What is measured, as a noun phrase.
+    description: What the metric measures, as a noun phrase.
     section: The section of TensorBoard that shows the metric.
-    higher_is_better: Whether large values are the good ones; None for neither.
+    higher_is_better: Whether higher values are better; None if neither high nor
+      low values are better.
     scale: The factor by which tables multiply the values.
-    log_scale: Whether axes are logarithmic: the values are positive, and of
-      several orders of magnitude between corruptions.
-    required: Whether every result has the metric, also of older versions.
+    log_scale: Whether axes are logarithmic, for positive values that vary by
+      orders of magnitude between corruptions.
+    required: Whether every result has the metric, even one of an older version.
   """
 
   name: str
@@ -38,7 +40,7 @@ class MetricSpec:
 
   @property
   def column(self) -> str:
-    """The heading in a table, with an arrow towards the better values."""
+    """The heading in a table, with an arrow toward the better values."""
     scale = ' × 10³' if self.scale == 1000 else ''
     arrow = {True: ' ↑', False: ' ↓', None: ''}[self.higher_is_better]
     return f'{self.heading}{scale}{arrow}'
@@ -248,18 +250,18 @@ _SPECS = (
   ),
 )
 
-# By name, in the order of the columns of `results.csv`.
+# All metrics by name, in the order of the columns of `results.csv`.
 METRICS = {spec.name: spec for spec in _SPECS}
 
-# What the paper reports.
+# The metrics that the paper reports.
 PAPER = ('accuracy', 'ece', 'nll')
-# What is known where a temperature is fitted.
+# The metrics that need a fitted temperature.
 TEMPERATURE = ('temperature', 'scaled_nll')
-# What is known where prediction sets are calibrated.
+# The metrics that need calibrated prediction sets.
 SETS = ('coverage', 'set_size')
-# What follows from a result's bins.
+# The metrics that follow from a result's bins.
 FROM_BINS = ('overconfidence', 'underconfidence')
-# What results of version 0.2.0 lack, which stay valid without them.
+# The metrics that version 0.2.0 lacks. Its results stay valid without them.
 LATER = (
   *FROM_BINS,
   'classwise_ece',
@@ -269,18 +271,18 @@ LATER = (
   'aupr_ood',
   'fpr95_ood',
 )
-# How far members differ: neither much nor little is better.
+# How much members differ. Neither high nor low values are better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
 
 
 def metric_spec(name: str) -> MetricSpec:
-  """Returns what is known of a metric.
+  """Returns the description of a metric.
 
   Args:
-    name: A key of `METRICS`, perhaps with `c_` before it.
+    name: A key of `METRICS`, with or without `c_` in front.
 
   Raises:
-    KeyError: There is no such metric.
+    KeyError: If the name is unknown.
   """
   if not name.startswith(CORRUPTED):
     return METRICS[name]

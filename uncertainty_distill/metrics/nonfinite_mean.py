@@ -1,4 +1,4 @@
-"""A mean over the steps of a compiled loop that finds non-finite ones."""
+"""A mean over a compiled loop's steps that records the first non-finite one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import tf_keras
 
 
 class NonFiniteTrackingMean(tf_keras.metrics.Mean):
-  """A mean that remembers which of its updates was the first non-finite one.
+  """A mean that remembers its first non-finite update.
 
-  The single steps of a compiled loop cannot be observed from outside. A scalar
-  on each replica costs no communication, and its shape is known when the loop
-  is compiled, as TPUs require.
+  The single steps of a compiled loop cannot be observed from outside. So each
+  replica keeps the number of the update in a scalar. A scalar needs no
+  communication, and its shape is known when the loop is compiled, as TPUs
+  require.
   """
 
   def __init__(self, name: str = 'nonfinite_tracking_mean'):
     super().__init__(name=name, dtype=tf.float32)
     self._updates, self._first_nonfinite = (_replica_scalar() for _ in range(2))
 
-  # Keras would have AutoGraph convert this, which takes its time.
+  # Keras would let AutoGraph convert the method, which takes time.
   @tf.autograph.experimental.do_not_convert
   def update_state(
     self, values: tf.Tensor, sample_weight: tf.Tensor | None = None
@@ -41,15 +42,15 @@ class NonFiniteTrackingMean(tf_keras.metrics.Mean):
       strategy: The strategy that the metric was made under.
 
     Returns:
-      Updates are counted from 1; the least number of this process's replicas,
-      or 0 if all updates were finite.
+      The lowest number among this process's replicas, counted from 1, or 0 if
+      all updates were finite.
     """
     numbers = strategy.experimental_local_results(self._first_nonfinite)
     return min((int(n.numpy()) for n in numbers if n.numpy()), default=0)
 
 
 def _replica_scalar() -> tf.Variable:
-  # Keras's own weights of a metric are summed at each update on a TPU.
+  # On a TPU, weights from Keras's `add_weight` are summed at each update.
   return tf.Variable(
     0.0,  # pyright: ignore[reportArgumentType]
     trainable=False,

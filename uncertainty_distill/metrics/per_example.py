@@ -1,4 +1,4 @@
-"""Scores of each example by itself; `ranking` compares examples."""
+"""Scores of single examples; `ranking` compares examples with each other."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ def example_scores(
 ) -> dict[str, tf.Tensor]:
   """Scores each example by the members' mean probabilities.
 
-  The predicted class is as in `sufficient_statistics`: the most probable one,
-  the first of those that tie.
+  The predicted class is as in `sufficient_statistics`: the most probable class,
+  or the first of several equally probable classes.
 
   Args:
-    logits: Float tensor [E,B,K]; computed with in float64 or float32.
+    logits: Float tensor [E,B,K]. The computation is in float64 if the logits
+      are, else in float32.
     labels: Integer tensor [B].
 
   Returns:
     Float tensors [B]: `confidence`, the predicted class's probability;
-    `correct`, 1 where it is the label, or 0; `entropy` of the probabilities, in
-    nats.
+    `correct`, 1 if the predicted class is the label, else 0; and `entropy`, the
+    entropy of the mean probabilities in nats.
   """
   log_probs = likelihood.mean_log_probs(likelihood.log_softmax(logits))
   probs = tf.exp(log_probs)
@@ -38,18 +39,18 @@ def entropy(probs: tf.Tensor) -> tf.Tensor:
   """Entropy over the last axis, -sum_k p_k log p_k.
 
   Args:
-    probs: Float32 tensor [...,K].
+    probs: Float tensor [...,K].
 
   Returns:
-    Float32 tensor [...], in nats.
+    Float tensor [...], in nats.
   """
-  # Not xlogy, which TensorFlow Lite lacks; a probability of 0 adds 0 this way
-  # as well.
+  # Not xlogy, which TensorFlow Lite lacks. With the maximum, a probability of 0
+  # adds 0, too.
   logs = tf.math.log(tf.maximum(probs, 1e-30))
   return -tf.reduce_sum(probs * logs, axis=-1)
 
 
 def hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """1.0 where the highest of scores [...,B,K] is the label's, else 0.0."""
+  """1.0 where the label has the highest score of [...,B,K], else 0.0."""
   predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
   return tf.cast(tf.equal(predicted, labels), scores.dtype)

@@ -1,8 +1,8 @@
 """Conformal prediction sets, which hold the right class with a set probability.
 
-Calibration needs labelled images that no model was trained on. If images to
-come are drawn as these were, the right class is in the set of a share of
-1 - alpha of them or more (Vovk et al. 2005), whatever the model is.
+Calibration needs labelled images that no model was trained on. If future images
+are drawn from the same distribution, the sets of a share of at least 1 - alpha
+of them hold the right class (Vovk et al. 2005), whatever the model is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import tensorflow as tf
 
 METHODS = ('lac', 'aps', 'raps')
 
-# Published choices of the penalty of a rank (Angelopoulos et al. 2021, E).
+# The published values to try for RAPS's penalty (Angelopoulos et al. 2021, E).
 _PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
-# The share of the examples that RAPS spends on choosing its two constants.
+# The share of the examples that RAPS uses to choose its two constants.
 _CHOOSING = 0.2
-# More than rounding adds to a number of examples.
+# More than the rounding error of a computed number of examples.
 _ROUNDING = 1e-9
 
 
@@ -29,22 +29,24 @@ _ROUNDING = 1e-9
 class PredictionSets:
   """A rule from probabilities to sets of classes, without randomization.
 
-  A class is in the set if its score is at most the threshold; so is the most
-  probable class, whatever its score, since an empty set helps nobody. With the
-  probabilities p, sorted from the largest, and the rank r of the class in them:
+  A class is in the set if its score is at most the threshold. The most probable
+  class is always in the set, because an empty set is useless. Let p be the
+  probabilities in descending order, and r the rank of a class among them. The
+  score of the class is:
 
-    lac: 1 - p_r. The smallest sets on average (Sadinle et al. 2019).
-    aps: p_1 + ... + p_r (Romano et al. 2020, without u). Larger sets, whose
-      size tells more of how hard an image is.
-    raps: that + penalty * max(r - free_ranks, 0), which keeps classes out that
-      hardly count (Angelopoulos et al. 2021, equation 4, without u).
+    lac: 1 - p_r. It gives the smallest sets on average (Sadinle et al. 2019).
+    aps: p_1 + ... + p_r (Romano et al. 2020, without u). It gives larger sets,
+      whose size says more about how hard an image is.
+    raps: p_1 + ... + p_r + penalty * max(r - free_ranks, 0), which leaves out
+      classes of little probability (Angelopoulos et al. 2021, equation 4,
+      without u).
 
   Attributes:
     alpha: The share of images whose set may lack the right class.
     method: One of `METHODS`.
     threshold: The largest score in a set.
-    penalty: Of each rank, for `raps`.
-    free_ranks: How many ranks have none.
+    penalty: The penalty of each rank above `free_ranks`, for `raps`.
+    free_ranks: The number of ranks without a penalty, for `raps`.
     num_examples: The number of examples that the rule was calibrated on.
     source: A description of these examples.
   """
@@ -61,20 +63,24 @@ class PredictionSets:
     """Returns which classes are in each set.
 
     Args:
-      probs: Float32 [B, K], the mean over the members.
+      probs: The mean probabilities over the members, float32 [B, K].
 
     Returns:
-      Bool [B, K], True at least once in every row.
+      Bool [B, K], with at least one True in every row.
     """
     scores = self.scores(probs)
     likeliest = tf.argmax(probs, -1, output_type=tf.int32)
     return (scores <= self.threshold) | _one_hot(likeliest, probs.shape[-1])
 
   def scores(self, probs: tf.Tensor) -> tf.Tensor:
-    """Returns the score of each class, float32 [B, K], from the same."""
+    """Returns the score of each class, float32 [B, K].
+
+    Args:
+      probs: The mean probabilities over the members, float32 [B, K].
+    """
     if self.method == 'lac':
       return 1.0 - probs
-    # Of equal probabilities, the first has the lower rank.
+    # If probabilities are equal, the first has the lower rank.
     order = tf.argsort(probs, direction='DESCENDING', stable=True)
     sums = tf.cumsum(tf.gather(probs, order, batch_dims=1), axis=-1)
     if self.method == 'raps':
@@ -86,7 +92,8 @@ class PredictionSets:
 def least_examples(alpha: float, method: str) -> int:
   """Returns how many examples a calibration needs: 9 for 0.1, or 45 for RAPS.
 
-  With fewer, no score is large enough, and all classes would be in all sets.
+  With fewer examples, no score is large enough for a threshold, and every set
+  would have to hold all classes.
   """
   least = math.ceil((1 - alpha) / alpha - _ROUNDING)
   return least if method != 'raps' else math.ceil(least / _CHOOSING)
@@ -102,14 +109,15 @@ def calibrate_sets(
   """Calibrates prediction sets (split conformal prediction).
 
   The threshold is the k-th smallest score of the right class over N examples,
-  k = ceil((N + 1)(1 - alpha)). RAPS first takes a fifth of them, drawn at
-  random, to choose its constants: `free_ranks` is the k-th smallest rank of the
-  right class, and `penalty` the one of 0.001, 0.01, 0.1, 0.2 and 0.5 that gives
-  the smallest sets (Angelopoulos et al. 2021, algorithm 4 and appendix E).
+  with k = ceil((N + 1)(1 - alpha)). RAPS first uses a random fifth of the
+  examples to choose its constants, and the rest for the threshold. With k for
+  this fifth, `free_ranks` is the k-th smallest rank of the right class.
+  `penalty` is the value of 0.001, 0.01, 0.1, 0.2 and 0.5 that gives the
+  smallest sets (Angelopoulos et al. 2021, algorithm 4 and appendix E).
 
   Args:
     logits: [E, N, K] for examples that the members were not trained on.
-    labels: Integers [N], of `least_examples` or more.
+    labels: Integers [N] with N at least `least_examples`.
     alpha: The share of images whose set may lack the right class, in (0, 1).
     method: One of `METHODS`.
     source: A description of these examples.
@@ -127,23 +135,24 @@ def calibrate_sets(
 
 
 def mean_probs(logits: tf.Tensor | np.ndarray) -> tf.Tensor:
-  """Returns the members' mean probabilities, [B, K] from logits [E, B, K]."""
+  """Returns the members' mean probabilities [B, K] for logits [E, B, K]."""
   return tf.exp(likelihood.mean_log_probs(likelihood.log_softmax(logits)))
 
 
 def set_statistics(
   contains: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-  """Sums over the examples of a batch.
+  """Sums the statistics of prediction sets over the examples of a batch.
 
   Args:
-    contains: Bool [B, K], as `PredictionSets.contains` returns it.
+    contains: Which classes are in each set, bool [B, K], from
+      `PredictionSets.contains`.
     labels: Integers [B].
     weights: Float [B], how often each example counts.
 
   Returns:
     Scalars: `coverage`, the number of sets that hold the right class, and
-    `set_size`, the number of classes in all sets.
+    `set_size`, the total number of classes in the sets.
   """
   held = tf.reduce_any(contains & _one_hot(labels, contains.shape[-1]), -1)
   sizes = tf.reduce_sum(tf.cast(contains, weights.dtype), -1)
@@ -154,7 +163,7 @@ def set_statistics(
 
 
 def _choose_constants(rule, probs, labels):
-  """Returns a rule of RAPS with its constants, from examples for these."""
+  """Returns a RAPS rule with constants chosen on the given examples."""
   of_labels = _of_labels(probs, labels)
   ranks = np.sum(probs.numpy() >= of_labels[:, None], -1)
   free_ranks = int(_quantile(ranks, rule.alpha))
@@ -170,7 +179,7 @@ def _choose_constants(rule, probs, labels):
 
 
 def _with_threshold(rule, probs, labels):
-  """Returns a rule with the threshold that examples give."""
+  """Returns a rule with the threshold calibrated on the given examples."""
   scores = _of_labels(rule.scores(probs), labels)
   return dataclasses.replace(
     rule, threshold=float(_quantile(scores, rule.alpha))

@@ -1,7 +1,7 @@
 """Metrics that need the score of every example, not sums over batches.
 
-None depends on the order of the examples: where scores tie, each counts as the
-average over all orders of those that tie.
+No metric depends on the order of the examples: if examples tie, each example
+counts as the average over all orders of the tied examples.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def adaptive_ece(
 ) -> float:
   """Expected calibration error over bins of equally many examples.
 
-  sum_i n_i/N |accuracy_i - confidence_i| over bins i of the examples in the
-  order of their confidence; the first N mod num_bins bins hold one more than
-  the others (Nguyen and O'Connor 2015, section 4; of the predicted class
-  alone, as the ECE of `compute_metrics`). Bins of equal width are mostly empty
-  where a model is sure of nearly everything, and these are not.
+  The error is sum_i n_i/N |accuracy_i - confidence_i| over bins i of the
+  examples, sorted by confidence (Nguyen and O'Connor 2015, section 4). The
+  first N mod num_bins bins hold one more example than the others. Like the ECE
+  of `compute_metrics`, it uses only the predicted class. If a model is sure of
+  nearly all images, bins of equal width are mostly empty. These bins are not.
 
   Args:
     confidence: Probability of the predicted class, float [N].
@@ -36,7 +36,7 @@ def adaptive_ece(
     A number in [0, 1]; NaN if there is no example or a confidence is NaN.
 
   Raises:
-    InputError: The shapes are not as above, or there is no bin.
+    InputError: If the shapes are not as above, or `num_bins` is below 1.
   """
   if num_bins < 1:
     raise errors.InputError('num_bins', num_bins, 'at least 1')
@@ -53,22 +53,24 @@ def adaptive_ece(
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
   """Area under the receiver operating characteristic.
 
-  The probability that a positive example, picked at random, scores higher than
-  a negative one; a tie counts one half. By ranks: (sum of the positives' ranks
-  - P (P + 1) / 2) / (P Q) with P positives, Q negatives, and ties at the mean
-  of their ranks (Hanley and McNeil 1982).
+  This is the probability that a random positive example scores higher than a
+  random negative example; a tie counts one half. It is computed from ranks:
+  (sum of the positives' ranks - P (P + 1) / 2) / (P Q) with P positives and Q
+  negatives, where tied examples have the mean of their ranks (Hanley and McNeil
+  1982).
 
   Args:
-    scores: Higher for what looks positive, float [N].
-    positive: Which examples are, bool or 0 and 1, [N].
+    scores: The scores, higher for examples that look positive, float [N].
+    positive: Whether each example is positive, bool or 0 and 1, [N].
 
   Returns:
-    A number in [0, 1]; NaN if all are positive, none is, or a score is NaN.
+    A number in [0, 1]; NaN if all examples are positive, if no example is, or
+    if a score is NaN.
 
   Raises:
-    InputError: The shapes are not as above.
+    InputError: If the shapes are not as above.
   """
-  # SciPy takes a second to import: no command should wait for it at its start.
+  # SciPy takes a second to import. No command should wait for it at its start.
   from scipy import stats
 
   scores, positive = _checked(scores, positive)
@@ -86,15 +88,16 @@ def misclassification_auroc(
 ) -> float:
   """How well confidence tells right predictions from wrong ones.
 
-  The AUROC of confidence, right predictions being the positive ones
-  (Hendrycks and Gimpel 2017).
+  This is the AUROC of the confidence, where the right predictions are the
+  positive examples (Hendrycks and Gimpel 2017).
 
   Args:
-    confidence: Probability of the predicted class, float [N].
-    correct: Whether it is the label, bool or 0 and 1, [N].
+    confidence: The probability of the predicted class, float [N].
+    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
 
   Returns:
-    A number in [0, 1]; NaN if all are right, none is, or a confidence is NaN.
+    A number in [0, 1]; NaN if all predictions are right, if no prediction is,
+    or if a confidence is NaN.
   """
   return auroc(confidence, correct)
 
@@ -104,17 +107,16 @@ def ood_auroc(
 ) -> float:
   """How well predictive entropy tells out-of-distribution images apart.
 
-  The AUROC of the entropy of the members' mean probabilities; the positive
-  images are the out-of-distribution ones.
+  This is the AUROC of the entropy of the members' mean probabilities, where the
+  out-of-distribution images are the positive examples.
 
   Args:
-    entropy: The entropy of the images of the test set, float [N].
-    out_of_distribution_entropy: The entropy of images of none of its classes,
-      float [M].
+    entropy: The entropies of the test images, float [N].
+    out_of_distribution_entropy: The entropies of images that belong to none of
+      the test set's classes, float [M].
 
   Returns:
-    A number in [0, 1]; NaN if there is no image of either kind, or an entropy
-    is NaN.
+    A number in [0, 1]; NaN if N or M is 0, or if an entropy is NaN.
   """
   return auroc(*_pooled(entropy, out_of_distribution_entropy))
 
@@ -124,18 +126,18 @@ def ood_aupr(
 ) -> float:
   """How many of the images found by their entropy are out of distribution.
 
-  The area under the precision-recall curve of `ood_auroc`'s two kinds of
-  images, as the average precision: sum_n (R_n - R_{n-1}) P_n over the distinct
-  entropies n from the largest down, where R_n is the share of the
-  out-of-distribution images of at least that entropy, and P_n their share among
-  all images of at least that entropy (Hendrycks and Gimpel 2017).
+  This is the area under the precision-recall curve, computed as the average
+  precision: sum_n (R_n - R_{n-1}) P_n over the distinct entropies n in
+  descending order (Hendrycks and Gimpel 2017). R_n is the share of the
+  out-of-distribution images that have at least entropy n. P_n is the share of
+  out-of-distribution images among all images that have at least entropy n.
 
   Args:
     entropy: As for `ood_auroc`, [N].
     out_of_distribution_entropy: As for `ood_auroc`, [M].
 
   Returns:
-    A number in [0, 1], about M / (N + M) by chance; NaN as `ood_auroc`.
+    A number in [0, 1], about M / (N + M) by chance; NaN as for `ood_auroc`.
   """
   found, positive = _pooled(entropy, out_of_distribution_entropy)
   if not _are_of_two_kinds(found, positive):
@@ -151,17 +153,17 @@ def ood_fpr(
   out_of_distribution_entropy: np.ndarray,
   recall: float = 0.95,
 ) -> float:
-  """The false alarms at an entropy that finds most out-of-distribution images.
+  """False-alarm rate of a threshold that finds most out-of-distribution images.
 
   Args:
     entropy: As for `ood_auroc`, [N].
     out_of_distribution_entropy: As for `ood_auroc`, [M].
     recall: The least share of the out-of-distribution images to find, in
-      (0, 1]; the threshold is the highest entropy that does.
+      (0, 1]. The threshold is the highest entropy that finds this share.
 
   Returns:
-    The share of the test images of at least that entropy, in [0, 1], lower is
-    better (Liang et al. 2018, at 0.95); NaN as `ood_auroc`.
+    The share of test images whose entropy is at least the threshold, in [0, 1];
+    lower is better (Liang et al. 2018, at 0.95). NaN as for `ood_auroc`.
   """
   found, positive = _pooled(entropy, out_of_distribution_entropy)
   if not _are_of_two_kinds(found, positive):
@@ -174,23 +176,23 @@ def ood_fpr(
 def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
   """Area under the risk-coverage curve.
 
-  A classifier that answers the k images it is surest of has coverage k/N and,
-  as its risk, the share of wrong ones among those k. The area is the mean of
+  A classifier that answers only the k images it is surest of has coverage k/N.
+  Its risk is the share of errors among these k answers. The area is the mean of
   the risk over the N coverages 1/N, 2/N, ..., 1 (Geifman and El-Yaniv 2017
-  define the curve; Geifman, Uziel and El-Yaniv 2019 take this mean of it). It
-  is 0 for a model without errors, and about E(E+1)/(2N^2) for one whose few
-  errors, E, are its least confident predictions.
+  define the curve; Geifman, Uziel and El-Yaniv 2019 take this mean of it). The
+  area is 0 for a model without errors. It is about E(E+1)/(2N^2) if a model
+  makes few errors, E, and they are its least confident predictions.
 
   Args:
-    confidence: Probability of the predicted class, float [N].
-    correct: Whether it is the label, bool or 0 and 1, [N].
+    confidence: The probability of the predicted class, float [N].
+    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
 
   Returns:
-    A number in [0, 1], lower is better; NaN if there is no example or a
+    A number in [0, 1], lower is better; NaN if there are no examples or a
     confidence is NaN.
 
   Raises:
-    InputError: The shapes are not as above.
+    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return float(np.mean(wrong / np.arange(1, len(wrong) + 1)))
@@ -199,20 +201,21 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
 def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
   """Area under the generalized risk-coverage curve.
 
-  The generalized risk at coverage k/N is the share of all N images that are
-  among the k surest and wrong: what goes wrong unnoticed. The area is its mean
-  over the coverages 1/N, ..., 1 (Traub et al. 2024). Unlike the AURC it does
-  not weigh the errors of the surest few by 1/k.
+  The generalized risk at coverage k/N is the number of errors among the k
+  surest images, divided by N: the share of images that go wrong unnoticed. The
+  area is the mean of this risk over the coverages 1/N, ..., 1 (Traub et al.
+  2024). Unlike the AURC, it does not weight the errors of the surest few images
+  by 1/k.
 
   Args:
-    confidence: Probability of the predicted class, float [N].
-    correct: Whether it is the label, bool or 0 and 1, [N].
+    confidence: The probability of the predicted class, float [N].
+    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
 
   Returns:
-    A number in [0, 1], lower is better; NaN as `aurc`.
+    A number in [0, 1], lower is better; NaN as for `aurc`.
 
   Raises:
-    InputError: The shapes are not as above.
+    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return float(np.mean(wrong) / len(wrong))
@@ -221,18 +224,18 @@ def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
 def risk_at_coverage(
   confidence: np.ndarray, correct: np.ndarray, coverage: float = 0.8
 ) -> float:
-  """The share of errors where the least sure predictions are withheld.
+  """The share of errors if the least sure predictions are withheld.
 
   Args:
-    confidence: Probability of the predicted class, float [N].
-    correct: Whether it is the label, bool or 0 and 1, [N].
+    confidence: The probability of the predicted class, float [N].
+    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
     coverage: The least share of the images to answer, in (0, 1].
 
   Returns:
-    The share of errors among the answers, in [0, 1]; NaN as `aurc`.
+    The share of errors among the answers, in [0, 1]; NaN as for `aurc`.
 
   Raises:
-    InputError: The shapes are not as above.
+    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   count = _ranks(coverage, len(wrong))
@@ -260,20 +263,20 @@ def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
 def coverage_at_risk(
   confidence: np.ndarray, correct: np.ndarray, risk: float = 0.05
 ) -> float:
-  """The largest share of images that can be answered with so few errors.
+  """The largest share of images that can be answered within a given risk.
 
   Args:
-    confidence: Probability of the predicted class, float [N].
-    correct: Whether it is the label, bool or 0 and 1, [N].
-    risk: The largest share of errors among the answers.
+    confidence: The probability of the predicted class, float [N].
+    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
+    risk: The largest acceptable share of errors among the answers.
 
   Returns:
-    The share of answers, in [0, 1], of the lowest threshold of the confidence
-    that keeps to the risk; images of equal confidence are answered together. 0
-    if no threshold does; NaN as `aurc`.
+    The share of images answered, in [0, 1], at the lowest confidence threshold
+    that keeps to the risk. Images of equal confidence are answered together. 0
+    if no threshold keeps to the risk; NaN as for `aurc`.
 
   Raises:
-    InputError: The shapes are not as above.
+    InputError: If the shapes are not as above.
   """
   wrong, is_last = _errors_of_surest(confidence, correct)
   if np.isnan(wrong).any():
@@ -284,19 +287,19 @@ def coverage_at_risk(
 
 
 def _ranks(share: float, count: int) -> int:
-  """Returns the least number of `count` examples that are such a share."""
+  """Returns the smallest number that is at least this share of `count`."""
   return max(math.ceil(share * count * (1 - 1e-12)), 1)
 
 
 def _are_of_two_kinds(scores: np.ndarray, positive: np.ndarray) -> bool:
-  """Returns whether there are positives and others, and every score."""
+  """Returns whether there are positives and negatives, and no score is NaN."""
   return 0 < positive.sum() < len(positive) and not np.isnan(scores).any()
 
 
 def _pooled(
   entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns all entropies [N + M], and 1 for those out of distribution."""
+  """Returns all entropies [N + M], and 1 for out of distribution, else 0."""
   entropies = [np.ravel(entropy), np.ravel(out_of_distribution_entropy)]
   is_ood = np.repeat([0.0, 1.0], [len(values) for values in entropies])
   return np.concatenate(entropies), is_ood
@@ -308,9 +311,9 @@ def _errors_of_surest(
   """Counts the errors among the k surest predictions.
 
   Returns:
-    Their number for k = 1, ..., N, the mean over all orders of those that tie;
-    and whether the next prediction is less sure than the k-th, [N]. [NaN] and
-    [True] if there is no example or a confidence is NaN.
+    The number of errors [N] for k = 1, ..., N, as the mean over all orders of
+    tied predictions; and whether the next prediction is less sure than the
+    k-th, [N]. [NaN] and [True] if there are no examples or a confidence is NaN.
   """
   confidence, correct = _checked(confidence, correct)
   if not len(confidence) or np.isnan(confidence).any():
@@ -323,7 +326,7 @@ def _errors_of_surest(
 def _checked(
   scores: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns both as float64 [N]."""
+  """Checks that the shapes are one [N], and returns both as float64."""
   scores, flags = np.asarray(scores, np.float64), np.asarray(flags, np.float64)
   if scores.ndim != 1 or scores.shape != flags.shape:
     raise errors.InputError(
@@ -335,7 +338,7 @@ def _checked(
 def _by_score(
   scores: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Sorts by score; examples of one score all get the mean of their flags."""
+  """Sorts by score; examples of equal score all get the mean of their flags."""
   _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
   means = np.bincount(group, weights=flags) / sizes
   order = np.argsort(group, kind='stable')

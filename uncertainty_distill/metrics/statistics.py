@@ -1,7 +1,7 @@
-"""Sums over a batch of logits, and the metrics that follow from them.
+"""Sums over a batch of logits, and the metrics that follow from the sums.
 
-The sums are additive: those of batches, replicas and machines are added, and
-the metrics are computed once from the total.
+The sums of batches, replicas and machines can be added. The metrics are
+computed once, from the total.
 """
 
 from __future__ import annotations
@@ -29,30 +29,32 @@ def sufficient_statistics(
   mask: tf.Tensor | None = None,
   num_bins: int = 15,
 ) -> dict[str, tf.Tensor]:
-  """Sums over the examples of a batch.
+  """Sums statistics over the examples of a batch.
 
-  Each statistic but `gibbs_nll`, `member_correct` and those of `diversity` is
-  of the members' mean probabilities. Their most probable class, the first of
-  those that tie, is the predicted class, and its probability the confidence.
+  `gibbs_nll`, `member_correct` and the measures of diversity are statistics of
+  the single members. All other statistics are of the members' mean
+  probabilities. The predicted class is the most probable class, or the first of
+  several equally probable classes. Its probability is the confidence.
 
   Args:
-    logits: Float tensor [E,B,K]; computed with in float64 if it is of that
-      type, else in float32.
+    logits: Float tensor [E,B,K]. The computation is in float64 if the logits
+      are, else in float32.
     labels: Integer tensor [B]. A label outside [0, K) raises on the CPU and
       makes the likelihoods NaN on other devices and under XLA.
-    mask: Bool or float tensor [B], how often each example counts; None counts
-      each once. Where it is 0, logits and labels may be anything, also NaN.
+    mask: Bool or float tensor [B], how often each example counts. None counts
+      each example once. Where the mask is 0, the logits and labels may have any
+      value, even NaN.
     num_bins: The number of bins for the calibration error.
 
   Returns:
-    Tensors of that type: the scalars `count` (examples), `correct`, `nll` and
-    `gibbs_nll` (in nats; the mean prediction's and the mean of the members'),
-    `brier`, and each of `metric_table.DIVERSITY`; `member_correct` [E]; and by
-    bin of the confidence, each [num_bins], `bin_count`, `bin_confidence` and
-    `bin_correct`.
+    Tensors of the type of the computation: the scalars `count` (examples),
+    `correct`, `nll` (of the mean prediction, in nats), `gibbs_nll` (the mean of
+    the members' NLLs, in nats), `brier`, and all names in
+    `metric_table.DIVERSITY`; `member_correct` [E]; and for each bin of the
+    confidence `bin_count`, `bin_confidence` and `bin_correct`, [num_bins].
 
   Raises:
-    InputError: If a shape is not as above, or there is no bin.
+    InputError: If a shape is not as above, or `num_bins` is below 1.
   """
   return _sums(*_padding_removed(logits, labels, mask), num_bins)
 
@@ -66,13 +68,14 @@ def compute_metrics(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
   Returns:
     Scalar tensors: `accuracy`, `ece` (expected calibration error), `nll` and
     `gibbs_nll` (nats per example), `brier`, and `member_accuracy` (the mean of
-    the members'); of several members, also the means of the measures of
-    diversity, `metric_table.DIVERSITY`. All are NaN if no example was counted.
+    the members' accuracies). If there are several members, also the means of
+    the measures of diversity, `metric_table.DIVERSITY`. All are NaN if no
+    example was counted.
   """
   sums = {key: tf.convert_to_tensor(value) for key, value in statistics.items()}
   count = sums['count']
   means = ['nll', 'gibbs_nll', 'brier']
-  # A single network's are 0, which would look like a finding.
+  # A single network's diversity is 0, which would look like a finding.
   if sums['member_correct'].shape[0] != 1:
     means += metric_table.DIVERSITY
   return {
@@ -94,7 +97,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     """Creates one variable per sum, all zero.
 
     Args:
-      ensemble_size: E, the members in the logits to come.
+      ensemble_size: E, the number of members in the logits.
       num_bins: The number of bins for the calibration error.
       name: The metric's name.
     """
@@ -112,7 +115,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
       for key, shape in shapes.items()
     }
 
-  # Keras would have AutoGraph convert this, which hides the type of its errors.
+  # Keras would let AutoGraph convert the method, which hides its errors' types.
   @tf.autograph.experimental.do_not_convert
   def update_state(
     self,
@@ -128,7 +131,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
       mask: Bool or float tensor [B], or None.
 
     Raises:
-      InputError: If a shape is not as above, E included.
+      InputError: If a shape is not as above, including E.
     """
     added = sufficient_statistics(logits, labels, mask, self._num_bins)
     if not added['member_correct'].shape.is_compatible_with(
@@ -141,9 +144,9 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
       variable.assign_add(tf.cast(added[key], variable.dtype))
 
   def statistics(self) -> dict[str, tf.Tensor]:
-    """The sums so far, under the names of `sufficient_statistics`.
+    """Returns the sums so far, under the names of `sufficient_statistics`.
 
-    Outside of a replica they are summed over the replicas.
+    Outside of a replica, the sums are added over the replicas.
     """
     return {
       key: tf.convert_to_tensor(variable)
@@ -152,17 +155,17 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
 
   @tf.autograph.experimental.do_not_convert
   def result(self) -> dict[str, tf.Tensor]:
-    """The metrics of all batches since the last reset, scalars."""
+    """Returns the metrics of all batches since the last reset, as scalars."""
     return compute_metrics(self.statistics())
 
   def reset_state(self) -> None:
     """Sets every sum to zero."""
-    # The base class assigns scalars, which the vectors among the sums refuse.
+    # The base class assigns scalars, which fails for the sums that are vectors.
     for variable in self._sums.values():
       variable.assign(tf.zeros(variable.shape, variable.dtype))
 
   def get_config(self) -> dict[str, Any]:
-    """The constructor's arguments."""
+    """Returns the constructor's arguments."""
     return {
       'ensemble_size': self._ensemble_size,
       'num_bins': self._num_bins,
@@ -195,7 +198,7 @@ def _padding_removed(
         vector.shape.as_list(),
         f'one value per example, shape {logits.shape.as_list()[1:2]}',
       )
-  # A weight of 0 alone would not do: 0 times NaN is NaN.
+  # A weight of 0 is not enough: 0 times NaN is NaN.
   counted = weights > 0.0
   logits = tf.where(
     counted[tf.newaxis, :, tf.newaxis], logits, tf.zeros_like(logits)
@@ -206,7 +209,7 @@ def _padding_removed(
 def _sums(
   logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, num_bins: int
 ) -> dict[str, tf.Tensor]:
-  """`sufficient_statistics` of checked arguments without padding's NaNs."""
+  """Computes `sufficient_statistics` from what `_padding_removed` returns."""
   member_log_probs = likelihood.log_softmax(logits)
   log_probs = likelihood.mean_log_probs(member_log_probs)
   probs = tf.exp(log_probs)

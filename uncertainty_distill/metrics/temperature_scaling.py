@@ -1,4 +1,4 @@
-"""One temperature for all members, fitted on examples held out of training."""
+"""Fits one temperature for all members on examples held out of training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uncertainty_distill.metrics.likelihood import ensemble_nll
 
 import numpy as np
 
-# No network that is worth serving needs a temperature outside of these.
+# The bounds of a temperature. No network worth serving needs one outside them.
 TEMPERATURES = (0.05, 20.0)
 
 
@@ -17,10 +17,11 @@ class Calibration:
   """A fitted temperature.
 
   Attributes:
-    temperature: Divides the members' logits.
-    nll_before: NLL of the members' mean at temperature 1, in nats an example.
-    nll_after: NLL at this temperature.
-    num_examples: The number of examples that it was fitted to.
+    temperature: The divisor of the members' logits.
+    nll_before: The NLL of the members' mean at temperature 1, in nats per
+      example.
+    nll_after: The NLL of the members' mean at the fitted temperature.
+    num_examples: The number of examples that the temperature was fitted to.
     source: A description of these examples.
   """
 
@@ -36,8 +37,8 @@ def fit_temperature(
 ) -> Calibration:
   """Fits the temperature that minimizes the NLL (Guo et al. 2017, 4.2).
 
-  Each member's logits are divided by it before the mean over members, and the
-  NLL is that of the mean.
+  The temperature divides each member's logits. The NLL is that of the members'
+  mean probabilities.
 
   Args:
     logits: [E, N, K] for examples that the members were not trained on.
@@ -45,7 +46,7 @@ def fit_temperature(
     source: A description of these examples.
 
   Returns:
-    The temperature, between 0.05 and 20.
+    The fit, with a temperature between 0.05 and 20.
   """
   # SciPy takes long to import, and few processes fit a temperature.
   from scipy import optimize, special

@@ -1,4 +1,4 @@
-"""Ensembles as BatchEnsembles: exactly where they are, else nearly."""
+"""Represents ensembles as BatchEnsembles, exactly if possible, else nearly."""
 
 from uncertainty_distill.reconstruction.alignment import aligned_weights
 from uncertainty_distill.reconstruction.factors import Factors

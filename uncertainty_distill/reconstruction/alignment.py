@@ -1,15 +1,18 @@
-"""Members whose neurons are put in the first member's order.
+"""Puts the neurons of all members into the first member's order.
 
-A network computes the same if the channels between two layers change places, so
-that two members may differ by no more than that (appendix A of Mariet et al.
-2020, "Distilling Ensembles Improves Uncertainty Estimates"). The order sought
-makes a member's weights most like the first member's, by the sum over all
-parameters of their products. It is found group by group, a group being the
-channels that one permutation moves, each by a linear assignment given the
-others, until nothing improves: weight matching of Ainsworth et al. 2023, "Git
-Re-Basin". Channels that are added belong to one group, so that a residual
-stream has one permutation. Where it ends is an optimum for one group at a time,
-and need not be the best order there is.
+A network computes the same function if the channels between two layers change
+places. So two members may differ only in the order of their channels (appendix
+A of Mariet et al. 2020, "Distilling Ensembles Improves Uncertainty Estimates").
+This module looks for the order that makes a member's weights most like the
+first member's: the order with the largest sum of products over all parameters.
+
+The method is the weight matching of Ainsworth et al. 2023, "Git Re-Basin". A
+group is a set of channels that one permutation moves. Each group's permutation
+is found by a linear assignment given the permutations of the others, until
+nothing improves. Channels that are added to each other belong to one group, so
+a residual stream has one permutation. The result is an optimum for one group at
+a time, unless a group moves two axes of one kernel, as in x + conv(x). It need
+not be the best order.
 """
 
 from __future__ import annotations
@@ -49,10 +52,10 @@ class _Parameter:
   """A variable and the group that moves each of its axes.
 
   Attributes:
-    index: The index of the variable among those of the model.
+    index: The index of the variable in the model's weights.
     axes: (axis, group) pairs; the other axes stay as they are.
-    matched: Whether it counts for how alike two members are. Moving statistics
-      do not: they are of activations, and large.
+    matched: Whether the variable counts for how alike two members are. Moving
+      statistics do not count: they describe activations, and are large.
   """
 
   index: int
@@ -65,14 +68,16 @@ def aligned_weights(
 ) -> list[list[np.ndarray]]:
   """Returns members' weights in the order of the first member's neurons.
 
+  Channels that cannot be followed from layer to layer stay where they are, such
+  as the channels of nested networks, the channels of layers that are used
+  twice, and the inputs of a concatenation.
+
   Args:
-    members: Plain networks of one architecture. Channels stay where they are
-      that are not followed from layer to layer: those of nested networks, of
-      layers that are used twice, and what goes into a concatenation.
+    members: Plain networks of one architecture.
 
   Returns:
-    What `set_weights` of each member takes: its function stays as it is. The
-    first member's are its own.
+    For each member, the weights for its `set_weights`, which leave its function
+    unchanged. The first member's weights are its own.
 
   Raises:
     InputError: If the members are of different architectures.
@@ -96,14 +101,14 @@ def aligned_weights(
 def _parameters(model: tf_keras.Model) -> list[_Parameter]:
   """Finds out which group moves which axis, from the graph of the layers.
 
-  The channels of the images and the classes are a group that is not moved.
+  The channels of the images and the classes are in a group that is not moved.
   """
-  # Most processes do without, and it takes long to import.
+  # SciPy takes long to import, and most processes do not need it.
   from scipy.cluster import hierarchy
 
   fixed = object()
   groups = hierarchy.DisjointSet([fixed])
-  channels = {}  # The group of each layer's output.
+  channels = {}  # From each layer to the group of its output.
   index = {variable.ref(): i for i, variable in enumerate(model.weights)}
   found = []
   for layer in model.layers:
@@ -133,17 +138,17 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
 
 
 def _follow(layer, parents, groups, fixed):
-  """Joins the groups of a layer's channels, and says what they move.
+  """Merges the groups of a layer's channels and returns what they move.
 
   Args:
     layer: The layer, whose name is the group of its output.
-    parents: The groups of the channels that go into it.
-    groups: The groups, of which those that must move together are merged.
+    parents: The groups of the channels of the layer's inputs.
+    groups: All groups; groups that must move together are merged here.
     fixed: The group that is not moved.
 
   Returns:
-    Of each of its weights the variable, pairs of an axis and its group, and
-    whether neurons are matched by it.
+    For each weight of the layer that moves, the variable, (axis, group) pairs,
+    and whether the variable counts for how alike two members are.
   """
   group = layer.name
   kernel = next(iter(models.kernels_of_layer(layer)), None)
@@ -167,17 +172,17 @@ def _follow(layer, parents, groups, fixed):
 
 
 def _parents(layer):
-  """Returns the nodes of the layers that a layer takes something from."""
+  """Returns the nodes whose outputs a layer takes."""
   return [p for node in layer.inbound_nodes for p in node.parent_nodes]
 
 
 def _is_followed(layer):
-  """Returns whether a layer is used once, and is no network."""
+  """Returns whether a layer is used only once and is not a network."""
   return len(layer.inbound_nodes) == 1 and not isinstance(layer, tf_keras.Model)
 
 
 def _treats_channels_alike(layer):
-  """Returns whether a layer does the same to each channel, by itself."""
+  """Returns whether a layer treats all channels alike and keeps their order."""
   if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
     return layer.depth_multiplier == 1
   operation = getattr(layer, 'symbol', '').rpartition('.')[2]
@@ -188,7 +193,7 @@ def _treats_channels_alike(layer):
 
 
 def _permuted(weights, parameters, order):
-  """Returns weights with every group in the order given for it."""
+  """Returns the weights with each group in its given order."""
   moved = list(weights)
   for parameter in parameters:
     for axis, group in parameter.axes:
@@ -199,8 +204,8 @@ def _permuted(weights, parameters, order):
 
 
 def _match(reference, other, parameters) -> dict[Any, np.ndarray]:
-  """Returns for each group the order that is most like the reference's."""
-  # Most processes do without, and it takes long to import.
+  """Returns each group's order that makes `other` most like `reference`."""
+  # SciPy takes long to import, and most processes do not need it.
   from scipy import optimize
 
   uses = {}
@@ -222,7 +227,7 @@ def _match(reference, other, parameters) -> dict[Any, np.ndarray]:
       best = optimize.linear_sum_assignment(alike, maximize=True)[1]
       rows = np.arange(len(best))
       gain = alike[rows, best].sum() - alike[rows, order[group]].sum()  # pyright: ignore[reportIndexIssue]
-      # Rounding must not make two equal orders change places forever.
+      # Rounding must not make two equally good orders alternate forever.
       if gain > 1e-6 * np.abs(alike).max():
         order[group], improved = best, True
     if not improved:
@@ -231,9 +236,9 @@ def _match(reference, other, parameters) -> dict[Any, np.ndarray]:
 
 
 def _similarity(reference, other, parameter, axis, order):
-  """Returns the products [C, C] of one's channels with another's.
+  """Returns the products [C, C] of the reference's and the other's channels.
 
-  The axis at hand is in the other's own order, all others are permuted.
+  The given axis keeps the other's own order. All other axes are permuted.
   """
   moved = other[parameter.index]
   for another, group in parameter.axes:

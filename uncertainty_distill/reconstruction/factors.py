@@ -1,9 +1,10 @@
-"""A BatchEnsemble's weights of one layer, and the members' that they give.
+"""A BatchEnsemble's weights of one layer, and the members' weights they give.
 
-Kernels are [Cin, Cout] of a dense layer or [h, w, Cin, Cout] of a convolution.
-What perturbs a member acts on its input and output channels and is shared by a
-convolution's h * w pixels: so a convolution is a stack of h * w matrices
-[Cin, Cout] here, and a perturbation is one such matrix.
+Kernels are [Cin, Cout] for a dense layer or [h, w, Cin, Cout] for a
+convolution. A member's perturbation acts on the input and output channels and
+is the same for all h * w pixels of a convolution. So this module treats a
+convolution as a stack of h * w matrices [Cin, Cout], and a perturbation as one
+matrix [Cin, Cout].
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class Factors:
 
   Attributes:
     kernel: W0, [Cin, Cout] or [h, w, Cin, Cout].
-    alpha: [E, Cin], or [k, E, Cin] for a rank k above 1: as the layers have it.
-    gamma: [E, Cout] or [k, E, Cout].
+    alpha: [E, Cin], or [k, E, Cin] for a rank k above 1, as in the layers.
+    gamma: [E, Cout], or [k, E, Cout] for a rank k above 1.
   """
 
   kernel: np.ndarray
@@ -42,14 +43,15 @@ class Factors:
     """Returns sqrt(sum_i ||W0 o R_i - W_i||^2 / sum_i ||W_i||^2).
 
     Args:
-      kernels: W_i of each member.
+      kernels: The members' kernels W_i.
     """
     return relative_error(kernels, self.members())
 
   def in_rank(self, rank: int) -> Factors:
-    """Returns the same weights in the layout of a rank that is no lower.
+    """Returns the same weights in the layout of an equal or higher rank.
 
-    The terms added are 0 by their alpha alone, so that training can use them.
+    The added terms are 0 only because their alpha is 0, so training can still
+    use them.
     """
     if rank == 1:
       return self
@@ -65,21 +67,22 @@ class Factors:
 
 
 def outer_products(alpha: np.ndarray, gamma: np.ndarray) -> np.ndarray:
-  """Returns R [E, Cin, Cout] of factors as `Factors` has them."""
+  """Returns R [E, Cin, Cout] for alpha and gamma as in `Factors`."""
   if alpha.ndim == 2:
     alpha, gamma = alpha[None], gamma[None]
   return np.matmul(np.moveaxis(alpha, 0, -1), np.moveaxis(gamma, 0, 1))
 
 
 def low_rank(matrices: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-  """Returns factors of matrices that are near others, or equal if they can be.
+  """Returns factors whose products are near the given matrices.
 
-  Ten sweeps of orthogonal iteration: a matrix of the rank comes back after the
-  first, and a start need not be the nearest. An SVD is many times slower.
+  It runs ten sweeps of orthogonal iteration. A matrix of the rank is reproduced
+  after the first sweep. As a start, the factors need not be the nearest ones.
+  An SVD is many times slower.
 
   Args:
-    matrices: [E, Cin, Cout].
-    rank: k.
+    matrices: The matrices [E, Cin, Cout].
+    rank: k, the rank of each product.
 
   Returns:
     alpha [k, E, Cin] and gamma [k, E, Cout].
@@ -97,9 +100,9 @@ def make_factors(
 ) -> Factors:
   """Returns float32 weights whose scale is in the kernel.
 
-  A scale may go from alpha and gamma into the kernel, channel by channel. It is
-  chosen so that each channel's factors have a mean square of 1 over members and
-  ranks, as far as possible with a positive mean.
+  Each channel's scale can move from alpha and gamma into the kernel without
+  changing the members. The scale is chosen so that each channel's factors have
+  a mean square of 1 over members and ranks, and a mean that is not negative.
 
   Args:
     kernel: [..., Cin, Cout].
@@ -108,7 +111,7 @@ def make_factors(
   """
   in_scale, out_scale = _scale(alpha), _scale(gamma)
   alpha, gamma = balanced(alpha), balanced(gamma)
-  # Members with zeros where others have none may have a kernel without bounds.
+  # The kernel may be unbounded if some members have zeros where others do not.
   kernel = np.clip(kernel * in_scale[:, None] * out_scale, -1e30, 1e30)
   if len(alpha) == 1:
     alpha, gamma = alpha[0], gamma[0]
@@ -116,7 +119,7 @@ def make_factors(
 
 
 def balanced(factors: np.ndarray) -> np.ndarray:
-  """Returns factors [k, E, C] without their scale, as `make_factors` does."""
+  """Returns factors [k, E, C] without their scale, as in `make_factors`."""
   return factors / _scale(factors)
 
 
@@ -131,12 +134,13 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
   """Returns kernels of one layer as stacks of matrices [E, pixels, Cin, Cout].
 
   Args:
-    kernels: One for each member.
-    rank: The rank of the perturbations that they are to have.
+    kernels: One kernel for each member.
+    rank: The rank of the perturbations.
 
   Raises:
-    InputError: If the kernels differ in shape, are not those of a layer, are
-      not finite, or if their matrices have no such rank.
+    InputError: If the kernels differ in shape, are not [Cin, Cout] or
+      [h, w, Cin, Cout], or are not finite, or if the rank is below 1 or above
+      the highest rank of the matrices.
   """
   kernels = [np.asarray(kernel) for kernel in kernels]
   shapes = sorted({kernel.shape for kernel in kernels})
@@ -163,7 +167,7 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
 def relative_error(
   kernels: Sequence[np.ndarray], approximations: Sequence[np.ndarray]
 ) -> float:
-  """Returns sqrt(sum ||W_i - V_i||^2 / sum ||W_i||^2) of lists W and V."""
+  """Returns sqrt(sum ||W_i - V_i||^2 / sum ||W_i||^2) for lists W and V."""
   residual = sum(
     np.sum(np.square(w - v, dtype=np.float64))
     for w, v in zip(kernels, approximations, strict=True)

@@ -1,4 +1,4 @@
-"""How far from a BatchEnsemble the networks of an ensemble are, by layer."""
+"""Measures how far an ensemble is from a BatchEnsemble, layer by layer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ import tf_keras
 
 @dataclasses.dataclass(frozen=True)
 class LayerComparison:
-  """One convolution or dense layer of all members.
+  """The comparison of one convolution or dense layer of all members.
 
-  Where a rank is higher than that of the layer's matrices, the highest that
-  they can have takes its place.
+  If a rank is above the highest rank of the layer's matrices, that highest rank
+  is used instead.
 
   Attributes:
     name: The name of the members' layer.
@@ -31,14 +31,14 @@ class LayerComparison:
       Cin is 1 in a depthwise convolution.
     quotient_ranks: The lowest and the highest numerical rank of W_i / W_j over
       all pairs i != j.
-    undefined: How many entries of the quotients divide by 0.
-    pixel_error: The relative error that is left at any rank, because members
+    undefined: The number of entries of the quotients that divide by 0.
+    pixel_error: The relative error that remains at any rank, because members
       differ from pixel to pixel.
-    verdicts: From each rank to whether there is a BatchEnsemble of it with the
-      members' weights, and why not.
-    errors: From each rank to the relative error of the nearest BatchEnsemble
-      that was found.
-    squared_norm: sum_i ||W_i||^2.
+    verdicts: For each rank, whether a BatchEnsemble of this rank has the
+      members' weights, and if not, why.
+    errors: For each rank, the relative error of the nearest BatchEnsemble that
+      was found.
+    squared_norm: The squared norm of all members' kernels, sum_i ||W_i||^2.
   """
 
   name: str
@@ -67,14 +67,15 @@ def compare_layers(
   Args:
     members: E >= 2 plain networks of one architecture.
     ranks: The ranks of the perturbations.
-    after_layer: Called after each layer, to show the progress.
+    after_layer: A function to call after each layer, to show the progress.
 
   Returns:
     One comparison for each layer, in the network's order.
 
   Raises:
-    InputError: If a rank is below 1 or above that of every layer's matrices, or
-      if the members have grouped convolutions.
+    InputError: If a rank is below 1 or above every layer's highest rank, if the
+      members have grouped convolutions with several channels in a group, or if
+      they have weights that are not finite.
   """
   for rank in ranks:
     models.check_rank(members[0], rank)
@@ -89,7 +90,12 @@ def compare_layers(
 def joint_error(
   layers: Sequence[LayerComparison], errors: Sequence[float]
 ) -> float:
-  """Returns the relative error of all layers together, given each one's."""
+  """Returns the relative error of all layers together.
+
+  Args:
+    layers: The comparisons of the layers.
+    errors: The relative error of each layer.
+  """
   norms = np.array([layer.squared_norm for layer in layers])
   total = norms.sum()
   return float(np.sqrt(norms @ np.square(errors) / total)) if total else 0.0

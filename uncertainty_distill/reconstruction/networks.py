@@ -1,4 +1,4 @@
-"""From the networks of an ensemble to one BatchEnsemble near them."""
+"""Reconstructs an ensemble of whole networks as one BatchEnsemble near them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ import tf_keras
 
 @dataclasses.dataclass(frozen=True)
 class NetworkReconstruction:
-  """A whole network.
+  """The weights of a whole network, found from an ensemble.
 
   Attributes:
-    layers: The nearest weights of each layer with a kernel, in the network's
-      order, and the members' own biases [E, units], if it has any.
-    norms: The variables of each other layer, such as a BatchNorm's scale,
-      offset, moving mean and moving variance, each the mean of the members'.
+    layers: For each kernel, in the network's order, the weights of the nearest
+      BatchEnsemble found and the members' own biases [E, units], or None if the
+      layer has no bias.
+    norms: For each layer with weights but no kernel, the mean of the members'
+      variables, such as a BatchNorm's scale, offset, moving mean and moving
+      variance.
   """
 
   layers: tuple[tuple[factors_lib.Factors, np.ndarray | None], ...]
@@ -41,18 +43,18 @@ def reconstruct_network(
   """Returns the BatchEnsemble nearest to an ensemble, layer by layer.
 
   Args:
-    members: E plain networks of one architecture; they stay as they are.
-    rank: k, the rank of the perturbations. In a layer whose matrices have a
-      lower rank at most, the terms above that are 0.
-    align: Whether first to put each member's neurons into the order in which
+    members: E plain networks of one architecture, which are not changed.
+    rank: k, the rank of the perturbations. If a layer's matrices cannot have
+      this rank, the terms above their highest rank are 0.
+    align: Whether to first put each member's neurons into the order in which
       its weights are most like the first member's.
-    after_layer: Called after each layer, to show the progress.
+    after_layer: A function to call after each layer, to show the progress.
     **options: More arguments of `reconstruct`.
 
   Raises:
-    InputError: If the members are of different architectures or have grouped
-      convolutions, or if the rank is below 1 or above that of every layer's
-      matrices.
+    InputError: If the members are of different architectures, have grouped
+      convolutions with several channels in a group, or have weights that are
+      not finite, or if the rank is below 1 or above every layer's highest rank.
   """
   shapes = [[w.shape for w in member.weights] for member in members]
   if any(of_member != shapes[0] for of_member in shapes):
@@ -88,10 +90,10 @@ def reconstruct_network(
 def paired_kernels(
   members: Sequence[tf_keras.Model],
 ) -> list[tuple[models.Kernel, ...]]:
-  """Returns each kernel of all members, in their network's order.
+  """Returns each kernel as a tuple over the members, in the network's order.
 
   Raises:
-    InputError: If it is that of a grouped convolution with several channels in
+    InputError: If a network has a grouped convolution with several channels in
       a group.
   """
   pairs = list(zip(*map(models.kernels, members), strict=True))
@@ -108,7 +110,7 @@ def paired_kernels(
 
 
 def _mean_norms(members, values) -> tuple[tuple[np.ndarray, ...], ...]:
-  """Returns the members' mean variables of each layer without a kernel."""
+  """Returns the mean over members of the variables of layers without kernel."""
   return tuple(
     tuple(
       np.mean([values[v.ref()] for v in same], axis=0).astype(
@@ -124,12 +126,12 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
   """Gives a BatchEnsemble the weights of a reconstruction.
 
   Args:
-    student: A BatchEnsemble of the architecture, members and rank of the
-      reconstruction.
-    weights: The weights that it is to have.
+    student: A BatchEnsemble with the architecture, number of members and rank
+      of the reconstruction.
+    weights: The weights for the student.
 
   Raises:
-    InputError: If a shape differs; then nothing is changed.
+    InputError: If a shape differs; the student is then unchanged.
   """
   pairs = []
   for kernel, (factors, bias) in zip(models.kernels(student), weights.layers):
@@ -137,7 +139,7 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
     if value.shape == kernel.shape:
       value = value.reshape(tuple(kernel.variable.shape))
     if kernel.groups > 1 and kernel.alpha is not None:
-      # Of the inputs of a group, which all groups share, to those of all.
+      # All groups share one alpha; the layer has the alpha of all its inputs.
       alpha = np.tile(alpha, kernel.groups)
     pairs += [
       (kernel.variable, value),
@@ -166,7 +168,7 @@ def initialize(student: tf_keras.Model, weights: NetworkReconstruction) -> None:
 
 
 def _norms(model):
-  """Returns the layers that have weights and no kernel."""
+  """Returns the layers that have weights but no kernel."""
   with_kernel = {k.variable.ref() for k in models.kernels(model)}
   return [
     layer
