@@ -166,7 +166,7 @@ def test_overrides_are_those_of_the_commands():
 
 
 def test_errors_name_parameters_and_no_flags(student, tmp_path):
-  run, _ = student
+  run, teacher = student
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'thesis.txt').write_text('years')
   nowhere, new = tmp_path / 'nowhere', tmp_path / 'new'
@@ -179,6 +179,9 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
     ('directory', ud.export, run.path, tmp_path / 'mine'),
     ('fit_temperature', ud.export, run.path, new, True),
     ('calibration_file', ud.export, run.path, new, True, nowhere),
+    ('calibration_file', ud.export, run.path, new, False, nowhere),
+    # Stored predictions have no network.
+    ('path', ud.export, teacher, new),
   ):
     with refusals.refused(name) as caught:
       function(*given)

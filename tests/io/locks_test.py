@@ -151,8 +151,13 @@ def test_a_process_that_is_ending_takes_its_locks_away(tmp_path):
 def test_a_remote_folder_is_held_too():
   folder = 'ram://locks_test/run'
   path = f'{folder}/.lock'
+  refused = []
   with _lock(folder), _lock(folder):
     holder = json.loads(files.read_text(path))
+    thread = threading.Thread(target=lambda: refused.append(_hint(folder)))
+    thread.start()
+    thread.join()
+  assert str(os.getpid()) in refused[0]
   assert not files.exists(path)
   files.write_text(path, json.dumps({**holder, 'host': 'elsewhere'}))
   assert path in _hint(folder) and 'elsewhere' in _hint(folder)

@@ -5,6 +5,7 @@ from uncertainty_distill import models, reconstruction
 import numpy as np
 import plain_networks
 import pytest
+import tensorflow as tf
 import tf_keras
 from refusals import refused
 
@@ -104,6 +105,66 @@ def test_alignment_finds_a_hidden_order():
   _, aligned = reconstruction.aligned_weights([first, other])
   for found, want in zip(aligned, first.get_weights(), strict=True):
     np.testing.assert_array_equal(found, want)
+
+
+_C = tf_keras.layers
+
+
+@pytest.mark.parametrize(
+  'inside',
+  [
+    # One channel for all: a gate, a mean and what it is added to.
+    lambda x: x * _C.Conv2D(1, 1, activation='sigmoid', name='gate')(x),
+    lambda x: tf.reduce_mean(x, axis=-1, keepdims=True) + 0 * x,
+    lambda x: _C.Conv2D(6, 1, name='wide')(tf.reduce_mean(x, 3, keepdims=True)),
+    # These weights are not of channels alone.
+    lambda x: _C.LayerNormalization(axis=[1, 2, 3], name='whole')(x),
+    lambda x: _C.BatchNormalization(axis=1, name='rows')(x),
+    lambda x: x + _C.Conv2D(6, 3, padding='same', name='same')(x),
+  ],
+)
+def test_alignment_is_right_and_never_less_alike(inside):
+  def network(seed):
+    images = tf_keras.Input((6, 6, 3))
+    x = inside(_C.Conv2D(6, 3, padding='same', name='stem')(images / 255.0))
+    x = _C.Conv2D(4, 3, name='next')(x)
+    logits = _C.Dense(3, name='logits')(_C.GlobalAveragePooling2D()(x))
+    model = tf_keras.Model(images, logits)
+    plain_networks.randomize(model, seed)
+    return model
+
+  def alike(weights):
+    return sum(
+      float(np.vdot(a, b))
+      for a, b, v in zip(first.get_weights(), weights, first.weights)
+      if v.trainable
+    )
+
+  first, other = network(0), network(1)
+  images = plain_networks.images(first, 4)
+  before, own = other(images, training=False), other.get_weights()
+  _, aligned = reconstruction.aligned_weights([first, other])
+  assert alike(aligned) >= alike(own) - 1e-3
+  other.set_weights(aligned)
+  plain_networks.assert_same(other(images, training=False), before, 1e-4)
+
+
+def test_convolutions_over_time_come_back():
+  def network():
+    signal = tf_keras.Input((9, 5))
+    x = _C.Conv1D(6, 3, activation='relu', name='time')(signal)
+    logits = _C.Dense(3, name='logits')(_C.GlobalAveragePooling1D()(x))
+    return tf_keras.Model(signal, logits)
+
+  plain = network()
+  plain_networks.randomize(plain, 0)
+  source = models.batch_ensemble(plain, 2, fast_weight_stddev=0.3)
+  members = [models.member(source, index) for index in range(2)]
+  found = reconstruction.reconstruct_network(members, tolerance=1e-9)
+  student = models.batch_ensemble(network(), 2)
+  reconstruction.initialize(student, found)
+  signals = np.random.default_rng(0).normal(size=(4, 9, 5)).astype(np.float32)
+  plain_networks.assert_same(student(signals), source(signals), 1e-3)
 
 
 def test_grouped_convolutions_are_refused_by_name():

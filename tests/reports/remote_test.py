@@ -102,7 +102,7 @@ def test_the_report_is_there_and_kept(run, config, strategy, monkeypatch):
   assert report.startswith('# Remote') and table in report
   results = json.loads(files.read_text(f'{run.path}/results.json'))
   assert [r['num_examples'] for r in results['results']] == [40, 40]
-  assert len(files.names(f'{run.path}/plots')) == 8
+  assert len(files.names(f'{run.path}/plots')) == 9
   assert files.names(f'{run.path}/corrupted')
   monkeypatch.setattr(evaluator, 'Evaluator', None)
   assert table == experiments.assess(

@@ -163,6 +163,13 @@ def test_a_whole_folder_is_left_as_it_is(folder, caplog):
   assert not caplog.messages
 
 
+def test_a_checkpoint_that_is_discarded_is_not_damaged(folder, caplog):
+  checkpoints.discard(str(folder), 12)
+  assert not caplog.messages
+  assert checkpoints.newest_step(str(folder)) == 8
+  assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')
+
+
 def test_what_was_not_finished_is_no_checkpoint(folder):
   # Killed between the data and the index, before TensorFlow's list.
   shutil.copy(_file(folder, 12, 'data'), folder / 'ckpt-16.data-00000-of-00001')

@@ -145,7 +145,7 @@ def find_images(arguments: Sequence[str]) -> list[str]:
       ]
       found = [path for path in found if not files.is_folder(path)]
     elif glob.has_magic(argument) and not files.is_file(argument):
-      found = sorted(filter(files.is_file, glob.glob(argument)))
+      found = sorted(filter(files.is_file, files.matching(argument)))
     if not found:
       kind = 'folder' if files.is_folder(argument) else 'pattern'
       raise InputError(

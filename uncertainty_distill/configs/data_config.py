@@ -165,7 +165,7 @@ class TrainDataConfig(models.Settings):
     held_out = round(self.held_out_fraction * used)
     if self.held_out_fraction and not 0 < held_out < used:
       raise InputError(
-        'held_out_fraction',
+        'task.train_data.held_out_fraction',
         self.held_out_fraction,
         f'a share of the {used} training examples that leaves at least one '
         'to train on and one to hold out',

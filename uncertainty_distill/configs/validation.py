@@ -251,6 +251,6 @@ def _check_optimizer(
     not clips or clips < 0,
     'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm',
     clips,
-    "0: it would clip each replica's gradients by themselves",
+    '0: the step has summed the gradients by then, and it would not clip',
     'set global_clipnorm instead',
   )

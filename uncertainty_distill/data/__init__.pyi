@@ -5,6 +5,7 @@ from .array_checks import image_hint as image_hint
 from .augmentation import AUGMENTATION_VERSION as AUGMENTATION_VERSION
 from .augmentation import augment as augment
 from .augmentation import augmentation_table as augmentation_table
+from .channel_moments import LevelCounts as LevelCounts
 from .datasets import Dataset as Dataset
 from .datasets import Decoding as Decoding
 from .datasets import open_configured as open_configured

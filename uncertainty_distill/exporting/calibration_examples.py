@@ -58,13 +58,15 @@ def load(
     _check_training_images(images, file, model)
   # The mean and the standard deviation of the training images are unknown, so
   # those of the calibration images are used.
-  levels = np.float32(images) / 255
+  counts = data.LevelCounts()
+  counts.add(images)
+  mean, stddev = counts.moments()
   spec = data.DatasetSpec(
     name=file,
     image_shape=tuple(model.image_shape),  # pyright: ignore[reportArgumentType]
     class_names=tuple(model.class_names),
-    mean=tuple(levels.mean((0, 1, 2))),
-    stddev=tuple(np.maximum(levels.std((0, 1, 2)), 1 / 255)),
+    mean=mean,
+    stddev=stddev,
   )
   source = data.ArraySource(spec, images, labels)
   return source, f'`{os.path.basename(file)}`'
@@ -112,7 +114,16 @@ def _held_out(model, name, value):
   """Returns the training examples that all runs held out."""
   given = [part.config.task.train_data for part in model.parts if part.config]
   held_out = {
-    (x.name, x.data_dir, tuple(x.classes), x.num_examples, x.held_out_fraction)
+    (
+      x.name,
+      x.data_dir,
+      tuple(x.classes),
+      x.num_examples,
+      x.held_out_fraction,
+      x.test_from_training,
+      x.test_fraction,
+      x.train_split,
+    )
     for x in given
   }
   if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 
@@ -14,6 +15,8 @@ from uncertainty_distill.exporting import (
 from uncertainty_distill.io import files
 
 import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
 
 # Enough images for a table of a few thresholds, and fast even on a CPU.
 _TEST_IMAGES = 1000
@@ -32,7 +35,8 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
 
   Returns:
     All test images; None if the dataset is unknown, cannot be opened, or would
-    have to be downloaded.
+    have to be downloaded. None, with a warning, if the dataset now has other
+    images or classes.
   """
   if model.config is None:
     return None
@@ -40,7 +44,20 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
   try:
     # Nobody expects an export to download a dataset.
     data.check_prepared(train_data.name, train_data.data_dir)
-    return model.dataset.test if model.dataset else None
+    dataset = model.dataset
+    if dataset is None:
+      return None
+    spec = dataset.spec
+    if (*spec.image_shape, *spec.class_names) != (
+      *model.image_shape,
+      *model.class_names,
+    ):
+      _logger.warning(
+        f'{train_data.name} has other images or classes than when '
+        f'{model.paths[0]} was trained: its test images are left out'
+      )
+      return None
+    return dataset.test
   except (InputError, OSError):
     return None
 
@@ -125,7 +142,8 @@ def _describe_model(model):
       'BatchEnsemble.'
     )
   if number > 1:
-    return f'A deep ensemble of {number} models, the first a {size}. {takes}'
+    which = 'the first' if model.parts[0].config else 'one of them'
+    return f'A deep ensemble of {number} models, {which} a {size}. {takes}'
   parameters = evaluation.count_parameters(model.ensemble())
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
 
@@ -139,7 +157,7 @@ def _describe_training(config):
     + (f', classes {list(train_data.classes)}' if train_data.classes else '')
     + (f', {train_data.num_examples} images' if train_data.num_examples else '')
     + (
-      f', {train_data.held_out_fraction:.0%} of it held out'
+      f', {100 * train_data.held_out_fraction:g}% of it held out'
       if train_data.held_out_fraction
       else ''
     )

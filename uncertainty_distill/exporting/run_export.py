@@ -28,6 +28,9 @@ SAVED_MODEL = 'saved_model'
 _BATCH = 128
 _NO_TEST_IMAGES = 'Not compared: the test images are not on this machine.'
 
+# What an export to an object store writes before `saved_model.pb`.
+_UNFINISHED = {'assets', 'assets.extra', 'fingerprint.pb', 'variables'}
+
 
 def check_replaceable(directory: str) -> None:
   """Raises an InputError if a folder holds anything but a SavedModel."""
@@ -38,7 +41,7 @@ def check_replaceable(directory: str) -> None:
   is_unfinished = (
     files.is_remote(directory)
     and files.is_folder(directory)
-    and {'assets', 'fingerprint.pb', 'variables'} >= {*files.names(directory)}
+    and _UNFINISHED >= {*files.names(directory)}
   )
   if not (is_new or is_unfinished or saved_models.is_saved_model(directory)):
     raise InputError(
@@ -108,6 +111,12 @@ def export(
   """
   check_replaceable(directory)
   alpha, method = options.conformal, options.conformal_method
+  if options.calibration_file and not (options.fit_temperature or alpha):
+    raise InputError(
+      'calibration_file',
+      options.calibration_file,
+      'empty without `fit_temperature` or `conformal`, which are fitted to it',
+    )
   if alpha:
     trained.check_set_options('conformal', alpha, method)
   model = trained.open_trained(paths, 'path')

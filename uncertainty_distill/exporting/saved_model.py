@@ -132,9 +132,10 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   files.remove(written)
   with signals.defer():
     try:
+      # First: an interrupted export must not leave a SavedModel without them.
+      _write_extra(written, image_shape, documents)
       tf.saved_model.save(module, written, signatures=signatures)
       signals.check()
-      _write_extra(written, image_shape, documents)
       if not is_remote:
         _replace(directory, written)
     finally:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import io
 import os
 import posixpath
@@ -28,6 +29,7 @@ class _Disk:
   """The local disk, with the functions that etils.epath's backends have."""
 
   exists = staticmethod(os.path.exists)
+  glob = staticmethod(glob.glob)
   isdir = staticmethod(os.path.isdir)
   listdir = staticmethod(os.listdir)
   makedirs = staticmethod(os.makedirs)
@@ -111,6 +113,12 @@ def names(path: Path) -> list[str]:
   with _backend(path) as backend:
     # Object stores end the names of folders with a slash.
     return sorted(name.rstrip('/') for name in backend.listdir(path))
+
+
+def matching(pattern: str) -> list[str]:
+  """Returns the paths that a glob pattern matches."""
+  with _backend(pattern) as backend:
+    return backend.glob(pattern)
 
 
 def modified(path: Path) -> int:

@@ -122,7 +122,10 @@ def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
   if files.is_remote(folder):
     holder_file = os.path.join(folder, _LOCK)
     holder = _read(holder_file)
-    if holder is not None and not _is_gone(holder):
+    held_here = {locked for locked, _ in _locked}
+    if holder is not None and (
+      files.absolute(folder) in held_here or not _is_gone(holder)
+    ):
       raise _refused(folder, name, holder)
   else:
     lock = filelock.FileLock(os.path.join(folder, _LOCK))

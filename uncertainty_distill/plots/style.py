@@ -141,6 +141,8 @@ def legend(fig: figure.Figure) -> None:
     for ax in fig.axes
     for handle, name in zip(*ax.get_legend_handles_labels())
   }
+  if not handles:
+    return
   # The number of columns is limited, because nothing else keeps a legend from
   # running off both sides.
   inches = 0.6 + 0.075 * max(map(len, handles))

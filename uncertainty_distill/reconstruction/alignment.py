@@ -11,8 +11,8 @@ group is a set of channels that one permutation moves. Each group's permutation
 is found by a linear assignment given the permutations of the others, until
 nothing improves. Channels that are added to each other belong to one group, so
 a residual stream has one permutation. The result is an optimum for one group at
-a time, unless a group moves two axes of one kernel, as in x + conv(x). It need
-not be the best order.
+a time, unless a group moves two axes of one kernel, as in x + conv(x). It is
+never less alike than the given order, and need not be the best one.
 """
 
 from __future__ import annotations
@@ -34,17 +34,15 @@ _ALIKE = (
   _KERAS.Activation,
   _KERAS.Add,
   _KERAS.AveragePooling2D,
-  _KERAS.BatchNormalization,
   _KERAS.Dropout,
   _KERAS.GlobalAveragePooling2D,
   _KERAS.GlobalMaxPooling2D,
-  _KERAS.LayerNormalization,
   _KERAS.MaxPooling2D,
   _KERAS.Multiply,
   _KERAS.ReLU,
   _KERAS.ZeroPadding2D,
 )
-_ALIKE_OPERATIONS = ('relu', 'relu6', 'silu', 'gelu', 'reduce_mean')
+_ALIKE_OPERATIONS = ('relu', 'relu6', 'silu', 'gelu')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +121,13 @@ def _parameters(model: tf_keras.Model) -> list[_Parameter]:
       for node in _parents(layer):
         groups.merge(fixed, channels[node.layer])
   groups.merge(fixed, channels[model.layers[-1]])
+  sizes = {}
+  for variable, axes, _ in found:
+    for axis, group in axes:
+      # A sum or product of one channel with many cannot be followed.
+      size = variable.shape[axis]
+      if sizes.setdefault(groups[group], size) != size:
+        groups.merge(fixed, group)
   return [
     _Parameter(
       index[variable.ref()],
@@ -158,7 +163,7 @@ def _follow(layer, parents, groups, fixed):
     axes = (last - 1, source), (last, group)
     bias = [] if kernel.bias is None else [(kernel.bias, ((0, group),), True)]
     return [(kernel.variable, axes, True), *bias]
-  if _treats_channels_alike(layer) and _is_followed(layer):
+  if _is_followed(layer) and _treats_channels_alike(layer):
     for parent in parents:
       groups.merge(group, parent)
     # A depthwise kernel has its channels on the axis before the last one.
@@ -186,6 +191,12 @@ def _treats_channels_alike(layer):
   if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
     return layer.depth_multiplier == 1
   operation = getattr(layer, 'symbol', '').rpartition('.')[2]
+  if isinstance(layer, (_KERAS.BatchNormalization, _KERAS.LayerNormalization)):
+    return list(layer.axis) == [len(layer.output_shape) - 1]
+  if operation == 'reduce_mean':
+    (node,) = layer.inbound_nodes
+    axis = node.call_kwargs.get('axis', next(iter(node.call_args[1:]), None))
+    return axis in ([1, 2], (1, 2))
   several = len(_parents(layer)) > 1
   return isinstance(layer, _ALIKE) or (
     operation in _ALIKE_OPERATIONS or (operation == 'add' and several)
@@ -224,15 +235,25 @@ def _match(reference, other, parameters) -> dict[Any, np.ndarray]:
         _similarity(reference, other, parameter, axis, order)
         for parameter, axis in of_group
       )
-      best = optimize.linear_sum_assignment(alike, maximize=True)[1]
-      rows = np.arange(len(best))
-      gain = alike[rows, best].sum() - alike[rows, order[group]].sum()  # pyright: ignore[reportIndexIssue]
-      # Rounding must not make two equally good orders alternate forever.
-      if gain > 1e-6 * np.abs(alike).max():
-        order[group], improved = best, True
+      kept, before = order[group], _total(reference, other, of_group, order)
+      order[group] = optimize.linear_sum_assignment(alike, maximize=True)[1]
+      # A kernel that the group moves on two axes may be less alike then. And
+      # rounding must not make two equally good orders alternate forever.
+      gain = _total(reference, other, of_group, order) - before
+      if gain > 1e-6 * np.abs(alike).max():  # pyright: ignore[reportArgumentType]
+        improved = True
+      else:
+        order[group] = kept
     if not improved:
       break
   return order
+
+
+def _total(reference, other, of_group, order):
+  """Returns the sum of products over the parameters that a group moves."""
+  moved = {parameter.index: parameter for parameter, _ in of_group}
+  permuted = _permuted(other, moved.values(), order)
+  return sum(float(np.vdot(reference[i], permuted[i])) for i in moved)
 
 
 def _similarity(reference, other, parameter, axis, order):

@@ -138,17 +138,17 @@ def as_matrices(kernels: Sequence[np.ndarray], rank: int = 1) -> np.ndarray:
     rank: The rank of the perturbations.
 
   Raises:
-    InputError: If the kernels differ in shape, are not [Cin, Cout] or
-      [h, w, Cin, Cout], or are not finite, or if the rank is below 1 or above
-      the highest rank of the matrices.
+    InputError: If the kernels differ in shape, are not [Cin, Cout],
+      [w, Cin, Cout] or [h, w, Cin, Cout], or are not finite, or if the rank is
+      below 1 or above the highest rank of the matrices.
   """
   kernels = [np.asarray(kernel) for kernel in kernels]
   shapes = sorted({kernel.shape for kernel in kernels})
-  if len(shapes) != 1 or len(shapes[0]) not in (2, 4):
+  if len(shapes) != 1 or len(shapes[0]) not in (2, 3, 4):
     raise InputError(
       'kernels',
       f'shapes {shapes}',
-      'one shape, [Cin, Cout] or [h, w, Cin, Cout]',
+      'one shape, [Cin, Cout], [w, Cin, Cout] or [h, w, Cin, Cout]',
     )
   channels = shapes[0][-2:]
   if not 1 <= rank <= min(channels):

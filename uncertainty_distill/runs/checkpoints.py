@@ -150,6 +150,8 @@ def discard(folder: str, step: int) -> None:
   """Removes a checkpoint: first its index, without which it does not count."""
   for name in sorted(_files(folder, step), reverse=True):
     files.remove(os.path.join(folder, name))
+  # The file lists the checkpoint, which must not count as damaged now.
+  files.remove(os.path.join(folder, _STATE))
   repair_state_file(folder)
 
 
