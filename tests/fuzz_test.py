@@ -108,6 +108,7 @@ def test_overrides(name, value):
     text = runs.to_plain(resolved.as_dict())
     again = configs.ExperimentConfig()
     configs.override(again, text, 'params.yaml')
+    assert runs.to_plain(again.as_dict()) == text
 
 
 @_fuzz

@@ -45,3 +45,4 @@ def test_a_mistake_is_one_sentence(command, tmp_path):
   done = running.run(*command.format(new=new).split())
   sentence = _SENTENCES[command].format(new=new)
   assert (done.returncode, done.stderr) == (2, f'\nerror: {sentence}\n')
+  assert not list(tmp_path.iterdir())

@@ -18,7 +18,6 @@ _FLAGS = {
     'distill --experiment=digits_wrn101 --model_dir={new}',
   ),
   'no experiment': ('--experiment', 'train --model_dir={new}'),
-  'no model_dir': ('--model_dir', 'distill {digits}'),
   'misspelled flag': (
     'modle_dir model_dir',
     'distill {digits} --modle_dir={new}',
@@ -86,17 +85,6 @@ _FLAGS = {
     '--ensemble_size',
     'train {digits} --model_dir={new} --ensemble_size=0',
   ),
-  'negative seed': ('--seed -1', 'train {digits} --model_dir={new} --seed=-1'),
-  'stray argument': ('stray', 'train {digits} --model_dir={new} stray'),
-  'head distillation of other sizes': (
-    '--objective 3 4',
-    'distill {digits} --model_dir={new} --objective=head --ensemble_size=3',
-  ),
-  'nothing to distill': (
-    '--objective cross_entropy',
-    'distill {digits} --model_dir={new} '
-    '--params_override=task.objective.kind=cross_entropy',
-  ),
   'no TPU': ('--tpu', 'distill {digits} --model_dir={new} --tpu'),
   'model_dir is a file': (
     '--model_dir report.md',
@@ -126,10 +114,6 @@ _FLAGS = {
   'temperature of a run that held out nothing': (
     '--temperature held_out_fraction --calibration',
     'export --run={old} --output_dir={new} --temperature=fit',
-  ),
-  'calibration without temperature': (
-    '--calibration --temperature=fit',
-    'export --run={old} --output_dir={new} --calibration=x.npz',
   ),
   'unknown temperature': (
     '--temperature=2',
@@ -165,7 +149,6 @@ _FLAGS = {
     'make_corrupted --dataset=digits --output_dir={new} --processes=-1',
   ),
   'no model to predict with': ('--model', 'predict a.png'),
-  'no image': ('IMAGE', 'predict --model={old}/saved_model'),
   'no study': ('--study', 'reproduce'),
   'part of a study that is not there': (
     "--only head_studnet 'head_student'",
@@ -177,18 +160,12 @@ _FLAGS = {
 # Maps each override to the names that must be said.
 _OVERRIDES = {
   'task.model.width=a': 'task.model.width params_override int',
-  'task.model.widht=2': "task.model.widht 'width'",
-  'trainer.epochs=0': 'trainer.epochs',
   'trainer.base_learning_rate=-1': 'trainer.base_learning_rate -1',
-  'task.train_data.global_batch_size=0': 'task.train_data.global_batch_size',
-  'task.train_data.global_batch_size=800': 'global_batch_size 797',
-  'task.objective.temperature=0': 'task.objective.temperature',
   'task.objective.weight=1.5': 'task.objective.weight 1.5',
   'task.model.depth=11': 'task.model.depth 11',
   'evaluation.corruptions=[contrst]': "contrst 'contrast'",
   'evaluation.severities=[6]': 'severit 6',
   'evaluation.source=/nowhere': '/nowhere',
-  'hello': '--params_override hello',
 }
 
 # Maps YAML (as bytes, for --config_file) to the names that must be said besides
@@ -197,12 +174,8 @@ _YAML = {
   b'task: {model: {width: wide}}': 'task.model.width wide int',
   b'task: {modle: {width: 2}}': "modle 'model'",
   b'task: {seed: 1, l2: 0.1, seed: 2}': 'seed',
-  b'task: !!python/object/apply:os.system [ls]': 'python/object/apply',
   b'task: &a {model: *a}': 'task.model.model',
-  b'': 'NoneType',
-  b'- 1': 'list',
   b'task: {seed: \xff\xfe}': '0xff',
-  b'a: 1\n\tb: 2': '',
   b'[' * 5000: '',
   # Written out, this would have ten to the ninth words.
   b'a: &a [x,x,x,x,x,x,x,x,x,x]\n'
@@ -217,11 +190,6 @@ _YAML = {
 # Maps each study to the names that must be said; {file} is the study's file.
 _STUDIES = {
   'experiment: digits_wrn10_1\nsystms: {}': "{file} systms 'systems'",
-  'experiment: digits_wrn10_1': '{file} systems',
-  'experiment: digits_wrn10_1\nsystems: {a: {}}\nseeds: [1, 1]': (
-    '{file} seeds'
-  ),
-  'experiment: digits_wrn10_1\nsystems: {../a: {}}': '{file} ../a',
   'experiment: digits_wrn10_1\nsystems: {student: {}}\nexport: studnet': (
     "{file} export studnet 'student'"
   ),
@@ -233,9 +201,9 @@ _STUDIES = {
 }
 
 
-@pytest.fixture(scope='module')
-def names_and_said(places):
-  """Maps each mistake to the names to be said, and to the call's result."""
+@pytest.fixture(name='calls', scope='module')
+def _calls(places):
+  """Maps each mistake to the names to be said, and to the call."""
   calls = {
     mistake: (
       names.format(**places),
@@ -256,14 +224,8 @@ def names_and_said(places):
     path = places['tmp'] / f'study_{number}.yaml'
     path.write_text(content)
     calls[path.name] = names.format(file=path), [*study, f'--study={path}']
-  return running.run_mistakes(calls)
+  return calls
 
 
-def test_each_mistake_is_one_line_that_names_it(names_and_said):
-  assert len(names_and_said) > 60
-  running.check_mistakes(names_and_said)
-
-
-def test_nothing_is_written(names_and_said, places):
-  del names_and_said
-  assert not list(places['tmp'].glob('new*'))
+def test_each_mistake_is_one_line_that_names_it(calls, places):
+  running.check_mistakes(calls, [places['old'], places['tmp']])

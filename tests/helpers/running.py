@@ -104,26 +104,17 @@ def imported_after(code):
   return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_mistakes(calls):
-  """Runs commands that must fail.
+def check_mistakes(calls, folders):
+  """Runs commands that must fail for a user's mistakes, and change no file.
 
   Args:
     calls: A mapping from any key to the names that must be said and to the
       arguments of `run`. The names are flags, files, config values and values
       that the user may have meant, with spaces between the names.
-
-  Returns:
-    A mapping from each key to the names and to the result of `run`.
+    folders: The folders in which no file may change, appear or disappear.
   """
-  return {key: (names, run(*words)) for key, (names, words) in calls.items()}
-
-
-def check_mistakes(names_and_said):
-  """Asserts that commands failed as they must for a user's mistakes.
-
-  Args:
-    names_and_said: The result of `run_mistakes`.
-  """
+  before = [_files(folder) for folder in folders]
+  said = {key: (names, run(*words)) for key, (names, words) in calls.items()}
 
   def is_one_line(said: str) -> bool:
     # A line before the error may name values that have no effect.
@@ -132,10 +123,18 @@ def check_mistakes(names_and_said):
 
   wrong = {
     key: (names, done)
-    for key, (names, done) in names_and_said.items()
+    for key, (names, done) in said.items()
     if done.returncode != 2
     or not all(name in done.stderr for name in names.split())
     or not is_one_line(done.stderr)
     or len(done.stderr) > 1500
   }
   assert not wrong, '\n'.join(map(repr, wrong.items()))
+  assert [_files(folder) for folder in folders] == before
+
+
+def _files(folder):
+  """Returns the size and the time of each file below a folder."""
+  found = (path for path in pathlib.Path(folder).rglob('*') if path.is_file())
+  stats = {path: path.stat() for path in found}
+  return {path: (s.st_size, s.st_mtime_ns) for path, s in stats.items()}

@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import statistics
-import time
 
 from uncertainty_distill import data, evaluation, exporting, runs, studies
 from uncertainty_distill.evaluation import evaluator
@@ -136,10 +135,8 @@ def test_a_second_call_trains_and_evaluates_nothing(done, monkeypatch):
   monkeypatch.setattr(evaluator, 'Evaluator', None)
   # Writing the SavedModel again would take most of the time.
   monkeypatch.setattr(exporting, 'export', lambda paths, directory: directory)
-  start = time.monotonic()
   again = studies.run_study(study, outcome.directory, tiny_study.cpu())
   assert again == outcome
-  assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import time
 from uncertainty_distill import configs, data, models, training
 
 import tensorflow as tf
-from official.modeling import performance
+import tf_keras
 
 # The backward pass takes twice the arithmetic of the forward pass.
 TRAINING = 3
@@ -50,14 +50,14 @@ def measure_speed(
   of_image = TRAINING * image_flops(config)
   batch = config.task.train_data.global_batch_size
   images = max(1, min(batch, int(_MEASURED_FLOPS / of_image)))
-  performance.set_mixed_precision_policy(
-    config.runtime.mixed_precision_dtype or 'float32'
-  )
+  dtype = config.runtime.mixed_precision_dtype or 'float32'
+  policy = dtype if dtype == 'float32' else f'mixed_{dtype}'
+  tf_keras.mixed_precision.set_global_policy(policy)
   try:
     with strategy.scope():
       model = config.task.model.build()
   finally:
-    performance.set_mixed_precision_policy('float32')
+    tf_keras.mixed_precision.set_global_policy('float32')
 
   @tf.function(autograph=False)
   def step():
