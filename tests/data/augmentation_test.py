@@ -27,7 +27,7 @@ def _slow(images, table, padding):
     (0, 0, 0, [[0, 0, 0], [0, 1, 2]]),
     (2, 0, 0, [[0, 4, 5], [0, 0, 0]]),
     (0, 2, 0, [[0, 0, 0], [2, 3, 0]]),
-    # Cropped before it is flipped.
+    # The crop comes before the flip.
     (1, 2, 1, [[0, 3, 2], [0, 6, 5]]),
     (2, 0, 1, [[5, 4, 0], [0, 0, 0]]),
   ],
@@ -72,7 +72,7 @@ def test_table_is_a_pure_function():
 )
 def test_another_seed_or_view_is_independent(other):
   first, second = _table(), _table(**other)
-  # Equal by chance: 1/5, 1/5 and 1/2 of the examples.
+  # By chance, 1/5, 1/5 and 1/2 of the examples are equal.
   same = (first == second).mean(0)
   np.testing.assert_allclose(same, [0.2, 0.2, 0.5], atol=0.06)
 
@@ -99,6 +99,6 @@ def test_what_is_not_asked_for_is_left_out():
   assert not table[:, 2].any() and table[:, :2].max() == 4
   table = _table(padding=0)
   assert not table[:, :2].any() and 0.4 < table[:, 2].mean() < 0.6
-  # Neither depends on the other.
+  # Crops do not depend on flips, nor flips on crops.
   np.testing.assert_array_equal(table[:, 2], _table()[:, 2])
   np.testing.assert_array_equal(_table(flip=False)[:, :2], _table()[:, :2])

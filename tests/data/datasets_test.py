@@ -61,7 +61,7 @@ def test_digits_are_split_without_overlap():
 
 
 def test_digits_keep_their_labels():
-  # Shrunk again by averaging 2x2 pixels, each is nearest to its original.
+  # Shrunk again by averaging 2x2 pixels, each digit is nearest to its original.
   images, targets = datasets.load_digits(return_X_y=True)
   test = data.open_dataset('digits').test
   gray = test.images[:100, ..., 0].reshape(-1, 8, 2, 8, 2).mean((2, 4))
@@ -70,7 +70,7 @@ def test_digits_keep_their_labels():
 
 
 def test_a_split_is_read_once(monkeypatch):
-  # Whatever way the same arguments are written in.
+  # The same arguments may be written in different ways.
   digits = data.open_dataset('digits')
   assert data.open_dataset('digits', '', ()) is digits
   assert data.open_dataset('digits', data_dir='', classes=[]) is digits
@@ -192,7 +192,8 @@ def test_cifar10_test_split_is_in_the_order_of_its_file():
 
 @needs_cifar10
 def test_cifar10_train_split_is_described():
-  # A tenth, to be fast: it is random, being in the order of hashed names.
+  # A tenth is faster to read. It is random, since the examples are in the order
+  # of hashed names.
   images, labels = tfds_splits.read_published('cifar10', 'train[:10%]', '')
   assert images.shape == (5000, 32, 32, 3)
   np.testing.assert_allclose(np.bincount(labels), 500, atol=100)

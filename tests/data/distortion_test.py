@@ -1,4 +1,4 @@
-"""Random crops and color jitter: pure functions, within their bounds."""
+"""Tests that random crops and color jitter are pure and keep their bounds."""
 
 from uncertainty_distill import data
 
@@ -58,12 +58,12 @@ def test_crops_stay_within_a_ramp_and_jitter_within_its_bounds():
   rows = cropped[:, :, 0, 0]
   assert (np.diff(rows, axis=1) >= 0).all()
   spans = rows[:, -1] - rows[:, 0]
-  # A quarter of the area at 3:4 is at least 0.43 of the height.
+  # A crop of a quarter of the area, at 3:4, has at least 0.43 of the height.
   assert spans.min() >= 0.4 * 189 and spans.max() <= 189
   assert len(set(spans)) > 3
   gray = np.full((50, 4, 4, 3), 128, np.uint8)
   jitter = data.Distortion(color_jitter=0.2)
   levels = jitter.apply(gray, jitter.seeds(50, 1, view)).numpy().astype(int)
-  # Gray has neither contrast nor saturation: the brightness is left.
+  # Gray has neither contrast nor saturation, so only its brightness changes.
   assert np.ptp(levels.reshape(50, -1), axis=1).max() <= 1
   assert 76 <= levels.min() < 90 and 166 < levels.max() <= 180

@@ -1,4 +1,4 @@
-"""Arrays from Python code as a dataset of the process."""
+"""Tests of arrays from Python code as a dataset of the process."""
 
 from uncertainty_distill import configs, data
 
@@ -31,7 +31,7 @@ def test_arrays_are_known_by_their_content():
     np.testing.assert_array_equal(source.labels, labels)
   small = data.open_dataset(name, classes=(0, 2), image_size=(3, 3))
   assert small.train.images.shape == (13, 3, 3, 3)
-  # The name is that of a place nowhere.
+  # The name is not a path.
   assert not configs.is_path(name)
 
 

@@ -1,7 +1,7 @@
-"""Batches are the same ones, bit by bit, as in every version before.
+"""Tests that batches are the same, bit by bit, as in all earlier versions.
 
-Resumed runs, teacher caches and stored predictions of older versions rest on
-that. The digests were computed at commit 411d994.
+Resumed runs, teacher caches and stored predictions of older versions need the
+same batches. The digests were computed at commit 411d994.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ def _path(tmp_path_factory):
 
 
 def _open(path, index):
-  """Returns what to train on and what is held out of one of the subsets."""
+  """Returns the examples of a subset to train on, and those held out."""
   config = configs.TrainDataConfig(name=path, **_SUBSETS[index])
   return data.open_training(data.open_configured(config), config)
 
 
 def _digest(batches):
-  """Returns the first digits of the SHA-256 of batches, one by one."""
+  """Returns the first digits of the SHA-256 of all batches, in order."""
   digest = hashlib.sha256()
   for batch in batches.as_numpy_iterator():
     for name in sorted(batch):
@@ -47,7 +47,7 @@ def _digest(batches):
 
 
 def _logits(number):
-  """Returns what a teacher of 2 members says of rows: float16 [b, 2, 5]."""
+  """Returns a function that gives a teacher's logits, float16 [b, 2, 5]."""
   return lambda view, rows: tf.cast(
     tf.gather(tf.reshape(tf.range(number * 10), [number, 2, 5]), rows)
     + 1000 * tf.cast(view, tf.int32),

@@ -22,7 +22,7 @@ def test_fewer_are_a_part_of_more():
   digits = data.open_dataset('digits').train
   few, many = (set(digits.hold_out(n)[1].rows) for n in (40, 80))
   assert (len(few), len(many)) == (40, 80) and few < many
-  # A class is not held out as a whole: the digits are about as frequent.
+  # No class is held out as a whole: all digits are about equally frequent.
   counts = np.bincount(digits.hold_out(80)[1].labels, minlength=10)
   assert counts.min() >= 2 and counts.max() <= 16
 

@@ -1,4 +1,4 @@
-"""Tests of decoded images on disk: the same as without, and made once."""
+"""Tests that the cache of decoded images is right and is made only once."""
 
 import pathlib
 
@@ -25,7 +25,7 @@ def _open(folder, cache='', **kwargs):
 
 
 def _forget(monkeypatch):
-  """Opens datasets as a new process would, in which none may be decoded."""
+  """Forgets open datasets, as in a new process, and makes decoding fail."""
   datasets._open.cache_clear()
 
   def refuse(*args):
@@ -50,7 +50,7 @@ def test_it_holds_what_is_decoded_without_it(folder, tmp_path, monkeypatch):
       np.testing.assert_array_equal(
         found.read(tf.constant(rows)), want.images[rows]
       )
-      # Runs and teacher caches know images by it.
+      # Runs and teacher caches recognize images by the fingerprint.
       assert found.fingerprint == want.fingerprint
       assert found.take(3).fingerprint == want.take(3).fingerprint
 
@@ -89,7 +89,7 @@ def test_what_is_cut_is_made_again(folder, tmp_path):
     datasets._open.cache_clear()
     found = _open(folder, cache).train.images
     np.testing.assert_array_equal(found, want)
-  # Nothing else is left behind.
+  # No other files are left.
   names = {path.name for path in pathlib.Path(file.parent).iterdir()}
   assert names == {'manifest.json', 'train.images', 'train.npz'}
 

@@ -36,7 +36,7 @@ def test_parts_read_the_rows_of_the_whole_everywhere():
     np.testing.assert_array_equal(part.numpy(slice(1, 3)), want[1:3])
     picked = np.array([1, 0, 1])
     np.testing.assert_array_equal(part.numpy(picked), want[picked])
-    # In a graph, where the shape is known.
+    # In a graph, the shape is static.
     numbers = tf.data.Dataset.from_tensors(tf.constant(picked, tf.int32))
     (batch,) = numbers.map(part.read)
     np.testing.assert_array_equal(batch, want[picked])
@@ -67,7 +67,7 @@ def test_images_and_labels_cannot_be_written_to():
   for array in source.images, source.labels:
     with pytest.raises(ValueError, match='read-only'):
       array[0] = 1
-  labels[0] = 2  # The arrays that were given still can.
+  labels[0] = 2  # The given arrays can still be written to.
   assert source.labels[0] == 0
 
 
@@ -80,7 +80,7 @@ def test_fingerprints_are_of_images_and_labels():
 
   first = fingerprint(images, labels)
   assert first == fingerprint(images.copy(), labels.copy())
-  # The last image, which is not of the first chunk that is read.
+  # The change is in the last image, not in the first chunk that is read.
   changed, others = images.copy(), labels.copy()
   changed[-1, -1, -1, -1] = 1
   others[-1] = 1
@@ -109,7 +109,7 @@ def test_a_pipeline_keeps_the_images_on_its_own_host():
     np.testing.assert_array_equal(batch, source.images[[3, 1]])
   devices = [tf.DeviceSpec.from_string(x.device) for x in captured]
   assert [d.device_index for d in devices] == [0, 1, 1]
-  # They are copied to a host once.
+  # The images are copied to a host only once.
   assert captured[1] is captured[2]
 
 

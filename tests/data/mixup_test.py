@@ -1,4 +1,4 @@
-"""Mixup: the pairs and weights of a view, and the images that they make."""
+"""Tests of mixup: the pairs and weights of a view, and the mixed images."""
 
 from uncertainty_distill import data
 from uncertainty_distill.data import mixup

@@ -1,4 +1,4 @@
-"""Tests of datasets in `.npz` files of the user's own."""
+"""Tests of datasets in the user's own `.npz` files."""
 
 import os
 import tracemalloc
@@ -34,7 +34,7 @@ def test_own_file(path, save):
   dataset = data.open_dataset(path)
   spec = dataset.spec
   assert spec.name == path and spec.image_shape == (4, 5, 3)
-  # The greatest label of both splits counts.
+  # The largest label of both splits gives the number of classes.
   assert spec.num_classes == 4
   assert (dataset.num_train, len(dataset.test)) == (7, 3)
   for split in 'train', 'test':
@@ -109,7 +109,7 @@ def test_a_file_takes_no_more_memory_than_its_arrays(path):
     _, peak = tracemalloc.get_traced_memory()
   finally:
     tracemalloc.stop()
-  # What counts the levels of a chunk takes 8 MB.
+  # Counting the levels of a chunk takes 8 MB.
   assert peak < 1.1 * size + 12e6
 
 

@@ -1,4 +1,4 @@
-"""Tests of the images of other datasets and of other classes."""
+"""Tests of out-of-distribution images: of other datasets, other classes."""
 
 import os
 

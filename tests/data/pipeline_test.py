@@ -106,7 +106,7 @@ def test_seed_decides():
 @pytest.mark.parametrize('pipelines, replicas', [(1, 1), (2, 4)])
 @pytest.mark.parametrize('start_step', [2, 3, 10])
 def test_start_step_skips_batches(start_step, pipelines, replicas):
-  # Three steps an epoch: the batches taken cross its end.
+  # An epoch has three steps, so the batches cross its end.
   dataset, count = tiny_dataset.numbered(13), replicas // pipelines
   for context in _contexts(pipelines, replicas):
     batches = _train(dataset, 4, context=context)
@@ -208,7 +208,7 @@ def test_evaluation_scores_each_example_once(batch, pipelines, replicas):
   assert len(mask) == steps * batch and mask.sum() == 10
   np.testing.assert_array_equal(joined['labels'][mask], np.arange(10))
   np.testing.assert_array_equal(joined['images'][mask], dataset.images)
-  # What fills up is an image like any other: nothing may divide by zero.
+  # The padding is a real image, so that nothing divides by zero.
   assert set(joined['labels'][~mask]) <= {9}
 
 

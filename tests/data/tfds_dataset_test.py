@@ -1,4 +1,4 @@
-"""Datasets of TFDS by their names: what they hold, and which are refused."""
+"""Tests of TFDS datasets by name: what they hold, and which are refused."""
 
 import errno
 import json
@@ -21,14 +21,14 @@ _NAMES = ['ant', 'bee', 'wasp']
 
 
 def _pictures(count, channels, side=None):
-  """Returns pictures, of several sizes unless one is given."""
+  """Returns pictures, which have several sizes unless a side is given."""
   rng = np.random.RandomState(count)
   sizes = [(side or 6 + i % 3, side or 7) for i in range(count)]
   return [rng.randint(0, 256, [*s, channels]).astype(np.uint8) for s in sizes]
 
 
 class _Tiny(tfds.core.GeneratorBasedBuilder):
-  """Pictures without a download, of a shape that a test gives."""
+  """Pictures that need no download; subclasses set the shape."""
 
   VERSION = tfds.core.Version('1.0.0')
   SHAPE = (None, None, 3)
@@ -251,7 +251,7 @@ def test_results_know_the_images_by_their_content(tmp_path, caplog):
 
   before = marks()
   assert marks(before) == before and not caplog.messages
-  # An older version did not look at them: they are taken as they are.
+  # An older version did not note the images, so they are accepted as they are.
   marks([mark for mark in before if not mark.startswith('data:')])
   assert len(caplog.messages) == 1
   (records,) = pathlib.Path(folder).glob('tiny_gray/1.0.0/*.tfrecord*')

@@ -1,4 +1,4 @@
-"""Tests of images without labels: where they come from, and when they come."""
+"""Tests of images without labels: their sources, and their order in batches."""
 
 from uncertainty_distill import configs, data
 from uncertainty_distill.data import pictures
@@ -32,7 +32,7 @@ def _batches(source, batch, num_unlabeled, **kwargs):
 
 
 def _rows(source, batches):
-  """Returns which image each of a batch is, found by its content."""
+  """Returns the row of each image in each batch, found by its content."""
   known = {image.tobytes(): row for row, image in enumerate(source.images)}
   return [
     [known[image.tobytes()] for image in batch['images'].numpy()]
@@ -41,20 +41,21 @@ def _rows(source, batches):
 
 
 def test_the_share_of_each_batch_has_no_label():
-  # 3 with labels and 5 without in each of 4 steps: the 7 without take turns.
+  # Each of 4 steps has 3 images with labels and 5 without. The 7 images without
+  # labels take turns.
   source = _numbered(13, 7)
   batches = list(_batches(source, 8, 5).take(12))
   rows = np.array(_rows(source, batches))
   labels = np.array([batch['labels'] for batch in batches])
   np.testing.assert_array_equal(labels, np.where(rows < 13, rows, -1))
   assert ((labels == -1).sum(1) == 5).all()
-  # In halves of a batch their numbers differ by one at most.
+  # Two halves of a batch differ by at most one image without a label.
   assert set((labels == -1)[:, :4].sum(1)) == {2}
-  # An epoch is a permutation of the images with labels,
+  # An epoch shows no image with a label twice.
   for epoch in np.split(rows, 3):
     seen = epoch[epoch < 13]
     assert len(set(seen)) == len(seen) == 12
-  # and the others come in permutations that go on from epoch to epoch.
+  # The others come in permutations, which continue from epoch to epoch.
   others = rows[rows >= 13]
   passes = others[: 8 * 7].reshape(8, 7)
   assert all(set(each) == set(range(13, 20)) for each in passes)

@@ -23,7 +23,7 @@ def _views(dataset, count, seed):
 
 
 def _stored(view, rows):
-  """Says which view and example it is of: float16 [b, 2, 3]."""
+  """Returns logits that tell their view and example: float16 [b, 2, 3]."""
   rows = tf.cast(rows, tf.float16)[:, None, None]
   return 100 * tf.cast(view, tf.float16) + tf.tile(rows, [1, 2, 3])
 
@@ -37,7 +37,7 @@ def _take(count, **kwargs):
 
 
 def test_views_cycle():
-  # Three steps an epoch; epochs 0 to 4 train on views 0, 1, 0, 1, 0.
+  # An epoch has three steps; epochs 0 to 4 train on views 0, 1, 0, 1, 0.
   taken = _take(15, seed=3, num_views=2, view_seed=8)
   views = _views(tiny_dataset.numbered(13), 2, 8)
   order = np.repeat([0, 1, 0, 1, 0], 12)
@@ -71,7 +71,7 @@ def test_logits_stay_beside_their_images(start_step, pipelines, replicas):
   per_pipeline = replicas // pipelines
   for pipeline in range(pipelines):
     context = tf.distribute.InputContext(pipelines, pipeline, replicas)
-    # Seven steps, over the ends of two epochs at least.
+    # Seven steps cross the ends of at least two epochs.
     taken = _take(
       7 * per_pipeline,
       seed=3,
@@ -124,6 +124,6 @@ def test_whole_views_in_order(batch, pipelines, replicas):
     images = np.stack([b['images'] for b in batches.as_numpy_iterator()])
     taken.append(images.reshape(2, steps, -1, 4, 4, 3))
     assert len(images) == 2 * steps * per_pipeline
-  # The pipelines side by side in each step; what fills up the last is cut off.
+  # Each step joins the pipelines' rows; the padding at the end is cut off.
   joined = np.concatenate(taken, axis=2).reshape(2, -1, 4, 4, 3)[:, :13]
   np.testing.assert_array_equal(joined, _views(dataset, 3, 8)[[2, 0]])

@@ -1,4 +1,4 @@
-"""Tests of TF_CONFIG: whom a worker trains with, and what is wrong with it."""
+"""Tests of TF_CONFIG: which workers it names, and its mistakes."""
 
 import json
 import socket

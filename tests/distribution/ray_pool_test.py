@@ -1,4 +1,4 @@
-"""What is found wrong with Ray before anything is trained."""
+"""Tests of the checks and defaults of Ray pools that precede training."""
 
 import json
 import sys
@@ -27,12 +27,12 @@ def test_a_folder_that_is_another_one_there_is_found(tmp_path):
     ray_pool._check_shared(str(own), holder, patience=0)
     with refusals.refused('output_dir', str(other)):
       ray_pool._check_shared(str(other), holder, patience=0)
-    # That somebody writes there is not enough.
+    # A lock in the other folder is not enough if another process holds it.
     content = dict(holder, pid=holder['pid'] + 1)
     (other / '.lock.json').write_text(json.dumps(content))
     with refusals.refused('output_dir', str(other)):
       ray_pool._check_shared(str(other), holder, patience=0)
-  # Nobody has locked it: nothing can be told.
+  # If nobody has locked the folder, there is nothing to compare.
   ray_pool._check_shared(str(other), None)
 
 

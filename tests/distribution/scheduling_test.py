@@ -12,12 +12,12 @@ import pytest
 
 @dataclasses.dataclass
 class _Job:
-  """A job that a pool ends as it is told.
+  """A job that ends as the test says.
 
   Attributes:
-    label: The name.
-    ends: What it ends with each time it is started: None or an error.
-    steps: What is kept after each end.
+    label: The job's name.
+    ends: How the job ends each time it is started: None or an error.
+    steps: The step that is saved at each end.
   """
 
   label: str
@@ -32,7 +32,7 @@ class _Job:
 
 
 class _Pool:
-  """Ends one job at each wait, the one that was started first."""
+  """A pool whose `wait` ends the job that was started first."""
 
   slots = 0
 
@@ -78,7 +78,7 @@ def test_what_others_need_comes_first():
   assert scheduling.run(tasks, pool) == {}
   assert pool.started == ['member', 'long', 'student', 'alone']
   assert results == ['STUDENT'] and pool.stopped == []
-  # One at a time runs them as they are given.
+  # A pool that runs one job at a time runs the tasks in the given order.
   pool = _Pool(capacity=1)
   scheduling.run(tasks, pool)
   assert pool.started == ['alone', 'long', 'member', 'student']
@@ -126,11 +126,11 @@ def test_a_mistake_stops_all_and_another_error_waits_for_the_rest():
 
 def test_a_lost_job_goes_on_while_it_comes_further():
   pool, lost = _Pool(), LostError('gone')
-  # Six losses, each with a further step, or one in between without.
+  # The job is lost six times, but never twice in a row without a new step.
   tasks = [_task('a', ends=[lost] * 6, steps=[1, 1, 2, 3, 3, 4, 9])]
   assert scheduling.run(tasks, pool) == {}
   assert pool.started == ['a'] * 7
-  # Not if it brings its machine down each time.
+  # The job is given up once it is lost three times without a new step.
   pool = _Pool()
   tasks = [_task('a', ends=[lost] * 6), _task('b')]
   with pytest.raises(ChildProcessError, match='gone'):

@@ -1,4 +1,4 @@
-"""Tests of the choice of devices and of what is said about it."""
+"""Tests of the choice of devices and of their description."""
 
 from uncertainty_distill import configs, distribution, training
 
@@ -44,7 +44,7 @@ def test_replicas_must_divide_the_batches(name):
   field = f'task.{name}.global_batch_size'
   with refusals.refused(field, 33):
     distribution.describe(_two_replicas(), _config(f'{field}=33'))
-  # What evaluates needs no batch to train on.
+  # Evaluation does not use the training batch.
   if name == 'train_data':
     text = distribution.describe(
       _two_replicas(), _config(f'{field}=33'), training=False

@@ -1,4 +1,4 @@
-"""Tests of what workers tell each other, in processes of their own."""
+"""Tests of workers that share arrays or wait, most in separate processes."""
 
 import json
 import os

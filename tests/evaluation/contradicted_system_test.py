@@ -1,4 +1,4 @@
-"""Tests of systems that the labels of test images contradict."""
+"""Tests of systems whose predictions contradict the labels of test images."""
 
 from uncertainty_distill import configs, data, evaluation
 

@@ -1,4 +1,4 @@
-"""Tests of mCE, by hand."""
+"""Tests of the mean corruption error (mCE) against values computed by hand."""
 
 from uncertainty_distill import evaluation, metrics
 from uncertainty_distill.data import corruptions
@@ -10,7 +10,7 @@ _CLEAN = corruptions.CLEAN
 _FOG = [corruptions.Shift(corruptions.Corruption.FOG, s) for s in (1, 3)]
 _SNOW = [corruptions.Shift(corruptions.Corruption.SNOW, s) for s in (1, 3)]
 _SHIFTS = [_CLEAN, *_FOG, *_SNOW]
-# AlexNet, as it were.
+# These error rates stand for those of AlexNet.
 _BASELINE = dict(zip(_SHIFTS, [0.2, 0.3, 0.5, 0.4, 0.4]))
 
 
@@ -22,7 +22,8 @@ def _result(shift, accuracy, seed):
 def test_by_hand():
   errors = dict(zip(_SHIFTS, [0.1, 0.2, 0.2, 0.3, 0.3]))
   found = evaluation.corruption_errors(errors, _BASELINE)
-  # 0.4 / 0.8 and 0.6 / 0.8; without clean errors 0.2 / 0.4 and 0.4 / 0.4.
+  # The ratios are 0.4 / 0.8 and 0.6 / 0.8. With the clean errors subtracted,
+  # they are 0.2 / 0.4 and 0.4 / 0.4.
   assert found == pytest.approx(
     {'fog': 0.5, 'snow': 0.75, 'mce': 0.625, 'relative_mce': 0.75}
   )
@@ -54,7 +55,7 @@ def test_where_a_baseline_makes_no_errors():
     dict.fromkeys(_SHIFTS, 0.1), {**_BASELINE, _FOG[0]: 0.0, _FOG[1]: 0.0}
   )
   assert found == pytest.approx({'snow': 0.25})
-  # No more under corruption than without.
+  # This baseline makes no more errors under corruption than on clean images.
   found = evaluation.corruption_errors(
     dict.fromkeys(_SHIFTS, 0.1), dict.fromkeys(_SHIFTS, 0.2)
   )

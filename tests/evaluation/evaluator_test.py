@@ -1,4 +1,4 @@
-"""Tests of the evaluation step against scikit-learn on logits made directly."""
+"""Tests of the evaluator against scikit-learn on logits from direct calls."""
 
 import itertools
 
@@ -21,7 +21,7 @@ _SHIFTS = [corruptions.CLEAN, _NOISE, _CONTRAST]
 
 
 class _Linear(tf_keras.Model):
-  """Members that are linear in the pixels; counts how often it is traced."""
+  """A model whose members are linear in the pixels; counts its traces."""
 
   def __init__(self, members, seed):
     super().__init__()
@@ -47,7 +47,7 @@ def _dataset(num_examples=115):
 
 
 def _expected(model, shift, dataset, seed=0):
-  """Returns the metrics from the whole set at once, by scikit-learn."""
+  """Returns the metrics of the whole set at once, most from scikit-learn."""
   images = corruptions.corrupt(dataset.images, shift, seed)
   logits = model(images, training=False).numpy().astype(np.float64)
   members = scipy.special.softmax(logits, -1)
@@ -88,7 +88,7 @@ def _ece(probs, right):
 
 
 def _diversity(members, labels):
-  """Returns the mean over the examples, from a loop over pairs of members."""
+  """Returns the diversity metrics, with a loop over all pairs of members."""
   pairs = list(itertools.permutations(members, 2))
   of_label = members[:, np.arange(len(labels)), labels]
   return {
@@ -117,7 +117,7 @@ def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
 
 @pytest.mark.parametrize('batch', [50, 115, 500])
 def test_metrics_equal_scikit_learn(batch):
-  # 115 examples: a last batch of 15, a whole batch, and one of mostly padding.
+  # The last batch of the 115 examples has 15, is full, or is mostly padding.
   model, dataset = _Linear(3, seed=0), _dataset()
   results = _evaluate([model], _SHIFTS, batch)
   assert [result.shift for result in results] == _SHIFTS
@@ -154,7 +154,7 @@ def test_a_model_at_its_temperature():
   results = evaluation.Evaluator(candidates, 50).run(
     dataset, shifts, source, num_corrupted=40
   )
-  # One trace for both, though they are scored differently.
+  # Both candidates share one trace, though they are scored differently.
   assert model.traces == 1
   for plain, scaled in (results[:2], results[2:]):
     count = 40 if plain.shift == _NOISE else 115
@@ -175,7 +175,7 @@ def test_a_model_at_its_temperature():
 
 def test_step_is_traced_once():
   models = [_Linear(2, seed=0), _Linear(2, seed=1)]
-  # 3 sets of 3 batches, the last of each with padding.
+  # There are 3 sets of 3 batches; the last batch of each set is padded.
   _evaluate(models, _SHIFTS, 50)
   assert [model.traces for model in models] == [1, 1]
 
@@ -184,7 +184,7 @@ def test_two_replicas_score_each_example_once(replicas):
   strategy = replicas
   with strategy.scope():
     model = _Linear(3, seed=0)
-  # The last batch of 100 has 15 examples: one replica gets padding alone.
+  # The last batch has 15 of 100 examples, so one replica gets only padding.
   results = _evaluate([model], _SHIFTS, 100, strategy)
   assert model.traces == 2
   for result in results:
@@ -200,7 +200,7 @@ def test_noise_is_a_function_of_the_seed_and_the_example():
   (first,) = _evaluate([model], [_NOISE], 50)
   (again,) = _evaluate([model], [_NOISE], 50)
   assert first == again
-  # Neither the batch nor the sets before it matter.
+  # The batch size does not matter.
   (other_batch,) = _evaluate([model], [_NOISE], 32)
   assert other_batch.metrics == pytest.approx(first.metrics, rel=1e-5)
   (other_seed,) = _evaluate([model], [_NOISE], 50, seed=1)

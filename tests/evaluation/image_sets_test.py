@@ -79,7 +79,7 @@ def test_an_error_comes_as_it_is_and_ends_what_is_made():
   assert next(batches)['labels'] == 0 and next(batches)['labels'] == 1
   with pytest.raises(ValueError, match='a damaged image'):
     next(batches)
-  # Threads of before may end by now.
+  # Threads that were alive before may have ended since.
   begun = set(threading.enumerate()) - before
   for thread in begun:
     thread.join(10)

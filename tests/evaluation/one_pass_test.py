@@ -1,4 +1,4 @@
-"""Tests of the one pass over all sets of images, and of its rankings."""
+"""Tests of the single pass over all sets of images, and of ranking metrics."""
 
 from uncertainty_distill import data, evaluation, metrics
 from uncertainty_distill.data import corrupted_sets, corruptions
@@ -16,7 +16,7 @@ _SHIFTS = [corruptions.CLEAN, *corruptions.shifts([_CONTRAST], [1, 5])]
 
 
 class _Stored(corrupted_sets.CorruptedSet):
-  """Corrupted images that remember what was asked for."""
+  """Corrupted images that record which images were asked for."""
 
   def __init__(self, dataset):
     super().__init__(dataset, 'stored')
@@ -28,7 +28,7 @@ class _Stored(corrupted_sets.CorruptedSet):
 
 
 def _model(members, seed):
-  """Returns a model of small random logits [members, B, 10]."""
+  """Returns a model with small random logits [members, B, 10]."""
   images = tf_keras.Input([16, 16, 3], dtype=tf.uint8)
   initializer = tf_keras.initializers.RandomNormal(stddev=2e-3, seed=seed)
   logits = [
@@ -48,7 +48,7 @@ def _candidates():
 
 
 def _want(candidate, images, labels):
-  """Returns the metrics of a model by one call over all examples."""
+  """Returns a model's metrics and entropies from one call on all examples."""
   logits = candidate.model(images)
   sums = metrics.sufficient_statistics(logits, labels)
   values = metrics.compute_metrics(sums)
@@ -97,7 +97,8 @@ def test_every_example_counts_once(batch, replicas):
     assert result.images == ('stored' if result.shift.severity else '')
     # In float32 an entropy is known to about 1e-7.
     assert result.metrics == pytest.approx(want, rel=1e-4, abs=1e-7)
-  # The models share what is read, and clean images are the dataset's own.
+  # All models share the images that are read. Clean images come from the
+  # dataset, not from the source.
   assert len(source.asked) == 2 * -(-100 // batch)
   assert source.asked[-1] == (_SHIFTS[-1], 100 - (100 % batch or batch), 100)
 
@@ -115,7 +116,7 @@ def test_one_trace_serves_all_sets():
 
 
 def test_each_trace_has_sums_of_its_own():
-  """A model of as many members as its images have rows of 8 pixels."""
+  """Tests a model that has one member for every 8 rows of its images."""
 
   class Model(tf_keras.Model):
     def call(self, images, training=None):

@@ -26,7 +26,7 @@ def test_metrics_of_stored_predictions():
     -np.log(of_label).mean(), rel=1e-5
   )
   assert sum(result.bin_correct) == hits.sum() and sum(result.bin_count) == 50
-  # Wherever there is no need of other images.
+  # Only the metrics that need other images are missing.
   other = {'auroc_ood', 'aupr_ood', 'fpr95_ood'}
   other |= {*metrics.TEMPERATURE, *metrics.SETS}
   assert set(metrics.METRICS) - other == set(result.metrics)

@@ -1,4 +1,4 @@
-"""What tells test images from others in the results of a folder."""
+"""Tests of the marks that tell the test images of a folder's results apart."""
 
 import os
 
@@ -35,7 +35,7 @@ def test_other_images_have_other_marks(tmp_path, overrides):
 def test_the_marks_of_older_versions_stay(tmp_path):
   overrides = 'evaluation.corruptions=[frost],evaluation.severities=[2]'
   marks = _marks(tmp_path, overrides)
-  # Of results that lack what was added since, too.
+  # Metrics that were added since leave no mark, so older results stay valid.
   assert marks[4] == (
     'figures:accuracy,ece,nll,gibbs_nll,brier,member_accuracy,adaptive_ece,'
     'auroc_misclassification,aurc,auroc_ood,disagreement,pairwise_kl,'
@@ -69,7 +69,7 @@ def test_other_files_of_the_same_name_have_other_marks(tmp_path):
   write('a', 1)
   np.save(tmp_path / 'b' / 'fog', np.ones(5))
   assert _marks(tmp_path, f'{text}{tmp_path}/a') != first
-  # A file that is not evaluated on.
+  # The changed file belongs to a corruption that is not evaluated.
   assert _marks(tmp_path, f'{text}{tmp_path}/b')[-1] == first[-1]
 
 
@@ -108,6 +108,6 @@ def test_another_out_of_distribution_file_has_other_marks(tmp_path):
   for level in 0, 9:
     arrays = {'train_images': images, 'train_labels': labels}
     np.savez(file, test_images=images + level, test_labels=labels, **arrays)
-    os.utime(file, ns=(1, level))  # Whatever the resolution of the clock.
+    os.utime(file, ns=(1, level))  # The clock may be coarse.
     found.append(_marks(tmp_path, f'evaluation.out_of_distribution={file}'))
   assert found[0] != found[1]

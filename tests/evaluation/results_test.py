@@ -1,4 +1,4 @@
-"""Tests of records, their averages and their files."""
+"""Tests of results, their averages and their files."""
 
 import csv
 import dataclasses
@@ -50,8 +50,8 @@ def test_summary_averages_types_then_severities():
     ]
   )
   assert averages['nll'] == 0.5
-  # ((1 + 3) / 2 + 8) / 2: severities first, or all at once, would give
-  # ((1 + 8) / 2 + 3) / 2 = 3.75 and (1 + 3 + 8) / 3 = 4.
+  # This is ((1 + 3) / 2 + 8) / 2. An average over severities first would be
+  # ((1 + 8) / 2 + 3) / 2 = 3.75; one over all at once, (1 + 3 + 8) / 3 = 4.
   assert averages['c_nll'] == pytest.approx(5.0)
   assert averages['c_ece'] == pytest.approx(0.5)
   assert len(averages) == 2 * len(metrics.METRICS)
@@ -84,7 +84,7 @@ def test_aggregate_models_over_seeds():
   )
   assert list(rows) == ['teacher', 'a']
   assert rows['teacher']['nll'] == (4.0, None)
-  # Mean 3, squares 4 + 1 + 9 over 3 - 1.
+  # The mean is 3, and the variance is (4 + 1 + 9) / (3 - 1).
   assert rows['a']['nll'] == pytest.approx((3.0, math.sqrt(7.0)))
   # Only one of the three seeds was evaluated on corrupted images.
   assert 'c_nll' not in rows['a']
@@ -112,7 +112,7 @@ def test_json_round_trip(tmp_path):
   ]
   results_lib.write_json(results, path, {'versions': ['1.0']})
   assert results_lib.read_json(path) == (results, {'versions': ['1.0']})
-  # Strict JSON: `Infinity` and `NaN` would be refused by other readers.
+  # The file is strict JSON, since other readers refuse `Infinity` and `NaN`.
   json.loads(path.read_text(), parse_constant=pytest.fail)
   assert list(tmp_path.iterdir()) == [path]
 

@@ -1,4 +1,4 @@
-"""Arrays are read, Python objects are not, and it is said what is wrong."""
+"""Tests that arrays are read, and objects and damaged files are refused."""
 
 from uncertainty_distill.io import archives
 
@@ -13,7 +13,7 @@ def test_reads_arrays_by_name(tmp_path):
 
 
 class _Program:
-  """What a pickle can do to who loads it."""
+  """An object whose pickle opens a file when it is loaded."""
 
   def __init__(self, path):
     self._path = path

@@ -1,4 +1,4 @@
-"""Tests of files on a disk and on a file system of TensorFlow's."""
+"""Tests of files on a disk and in a file system of TensorFlow."""
 
 import os
 import subprocess
@@ -67,7 +67,7 @@ def test_a_file_from_beginning_to_end(folder):
   for text in 'first', 'zweite Größe\n':
     files.write_text(path, text)
     assert files.read_text(path) == text
-  # Nothing else is left of the writing.
+  # Writing leaves no other files.
   assert files.names(f'{folder}/deep') == ['file']
   assert files.is_file(path) and not files.is_folder(path)
   assert files.is_folder(folder) and not files.is_file(folder)

@@ -1,4 +1,4 @@
-"""Tests of folders that one process at a time writes to."""
+"""Tests that one process at a time writes to a folder."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def _lock(folder, **kwargs):
 
 
 def _hint(folder):
-  """Returns what a refusal says of who holds a folder."""
+  """Returns what a refusal says about the process that holds a folder."""
   with refusals.refused('model_dir', str(folder)) as caught, _lock(folder):
     pass
   return caught.value.hint
@@ -55,7 +55,7 @@ def test_a_second_process_is_refused_until_the_first_has_ended(other, tmp_path):
   other.communicate('')
   with _lock(tmp_path):
     assert locks.content(str(tmp_path)) == [f'.half.{other.pid}.tmp']
-  # Nothing else is left of either's lock.
+  # Neither lock has left any file of its own.
   assert os.listdir(tmp_path) == [f'.half.{other.pid}.tmp']
 
 
@@ -65,12 +65,12 @@ def test_the_lock_of_a_killed_process_is_gone(other, tmp_path, caplog):
   (tmp_path / 'ckpt-3.index').write_text('')
   (tmp_path / '.other.1.tmp').write_text('')
   other.send_signal(signal.SIGKILL)
-  # Not yet waited for: its number is still in the table of processes.
+  # It is a zombie: its number is still in the table of processes.
   os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
   with _lock(tmp_path):
     holder = json.loads((tmp_path / '.lock.json').read_text())
     assert holder['pid'] == os.getpid()
-    # What it has left half-written is gone, and nothing else.
+    # The files that it left half-written are gone, and no others.
     assert locks.content(str(tmp_path)) == ['.other.1.tmp', 'ckpt-3.index']
   assert str(other.pid) in caplog.text
   assert not (tmp_path / '.lock').exists()
@@ -161,13 +161,13 @@ def test_a_remote_folder_is_held_too():
   assert not files.exists(path)
   files.write_text(path, json.dumps({**holder, 'host': 'elsewhere'}))
   assert path in _hint(folder) and 'elsewhere' in _hint(folder)
-  # A process that runs.
+  # A process that is running.
   files.write_text(path, json.dumps({**holder, 'pid': os.getppid()}))
   assert str(os.getppid()) in _hint(folder)
   for damaged in '', '{}', '[1]', '{"host": 1, "pid": 1}', '"text"':
     files.write_text(path, damaged)
     assert path in _hint(folder), damaged
-  # One that has ended, and one that had this process's number before it.
+  # A process that has ended, and an earlier one with this process's number.
   for pid in 2**30, os.getpid():
     files.write_text(path, json.dumps({**holder, 'pid': pid}))
     with _lock(folder):

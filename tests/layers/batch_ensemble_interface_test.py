@@ -25,7 +25,7 @@ def _inputs(*shape):
 
 
 def _unusual(kind, rank):
-  """Returns a layer none of whose arguments has its default value."""
+  """Returns a layer with no argument at its default value."""
   initializers = tf_keras.initializers
   options = {
     'rank': rank,
@@ -71,7 +71,7 @@ def test_configuration_is_read_back(copy, kind, shape, rank):
   inputs = _inputs(*shape)
   layer(inputs)
   twin(inputs)
-  # The initial values first: each comes from the right initialiser.
+  # Each initial value comes from the right initializer.
   np.testing.assert_array_equal(twin.gamma, np.full(twin.gamma.shape, 3.0))
   np.testing.assert_array_equal(twin.ensemble_bias, np.full([2, 5], 0.25))
   assert 1 < np.ptp(twin.kernel) < 10 and np.ptp(twin.alpha) > 0.1
@@ -118,7 +118,7 @@ def test_output_shape_counts_dilation():
     (layers.DenseBatchEnsemble, (5, 3)),
   ],
 )
-# AutoGraph would report the error as one of its own.
+# AutoGraph would replace the error with one of its own.
 @pytest.mark.parametrize(
   'wrap', [lambda f: f, functools.partial(tf.function, autograph=False)]
 )

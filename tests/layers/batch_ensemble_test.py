@@ -1,4 +1,4 @@
-"""Tests of the BatchEnsemble layers against Edward2's and their members."""
+"""Tests of BatchEnsemble layers against Edward2's layers and their members."""
 
 import functools
 
@@ -14,7 +14,7 @@ PERTURBED = pytest.mark.parametrize('perturb', ['weights', 'activations'])
 
 
 def _randomize(layer, seed=0):
-  """Draws every weight of a built layer anew, so that no two are alike."""
+  """Draws all weights of a built layer at random, so that no two are alike."""
   generator = np.random.default_rng(seed)
   layer.set_weights([generator.normal(size=w.shape) for w in layer.weights])
   return layer
@@ -33,7 +33,7 @@ def _layer(kind, inputs, **kwargs):
 
 
 def _value_and_gradients(layer, inputs, curve=tf.sin):
-  """Returns an output and the gradients of one uneven sum of it."""
+  """Returns a layer's output and the gradients of the sum of `curve` of it."""
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     value = layer(inputs)
@@ -70,7 +70,7 @@ def test_convolution_is_edward2s(rank, strides, kernel_size, perturb):
     'rank': rank,
     'ensemble_size': 2,
     'padding': 'same',
-    # Edward2 puts the bias on the wrong axes where the rank is above 1.
+    # Edward2 puts the bias on the wrong axes if the rank is above 1.
     'use_bias': rank == 1,
   }
   inputs = _inputs(4, 6, 5, 3)
@@ -94,7 +94,7 @@ def test_dense_layer_is_edward2s(rank, perturb):
 @pytest.mark.parametrize('use_bias', [False, True])
 @pytest.mark.parametrize('padding, strides', [('same', 2), ('valid', 1)])
 def test_convolution_is_its_members(rank, use_bias, padding, strides, perturb):
-  # As many filters as rows: a bias along the wrong axis would fit, too.
+  # The output has 3 x 3 pixels and 5 filters, so a bias fits no other axis.
   inputs = _inputs(6, 5, 5, 3)
   layer = _layer(
     layers.Conv2DBatchEnsemble,
@@ -152,7 +152,7 @@ def test_dense_layer_is_its_members(rank, use_bias, perturb):
 @PERTURBED
 @pytest.mark.parametrize('rank', [1, 2])
 def test_channels_may_come_first(rank, perturb):
-  # Compiled, because TensorFlow's own kernels of the CPU have no such layout.
+  # Compiled, because TensorFlow's own CPU kernels do not have this layout.
   inputs = _inputs(4, 6, 5, 3)
   kind = functools.partial(
     layers.Conv2DBatchEnsemble,
@@ -207,7 +207,7 @@ def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
   layer = _layer(layers.Conv2DBatchEnsemble, inputs, perturb=perturb, **options)
   reference = _layer(edward2_layers.Conv2DBatchEnsemble, inputs, **options)
   assert {w.dtype for w in layer.weights} == {tf.float32}
-  # The same weights: both drew them in the same order from the same seed.
+  # Both layers have drawn the same weights, in one order from one seed.
   (value, gradients), (want, wanted) = (
     _value_and_gradients(layer, inputs, lambda value: value * value[:1])
     for layer in (layer, reference)
@@ -223,7 +223,7 @@ def test_bfloat16_is_edward2s_with_float32_weights(rank, perturb):
 
 
 def _convolutions(layer, rows, size=8):
-  """Returns the number of convolutions that a layer makes of some rows."""
+  """Returns how many convolutions a layer computes for a number of rows."""
   call = tf.function(lambda images: layer(images), autograph=False)
   graph = call.get_concrete_function(tf.TensorSpec([rows, size, size, 4])).graph
   return sum(op.type == 'Conv2D' for op in graph.get_operations())
@@ -235,7 +235,8 @@ def _convolutions(layer, rows, size=8):
   [
     ('weights', 4, True),
     ('activations', 400, False),
-    # 2 kernels of 3 * 3 * 4 * 5 against rows of 8 * 8 * 4 and 6 * 6 * 5.
+    # 2 kernels of 3 * 3 * 4 * 5 are smaller than 2 rows of 8 * 8 * 4 and of
+    # 6 * 6 * 5.
     ('auto', 2, True),
     ('auto', None, False),
   ],
@@ -249,5 +250,6 @@ def test_applies_a_kernel_a_member_or_a_rank(rank, perturb, rows, weights):
 
 def test_small_activations_are_perturbed():
   layer = layers.Conv2DBatchEnsemble(5, 3, ensemble_size=2)
-  # 2 kernels of 3 * 3 * 4 * 5 against rows of 4 * 4 * 4 and 2 * 2 * 5.
+  # 2 kernels of 3 * 3 * 4 * 5 are larger than 2 rows of 4 * 4 * 4 and of
+  # 2 * 2 * 5.
   assert _convolutions(layer, 2, size=4) == 1

@@ -1,4 +1,4 @@
-"""Tests of the values that alpha and gamma start from."""
+"""Tests of the initial values of alpha and gamma."""
 
 from uncertainty_distill import layers, models
 
@@ -27,7 +27,7 @@ def test_signs_are_drawn_for_each_layer(rank):
   values = _values(fast)
   assert set(values) == {-1.0, 1.0}
   assert abs(values.mean()) < 4 / np.sqrt(len(values))
-  # Two layers of one shape, and alpha and gamma of one layer.
+  # Vectors of one width differ, within a layer and between layers.
   wide = [v for v in fast if v.shape[-1] == 64]
   assert len(wide) > 2
   for one, other in zip(wide, wide[1:]):
@@ -52,7 +52,7 @@ def test_further_ranks_begin_without_effect(kind):
   np.testing.assert_array_equal(
     np.einsum('rec,ref->ecf', alpha, gamma), np.ones([4, 64, 5])
   )
-  # Terms that were equal would be trained alike.
+  # Equal terms would be trained alike.
   assert (alpha[1] != alpha[2]).any()
 
 

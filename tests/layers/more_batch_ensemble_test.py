@@ -1,4 +1,4 @@
-"""Tests of the kinds of layers: each member by plain Keras layers."""
+"""Tests of all kinds of BatchEnsemble layers against plain Keras layers."""
 
 import json
 
@@ -48,7 +48,7 @@ def _built(case, **options):
   generator = np.random.default_rng(0)
   inputs = tf.constant(generator.normal(size=(6, *shape)), tf.float32)
   layer(inputs)
-  # So small that tanh does not hide differences.
+  # The weights are small, so that tanh does not hide differences.
   layer.set_weights(
     [generator.normal(size=w.shape, scale=0.5) for w in layer.weights]
   )
@@ -56,7 +56,7 @@ def _built(case, **options):
 
 
 def _member(layer, rows, e, case):
-  """Returns a member's output, by a plain layer and perturbed activations."""
+  """Returns a member's output from a plain layer and perturbed activations."""
   _, arguments, _ = _CASES[case]
   plain = layer.plain(**arguments, use_bias=False)
   plain.build(rows.shape)
@@ -81,7 +81,7 @@ def test_each_member_is_a_perturbed_plain_layer(case, perturb, rank):
     np.testing.assert_allclose(tf.split(value, 2)[e], want, atol=2e-6)
     with layers.only(e):
       np.testing.assert_allclose(layer(rows), want, atol=2e-6)
-    # The same again with weights that are written into a plain layer.
+    # A plain layer with the member's weights gives the same output.
     plain = layer.plain.from_config(layer.plain_config())
     plain.build(rows.shape)
     plain.set_weights(layer.plain_weights(e))

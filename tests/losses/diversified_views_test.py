@@ -1,4 +1,4 @@
-"""Views that a teacher makes by its input gradient, by NumPy."""
+"""Tests of views by a teacher's input gradient, against NumPy."""
 
 from uncertainty_distill import losses
 
@@ -32,7 +32,10 @@ def _views(images=_IMAGES, predict=_predict, **options):
 
 
 def _expected(size, temperature, confident):
-  """The gradient of w . softmax(x W / T) is W (w - w.p) p / T."""
+  """Returns the views by NumPy.
+
+  The gradient of w . softmax(x W / T) is W (w - w.p) p / T.
+  """
   moved = np.float64(_IMAGES)
   for image, draws, member in zip(moved, _DRAWS, _MEMBERS):
     weights, directions = _WEIGHTS[member], 2 * np.float64(draws[:4]) - 1
@@ -49,7 +52,7 @@ def _expected(size, temperature, confident):
 def test_views_by_numpy(size, temperature, confident):
   options = dict(size=size, temperature=temperature, confident=confident)
   made = _views(**options)
-  # Half of the last place of 1/256 of a gray level.
+  # Views are rounded to 1/256 of a gray level.
   np.testing.assert_allclose(made, _expected(**options), atol=0.5 / 256 + 1e-4)
   np.testing.assert_array_equal(made * 256, np.round(made * 256))
 

@@ -30,10 +30,11 @@ def test_extreme_logits(distil, jit):
 
   extremes = _extremes()
   loss, gradient = value_and_gradient(tf.reverse(extremes, [-1]), extremes)
-  # The student's gaps at the teacher's top classes: 1e4; 0 and 2e4, which tie;
-  # none; none.
+  # The student's gap at the teacher's top class is 1e4 in the first example. In
+  # the second, two top classes tie, with gaps 0 and 2e4. The others have no
+  # gap.
   np.testing.assert_allclose(loss, [1e4, 1e4, 0.0, 0.0], rtol=1e-6, atol=1e-6)
-  # q - p.
+  # The gradient is q - p.
   want = [[-1, 0, 1], [0.5, 0, -0.5], [0, 0, 0], [0, 0, 0]]
   np.testing.assert_allclose(gradient[0], want, atol=1e-6)
 
@@ -51,8 +52,8 @@ def test_extreme_logits_in_cross_entropy(smoothing, jit):
     return loss, tape.gradient(loss, logits)
 
   loss, gradient = value_and_gradient(_extremes())
-  # The uniform part's mean gaps are (0, 2e4, 1e4)/3, (2e4, 0, 0)/3 + log 2,
-  # log 3, (1e4, 0, 9910)/3.
+  # The mean gaps of uniform targets are (0 + 2e4 + 1e4)/3, 2e4/3 + log 2, log 3
+  # and (1e4 + 0 + 9910)/3.
   sharp = np.array([2e4, math.log(2), math.log(3), 0.0])
   flat = np.array([1e4, 2e4 / 3 + math.log(2), math.log(3), 19910 / 3])
   np.testing.assert_allclose(
@@ -63,7 +64,7 @@ def test_extreme_logits_in_cross_entropy(smoothing, jit):
 
 @pytest.mark.parametrize('distil', DISTILLATIONS)
 def test_impossible_classes(distil):
-  # A class masked out by -inf on both sides adds nothing.
+  # A class with the logit -inf on both sides adds nothing.
   student = tf.constant([[[0.0, math.log(3.0), -np.inf]]])
   teacher = tf.constant([[[0.0, 0.0, -np.inf]]])
   loss = distil(student, teacher)

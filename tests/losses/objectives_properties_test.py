@@ -1,4 +1,4 @@
-"""Properties of the objectives over extreme logits, against float64."""
+"""Tests properties of the objectives for extreme logits, against float64."""
 
 from uncertainty_distill import losses
 
@@ -36,7 +36,7 @@ def test_cross_entropy(drawn, smoothing):
   extreme_logits.assert_near(
     gradient, (np.exp(log_probs) - targets) / len(exact)
   )
-  # Of its own type, too.
+  # The loss is the same without the cast to float32.
   extreme_logits.assert_near(
     losses.member_cross_entropy(logits, labels, smoothing), want
   )
@@ -66,7 +66,7 @@ def _check_distillation(distil, target, drawn, temperature):
   )
 
 
-# Large logits that differ by little: two large quotients, too.
+# Large logits that differ by little. Divided by T, they are large, too.
 @hypothesis.example(
   (
     tf.constant([[[10000.5, 10000.0, 9999.0]]]),
@@ -127,5 +127,5 @@ def test_weight_tie(members, seed, distance, scale):
   )
   want = np.sum((own - targets) ** 2)
   norm = np.sum(targets.astype(np.float64) ** 2)
-  # Near the teacher it is the rounding of the weights that is left.
+  # Near the teacher, only the rounding of the weights is left.
   extreme_logits.assert_near(value, want, 1e-6 * norm + 10 * want)

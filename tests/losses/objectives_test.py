@@ -25,7 +25,7 @@ def _logits_of(probs):
   'smoothing, example_0, example_1',
   [
     (0.0, -math.log(0.5 * 0.25) / 2, -math.log(0.2 * 0.5) / 2),
-    # Targets (.8, .2) and (.2, .8).
+    # The targets are (.8, .2) and (.2, .8).
     (
       0.4,
       (-math.log(0.5) - 0.8 * math.log(0.25) - 0.2 * math.log(0.75)) / 2,
@@ -65,7 +65,7 @@ def test_distillation_equals_tfp(temperature):
       target, tfp.distributions.Categorical(logits=student / temperature)
     )
 
-  # Tempered before averaging: tempering the average gives other numbers.
+  # Members are tempered before they are averaged; the tempered mean differs.
   heads = tf.nn.softmax(teacher / temperature)
   mean = tfp.distributions.Categorical(probs=tf.reduce_mean(heads, axis=0))
   np.testing.assert_allclose(
@@ -129,7 +129,7 @@ def test_gradient_of_cross_entropy():
   logits = tf.Variable(_logits_of([[[0.2, 0.8]], [[0.6, 0.4]]]))
   with tf.GradientTape() as tape:
     loss = losses.member_cross_entropy(logits, tf.constant([1]), 0.5)
-  # (q_e - t) / E with the smoothed target t = (.25, .75).
+  # The gradient is (q_e - t) / E with the smoothed target t = (.25, .75).
   np.testing.assert_allclose(
     tape.gradient(loss, logits),
     [[[-0.025, 0.025]], [[0.175, -0.175]]],
@@ -138,7 +138,7 @@ def test_gradient_of_cross_entropy():
 
 
 def test_high_temperature_matches_logits():
-  # 1/2K |centred difference|^2, section 2.1 of Hinton et al. (2015).
+  # The limit is 1/2K |centered gap|^2, section 2.1 of Hinton et al. (2015).
   student, teacher = _normal(1, 4, 5), _normal(3, 4, 5, seed=1)
   gap = tf.reduce_mean(teacher, axis=0) - student[0]
   gap -= tf.reduce_mean(gap, axis=-1, keepdims=True)
@@ -150,7 +150,8 @@ def test_high_temperature_matches_logits():
 
 
 def test_low_temperature_matches_the_top_class():
-  # KL = -log q of the teacher's class, which is the gap to the student's / T.
+  # The KL is -log q of the teacher's top class: the student's largest
+  # logit minus its logit of this class, divided by T.
   student = tf.constant([[[3.0, 1.0, 0.0]]])
   teacher = tf.constant([[[0.0, 2.0, 1.0]]])
   loss = losses.knowledge_distillation(student, teacher, 0.01)

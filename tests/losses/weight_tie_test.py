@@ -11,9 +11,9 @@ _E = 3
 
 
 def _layer(shape, rank, seed=0, noise=1.0):
-  """A layer in float64: kernel, alpha, gamma, and targets at a distance.
+  """Returns a layer in float64: kernel, alpha, gamma, and distant targets.
 
-  Of kernels of the size that networks have, and factors around 1.
+  Kernels have weights as large as in networks, and factors are around 1.
   """
   generator = np.random.default_rng(seed)
   lead = () if rank == 1 else (rank,)
@@ -34,7 +34,7 @@ def _perturbations(alpha, gamma, axes):
 
 
 def _plain(kernel, alpha, gamma, targets):
-  """The formula, of tensors or of arrays in float64."""
+  """Returns the tie by the plain formula, for tensors or for float64 arrays."""
   if len(alpha.shape) == 2:
     alpha, gamma = alpha[None], gamma[None]
   total = 0.0
@@ -69,7 +69,7 @@ def test_by_hand():
 @pytest.mark.parametrize('rank', [1, 2])
 @pytest.mark.parametrize('noise', [1.0, 1e-2])
 def test_value_and_gradient_of_the_plain_formula(shape, rank, noise):
-  # The smaller noise is where the value comes from differences.
+  # With the smaller noise, the value is computed from differences.
   layers = [_layer(shape, rank, noise=noise), _layer((2, 2, 3, 4), 1, 1, noise)]
   tied = [_tensors(layer) for layer in layers]
   exact = [_tensors(layer, tf.float64) for layer in layers]
@@ -81,7 +81,7 @@ def test_value_and_gradient_of_the_plain_formula(shape, rank, noise):
   wanted = tape.gradient(wanted_value, [layer[:3] for layer in exact])
   np.testing.assert_allclose(value, wanted_value, rtol=3e-6)
   for got, want in zip(tf.nest.flatten(gradients), tf.nest.flatten(wanted)):
-    # A gradient is a difference of terms of the weights' size.
+    # A gradient is a difference of terms as large as the weights.
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
@@ -94,7 +94,8 @@ def test_no_gradient_flows_into_the_teacher():
 
 @pytest.mark.parametrize('noise', [0.3, 0.1, 1e-2, 1e-3, 1e-4])
 def test_value_close_to_the_optimum(noise):
-  # At 1e-4 the expanded square alone would be all rounding: 1e-8 of its terms.
+  # At 1e-4 the value is 1e-8 of the terms of the expanded square. From them
+  # alone, it would be all rounding error.
   layer = _tensors(_layer((3, 3, 64, 64), 1, noise=noise))
   exact = _plain(
     *tf.nest.map_structure(lambda v: tf.constant(v.numpy(), tf.float64), layer)

@@ -7,7 +7,7 @@ import plain_networks
 import pytest
 import tf_keras
 
-# Each takes half a minute.
+# Each test takes half a minute.
 pytestmark = pytest.mark.slow
 
 _CASES = [
@@ -46,7 +46,7 @@ def test_members_are_networks_with_their_weights(name, size, options, tmp_path):
   plain_networks.assert_same(logits[1], want, 1e-4)
   path = str(tmp_path / 'saved.keras')
   converted.save(path)
-  # Keras does not know this layer of ConvNeXt by itself, nor in the network.
+  # Keras cannot load ConvNeXt's LayerScale unless it is given the class.
   known = {
     type(layer).__name__: type(layer)
     for layer in plain.layers

@@ -1,4 +1,4 @@
-"""Tests of BatchEnsembles of any network, and of the way back."""
+"""Tests of turning networks into BatchEnsembles and members into networks."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def test_without_perturbation_each_member_is_the_plain_network(
   want = plain(images, training=False)
   plain_networks.assert_same(converted(images), [want] * _MEMBERS)
   plain_networks.assert_same(converted.each_member(images), [want] * _MEMBERS)
-  # The network that was given is as before: each layer has one output.
+  # The given network is unchanged: each of its layers still has one output.
   assert plain.get_layer('logits').output.shape == (None, 5)
 
 
@@ -62,7 +62,7 @@ def test_members_are_plain_networks(plain, perturb):
     assert member.count_params() == plain.count_params()
     kinds = {type(layer) for layer in member.submodules}
     assert tf_keras.layers.SeparableConv2D in kinds
-    # What the network was made of, with the member's weights written in.
+    # The original network gives the same logits with the member's weights.
     plain.set_weights(member.get_weights())
     plain_networks.assert_same(logits[e], plain(images, training=False))
   plain.set_weights(kept)
@@ -80,11 +80,11 @@ def test_what_is_shared_stays_shared(plain):
     for layer in converted.submodules
     if isinstance(layer, layers.BatchEnsembleLayer) and layer.use_ensemble_bias
   ]
-  # Of each bias the plain network has one.
+  # The plain network has each bias only once.
   more = _num_parameters(biases) * (_MEMBERS - 1) // _MEMBERS
   assert converted.count_params() == plain.count_params() + vectors + more
-  # alpha and gamma of the channels of each matrix, counted by hand: grouped,
-  # of_channels, separable twice, depthwise, shared, dense, sequence, logits.
+  # The input and output channels of each matrix, by hand: grouped, of_channels,
+  # two of the stem's separable, five of the body, sequence, logits.
   channels = [4 + 8, 8 + 16, 16 + 32, 32 + 8, *[8 + 8] * 5, 8 + 6, 6 + 5]
   assert vectors == _MEMBERS * sum(channels)
 
@@ -105,7 +105,7 @@ def test_saved_and_loaded_and_served(plain, tmp_path):
   images = plain_networks.images(plain, 9)
   want = converted(images)
   converted.save(tmp_path / 'saved.keras')
-  # In a process that has not seen the class in use.
+  # The file is loaded in a new process, which has not used the class yet.
   code = (
     'import numpy, sys\n'
     'from uncertainty_distill import models\n'
@@ -152,7 +152,7 @@ def test_adapted_normalization_is_kept():
   converted = models.batch_ensemble(model, 2, fast_weights='ones')
   plain_networks.assert_same(converted(rows), [model(rows)] * 2)
   plain_networks.assert_same(models.member(converted, 0)(rows), model(rows))
-  # Also where weights are drawn, from which statistics of data are no part.
+  # Weights may be drawn anew, but the statistics of the data are kept.
   drawn = models.batch_ensemble(model, 2, keep_weights=False)
   np.testing.assert_array_equal(
     drawn.get_layer(norm.name).mean, np.reshape([2.0, 7.0], [1, 2])
@@ -218,7 +218,7 @@ def test_refuses_what_it_cannot_convert(plain):
   two = tf_keras.Model(images, [_dense('a')(images), _dense('b')(images)])
   with refused(f'the number of outputs of {two.name}', 2):
     models.batch_ensemble(two, 2)
-  # A class of Keras 3, which cannot be imported beside Keras 2 at will.
+  # A stand-in for a class of Keras 3, which may not import beside Keras 2.
   kind = types.new_class('Functional')
   kind.__module__ = 'keras.src.models.functional'
   with refused('model', 'Functional') as caught:

@@ -1,4 +1,4 @@
-"""Tests of networks of the user's own."""
+"""Tests of the user's own networks, from functions and from Keras models."""
 
 import sys
 
@@ -130,7 +130,7 @@ def test_a_given_network_is_trained_from_its_weights(module):
   images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
   expected = tf_keras.activations.softmax(plain(images)).numpy()
   ud.distill(_config(), 'student', teacher.path, student=plain)
-  # The run folder has all that it needs.
+  # The run folder holds all that is needed to load the student.
   sys.modules.pop('custom_nets')
   found = ud.load('student').predict(images).member_probabilities
   for member in range(2):

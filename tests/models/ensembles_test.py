@@ -1,4 +1,4 @@
-"""Tests of whole models: their members, initial weights and compute types."""
+"""Tests of whole models: their members, initial weights and norms."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def _images(count=6, seed=0):
 
 
 def _randomize_norms_and_biases(model):
-  """Draws what starts out as zeros and ones."""
+  """Randomizes norms and biases, which start as zeros and ones."""
   generator = np.random.default_rng(1)
   for variable in model.variables:
     if any(kind in variable.name for kind in ('norm', 'bias')):
@@ -63,7 +63,8 @@ def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
   served = tf.function(
     model, input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8)]
   )
-  # On a CPU few images go through all members at once, many through each.
+  # On a CPU, few images go through all members at once, and many go through one
+  # member after the other.
   images = {count: _images(count) for count in (2, 9)}
   single = _model()
   for e in range(ensemble_size):
@@ -92,7 +93,8 @@ def test_perturbed_weights_and_activations_train_alike(rank):
 
 
 def test_equal_members_train_as_one_network():
-  # The members share BatchNorm: the statistics of equal ones are one's own.
+  # The members share BatchNorm. The statistics of equal members are those of
+  # one member alone.
   single, model = _model(), _model(ensemble_size=3, fast_weight_stddev=0.0)
   for layer in single.layers:
     weights = layer.get_weights()
@@ -113,7 +115,7 @@ def test_equal_members_train_as_one_network():
       rtol=1e-3,
       atol=1e-4,
     )
-  # The moving mean began at 0, the mean of the stem's channels is not.
+  # The moving mean began at 0, but the mean of the stem's channels is not 0.
   first = single.get_layer('group0_block0_a_norm')
   assert np.abs(first.moving_mean).max() > 1e-3
   assert first.momentum == 0.9 and first.epsilon == 1e-5
@@ -153,7 +155,7 @@ def test_deep_ensemble_stacks_in_order():
   ]
   np.testing.assert_array_equal(logits, want)
   assert len(ensemble.weights) == sum(len(model.weights) for model in networks)
-  # In training mode BatchNorm takes the batch's statistics.
+  # In training mode, BatchNorm uses the batch's statistics.
   trained = ensemble(images, training=True)
   assert np.abs(trained - logits).max() > 0.01
 
@@ -190,7 +192,7 @@ def test_logits_have_a_gradient_by_float_images(ensemble_size):
   with tf.GradientTape() as tape:
     value = logits()
   slope = np.sum(tape.gradient(value, images) * toward)
-  # A hundredth of a gray level further along.
+  # The images move by a hundredth of a gray level.
   images.assign_add(0.01 * toward)
   assert float(logits() - value) == pytest.approx(0.01 * slope, rel=0.1)
   assert abs(slope) > 0.01

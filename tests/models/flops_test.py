@@ -1,4 +1,4 @@
-"""Tests of how the arithmetic of a network is counted."""
+"""Tests of how a network's FLOPs are counted."""
 
 from uncertainty_distill import models
 

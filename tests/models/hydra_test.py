@@ -1,4 +1,4 @@
-"""Tests of heads on one body."""
+"""Tests of Hydra: several heads on one body."""
 
 from uncertainty_distill import exporting, models
 
@@ -29,7 +29,7 @@ def test_each_head_reads_the_same_features():
 def test_it_costs_about_one_network():
   config = tiny_networks.config(4, ensemble_type='hydra')
   single = models.forward_flops(tiny_networks.build(1))
-  # Beside it, three more heads of 64 times 5 weights.
+  # A Hydra has three more heads of 64 * 5 weights, at two FLOPs a weight.
   more = 3 * 2 * 64 * 5
   assert models.forward_flops(config.build()) == single + more
   assert models.fast_weights(config.build()) == []

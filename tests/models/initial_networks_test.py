@@ -1,8 +1,8 @@
-"""Networks are what they were in version 0.1.0: names, weights and logits.
+"""Tests that networks have the names, weights and logits of version 0.1.0.
 
-`initial_networks.json` holds what that version built from seed 7: each
+`initial_networks.json` holds what version 0.1.0 built from seed 7: each
 variable's name, shape, sum, first and last value, the keys of a checkpoint, and
-the logits of each member for the first of some random images.
+each member's logits for the first of several random images.
 """
 
 import json

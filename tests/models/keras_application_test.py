@@ -51,7 +51,7 @@ def test_batch_norm_has_the_momentum_of_the_experiment():
 
 
 def test_training_starts_from_a_file_of_weights(tmp_path):
-  # As Keras names and saves the network without its top.
+  # Keras names and saves a network without its top like this.
   body = tf_keras.applications.MobileNetV2(
     include_top=False, weights=None, input_shape=(32, 32, 3), pooling='avg'
   )

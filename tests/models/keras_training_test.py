@@ -9,7 +9,7 @@ import tf_keras
 from refusals import refused
 
 _MULTIPLIER = 'fast_weight_learning_rate_multiplier'
-# 5 is no multiple of the batches.
+# The number of examples is no multiple of the batch size.
 _COUNT, _BATCH = 5, 2
 
 
@@ -83,7 +83,7 @@ def test_evaluates_every_example_once():
   assert found.keys() == {'loss', 'accuracy', 'nll', 'ece', 'pairwise_kl'}
   for name in found.keys() - {'loss'}:
     assert found[name] == pytest.approx(float(want[name]), rel=1e-5), name
-  # The mean over members of their own NLL.
+  # The loss is the mean over members of each member's NLL.
   assert found['loss'] == pytest.approx(float(want['gibbs_nll']), rel=1e-5)
 
 
@@ -105,7 +105,7 @@ def test_sample_weights_count_examples():
   )
   assert found['accuracy'] == pytest.approx(float(want['accuracy']))
   assert found['nll'] == pytest.approx(float(want['nll']), rel=1e-5)
-  # Keras divides by the number of examples, of which two weigh nothing.
+  # Keras divides by the number of all examples, even if their weight is 0.
   assert found['loss'] == pytest.approx(
     float(want['gibbs_nll']) * 4 / 5, rel=1e-5
   )
@@ -183,7 +183,7 @@ def test_the_multiplier_is_a_learning_rate(name):
   loss = losses.MemberCrossEntropy()
   model.compile(kind(0.1, **_OPTIMIZERS[name]), loss, **{_MULTIPLIER: 0.25})
   model.fit(images, labels, _BATCH, 2, 0, shuffle=False)
-  # One optimizer for each of the two learning rates.
+  # By hand, each of the two learning rates has an optimizer of its own.
   fast = models.fast_weights(by_hand)
   known = {variable.ref() for variable in fast}
   rest = [v for v in by_hand.trainable_variables if v.ref() not in known]
@@ -222,7 +222,7 @@ def test_replicas_train_as_one(replicas):
   weights = []
   for strategy in tf.distribute.get_strategy(), replicas:
     with strategy.scope():
-      # BatchNorm's statistics are each replica's own.
+      # Each replica has its own BatchNorm statistics, so BatchNorm is frozen.
       model = _model()
       for layer in model.layers:
         if isinstance(layer, tf_keras.layers.BatchNormalization):

@@ -1,4 +1,4 @@
-"""Tests of the plain network that the members of a BatchEnsemble give."""
+"""Tests of merging the members of a BatchEnsemble into one plain network."""
 
 from uncertainty_distill import models
 
@@ -24,14 +24,14 @@ def test_alpha_gamma_and_bias_are_averaged_by_hand():
   layer.ensemble_bias.assign([[1.0], [3.0]])
   merged = models.merge_members(model)
   kernel, bias = merged.get_layer('d').get_weights()
-  # W * (2, 3) * 1.5; (1 + 3) / 2.
+  # The kernel is W * (2, 3) * 1.5, and the bias is (1 + 3) / 2.
   assert kernel.tolist() == [[6.0], [13.5]] and bias.tolist() == [2.0]
 
 
 @pytest.mark.parametrize('rank', [1, 2])
 def test_equal_members_lose_nothing_and_cost_that_of_one(rank):
   model = tiny_networks.build(4, rank=rank, fast_weights='ones')
-  if rank > 1:  # Terms beside the first have random alpha.
+  if rank > 1:  # All terms but the first have a random alpha.
     for layer in model.layers:
       if hasattr(layer, 'alpha'):
         layer.alpha.assign(
@@ -41,7 +41,7 @@ def test_equal_members_lose_nothing_and_cost_that_of_one(rank):
   want = model(_IMAGES, training=False)
   plain_networks.assert_same(want, np.stack([merged(_IMAGES)] * 4))
   served = models.batch_ensemble(merged, 1)
-  # Perturbed activations of a higher rank are convolved once for each term.
+  # With a higher rank, perturbed activations are convolved once for each term.
   cost, least = map(models.forward_flops, (model, served))
   assert cost == 4 * least if rank == 1 else cost > 4 * least
   assert served.count_params() < model.count_params()

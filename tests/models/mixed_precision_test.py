@@ -1,4 +1,4 @@
-"""A model whose weights are cast beforehand gives the same logits."""
+"""Tests that a model whose weights are cast beforehand has the same logits."""
 
 from uncertainty_distill import models
 

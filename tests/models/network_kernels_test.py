@@ -1,4 +1,4 @@
-"""Tests of the kernels of networks, and of what L2 applies to."""
+"""Tests of the kernels of networks, and of the variables that L2 applies to."""
 
 from uncertainty_distill import losses, models, trained
 
@@ -54,7 +54,7 @@ def test_weights_of_all_kinds_of_layers_are_tied(rank):
     for kernel in models.kernels(member)
   )
   assert own < 1e-9 * norm
-  # The teachers are half as large: what is left is their squared norm.
+  # With teachers half as large, each kernel differs by half of itself.
   for member in members:
     member.set_weights([w / 2 for w in member.get_weights()])
   assert float(losses.weight_tie(tied)) == pytest.approx(norm / 4, rel=1e-5)

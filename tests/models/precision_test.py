@@ -1,4 +1,4 @@
-"""Tests of what stays in float32 where a network computes in bfloat16."""
+"""Tests of what stays in float32 if a network computes in bfloat16."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,8 @@ def _model():
   )
 
 
-# On a CPU the first goes through all members at once, the second through each.
+# On a CPU, 4 images go through all members at once, and 9 images through one
+# member after the other.
 @pytest.mark.parametrize('count', [4, 9])
 def test_logits_and_weights_are_float32(count):
   tf_keras.utils.set_random_seed(0)
@@ -47,7 +48,7 @@ def test_logits_and_weights_are_float32(count):
 
 def test_statistics_of_batch_norm_are_float32():
   norm = tf_keras.layers.BatchNormalization(momentum=0.0)
-  # A sum in bfloat16 would stay at 256, where 1 is less than half its last bit.
+  # A sum in bfloat16 would stay at 256, since 257 is rounded to 256.
   rows = tf.ones([4, 100, 100, 3], tf.bfloat16)
   assert norm(rows, training=True).dtype == tf.bfloat16
   np.testing.assert_array_equal(norm.moving_mean, [1.0, 1.0, 1.0])

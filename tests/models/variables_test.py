@@ -1,4 +1,4 @@
-"""Tests of which variables are fast weights and which are regularised."""
+"""Tests of which variables are fast weights and which are regularized."""
 
 from uncertainty_distill import models
 
@@ -24,14 +24,14 @@ def _model(depth, width, ensemble_size, rank=1):
 def _num_layers(depth, width):
   """Returns the numbers of convolutions and of BatchNorm layers."""
   blocks = 3 * (depth - 4) // 6
-  # At width 1 the stem's 16 channels are those of the first group already.
+  # At width 1, the stem already has the 16 channels of the first group.
   shortcuts = 2 if width == 1 else 3
   return 1 + 2 * blocks + shortcuts, 2 * blocks + 1
 
 
 def _references(variables):
   references = {variable.ref() for variable in variables}
-  assert len(references) == len(variables)  # None is listed twice.
+  assert len(references) == len(variables)  # No variable is listed twice.
   return references
 
 
@@ -44,13 +44,14 @@ def test_selects_by_layer(depth, width, ensemble_size, rank):
   convolutions, norms = _num_layers(depth, width)
   fast = _references(models.fast_weights(model))
   regularized = _references(sum(groups, []))
-  # Alpha and gamma of each layer; kernels, biases, and scales and offsets.
+  # The fast weights are alpha and gamma of each layer. The others are kernels,
+  # biases, and BatchNorm's scales and offsets.
   dense = 1
   perturbed = convolutions + dense if ensemble_size > 1 else 0
   assert len(fast) == 2 * perturbed
   assert len(regularized) == convolutions + 2 * dense + 2 * norms
   assert not fast & regularized
-  # What is left are the moving statistics.
+  # Only the moving statistics are left.
   assert fast | regularized == _references(model.trainable_variables)
   moving = _references(model.non_trainable_variables)
   assert len(moving) == 2 * norms
@@ -85,7 +86,7 @@ def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
       if variable.ref() in set().union(*blocks):
         number = [variable.ref() in block for block in blocks].index(True)
         found.setdefault(number, set()).add(layer.name.split('_')[0])
-  # The names are the definition's own; the selection does not know them.
+  # These names come from the definition; the selection does not know them.
   assert found == {
     0: {'stem'},
     1: {'group0'},
@@ -95,7 +96,7 @@ def test_blocks_are_where_the_layers_are(depth, width, ensemble_size):
     5: {'logits'},
   }
   n = (depth - 4) // 6
-  # Two convolutions and two BatchNorms a block, and a shortcut in a group.
+  # Each block has two convolutions and two BatchNorms; a group has a shortcut.
   sizes = [1, 6 * n + (width > 1), 6 * n + 1, 6 * n + 1, 3, 1]
   assert [len(block) for block in blocks] == sizes
   dense = model.get_layer('logits')

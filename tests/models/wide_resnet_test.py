@@ -77,7 +77,7 @@ def test_wide_resnet_28_10_has_the_published_size(members, exact, published):
   count = _count(model.trainable_variables)
   assert count == exact == _parameters(28, 10, members, 1, 10)[0]
   assert round(count / 1e6, 1) == published
-  # 28 convolutions, those of the shortcuts among them, and the dense layer.
+  # There are 28 convolutions, with those of the shortcuts, and a dense layer.
   assert len([x for x in model.layers if hasattr(x, 'kernel')]) == 28 + 1
 
 
@@ -88,7 +88,7 @@ def test_refuses_a_depth_that_makes_no_blocks(depth):
 
 
 def _norm_relu(layer, x):
-  """Normalises by the moving statistics of a BatchNorm layer."""
+  """Applies a BatchNorm layer with its moving statistics, and then a ReLU."""
   scaled = (x - layer.moving_mean) / tf.sqrt(layer.moving_variance + 1e-5)
   return tf.nn.relu(scaled * layer.gamma + layer.beta)
 
@@ -119,7 +119,7 @@ def test_single_network_is_its_formula():
   model = _model(16, 2, mean=mean.tolist(), stddev=stddev.tolist())
   generator = np.random.default_rng(0)
   for variable in model.variables:
-    # Of moderate size, and positive where it is a variance.
+    # The values are of moderate size, and variances are positive.
     noise = generator.uniform(0.5, 1.5, variable.shape)
     signs = generator.choice([-1, 1], variable.shape)
     if 'variance' not in variable.name:

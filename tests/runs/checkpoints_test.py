@@ -1,4 +1,4 @@
-"""Tests of which checkpoints are whole: every damage is done to real files."""
+"""Tests that damaged checkpoints are found; real files are damaged."""
 
 import os
 import random
@@ -35,7 +35,7 @@ def _saved(tmp_path_factory):
 
 @pytest.fixture(name='folder')
 def _folder(saved, tmp_path):
-  """The same, for one test alone."""
+  """A copy of the folder for one test."""
   return shutil.copytree(saved, tmp_path / 'folder')
 
 
@@ -73,7 +73,7 @@ def test_a_folder_without_checkpoints(tmp_path):
 
 
 def test_looking_for_the_newest_reads_no_checkpoint(folder, monkeypatch):
-  # Even ones that nothing could read.
+  # Nothing could read these checkpoints.
   for name in os.listdir(folder):
     if name != 'checkpoint':
       _empty(folder / name)
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named_and_the_one_before_is_taken(
   checkpoints.repair_state_file(str(folder))
   (line,) = caplog.messages
   assert str(folder) in line and found.file in line
-  # The step gone back to, and the number of those that are lost.
+  # The line has the step to continue from and the number of lost steps.
   assert 'step 8' in line and '4 steps' in line
   assert tf.train.latest_checkpoint(str(folder)) == str(folder / 'ckpt-8')
   assert checkpoints.newest_step(str(folder)) == 8
@@ -134,7 +134,7 @@ def test_a_changed_bit_is_found_or_changes_nothing(kind, folder):
       assert tensors.keys() == whole.keys()
       for name, value in whole.items():
         np.testing.assert_array_equal(tensors[name], value)
-  # What is left are the gaps that an index has at its end.
+  # Only changes in the gaps at the end of an index are not found.
   assert found > (40 if kind == 'index' else 59)
 
 
@@ -151,7 +151,7 @@ def test_a_manager_goes_on_from_what_is_whole(folder):
     _tensors(str(folder / 'ckpt-8'))['weights/.ATTRIBUTES/VARIABLE_VALUE'],
   )
   manager.save(checkpoint_number=12)
-  # The damaged one is replaced, and the oldest has made room.
+  # The damaged checkpoint is replaced, and the oldest one is removed.
   assert checkpoints.steps(str(folder)) == [8, 12]
   assert not checkpoints.find_damage(str(folder), 12)
 
@@ -171,13 +171,13 @@ def test_a_checkpoint_that_is_discarded_is_not_damaged(folder, caplog):
 
 
 def test_what_was_not_finished_is_no_checkpoint(folder):
-  # Killed between the data and the index, before TensorFlow's list.
+  # As after a kill between writing the data and the index, before the list.
   shutil.copy(_file(folder, 12, 'data'), folder / 'ckpt-16.data-00000-of-00001')
   assert checkpoints.newest_step(str(folder)) == 12
 
 
 def test_an_index_of_many_blocks_that_ends_early(tmp_path):
-  # TensorFlow reads the blocks before a damaged one, and says nothing.
+  # TensorFlow reads the blocks before a damaged one, and raises no error.
   folder = str(tmp_path)
   values = [tf.Variable(0.0) for _ in range(6000)]
   manager = tf.train.CheckpointManager(

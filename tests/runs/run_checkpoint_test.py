@@ -1,4 +1,4 @@
-"""Run folders whose checkpoint does not fit their description."""
+"""Tests of run folders whose checkpoint is of another model or damaged."""
 
 import os
 
@@ -51,7 +51,7 @@ def test_a_damaged_checkpoint_is_named_and_no_older_one_is_taken(tmp_path):
   assert run.is_complete
   file = f'ckpt-{steps}.data-00000-of-00001'
   os.truncate(tmp_path / file, 1000)
-  # What the checkpoint's name says.
+  # The step comes from the checkpoint's name.
   assert run.step == steps and run.is_complete
   for load in run.load_model, trained.open_trained([run.path], 'run').ensemble:
     with refusals.refused('run folder', run.path) as caught:

@@ -1,4 +1,4 @@
-"""Tests of run folders: what they hold, whose they are, what they refuse."""
+"""Tests of run folders: what they hold, and which runs they refuse."""
 
 import os
 
@@ -30,7 +30,7 @@ def test_a_run_can_be_claimed_again(tmp_path):
   assert not runs.is_run(path)
   runs.claim_run(path, _config())
   assert runs.is_run(path)
-  # No half-written file, no probe of writability.
+  # Neither half-written files nor a file to test writing are left.
   assert os.listdir(path) == [runs.PARAMS_FILE]
   assert runs.claim_run(path, _config()).path == path
 
@@ -58,12 +58,12 @@ def test_what_does_not_change_the_weights_may_change(text, tmp_path):
   runs.claim_run(str(tmp_path), _config())
   changed = _config(text)
   runs.claim_run(str(tmp_path), changed)
-  # The folder describes the last one.
+  # The folder describes the last configuration.
   assert runs.open_run(str(tmp_path), 'run').config == changed
 
 
 def _refused(path, difference):
-  """Asserts that a folder is refused whose run has not a certain value."""
+  """Asserts that a folder is refused because its run lacks a certain value."""
   return refusals.refused('model_dir', str(path), difference)
 
 
@@ -109,7 +109,7 @@ def test_matching_writes_nothing(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
-  # Permissions do not stop root, but nothing lies below a regular file.
+  # Permissions do not stop root, but no file can lie below a regular file.
   file = tmp_path / 'file'
   file.write_text('')
   for path in file, file / 'run':
@@ -150,7 +150,7 @@ def test_step_and_completion_follow_the_newest_checkpoint(tmp_path):
   for step, complete in (8, False), (9, True), (10, True):
     model = _save(run, step)
     assert (run.step, run.is_complete) == (step, complete)
-  # The weights are those of the newest checkpoint, member by member.
+  # The weights are those of the newest checkpoint.
   loaded = runs.open_run(run.path, 'run').load_model()
   for variable, saved in zip(loaded.variables, model.variables, strict=True):
     np.testing.assert_array_equal(variable, saved)
@@ -209,7 +209,7 @@ def test_a_cache_is_no_part_of_a_run_but_its_views_are(tmp_path, monkeypatch):
   runs.claim_run('old/run', _config('task.objective.teacher_cache=old/cache'))
   opened = runs.open_run('old/run', 'run').config
   assert opened.task.objective.teacher_cache == str(tmp_path / 'old' / 'cache')
-  # Elsewhere, or online on the same views.
+  # The cache may be elsewhere, or the teacher online on the same views.
   runs.match_run('old/run', _config('task.objective.teacher_cache=b'))
   runs.match_run(
     'old/run',
@@ -237,7 +237,7 @@ def test_a_run_keeps_to_the_data_that_it_began_with(tmp_path, caplog):
     runs.check_data(run, fingerprints, ('no', 'yes'))
 
   check(data='z')
-  # Nothing was trained on the others.
+  # The data may change before the first checkpoint.
   check(data='a')
   _save(run, 5)
   check(data='a')
@@ -245,7 +245,7 @@ def test_a_run_keeps_to_the_data_that_it_began_with(tmp_path, caplog):
   with refusals.refused('model_dir', run.path, 'data'):
     check(data='c')
   assert runs.different_data(run, {'data': 'c'}) == ['data']
-  # What an older version did not note is taken as it is, with a line.
+  # Data that an older version did not note are accepted with a warning.
   check(data='a', teacher='b')
   (line,) = caplog.messages
   assert run.path in line and 'teacher' in line

@@ -1,4 +1,4 @@
-"""Tests of what a command imports before it has something to do."""
+"""Tests that commands delay imports until the modules are used."""
 
 import subprocess
 import sys
@@ -14,8 +14,8 @@ _PREPARE = (
 _TFDS = 'tensorflow_datasets.core'
 
 
-# From the modules at whose import others are put off, to the use that ends it;
-# in one process those that have nothing to do with each other.
+# Maps delayed modules to code that uses them. Modules that do not depend on one
+# another share a process.
 @pytest.mark.parametrize(
   'uses',
   [

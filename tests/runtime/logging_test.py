@@ -1,4 +1,4 @@
-"""What the package logs: shown by default, and silenced by a logger's level."""
+"""Tests that logs are shown, unless a logger's level silences them."""
 
 import ast
 import pathlib
@@ -15,7 +15,7 @@ _PACKAGE = pathlib.Path(__file__).parents[2] / 'uncertainty_distill'
 
 @pytest.fixture(name='path', scope='module')
 def _path(tmp_path_factory):
-  """A SavedModel whose output's name leaves open what it means."""
+  """A SavedModel whose output has an ambiguous name."""
   module = foreign.Linear()
   return foreign.save(
     tmp_path_factory.mktemp('saved') / 'model',

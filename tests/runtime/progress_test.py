@@ -1,4 +1,4 @@
-"""Bars on a terminal, lines in a log."""
+"""Tests of progress, shown as bars on a terminal and as lines in a log."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ class _Terminal(io.StringIO):
 
 
 def _shown(stream, monkeypatch):
-  """What a task of four steps, the first done before, writes to a stream."""
+  """Returns what a task of four steps, one done before, writes to a stream."""
   monkeypatch.setattr(sys, 'stderr', stream)
   with progress.progress_bar(4, 'training', 'step', initial=1) as bar:
     for _ in range(3):

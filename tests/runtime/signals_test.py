@@ -1,4 +1,4 @@
-"""Tests of what signals do, each in a process of its own."""
+"""Tests of what signals do, each in a separate process."""
 
 import subprocess
 import sys
@@ -94,7 +94,7 @@ print('saving', flush=True)
 while True:
   time.sleep(1)
 """
-# TensorFlow waits in C++ for something to be put in, and Python with it.
+# TensorFlow waits in C++ for an element, and Python waits for TensorFlow.
 _LONG_CALL = """
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import tensorflow as tf
@@ -105,7 +105,7 @@ queue.dequeue()
 
 
 def _interrupt(code, *numbers):
-  """Runs code and sends signals, a while apart, once it has printed a line."""
+  """Runs code that prints a line, and then sends signals, a while apart."""
   with subprocess.Popen(
     [sys.executable, '-c', f'{_BEGIN}signals.install()\n{code}'],
     stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Tests of which other readings of outputs explain labels far better."""
+"""Tests of whether other readings of outputs explain labels far better."""
 
 from uncertainty_distill.trained import agreement
 
@@ -9,14 +9,14 @@ _EXACT = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 
 
 def _labels(count, classes, share=0.0):
-  """Labels in turn, the first class as often as a share of all, besides."""
+  """Returns labels in turn, but all 0 for a share of them at the start."""
   labels = np.arange(count) % classes
   labels[: int(share * count)] = 0
   return labels
 
 
 def _logits(labels, classes, accuracy=0.97, scale=6.0, seed=0, noise=1.0):
-  """Logits of a network that is right of a share of the labels."""
+  """Returns logits of a network that is right about a share of the labels."""
   rng = np.random.default_rng(seed)
   wrong = rng.random(len(labels)) > accuracy
   told = np.where(wrong, rng.integers(0, classes, len(labels)), labels)
@@ -63,7 +63,7 @@ def test_a_poor_network_with_classes_in_another_order():
   logits = _logits(labels, 10, 0.5, scale=2.2, noise=0.3)
   assert _better_order(logits[:, _EXACT], labels)[1]
   assert not _better_order(logits, labels)[1]
-  # Votes of no probability but 0 and 1, as of a tree.
+  # The votes have no probability but 0 and 1, like those of a decision tree.
   votes = 100 * np.eye(10)[_logits(labels, 10, 0.65, noise=0).argmax(-1)]
   assert _better_order(votes[:, _EXACT], labels)[1]
   assert not _better_order(votes, labels)[1]
@@ -88,12 +88,13 @@ def test_random_networks_are_in_no_better_order(classes, count, share, scale):
 def test_networks_that_hardly_know_anything_are_in_no_better_order(classes):
   labels = _labels(256, classes)
   for seed in range(50):
-    # Untrained features tell of the class; the weights that follow do not.
+    # Untrained features depend on the class; the next layer's weights do not.
     rng = np.random.default_rng(seed)
     features = np.eye(classes)[labels] + rng.normal(size=(256, classes))
     weights = rng.normal(size=(classes, classes)) * 0.4
     assert not _better_order(features @ weights, labels)[1]
-    # A few steps in, it mistakes all of some classes for another one.
+    # After a few steps, the network takes all images of some classes for
+    # another class.
     collapsed = _logits(labels, classes, 0.9, 2.0, seed)
     collapsed[:, : classes // 2] -= 5
     assert not _better_order(collapsed, labels)[1]
@@ -132,7 +133,7 @@ def test_a_scale_that_keeps_the_classes_and_loses_the_confidence():
   wild = agreement.agreement(_logits(labels, 10, 0.8, 40), labels)
   assert agreement.is_far_better(right, unsure)
   assert agreement.is_far_better(right, wild)
-  # Less confidence of the same errors is calibration, and no other reading.
+  # Less confidence with the same errors is calibration, not another reading.
   logits = _logits(labels, 10, 0.7, 40)
   sharp, soft = (agreement.agreement(logits * t, labels) for t in (1, 1e-3))
   assert not agreement.is_far_better(soft, sharp)
@@ -152,7 +153,7 @@ def test_near_chance():
   assert is_near(rng.normal(size=(256, 10)))
   assert is_near(np.eye(10)[(labels + 1) % 10])
   assert not is_near(_logits(labels, 10, 0.2))
-  # One who always answers the most frequent class knows nothing.
+  # A network that always answers the most frequent class knows nothing.
   often = _labels(256, 10, 0.8)
   assert is_near(np.tile(np.eye(10)[0], (256, 1)), often)
   few = _labels(4, 2)

@@ -1,4 +1,4 @@
-"""Tests of functions of a batch that are applied to many images."""
+"""Tests of applying functions of a batch to many images."""
 
 from uncertainty_distill import trained
 
@@ -13,7 +13,7 @@ def _images(count):
 
 
 def _outputs(images):
-  """Numbers of each image, members first in one of them."""
+  """Returns two numbers for each image: its mean, and twice its mean."""
   mean = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2, 3])
   return {'mean': mean, 'double': 2 * mean}
 
@@ -44,7 +44,7 @@ def test_all_batches_of_one_call_are_compiled_once():
   function = trained.BatchFunction(_outputs, batch_size=8)
   function(_images(21))
   assert function.step.experimental_get_tracing_count() == 1
-  # A second shape is compiled for any number, so that it is the last one.
+  # A second shape is compiled for any number of images, so there is no third.
   for count in 5, 3, 30, 1, 8:
     np.testing.assert_allclose(
       function(_images(count))['mean'],

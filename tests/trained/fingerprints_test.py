@@ -1,4 +1,4 @@
-"""Tests of what a cache's fingerprint sees: weights, networks, pixels."""
+"""Tests of what a fingerprint depends on: weights, networks, files, pixels."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import tf_keras
 
 
 def _run(path, step=3, change=lambda model: None, **model):
-  """Makes a run folder of fixed weights; returns its path and its model."""
+  """Makes a run folder with fixed weights; returns its path and its model."""
   config = configs.load_config(
     'digits_wrn10_1', params_override='trainer.train_steps=3'
   )
@@ -72,7 +72,7 @@ def test_every_weight_counts(run, tmp_path):
 
 def test_network_order_and_number_count(run, tmp_path):
   path, _ = run
-  # The same weights, standardising in another way.
+  # The other network has the same weights, but standardizes in another way.
   other, _ = _run(tmp_path / 'other', mean=(0.4,) * 3)
   assert (
     len(
@@ -121,7 +121,7 @@ def test_a_saved_model_is_its_files(run, tmp_path):
   )
   copied = shutil.copytree(served, tmp_path / 'copied')
   before = _described(served)
-  # An evaluation may write beside them.
+  # An evaluation may write other files into the folder.
   (copied / 'report.html').write_text('A report.')
   assert _described(str(copied)) == before
   (shard,) = (copied / 'variables').glob('*.data*')

@@ -1,4 +1,4 @@
-"""Tests of models that are held against labelled images."""
+"""Tests of checking models against labeled images."""
 
 import types
 
@@ -106,7 +106,7 @@ def test_stored_predictions():
     _predictions(np.concatenate([sure, wrong]))
   assert 'member 1 of a.npz' in str(caught.value)
   assert '[1, 2, 3, 4, 5, 6, 7, 8, 9, 0]' in caught.value.hint
-  # Of a file for each member it is the file.
+  # If each member has a file of its own, the error names the file.
   with refusals.refused('teacher', 'b.npz', 'order of the labels'):
     _predictions(np.concatenate([sure, wrong]), 'a.npz,b.npz')
   with refusals.refused('teacher', 'a.npz', 'logits or probabilities'):
@@ -120,7 +120,7 @@ def test_what_is_drawn():
   counts = np.bincount(labels[rows])
   assert counts.sum() == 256 and set(counts) == {25, 26}
   assert (np.diff(rows) > 0).all()
-  # Rare classes are drawn whole.
+  # All images of rare classes are drawn.
   rare = np.r_[np.zeros(1000, int), np.ones(7, int)]
   np.testing.assert_array_equal(
     np.bincount(rare[label_check.draw(rare)]), [249, 7]

@@ -16,7 +16,7 @@ _INGREDIENTS = {'teacher': ['a'], 'augmentation': {'seed': 0}}
 
 
 def _values(seed, examples=5):
-  """Returns float16 [N, 2, 3]."""
+  """Returns logits as they are stored, float16 [N, 2, 3]."""
   logits = np.random.default_rng(seed).normal(0, 3, [2, examples, 3])
   return trained.as_stored(tf.constant(logits)).numpy()
 
@@ -43,13 +43,14 @@ def test_stored_are_log_probabilities_that_float16_can_hold():
   assert stored.dtype == np.float16 and stored.shape == (1000, 4, 10)
   wanted = scipy.special.softmax(logits, -1).transpose(1, 0, 2)
   error = np.abs(np.exp(stored.astype(np.float64)) - wanted)
-  # 2^-11 p |log p|, which is largest where p = 1 / e; and that of float32.
+  # The error of float16 is 2^-11 p |log p|, which is largest at p = 1 / e. The
+  # error of float32 is added.
   bound = 2**-11 * wanted * np.abs(np.log(wanted)) + 1e-6
   assert (error < 1.02 * bound).all() and error.max() > 1e-4
-  # By hand: -log 4 and log(3/4), whatever is added to the logits.
+  # By hand: -log 4 and log(3/4), whatever constant is added to the logits.
   by_hand = trained.as_stored(tf.constant([[[500.0, 500 + np.log(3)]]]))
   np.testing.assert_allclose(by_hand, [[np.log([[0.25, 0.75]])]][0], rtol=5e-4)
-  # What float16 has no number for becomes its least one, not -infinity.
+  # A value below the range of float16 becomes its least number, not -infinity.
   extreme = trained.as_stored(tf.constant([[[0.0, 1e6]]]))
   np.testing.assert_array_equal(extreme, [[[-65504, 0]]])
 
@@ -67,7 +68,7 @@ def test_views_are_read_back(tmp_path):
     np.testing.assert_array_equal(got, _values(view)[[4, 0, 4]])
   mapped = np.load(_file(opened, 3), mmap_mode='r', allow_pickle=False)
   np.testing.assert_array_equal(mapped, _values(3))
-  # Nothing half-written stays behind.
+  # No half-written file stays behind.
   assert sorted(os.listdir(cache.path)) == [
     'manifest.json',
     'view_0000.npy',
@@ -87,7 +88,7 @@ def test_other_ingredients_have_a_folder_of_their_own(tmp_path):
 def test_a_view_that_is_gone_or_unlisted_is_missing(tmp_path):
   cache = _made(tmp_path, [0, 1])
   os.remove(_file(cache, 0))
-  # One whose maker was killed before it could be listed.
+  # View 2 looks as if its process was killed before it wrote the manifest.
   np.save(_file(cache, 2), _values(0))
   assert _opened(tmp_path).missing([0, 1, 2]) == [0, 2]
   _made(tmp_path, [0, 2])

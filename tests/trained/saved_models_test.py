@@ -101,7 +101,7 @@ def test_what_keras_saves(activation, tmp_path, caplog):
   np.testing.assert_allclose(
     tf.nn.softmax(opened.ensemble()(images)[0]), want, atol=1e-5
   )
-  # Once is enough.
+  # The warnings are not repeated.
   foreign.load(path)
   assert not caplog.messages
 

@@ -12,7 +12,7 @@ _LABELS = np.random.default_rng(0).integers(0, 3, 40).astype(np.int32)
 
 
 def _logits(members=2, seed=1):
-  """Returns [M, N, K] that mostly agree with the labels."""
+  """Returns logits [M, N, K] that mostly agree with the labels."""
   noise = np.random.default_rng(seed).normal(size=(members, 40, 3))
   return (noise + 3 * np.eye(3)[_LABELS]).astype(np.float32)
 
@@ -168,7 +168,7 @@ def test_refuses_other_predictions(arrays, name, value, tmp_path):
   with refusals.refused(name.format(path=path)) as caught:
     _load(path)
   assert value.format(path=path) in caught.value.value
-  # It says which one of them.
+  # The message says where the non-finite logit is.
   assert ('member 1 and example 5' in str(caught.value)) == ('non-fi' in value)
 
 

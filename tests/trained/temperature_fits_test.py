@@ -1,4 +1,4 @@
-"""Tests of fits of a temperature that say nothing."""
+"""Tests of the checks of calibration examples and of fitted temperatures."""
 
 from uncertainty_distill import data, exporting, trained
 from uncertainty_distill.exporting import calibration_examples
@@ -46,7 +46,7 @@ def test_a_temperature_at_its_bound(caplog):
   # Some are wrong, but no division makes such logits sure enough.
   with refusals.refused('calibration_file', 'a.npz', 'temperature'):
     _fit(logits / 1000, labels)
-  # The labels are random: these logits know nothing of them.
+  # The labels are random, so these logits know nothing about them.
   assert _fit(30 * logits, rng.permutation(labels)).temperature > 19
   (message,) = caplog.messages
   assert 'random' in message
@@ -66,7 +66,7 @@ def test_training_images_are_refused(tmp_path, caplog):
   dataset, file = data.open_dataset('digits'), str(tmp_path / 'c.npz')
 
   def export(known):
-    """Exports with a file in which some images are training images."""
+    """Exports with a calibration file that has `known` training images."""
     images = np.roll(dataset.test.images[:200], 1, 2)
     images[:known] = dataset.train.images[:known]
     labels = dataset.test.labels[:200].copy()
@@ -105,7 +105,7 @@ def test_a_saved_model_is_held_against_the_labels(tmp_path):
   options = exporting.ExportOptions(True, file, check_labels=False)
   fitted = exporting.export([wrong], served, options)
   assert fitted.temperature > 1
-  # Beside a run, the dataset of that run tells as much.
+  # Next to a run, the run's dataset shows the wrong order, too.
   run = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
   with refusals.refused('path', wrong, 'order'):
     exporting.export([run, wrong], served)

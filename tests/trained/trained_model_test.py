@@ -1,4 +1,4 @@
-"""Tests of trained models: of every kind, and what is refused."""
+"""Tests of trained models of every kind, and of what is refused."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def _config(**model):
 
 
 def _save(path, model, step):
-  """Writes a checkpoint of what Model Garden's trainer keeps in one."""
+  """Writes a checkpoint with the same objects as Model Garden's trainer."""
   optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
   optimizer.build(model.trainable_variables)
   global_step = tf.Variable(step, dtype=tf.int64)
@@ -48,7 +48,7 @@ def _run(path, step=_STEPS, seed=0, **model):
       for w in model.get_weights()
     ]
   )
-  # Of moderate logits, whose probabilities are not 0 in float32.
+  # The logits are moderate, so that no probability is 0 in float32.
   kernel = model.get_layer('logits').kernel
   kernel.assign(0.03 * kernel)
   if step:
@@ -141,7 +141,7 @@ def test_a_saved_model_is_a_member_too(pair, tmp_path):
   # A run knows what it was trained on.
   assert opened.config.task.train_data.name == 'digits'
   assert opened.class_names == tuple('0123456789')
-  # The logits differ by a constant of each example, the probabilities do not.
+  # The logits differ by a constant for each example; the probabilities do not.
   want = np.concatenate([_logits(models[1]), _logits(models[0])])
   probs = tf.nn.softmax(_logits(opened.ensemble()))
   np.testing.assert_allclose(probs, tf.nn.softmax(want), atol=5e-6)
@@ -180,7 +180,7 @@ def test_stored_predictions_are_no_network(tmp_path):
 def test_models_and_predictions_do_not_mix(tmp_path):
   with refusals.refused('teacher', 'b'):
     _open('a.npz', 'b')
-  # A folder of this name is a run folder, or none.
+  # A folder of this name is opened as a run folder.
   (tmp_path / 'run.npz').mkdir()
   with refusals.refused('teacher', str(tmp_path / 'run.npz'), 'params.yaml'):
     _open(tmp_path / 'run.npz')
@@ -206,7 +206,7 @@ def _not_begun(path):
 
 def _half_trained(path):
   _not_begun(path)
-  tf.train.Checkpoint().save(os.path.join(path, 'ckpt'))  # Of step 1.
+  tf.train.Checkpoint().save(os.path.join(path, 'ckpt'))  # At step 1.
 
 
 def _of_another_model(path):
@@ -304,7 +304,7 @@ def test_refuses_models_that_do_not_fit(tmp_path, pair, other, expected, found):
 
 
 def test_marks_of_older_versions_are_of_the_same_weights(pair, tmp_path):
-  """Reports noted the time of a file, searches the SHA-256 of an index."""
+  """Older reports noted a file's time; older searches, an index's SHA-256."""
   paths, (model, _) = pair
   served = exporting.export_saved_model(
     model, (16, 16, 3), str(tmp_path / 'served')

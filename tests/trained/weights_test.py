@@ -1,4 +1,4 @@
-"""Tests of a teacher's weights beside a student's, and of what is refused."""
+"""Tests of pairing a teacher's weights with a student's, and of refusals."""
 
 from uncertainty_distill import configs, data, exporting, models, runs, trained
 
@@ -22,7 +22,7 @@ def _network(**model):
 
 def _run(path, **model):
   run = runs.claim_run(str(path), _config(**model))
-  # Of a network that is complete, and that nobody needs.
+  # The run is complete, but its checkpoint is empty, since no test loads it.
   tf.train.CheckpointManager(
     tf.train.Checkpoint(), run.path, max_to_keep=1
   ).save(checkpoint_number=run.config.trainer.train_steps)
@@ -43,7 +43,7 @@ def test_pairs_are_of_one_place_in_the_network(depth, width):
   student = _network(**shape)
   members = [_network(ensemble_size=1, **shape) for _ in range(2)]
   pairs = trained.pair_weights(student, members)
-  # The definition names each place, and each name is there once.
+  # The definition gives each place in the network a name of its own.
   names = {
     layer.kernel.ref(): (index, layer.name)
     for index, model in enumerate((student, *members))
@@ -55,7 +55,7 @@ def test_pairs_are_of_one_place_in_the_network(depth, width):
   assert len(pairs) == len(names) / 3
   for kernel, _, _, targets in pairs:
     _, name = names[kernel.ref()]
-    # The very variables: no copies.
+    # The targets are the variables themselves, not copies.
     assert [names[w.ref()] for w in targets] == [(1, name), (2, name)]
     assert {w.shape for w in targets} == {kernel.shape}
 

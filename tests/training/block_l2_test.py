@@ -1,4 +1,4 @@
-"""Tests of an L2 of its own for each block of layers."""
+"""Tests of a separate L2 strength for each block of layers."""
 
 from uncertainty_distill import configs, data, models
 from uncertainty_distill.training import loss_terms as terms_lib
@@ -13,7 +13,7 @@ _BATCH = 4
 
 
 def _losses_and_gradients(texts, ensemble_size):
-  """Returns a model; for each override, the terms and the loss's gradients."""
+  """Returns a model and, for each override, the loss's terms and gradients."""
   config = configs.load_config(
     'digits_wrn10_1',
     params_override=(
@@ -84,7 +84,8 @@ def test_each_lambda_is_of_its_block_alone(ensemble_size):
       terms['loss'] - without['loss'], 0.5 * squares, rtol=1e-4, atol=1e-6
     )
     np.testing.assert_array_equal(terms['l2'], without['l2'])
-  # All but alpha and gamma of the ten perturbed layers, each once.
+  # Each weight is in one block, except alpha and gamma of the ten perturbed
+  # layers, which are in none.
   fast = 20 if ensemble_size > 1 else 0
   assert len(set(touched)) == len(touched)
   assert len(touched) == len(model.trainable_variables) - fast

@@ -16,7 +16,7 @@ _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
-  """Makes training fail in another way than a user's mistake."""
+  """Makes training raise another error than a user's mistake does."""
 
   def refuse(*args, **kwargs):
     del args, kwargs
@@ -30,7 +30,7 @@ def _config(text=''):
 
 
 def _run(path, text='', step=None):
-  """Writes a single network's run folder, at its end if no step is given."""
+  """Writes a single network's run folder; by default, the run is complete."""
   member = configs.member_config(_config(f'trainer.train_steps=5,{text}'))
   run = runs.claim_run(str(path), training.resolve(member))
   model = run.config.task.model.build()
@@ -72,7 +72,7 @@ def test_what_check_finds(name, value, replicas):
     experiments.opened(_config(f'{name}={value}'), replicas).check()
 
 
-# What is known where the mistake is found.
+# The names and values in the errors, where they differ from the override.
 _NAMES = {
   'evaluation.corruptions': 'corruption',
   'task.train_data.name': 'dataset name',
@@ -86,7 +86,7 @@ _TIE = 'task.objective.weight_tie=0.1'
 @pytest.mark.parametrize(
   'text, name, value',
   [
-    # The teacher's members are checked before the first one is trained.
+    # The teacher's members are checked before the first member is trained.
     (
       'teacher.global_batch_size=798',
       'task.train_data.global_batch_size',
@@ -151,7 +151,7 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path):
     with refusals.refused('task.objective.teacher', folder, expected):
       experiments.distill(config, str(path), _CPU)
     assert not path.exists()
-  # Two members for a head student of four; any number for the mean.
+  # Two members do not fit a head student of four; a mean takes any number.
   config.task.objective.teacher = (fits, fits)
   config.task.objective.kind = 'head'
   with refusals.refused('task.objective.kind', 'head'):
@@ -212,7 +212,7 @@ def test_the_word_for_the_teacher_needs_one(tmp_path, monkeypatch):
   config.task.objective.teacher = (fits,) * 2
   for train in experiments.train, experiments.distill:
     train(config, str(path), _CPU)
-  # The caller's configuration is as it was.
+  # The caller's configuration is unchanged.
   assert config.task.initialize_from == configs.FROM_TEACHER
   plain, student = taken
   assert plain.initialize_from == student.initialize_from == (fits, fits)
@@ -250,5 +250,5 @@ def test_train_takes_no_teacher(tmp_path, monkeypatch):
   resolved = experiment.config
   assert resolved.task.objective.kind == 'cross_entropy'
   assert resolved.task.objective.teacher == ()
-  # The caller's configuration is as it was.
+  # The caller's configuration is unchanged.
   assert config.task.objective.kind == 'head'

@@ -1,7 +1,7 @@
 """The tiny student that the tests of whole runs train.
 
-WRN-10-1, a BatchEnsemble of 4, learns 128 digits from a teacher in 7 steps of
-32 examples, so that it ends in the second epoch.
+The student is a WRN-10-1, a BatchEnsemble of 4. It learns 128 digits from a
+teacher in 7 steps of 32 examples, so that training ends in the second epoch.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ _TEXT = (
 
 @pytest.fixture(scope='session')
 def one_device():
-  """The CPU, whatever else there is."""
+  """The CPU, even if there are other devices."""
   return tf.distribute.OneDeviceStrategy('CPU:0')
 
 
 @pytest.fixture(scope='session')
 def student(tmp_path_factory):
-  """The student's experiment; its teacher is a network that saw 64 images."""
+  """The student's experiment, whose untrained teacher has seen 64 images."""
   config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
   member = training.resolve(configs.member_config(config))
   teacher = runs.claim_run(str(tmp_path_factory.mktemp('teacher')), member)
@@ -60,7 +60,7 @@ def undisturbed(student, one_device, tmp_path_factory):
 
 @pytest.fixture
 def interrupted_after(monkeypatch):
-  """Has training be interrupted after so many steps, within a `with`."""
+  """A function whose context interrupts training after a number of steps."""
 
   @contextlib.contextmanager
   def patched(steps):
@@ -97,7 +97,7 @@ def read_scalars(read_events):
   def read(run, folder):
     events = read_events(run, folder)
     return {
-      # Without TensorBoard's section.
+      # The name is the tag without TensorBoard's section.
       tag.rpartition('/')[2]: {
         event.step: float(tf.make_ndarray(event.tensor_proto))
         for event in events.Tensors(tag)

@@ -1,4 +1,4 @@
-"""Tests of teachers that the labels of training images contradict."""
+"""Tests of teachers whose predictions contradict the training labels."""
 
 import os
 
@@ -12,7 +12,7 @@ import refusals
 
 
 def _config(student, teacher, check_labels=True, **objective):
-  """Returns a student of two steps."""
+  """Returns the experiment of a student that trains for two steps."""
   config = experiments.eager(student)
   config.task.objective.override({'teacher': (teacher,), **objective})
   config.check_labels = check_labels
@@ -37,7 +37,7 @@ def test_online(student, permuted, one_device, tmp_path, caplog):
   config = _config(student, permuted, check_labels=False)
   assert experiments.train_run(config, path, one_device, False).is_complete
   assert any(permuted in m and 'order' in m for m in caplog.messages)
-  # It is the same run, and complete: there is nothing left to check.
+  # With the check it is the same run, and a complete run is not checked.
   config = _config(student, permuted)
   assert experiments.train_run(config, path, one_device, False).is_complete
 
@@ -49,7 +49,7 @@ def test_in_a_cache(student, permuted, one_device, tmp_path):
     experiments.train_run(config, path, one_device, False)
   accepted = _config(student, permuted, False, teacher_cache=cache)
   experiments.train_run(accepted, str(tmp_path / 'other'), one_device, False)
-  # The views that are there now are of the same teacher.
+  # The cache now has views of this teacher, which is refused all the same.
   with refusals.refused('task.objective.teacher', permuted, 'order'):
     experiments.train_run(config, path, one_device, False)
 
@@ -74,7 +74,7 @@ def test_the_check_changes_no_number(student, one_device, tmp_path):
     )
     for check in (True, False)
   ]
-  # What is not given, but trained here, is not checked.
+  # A teacher that is trained here, not given, is not checked.
   experiment = experiments.opened(
     _config(student, student.task.objective.teacher[0]), one_device
   )

@@ -1,4 +1,4 @@
-"""Tests of greedy selection, against picks and figures worked out by hand."""
+"""Tests of greedy selection against picks and NLLs worked out by hand."""
 
 from uncertainty_distill import metrics
 from uncertainty_distill.training import ensemble_selection
@@ -9,20 +9,30 @@ import refusals
 
 
 def _log_probs(*of_labels):
-  """Two classes, the label always 1, with the probabilities given of it."""
+  """Returns the log-probabilities of two classes, and the labels.
+
+  Args:
+    *of_labels: Each network's probabilities of the labels, which are all 1.
+  """
   probs = np.array(of_labels, np.float64)
   log_probs = np.log(np.stack([1 - probs, probs], axis=-1))
   return log_probs.astype(np.float32), np.ones(probs.shape[1], np.int32)
 
 
 def test_by_hand_with_replacement():
-  # Network 0 alone: NLL -ln(0.9 * 0.3) / 2 = 0.6547; 1: -ln(0.2 * 0.6) / 2 =
-  # 1.0601; 2: -ln(0.5 * 0.5) / 2 = 0.6931. So 0 first. Then the means are for
-  # 0 again (0.9, 0.3), 0.6547; for 1 (0.55, 0.45), -ln(0.2475) / 2 = 0.6982;
-  # for 2 (0.7, 0.4), -ln(0.28) / 2 = 0.6365. So 2. Then for 0
-  # (2.3, 1.1) / 3, -ln(0.28111) / 2 = 0.63450; for 1 (1.6, 1.4) / 3,
-  # -ln(0.24889) / 2 = 0.6954; for 2 (1.9, 1.3) / 3, -ln(0.27444) / 2 = 0.6465.
-  # So 0 again, and with three members wanted it goes on until there is 1.
+  # The first pick is network 0, by the NLL of each network alone:
+  #   0: -ln(0.9 * 0.3) / 2 = 0.6547
+  #   1: -ln(0.2 * 0.6) / 2 = 1.0601
+  #   2: -ln(0.5 * 0.5) / 2 = 0.6931
+  # The second pick is network 2, by the mean of network 0 and each network:
+  #   0: (0.9, 0.3), NLL 0.6547
+  #   1: (0.55, 0.45), NLL -ln(0.2475) / 2 = 0.6982
+  #   2: (0.7, 0.4), NLL -ln(0.28) / 2 = 0.6365
+  # The third pick is network 0 again, by the mean of all three picks:
+  #   0: (2.3, 1.1) / 3, NLL -ln(0.28111) / 2 = 0.63450
+  #   1: (1.6, 1.4) / 3, NLL -ln(0.24889) / 2 = 0.6954
+  #   2: (1.9, 1.3) / 3, NLL -ln(0.27444) / 2 = 0.6465
+  # If three members are wanted, picks continue until network 1 is picked.
   log_probs, labels = _log_probs([0.9, 0.3], [0.2, 0.6], [0.5, 0.5])
   two = ensemble_selection.select(log_probs, labels, 2)
   assert two.picks == (0, 2)
@@ -35,16 +45,17 @@ def test_by_hand_with_replacement():
 
 
 def test_a_repeated_pick_makes_room_for_another():
-  # Network 0 alone: -ln(0.9 * 0.9 * 0.2) / 3 = 0.60672, and 1 as its equal
-  # harms: -ln(0.5 * 0.5 * 0.575) / 3 = 0.64656. So 0 again; beside it twice, 1
-  # helps: -ln(1.9 * 1.9 * 1.35 / 27) / 3 = 0.57068.
+  # Network 0 alone has the NLL -ln(0.9 * 0.9 * 0.2) / 3 = 0.60672. At equal
+  # weight, network 1 does harm: -ln(0.5 * 0.5 * 0.575) / 3 = 0.64656. So 0 is
+  # picked again. At half the weight of network 0, network 1 helps:
+  # -ln(1.9 * 1.9 * 1.35 / 27) / 3 = 0.57068.
   log_probs, labels = _log_probs([0.9, 0.9, 0.2], [0.1, 0.1, 0.95])
   picked = ensemble_selection.select(log_probs, labels, 2)
   assert picked.picks == (0, 0, 1)
   np.testing.assert_allclose(
     picked.nlls, [0.60672, 0.60672, 0.57068], atol=1e-5
   )
-  # The members are weighed equally again.
+  # In the ensemble, the members have equal weights again.
   assert metrics.ensemble_nll(log_probs, labels) == pytest.approx(
     0.64656, abs=1e-5
   )
@@ -53,20 +64,20 @@ def test_a_repeated_pick_makes_room_for_another():
 def test_ties_go_to_the_first():
   log_probs, labels = _log_probs(*[[0.5, 0.5]] * 4)
   assert ensemble_selection.select(log_probs, labels, 1).picks == (0,)
-  # Equal networks: 0 again and again, until the bound; then the others.
+  # Of equal networks, 0 is picked until the bound, and then the others.
   picked = ensemble_selection.select(log_probs, labels, 3)
   assert picked.picks == (0,) * 30 + (1, 2)
   assert picked.counts == {0: 30, 1: 1, 2: 1}
 
 
 def test_picks_are_bounded_and_completed_by_the_best():
-  # Network 1 is better than any mean with another one.
+  # Network 1 alone is better than its mean with any other network.
   log_probs, labels = _log_probs([0.1, 0.1], [0.9, 0.9], [0.3, 0.3], [0.2, 0.2])
   picked = ensemble_selection.select(log_probs, labels, 3)
   assert picked.picks == (1,) * 30 + (2, 3)
   np.testing.assert_allclose(picked.nlls[:30], -np.log(0.9), atol=1e-6)
   np.testing.assert_allclose(
-    # Of the distinct ones: (0.9 + 0.3) / 2, (0.9 + 0.3 + 0.2) / 3.
+    # Means of distinct networks: (0.9 + 0.3) / 2, (0.9 + 0.3 + 0.2) / 3.
     picked.nlls[30:],
     -np.log([0.6, 1.4 / 3]),
     atol=1e-6,

@@ -1,4 +1,4 @@
-"""Networks that Python code gives, trained with pauses."""
+"""Tests of training networks from Python code, with an interruption."""
 
 import uncertainty_distill as ud
 

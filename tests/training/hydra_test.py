@@ -1,4 +1,4 @@
-"""A Hydra is trained, saved and loaded as any student."""
+"""Tests that a Hydra is trained, saved and loaded like any student."""
 
 from uncertainty_distill import training
 

@@ -1,4 +1,4 @@
-"""A search of which one run diverges."""
+"""Tests of a search in which one run diverges."""
 
 import json
 import os
@@ -15,7 +15,8 @@ import numpy as np
 import refusals
 import running
 
-# An L2 that carries the first steps out of float32; run 0 has the teacher's.
+# This L2 makes the first steps overflow float32. Run 0 has the teacher's own L2
+# instead.
 _TEXT = running.EAGER + (
   'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
   'task.train_data.num_examples=128,teacher.global_batch_size=32,'
@@ -45,7 +46,7 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
   with monkeypatch.context() as patched:
     patched.setattr(session, 'Trainer', None)
     assert experiments.train_teacher(config, path, one_device, False) == members
-    # More members than there are runs with numbers.
+    # More members are wanted than there are runs with finite predictions.
     both = configs.load_config('digits_wrn10_1', params_override=f'{_TEXT}2')
     with refusals.refused('teacher.ensemble_size', 2, '1 of 2'):
       experiments.train_teacher(both, path, one_device, False)

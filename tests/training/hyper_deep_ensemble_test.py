@@ -1,4 +1,4 @@
-"""Tests of whole searches: recorded, stopped and resumed, extended."""
+"""Tests of whole searches, which are recorded, resumed and extended."""
 
 import copy
 import json
@@ -56,7 +56,7 @@ def _written(path):
 
 
 def _copy(searched, folder, *names):
-  """Returns a folder with some of the search's files."""
+  """Copies some of the search's files; returns the folder of the copies."""
   for name in names:
     place = os.path.join(searched[0], name)
     copied = shutil.copytree if os.path.isdir(place) else shutil.copy
@@ -154,7 +154,7 @@ def test_only_what_is_missing_is_made(
     os.path.join(path, name) for name in ('run_000.npz', 'run_001.npz')
   }
   assert _record(path) == _record(searched[0])
-  # Scores of other weights are not taken for these.
+  # Stored predictions of other weights are not used.
   shutil.copy(
     os.path.join(path, 'run_002.npz'), os.path.join(path, 'run_001.npz')
   )

@@ -19,7 +19,7 @@ import running
 import tensorflow as tf
 import tf_keras
 
-# Eagerly: three steps take less time than their compilation.
+# The runs are eager: three steps take less time than their compilation.
 _TEXT = running.EAGER + (
   'trainer.train_steps=3,trainer.steps_per_loop=1,'
   'trainer.checkpoint_interval=1,trainer.max_to_keep=5,'
@@ -31,12 +31,12 @@ _IMAGES = data.open_dataset('digits').test.images[:16]
 
 
 def _member(config, index, path):
-  """Claims a network's complete run; returns its model, not yet saved."""
+  """Claims a network's run folder; returns its model, not saved yet."""
   member = training.resolve(configs.member_config(config, index))
   runs.claim_run(path, member)
   tf_keras.utils.set_random_seed(member.task.seed)
   model = member.task.model.build()
-  # Moving statistics of its own.
+  # Gives the network moving statistics of its own.
   model(data.open_dataset('digits').train.images[:64], training=True)
   return model
 
@@ -69,13 +69,13 @@ def fixture_networks(tmp_path_factory):
 
 @pytest.fixture(scope='module', name='whole')
 def fixture_whole(networks, one_device, tmp_path_factory):
-  """A run that begins with the networks, on one device."""
+  """A run that starts from the networks, on one device."""
   path = str(tmp_path_factory.mktemp('whole'))
   return experiments.train_run(_resolved(networks), path, one_device, False)
 
 
 def _started(config):
-  """The model of a task, as training would begin with it."""
+  """Returns the model that training starts from, and the drawn weights."""
   tf_keras.utils.set_random_seed(config.task.seed)
   task = experiments.task(config)
   model = task.build_model()
@@ -100,7 +100,7 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
   found = reconstruction.reconstruct_network(
     members, rank, align=aligned, ridge=0.1
   )
-  # Plain networks of the reconstruction's kernels, one by one.
+  # One plain network for each member, with the kernels of the reconstruction.
   logits = []
   for index, member in enumerate(members):
     for layer, (weights, bias) in zip(models.kernels(member), found.layers):
@@ -114,7 +114,7 @@ def test_members_begin_as_those_of_the_reconstruction(rank, aligned, networks):
     model(_IMAGES, training=False), logits, rtol=1e-3, atol=1e-3
   )
   assert np.ptp(logits) > 1
-  # The draws of the seed are as they would have been.
+  # The seed draws the same weights as for a plain model.
   tf_keras.utils.set_random_seed(config.task.seed)
   plain = config.task.model.build()
   for one, two in zip(drawn, plain.get_weights()):
@@ -159,7 +159,7 @@ def test_a_run_and_its_replicas_begin_with_the_networks(
   begun, _ = _started(config)
   with replicas.scope():
     mirrored, _ = _started(config)
-  # One step of a warm-up that begins at 0 leaves the weights as they were.
+  # The first step of a warm-up has rate 0, so it leaves the weights unchanged.
   model = config.task.model.build()
   tf.train.Checkpoint(model=model).restore(
     os.path.join(whole.path, 'ckpt-1')

@@ -55,11 +55,11 @@ def test_training_batches_are_those_of_the_configuration():
     'task.train_data.num_examples=70,task.train_data.crop_padding=0,task.seed=3'
   )
   train_data = task.task_config.train_data
-  # One batch an epoch: step 2 is the third one.
+  # An epoch has one batch, so step 2 is the third batch.
   batches = list(task.build_inputs(train_data).take(3))
   (third,) = task.build_inputs(train_data, start_step=2).take(1)
   np.testing.assert_array_equal(third['images'], batches[2]['images'])
-  # Neither cropped nor flipped: each is one of the first 70.
+  # Images are neither cropped nor flipped: each is one of the first 70.
   images = data.open_dataset('digits').train.images[:70]
   known = {image.tobytes() for image in images}
   for batch in batches:
@@ -97,7 +97,7 @@ def test_what_is_held_out_is_not_trained_on():
   assert sorted(i.tobytes() for i in parts) == sorted(
     i.tobytes() for i in whole
   )
-  # Eight batches are an epoch: each example is seen once, none held out.
+  # An epoch of eight batches shows each used example once, no held-out ones.
   seen = [
     image.tobytes()
     for batch in task.build_inputs(train_data).take(8)

@@ -1,4 +1,4 @@
-"""Two real worker processes on this machine, as users run them."""
+"""Tests of two real worker processes on this machine, as users run them."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ import run_weights
 import running
 import tensorflow as tf
 
-# Replicas in one process, in session_test.py, are the quick part of this.
+# session_test.py has quick tests of replicas in one process.
 pytestmark = pytest.mark.slow
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _LIMIT_SECONDS = 600
-# A teacher of one member and a student of two. Of 75 images in batches of 50,
-# the second worker gets nothing but padding in the last batch.
+# A teacher of one member and a student of two. With 75 images in batches of 50,
+# the second worker gets only padding in the last batch.
 _TEXT = (
   'trainer.train_steps=4,trainer.steps_per_loop=2,trainer.warmup_epochs=0,'
   'trainer.checkpoint_interval=2,trainer.max_to_keep=3,'
@@ -78,7 +78,7 @@ def _run_workers(*folders):
 
 @pytest.fixture(scope='module')
 def alone(tmp_path_factory):
-  """The student's folder as one process leaves it."""
+  """The student's folder after one process has trained and evaluated it."""
   path = str(tmp_path_factory.mktemp('alone') / 'student')
   config = configs.load_config('digits_wrn10_1', params_override=_TEXT)
   strategy = tf.distribute.OneDeviceStrategy('CPU:0')
@@ -94,7 +94,7 @@ def alone(tmp_path_factory):
 
 
 def _copy_at_step_2(run, path):
-  """Leaves at a path what a run's folder held after two steps."""
+  """Copies a run's folder as it was after two steps."""
   path.mkdir(parents=True)
   for name in runs.PARAMS_FILE, 'ckpt-2.index', 'ckpt-2.data-00000-of-00001':
     shutil.copy(run / name, path)
@@ -105,7 +105,10 @@ def _copy_at_step_2(run, path):
 
 @pytest.fixture(scope='module')
 def together(alone, tmp_path_factory):
-  """The same of two workers, who go on with a teacher of one process."""
+  """The student's folder of two workers, and their exit codes and output.
+
+  The workers continue with a teacher that one process began to train.
+  """
   path = tmp_path_factory.mktemp('together') / 'student'
   _copy_at_step_2(alone / 'teacher' / 'member_0', path / 'teacher' / 'member_0')
   shutil.copy(alone / runs.PARAMS_FILE, path)
@@ -115,7 +118,7 @@ def together(alone, tmp_path_factory):
 def test_two_workers_take_the_steps_of_one(alone, together):
   path, answers = together
   assert [code for code, *_ in answers] == [0, 0], answers
-  # The first goes on from a checkpoint, the second begins.
+  # The teacher continues from a checkpoint, and the student begins anew.
   for run in 'teacher/member_0', '.':
     one, two = (
       runs.open_run(str(folder / run), '--run') for folder in (alone, path)
@@ -150,7 +153,7 @@ def test_the_chief_alone_writes_and_speaks(together):
   assert '4/4' not in shown_by_other
   assert (path / 'saved_model' / 'saved_model.pb').is_file()
   for folder, number in ('train', 2), ('clean', 1), ('corrupted', 1):
-    # The configuration's summary is a file of its own.
+    # The text of the configuration has an event file of its own.
     assert len(list((path / folder).iterdir())) == number
   assert not [p for p in path.rglob('*') if 'tmp' in p.name]
 
@@ -176,7 +179,7 @@ def test_one_process_evaluates_what_workers_trained(together, tmp_path):
 def test_workers_that_do_not_share_the_folder_say_so(alone, tmp_path):
   shutil.copytree(alone, tmp_path / 'complete')
   answers = _run_workers(tmp_path / 'complete', tmp_path / 'new')
-  # One of them may be quicker to say so than the other is to notice.
+  # One worker may end with this error before the other one notices it.
   assert {code for code, *_ in answers} <= {1, 2}, answers
   errors = ''.join(error for *_, error in answers)
   assert 'a folder that all workers share' in errors

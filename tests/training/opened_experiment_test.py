@@ -1,4 +1,4 @@
-"""Tests that an experiment is resolved and opened once on its way."""
+"""Tests that an experiment is resolved and opened only once."""
 
 from uncertainty_distill import configs, data, runs
 from uncertainty_distill.training import opened_experiment, session
@@ -25,7 +25,7 @@ def fixture_resolved(monkeypatch):
 
 @pytest.fixture(name='trained')
 def fixture_trained(monkeypatch):
-  """The experiments that are trained from here on, each in no time."""
+  """The experiments to train from here on; none is really trained."""
   trained = []
 
   def train(experiment, model_dir, *args, **kwargs):
@@ -60,7 +60,7 @@ def test_distillation_resolves_the_student_and_each_member_once(
     student.config.task.objective.teacher == run.config.task.objective.teacher
   )
   assert len(run.config.task.objective.teacher) == 3
-  # What the user gave is as it was.
+  # The user's configuration is unchanged.
   assert config.task.objective.teacher == ()
 
 

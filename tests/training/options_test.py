@@ -1,4 +1,4 @@
-"""Tries each pair of options of the table in docs/reference/options.md."""
+"""Tests each pair of options in the table of docs/reference/options.md."""
 
 import copy
 import functools
@@ -35,7 +35,7 @@ _BASE = (
   'task.objective.kind=knowledge,check_labels=false,'
   'trainer.recovery_max_trials=0,trainer.decay_fractions=[],'
 )
-# What turns an option on; a teacher is a fixture's.
+# The overrides that turn each option on. A fixture makes the teachers.
 _OPTIONS = {
   '`kind=head`': 'task.objective.kind=head',
   '`teacher_cache`': 'task.objective.teacher_cache=CACHE',
@@ -126,7 +126,7 @@ def _step(config, compiled=False):
   """Takes the first step, as a session does.
 
   Returns:
-    The batch, the terms of the loss, and the change of the weights.
+    The batch, the terms of the loss, and the largest change in each variable.
   """
   experiment = experiments.opened(config)
   experiment.teacher = _open_teacher(config.task.objective.teacher)
@@ -163,7 +163,7 @@ def _step(config, compiled=False):
 
 
 def _groups():
-  """Yields few sets of options, with every pair that works in one of them."""
+  """Yields a few sets of options that hold every pair that works."""
   together = {
     frozenset((one, other)) for one, other, cell in _cells() if cell == 'yes'
   }
@@ -227,7 +227,7 @@ def test_a_cache_holds_the_views_that_a_teacher_makes(kind, teachers, tmp_path):
   change = np.sqrt(
     np.mean((images - np.float32(other['images'])) ** 2, (1, 2, 3))
   )
-  # Black and white pixels stay within 0 and 255.
+  # The change is smaller where pixels are clipped to 0..255.
   assert np.all(0.05 < change) and np.all(change < 1.01)
   for name in 'loss', 'distillation', 'cross_entropy':
     np.testing.assert_allclose(terms[name], again[name], rtol=2e-3)
@@ -258,7 +258,8 @@ def test_labels_may_belong_to_the_clean_images(teachers, tmp_path):
   (batch, terms, _), (other, own, _) = map(_step, (config, plain))
   np.testing.assert_array_equal(batch['clean_images'], other['images'])
   assert (batch['images'].numpy() != other['images'].numpy()).any()
-  # The first pass with the same weights, and BatchNorm's own statistics.
+  # Both steps are the first with the same weights, and BatchNorm takes the
+  # statistics of the clean images alone.
   np.testing.assert_allclose(
     terms['cross_entropy'], own['cross_entropy'], rtol=1e-5
   )
@@ -291,7 +292,7 @@ def test_members_with_examples_of_their_own_by_numpy(kind, teachers, tmp_path):
   tf_keras.utils.set_random_seed(0)
   resolved = experiments.opened(config)
   model = resolved.config.task.model.build()
-  # Of eight examples each of two members sees four.
+  # Each of the two members sees four of the eight examples.
   images = tf.cast(batch['images'], tf.float32)
   with layers.own_examples():
     logits = model(images, training=True).numpy()

@@ -1,8 +1,8 @@
-"""Training that diverges: where it stops, what it keeps, how it goes back.
+"""Tests of training that diverges: where it stops, and how it goes back.
 
-The learning rate of the 10th step is so large that it carries the weights out
-of float32 once they are squared: the first loss that is not finite is that of
-the 11th step, the third one of a loop of four.
+The learning rate of the 10th step is so large that the squares of the weights
+then overflow float32. So the first loss that is not finite is that of the 11th
+step, the third step in a loop of four.
 """
 
 import json
@@ -88,14 +88,14 @@ def test_a_step_makes_no_variables(kind):
     optimizer.apply_gradients([(tf.constant([1.0, 1.0]), weight)])
 
   step()
-  # Twice where the first time makes variables.
+  # It would be traced twice if the first call made variables.
   assert step.experimental_get_tracing_count() == 1
   np.testing.assert_array_equal(weight, [1.0, 2.0])  # The rate's factor is 0.
 
 
 @pytest.fixture(scope='module', name='recovered')
 def _recovered(one_device, tmp_path_factory):
-  """A run that went back once, and what it said."""
+  """A run that went back once, and the overrides of its configuration."""
   text = (
     f'{running.EAGER}trainer.recovery_max_trials=1,'
     f'trainer.recovery_learning_rate_factor={_FACTOR}'
@@ -106,7 +106,7 @@ def _recovered(one_device, tmp_path_factory):
 
 def test_training_stops_at_the_step_and_names_the_term(one_device, tmp_path):
   path = str(tmp_path / 'run')
-  for _ in range(2):  # The same command comes to the same end.
+  for _ in range(2):  # The same command ends the same way.
     with pytest.raises(DivergedError) as caught:
       experiments.train_run(_config(), path, one_device, evaluate=False)
     what, message = caught.value.what, str(caught.value)
@@ -131,7 +131,7 @@ def test_going_back_is_training_with_a_lower_rate_from_there(
   (noted,) = record['rollbacks']
   assert (noted['step'], noted['back_to']) == (11, 8)
   assert 'l2' in noted['what']
-  # The 9th step's rate is that of the first boundary, too.
+  # The 9th step, the first after going back, has the lowered first rate.
   rates = _RATE, _RATE * _FACTOR, _HUGE * _FACTOR
   reference = experiments.train_run(
     _config(running.EAGER, rates, (7, 8)), str(tmp_path), one_device, False
@@ -156,7 +156,7 @@ def test_a_run_that_is_stopped_remembers_its_roll_backs(
     patched.setattr(progress, 'Bar', Bar)
     with pytest.raises(KeyboardInterrupt):
       experiments.train_run(config, path, one_device, False)
-  # At the end of the first loop after going back.
+  # Training stopped at the end of the first loop after going back.
   assert runs.open_run(path, '--run').step == 12
   (line,) = [
     r.message for r in caplog.records if r.name.startswith('uncertainty')
@@ -179,7 +179,7 @@ def test_it_goes_further_back_where_that_does_not_help(one_device, tmp_path):
   assert caught.value.step == 11
   run = runs.open_run(path, '--run')
   assert [r['back_to'] for r in _rollbacks(run)['rollbacks']] == [8, 4]
-  # It came by step 8 once more.
+  # Training has reached step 8 once more.
   assert run.step == 8 and 'step 8' in str(caught.value)
 
 
@@ -202,7 +202,7 @@ def test_an_account_that_was_changed_is_refused(one_device, tmp_path):
       'trainer.loss_upper_bound',
       8,
     ),
-    # Out of float32 in the last update of a loop, which no loss has seen.
+    # The last update of a loop overflows float32, and no loss has seen it.
     ('', (_RATE, _HUGE, _RATE), 'the weights', 4),
   ],
 )

@@ -13,7 +13,7 @@ import running
 import tensorflow as tf
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
-# Eagerly: two steps take less time than their compilation.
+# The runs are eager: two steps take less time than their compilation.
 _TEXT = running.EAGER + (
   'trainer.train_steps=2,trainer.steps_per_loop=1,'
   'task.train_data.num_examples=128,teacher.global_batch_size=32,'
@@ -30,7 +30,7 @@ def _distill(path, text=''):
 
 
 def _stop_at(monkeypatch, description):
-  """Interrupts the next training of this name after its first step."""
+  """Interrupts the next training with this label after its first step."""
 
   class Bar(progress.Bar):
     def update(self, n=1):
@@ -54,7 +54,7 @@ def test_one_command_goes_on_from_wherever_it_stopped(tmp_path, monkeypatch):
       _distill(path)
   claimed = runs.open_run(path, '--run')
   assert claimed.config.task.objective.teacher == ()
-  # It is claimed already, for the student to come.
+  # The folder is already claimed for the student.
   with refusals.refused('model_dir', path):
     _distill(path, 'task.objective.kind=knowledge')
   with monkeypatch.context() as patched:
@@ -69,7 +69,7 @@ def test_one_command_goes_on_from_wherever_it_stopped(tmp_path, monkeypatch):
   )
   assert runs.open_run(path, '--run').config.task.objective.teacher == members
   before = _params(path)
-  # A longer search may find another teacher, and this student has this one.
+  # A longer search may find another teacher than the student's.
   for num_runs in 3, 0:
     with refusals.refused('model_dir', path, 'task.objective.teacher'):
       _distill(path, f'teacher.search.num_runs={num_runs}')
@@ -81,8 +81,8 @@ def test_one_command_goes_on_from_wherever_it_stopped(tmp_path, monkeypatch):
     'run_001.npz',
     'search.json',
   ]
-  # What the search wrote of itself is made again from its runs if it is gone,
-  # or not as it was written: it must not name a folder elsewhere.
+  # The record of the search is made again from its runs if it is missing or was
+  # changed: it must not name a folder elsewhere.
   os.remove(f'{path}/teacher/search.json')
   assert _distill(path).is_complete
   changed = json.dumps(record).replace('"run_001"', '"../../elsewhere"')

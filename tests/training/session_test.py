@@ -35,7 +35,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
   student, undisturbed, one_device, read_scalars, tmp_path, interrupted_after
 ):
   path = str(tmp_path)
-  # Of 4 steps an epoch, and between two checkpoints.
+  # Step 3 is within an epoch of 4 steps, and between two checkpoints.
   with interrupted_after(3), pytest.raises(KeyboardInterrupt):
     experiments.train_run(student, path, one_device, evaluate=False)
   run = runs.open_run(path, '--run')
@@ -89,7 +89,7 @@ def test_a_complete_student_tells_that_its_teacher_has_changed(
   messages()
   assert not messages()
   checkpoint = runs.open_run(str(teacher), 'run').checkpoint
-  os.utime(f'{checkpoint}.index')  # As in a copy.
+  os.utime(f'{checkpoint}.index')  # A copied file has another time, too.
   assert not messages()
   network = runs.open_run(str(teacher), 'run').load_model()
   network.trainable_variables[0].assign_add(

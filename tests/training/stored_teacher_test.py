@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import refusals
 
-# As for the teacher cache, which stores the same float16.
+# The same as for the teacher cache, which stores float16, too.
 _TOLERANCE = 2e-3
 
 
 def _config(student, path, **objective):
-  """Returns the student's experiment with this teacher, not augmented."""
+  """Returns the student's experiment with a teacher, without augmentation."""
   config = copy.deepcopy(student)
   config.task.train_data.crop_padding = 0
   config.task.objective.override({'teacher': (path,), **objective})
@@ -28,7 +28,7 @@ def _read_predictions(config):
 
 @pytest.fixture(name='predictions', scope='module')
 def _predictions(student, tmp_path_factory):
-  """What the student's teacher says of all 797 digits, as a file."""
+  """A file of the predictions of the student's teacher for all 797 digits."""
   dataset = data.open_dataset('digits').train
   network = experiments.opened(student).teacher.ensemble()
   path = str(tmp_path_factory.mktemp('stored') / 'predictions.npz')
@@ -55,7 +55,7 @@ def test_losses_are_those_of_the_teacher_in_every_step(
       assert stored[tag][step] == pytest.approx(
         online[tag][step], rel=_TOLERANCE
       ), (tag, step)
-  # Losses that hardly move would show nothing.
+  # Losses that hardly change would prove nothing.
   assert abs(online['distillation'][7] / online['distillation'][1] - 1) > 0.1
 
 
@@ -109,7 +109,7 @@ def test_the_examples_of_the_dataset_count(student, predictions):
 
 def test_each_example_has_its_own_prediction(student, tmp_path):
   train = data.open_dataset('digits').train
-  # The teacher is sure of each label, whatever the rows that are left.
+  # The teacher is sure of each label, so its predictions tell rows apart.
   path = str(tmp_path / 'sure.npz')
   np.savez(path, train_probs=np.eye(10)[train.labels])
   config = _config(student, path)

@@ -55,7 +55,7 @@ def _batch(seed=0):
 
 
 class _Training:
-  """A task with all that its train step needs, from fixed initial weights."""
+  """A task and what its train step needs, with fixed initial weights."""
 
   def __init__(self, text):
     config = _resolved(text)
@@ -149,7 +149,8 @@ def test_two_steps_of_nesterov_by_hand(multiplier):
     f'task.objective.kind=cross_entropy,task.l2={l2},'
     f'task.fast_weight_learning_rate_multiplier={multiplier}'
   )
-  # Two for the stem, three blocks of two, two shortcuts, and the dense layer.
+  # Alpha and gamma of the stem, of three blocks of two layers, of two shortcuts
+  # and of the dense layer.
   assert sum(training.is_fast()) == 2 * 10
   weights = training.weights()
   velocities = [np.zeros_like(w) for w in weights]
@@ -173,7 +174,7 @@ def test_two_steps_of_nesterov_by_hand(multiplier):
       velocities[i] = 0.9 * velocities[i] - rate * gradient
       weights[i] = weights[i] + 0.9 * velocities[i] - rate * gradient
     terms = training.step(batch)
-    # That of the loss, whatever the step then makes of it.
+    # The norm of the loss's gradient, before the step scales parts of it.
     np.testing.assert_allclose(
       terms['gradient_norm'], np.sqrt(squares), rtol=1e-4
     )
@@ -191,7 +192,7 @@ def test_teacher_is_left_alone(teacher):
   taught = training.task._ensemble
   assert not taught.trainable_variables
   before = [v.numpy() for v in taught.variables]
-  # Kernel, scale, offset, moving mean and variance, and so on of two networks.
+  # The variables of two networks: kernels, scales, moving means and so on.
   assert len(before) == 2 * len(
     runs.open_run(teacher[0], '--run').load_model().variables
   )
@@ -200,7 +201,7 @@ def test_teacher_is_left_alone(teacher):
   training.step(_batch())
   for variable, value in zip(taught.variables, before, strict=True):
     np.testing.assert_array_equal(variable, value)
-  # The student's own moving statistics do move.
+  # The student's own moving statistics change.
   for variable, value in zip(training.model.non_trainable_variables, moving):
     assert np.abs(variable.numpy() - value).max() > 0
   learned = {v.ref() for v in training.model.variables}

@@ -1,4 +1,4 @@
-"""Tests of students that learn from stored logits, and of how they are made."""
+"""Tests of how logits are stored, and of students that learn from them."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ import refusals
 import tensorflow as tf
 
 # float16 changes a probability by less than 2e-4, so a divergence of about 1 by
-# less than 1e-3; what the steps before changed in the weights adds to it.
+# less than 1e-3. Different weights after earlier steps add to this difference.
 _TOLERANCE = 2e-3
 
 
@@ -33,14 +33,14 @@ def _changed(config, text):
 
 @pytest.fixture(name='cached', scope='module')
 def _cached(student, tmp_path_factory):
-  """The student's experiment with a cache, which is still to be made."""
+  """The student's experiment with a cache that is not made yet."""
   path = tmp_path_factory.mktemp('caches') / 'cache'
   return _changed(student, f'task.objective.teacher_cache={path}')
 
 
 @pytest.fixture(name='trained_run', scope='module')
 def _trained(cached, one_device, tmp_path_factory):
-  """A run of it, which has made the cache."""
+  """A run of the experiment `cached`, which has made the cache."""
   path = str(tmp_path_factory.mktemp('run'))
   return experiments.train_run(cached, path, one_device, evaluate=False)
 
@@ -64,7 +64,7 @@ def _open(config, strategy):
 
 
 def test_every_epoch_has_its_view(cached, trained_run):
-  # Seven steps of four in an epoch.
+  # An epoch has four steps, so seven steps take two epochs.
   train_data = cached.task.train_data
   assert (train_data.views, train_data.augmentation_seed) == (2, 0)
   names = sorted(os.path.basename(path) for path in _files(cached))
@@ -103,11 +103,11 @@ def test_losses_are_those_of_the_online_teacher(
       assert stored[tag][step] == pytest.approx(
         online[tag][step], rel=_TOLERANCE
       ), (tag, step)
-  # Losses that hardly move would show nothing.
+  # Losses that hardly change would prove nothing.
   assert abs(online['distillation'][7] / online['distillation'][1] - 1) > 0.1
-  # The first weights are the same, so the first cross-entropy is so, too.
+  # The first weights are the same, and so is the first cross-entropy.
   assert stored['cross_entropy'][1] == online['cross_entropy'][1]
-  # Only where the logits come from differs, and that is no other experiment.
+  # Only the source of the logits differs, which makes no other experiment.
   assert runs.match_run(run.path, cached).is_complete
 
 

@@ -1,4 +1,4 @@
-"""The temperature that calibrates a teacher: its source and its effect."""
+"""Tests of the temperature that calibrates a teacher: source and effect."""
 
 import copy
 import shutil
@@ -19,7 +19,7 @@ _LOGITS = np.array([[[2.0, 0.0, -1.0]], [[0.0, 1.0, 0.5]]])
 
 @pytest.fixture(name='fit', scope='module')
 def _fit(student):
-  """The student's experiment, which holds out more than its teacher."""
+  """The student's experiment, with 600 examples to fit the temperature to."""
   return experiments.changed(
     student,
     'task.objective.teacher_temperature=fit,'
@@ -55,7 +55,7 @@ def test_only_what_nobody_was_trained_on_tells_it(student, fit):
   expected = [row for row in experiment.held_out.rows if row >= 128]
   assert 0 < len(expected) < len(experiment.held_out)
   np.testing.assert_array_equal(_rows(held_out), expected)
-  # Divided otherwise, it is not known which those were.
+  # If data are divided in another way, the rows of the teacher are unknown.
   other = experiments.changed(held_out, 'task.train_data.test_from_training=97')
   assert not len(_rows(other))
 
@@ -84,7 +84,7 @@ def test_a_copy_of_the_teacher_s_data_is_the_same_data(student, tmp_path):
   config.task.train_data.name = mine
   config.task.objective.teacher = (str(path),)
   config = training.resolve(config)
-  # As long as it is not known to be one.
+  # The teacher's data are not yet known to be the same.
   assert _rows(config)[0] < 128
   mark = experiments.opened(config).dataset.train.fingerprint
   (path / 'data.yaml').write_text(f'training data: {mark}')
@@ -140,7 +140,7 @@ def test_a_run_keeps_the_value_that_it_began_with(
     read_scalars(r, 'train')['distillation'][1] for r in (run, other)
   )
   assert abs(taught / untouched - 1) > 0.01
-  # It goes on with what was noted.
+  # A continued run takes the noted temperature.
   monkeypatch.setattr(
     'uncertainty_distill.training.session.find_temperature', None
   )

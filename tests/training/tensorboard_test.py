@@ -1,4 +1,4 @@
-"""Tests of what TensorBoard shows of a run."""
+"""Tests of what TensorBoard shows about a run."""
 
 import os
 
@@ -38,10 +38,10 @@ def test_loss_and_its_terms(student, undisturbed, read_scalars):
       + student.task.l2 * at['l2'],
       rel=1e-5,
     )
-    # That of the next step: it is read when a loop has ended.
+    # This is the rate of the next step, since it is read after a loop.
     assert at['learning_rate'] == pytest.approx(float(schedule(step)))
     assert 0 <= at['accuracy'] <= 1 and 0 <= at['ece'] <= 1
-    # What is measured once a step follows no evaluation and no checkpoint.
+    # Only the steps per second count the time of evaluations and checkpoints.
     assert at['examples_per_second'] > 32 * at['steps_per_second'] > 0
 
 
@@ -79,9 +79,9 @@ def test_of_many_loops_and_evaluations_some_are_shown(
   config.trainer.summary_interval = 4
   config.trainer.validation_interval = 3
   run = experiments.train_run(config, str(tmp_path / 'run'), one_device)
-  # Loops end at 2, 3, 5, 6 and 7; the third is the first one behind step 4.
+  # Loops end at steps 2, 3, 5, 6 and 7. The third is the first past step 4.
   assert list(read_scalars(run, 'train')['training_loss']) == [5, 7]
-  # Of the evaluations at 3, 6 and 7.
+  # The evaluations are at steps 3, 6 and 7.
   assert list(read_scalars(run, 'clean')['nll']) == [6, 7]
   events = read_events(run, 'clean')
   for tag in 'calibration/reliability', 'confidence/all_predictions':
@@ -145,7 +145,7 @@ def test_configuration(undisturbed, read_events):
   with open(
     os.path.join(undisturbed.path, 'params.yaml'), encoding='utf-8'
   ) as file:
-    # Indented by four spaces, it is shown as it is.
+    # Markdown shows text that is indented by four spaces as it is.
     assert written == ''.join(f'    {line}' for line in file)
 
 

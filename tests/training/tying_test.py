@@ -53,7 +53,7 @@ def fixture_run(tied, one_device, tmp_path_factory):
 
 
 def _distance(run):
-  """The sum of ||W0 o R_i - W_i||^2, member by member in float64."""
+  """Returns the sum of ||W0 o R_i - W_i||^2, member by member in float64."""
   student = run.load_model()
   total = 0.0
   for index, path in enumerate(run.config.task.objective.teacher):
@@ -82,7 +82,7 @@ def test_the_term_falls_and_is_of_the_loss(tied, run, read_scalars):
     )
   tie = [scalars['weight_tie'][step] for step in range(1, _STEPS + 1)]
   assert tie[-1] < 0.5 * tie[0]
-  # Each value is that before its step, and this one follows the last step.
+  # Each value is from before its step; the distance is from after the last.
   assert _distance(run) == pytest.approx(tie[-1], rel=0.05)
 
 
@@ -117,7 +117,7 @@ def test_two_replicas_take_the_same_steps_as_one(
 def test_stored_logits_leave_the_tie_as_it_is(
   tied, run, one_device, read_scalars, tmp_path
 ):
-  # The weights are the teacher's own also where its network need not run.
+  # The tie uses the teacher's own weights even if its network need not run.
   config = experiments.eager(tied)
   config.trainer.train_steps = 4
   config.task.objective.teacher_cache = str(tmp_path / 'cache')

@@ -19,7 +19,7 @@ import tiny_runs
     (0.6, [0.3, 0.5], False),
     (0.61, [], False),
     (None, [0.3], False),
-    # What is not known of one of them may be the largest.
+    # The unknown value may be the largest.
     (0.61, [0.3, None], False),
   ],
 )
@@ -56,7 +56,7 @@ def test_a_report_compares_with_its_single_networks(tmp_path):
   known = runs.open_run(path, 'path').training_cross_entropy
   entropy = -0.91 * math.log(0.91) - 9 * 0.01 * math.log(0.01)
   assert known == pytest.approx(0.6 - entropy)
-  # A student alone is held against what its folder says of its teacher.
+  # A student alone is compared with the teacher that its folder names.
   assert assessment._cross_entropies(students) == want
 
 
@@ -74,7 +74,7 @@ def test_training_notes_its_last_cross_entropy_and_warns(tmp_path, caplog):
   )
   run = training.train(opened, str(tmp_path / 'student'), evaluate=False)
   value = run.training_cross_entropy
-  # Without training it is log 10.
+  # Without training, the cross-entropy is about log 10 = 2.3.
   assert 1 < value < 10
   assert any(f'{value:.3f}' in message for message in caplog.messages)
 

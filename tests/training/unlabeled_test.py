@@ -1,4 +1,4 @@
-"""Tests of students that learn from images without labels as well."""
+"""Tests of students that also learn from images without labels."""
 
 import copy
 
@@ -18,7 +18,7 @@ _DATA = 'task.train_data.'
 
 @pytest.fixture(name='config', scope='module')
 def _config(student):
-  """The student with 24 images in a batch of 32 that have no label."""
+  """The student with 24 images without labels in each batch of 32."""
   return experiments.changed(
     student,
     f'{_DATA}unlabeled=rest,{_DATA}unlabeled_share=0.75,'
@@ -59,7 +59,7 @@ def test_the_loss_by_hand(config, kind):
   assert terms['loss'] == pytest.approx(
     0.4 * cross_entropy + 0.6 * distillation, rel=1e-5
   )
-  # Two replicas, one of which has no image with a label.
+  # Of two replicas, the first has no image with a label.
   order = np.argsort(labels, kind='stable')
   halves = [
     _terms(config, logits[:, rows], taught[:, rows], labels[rows], model)
@@ -71,7 +71,7 @@ def test_the_loss_by_hand(config, kind):
 
 
 def test_the_length_is_that_of_passes_over_the_examples_with_labels(config):
-  # 8 of a batch have labels.
+  # Each batch has 8 images with labels.
   assert configs.batches_per_epoch(config, 797) == 16
   experiment = experiments.opened(config)
   assert len(experiment.training_set) == 128
@@ -101,7 +101,7 @@ def test_a_run_with_a_cache_has_the_losses_of_one_with_its_teacher(
   assert (np.array([*online['accuracy'].values()]) * 8 % 1 == 0).all()
   (view,) = (tmp_path / 'cache').rglob('view_0000.npy')
   assert np.load(view).shape == (797, 1, 10)
-  # Reports say so.
+  # Reports name the images without labels.
   student = evaluation.System('student', 0, (str(tmp_path / 'online'),))
   made = provenance.provenance(
     [student], training.Experiment(config, one_device, config), []

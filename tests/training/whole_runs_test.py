@@ -1,4 +1,4 @@
-"""Whole runs with options beyond the paper: stopped, resumed, on replicas."""
+"""Tests of whole runs with options beyond the paper: resumed, on replicas."""
 
 from uncertainty_distill import runs
 
@@ -28,7 +28,7 @@ _OPTIONS = {
 
 @pytest.fixture(name='config', params=_OPTIONS, scope='module')
 def _config(request, student):
-  """The student with an option, head to head, for three steps."""
+  """The student with an option, for three steps of head distillation."""
   (teacher,) = student.task.objective.teacher
   members = ','.join([teacher] * student.task.model.ensemble_size)
   return experiments.eager(

@@ -1,4 +1,4 @@
-"""Corrupted test sets read from folders, and the bad folders refused."""
+"""Tests of reading corrupted test sets from folders, and of bad folders."""
 
 import os
 
@@ -14,7 +14,7 @@ CONTRAST = (Corruption.CONTRAST,)
 
 
 def write_files(directory, dataset, kinds=CONTRAST):
-  """Writes a folder in the published layout, without this package's help."""
+  """Writes a folder in the published layout, without this package's code."""
   os.makedirs(directory, exist_ok=True)
   np.save(
     os.path.join(directory, 'labels.npy'),
@@ -39,7 +39,7 @@ def test_official_files_are_read_row_by_row(tmp_path):
     images = opened.images(shift, rows)
     added = shift.severity - 1 + 10 * kinds.index(shift.corruption)
     np.testing.assert_array_equal(images, dataset.images[rows] // 8 + added)
-    assert type(images) is np.ndarray  # In memory, not mapped.
+    assert type(images) is np.ndarray  # In memory, not memory-mapped.
   clean = opened.images(corruptions.CLEAN, np.arange(5))
   np.testing.assert_array_equal(clean, dataset.images[:5])
   assert opened.description == (

@@ -1,4 +1,4 @@
-"""TFDS splits: published order, and its own CIFAR-10-C, prepared from files."""
+"""Tests of TFDS splits in published order, and of CIFAR-10-C from TFDS."""
 
 import shutil
 from unittest import mock
@@ -74,13 +74,13 @@ def test_a_damaged_file_of_tfds_is_named(damage, reason, prepared, tmp_path):
   damage(path)
   with refusals.refused('data_dir', str(path)) as caught:
     tfds_splits.read_published('cifar10', 'test', str(copy))
-  # TensorFlow's own words, which say what to look for.
+  # The message has the reason; for damaged records, in TensorFlow's own words.
   assert reason in str(caught.value)
 
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
-  """Returns a folder of TFDS with CIFAR-10 and CIFAR-10-C, in small."""
+  """Returns a TFDS folder with a small CIFAR-10 and a small CIFAR-10-C."""
   data_dir = str(tmp_path_factory.mktemp('tfds'))
   binary = tmp_path_factory.mktemp('binary') / 'cifar-10-batches-bin'
   binary.mkdir()
@@ -110,7 +110,7 @@ def test_cifar_is_read_in_the_published_order(prepared):
   dataset = clean_test_set(prepared)
   np.testing.assert_array_equal(dataset.images, random_images(0))
   np.testing.assert_array_equal(dataset.labels, np.arange(NUMBER) * 7 % 10)
-  # TFDS has it in another order: else this test would show nothing.
+  # TFDS stores another order; otherwise this test would prove nothing.
   builder = tfds_splits.make_builder('cifar10', prepared)
   stored = tfds_splits.read_split(builder, 'test')['image']
   assert not np.array_equal(stored, dataset.images)

@@ -1,4 +1,4 @@
-"""Corrupted test sets as files: made, resumed, and what is refused."""
+"""Tests of writing corrupted test sets: made, resumed and refused."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ CONTRAST = (Corruption.CONTRAST,)
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-  """Returns a test set and the folder of two of its corruptions."""
+  """Returns a test set, the folder of its corruptions, and the three kinds."""
   dataset = tiny_dataset.make(number=1001)  # Not a whole number of tasks.
   directory = str(tmp_path_factory.mktemp('made'))
   kinds = (
@@ -88,7 +88,7 @@ def test_whole_files_are_kept_and_others_made_again(made):
   with open(broken, 'rb') as file:
     content = file.read()
   os.truncate(broken, 10_000)
-  # Killed processes leave such files.
+  # Killed processes leave files like this.
   open(os.path.join(directory, '.fog.partial'), 'wb').close()
   corrupted_sets.write_corrupted_set(
     dataset, directory, kinds, 7, processes=2, frost='photographs'
@@ -189,7 +189,7 @@ def test_other_images_of_the_same_name_are_refused(tmp_path, caplog):
   other = data.ArraySource(dataset.spec, dataset.images[::-1], dataset.labels)
   with refusals.refused('output folder', str(tmp_path)):
     corrupted_sets.write_corrupted_set(other, str(tmp_path), CONTRAST)
-  # A folder of an older version gets the fingerprint of today's images.
+  # A folder of an older version gets the fingerprint of the present images.
   path = tmp_path / 'made.json'
   made = json.loads(path.read_text())
   del made['fingerprint']

@@ -1,4 +1,4 @@
-"""What all corruptions have in common: purity, order, sizes and errors."""
+"""Tests of what all corruptions share: purity, order, sizes and errors."""
 
 import tracemalloc
 
@@ -36,7 +36,7 @@ def photographs():
   return pixels.reshape(4, 32, 6, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
 
 
-# Those without a random part do not look at the example's index.
+# Only corruptions with a random part depend on the example's index.
 RANDOM = (
   *(c for c in Corruption if c.value.endswith('_noise')),
   Corruption.GLASS_BLUR,
@@ -79,7 +79,7 @@ def test_streams_are_the_same_in_every_process():
 @ALL
 def test_result_is_a_pure_function_of_image_and_index(corruption):
   shift = Shift(corruption, 3)
-  # More than one chunk, and a side that no power of two divides.
+  # The images are more than one chunk, and have an odd height.
   images = random_images(300, 33, 24, 3)
   images.flags.writeable = False
   whole = corruptions.corrupt(images, shift, seed=3)
@@ -105,7 +105,8 @@ def test_sizes_of_all_kinds_are_corrupted(corruption, height, width):
     assert not np.array_equal(corrupted, images)
 
 
-# By their constants, some are not milder at each severity than at the next.
+# The constants do not make each severity of these corruptions stronger than the
+# severity before.
 UNEVEN = (
   Corruption.GLASS_BLUR,
   Corruption.FROST,
@@ -128,8 +129,9 @@ def test_each_severity_is_further_from_the_clean_image(corruption):
   if corruption in UNEVEN:
     return
   assert np.all(np.diff(on_photographs) > 0)
-  # Enlarged fourfold, digits have a grid of their own, which box filters may
-  # happen to meet: only the order of the first and last severity is certain.
+  # The fourfold enlargement gives digits a grid that box filters may happen to
+  # match. So only the first severity is sure to be the mildest, and the last
+  # to be the strongest.
   on_digits = distances(digits())
   assert 0 < on_digits[0] == min(on_digits) < max(on_digits) == on_digits[-1]
 

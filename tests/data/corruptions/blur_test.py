@@ -1,4 +1,4 @@
-"""Blurs against SciPy, against ImageMagick and by hand."""
+"""Tests of blurs against SciPy, against ImageMagick and by hand."""
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corruptions import blur, motion, zoom
@@ -16,7 +16,7 @@ def random_images(*shape):
 
 
 class Draws:
-  """A generator that draws what it is told."""
+  """A random generator that returns given draws."""
 
   def __init__(self, values):
     self.values = values
@@ -120,7 +120,7 @@ def test_glass_blur_is_the_published_sweep(shift, c):
   ],
 )
 def test_motion_blur_is_imagemagick_s(angle, radius, sigma, expected):
-  # `convert -motion-blur 6x1.5+30` and `8x3-110` of ImageMagick 6.9.11 Q16.
+  # By `convert -motion-blur 6x1.5+30` and `8x3-110`, ImageMagick 6.9.11 Q16.
   y, x = np.mgrid[:8, :8]
   image = ((97 * y * x + 31 * x * x + 17 * y) % 256).astype(np.uint8)
   images = image[np.newaxis, ..., np.newaxis]

@@ -1,4 +1,4 @@
-"""Corruptions that change colours, against matplotlib's HSV and by hand."""
+"""Tests of changes of colors, against Matplotlib's HSV and by hand."""
 
 from uncertainty_distill.data import corruptions
 
@@ -26,7 +26,7 @@ def test_brightness_against_matplotlib_s_hsv(shift, c):
   hsv = colors.rgb_to_hsv(images / 255)
   hsv[..., 2] = np.minimum(hsv[..., 2] + c, 1)
   expected = (colors.hsv_to_rgb(hsv) * 255).astype(np.uint8)
-  # Where the result is a whole level, rounding may truncate to the one below.
+  # If the result is a whole level, rounding may truncate it to the one below.
   gap = corruptions.corrupt(images, shift).astype(int) - expected
   assert np.abs(gap).max() <= 1
   assert np.count_nonzero(gap) < 0.005 * gap.size
@@ -36,7 +36,8 @@ def test_brightness_by_hand():
   images = np.zeros((1, 12, 12, 3), np.uint8)
   images[0, 0, :2] = [(100, 50, 0), (0, 250, 125)]
   bright = corruptions.corrupt(images, Shift(Corruption.BRIGHTNESS, 1))
-  # V rises by 12.75 levels, up to 255; the others rise in proportion.
+  # The largest channel rises by 12.75 levels, up to 255. The others rise in
+  # proportion.
   expected = [[112, 56, 0], [0, 255, 127], [12, 12, 12]]
   assert bright[0, 0, :3].tolist() == expected
 
@@ -46,7 +47,7 @@ def test_brightness_by_hand():
 )
 def test_saturate_against_matplotlib_s_hsv(shift, c):
   images = random_images(20, 16, 16, 3)
-  images[0] = images[0, ..., :1]  # Grey has no hue: HSV says that it is red's.
+  images[0] = images[0, ..., :1]  # Gray has no hue; HSV says red.
   hsv = colors.rgb_to_hsv(images / 255)
   hsv[..., 1] = np.clip(hsv[..., 1] * c[0] + c[1], 0, 1)
   lost = 255 * colors.hsv_to_rgb(hsv) - corruptions.corrupt(images, shift)
@@ -56,7 +57,7 @@ def test_saturate_against_matplotlib_s_hsv(shift, c):
 def test_saturate_by_hand():
   images = np.zeros((1, 12, 12, 3), np.uint8)
   images[0, 0, :3] = [(200, 150, 100), (80, 80, 80), (255, 0, 0)]
-  # S = 0.5 becomes 1.25, so 1; S = 0 becomes 0.2; black stays black.
+  # S = 0.5 becomes 1.45, clipped to 1; S = 0 becomes 0.2; black stays black.
   vivid = corruptions.corrupt(images, Shift(Corruption.SATURATE, 5))
   expected = [[200, 100, 0], [80, 64, 64], [255, 0, 0], [0, 0, 0]]
   assert np.abs(vivid[0, 0, :4].astype(int) - expected).max() <= 1

@@ -1,4 +1,4 @@
-"""Corruptions that come of storing an image in less space."""
+"""Tests of corruptions that come from storing an image in less space."""
 
 from uncertainty_distill.data import corruptions
 
@@ -29,7 +29,8 @@ def test_pixelate_by_hand():
   columns = np.tile(20 * np.arange(12, dtype=np.uint8), (12, 1))
   images = np.stack([columns, columns.T, columns], axis=-1)[np.newaxis]
   coarse = corruptions.corrupt(images, Shift(Corruption.PIXELATE, 4))[0]
-  # 12 pixels to int(12 * 0.75) = 9 and back: 1 and 2, 5 and 6, 9 and 10 merge.
+  # 12 pixels become int(12 * 0.75) = 9, then 12 again. Pixels 1 and 2, 5 and 6,
+  # and 9 and 10 merge.
   row = [0, 30, 30, 60, 80, 110, 110, 140, 160, 190, 190, 220]
   expected = np.tile(row, (12, 1))
   np.testing.assert_array_equal(coarse[..., 0], expected)

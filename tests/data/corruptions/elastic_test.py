@@ -1,4 +1,4 @@
-"""Elastic transform by hand and against SciPy."""
+"""Tests of the elastic transform by hand and against SciPy."""
 
 from uncertainty_distill.data.corruptions import elastic
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 
 class Draws:
-  """A generator that draws points' moves and displacements as it is told."""
+  """A random generator that returns given moves of points and displacements."""
 
   def __init__(self, moves, noise):
     self.values = [np.asarray(moves, float), noise]
@@ -33,7 +33,7 @@ def test_points_move_the_image_with_them():
   expected[1, :, 0] = images[1, :, 1]  # Reflected, the edge not repeated.
   expected[2, :, :-1] = images[2, :, 1:]
   expected[2, :, -1] = images[2, :, -2]
-  assert np.abs(result - expected).max() <= 1  # Whole levels are truncated.
+  assert np.abs(result - expected).max() <= 1  # Truncation may lose a level.
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_points_move_the_image_with_them():
 def test_displacements_against_scipy(severity, alpha, sigma):
   images = random_images(2, 20, 32, 3)
   noise = np.random.default_rng(1).uniform(-1, 1, (2, 2, 20, 32))
-  noise[1] = 1.0  # As far out of the image as can be.
+  noise[1] = 1.0  # As far out of the image as possible.
   draws = [Draws(np.zeros((3, 2)), n) for n in noise]
   result = elastic.elastic_transform(images, severity, draws)
   for image, fields, displaced in zip(images, noise, result):

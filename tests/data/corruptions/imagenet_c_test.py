@@ -1,4 +1,4 @@
-"""The corruptions with the constants of ImageNet-C."""
+"""Tests of the corruptions with the constants of ImageNet-C."""
 
 import uncertainty_distill as ud
 from uncertainty_distill.data import corrupted_sets, corruptions

@@ -1,4 +1,4 @@
-"""The noises' distributions."""
+"""Tests of the distributions of noises."""
 
 from uncertainty_distill.data import corruptions
 
@@ -27,8 +27,8 @@ def test_gaussian_noise_has_the_published_deviation(shift, c):
 
 @published(Corruption.SHOT_NOISE, 500, 250, 100, 75, 50)
 def test_shot_noise_is_a_poisson_count(shift, c):
-  # Exact moments: at 250 photons whole counts and whole levels nearly coincide,
-  # and truncating takes away 4% of the variance.
+  # The moments are exact, since at 250 photons whole counts and whole levels
+  # nearly coincide, and truncation takes away 4% of the variance.
   counts = np.arange(2 * c)
   chances = stats.poisson.pmf(counts, c * 128 / 255)
   levels = np.floor(255 * np.minimum(counts / c, 1))

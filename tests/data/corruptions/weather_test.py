@@ -1,4 +1,4 @@
-"""Snow, frost, fog and spatter by hand, and their moments."""
+"""Tests of snow, frost, fog and spatter by hand, and of their moments."""
 
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.data.corruptions import (
@@ -18,7 +18,10 @@ Shift = corruptions.Shift
 
 
 class Layer:
-  """A generator whose normal draws are a layer, and whose angle is its mean."""
+  """A random generator that returns a given layer as its normal draws.
+
+  Its uniform draws, such as angles, are their means.
+  """
 
   def __init__(self, layer):
     self.layer = np.asarray(layer, float)
@@ -50,7 +53,7 @@ def test_without_flakes_snow_only_whitens(shift, c):
 def test_a_flake_falls_straight_down_and_up_again_on_the_other_side():
   layer = np.zeros((32, 32))
   layer[4, 10] = 1.0
-  layer[20, 20] = 0.59  # Under the threshold of 0.6.
+  layer[20, 20] = 0.59  # Below the threshold of 0.6.
   black = np.zeros((1, 32, 32, 3), np.uint8)
   snowy = weather.snow(black, 1, [Layer(layer)])[0].astype(int)
   weights = np.exp(-(np.arange(17) ** 2) / (2 * 3.0**2))
@@ -69,7 +72,7 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
   black = np.zeros((400, 32, 32, 3), np.uint8)
   image = np.full_like(black, 80)
   frozen = corruptions.corrupt(black, shift).astype(float)
-  # Exact but for truncation, which takes half a level on average.
+  # Truncation takes half a level on average.
   pictures = frost_texture.pictures(32)
   gap = frozen.mean(axis=(0, 1, 2)) + 0.5
   gap -= c[1] * pictures.mean(axis=(0, 1, 2))
@@ -80,7 +83,7 @@ def test_frost_is_a_sum_of_image_and_ice(shift, c):
 
 
 def test_photographs_of_frost_are_laid_over_as_published():
-  # The size of each file at a fifth. The published files 2 and 3 are the same.
+  # A fifth of each file's size. The published files 2 and 3 are the same.
   sides = [(120, 180), (63, 112), (63, 112), (70, 105), (99, 132)]
   published = frost_photographs.photographs(32)
   assert [picture.shape[:2] for picture in published] == sides
@@ -91,7 +94,7 @@ def test_photographs_of_frost_are_laid_over_as_published():
   shift = corruptions.Shift(Corruption.FROST, 3)
   images = np.full((50, 32, 32, 3), 100, np.uint8)
   frozen = corruptions.corrupt(images, shift, frost='photographs')
-  # Each is 0.9 of the image and 0.4 of a piece of one of the photographs.
+  # Each result is 0.9 of the image plus 0.4 of a piece of a photograph.
   for image in frozen[:8]:
     assert any(_has_piece(picture, image) for picture in published)
   assert len({image.tobytes() for image in frozen}) == 50
@@ -126,25 +129,25 @@ def test_fog_scales_by_the_largest_value(shift, c):
   images[1] = 0
   images[2, ..., 1:] = 51
   foggy = corruptions.corrupt(images, shift).astype(float)
-  # Each height map reaches from 0 to 1: (1 + c h) / (1 + c) from 1/(1+c) to 1.
+  # Heights h reach from 0 to 1, and (1 + c h) / (1 + c) from 1/(1+c) to 1.
   white = foggy[3:]
   assert set(white.min(axis=(1, 2, 3))) == {int(255 / (1 + c))}
   assert set(white.max(axis=(1, 2, 3))) <= {254, 255}
   assert np.all(white == white[..., :1])
   assert not foggy[1].any()
-  # The largest value is that of all channels together.
+  # The largest value is taken over all channels together.
   heights = (foggy[2, ..., 0] / 255 * (1 + c) - 1) / c
   expected = 255 * (0.2 + c * heights) / (1 + c)
   assert np.abs(foggy[2, ..., 1] - expected).max() <= 1.5
-  # As likely high as low.
+  # High and low values are equally likely.
   mean = ((white / 255 * (1 + c) - 1) / c).mean()
   assert mean == pytest.approx(0.5, abs=0.04)
 
 
 def test_height_map_by_hand():
   draws = np.array([[0.8, 0.2, -0.6], [-0.4, 0.0, 0.4]])
-  # The corner is 0, the middle the draw; the others have the corner twice and
-  # the middle twice for neighbours: 0.4 + 0.2 and 0.4 - 0.6.
+  # The corner is 0, and the middle is the first draw. The two other points have
+  # the corner twice and the middle twice as neighbors: 0.4 + 0.2 and 0.4 - 0.6.
   first = np.array([[0.0, 0.6], [-0.2, 0.8]]) + 0.2
   second = np.array([[0.0, -0.2], [0.2, -0.4]]) + 0.4
   expected = [first / 1.0, second / 0.6]
@@ -157,7 +160,8 @@ def test_finer_scales_of_a_height_map_wobble_less():
   draws[0, 3] = 1.0  # The middle of the first square at the next scale, (1, 1).
   heights = plasma.height_maps(draws, 2.0)[0]
   assert heights[2, 2] == heights.max() == 1 and heights[0, 0] == 0
-  # Half as high are (0, 2) and (2, 0); a quarter of the sum is (1, 1)'s mean.
+  # (0, 2) and (2, 0) are half as high. The neighbors of (1, 1) have the sum 2
+  # and so the mean 0.5.
   assert heights[0, 2] == heights[2, 0] == 0.5
   assert heights[1, 1] == pytest.approx(0.5 + 1 / 2**2)
   assert heights[1, 3] == pytest.approx(0.5)
@@ -187,7 +191,7 @@ def test_mud_covers_what_is_under_it(severity):
 def test_water_adds_pale_turquoise(severity):
   black = np.zeros((50, 32, 32, 3), np.uint8)
   wet = corruptions.corrupt(black, Shift(Corruption.SPATTER, severity))
-  # The brightest spot of each image has half of the colour.
+  # The brightest spot of each image has half of the color.
   peak = wet.max(axis=(1, 2)).astype(int)
   assert np.abs(peak - np.array([175, 238, 238]) / 2).max() <= 1
   red, green = wet[..., 0].astype(int), wet[..., 1].astype(int)

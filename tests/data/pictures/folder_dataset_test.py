@@ -1,4 +1,4 @@
-"""Folders of pictures as datasets: their classes, splits, sizes and pixels."""
+"""Tests of folders of pictures: their classes, splits, sizes and pixels."""
 
 import os
 import pickle
@@ -85,7 +85,7 @@ def test_classes_alone_are_divided(tmp_path):
   assert (len(divided.train), len(divided.test)) == (16, 4)
   assert list(np.bincount(divided.test.labels)) == [2, 2]
   tested = {os.path.relpath(p, tmp_path / 'a') for p in divided.test.paths}
-  # The same pictures elsewhere, and more of them.
+  # The same pictures in another folder, then with one more picture.
   shutil.copytree(tmp_path / 'a', tmp_path / 'b')
   moved = _open(tmp_path / 'b', test_fraction=0.2)
   assert {
@@ -96,7 +96,7 @@ def test_classes_alone_are_divided(tmp_path):
   more = _open(tmp_path / 'b', test_fraction=0.2)
   kept = {os.path.relpath(p, tmp_path / 'b') for p in more.test.paths}
   assert len(kept & tested) >= 3
-  # As do classes in train/ without a test set.
+  # Classes in train/ without a test set are divided, too.
   (tmp_path / 'c').mkdir()
   os.rename(tmp_path / 'a', tmp_path / 'c' / 'train')
   assert len(_open(tmp_path / 'c', test_fraction=0.5).test) == 10

@@ -1,6 +1,7 @@
-"""Every mode and depth of picture files, decoded as docs/images.md says.
+"""Tests that pictures of every mode and depth are decoded as in docs/images.md.
 
-Both ways are tried: the graph that is served, compiled once, and predict.py's.
+Both decoders are tested: the graph that is served, which is compiled once, and
+the decoder of predict.py.
 """
 
 import io
@@ -39,7 +40,7 @@ _ORIENTATIONS = {
 
 @pytest.fixture(name='served', scope='module')
 def fixture_served():
-  """The decoder as a SavedModel has it: a graph of one file."""
+  """The decoder of a SavedModel: a graph that decodes one file."""
   return tf.function(
     lambda encoded: image_decoding.decode_image(encoded, _SIZE),
     input_signature=[tf.TensorSpec([], tf.string)],
@@ -49,7 +50,7 @@ def fixture_served():
 
 @pytest.fixture(name='read')
 def fixture_read(tmp_path):
-  """predict.py's way to read a file, as a function of its bytes."""
+  """The decoder of predict.py, as a function of a file's bytes."""
 
   def read(content):
     path = tmp_path / 'picture'
@@ -80,7 +81,7 @@ def _as_pillow(content):
 
 
 def _png(samples, kind, bits, chunks=()):
-  """Writes a PNG file of samples [16, 16, c]; Pillow writes not all depths."""
+  """Returns a PNG file of samples [16, 16, c]; Pillow lacks some depths."""
   rows = samples.reshape(16, -1)
   if bits == 16:
     packed = rows.astype('>u2').view(np.uint8)
@@ -101,7 +102,7 @@ def _png(samples, kind, bits, chunks=()):
 
 
 def _png_table():
-  """Yields each color type and depth, without and with tRNS, and the pixels."""
+  """Yields a name, a file and pixels for each color type, depth and tRNS."""
   for bits in 1, 2, 4, 8, 16:
     most = 2**bits - 1
     gray = np.round(_WAVES[..., :1] * most).astype(int)
@@ -167,7 +168,7 @@ def test_every_kind_of_png(served, read):
 
 
 def _written_by_pillow(forms, modes):
-  """Yields the formats and modes that Pillow writes, and the files."""
+  """Yields names and files of the formats and modes that Pillow can write."""
   base = Image.fromarray(_PIXELS)
   base.putalpha(Image.fromarray(_ALPHA))
   for form, mode in itertools.product(forms, modes):
@@ -316,7 +317,7 @@ def test_orientation(orientation, served, read):
   want = turn(_as_pillow(jpeg))
   np.testing.assert_array_equal(served(jpeg), want)
   np.testing.assert_array_equal(read(jpeg), want)
-  # A picture that is not square changes its sides.
+  # A picture that is not square swaps its sides when it is turned.
   wide = Image.fromarray(_PIXELS[:8])
   content = _encoded(wide, 'PNG', exif=b'Exif\0\0' + tiff)
   stretched = Image.fromarray(turn(_PIXELS[:8])).resize(_SIZE, Image.BILINEAR)
