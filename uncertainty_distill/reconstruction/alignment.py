@@ -192,7 +192,7 @@ def _treats_channels_alike(layer):
     return layer.depth_multiplier == 1
   operation = getattr(layer, 'symbol', '').rpartition('.')[2]
   if isinstance(layer, (_KERAS.BatchNormalization, _KERAS.LayerNormalization)):
-    return list(layer.axis) == [len(layer.output_shape) - 1]
+    return list(layer.axis) == [len(layer.output_shape) - 1]  # pyright: ignore[reportArgumentType]
   if operation == 'reduce_mean':
     (node,) = layer.inbound_nodes
     axis = node.call_kwargs.get('axis', next(iter(node.call_args[1:]), None))
