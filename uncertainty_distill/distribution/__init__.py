@@ -1,4 +1,4 @@
-"""Devices, workers and their shares of a batch."""
+"""Devices, workers, their shares of a batch, and pools that run jobs."""
 
 from uncertainty_distill.runtime import lazy_imports
 

@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .clusters import read_cluster as read_cluster
 from .local_pools import InTurn as InTurn

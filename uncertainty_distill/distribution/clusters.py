@@ -1,4 +1,4 @@
-"""Which workers train together, by TF_CONFIG, checked before they connect."""
+"""Reads and checks TF_CONFIG, which says which workers train together."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ADDRESS = re.compile(r'.+:\d{1,5}')
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-  """The workers, of which the first is the chief.
+  """The workers that train together; the first worker is the chief.
 
   Attributes:
-    addresses: host:port of each worker.
-    index: This process's place among them.
+    addresses: The host:port of each worker.
+    index: The index of this process in `addresses`.
   """
 
   addresses: tuple[str, ...]
@@ -45,15 +45,16 @@ class Cluster:
 
 
 def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
-  """Returns the cluster that this process belongs to; None for no other.
+  """Returns the cluster of this process; None if it is the only worker.
+
+  If TF_CONFIG is not set, it is set from `worker_hosts` and `task_index`.
 
   Args:
-    runtime: Its `worker_hosts` and `task_index` stand in for TF_CONFIG, which
-      takes precedence over them.
+    runtime: The devices, with `worker_hosts` and `task_index`.
 
   Raises:
-    InputError: TF_CONFIG does not say who trains with whom, this worker's port
-      is taken, or there are several workers but no strategy for them.
+    InputError: If TF_CONFIG does not say which workers train together, if this
+      worker's port is taken, or if the strategy is not for several workers.
   """
   if runtime.worker_hosts and runtime.task_index >= 0:
     if not os.environ.get(_VARIABLE):
@@ -69,7 +70,7 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
     if several:
       _check_port(cluster)
   elif cluster and several and runtime.tpu is None:
-    # Each of them would train by itself, and write over the others' files.
+    # Each worker would train by itself, and overwrite the others' files.
     raise InputError(
       'runtime.distribution_strategy',
       runtime.distribution_strategy,
@@ -80,7 +81,7 @@ def read_cluster(runtime: cfg.RuntimeConfig) -> Cluster | None:
 
 
 def _parse(text: str) -> Cluster | None:
-  """Reads TF_CONFIG; returns None where it names no workers."""
+  """Reads TF_CONFIG; returns None if it names no workers."""
   try:
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     jobs = resolver.cluster_spec().as_dict()
@@ -90,7 +91,7 @@ def _parse(text: str) -> Cluster | None:
     own = dict(enumerate(jobs[resolver.task_type]))[resolver.task_id]
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise _refused(text) from error
-  # The resolver lets pass what would leave the workers waiting for each other.
+  # The resolver accepts values that would make workers wait forever.
   if (
     not set(jobs) <= set(_JOBS)
     or len(jobs.get('chief', [])) > 1
@@ -110,10 +111,10 @@ def _refused(text: str) -> InputError:
 
 
 def _check_port(cluster: Cluster) -> None:
-  """Raises an InputError if another program has this worker's port."""
+  """Raises an InputError if another program uses this worker's port."""
   port = int(cluster.addresses[cluster.index].rpartition(':')[2])
   with socket.socket() as probe:
-    # As servers do: a port that was left a moment ago is free.
+    # As servers do, so that a port that was closed a moment ago is free.
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
       probe.bind(('', port))

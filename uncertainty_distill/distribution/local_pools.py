@@ -21,18 +21,18 @@ import absl.logging
 import tensorflow as tf
 
 _PACKAGE = 'uncertainty_distill'
-# Seconds between two looks at whether a signal has come.
+# Seconds between two checks for a signal.
 _PATIENCE = 0.5
 _GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
 class InTurn:
-  """A pool that is this process itself.
+  """A pool that runs one job after the other in this process.
 
   Attributes:
-    capacity: One job at a time.
-    machines: This one.
-    slots: No other process.
+    capacity: 1, since jobs run one at a time.
+    machines: 1, this machine.
+    slots: 0, since there is no other process.
   """
 
   capacity = machines = 1
@@ -42,7 +42,8 @@ class InTurn:
     """Makes the pool.
 
     Args:
-      strategy: The devices. Several workers run the same jobs together.
+      strategy: The devices. If they belong to several workers, the workers run
+        the same jobs together.
     """
     self._strategy = strategy
     self._job: Job | None = None
@@ -66,23 +67,24 @@ class InTurn:
 
 
 class SideBySide:
-  """A pool of processes that take one job after the other.
+  """A pool of processes that each run one job after the other.
 
   Attributes:
-    capacity: How many jobs run at a time.
-    machines: The same.
-    slots: The same with GPUs. Where processes share the CPU's cores, this
-      process alone is as fast in what is not training.
+    capacity: The number of jobs that run at a time.
+    machines: The same number.
+    slots: The same number with GPUs, else 0: if processes share the CPU's
+      cores, this process alone evaluates just as fast.
   """
 
   def __init__(self, num_processes: int, num_gpus: int = 0):
-    """Makes the pool; processes are started when it is entered.
+    """Makes the pool; a process is started when a job needs it.
 
     Args:
-      num_processes: How many jobs run at a time. Each gets a part of the CPU's
-        cores unless its `runtime.num_threads` says otherwise.
-      num_gpus: The GPUs of this machine. Each process gets one of its own;
-        there are as many as processes, or none.
+      num_processes: The number of jobs that run at a time. Without GPUs, each
+        job gets an equal part of the CPU's cores unless its
+        `runtime.num_threads` says otherwise.
+      num_gpus: The number of GPUs: `num_processes`, so that each process has
+        its own GPU, or 0.
     """
     self.capacity: int = num_processes
     self.machines: int = num_processes
@@ -107,7 +109,7 @@ class SideBySide:
 
   def start(self, job: Job) -> None:
     if not self._gpus:
-      # The number is kept with the run, since results depend on it.
+      # The run folder keeps the number, since results depend on it.
       job.runtime.num_threads = job.runtime.num_threads or max(
         1, (os.cpu_count() or 1) // self.capacity
       )
@@ -129,13 +131,13 @@ class SideBySide:
 
 
 class _Process:
-  """A process that does one job at a time.
+  """A process that runs one job at a time.
 
   Attributes:
-    pipe: Is ready when a job is done.
-    job: What it does; None if it has nothing to do.
-    gpu: The GPU that it has for itself; empty for none.
-    is_gone: Whether it has ended by itself.
+    pipe: The pipe to the process, which is ready when a job is done.
+    job: The job that the process runs; None if the process is idle.
+    gpu: The GPU that the process has for itself; empty for none.
+    is_gone: Whether the process has ended unexpectedly.
   """
 
   def __init__(self, gpu: str):
@@ -145,7 +147,7 @@ class _Process:
     self.gpu = gpu
     self.is_gone = False
     options = absl.logging.get_verbosity(), logging.getLogger(_PACKAGE).level
-    # A Ctrl-C on the terminal is for this process, which ends the others.
+    # Only this process handles Ctrl-C on the terminal; it ends the others.
     with signals.block(), _environment(_GPUS, gpu):
       self._process = context.Process(target=_work, args=[other_end, *options])
       self._process.start()
@@ -154,12 +156,12 @@ class _Process:
   def give(self, job: Job) -> None:
     """Starts a job."""
     self.job = job
-    # Of a process that is gone `take` says so.
+    # If the process is gone, `take` reports it.
     with contextlib.suppress(BrokenPipeError):
       self.pipe.send(job)
 
   def take(self) -> Ended:
-    """Returns the job that is done, and what has come of it."""
+    """Returns how the job has ended."""
     assert self.job is not None
     job, self.job = self.job, None
     try:
@@ -173,7 +175,7 @@ class _Process:
       return Ended(job, error=LostError(text))
 
   def end(self) -> None:
-    """Has the process end, once it has saved what it trains."""
+    """Makes the process end, once it has saved what it trains."""
     if self.job:
       self._process.terminate()
     self.pipe.close()
@@ -185,7 +187,7 @@ class _Process:
 
 @contextlib.contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-  """Sets a variable for processes that are started within; '' leaves it."""
+  """Sets a variable for processes started within, unless the value is ''."""
   before = os.environ.get(name)
   if value:
     os.environ[name] = value
@@ -201,8 +203,9 @@ def _environment(name: str, value: str) -> Iterator[None]:
 def _work(
   pipe: multiprocessing.connection.Connection, verbosity: int, level: int
 ) -> None:
-  """Does what comes through a pipe until its other end is closed."""
-  # Out of reach of a Ctrl-C; still of the session whose niceness counts.
+  """Runs the jobs that come through a pipe until its other end is closed."""
+  # Ctrl-C does not reach another process group. The session, whose niceness
+  # counts, stays the same.
   os.setpgrp()
   signals.end_with_parent()
   absl.logging.set_verbosity(verbosity)

@@ -18,12 +18,12 @@ from uncertainty_distill.runtime import progress, signals
 
 import threadpoolctl
 
-# What Ray calls the resources that its functions have parameters for.
+# From a resource to the parameter of Ray for it, if there is one.
 _OPTIONS = {'CPU': 'num_cpus', 'GPU': 'num_gpus', 'memory': 'memory'}
 _THREADS = 'OMP_NUM_THREADS'
-# Seconds: to look whether a signal has come; for a file to appear on another
-# machine, where NFS remembers for a while that it was not there; for what was
-# cancelled to save.
+# In seconds: the time between two checks for a signal; the time for a file to
+# appear on another machine, where NFS remembers for a while that the file was
+# missing; the time for cancelled jobs to save.
 _PATIENCE = 0.5
 _SHARING = 60.0
 _SAVING = 300.0
@@ -32,14 +32,15 @@ _logger = logging.getLogger(__name__)
 
 
 class RayPool:
-  """A pool of the machines of a Ray cluster, each job a task of Ray's.
+  """A pool of the machines of a Ray cluster, which runs each job as a Ray task.
 
-  Ray itself repeats nothing: what is lost comes back to the scheduler. Every
-  job has a process of its own, since TensorFlow can set its threads once, and
-  keeps a TPU until its process ends.
+  Ray itself repeats nothing: lost jobs come back to the scheduler. Every job
+  has its own process, since TensorFlow can set its threads only once, and keeps
+  a TPU until its process ends.
 
   Attributes:
-    resources: What each job takes of a machine, such as `{'GPU': 1}`.
+    resources: The resources that each job takes on a machine, such as
+      `{'GPU': 1}`.
   """
 
   def __init__(
@@ -52,14 +53,14 @@ class RayPool:
 
     Args:
       folder: The folder of all runs, which all machines must share. While this
-        process has locked it they can tell that they do.
-      address: The address of the cluster; empty for the one that this machine
-        belongs to, or else a new one on this machine alone.
+        process has locked the folder, the machines can check this.
+      address: The address of the cluster; empty for the cluster that this
+        machine belongs to, or else for a new cluster of this machine only.
       resources: See the class. By default the TPUs of a machine, else one GPU,
-        else the cores of a machine.
+        else the cores of the machine with the fewest cores.
 
     Raises:
-      InputError: If Ray is not installed, or there is no such cluster.
+      InputError: If Ray is not installed, or the cluster cannot be reached.
     """
     self._ray = _import_ray(address)
     self._folder = files.absolute(folder)
@@ -80,7 +81,7 @@ class RayPool:
 
   @property
   def slots(self) -> int:
-    """How many jobs the machines run at a time."""
+    """The number of jobs that the machines run at a time."""
     wanted = {name: n for name, n in self.resources.items() if n > 0}
     return sum(
       min((int(node.get(r, 0) // n) for r, n in wanted.items()), default=1)
@@ -89,17 +90,17 @@ class RayPool:
 
   @property
   def machines(self) -> int:
-    """The same as the slots."""
+    """The same number as `slots`."""
     return self.slots
 
   @property
   def capacity(self) -> int:
-    """A few more than the slots: no machine waits, and a cluster can grow."""
+    """A few more than `slots`: no machine waits, and the cluster can grow."""
     return self.slots + max(2, self.slots // 4)
 
   @property
   def description(self) -> str:
-    """The machines in a line."""
+    """A line about the machines."""
     return (
       f'Ray machines: {len(self._nodes())}; runs at a time: {self.slots}, of '
       f'{json.dumps(self.resources)} each'
@@ -128,7 +129,7 @@ class RayPool:
     elif 'GPU' not in resources:
       if not self._given and runtime.num_threads:
         resources['CPU'] = min(runtime.num_threads, resources['CPU'])
-      # The number is kept with the run, since results depend on it.
+      # The run folder keeps the number, since results depend on it.
       runtime.num_threads = runtime.num_threads or max(
         1, int(resources.get('CPU', 1))
       )
@@ -161,7 +162,7 @@ class RayPool:
       ended = self._ray.get(ref)
       return Ended(job, ended.result, ended.error)
     except errors.TaskCancelledError:
-      # Its process was asked to end by somebody else, and has saved.
+      # Somebody else asked its process to end, and the process has saved.
       return Ended(job, error=LostError(f'{job.label} was stopped', True))
     except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:
       text = f'{job.label} failed: {error}'
@@ -172,12 +173,12 @@ class RayPool:
       return Ended(job, error=LostError(text, _is_of_machine(errors, error)))
 
   def _nodes(self) -> list[dict[str, float]]:
-    """Returns the resources of each machine that is there."""
+    """Returns the resources of each machine that is alive."""
     return [n['Resources'] for n in self._ray.nodes() if n['Alive']]
 
 
 def _is_of_machine(errors: Any, error: Exception) -> bool:
-  """Returns whether a machine is gone, rather than one process on it."""
+  """Returns whether a whole machine is gone, not only one process on it."""
   return isinstance(error, (errors.NodeDiedError, errors.LocalRayletDiedError))
 
 
@@ -196,7 +197,7 @@ def _import_ray(address: str) -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
-  # Nothing is to be reported to anybody.
+  # Ray must not report usage to anybody.
   os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
   try:
     ray.init(
@@ -210,7 +211,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _default_resources(nodes: list[dict[str, float]]) -> dict[str, float]:
-  """Returns what a job takes where nothing is said."""
+  """Returns the resources that a job takes by default."""
   tpus = max((node.get('TPU', 0) for node in nodes), default=0)
   if tpus:
     return {'TPU': tpus}
@@ -220,13 +221,13 @@ def _default_resources(nodes: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _execute(job: Job, place: Mapping[str, Any]) -> Ended:
-  """Does a job in a process of Ray's.
+  """Runs a job in a process of Ray.
 
   Args:
     job: The job.
-    place: Of the process that asks for it: its working directory `folder`, its
-      `threads` of OpenMP, the `shared` folder and who has locked that, the
-      `holder`.
+    place: About the process that sent the job: its working directory `folder`,
+      its number of OpenMP `threads`, the `shared` folder, and the `holder` of
+      the lock on the shared folder.
   """
   signals.install(locks.remove_all)
   progress.hide()
@@ -238,8 +239,8 @@ def _execute(job: Job, place: Mapping[str, Any]) -> Ended:
     _check_shared(place['shared'], place['holder'])
     if not job.path:
       return _without_job(scheduling.execute(job))
-    # A task of this study that is gone may have left it behind. Where the
-    # system takes locks back it may take a moment.
+    # A lost task of this study may have left a lock behind. If the operating
+    # system releases the lock, this may take a moment.
     locks.forget(job.path)
     remote = files.is_remote(job.path)
     with locks.lock_folder(job.path, 'model_dir', not remote, wait=True):
@@ -253,26 +254,27 @@ def _without_job(ended: Ended) -> Ended:
 
 
 def _restore_threads(number: str | None) -> None:
-  """Undoes that Ray has set the threads of OpenMP and BLAS."""
+  """Undoes Ray's setting of the threads of OpenMP and BLAS."""
   os.environ.pop(_THREADS, None)
   if number is not None:
     os.environ[_THREADS] = number
-  # NumPy, which Ray has imported, has read it.
+  # NumPy, which Ray has imported, has already read the variable.
   threadpoolctl.threadpool_limits(int(number or os.cpu_count() or 1))
 
 
 def _check_shared(
   folder: str, holder: Mapping[str, Any] | None, patience: float = _SHARING
 ) -> None:
-  """Finds out whether this machine sees the folder of the one that asks.
+  """Checks that this machine sees the folder of the machine that sent a job.
 
   Args:
     folder: The folder.
-    holder: Who has locked it there; None if nobody has.
-    patience: The seconds after which it is clear.
+    holder: The holder of the folder's lock on that machine; None if the folder
+      is not locked.
+    patience: The seconds to wait until the lock appears.
 
   Raises:
-    InputError: If it is another folder.
+    InputError: If this machine sees another folder.
   """
   if not holder:
     return

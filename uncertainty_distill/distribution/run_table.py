@@ -1,4 +1,4 @@
-"""A table on the terminal: one line for each run that a pool has."""
+"""A table on the terminal, with one line for each run that a pool has."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from absl import logging
 
 
 class RunTable:
-  """Shows what runs, where, and how far it is; call it with a schedule.
+  """Shows what runs, where, and how far it is. Call it with a schedule.
 
-  On a terminal the lines are drawn anew in place. Elsewhere a line is written
-  when something changes, so that a log file tells what happened when.
+  On a terminal the table is redrawn in place. Elsewhere a line is written when
+  something changes, so a log file tells what happened in which order.
   """
 
   def __init__(self, stream: TextIO | None = None, interval: float = 5.0):
     """Makes the table.
 
     Args:
-      stream: Where to write; by default standard error.
-      interval: The seconds between two looks at the folders of the runs.
+      stream: The stream to write to; by default standard error.
+      interval: The seconds between two drawings, which read the folders of the
+        runs.
     """
     self._stream = stream or sys.stderr
     self._interval = interval
@@ -35,7 +36,7 @@ class RunTable:
     self._states: dict[str, str] = {}
 
   def __call__(self, schedule: scheduling.Schedule) -> None:
-    """Draws it, unless it was drawn a moment ago."""
+    """Draws the table, unless it was drawn a moment ago."""
     if logging.get_verbosity() <= logging.FATAL:
       return
     if not self._stream.isatty():
@@ -47,7 +48,7 @@ class RunTable:
     columns, rows = shutil.get_terminal_size()
     lines = [*_lines(schedule)[: max(1, rows - 3)], _summary(schedule)]
     lines = [line[: columns - 1] for line in lines]
-    # Up to where the table began, and all from there on is drawn anew.
+    # Goes up to where the table began, and clears everything from there on.
     up = f'\x1b[{len(self._drawn)}F' if self._drawn else ''
     self._stream.write(up + '\x1b[J' + '\n'.join(lines) + '\n')
     self._stream.flush()
@@ -70,7 +71,7 @@ def _lines(schedule: scheduling.Schedule) -> Sequence[str]:
   for running in schedule.running.values():
     job = running.job
     holder = locks.read_holder(job.path) if job.path else None
-    state = 'queued' if job.path else ''  # What has no folder has no holder.
+    state = 'queued' if job.path else ''  # No folder, no holder.
     if holder:
       state = f'on {holder["host"]} since {holder["since"]}'
     lost = f'lost {running.retries} times' if running.retries else ''

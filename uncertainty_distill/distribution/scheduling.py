@@ -1,9 +1,9 @@
-"""One scheduler of tasks that need each other, over several ways to run them.
+"""Runs tasks that need each other on a pool of processes or machines.
 
-A pool runs jobs: in this process, in processes of this machine (`local_pools`)
-or on the machines of a Ray cluster (`ray_pool`). What to run next, what is run
-again after a machine was lost, and what is dropped because something that it
-needs has failed is decided here, for all of them.
+A pool runs jobs: in this process or in other processes of this machine
+(`local_pools`), or on the machines of a Ray cluster (`ray_pool`). For all
+pools, this module decides which job to run next, which job to run again after a
+machine was lost, and which tasks to drop after a failure.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from uncertainty_distill.runtime import signals
 import tensorflow as tf
 
 _logger = logging.getLogger(__name__)
-# How often in a row a job may be lost without a step that is kept: when its
-# process alone has died, for which it may be at fault itself, and when its
-# machine is gone. With preemptions once an hour and checkpoints every ten
-# minutes one machine in six comes to none.
+# The number of losses in a row, without a new checkpoint, after which a job
+# fails. False: only its process has died, which may be the job's own fault.
+# True: its machine is gone. With preemptions once an hour and checkpoints every
+# ten minutes, one machine in six is lost before its first checkpoint.
 _MAX_LOSSES = {False: 3, True: 20}
 
 
 class UnsavedJob:
-  """The part of a `Job` that writes nothing and keeps no step.
+  """The base class of a `Job` that writes nothing and saves no steps.
 
   Attributes:
-    config: The configuration, whose devices and threads it uses.
+    config: The configuration, which gives the devices and threads to use.
     path: Empty, since nothing is written.
-    step: Zero, since nothing is kept.
-    num_steps: Zero, likewise.
+    step: 0, since no step is saved.
+    num_steps: 0, since no step is saved.
   """
 
   config: configs.ExperimentConfig
@@ -56,7 +56,7 @@ class Job(Protocol):
 
   Attributes:
     label: The name in lines of progress and in Ray's dashboard.
-    path: The folder that it writes to; empty for none.
+    path: The folder that the job writes to; empty for none.
     runtime: The devices and threads to use.
   """
 
@@ -73,11 +73,11 @@ class Job(Protocol):
 
   @property
   def step(self) -> int:
-    """The step that it would go on from, were its machine lost now."""
+    """The step to continue from if the machine were lost now."""
     ...
 
   def run(self, strategy: tf.distribute.Strategy) -> Any:
-    """Does it, and returns what another process can be sent."""
+    """Runs the job, and returns a result that can be pickled."""
     ...
 
 
@@ -85,7 +85,7 @@ class LostError(Exception):
   """The process or the machine that ran a job is gone.
 
   Attributes:
-    of_machine: Whether the whole machine is, or was about to be.
+    of_machine: Whether the whole machine is gone, or was about to be.
   """
 
   def __init__(self, text: str, of_machine: bool = False):
@@ -95,12 +95,12 @@ class LostError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-  """A job that has come to an end.
+  """A job that has ended.
 
   Attributes:
     job: The job.
-    result: What it returned.
-    error: What it raised; None if all went well.
+    result: The result that the job returned.
+    error: The exception that the job raised; None if all went well.
   """
 
   job: Job
@@ -111,23 +111,23 @@ class Ended:
 class Pool(Protocol):
   """A way to run jobs.
 
-  As a context it is ready for jobs; at the end it stops those that still run,
-  once they have saved what they have.
+  A pool is a context, and takes jobs within it. At the end of the context, the
+  pool stops the jobs that still run, once they have saved their progress.
   """
 
   @property
   def capacity(self) -> int:
-    """How many jobs it takes at a time."""
+    """The number of jobs that the pool takes at a time."""
     ...
 
   @property
   def machines(self) -> int:
-    """How many jobs run at the same time."""
+    """The number of jobs that run at the same time."""
     ...
 
   @property
   def slots(self) -> int:
-    """How many evaluations it is worth to run at the same time; 0 for none."""
+    """The number of evaluations worth running at the same time; 0 for none."""
     ...
 
   def __enter__(self) -> Any: ...
@@ -139,21 +139,21 @@ class Pool(Protocol):
     ...
 
   def wait(self) -> list[Ended]:
-    """Returns what has ended, perhaps nothing, in a second or so."""
+    """Waits a moment, or until a job ends; returns the jobs that have ended."""
     ...
 
 
 @dataclasses.dataclass(eq=False)
 class Task:
-  """A job that follows from what other tasks have come to.
+  """A job that may depend on the results of other tasks.
 
   Attributes:
-    name: A name of its own.
-    prepare: Called in this process once all that the task needs is done:
-      returns the job, or None where nothing is left to do.
-    needs: The names of the tasks that must be done before.
-    cost: What it takes, in any unit that all tasks share.
-    finish: Called with what the job returned.
+    name: The unique name of the task.
+    prepare: A function that returns the job, or None if nothing is left to do.
+      It is called in this process once the needed tasks are done.
+    needs: The names of the tasks that must be done first.
+    cost: The cost of the task, in any unit that all tasks share.
+    finish: A function that is called with the result of the job.
   """
 
   name: str
@@ -170,9 +170,9 @@ class Running:
   Attributes:
     task: The task.
     job: The job.
-    kept: The step that the job went on from.
-    losses: How often it was lost in a row without a further step kept.
-    retries: How often it was lost at all.
+    kept: The step that the job continued from.
+    losses: How often the job was lost in a row without a new step saved.
+    retries: How often the job was lost in total.
   """
 
   task: Task
@@ -183,25 +183,26 @@ class Running:
 
 
 class Schedule:
-  """What is to be done, what is being done, and what has failed.
+  """The tasks that wait, that run, that are done, and that will not be done.
 
   Attributes:
     tasks: All tasks, by their names.
     waiting: The names of tasks that have not begun, the most urgent first.
-    running: What a pool has, by the job's identity.
+    running: The tasks whose jobs a pool has, by the `id` of the job.
     done: The names of the tasks that are done.
-    errors: Why a task is not done and will not be, by its name: its own error,
-      or that of a task which it needs.
+    errors: The error because of which a task will not be done, by the task's
+      name: its own error, or the error of another task, which this task needs
+      or whose failure leaves no task that needs this task.
   """
 
   def __init__(self, tasks: Sequence[Task], in_order: bool = False):
     """Plans tasks.
 
     Args:
-      tasks: Each after those that it needs.
-      in_order: Whether to run them one after the other as they are given. By
-        default what has most work behind it comes first: no machine is then
-        left at the end with a teacher whose students all others wait for.
+      tasks: The tasks, each after the tasks that it needs.
+      in_order: Whether to run the tasks in the given order. By default, the
+        task with the longest chain of work behind it comes first. So no machine
+        trains a teacher at the end while all others wait for its students.
     """
     self.tasks: dict[str, Task] = {task.name: task for task in tasks}
     self.running: dict[int, Running] = {}
@@ -223,7 +224,7 @@ class Schedule:
     return not (self.waiting or self.running or self._lost)
 
   def next(self) -> Job | None:
-    """Returns the next job to start; None where all wait for others.
+    """Returns the next job to start; None if all tasks wait for others.
 
     Raises:
       InputError: If something that the user gave is wrong.
@@ -231,7 +232,7 @@ class Schedule:
     if self._lost:
       return self._started(self._lost.popleft())
     for name in list(self.waiting):
-      # A failure may have dropped it since.
+      # A failure may have dropped the task since.
       if name not in self.waiting or not self.done.issuperset(
         self.tasks[name].needs
       ):
@@ -246,12 +247,12 @@ class Schedule:
       if job is not None:
         return self._started(Running(task, job, job.step))
       self.done.add(name)
-    # What was done just now may be what an earlier one has waited for.
+    # An earlier task may have waited for a task that was done just now.
     ready = (self.done.issuperset(self.tasks[n].needs) for n in self.waiting)
     return self.next() if any(ready) else None
 
   def end(self, ended: Ended) -> None:
-    """Notes what has come of a job.
+    """Records how a job has ended.
 
     Raises:
       InputError: If something that the user gave is wrong.
@@ -272,7 +273,7 @@ class Schedule:
     return running.job
 
   def _lose(self, running: Running, error: LostError) -> None:
-    """Has a lost job begin again, unless that is of no use."""
+    """Lets a lost job begin again, unless it was lost too often."""
     step = running.job.step
     running.losses = 1 if step > running.kept else running.losses + 1
     running.kept = step
@@ -285,7 +286,7 @@ class Schedule:
       self._fail(running.task, ChildProcessError(text))
 
   def _fail(self, task: Task, error: Exception) -> None:
-    """Drops a task, what needs it, and what only those need."""
+    """Drops a task, all tasks that need it, and all that only those need."""
     _logger.warning(f'{error}; the rest goes on without it')
     self.errors[task.name] = error
     dropped = [task.name]
@@ -318,22 +319,22 @@ def run(
   pool: Pool,
   show: Callable[[Schedule], object] = lambda schedule: None,
 ) -> Mapping[str, Exception]:
-  """Runs tasks; one that fails does not stop those that do not need it.
+  """Runs tasks. A failure does not stop tasks that have nothing to do with it.
 
   Args:
-    tasks: Each after those that it needs.
-    pool: Where jobs are run.
-    show: Called now and then with what has come of them so far.
+    tasks: The tasks, each after the tasks that it needs.
+    pool: The pool that runs the jobs.
+    show: A function that is called now and then with the schedule.
 
   Returns:
-    By name, why tasks are not done: training diverged, their own or that of
-    what they need.
+    The errors of tasks that are not done because training diverged, by the
+    task's name; see `Schedule.errors`.
 
   Raises:
-    InputError: If something that the user gave is wrong: at once, since it is
-      likely to be wrong in all tasks.
-    Exception: The first other error, at once where tasks run in turn, else
-      after all the rest is done.
+    InputError: If something that the user gave is wrong. It is raised at once,
+      since it is likely to be wrong in all tasks.
+    Exception: The first other error: at once if tasks run in turn, else after
+      all other tasks are done.
     KeyboardInterrupt: After a signal, once all that was trained is saved.
   """
   schedule = Schedule(tasks, in_order=pool.capacity == 1)
@@ -354,7 +355,7 @@ def run(
 
 
 def execute(job: Job) -> Ended:
-  """Does a job in a process that is there for it, and returns how it ended.
+  """Runs a job in a process of a pool, and returns how the job ended.
 
   Raises:
     KeyboardInterrupt: After a signal, once all is saved.

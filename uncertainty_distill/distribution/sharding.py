@@ -17,19 +17,22 @@ def shard_rows(
 
   Args:
     num_examples: The number of examples N.
-    global_batch_size: Examples in a step, over all replicas.
-    context: Which replicas to feed; None where there is one replica.
-    num_groups: Into how many parts, one after the other, the members share a
-      batch out. Each replica gets an equal share of each part, in their order,
-      so that an example goes to the same member with any number of replicas.
+    global_batch_size: The number of examples in a step, over all replicas.
+    context: The replicas to feed; None if there is only one replica.
+    num_groups: The number of consecutive groups of a batch that go to different
+      members. Each replica gets an equal share of each group, in the order of
+      the groups, so an example goes to the same members with any number of
+      replicas.
 
   Returns:
-    Row numbers, int32 [batches, b], and whether each counts, bool [batches, b]:
-    False where a row only fills up the last step. b is the batch of one
-    replica. The batches go step by step and, in each step, replica by replica.
+    Row numbers, int32 [batches, b], and whether each row counts, bool
+    [batches, b]: False if a row only fills up the last step. b is the batch
+    size of one replica. The batches are in the order of the steps and, within a
+    step, in the order of the replicas.
 
   Raises:
-    InputError: If the replicas times the groups do not divide the batch.
+    InputError: If the batch size is not a positive multiple of the number of
+      replicas times the number of groups.
   """
   replicas, first, count = _share(context)
   if global_batch_size < 1 or global_batch_size % (replicas * num_groups):
@@ -51,7 +54,12 @@ def shard_rows(
 def _share(
   context: tf.distribute.InputContext | None,
 ) -> tuple[int, int, int]:
-  """Returns the numbers of replicas, of this worker's first one, of its own."""
+  """Returns which replicas a worker feeds.
+
+  Returns:
+    The number of all replicas, the index of this worker's first replica, and
+    the number of this worker's replicas.
+  """
   if context is None:
     return 1, 0, 1
   replicas = context.num_replicas_in_sync
@@ -62,8 +70,8 @@ def _share(
 def options() -> tf.data.Options:
   """Returns the options of a dataset that holds one worker's share."""
   share_options = tf.data.Options()
-  # TensorFlow's tuner looks at a pipeline now and then, up to a minute apart,
-  # and to end an iterator may have to wait for its next look. These pipelines
+  # TensorFlow's tuner looks at a pipeline at intervals of up to a minute, and
+  # the end of an iterator may have to wait for the next look. These pipelines
   # need no tuning.
   share_options.autotune.enabled = False
   # Each worker reads its own rows; TensorFlow must not shard them again.

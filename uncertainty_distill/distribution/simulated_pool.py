@@ -1,4 +1,4 @@
-"""Machines on a clock that jumps: how long a schedule would take, and why."""
+"""Simulates machines, to predict how long a schedule takes, and why."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class SimulatedJob:
 
   Attributes:
     label: The name.
-    num_steps: The seconds that it takes from its beginning, in whole ones.
-    step: The seconds that are kept in its newest checkpoint.
+    num_steps: The whole seconds that the run takes from its beginning.
+    step: The seconds of training that its newest checkpoint holds.
     path: Empty, since nothing is written.
     runtime: Not used.
   """
@@ -41,10 +41,10 @@ class _Machine:
   """A machine.
 
   Attributes:
-    preempted_at: When it is taken away next.
-    up_at: From when on it can take a job.
-    job: What it does, if anything.
-    started: When it began that.
+    preempted_at: The time at which the machine is taken away next.
+    up_at: The time from which the machine can take a job.
+    job: The job that the machine runs, if any.
+    started: The time at which the job began.
   """
 
   preempted_at: float
@@ -58,10 +58,10 @@ class SimulatedPool:
 
   Attributes:
     machines: The number of machines.
-    slots: The same.
-    capacity: That of a Ray cluster of as many.
-    now: The seconds since the beginning.
-    preemptions: How many jobs have been lost.
+    slots: The same number.
+    capacity: The capacity of a Ray cluster of as many machines.
+    now: The simulated seconds since the beginning.
+    preemptions: How many times a job has been lost.
   """
 
   def __init__(
@@ -76,13 +76,13 @@ class SimulatedPool:
     """Makes the machines.
 
     Args:
-      num_machines: How many there are.
+      num_machines: The number of machines.
       startup: The seconds from the start of a job to its first new step.
       checkpoint_interval: The seconds of training between two checkpoints.
-      preemption_interval: The mean seconds after which a machine is taken away,
-        at times that have nothing to do with each other (exponential).
-      outage: The seconds until it is back.
-      seed: Of the random times.
+      preemption_interval: The mean seconds until a machine is taken away. The
+        times are independent, with an exponential distribution.
+      outage: The seconds until a machine is back.
+      seed: The seed of the random times.
     """
     self.machines: int = num_machines
     self.slots: int = num_machines
@@ -141,7 +141,7 @@ class SimulatedPool:
     return machine.started + self._startup + left
 
   def _next_event(self, machine: _Machine) -> float:
-    """Returns when something happens to a machine next."""
+    """Returns when the next event of a machine happens."""
     if machine.job is None and machine.up_at > self.now:
       return machine.up_at
     return min(self._end(machine), machine.preempted_at)

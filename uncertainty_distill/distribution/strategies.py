@@ -15,17 +15,18 @@ from official.common import distribute_utils
 def make_strategy(runtime: configs.RuntimeConfig) -> tf.distribute.Strategy:
   """Chooses the devices: the TPU if one is named, else all GPUs, else the CPU.
 
-  Several workers connect here: the call must precede all of TensorFlow's
-  operations, and returns when the last one has connected.
+  Several workers connect here. Then the call must precede all TensorFlow
+  operations, and returns when the last worker has connected.
 
   Args:
-    runtime: `tpu` names a TPU, `local` being the machine's own. With the
-      default `distribution_strategy` and `num_gpus` of 0, all GPUs are taken.
-      With `multi_worker_mirrored`, TF_CONFIG says who trains together.
+    runtime: The devices and threads to use. `tpu` names a TPU; `local` is the
+      machine's own TPU. With the default `distribution_strategy` and a
+      `num_gpus` of 0, all GPUs are used. With `multi_worker_mirrored`,
+      TF_CONFIG says which workers train together.
 
   Raises:
-    InputError: The devices that were asked for do not exist, or TF_CONFIG is
-      wrong.
+    InputError: If the requested devices do not exist, if TF_CONFIG is wrong, or
+      if TensorFlow already works with another number of threads.
   """
   _set_threads(runtime.num_threads)
   kind, num_gpus = runtime.distribution_strategy, runtime.num_gpus
@@ -50,8 +51,9 @@ def make_strategy(runtime: configs.RuntimeConfig) -> tf.distribute.Strategy:
     num_gpus = num_gpus or present
     kind = 'mirrored' if num_gpus > 1 else 'one_device'
   try:
-    # While it waits for other workers TensorFlow holds on to Python's lock. It
-    # also takes SIGTERM for itself, which is handled here again afterwards.
+    # While TensorFlow waits for other workers, it holds Python's lock, so that
+    # Python cannot handle signals. It also replaces the handler of SIGTERM,
+    # which is restored afterwards.
     with signals.restore_defaults():
       return distribute_utils.get_distribution_strategy(
         distribution_strategy=kind,
@@ -66,7 +68,7 @@ def make_strategy(runtime: configs.RuntimeConfig) -> tf.distribute.Strategy:
 
 
 def _set_threads(number: int) -> None:
-  """Sets the threads of TensorFlow, OpenMP and BLAS; 0 leaves them."""
+  """Sets the number of threads of TensorFlow, OpenMP and BLAS, if not 0."""
   if not number:
     return
   threading = tf.config.threading
@@ -117,10 +119,10 @@ def describe(
   Args:
     strategy: The devices.
     config: The experiment.
-    training: Whether the steps train, or evaluate.
+    training: Whether the steps train rather than evaluate.
 
   Raises:
-    InputError: The replicas do not divide a batch.
+    InputError: If the replicas do not divide a batch.
   """
   replicas = strategy.num_replicas_in_sync
   task = config.task
@@ -176,6 +178,6 @@ def _name(strategy: tf.distribute.Strategy) -> str:
 
 
 def device_type(strategy: tf.distribute.Strategy) -> str:
-  """Returns `CPU`, `GPU` or `TPU`: what each replica runs on."""
+  """Returns the type of device of each replica: `CPU`, `GPU` or `TPU`."""
   device = strategy.extended.worker_devices[0]
   return tf.DeviceSpec.from_string(device).device_type or 'CPU'

@@ -1,7 +1,7 @@
 """Processes that train one model together: `MultiWorkerMirroredStrategy`.
 
-Every worker runs the same program. All of them read variables and run steps, at
-the same time; one, the chief, writes files and messages.
+Every worker runs the same program. All workers read variables and run steps at
+the same time. Only one worker, the chief, writes files and messages.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def count(strategy: tf.distribute.Strategy) -> int:
 
 
 def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
-  """Waits for all workers; returns their distinct numbers in order.
+  """Waits for all workers, and returns their distinct numbers in order.
 
   Args:
     strategy: The devices.
-    number: The number of this worker, such as the step it has come to.
+    number: The number of this worker, such as the step that it has reached.
 
   Raises:
-    tf.errors.UnavailableError: A worker is gone.
+    tf.errors.UnavailableError: If a worker is gone.
   """
   if count(strategy) == 1:
     return [number]
@@ -49,14 +49,14 @@ def gather(strategy: tf.distribute.Strategy, number: int) -> list[int]:
 def from_chief(
   strategy: tf.distribute.Strategy, values: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-  """Waits for all workers; returns the chief's arrays.
+  """Waits for all workers, and returns the chief's arrays.
 
   Args:
     strategy: The devices.
-    values: The arrays of this worker, of the chief's shapes and types.
+    values: This worker's arrays, with the shapes and types of the chief's.
 
   Raises:
-    tf.errors.UnavailableError: A worker is gone.
+    tf.errors.UnavailableError: If a worker is gone.
   """
   if count(strategy) == 1:
     return list(values)
@@ -67,7 +67,7 @@ def from_chief(
 
   @tf.function(autograph=False)
   def share(values: list[tf.Tensor]) -> list[tf.Tensor]:
-    # A sum in which all but one are 0 is exact.
+    # A sum is exact if all but one of its terms are 0.
     of_replicas = strategy.run(only_of_chief, args=(values,))
     return [strategy.reduce('SUM', v, axis=None) for v in of_replicas]
 
@@ -78,6 +78,6 @@ def wait(strategy: tf.distribute.Strategy) -> None:
   """Waits until every worker calls this.
 
   Raises:
-    tf.errors.UnavailableError: A worker is gone.
+    tf.errors.UnavailableError: If a worker is gone.
   """
   gather(strategy, 0)

@@ -1,22 +1,22 @@
-"""BatchEnsemble layers: those of Edward2, corrected and faster, and more.
+"""BatchEnsemble layers: Edward2's layers, corrected, faster and extended.
 
 A BatchEnsemble layer (Wen, Tran and Ba, 2020) gives member e the weights
-W o (sum_r alpha[r, e] gamma[r, e]^T): one shared kernel W and, for each member,
-a perturbation of rank r that costs one vector for the input channels and one
-for the output channels. Edward2 0.0.2 computes that function, except for the
-bias of convolutions of a rank above 1. It lacks a configuration that can be
-read back, output shapes, groups, dense layers of images, a clear error for a
-batch that the members do not divide, and a choice of what to perturb.
+W o (sum_r alpha[r, e] gamma[r, e]^T). All members share the kernel W. Each term
+r of a member's perturbation costs one vector for the input channels and one for
+the output channels. Edward2 0.0.2 computes the same function, except for the
+bias of convolutions of a rank above 1. Edward2 lacks a configuration that can
+be read back, output shapes, groups, dense layers for images, a clear error for
+a batch that the members do not divide, and a choice of what to perturb.
 
 A layer can multiply W by alpha and gamma and apply one kernel for each member
-(`weights`), or multiply its inputs by alpha and its outputs by gamma around one
-application of W (`activations`, as published). Both are the same function.
-Where memory is slow and nothing fuses, as on a CPU, the side of the smaller
-tensors is the cheaper one. On a TPU, XLA fuses the multiplications of
-activations into the convolutions, so that they cost nothing.
+(`weights`). Or it can multiply its inputs by alpha, apply W once, and multiply
+the outputs by gamma (`activations`, as published). Both compute the same
+function. On a CPU, memory is slow and operations are not fused, so it is
+cheaper to perturb the smaller tensors. On a TPU, XLA fuses the multiplications
+of activations into the convolutions, so these multiplications cost nothing.
 """
 
-# What the mixin has of its own class is Edward2's, which has no types.
+# The mixin uses attributes of Edward2's classes, which have no types.
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from uncertainty_distill.layers import edward2_layers, members
 import tensorflow as tf
 import tf_keras
 
-# Edward2 keeps these arguments under other names than its constructors take.
+# From the name under which Edward2 keeps an argument to the argument's name.
 _CONSTRUCTOR_NAMES = {
   'ensemble_activation': 'activation',
   'use_ensemble_bias': 'use_bias',
@@ -52,7 +52,7 @@ _KEPT_NAMES = {
   **{name: name for name in _OF_MEMBERS if name != 'perturb'},
 }
 
-# What reads an argument's configuration, by the last word of its name.
+# The readers of arguments' configurations, by the last word of their names.
 _READERS = {
   'initializer': tf_keras.initializers.get,
   'regularizer': tf_keras.regularizers.get,
@@ -74,11 +74,11 @@ PERTURB_MODES = ('auto', 'weights', 'activations')
 
 
 def weights_may_be_cheaper(perturb: str) -> bool:
-  """Returns whether perturbing weights can be cheaper than activations.
+  """Returns whether it can be cheaper to perturb weights than activations.
 
   Args:
-    perturb: One of `PERTURB_MODES`; `auto` asks for the device that the current
-      strategy computes on.
+    perturb: One of `PERTURB_MODES`. With `auto`, the answer depends on the
+      device of the current strategy.
   """
   return on_cpu() if perturb == 'auto' else perturb == 'weights'
 
@@ -94,13 +94,13 @@ def on_cpu() -> bool:
 def member_kernels(
   kernel: tf.Tensor, alpha: tf.Tensor, gamma: tf.Tensor, groups: int = 1
 ) -> tf.Tensor:
-  """Returns every member's own kernel.
+  """Returns the kernels of all members.
 
   Args:
     kernel: W, [..., C / groups, F].
     alpha: [E, C], or [r, E, C] for perturbations of rank r.
     gamma: [E, F], or [r, E, F].
-    groups: The groups of a grouped convolution.
+    groups: The number of groups of a grouped convolution.
 
   Returns:
     [E, ..., C / groups, F].
@@ -112,9 +112,9 @@ def member_kernels(
 
 
 def _outer_products(alpha, gamma, groups, rank):
-  """Returns alpha gamma^T summed over the ranks, as a tensor of that rank."""
+  """Returns the sum of the terms alpha gamma^T, a tensor of `rank` axes."""
   columns = tf.expand_dims(alpha, -1)
-  if groups > 1:  # An output channel has the alpha of its group's inputs.
+  if groups > 1:  # An output channel uses the alpha of its group.
     channels, filters = alpha.shape[-1], gamma.shape[-1]
     inner = [*alpha.shape[:-1], groups, channels // groups]
     columns = tf.linalg.matrix_transpose(tf.reshape(alpha, inner))
@@ -131,11 +131,11 @@ def _of_member(values, member, axis):
 
 
 class BatchEnsembleLayer:
-  """What all layers have in common: a mix-in for a layer with alpha and gamma.
+  """A mixin with the common part of all layers with alpha and gamma.
 
   Attributes:
-    plain: The class of the layer of a plain network.
-    groups: The groups that the channels form.
+    plain: The class of the layer in a plain network.
+    groups: The number of groups of channels.
   """
 
   plain: type[tf_keras.layers.Layer]
@@ -156,7 +156,7 @@ class BatchEnsembleLayer:
     self.perturb = perturb
 
   def __call__(self, inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-    # Not in `call`: Keras would report the error as one of its own.
+    # Not in `call`: Keras would replace the error with one of its own.
     rows = inputs.shape[0]
     joint = members.only_member() is None
     if joint and rows is not None and rows % self.ensemble_size:
@@ -190,27 +190,27 @@ class BatchEnsembleLayer:
     return self.ensemble_activation(value)
 
   def _one_kernel(self, member):
-    """Returns `member_kernels(...)[member]` and computes no other.
+    """Returns `member_kernels(...)[member]` without computing the others.
 
-    For None it is the kernel of the mean alpha and the mean gamma.
+    For None, returns the kernel of the mean alpha and the mean gamma.
     """
     fast = (_of_member(v, member, -2) for v in (self.alpha, self.gamma))
     return self.kernel * _outer_products(*fast, self.groups, 2)
 
   def _weights_are_cheaper(self, inputs):
-    """Returns whether the members' kernels are smaller than the activations."""
+    """Returns whether to perturb the weights rather than the activations."""
     if not weights_may_be_cheaper(self.perturb):
       return False
     if self.perturb == 'weights':
       return True
-    # The batch is unknown where a model is served: a few rows are expected.
+    # If the batch size is unknown, as in a served model, few rows are expected.
     activations = [inputs.shape, self.compute_output_shape(inputs.shape)]
     sizes = [shape.num_elements() for shape in activations]
     kernels = self.ensemble_size * self.kernel.shape.num_elements()
     return None not in sizes and kernels <= self.rank * sum(sizes)
 
   def _perturb_activations(self, inputs):
-    """Multiplies inputs by alpha and outputs by gamma; adds up the ranks."""
+    """Multiplies inputs by alpha and outputs by gamma; adds up the terms."""
     combine, ranks = self._combine_per_member, [self.rank, self.ensemble_size]
     terms = []
     for alpha, gamma in zip(
@@ -229,7 +229,7 @@ class BatchEnsembleLayer:
     return members.join_members(operation(split, tf.expand_dims(vectors, 1)))
 
   def _broadcast_to_channels(self, vectors, rank):
-    """Reshapes [..., F] so that it goes along the channels of [B, ...]."""
+    """Reshapes vectors [..., F] to broadcast along the channels of [B, ...]."""
     sides = [1] * (rank - 2)
     last = getattr(self, 'data_format', 'channels_last') == 'channels_last'
     channels = [*sides, vectors.shape[-1]] if last else [vectors.shape[-1]]
@@ -246,11 +246,11 @@ class BatchEnsembleLayer:
     return tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [filters]], 0))
 
   def plain_weights(self, member: int | None) -> list[tf.Tensor]:
-    """Returns a member's weights as `plain` has them: kernel and bias.
+    """Returns a member's weights as a plain layer has them: kernel and bias.
 
     Args:
-      member: The member; None for the mean over members of alpha, gamma and
-        bias.
+      member: The index of the member; None for the mean over members of alpha,
+        gamma and bias.
     """
     kernel = tf.reshape(self._one_kernel(member), self.weights[0].shape)
     return [kernel] + (
@@ -260,7 +260,7 @@ class BatchEnsembleLayer:
     )
 
   def assign_plain_weights(self, weights: Sequence[Any]) -> None:
-    """Gives all members the kernel and the bias of a layer of `plain`."""
+    """Gives all members the kernel and the bias of a plain layer."""
     kernel, *bias = weights
     self.weights[0].assign(kernel)
     if bias:
@@ -268,7 +268,7 @@ class BatchEnsembleLayer:
       self.ensemble_bias.assign(tf.broadcast_to(bias[0], shape))
 
   def plain_config(self) -> dict[str, Any]:
-    """Returns the configuration of the layer of a plain network."""
+    """Returns the configuration of the layer in a plain network."""
     return {k: v for k, v in self.get_config().items() if k not in _OF_MEMBERS}
 
   def get_config(self) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class BatchEnsembleLayer:
 
   @classmethod
   def from_config(cls, config: dict[str, Any]) -> BatchEnsembleLayer:
-    # Edward2's own readers would forget the arguments: L2(0.5) comes back as
+    # Edward2's own readers would lose the arguments: L2(0.5) would come back as
     # L2(0.01), and RandomNormal(1, 0.5) as the class itself.
     read = {
       name: _READERS[name.rpartition('_')[2]](value)
@@ -294,10 +294,11 @@ class BatchEnsembleLayer:
 
 
 class BatchEnsembleConvolution(BatchEnsembleLayer):
-  """What convolutions of any number of dimensions have in common.
+  """The common part of convolutions of any number of dimensions.
 
-  Keras reads this number from `self.rank`, where Edward2 keeps the rank of the
-  perturbations: what follows from it is defined here.
+  Keras reads the number of dimensions from `self.rank`, but Edward2 keeps the
+  rank of the perturbations there. So this class overrides the methods of Keras
+  that need the number of dimensions.
   """
 
   def _get_channel_axis(self):
@@ -326,7 +327,7 @@ class BatchEnsembleConvolution(BatchEnsembleLayer):
     return tf.concat([self.convolution_op(*part) for part in parts], axis)
 
   def _depthwise(self, inputs, kernel):
-    """Applies the kernel of a group for each channel, [h, w, 1, F]."""
+    """Applies a kernel [h, w, 1, F] with a group for each channel."""
     shape = [*self.kernel_size, self.groups, kernel.shape[-1] // self.groups]
     return tf_keras.backend.depthwise_conv2d(
       inputs,
@@ -341,7 +342,7 @@ class BatchEnsembleConvolution(BatchEnsembleLayer):
     """Applies each member's kernel to its rows."""
     if self._is_pointwise():
       if set(self.strides) != {1}:
-        # Means of one pixel: no other way to drop rows and columns is as fast.
+        # Means over one pixel are the fastest way to drop rows and columns.
         inputs = tf.nn.avg_pool2d(inputs, 1, self.strides, 'VALID')
       # As one batched matrix product, without copies.
       return self._product_per_member(inputs, tf.squeeze(kernels, [1, 2]))
@@ -381,11 +382,13 @@ class Conv2DBatchEnsemble(
   """A convolution with a shared kernel and rank-r perturbations of it.
 
   Takes [E * B, H, W, C], member-major, and returns [E * B, H', W', filters].
-  Within `members.only(e)` it takes [B, H, W, C] and returns what member e makes
-  of it, [B, H', W', filters]. Arguments are Edward2's, which are those of
-  `tf_keras.layers.Conv2D` and `ensemble_size`, `rank`, `alpha_initializer`,
-  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`. With `groups`,
-  alpha has a number for each of all C channels.
+  Within `members.only(e)` it takes [B, H, W, C] and returns the output of
+  member e, [B, H', W', filters].
+
+  The arguments are those of `tf_keras.layers.Conv2D`, those that Edward2 adds
+  (`ensemble_size`, `rank`, `alpha_initializer`, `gamma_initializer`), and
+  `perturb`, one of `PERTURB_MODES`. With `groups`, alpha still has a number for
+  each of the C channels.
 
   Raises:
     InputError: If `ensemble_size` or `rank` is not a positive integer, if
@@ -400,10 +403,12 @@ class DenseBatchEnsemble(BatchEnsembleLayer, edward2_layers.DenseBatchEnsemble):
   """A dense layer with a shared kernel and rank-r perturbations of it.
 
   Takes [E * B, ..., C], member-major, and returns [E * B, ..., units]. Within
-  `members.only(e)` it takes [B, ..., C] and returns what member e makes of it,
-  [B, ..., units]. Arguments are Edward2's, which are those of
-  `tf_keras.layers.Dense` and `ensemble_size`, `rank`, `alpha_initializer`,
-  `gamma_initializer`; and `perturb`, one of `PERTURB_MODES`.
+  `members.only(e)` it takes [B, ..., C] and returns the output of member e,
+  [B, ..., units].
+
+  The arguments are those of `tf_keras.layers.Dense`, those that Edward2 adds
+  (`ensemble_size`, `rank`, `alpha_initializer`, `gamma_initializer`), and
+  `perturb`, one of `PERTURB_MODES`.
 
   Raises:
     InputError: If `ensemble_size` or `rank` is not a positive integer, if

@@ -1,8 +1,8 @@
-"""Edward2's BatchEnsemble layers: the only place that imports edward2.
+"""Edward2's BatchEnsemble layers. Only this module imports edward2.
 
-Edward2 0.0.2 fails with SciPy >= 1.11 while it imports its NumPy backend, and
-needs Keras 2. Most of what it costs to import is TensorFlow Probability; its
-submodules cannot be had for less, because the package imports all of them.
+Edward2 0.0.2 needs Keras 2, and fails with SciPy >= 1.11 while it imports its
+NumPy backend. TensorFlow Probability takes most of the time of the import. To
+import only a submodule is no faster, because the package imports all of them.
 """
 
 import sys
@@ -23,16 +23,16 @@ if tf.keras.layers.Layer is not tf_keras.layers.Layer:
 
 _guarded = _NUMPY_BACKEND not in sys.modules
 if _guarded:
-  # An import of a module that is None raises ImportError, which Edward2 takes
-  # for a missing backend; SciPy's AttributeError would end the import.
+  # To import a module that is None here raises ImportError, which Edward2 takes
+  # for a missing backend. SciPy's AttributeError would end the import.
   sys.modules[_NUMPY_BACKEND] = None  # pyright: ignore[reportArgumentType]
 try:
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='NumPy backend for Edward2')
-    # Edward2 would hide why this import failed.
+    # Edward2 would hide why this import fails.
     import tensorflow_probability  # noqa: F401
 
-    # What Edward2 has of SciPy's is for permutation layers, unused here.
+    # Edward2 uses SciPy only for permutation layers, which are unused here.
     with lazy_imports.deferred_functions(
       'scipy.optimize', ['linear_sum_assignment']
     ):

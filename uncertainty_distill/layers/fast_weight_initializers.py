@@ -1,4 +1,4 @@
-"""What alpha and gamma are before training."""
+"""The initial values of alpha and gamma."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FAST_WEIGHTS = ('normal', 'signs', 'ones', 'first_layer_signs')
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class RandomSigns(tf_keras.initializers.Initializer):
-  """-1 or 1 with a probability of a half each (Wen, Tran and Ba, 2020)."""
+  """-1 or 1, each with a probability of 1/2 (Wen, Tran and Ba, 2020)."""
 
   def __init__(self, seed: int | None = None):
-    """Takes the seed of the signs; None for that of TensorFlow."""
+    """Takes the seed of the signs; None for TensorFlow's seed."""
     self._seed = seed
     self._uniform = tf_keras.initializers.RandomUniform(-1.0, 1.0, seed)
 
@@ -31,10 +31,10 @@ class RandomSigns(tf_keras.initializers.Initializer):
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class FirstTermOnes(tf_keras.initializers.Initializer):
-  """Ones for the first term of a sum of ranks, [rank, E, C].
+  """Ones in the first term of alpha or gamma, [rank, E, C].
 
-  The other terms are random signs in alpha and 0 in gamma: their products are
-  0, and their gradients differ.
+  The other terms are random signs in alpha and 0 in gamma. So their products
+  are 0, but their gradients differ.
   """
 
   def __init__(self, others: str):
@@ -63,16 +63,16 @@ def fast_weight_initializers(
     kind: One of `FAST_WEIGHTS`: `normal` draws from N(1, stddev^2); `signs`
       draws -1 or 1; `ones` begins with no perturbation at all; and
       `first_layer_signs` has signs in the first layer and ones in all others.
-      TabM (Gorishniy et al. 2024) does this with the first layer's alpha; for
-      the three channels of an image these would be few, so that gamma has
-      signs as well.
+      TabM (Gorishniy et al. 2024) has signs only in the first layer's alpha.
+      For the three channels of an image these signs would be few, so gamma has
+      signs, too.
     rank: The rank of the perturbations.
     stddev: The standard deviation of `normal`.
     is_first: Whether the layer is the first one.
 
   Returns:
-    New objects under the names of the layers' arguments: one object that is
-    used twice would repeat its values.
+    New initializers, by the names of the layers' arguments. An initializer that
+    is used twice would repeat its values.
   """
   if kind == 'normal':
     alpha, gamma = (

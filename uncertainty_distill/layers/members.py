@@ -1,9 +1,10 @@
-"""The only place where a batch becomes members, and members become an axis.
+"""Repeats a batch for the members, and gives the members an axis.
 
-BatchEnsemble layers read the batch member by member: rows 0..B-1 belong to the
-first member, rows B..2B-1 to the second, and so on. Within `only(e)` they
-compute member e alone, from a batch that is not tiled. Within `own_examples()`
-the batch is in this order already: each member has examples of its own.
+Only this module does this. BatchEnsemble layers read the batch member by
+member: rows 0..B-1 belong to the first member, rows B..2B-1 to the second, and
+so on. Within `only(e)` the layers compute only member e, from a batch that is
+not repeated. Within `own_examples()` the batch is already in this order, since
+each member has its own examples.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-# Each thread has its own: replicas are traced side by side.
+# Each thread has its own value, since replicas are traced in parallel threads.
 _MEMBER: contextvars.ContextVar[int | None] = contextvars.ContextVar(
   'member', default=None
 )
@@ -40,7 +41,7 @@ def own_examples() -> Iterator[None]:
 
 @contextlib.contextmanager
 def only(member: int) -> Iterator[None]:
-  """Makes the layers of this package compute one member alone, from 0 on."""
+  """Makes this package's layers compute only one member, counted from 0."""
   token = _MEMBER.set(member)
   try:
     yield
@@ -49,7 +50,7 @@ def only(member: int) -> Iterator[None]:
 
 
 def only_member() -> int | None:
-  """Returns the member that is computed alone; None for all together."""
+  """Returns the only member to compute; None for all members."""
   return _MEMBER.get()
 
 
@@ -57,13 +58,13 @@ def tile_members(images: tf.Tensor, ensemble_size: int) -> tf.Tensor:
   """Repeats a batch for each member.
 
   Args:
-    images: [B, ...].
-    ensemble_size: E.
+    images: The batch, [B, ...].
+    ensemble_size: The number of members E.
 
   Returns:
     [E * B, ...], member-major.
   """
-  # Not tf.tile, which TensorFlow Lite's converter loses before a product.
+  # Not tf.tile, which TensorFlow Lite's converter drops before a product.
   return tf.concat([images] * ensemble_size, 0)
 
 
@@ -73,13 +74,14 @@ def member_rows(
   """Returns which examples of a batch each member sees.
 
   The batch is E groups of B / E examples, one after the other. Member e sees
-  the groups e, e + 1, ... e + m - 1, counted on from the first one after the
-  last: each example is seen by m members, and each member sees b = m B / E.
+  the groups e, e + 1, ... e + m - 1 modulo E. So m members see each example,
+  and each member sees b = m B / E examples.
 
   Args:
-    batch_size: B, a multiple of E.
-    ensemble_size: E.
-    members_per_example: m, from 1 to E.
+    batch_size: The number of examples B, a multiple of E.
+    ensemble_size: The number of members E.
+    members_per_example: The number of members m that see each example, from 1
+      to E.
 
   Returns:
     Row numbers, int32 [E, b].
@@ -112,7 +114,7 @@ class _MembersLayer(tf_keras.layers.Layer):
   """A layer of a functional model that changes the rows of the batch.
 
   Attributes:
-    ensemble_size: E, or 1 within `only`.
+    ensemble_size: The number of members E, or 1 within `only`.
   """
 
   def __init__(self, ensemble_size: int, **kwargs: Any):
@@ -146,10 +148,10 @@ class TileMembers(_MembersLayer):
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class SplitMembers(_MembersLayer):
-  """`split_members` as a layer; the logits leave it in float32.
+  """`split_members` as a layer that returns float32.
 
-  Softmax, losses and metrics need float32 also where the network computes in
-  bfloat16. Within `only` it returns [1, B, K].
+  Softmax, losses and metrics need float32 even if the network computes in
+  bfloat16. Within `only` the layer returns [1, B, K].
   """
 
   def __init__(self, ensemble_size: int, **kwargs: Any):

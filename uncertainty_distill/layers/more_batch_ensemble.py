@@ -1,6 +1,6 @@
-"""BatchEnsemble layers that Edward2 lacks, or has for rank 1 alone."""
+"""BatchEnsemble layers that Edward2 lacks, or has only for rank 1."""
 
-# What the mix-ins have of Keras's classes, they have without types.
+# The mixins use attributes of Keras's classes, which have no types.
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _FastWeights:
     self.ensemble_bias_constraint = keras.constraints.get(bias_constraint)
 
   def build(self, input_shape):
-    # Keras takes it for the number of spatial dimensions here.
+    # Keras takes `rank` for the number of spatial dimensions here.
     rank, self.rank = self.rank, len(self.kernel_size)
     super().build(input_shape)
     self.rank = rank
@@ -86,17 +86,17 @@ class DepthwiseConv2DBatchEnsemble(
 ):
   """`Conv2DBatchEnsemble` with a group for each channel.
 
-  Arguments are those of `tf_keras.layers.DepthwiseConv2D`, and `ensemble_size`,
-  `rank`, `perturb`, `alpha_initializer`, `gamma_initializer`. Each output
-  channel follows from one input channel, so that a higher rank adds nothing
-  where there is one output channel for each.
+  The arguments are those of `tf_keras.layers.DepthwiseConv2D`, and
+  `ensemble_size`, `rank`, `perturb`, `alpha_initializer`, `gamma_initializer`.
+  Each output channel depends on one input channel. So a higher rank adds
+  nothing if each input channel has only one output channel.
   """
 
   plain = tf_keras.layers.DepthwiseConv2D
 
   @property
   def kernel(self) -> tf.Tensor:
-    """The kernel as that of a grouped convolution, [h, w, 1, F]."""
+    """The kernel as a grouped convolution has it, [h, w, 1, F]."""
     return tf.reshape(self.depthwise_kernel, [*self.kernel_size, 1, -1])
 
   def build(self, input_shape):
@@ -117,20 +117,20 @@ class DepthwiseConv2DBatchEnsemble(
 
 
 def left_out_config(layer: tf_keras.layers.Layer) -> dict[str, Any]:
-  """Returns what Keras leaves out of a layer's configuration."""
+  """Returns the fields that Keras leaves out of a layer's configuration."""
   is_synchronized = getattr(layer, 'synchronized', False)
   return {'synchronized': True} if is_synchronized else {}
 
 
 def config_of(layer: tf_keras.layers.Layer) -> Any:
-  """Returns a layer's class and configuration, from which it can be made."""
+  """Returns a layer's class and configuration, to make the layer again."""
   config: Any = tf_keras.layers.serialize(layer)
   config['config'] |= left_out_config(layer)
   return config
 
 
 def _build(layer, input_shape, scope):
-  """Builds a layer within another, unless it came built from a file."""
+  """Builds a layer within another, unless a file has already built it."""
   if not layer.built:
     with tf.name_scope(scope):
       layer.build(input_shape)
@@ -143,10 +143,10 @@ _KINDS = 'initializer', 'regularizer', 'constraint'
 class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
   """A depthwise and a pointwise convolution, each with alpha and gamma.
 
-  Takes and returns what `Conv2DBatchEnsemble` does.
+  Takes and returns the same shapes as `Conv2DBatchEnsemble`.
 
   Attributes:
-    plain: The class of the layer of a plain network.
+    plain: The class of the layer in a plain network.
     depthwise: The depthwise convolution, without a bias.
     pointwise: The convolution of 1x1 pixels.
   """
@@ -156,7 +156,7 @@ class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
   def __init__(
     self, depthwise: dict[str, Any], pointwise: dict[str, Any], **kwargs: Any
   ):
-    """Takes both, as `tf_keras.layers.serialize` has them."""
+    """Takes both convolutions, as `tf_keras.layers.serialize` returns them."""
     super().__init__(**kwargs)
     self.depthwise: Any = tf_keras.layers.deserialize(depthwise)
     self.pointwise: Any = tf_keras.layers.deserialize(pointwise)
@@ -181,20 +181,20 @@ class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
     return self.pointwise.compute_output_shape(inner)
 
   def plain_weights(self, member: int | None) -> list[tf.Tensor]:
-    """Returns a member's kernels and bias, as `plain` has them.
+    """Returns a member's kernels and bias, as a plain layer has them.
 
-    For None those of the mean alpha and gamma of each kernel.
+    For None, alpha, gamma and the bias are the means over members.
     """
     parts = self.depthwise, self.pointwise
     return [w for part in parts for w in part.plain_weights(member)]
 
   def assign_plain_weights(self, weights: Sequence[Any]) -> None:
-    """Gives all members the kernels and the bias of a layer of `plain`."""
+    """Gives all members the kernels and the bias of a plain layer."""
     self.depthwise.assign_plain_weights(weights[:1])
     self.pointwise.assign_plain_weights(weights[1:])
 
   def plain_config(self) -> dict[str, Any]:
-    """Returns the configuration of the layer of a plain network."""
+    """Returns the configuration of the layer in a plain network."""
     last = self.pointwise.plain_config()
     kernel = {f'pointwise_{kind}': last[f'kernel_{kind}'] for kind in _KINDS}
     names = 'filters', 'use_bias', 'activation', 'activity_regularizer'
@@ -213,10 +213,10 @@ class SeparableConv2DBatchEnsemble(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class PerMember(tf_keras.layers.Layer):
-  """A layer of each member's own, such as a BatchNorm.
+  """A layer that each member has for itself, such as a BatchNorm.
 
-  Takes [E * B, ...], member-major, or what `members.only(e)` needs, [B, ...].
-  In training, each member's BatchNorm takes the statistics of its own rows.
+  Takes [E * B, ...], member-major, or [B, ...] within `members.only(e)`. In
+  training, each member's BatchNorm uses the statistics of the member's rows.
 
   Attributes:
     layers: The layer of each member.
@@ -226,8 +226,8 @@ class PerMember(tf_keras.layers.Layer):
     """Makes the layers.
 
     Args:
-      layer: One of them, as `tf_keras.layers.serialize` has it.
-      ensemble_size: E.
+      layer: The layer of one member, as `config_of` returns it.
+      ensemble_size: The number of members E.
       **kwargs: The arguments of `tf_keras.layers.Layer`.
     """
     super().__init__(**kwargs)
@@ -241,7 +241,7 @@ class PerMember(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    del training  # Keras hands it on to the layers called here.
+    del training  # Keras passes it on to the layers called here.
     member = members.only_member()
     if member is not None:
       return self.layers[member](rows)

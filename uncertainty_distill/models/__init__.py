@@ -1,4 +1,4 @@
-"""Networks: plain ones, BatchEnsembles and deep ensembles."""
+"""Networks: plain networks, BatchEnsembles and deep ensembles."""
 
 from uncertainty_distill.runtime import lazy_imports
 

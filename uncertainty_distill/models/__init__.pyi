@@ -1,4 +1,4 @@
-"""The names of this room, for type checkers and `__init__.py`."""
+"""The public names of this package, for type checkers and `__init__.py`."""
 
 from .architecture import Architecture as Architecture
 from .architecture_choice import ArchitectureChoice as ArchitectureChoice

@@ -1,4 +1,4 @@
-"""The interface of architectures: fields, and the network built from them."""
+"""The base class of architectures, which build networks from their fields."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NormFactory = Callable[..., tf_keras.layers.BatchNormalization]
 
 @dataclasses.dataclass
 class Architecture(Settings):
-  """A family of networks; its fields say which network of the family.
+  """A family of networks; the fields choose one network of the family.
 
-  A subclass builds plain Keras models and knows nothing of members, which
-  `batch_ensemble` adds. `ArchitectureChoice` lists the subclasses. Their fields
-  must have other names than those of `ModelConfig` and `TeacherConfig`.
+  A subclass builds plain Keras models. It knows nothing about members, which
+  `batch_ensemble` adds. `ArchitectureChoice` lists the subclasses. The names of
+  their fields must differ from those of `ModelConfig` and `TeacherConfig`.
 
   Attributes:
-    L2_GROUPS: The names of the parts of the network that can each have an L2
-      strength of their own.
+    L2_GROUPS: The names of the parts of the network that can each have their
+      own L2 strength.
   """
 
   L2_GROUPS: ClassVar[tuple[str, ...]] = ('all',)
@@ -53,14 +53,15 @@ class Architecture(Settings):
       num_classes: K.
       mean: The mean of each channel of the training images, in 0..1.
       stddev: The standard deviation of each channel, in 0..1.
-      batch_norm: Makes a BatchNorm layer from its name.
+      batch_norm: A function that makes a BatchNorm layer from its name.
 
     Returns:
       A model that takes images [B, H, W, C] of 0..255, float or integer, and
       returns logits [B, K].
 
     Raises:
-      InputError: If a field is out of its range.
+      InputError: If a field is out of its range, or if the fields give no
+        network for these images and classes.
     """
     raise NotImplementedError
 
@@ -73,21 +74,23 @@ class Architecture(Settings):
     """Loads the trained weights that training starts from.
 
     Args:
-      model: What `build` returned; all but its last layer gets weights.
+      model: The model that `build` returned. All layers but the last get
+        weights.
 
     Raises:
-      InputError: If they are not there, or of another network.
+      InputError: If the weights are missing, or belong to another network.
     """
     raise NotImplementedError
 
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
-    """Returns what L2 applies to, one list for each of `L2_GROUPS`.
+    """Returns the variables that L2 applies to, a list for each L2 group.
 
-    These are kernels but depthwise ones, biases, and BatchNorm's scales and
-    offsets; alpha and gamma are left alone.
+    These are kernels except depthwise kernels, biases, and BatchNorm's scales
+    and offsets. Alpha and gamma get no L2. The lists are in the order of
+    `L2_GROUPS`.
 
     Args:
-      model: What `build` returned, or an ensemble made from it.
+      model: The model that `build` returned, or an ensemble made from it.
     """
     found = variables.flat_layers(model)
     return [sum(map(variables.regularized_weights, found), [])]
@@ -98,10 +101,10 @@ def standardize(
 ) -> tf.Tensor:
   """Maps images of 0..255 to (images / 255 - mean) / stddev, per channel.
 
-  This is a part of the model, so that a teacher and a student may standardize
-  in different ways, and a served model takes plain images. It is computed in
-  float32: bfloat16 holds the 8 bits of an image, but not those of a quotient or
-  of a fraction of a gray level.
+  This is a part of the model, so a teacher and a student may standardize in
+  different ways, and a served model takes plain images. The computation is in
+  float32: bfloat16 can hold the 8 bits of an image, but not the bits of a
+  quotient or of a fraction of a gray level.
 
   Args:
     images: The input of a functional model, [B, H, W, C].

@@ -20,14 +20,14 @@ from official.modeling import hyperparams
 class ArchitectureChoice(Settings, hyperparams.OneOfConfig):
   """The choice of one architecture.
 
-  The names in between can be left out: `task.model.depth` is short for
-  `task.model.architecture.wide_resnet.depth` where that is the architecture.
+  Overrides may leave out the names in between: `task.model.depth` is short for
+  `task.model.architecture.wide_resnet.depth` if `wide_resnet` is chosen.
 
   Attributes:
-    type: The name of the architecture.
+    type: The name of the chosen architecture.
     wide_resnet: A Wide ResNet.
     keras_application: A network of `tf_keras.applications`.
-    custom: A network that a function of the user's builds.
+    custom: A network that the user's function builds.
     keras_model: A network that was given as a Keras model.
   """
 
@@ -40,5 +40,5 @@ class ArchitectureChoice(Settings, hyperparams.OneOfConfig):
   keras_model: KerasModel = dataclasses.field(default_factory=KerasModel)
 
   def get(self) -> Architecture:
-    """Returns the architecture of this type."""
+    """Returns the chosen architecture."""
     return super().get()  # pyright: ignore[reportReturnType]

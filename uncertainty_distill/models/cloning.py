@@ -23,12 +23,12 @@ def clone(
   model: tf_keras.Model,
   copy_of: Callable[[tf_keras.layers.Layer], tf_keras.layers.Layer],
 ) -> tf_keras.Model:
-  """Returns a network of the same graph with other layers.
+  """Returns a network with the same graph and other layers.
 
   Args:
-    model: A network, which may hold others.
-    copy_of: Returns the new layer for a layer; called once for each, wherever
-      it is used.
+    model: The network, which may contain nested networks.
+    copy_of: A function that returns the new layer for a layer. It is called
+      once for each layer, even if the layer is used several times.
   """
   done = {}
 
@@ -46,16 +46,16 @@ def clone(
 
 
 def copy_layer(layer: tf_keras.layers.Layer) -> Any:
-  """Returns a new layer of the same configuration."""
+  """Returns a new layer with the same configuration."""
   config = {**layer.get_config(), **layers.left_out_config(layer)}
   return type(layer).from_config(config)
 
 
 @contextlib.contextmanager
 def without_initial_values() -> Iterator[None]:
-  """Makes models that are built inside it start from zeros.
+  """Makes models that are built within the context start from zeros.
 
-  Zeros take no time, and none of the random numbers that a seed gives.
+  Zeros take no time, and use none of the random numbers that a seed gives.
   """
 
   def creator(next_creator, **kwargs):

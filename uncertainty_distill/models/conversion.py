@@ -1,4 +1,4 @@
-"""Plain networks as BatchEnsembles."""
+"""Turns plain networks into BatchEnsembles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NORMS = (
 _SHARED = (*_NORMS, tf_keras.layers.Normalization, convnext.LayerScale)
 
 
-# No layer here needs AutoGraph, which would rewrite the source of each of them.
+# No layer here needs AutoGraph, which would rewrite the source of every layer.
 @tf.autograph.experimental.do_not_convert
 def batch_ensemble(
   model: tf_keras.Model,
@@ -52,30 +52,32 @@ def batch_ensemble(
 ) -> tf_keras.Model:
   """Turns a plain network into a BatchEnsemble (Wen, Tran and Ba, 2020).
 
-  The members share the kernels; each has its own alpha and gamma in every
-  convolution and dense layer, and its own bias. Nested networks become nested
-  BatchEnsembles, and what is shared stays shared. A SeparableConv2D has alpha
-  and gamma for both of its kernels.
+  The members share the kernels. Each member has its own alpha and gamma in
+  every convolution and dense layer, and its own bias. Nested networks stay
+  nested, and a layer that is used several times stays one layer. A
+  SeparableConv2D gets alpha and gamma for both of its kernels.
 
-  Within `layers.own_examples` the model takes the rows of all members as its
-  batch, [E * b, ...], and `TileMembers` does not repeat them: each member then
-  has examples of its own. No other layer knows the difference.
+  Within `layers.own_examples` the batch of the model consists of the rows of
+  all members, [E * b, ...], and `TileMembers` does not repeat the rows. So each
+  member has its own examples. The other layers work as usual.
 
   Args:
-    model: A functional or Sequential model of images [B, ...] -> logits
-      [B, K], or any other tensor [B, ...]; it is not changed.
-    ensemble_size: E; 1 gives the model's own layers, without alpha and gamma.
+    model: A functional or Sequential model of images [B, ...] -> logits [B, K]
+      or another tensor [B, ...]. It is not changed.
+    ensemble_size: The number of members E. With 1, the result has the model's
+      own layers, without alpha and gamma.
     rank: The rank of the members' perturbations.
-    fast_weights: What alpha and gamma are at first, one of
-      `layers.FAST_WEIGHTS`, which `layers.fast_weight_initializers` explains.
+    fast_weights: The initial values of alpha and gamma, one of
+      `layers.FAST_WEIGHTS`; see `layers.fast_weight_initializers`.
     fast_weight_stddev: The standard deviation for `normal`.
-    perturb: What they are applied to, one of `layers.PERTURB_MODES`.
+    perturb: What alpha and gamma multiply, one of `layers.PERTURB_MODES`.
     norm: Whether BatchNorm, LayerNorm and GroupNorm are `shared`, or each
       `member` has its own.
-    keep: Layers that the members are to share as they are: names, or paths such
-      as `backbone/stem`, each with the value `shared`.
-    keep_weights: Whether to start from the model's weights; otherwise new ones
-      are drawn, layer by layer, from the layers' initializers.
+    keep: The layers that the members share unchanged, `{'name': 'shared'}`. A
+      name may be a path, such as `backbone/stem`.
+    keep_weights: Whether to start from the model's weights. Otherwise new
+      weights are drawn, layer by layer, from the layers' initializers. Only
+      adapted Normalization layers then keep their weights.
 
   Returns:
     A model that takes images [B, ...] and returns float32 logits [E, B, K].
@@ -83,7 +85,7 @@ def batch_ensemble(
   Raises:
     InputError: If the model has no graph or several inputs or outputs, if it
       has a layer with weights that cannot be converted, if no matrix of the
-      model has the rank, or if another argument is out of its range.
+      model can have the rank, or if another argument is out of its range.
   """
   custom_networks.check_graph(model, 'model')
   if ensemble_size == 1:
@@ -115,7 +117,7 @@ def batch_ensemble(
 
 
 def _first_perturbed(model, kept):
-  """Returns the layer with alpha and gamma that images come to first."""
+  """Returns the first layer that gets alpha and gamma, or None."""
   for layer in variables.flat_layers(model):
     if type(layer) in (*_CONVERTED, _SEPARABLE) and layer not in kept:
       return layer
@@ -123,9 +125,10 @@ def _first_perturbed(model, kept):
 
 
 def _is_adapted(layer: tf_keras.layers.Layer) -> bool:
-  """Returns whether a layer has statistics of data, which none can draw."""
+  """Returns whether a layer has statistics that were adapted to data."""
   is_normalization = isinstance(layer, tf_keras.layers.Normalization)
-  # Built within `without_initial_values`, one that is not has zeros.
+  # A layer that is not adapted has zeros if it was built within
+  # `without_initial_values`.
   return is_normalization and any(map(np.any, layer.get_weights()))
 
 
@@ -134,10 +137,11 @@ def _copies(paths, kept, options, initializers, has_own_norms):
 
   Args:
     paths: The paths of the network's layers.
-    kept: Those that are to be shared as they are.
-    options: What all perturbed layers take.
-    initializers: From a layer to what makes its alpha and gamma.
-    has_own_norms: Whether each member has norms of its own.
+    kept: The layers that the members share unchanged.
+    options: The arguments that all layers with alpha and gamma take.
+    initializers: A function from a layer to a function that makes the
+      initializers of its alpha and gamma.
+    has_own_norms: Whether each member has its own norms.
   """
   copies = {}
   for layer, path in paths.items():
@@ -155,14 +159,14 @@ def _copies(paths, kept, options, initializers, has_own_norms):
 
 
 def _joined(model, copies, ensemble_size, is_used):
-  """Returns the BatchEnsemble of a network, made of the copies of its layers.
+  """Joins the copies of a network's layers into a BatchEnsemble.
 
   Args:
     model: The plain network.
-    copies: The layer of the BatchEnsemble for each of its layers.
-    ensemble_size: E.
-    is_used: Whether the plain network is used on: calling its layers once more
-      would leave them without the one output that each has.
+    copies: The layer of the BatchEnsemble for each layer of the network.
+    ensemble_size: The number of members E.
+    is_used: Whether the plain network is used later. If so, its layers are not
+      called again, since a layer that is called twice has no single output.
   """
   (images,) = model.inputs
   images = tf_keras.Input(images.shape[1:], dtype=images.dtype, name='images')
@@ -183,9 +187,10 @@ def _joined(model, copies, ensemble_size, is_used):
       return tile
     return copies[origins.get(layer, layer)]
 
-  # The shapes of one member's tensors are those of all, and sooner inferred.
+  # Tensors have the same shapes for one member as for all members, but Keras
+  # infers them faster for one member.
   with layers.only(0):
-    # Called itself, the model would become one nested layer.
+    # Calling the model itself would make it one nested layer.
     rows = tf_keras.Model(images, model.call(tile(images)), name=model.name)
     rows = cloning.clone(rows, find)
   logits = layers.SplitMembers(ensemble_size, name='split_members')(rows.output)
@@ -195,14 +200,14 @@ def _joined(model, copies, ensemble_size, is_used):
 def set_plain_weights(
   model: tf_keras.Model, plain: tf_keras.Model, last: bool = True
 ) -> None:
-  """Gives an ensemble the weights of a plain network, as all members share.
+  """Gives all members of an ensemble the weights of a plain network.
 
-  Alpha and gamma stay as they are.
+  Alpha and gamma do not change.
 
   Args:
-    model: What `batch_ensemble` made from a network like `plain`.
-    plain: A network.
-    last: Whether also those of the last layer that has any.
+    model: The model that `batch_ensemble` made from a network like `plain`.
+    plain: The plain network.
+    last: Whether to also set the weights of the last layer that has weights.
   """
   pairs = list(_pairs(model, plain))
   for copy, layer in pairs if last else pairs[:-1]:
@@ -210,7 +215,7 @@ def set_plain_weights(
 
 
 def _pairs(model, plain):
-  """Yields the layers with weights of two networks of the same graph."""
+  """Yields pairs of the layers with weights of two networks of one graph."""
   copies = _by_name(model)
   for name, layer in _by_name(plain).items():
     if variables.is_network(layer):
@@ -220,10 +225,10 @@ def _pairs(model, plain):
 
 
 def _by_name(model):
-  """Returns the layers with weights by name, and by their number of a name.
+  """Returns the layers with weights by name and by number within the name.
 
-  Keras numbers the layers that have no name of their own through all networks
-  of a process; here the numbers of each name begin anew.
+  Keras numbers layers without a given name across all networks of a process.
+  Here the numbers of each name begin at 0.
   """
   found = {}
   for layer in model.layers:
@@ -240,7 +245,7 @@ def _by_name(model):
 
 
 def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
-  """Raises an InputError about `name` for a rank that no layer's matrix has."""
+  """Raises an InputError about `name` for a rank that no matrix can have."""
   matrices = map(_matrix_shape, variables.flat_layers(model))
   most = max(map(min, filter(None, matrices)), default=0)
   if not most:
@@ -256,9 +261,10 @@ def check_rank(model: tf_keras.Model, rank: int, name: str = 'rank') -> None:
 
 
 def _paths(model, prefix=''):
-  """Returns the layers, those of nested networks too, with their paths.
+  """Returns the layers, also of nested networks, with their paths.
 
-  Their order is that of `_in_order_of_creation`, as far as that reaches.
+  A network's own layers are in the order of `_in_order_of_creation`, followed
+  by the layers that it does not reach. Layers of nested networks come first.
   """
   found = {}
   for layer in dict.fromkeys([*_in_order_of_creation(model), *model.layers]):
@@ -273,15 +279,15 @@ def _paths(model, prefix=''):
 def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
   """Returns the layers branch by branch.
 
-  In this order random weights are drawn, so that a seed gives the same ones
-  however Keras sorts the layers of a graph. It ends at a layer that was first
-  called in another network.
+  Random weights are drawn in this order, so a seed gives the same weights
+  however Keras sorts the layers of a graph. A branch ends at a layer that was
+  first called in another network.
   """
   inside, found = set(model.layers), {}
   waiting = [tensor.node.layer for tensor in model.inputs]  # pyright: ignore[reportGeneralTypeIssues]
   while waiting:
     layer = waiting.pop()
-    # The first call of a layer that is called several times counts.
+    # Only the first call of a layer counts.
     parents = {node.layer for node in layer.inbound_nodes[0].parent_nodes}
     if layer in inside and layer not in found and parents <= found.keys():
       found[layer] = None
@@ -290,7 +296,7 @@ def _in_order_of_creation(model: tf_keras.Model) -> list[Any]:
 
 
 def _kept(paths, keep):
-  """Returns the layers that the members are to share as they are."""
+  """Returns the layers that the members share unchanged."""
   kept = set()
   for name, value in keep.items():
     ranges.one_of('shared').check(f'keep[{name!r}]', value)
@@ -303,7 +309,7 @@ def _kept(paths, keep):
 
 
 def _perturbed(layer, options, initializers):
-  """Returns a layer's BatchEnsemble, not built yet."""
+  """Returns the BatchEnsemble layer for a plain layer, not built yet."""
   if type(layer) is not _SEPARABLE:
     config = {**layer.get_config(), **options, **initializers()}
     return _CONVERTED[type(layer)].from_config(config)
@@ -317,7 +323,7 @@ def _perturbed(layer, options, initializers):
 
 
 def _parts(layer):
-  """Returns the two convolutions of a separable one, without weights."""
+  """Returns the two parts of a separable convolution, not built yet."""
   config = layer.get_config()
 
   def chosen(*names):
@@ -343,7 +349,7 @@ def _parts(layer):
 
 
 def _in_common(layer, path, own_norms, ensemble_size):
-  """Returns the copy of a layer that has no alpha and gamma."""
+  """Returns the copy of a layer that gets no alpha and gamma."""
   if type(layer) not in _SHARED:
     kind = type(layer).__name__
     raise InputError(
@@ -367,7 +373,7 @@ def _in_common(layer, path, own_norms, ensemble_size):
 
 
 def _assign(copy: Any, weights: Sequence[Any]) -> None:
-  """Gives a layer of the BatchEnsemble the weights of the plain one."""
+  """Gives a layer of the BatchEnsemble the weights of the plain layer."""
   if isinstance(copy, cloning.PERTURBED):
     copy.assign_plain_weights(weights)
   elif isinstance(copy, layers.PerMember):

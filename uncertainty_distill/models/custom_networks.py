@@ -1,4 +1,4 @@
-"""Networks of the user's own: from a function, or from a Keras model."""
+"""The user's own networks, from a function or from a Keras model."""
 
 from __future__ import annotations
 
@@ -28,17 +28,20 @@ _FUNCTION = re.compile(r'[\w.]+:\w+')
 
 @dataclasses.dataclass
 class CustomNetwork(Architecture):
-  """What a function of the user's builds: code, which runs when it is loaded.
+  """A network that the user's function builds; loading the network runs it.
 
-  The function takes `image_shape` (H, W, C) and `num_classes` (K), and returns
-  a functional `tf_keras.Model` of float images [B, H, W, C] of 0..255 -> logits
-  [B, K], which brings the images to the scale that it wants. BatchNorm has the
-  function's own values. Of weights that the function sets, those of adapted
-  Normalization layers alone are taken: give the network itself to `ud.train` or
-  `ud.distill` to start from its weights.
+  The function takes `image_shape` (H, W, C) and `num_classes` (K). It returns a
+  functional `tf_keras.Model` of float images [B, H, W, C] of 0..255 -> logits
+  [B, K]. The model itself scales the images as it needs. BatchNorm keeps the
+  momentum and epsilon that the function gives it.
+
+  In a BatchEnsemble, only adapted Normalization layers keep the weights that
+  the function sets. A single network and a Hydra keep all of them. To start
+  from a network's weights, give the network itself to `ud.train` or
+  `ud.distill`.
 
   Attributes:
-    function: Where it is, as `module:function`. The module is looked for where
+    function: The function, as `module:function`. The module is looked for where
       Python looks for modules, and then in the working directory.
   """
 
@@ -61,8 +64,8 @@ class CustomNetwork(Architecture):
     try:
       model = function(image_shape=tuple(image_shape), num_classes=num_classes)
     except Exception as error:
-      # Whatever code of the user's raises; Keras, for images that are too
-      # small for the strides, a ValueError.
+      # The user's code may raise anything. Keras raises a ValueError if the
+      # images are too small for the strides.
       raise InputError(
         'task.model.function',
         self.function,
@@ -91,7 +94,7 @@ class CustomNetwork(Architecture):
 
 @dataclasses.dataclass
 class KerasModel(Architecture):
-  """A network as Keras describes it, which needs no code of the user's.
+  """A network as Keras describes it, which needs none of the user's code.
 
   Attributes:
     definition: The model's configuration, as `to_json` writes it.
@@ -105,18 +108,19 @@ class KerasModel(Architecture):
 
     Args:
       model: A plain network.
-      name: What it is from, for the errors.
+      name: The argument that the model is from, for error messages.
 
     Raises:
-      InputError: If it is no functional or sequential model of `tf_keras`, or
-        if it has layers that Keras cannot make without the user's code.
+      InputError: If the model is not a functional or Sequential model of
+        `tf_keras`, has several inputs or outputs, or has layers that Keras
+        cannot make without the user's code.
     """
     check_graph(model, name)
     found = cls()
     try:
       found.definition = model.to_json()
     except Exception as error:
-      # Whatever a layer's `get_config` raises, or JSON.
+      # A layer's `get_config` may raise anything, and so may JSON.
       raise _unknown_layer(name, model.name, error) from error
     found._rebuilt(name)
     return found
@@ -140,12 +144,12 @@ class KerasModel(Architecture):
     return model
 
   def _rebuilt(self, name: str) -> tf_keras.Model:
-    """Returns the model that the definition is of."""
+    """Returns the model that the definition describes."""
     _check_needs_no_code(json.loads(self.definition), name)
     try:
       return tf_keras.models.model_from_json(self.definition)  # pyright: ignore[reportReturnType]
     except Exception as error:
-      # Whatever a layer's constructor raises.
+      # A layer's constructor may raise anything.
       raise _unknown_layer(name, self.label, error) from error
 
 
@@ -159,9 +163,9 @@ def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
 
 
 def _check_needs_no_code(part, name):
-  """Raises an InputError where Keras would run code that a definition has.
+  """Raises an InputError if Keras would run code that a definition names.
 
-  A Lambda layer holds a function, and the name of a module is imported.
+  A Lambda layer contains a function, and Keras imports modules that are named.
   """
   if isinstance(part, dict):
     module = part.get('module')
@@ -194,11 +198,11 @@ def check_graph(model: Any, name: str) -> None:
 
   Args:
     model: The model.
-    name: What it is from, for the errors.
+    name: The argument that the model is from, for error messages.
 
   Raises:
-    InputError: If it is no functional or Sequential model of `tf_keras`, or has
-      several inputs or outputs.
+    InputError: If the model is not a functional or Sequential model of
+      `tf_keras`, or has several inputs or outputs.
   """
   check_keras_2(model, name)
   if not variables.is_network(model) or not model.inputs:
@@ -223,10 +227,10 @@ def check_plain(
     model: The model.
     image_shape: H, W, C.
     num_classes: K.
-    name: What the model is from, for the errors.
+    name: The argument that the model is from, for error messages.
 
   Raises:
-    InputError: If it is not.
+    InputError: If the model is not such a network, or ends in a softmax.
   """
   check_graph(model, name)
   taken, given = model.input_shape, model.output_shape
@@ -248,20 +252,20 @@ def check_plain(
 
 
 def _ends_in_softmax(model: tf_keras.Model) -> bool:
-  """Returns whether the last layer of a model, or of one in it, is softmax."""
+  """Returns whether a model ends in a softmax, perhaps in a nested model."""
   last = model.output._keras_history.layer  # pyright: ignore[reportAttributeAccessIssue]
   if isinstance(last, tf_keras.Model):
     return _ends_in_softmax(last)
   return (
     isinstance(last, tf_keras.layers.Softmax)
     or getattr(last, 'activation', None) is tf_keras.activations.softmax
-    # What `tf.nn.softmax` becomes among layers.
+    # The layer that Keras makes of `tf.nn.softmax`.
     or getattr(last, 'symbol', '') == 'nn.softmax'
   )
 
 
 def _may_be(shape, expected):
-  """Returns whether a shape, in which sizes may be open, can be another."""
+  """Returns whether a shape, whose sizes may be None, fits the expected one."""
   return len(shape) == len(expected) and all(
     size in (None, other) for size, other in zip(shape, expected)
   )
@@ -269,7 +273,7 @@ def _may_be(shape, expected):
 
 @contextlib.contextmanager
 def _working_directory_on_path():
-  """Lets imports find modules in the working directory, after all others."""
+  """Lets imports look for modules in the working directory last."""
   sys.path.append(os.getcwd())
   try:
     yield

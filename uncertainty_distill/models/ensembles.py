@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-# From here on applying the members in turn is faster than applying them at
-# once; measured on two cores for WRN-10-1 and WRN-16-4.
+# The smallest batch for which applying the members one after the other is
+# faster than applying them at once, measured on two cores for WRN-10-1 and
+# WRN-16-4.
 _LEAST_BATCH = 8
 
 _MULTIPLIER = 'fast_weight_learning_rate_multiplier'
@@ -21,15 +22,15 @@ _MULTIPLIER = 'fast_weight_learning_rate_multiplier'
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
 class BatchEnsemble(tf_keras.Model):
-  """A functional BatchEnsemble that may infer one member after the other.
+  """A functional BatchEnsemble that can apply one member after the other.
 
   Training needs all members at once, for BatchNorm's statistics. In inference
-  each member is a plain network with weights of its own; where perturbed
-  weights are cheaper than perturbed activations, applying these networks in
-  turn saves the copies that bring the members' rows together.
+  each member is a plain network with its own weights. If it is cheaper to
+  perturb weights than activations, applying these networks one after the other
+  saves the copies that join the members' rows.
   """
 
-  # Without a constructor of its own, so that Keras clones it as what it is.
+  # This class has no constructor, so that Keras keeps the class in clones.
 
   _fast_weight_multiplier = 1.0
 
@@ -57,18 +58,19 @@ class BatchEnsemble(tf_keras.Model):
     fast_weight_learning_rate_multiplier: float = 1.0,
     **kwargs: Any,
   ) -> None:
-    """Takes how to train.
+    """Configures training.
 
     Args:
       *args: The arguments of `tf_keras.Model.compile`.
       fast_weight_learning_rate_multiplier: The factor of the learning rate of
         alpha and gamma, for every optimizer whose step is proportional to its
-        learning rate; a `.keras` file keeps it.
-      **kwargs: More arguments of `tf_keras.Model.compile`.
+        learning rate. A `.keras` file keeps the factor.
+      **kwargs: The keyword arguments of `tf_keras.Model.compile`.
 
     Raises:
-      InputError: If the multiplier is below 0, or the optimizer's step is not
-        proportional to its learning rate.
+      InputError: If the multiplier is below 0. If it is not 1: also if the
+        optimizer's step is not proportional to its learning rate, or if the
+        optimizer keeps moving averages of weights.
     """
     multiplier = fast_weight_learning_rate_multiplier
     ranges.NOT_NEGATIVE.check(_MULTIPLIER, multiplier)
@@ -94,12 +96,12 @@ class BatchEnsemble(tf_keras.Model):
     return {**config, _MULTIPLIER: self._fast_weight_multiplier}
 
   def compile_from_config(self, config: dict[str, Any]) -> None:
-    # Keras leaves this to classes with a `compile` of their own.
+    # Keras does not do this for classes that override `compile`.
     self.compile(**tf_keras.saving.deserialize_keras_object(config))
     self.optimizer.build(self.trainable_variables)
 
   def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-    """Takes a step of `fit`, a shorter or longer one for alpha and gamma."""
+    """Takes a step of `fit`, scaled for alpha and gamma."""
     scaled = self._fast_weight_multiplier != 1
     fast = variables.fast_weights(self) if scaled else []
     before = [tf.identity(variable) for variable in fast]
@@ -121,35 +123,35 @@ class BatchEnsemble(tf_keras.Model):
       strategy.extended.update(variable, assign, (old,))
 
   def predict(self, *args: Any, **kwargs: Any) -> np.ndarray:
-    """Predicts in batches, as `tf_keras.Model.predict`.
+    """Predicts in batches, as `tf_keras.Model.predict` does.
 
     Args:
       *args: The arguments of `tf_keras.Model.predict`.
-      **kwargs: More of them.
+      **kwargs: The keyword arguments of `tf_keras.Model.predict`.
 
     Returns:
-      [E, N, K] for any number N of images.
+      The logits [E, N, K] of any number N of images.
     """
     # Keras joins batches on the first axis.
     return np.swapaxes(super().predict(*args, **kwargs), 0, 1)
 
   def predict_on_batch(self, x: Any) -> np.ndarray:
-    """Predicts for one batch, [E, B, K]."""
+    """Returns the logits [E, B, K] of one batch."""
     return np.swapaxes(super().predict_on_batch(x), 0, 1)
 
   def predict_step(self, data: Any) -> tf.Tensor:
-    """Returns what `predict` joins, [B, E, K]."""
+    """Returns the logits [B, E, K] of one batch, which `predict` joins."""
     logits = super().predict_step(data)
     rank = logits.shape.rank
     return tf.transpose(logits, [1, 0, *range(2, rank)])
 
   @property
   def ensemble_size(self) -> int:
-    """Members E."""
+    """The number of members E."""
     return self.layers[-1].ensemble_size
 
   def each_member(self, images: tf.Tensor) -> tf.Tensor:
-    """Infers one member after the other: [B, H, W, C] -> logits [E, B, K]."""
+    """Applies one member after the other: [B, H, W, C] -> logits [E, B, K]."""
     logits = []
     for member in range(self.ensemble_size):
       with layers.only(member):

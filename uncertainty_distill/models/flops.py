@@ -1,4 +1,4 @@
-"""The arithmetic of a network."""
+"""Counts the arithmetic operations of a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-# From an operation to the multiplications for each number that it computes.
+# From an operation to the multiplications for each number of its output.
 _PRODUCTS: dict[str, Callable[[Any], int]] = {
   'Conv2D': lambda op: math.prod(op.inputs[1].shape[:3]),
   'Conv3D': lambda op: math.prod(op.inputs[1].shape[:4]),
@@ -22,12 +22,14 @@ _PRODUCTS: dict[str, Callable[[Any], int]] = {
 def forward_flops(model: tf_keras.Model) -> int:
   """Returns the FLOPs of one image in one forward pass.
 
-  Counted are the multiplications and additions of convolutions, depthwise ones
-  too, and of matrix products, two a pair, as often as a layer is called; all
-  else in the network is small beside them.
+  The multiplications and additions of convolutions, depthwise convolutions and
+  matrix products count, each time that a layer is called. A multiplication and
+  its addition are two FLOPs. Transposed convolutions are not counted, and
+  neither is `tf.einsum`, which MultiHeadAttention uses. All other operations
+  are small in comparison.
 
   Args:
-    model: A plain network of images [B, H, W, C], whose sizes are known.
+    model: A plain network of images [B, H, W, C], with known H, W and C.
   """
   inputs = [
     tf.TensorSpec([1, *x.shape[1:]], x.dtype) for x in model.inputs or []
@@ -39,11 +41,11 @@ def forward_flops(model: tf_keras.Model) -> int:
 
 
 def _products(graph):
-  """Returns the multiplications of a graph, and of the functions it calls."""
+  """Returns the multiplications of a graph and of the functions it calls."""
   total = 0
   for op in graph.get_operations():
     if op.type in _PRODUCTS:
-      # Functions that layers brought may leave the batch open, which is 1.
+      # The batch size, 1, may be unknown in functions that layers contain.
       numbers = math.prod(size or 1 for size in op.outputs[0].shape)
       total += numbers * _PRODUCTS[op.type](op)
     elif op.type in ('PartitionedCall', 'StatefulPartitionedCall'):
@@ -52,5 +54,5 @@ def _products(graph):
 
 
 def _inner(op, transposed):
-  """Returns the length of the sums of a matrix product."""
+  """Returns the length of the dot products of a matrix product."""
   return op.inputs[0].shape[-2 if op.get_attr(transposed) else -1]

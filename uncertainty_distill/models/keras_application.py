@@ -32,19 +32,20 @@ def _is_application(name: str) -> bool:
 
 @dataclasses.dataclass
 class KerasApplication(Architecture):
-  """A network of `tf_keras.applications`, with a dense layer of its own.
+  """A network of `tf_keras.applications` with a new last dense layer.
 
-  Networks that Keras gives a preprocessing of their own, such as EfficientNet,
-  keep it, and so do those that start from trained weights; the others
-  standardize images as a Wide ResNet does. BatchNorm has the network's own
-  epsilon, but not its momentum: that of MobileNetV2, 0.999, needs thousands of
-  steps.
+  Networks that contain their preprocessing, such as EfficientNet, keep it.
+  Networks that start from trained weights use the preprocessing that Keras has
+  for them. All other networks standardize images as a Wide ResNet does.
+  BatchNorm has the network's own epsilon, but not its momentum: the momentum of
+  MobileNetV2, 0.999, needs thousands of steps.
 
   Attributes:
     application: The name of the function, such as MobileNetV2 or ResNet50.
-    weights: What training starts from, all but the last layer: `imagenet`,
-      which Keras downloads, or a file of weights of this network without its
-      top, as `Model.save_weights` writes it; empty for random weights.
+    weights: The weights that training starts from, for all layers but the last:
+      `imagenet`, which Keras downloads, or a file with the weights of this
+      network without its top, as `Model.save_weights` writes it. Empty for
+      random weights.
   """
 
   application: str = ranges.field(
@@ -60,7 +61,7 @@ class KerasApplication(Architecture):
   def label(self) -> str:
     return self.application
 
-  # Its layers do not need AutoGraph, which would rewrite their source.
+  # No layer needs AutoGraph, which would rewrite the source of every layer.
   @tf.autograph.experimental.do_not_convert
   def build(
     self,
@@ -118,7 +119,8 @@ class KerasApplication(Architecture):
       if self.application.startswith('EfficientNetB'):
         _scale(body)
     except Exception as error:
-      # Keras and h5py raise whatever they meet: no file, no network, shapes.
+      # Keras and h5py raise many types of errors: for a missing file, without
+      # internet access, for other shapes.
       raise InputError(
         'task.model.weights',
         self.weights,
@@ -128,11 +130,12 @@ class KerasApplication(Architecture):
 
 
 def _scale(body):
-  """Has an EfficientNet's stem get what its trained weights are made for.
+  """Gives an EfficientNet's stem the inputs that its weights were trained for.
 
-  With those of ImageNet, and only with them, Keras divides images by the square
-  root of the deviations of ImageNet's colors once more, by an operation without
-  weights; the layer before it, which has these deviations, can do the same.
+  Only with the weights of ImageNet, Keras divides images once more, by the
+  square root of the standard deviations of ImageNet's colors. Keras adds an
+  operation without weights for this. Here the Normalization layer, which holds
+  these standard deviations, does the same.
   """
   stddev = np.array(efficientnet.IMAGENET_STDDEV_RGB, np.float32)
   for layer in body.layers:
@@ -143,5 +146,5 @@ def _scale(body):
 
 
 def _first_line(error):
-  """Returns the first line of what an exception says."""
+  """Returns the first line of an exception's message."""
   return str(error).partition('\n')[0]

@@ -1,4 +1,4 @@
-"""Weights in the type that they are multiplied in."""
+"""Casts weights to the type that layers compute in."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import tf_keras
 
 
 def cast_weights(model: tf_keras.Model) -> tf_keras.Model:
-  """Returns a model of the same outputs that casts its weights once.
+  """Returns a model with the same outputs that casts its weights only once.
 
   Under a mixed policy a layer keeps float32 weights, since training has to add
-  small steps to them, and casts them at each call. Where nothing is added any
-  longer, weights that were cast beforehand are the same, and each call reads
-  half the bytes. BatchNorm computes with float32 weights and keeps them.
+  small steps to them, and casts them at each call. After training, weights that
+  are cast beforehand give the same outputs, and each call reads half the bytes.
+  BatchNorm computes with float32 weights and keeps them.
 
   Args:
     model: A functional model that is no longer trained. It is returned
-      itself if it casts nothing.
+      unchanged if its layers cast nothing.
   """
   if not any(map(_casts, model.layers)):
     return model
@@ -25,7 +25,7 @@ def cast_weights(model: tf_keras.Model) -> tf_keras.Model:
 
 
 def _casts(layer: tf_keras.layers.Layer) -> bool:
-  """Returns whether a layer computes with another type than it stores."""
+  """Returns whether a Conv2D or Dense layer computes in another type."""
   return (
     isinstance(layer, (tf_keras.layers.Conv2D, tf_keras.layers.Dense))
     and layer.compute_dtype != layer.variable_dtype

@@ -1,4 +1,4 @@
-"""The kernels of a network, with what perturbs and follows each of them."""
+"""The kernels of a network, each with its alpha, gamma and bias."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ class Kernel(NamedTuple):
   """A kernel of a convolution or a dense layer.
 
   Attributes:
-    name: The name of the layer; of a separable convolution two, with a suffix.
+    name: The name of the layer. A separable convolution has two kernels, whose
+      names have suffixes.
     variable: The kernel as the plain layer has it.
-    shape: [..., Cin / groups, Cout]. A depthwise kernel [h, w, C, m] is the
-      same numbers as [h, w, 1, C * m], that of a group for each channel.
-    groups: The groups that the channels form.
-    alpha: The vectors of a BatchEnsemble's input channels; None in a plain
+    shape: [..., Cin / groups, Cout]. A depthwise kernel [h, w, C, m] has the
+      shape [h, w, 1, C * m], with the same numbers and a group for each
+      channel.
+    groups: The number of groups of channels.
+    alpha: The members' vectors for the input channels; None in a plain network.
+    gamma: The members' vectors for the output channels; None in a plain
       network.
-    gamma: Those of its output channels.
-    bias: The bias, that of all members in a BatchEnsemble; None without one.
+    bias: The bias, in a BatchEnsemble the biases of all members; None if the
+      layer has no bias.
   """
 
   name: str
@@ -37,15 +40,15 @@ class Kernel(NamedTuple):
   bias: tf.Variable | None
 
   def numpy(self) -> np.ndarray:
-    """Returns the values, of `shape`."""
+    """Returns the values in the shape `shape`."""
     return np.reshape(self.variable.numpy(), self.shape)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def kernels(model: tf_keras.Model) -> list[Kernel]:
-  """Returns the kernels of a network, in its order.
+  """Returns the kernels of a network, in the order of its layers.
 
-  The order follows from the network's graph, so that the lists of two networks
-  of one architecture, plain ones or BatchEnsembles, go together.
+  The order depends only on the network's graph. So the lists of two networks of
+  one architecture correspond, whether they are plain or BatchEnsembles.
   """
   return [
     k for layer in variables.flat_layers(model) for k in kernels_of_layer(layer)
@@ -53,7 +56,7 @@ def kernels(model: tf_keras.Model) -> list[Kernel]:
 
 
 def kernels_of_layer(layer: tf_keras.layers.Layer) -> list[Kernel]:
-  """Returns the kernels of a layer, none if it is no convolution or dense."""
+  """Returns a layer's kernels; none if it is no convolution or dense layer."""
   keras = tf_keras.layers
   if isinstance(layer, layers.SeparableConv2DBatchEnsemble):
     return [

@@ -1,4 +1,4 @@
-"""Members of a BatchEnsemble as plain networks."""
+"""Turns members of a BatchEnsemble into plain networks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
   Alpha and gamma are multiplied into its kernels.
 
   Args:
-    model: What `batch_ensemble` returned, trained or not; it is not changed.
-    index: The member, 0..E-1.
+    model: The model that `batch_ensemble` returned, trained or not. It is not
+      changed.
+    index: The index of the member, from 0 to E - 1.
 
   Returns:
-    A functional model of images [B, ...] -> logits [B, K], with weights of its
-    own. Its `get_weights()` fit the network that the BatchEnsemble was made of.
+    A functional model of images [B, ...] -> logits [B, K] with its own weights.
+    Its `get_weights()` fit the network that the BatchEnsemble was made from.
 
   Raises:
-    InputError: If the model is no BatchEnsemble, or has no such member.
+    InputError: If the model is not a BatchEnsemble, or has no such member.
   """
   _check_batch_ensemble(model)
   ranges.Range(
@@ -37,20 +38,21 @@ def member(model: tf_keras.Model, index: int) -> tf_keras.Model:
 def merge_members(model: tf_keras.Model) -> tf_keras.Model:
   """Averages the members of a BatchEnsemble into one plain network.
 
-  Its kernels are W o (mean_e alpha_e)(mean_e gamma_e)^T, its biases the mean of
-  the members' (LatentBE; Nam et al., ICML 2022). That is a good network only if
-  the members have stayed near each other: if their alpha and gamma began with
-  ones, and were drawn back to these.
+  The kernels are W o (mean_e alpha_e)(mean_e gamma_e)^T, and the biases are the
+  means of the members' biases (LatentBE; Nam et al., ICML 2022). The plain
+  network is good only if the members have stayed close to each other: if their
+  alpha and gamma began at 1 and training pulled them back toward 1.
 
   Args:
-    model: What `batch_ensemble` returned, trained or not; it is not changed.
+    model: The model that `batch_ensemble` returned, trained or not. It is not
+      changed.
 
   Returns:
-    A functional model as `member` returns it.
+    A functional model like the one that `member` returns.
 
   Raises:
-    InputError: If the model is no BatchEnsemble, or its members have norms of
-      their own, whose statistics have no mean that fits the mean weights.
+    InputError: If the model is not a BatchEnsemble, or if its members have
+      their own norms, whose statistics have no mean that fits the mean weights.
   """
   _check_batch_ensemble(model)
   for layer in variables.flat_layers(model):
@@ -73,7 +75,7 @@ def _check_batch_ensemble(model):
 
 
 def _plain_network(model, index):
-  """Returns a member as a plain network, or for None the mean of all."""
+  """Returns a member as a plain network; for None, the mean of all members."""
   pairs = []
 
   def plain(layer):
@@ -83,13 +85,13 @@ def _plain_network(model, index):
 
   with cloning.without_initial_values():
     ends = cloning.clone(model, plain)
-    # Between the layers that tile and split the members.
+    # Only the part between the layers that tile and split the members.
     network = tf_keras.Model(
       ends.get_layer('tile_members').output,  # pyright: ignore[reportAttributeAccessIssue]
       ends.get_layer('split_members').input,  # pyright: ignore[reportAttributeAccessIssue]
       name=model.name,
     )
-    # Once more, so that each layer has one output.
+    # Cloned once more, so that each layer has only one output.
     twins = {}
 
     def twin(layer):
@@ -104,7 +106,7 @@ def _plain_network(model, index):
 
 
 def _plain(layer, index):
-  """Returns a member's layer, without weights."""
+  """Returns a member's copy of a layer, without weights."""
   if isinstance(layer, cloning.PERTURBED):
     return layer.plain.from_config(layer.plain_config())
   if isinstance(layer, (layers.TileMembers, layers.SplitMembers)):
@@ -115,7 +117,7 @@ def _plain(layer, index):
 
 
 def _member_weights(layer, index):
-  """Returns the weights of a member's layer."""
+  """Returns a member's weights of a layer."""
   if isinstance(layer, cloning.PERTURBED):
     return [weight.numpy() for weight in layer.plain_weights(index)]
   if isinstance(layer, layers.PerMember):

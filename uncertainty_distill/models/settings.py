@@ -1,4 +1,4 @@
-"""The base of this package's configurations."""
+"""The base class of this package's configurations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from official.modeling import hyperparams
 
 # Model Garden evaluates all annotations of a class each time that a field is
-# set, which is most of the time of reading a run folder. They never change.
+# set. This takes most of the time of reading a run folder. Annotations never
+# change, so they are cached.
 hyperparams.Config._get_annotations = classmethod(  # pyright: ignore[reportAttributeAccessIssue]
   functools.cache(hyperparams.Config._get_annotations.__func__)
 )
@@ -23,8 +24,8 @@ hyperparams.Config._get_annotations = classmethod(  # pyright: ignore[reportAttr
 class Settings(hyperparams.Config):
   """A configuration that knows which of its fields were set.
 
-  What `was_set` names was set after the configuration was made, by an override
-  or in Python, if only to the value that it had.
+  `was_set` holds the names of the fields that were set after the configuration
+  was made, by an override or in Python, even if the value did not change.
   """
 
   RESERVED_ATTR: ClassVar[list[str]] = [
@@ -37,7 +38,7 @@ class Settings(hyperparams.Config):
     self.forget_what_was_set()
 
   def forget_what_was_set(self) -> None:
-    """Takes the values of all fields, and of those within, as not set."""
+    """Marks all fields as not set, including the fields of nested settings."""
     self.__dict__['was_set'] = set()
     for value in vars(self).values():
       if isinstance(value, Settings):
@@ -53,7 +54,7 @@ class Settings(hyperparams.Config):
 
 
 def plain_value(value: Any) -> Any:
-  """Returns numbers and arrays of NumPy, and paths, as Python has them."""
+  """Turns NumPy numbers and arrays, and paths, into plain Python values."""
   if isinstance(value, np.generic | np.ndarray):
     value = value.tolist()
   if isinstance(value, list | tuple):

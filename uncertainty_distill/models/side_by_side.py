@@ -12,21 +12,21 @@ import tf_keras
 
 
 class DeepEnsemble(tf_keras.Model):
-  """Models side by side: the members of all of them, in order.
+  """The members of several models, one model after the other.
 
-  Called with images [B, H, W, C], it returns logits [M, B, K], M being the sum
-  of the models' members.
+  Takes images [B, H, W, C] and returns logits [M, B, K], where M is the total
+  number of the models' members.
   """
 
   def __init__(self, models: Sequence[tf_keras.Model], **kwargs: Any):
-    """Stacks models of the same images and classes.
+    """Combines models of the same images and classes.
 
     Args:
-      models: Each takes [B, H, W, C] and returns [E, B, K].
+      models: The models. Each takes [B, H, W, C] and returns [E, B, K].
       **kwargs: The arguments of `tf_keras.Model`.
 
     Raises:
-      InputError: If there is no model.
+      InputError: If `models` is empty.
     """
     super().__init__(**kwargs)
     if not models:

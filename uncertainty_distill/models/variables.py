@@ -1,4 +1,4 @@
-"""Layers and variables by what they are, never by their name."""
+"""Finds layers and variables by their types, never by their names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def has_kernel(layer: tf_keras.layers.Layer) -> bool:
 
 
 def is_batch_norm(layer: tf_keras.layers.Layer) -> bool:
-  """Returns whether a layer is a BatchNorm, or one for each member."""
+  """Returns whether a layer is a BatchNorm, or has one for each member."""
   if isinstance(layer, layers.PerMember):
     layer = layer.layers[0]
   return isinstance(layer, tf_keras.layers.BatchNormalization)
@@ -45,7 +45,7 @@ def is_network(layer: tf_keras.layers.Layer) -> bool:
 
 
 def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
-  """Returns the layers, with those of nested networks in their places."""
+  """Returns the layers, with the layers of nested networks in their place."""
   found = {}
   for layer in model.layers:
     inner = flat_layers(layer) if is_network(layer) else [layer]
@@ -54,28 +54,28 @@ def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
 
 
 def finalize(model: tf_keras.Model) -> None:
-  """Has layers compute with the weights that they have by now.
+  """Makes layers compute with their current weights.
 
-  A Normalization computes with copies of its own, which `set_weights` renews,
-  but neither `tf.train.Checkpoint` nor `tf.Variable.assign` does.
+  A Normalization layer computes with copies of its weights. `set_weights`
+  renews the copies, but `tf.train.Checkpoint` and `tf.Variable.assign` do not.
   """
   for layer in flat_layers(model):
     layer.finalize_state()
 
 
 def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
-  """Returns what L2 applies to in the published baselines.
+  """Returns a layer's variables that get L2 in the published baselines.
 
-  Depthwise kernels are left alone: they have few weights, and are better with
-  little L2 or none (Howard et al., 2017, "MobileNets", section 3.2).
+  Depthwise kernels get none: they have few weights, and are better with little
+  L2 or none (Howard et al., 2017, "MobileNets", section 3.2).
 
   Args:
-    layer: A layer that is built.
+    layer: A built layer.
 
   Returns:
-    The kernel and then the bias, of a separable convolution the pointwise
-    kernel, or BatchNorm's scale and offset, those of each member if it has its
-    own; alpha and gamma are left alone.
+    The kernel, followed by the bias if the layer has a bias. For a separable
+    convolution, the kernel is the pointwise kernel. For a BatchNorm, the scale
+    and the offset, of each member if each has its own. Never alpha or gamma.
   """
   if isinstance(layer, layers.PerMember):
     return sum(map(regularized_weights, layer.layers), [])

@@ -1,4 +1,4 @@
-"""The one definition of a Wide ResNet (Zagoruyko and Komodakis, 2016)."""
+"""The only definition of the Wide ResNet (Zagoruyko and Komodakis, 2016)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from uncertainty_distill.models.architecture import (
 import tensorflow as tf
 import tf_keras
 
-# The output channels of the three groups at width 1, and their first strides.
+# The output channels of each group at width 1, and the stride of its first
+# block.
 _GROUPS = ((16, 1), (32, 2), (64, 2))
 
 
@@ -52,7 +53,7 @@ class WideResNet(Architecture):
   def label(self) -> str:
     return f'WRN-{self.depth}-{self.width}'
 
-  # No layer here needs AutoGraph, which would rewrite the source of each.
+  # No layer needs AutoGraph, which would rewrite the source of every layer.
   @tf.autograph.experimental.do_not_convert
   def build(
     self,
@@ -93,9 +94,9 @@ class WideResNet(Architecture):
     return tf_keras.Model(images, logits, name=name)
 
   def l2_groups(self, model: tf_keras.Model) -> list[list[tf.Variable]]:
-    # Where a layer is follows from `build`: behind the first convolution every
-    # block of a group begins with the first of its two BatchNorms, and the last
-    # BatchNorm goes before the dense layer.
+    # The number of BatchNorms so far tells the group of a layer, as `build`
+    # shows: after the first convolution, every block begins with the first of
+    # its two BatchNorms, and the last BatchNorm comes before the dense layer.
     groups = [[] for _ in self.L2_GROUPS]
     group = norms = 0
     for layer in model.layers:
