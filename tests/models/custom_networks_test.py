@@ -39,6 +39,25 @@ def operation(image_shape, num_classes):
   model = build(image_shape, num_classes)
   return tf_keras.Model(model.input, tf.nn.softmax(model.output))
 
+def activated(image_shape, num_classes):
+  images = tf_keras.Input(image_shape)
+  x = tf_keras.layers.Flatten()(images)
+  return tf_keras.Model(
+    images, tf_keras.layers.Dense(num_classes, activation=tf.nn.softmax)(x)
+  )
+
+class Head(tf_keras.Model):
+  def __init__(self, num_classes):
+    super().__init__()
+    self.dense = tf_keras.layers.Dense(num_classes + 1)
+
+  def call(self, images):
+    return self.dense(tf.reduce_mean(images, [1, 2]))
+
+def subclassed(image_shape, num_classes):
+  images = tf_keras.Input(image_shape)
+  return tf_keras.Model(images, Head(num_classes)(images))
+
 def too_deep(image_shape, num_classes):
   x = images = tf_keras.Input(image_shape)
   for _ in range(4):
@@ -87,6 +106,8 @@ def _custom(function):
     ('probabilities', 'softmax'),
     ('nested', 'softmax'),
     ('operation', 'softmax'),
+    ('activated', 'softmax'),
+    ('subclassed', '[None, 16, 16, 3] -> [None, 11]'),
     ('too_deep', 'custom_nets:too_deep'),
   ],
 )

@@ -29,6 +29,23 @@ def test_each_kind_of_layer_by_hand():
   assert models.forward_flops(model) == 2 * products
 
 
+def test_attention_and_transposed_convolutions_by_hand():
+  keras = tf_keras.layers
+  images = tf_keras.Input((4, 4, 6))
+  x = keras.Conv2DTranspose(5, 3, strides=2, padding='same')(images)
+  x = keras.Reshape((64, 5))(x)
+  x = keras.MultiHeadAttention(num_heads=2, key_dim=3)(x, x)
+  model = tf_keras.Model(images, keras.EinsumDense('...x,xy->...y', 7)(x))
+  products = (
+    16 * 6 * 9 * 5
+    # Queries, keys, values and the output; then scores and what they weigh.
+    + 4 * 64 * 5 * (2 * 3)
+    + 2 * 2 * 64 * 64 * 3
+    + 64 * 5 * 7
+  )
+  assert models.forward_flops(model) == 2 * products
+
+
 def test_published_figure():
   # 300 million multiplications (Sandler et al., 2018, Table 4).
   model = tf_keras.applications.MobileNetV2(weights=None)

@@ -129,6 +129,8 @@ class RayPool:
     elif 'GPU' not in resources:
       if not self._given and runtime.num_threads:
         resources['CPU'] = min(runtime.num_threads, resources['CPU'])
+        # More of the runs then fit on a machine at a time.
+        self.resources = dict(resources)
       # The run folder keeps the number, since results depend on it.
       runtime.num_threads = runtime.num_threads or max(
         1, int(resources.get('CPU', 1))

@@ -17,6 +17,7 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.models import variables
 from uncertainty_distill.models.architecture import Architecture
 
+import tensorflow as tf
 import tf_keras
 
 _KNOWN_LAYERS = (
@@ -127,7 +128,8 @@ class KerasModel(Architecture):
 
   @property
   def label(self) -> str:
-    return json.loads(self.definition)['config'].get('name', 'Keras model')
+    described = json.loads(self.definition or '{"config": {}}')
+    return described['config'].get('name', 'Keras model')
 
   def build(
     self,
@@ -145,6 +147,8 @@ class KerasModel(Architecture):
 
   def _rebuilt(self, name: str) -> tf_keras.Model:
     """Returns the model that the definition describes."""
+    if not self.definition:
+      raise InputError(name, '', 'a Keras model as JSON, as ud.train writes it')
     _check_needs_no_code(json.loads(self.definition), name)
     try:
       return tf_keras.models.model_from_json(self.definition)  # pyright: ignore[reportReturnType]
@@ -254,11 +258,12 @@ def check_plain(
 def _ends_in_softmax(model: tf_keras.Model) -> bool:
   """Returns whether a model ends in a softmax, perhaps in a nested model."""
   last = model.output._keras_history.layer  # pyright: ignore[reportAttributeAccessIssue]
-  if isinstance(last, tf_keras.Model):
+  if variables.is_network(last):
     return _ends_in_softmax(last)
   return (
     isinstance(last, tf_keras.layers.Softmax)
-    or getattr(last, 'activation', None) is tf_keras.activations.softmax
+    or getattr(last, 'activation', None)
+    in (tf_keras.activations.softmax, tf.nn.softmax)
     # The layer that Keras makes of `tf.nn.softmax`.
     or getattr(last, 'symbol', '') == 'nn.softmax'
   )
@@ -274,8 +279,10 @@ def _may_be(shape, expected):
 @contextlib.contextmanager
 def _working_directory_on_path():
   """Lets imports look for modules in the working directory last."""
-  sys.path.append(os.getcwd())
+  folder = os.getcwd()
+  sys.path.append(folder)
   try:
     yield
   finally:
-    sys.path.pop()
+    # The last of these: the user's module may have added more, which stay.
+    del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]

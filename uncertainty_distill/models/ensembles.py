@@ -98,7 +98,8 @@ class BatchEnsemble(tf_keras.Model):
   def compile_from_config(self, config: dict[str, Any]) -> None:
     # Keras does not do this for classes that override `compile`.
     self.compile(**tf_keras.saving.deserialize_keras_object(config))
-    self.optimizer.build(self.trainable_variables)
+    if hasattr(self.optimizer, 'build'):  # Legacy optimizers build themselves.
+      self.optimizer.build(self.trainable_variables)
 
   def train_step(self, data: Any) -> dict[str, tf.Tensor]:
     """Takes a step of `fit`, scaled for alpha and gamma."""

@@ -16,17 +16,19 @@ _PRODUCTS: dict[str, Callable[[Any], int]] = {
   'DepthwiseConv2dNative': lambda op: math.prod(op.inputs[1].shape[:2]),
   'MatMul': lambda op: _inner(op, 'transpose_a'),
   'BatchMatMulV2': lambda op: _inner(op, 'adj_x'),
+  'Einsum': lambda op: _contracted(op),
+  # A transposed convolution; for each number of its input.
+  'Conv2DBackpropInput': lambda op: math.prod(op.inputs[1].shape[:3]),
 }
 
 
 def forward_flops(model: tf_keras.Model) -> int:
   """Returns the FLOPs of one image in one forward pass.
 
-  The multiplications and additions of convolutions, depthwise convolutions and
-  matrix products count, each time that a layer is called. A multiplication and
-  its addition are two FLOPs. Transposed convolutions are not counted, and
-  neither is `tf.einsum`, which MultiHeadAttention uses. All other operations
-  are small in comparison.
+  The multiplications and additions of convolutions and matrix products count,
+  each time that a layer is called, with depthwise and transposed convolutions
+  and `tf.einsum`. A multiplication and its addition are two FLOPs. All other
+  operations are small in comparison.
 
   Args:
     model: A plain network of images [B, H, W, C], with known H, W and C.
@@ -46,11 +48,25 @@ def _products(graph):
   for op in graph.get_operations():
     if op.type in _PRODUCTS:
       # The batch size, 1, may be unknown in functions that layers contain.
-      numbers = math.prod(size or 1 for size in op.outputs[0].shape)
+      is_transposed = op.type == 'Conv2DBackpropInput'
+      counted = op.inputs[2] if is_transposed else op.outputs[0]
+      numbers = math.prod(size or 1 for size in counted.shape)
       total += numbers * _PRODUCTS[op.type](op)
     elif op.type in ('PartitionedCall', 'StatefulPartitionedCall'):
       total += _products(graph._get_function(op.get_attr('f').name).graph)
   return total
+
+
+def _contracted(op):
+  """Returns the product of the sizes that an einsum sums over."""
+  terms, _, output = op.get_attr('equation').decode().partition('->')
+  sizes = {}
+  for term, tensor in zip(terms.split(','), op.inputs):
+    shape = list(tensor.shape)
+    left, _, right = term.partition('...')
+    sizes |= dict(zip(left, shape))
+    sizes |= dict(zip(reversed(right), reversed(shape)))
+  return math.prod(n or 1 for label, n in sizes.items() if label not in output)
 
 
 def _inner(op, transposed):
