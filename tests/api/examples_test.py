@@ -7,7 +7,7 @@ import uncertainty_distill as ud
 
 import numpy as np
 
-# The later ones use the run that the example of `train` makes.
+# Later examples use the run that the example of `train` makes.
 _NAMES = (
   'InputError load_dataset corrupt measure experiment train load Predictor '
   'Predictions evaluate export distill batch_ensemble member '

@@ -12,7 +12,7 @@ import refusals
 import running
 
 _OVERRIDES = {
-  # As in `running.SHORT`.
+  # The same values as in `running.SHORT`.
   'trainer': {
     'epochs': 0.3,
     'train_tf_function': False,
@@ -31,7 +31,7 @@ _OVERRIDES = {
 
 @pytest.fixture(autouse=True)
 def fixture_undrawn(monkeypatch):
-  """Draws no pictures, which take the time of a report."""
+  """Draws no pictures, which take most of a report's time."""
   experiments.draw_nothing(monkeypatch)
 
 
@@ -66,7 +66,7 @@ def test_a_run_is_that_of_the_command(tmp_path):
 
 @pytest.fixture(name='student', scope='module')
 def fixture_student(tmp_path_factory):
-  """A student of stored predictions, and their path."""
+  """A student that learned from stored predictions, and their path."""
   folder = tmp_path_factory.mktemp('students')
   labels = ud.load_dataset('digits', 'train').labels
   probs = np.full([2, 797, 10], 0.02) + 0.8 * np.eye(10)[labels]
@@ -123,12 +123,12 @@ def test_evaluate_writes_a_report_where_one_is_wanted(student, tmp_path):
   assert metrics == pytest.approx(evaluation.summary(results), rel=1e-5)
   assert {'accuracy', 'c_nll'} <= metrics.keys()
   assert ud.evaluate(run.path, output_dir=tmp_path / 'report') == again
-  # Beside another model, to whose errors its own are put in relation.
+  # A baseline of corruption errors in the report changes no metrics.
   config = copy.deepcopy(run.config)
   config.evaluation.mce_baseline = run.path
   beside = ud.evaluate(run.path, config, tmp_path / 'beside')
   assert beside == pytest.approx(metrics, rel=1e-5)
-  # Of 70 images, as `measure` has it.
+  # `measure` gives the same metrics for the 70 images.
   digits = ud.load_dataset('digits').take(70)
   measured = ud.measure(ud.load(run.path).predict(digits.images), digits.labels)
   for name, value in measured.items():

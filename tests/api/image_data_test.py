@@ -14,7 +14,7 @@ def test_corrupted_images_are_those_of_the_evaluation():
   assert digits.images.shape == (1000, 16, 16, 3)
   shift = corruptions.Shift(corruptions.Corruption.GAUSSIAN_NOISE, 3)
   want = corrupted_sets.FormulaSet(digits).images(shift, np.arange(20))
-  # Severities are often drawn from an array of NumPy's.
+  # Severities are often drawn from a NumPy array.
   got = corrupt(digits.images[:20], 'gaussian_noise', np.int64(3))
   np.testing.assert_array_equal(got, want)
   other = corrupt(digits.images[:20], 'gaussian_noise', 3, seed=1)

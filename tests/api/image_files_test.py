@@ -19,7 +19,7 @@ def fixture_served(tmp_path_factory):
 
 @pytest.fixture(name='images')
 def fixture_images(tmp_path):
-  """A folder of images, one of them broken, and a text."""
+  """A folder of images, one of them broken, and a text; and the pixels."""
   generator = np.random.default_rng(0)
   pixels = generator.integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
   for index, image in enumerate(pixels):

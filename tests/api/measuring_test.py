@@ -13,7 +13,7 @@ _LABELS = np.random.default_rng(0).integers(0, 3, 200)
 
 
 def _probs(members=4):
-  """Members' probabilities [E, B, K], often right."""
+  """Returns members' probabilities [E, B, K] that are often right."""
   logits = np.random.default_rng(1).normal(size=(members, 200, 3))
   logits += 2 * np.eye(3)[_LABELS]
   probs = np.exp(logits)
@@ -40,7 +40,7 @@ def test_metrics_are_those_of_another_library():
 
 
 def _votes(members, for_first):
-  """Members' votes [E, B, 3] for the first class or the last, as floats."""
+  """Returns votes [E, B, 3] for the first or the last class, as floats."""
   votes = np.arange(members)[:, None] < for_first
   return np.stack([votes, 0 * votes, ~votes], -1).astype(float)
 
@@ -52,7 +52,7 @@ def test_votes_on_a_border_of_bins_count_in_the_upper_one(members, dtype):
   probs = _votes(members, counts).astype(dtype)
   labels = np.zeros(len(counts), int)
   labels[::2] = 1
-  bins = np.minimum(counts * 15 // members, 14)  # In integers.
+  bins = np.minimum(counts * 15 // members, 14)  # Exact in integers.
   gaps = np.zeros(15)
   np.add.at(gaps, bins, (labels == 0) - counts / members)
   want = np.abs(gaps).sum() / len(counts)
@@ -61,7 +61,7 @@ def test_votes_on_a_border_of_bins_count_in_the_upper_one(members, dtype):
 
 
 def test_sums_of_many_examples_keep_their_digits():
-  # Sums in float32 end at 2^24, and lose digits long before.
+  # Counts in float32 end at 2^24, and sums lose digits long before.
   confidence = np.float32(0.999)
   probs = np.tile([confidence, 1 - confidence], [300_000, 1])
   labels = np.zeros(300_000, int)

@@ -1,4 +1,4 @@
-"""Tests of the public names: which they are, what they say, what they cost."""
+"""Tests of the public names: their list, their help, and what they import."""
 
 import ast
 import importlib
@@ -26,7 +26,7 @@ def test_type_checkers_see_the_same_names():
   assert ast.unparse(version) == '__version__: str'
   for node in imports:
     (alias,) = node.names
-    # Without `as` it would not be offered.
+    # Without `as`, type checkers would not offer the name.
     assert alias.asname == alias.name
     stub[alias.name] = f'{ud.__name__}.{node.module}'
   assert stub.keys() == set(ud.__all__)
@@ -38,7 +38,7 @@ def test_type_checkers_see_the_same_names():
 
 
 def test_no_room_hides_a_public_name():
-  # Python sets a package's attribute to a module that is imported.
+  # A module that is imported becomes an attribute of its package.
   rooms = {path.stem for path in pathlib.Path(ud.__file__).parent.iterdir()}
   assert not rooms & set(ud.__all__)
 
@@ -76,7 +76,7 @@ def test_help_tells_of_every_attribute():
       assert f'{name}:' in told
   page = pydoc.render_doc(ud, renderer=pydoc.plaintext)
   for name in ud.__all__:
-    # Once in the overview, and once with all that is said of it.
+    # Once in the overview, and once in its own section.
     assert page.count(name) > 1
   assert 'docs/tour.ipynb' in page
 

@@ -1,4 +1,4 @@
-"""A new architecture is a class and its line in the registry."""
+"""Tests of adding an architecture, as a class and a line in the registry."""
 
 import dataclasses
 import math
@@ -76,7 +76,7 @@ def test_it_is_trained(members):
   config = task.task_config
   model = task.build_model()
   assert model.output_shape[0] == members
-  # Two kernels and two biases, which are one group; each member has its bias.
+  # Two kernels and two biases form one group. Each member has its own biases.
   (group,) = config.model.l2_groups(model)
   shapes = [768 * 8, members * 8, 8 * 10, members * 10]
   assert [math.prod(v.shape) for v in group] == shapes

@@ -1,4 +1,4 @@
-"""Tests of which values a single network takes, and of those without use."""
+"""Tests of the values that a single network takes, and of unused values."""
 
 import logging
 import operator
@@ -29,7 +29,7 @@ def test_a_single_network_takes_what_is_set():
     shown = str(value) if not isinstance(value, tuple) else '[0.5]'
     got = _single(f'{name}={shown}')
     assert operator.attrgetter(name)(got) == value
-    # The rest is a member's.
+    # The other values are those of the teacher's members.
     assert got.task.train_data.augmentation_seed == -1
     assert name == 'task.l2' or got.task.l2 == 2e-4
   assert _single('teacher.epochs=3').trainer.epochs == 3
@@ -43,7 +43,7 @@ def test_python_may_set_the_usual_value_too():
   config.task.model.ensemble_size = 1
   config.task.l2 = 3e-4
   assert configs.without_teacher(config).task.l2 == 3e-4
-  # Only what was not set is a member's.
+  # Only values that were not set are those of the teacher's members.
   assert _single('').task.l2 == 2e-4
 
 

@@ -44,10 +44,10 @@ def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
   assert config.task.seed == 2
   assert config.task.model.width == 4
   assert config.trainer.epochs == 3
-  # What is not named stays, next to what is.
+  # Values that are not named stay, even beside named values.
   assert config.task.model.depth == 10
   assert config.task.train_data.name == 'digits'
-  # The registered experiment is as it was.
+  # The registered experiment is unchanged.
   assert configs.load_config(_NAME).task.model.width == 1
 
 

@@ -15,7 +15,7 @@ def _resolved(config):
 
 
 def _learning_rates(config, steps):
-  """Returns the learning rate that Model Garden takes at each step."""
+  """Returns the learning rate that Model Garden uses at each step."""
   factory = optimization.OptimizerFactory(config.trainer.optimizer_config)
   schedule = factory.build_learning_rate()
   return [float(schedule(step)) for step in steps]
@@ -140,7 +140,7 @@ def test_published_member_of_the_teacher(name):
   assert task.objective.kind == 'cross_entropy'
   assert task.train_data.global_batch_size == 512
   assert task.l2 == 2e-4
-  # 97 batches of 512 in 50,000 examples; the rate is 0.1 for 128 of them.
+  # 97 batches of 512 in 50,000 examples. The rate is 0.1 for a batch of 128.
   assert trainer.train_steps == 200 * 97
   expected = {
     0: 0.0,
@@ -182,7 +182,7 @@ def test_pictures_of_the_users_own_start_from_their_folder(tmp_path):
 
 
 class _ImageNet:
-  """What resolution asks of a dataset."""
+  """The parts of a dataset that resolution needs."""
 
   spec = data.DatasetSpec(
     'imagenet', (224, 224, 3), tuple(map(str, range(1000))), (0.5,), (0.25,)
@@ -204,7 +204,7 @@ def test_imagenet_has_the_published_values():
   assert config.runtime.mixed_precision_dtype == 'bfloat16'
   sgd = trainer.optimizer_config.optimizer.sgd
   assert (sgd.momentum, sgd.nesterov) == (0.9, True)
-  # 1,251 batches of 1,024; the rate is 0.1 for 256 distinct examples.
+  # 1,251 batches of 1,024. The rate is 0.1 for 256 distinct examples.
   assert trainer.train_steps == 135 * 1251
   expected = {
     0: 0.0,

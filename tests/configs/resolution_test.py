@@ -1,4 +1,4 @@
-"""Tests of ranges and of what is derived from a configuration."""
+"""Tests of the ranges of values and of the values that are derived."""
 
 from uncertainty_distill import configs, data
 from uncertainty_distill.errors import InputError
@@ -184,7 +184,7 @@ def test_values_out_of_range_are_named(text, name, value):
 def test_half_an_optimizer_is_refused_rather_than_ignored(text, message):
   with refused('trainer.optimizer_config') as caught:
     _resolved(f'trainer.optimizer_config.{text}')
-  # What Model Garden says, which is its own wording.
+  # The hint has Model Garden's own message.
   assert message in caught.value.hint
 
 
@@ -209,7 +209,7 @@ def test_a_given_optimizer_stays_and_fast_weights_need_sgd():
   chosen = config.trainer.optimizer_config
   assert chosen.optimizer.type == 'adam'
   assert chosen.learning_rate.constant.learning_rate == 3e-3
-  # What reckons with gradients that are still to be summed over replicas.
+  # AdamW's clipping expects gradients that are not yet summed over replicas.
   adamw = text.replace('=adam,', '=adamw,')
   name = 'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm'
   with refused(name, 1.0, '0'):
@@ -228,12 +228,12 @@ def test_lengths_follow_from_epochs():
   # No curve has more than a thousand points.
   assert (trainer.steps_per_loop, trainer.summary_interval) == (10, 20)
   assert trainer.validation_interval == 1_200
-  # 797 - 40 examples are 11 batches; of the first 128, 102 are one.
+  # 797 - 40 examples make 11 batches. 102 of the first 128 make one batch.
   held = 'trainer.epochs=2,task.train_data.held_out_fraction'
   assert _resolved(f'{held}=0.05').trainer.train_steps == 22
   text = f'{held}=0.2,task.train_data.num_examples=128'
   assert _resolved(text).trainer.train_steps == 2
-  # What is given stays.
+  # Given values stay.
   trainer = _resolved('trainer.train_steps=7,trainer.steps_per_loop=2').trainer
   assert (trainer.train_steps, trainer.steps_per_loop) == (7, 2)
 
@@ -243,7 +243,7 @@ def test_lengths_follow_from_epochs():
   [
     ('trainer.epochs=2.5', 3),
     ('trainer.epochs=1', 1),
-    ('trainer.train_steps=13', 2),  # Of 12 steps in an epoch.
+    ('trainer.train_steps=13', 2),  # An epoch has 12 steps.
     ('trainer.epochs=5,task.train_data.views=2', 2),
   ],
 )
@@ -256,7 +256,7 @@ def test_views_follow_from_a_teacher_cache(text, views):
   assert (train_data.views, train_data.augmentation_seed) == (views, 0)
   train_data = _resolved(f'{text},task.train_data.augmentation_seed=7')
   assert train_data.task.train_data.augmentation_seed == 7
-  # Without distillation nothing is cached.
+  # Without distillation, nothing is cached.
   alone = _resolved(f'{text},task.objective.kind=cross_entropy')
   assert alone.task.train_data.augmentation_seed == -1
 
@@ -274,13 +274,13 @@ def _schedule(text):
 
 
 def test_short_schedules():
-  # Without decay and warm-up: a constant, 0.1 for 128 examples.
+  # Without decay and warm-up, the rate is constant: 0.1 for 128 examples.
   assert _schedule('trainer.decay_fractions=[],trainer.warmup_epochs=0') == 0.05
-  # Two milestones that round to one step both count.
+  # If two milestones round to one step, both decays count.
   schedule = _schedule('trainer.train_steps=2,trainer.warmup_epochs=0')
   assert float(schedule(0)) == pytest.approx(0.05)
   assert float(schedule(5)) == pytest.approx(0.05 * 0.2**3)
-  # Half an epoch of 12 steps of warm-up, to a rate of 0.05.
+  # The warm-up to a rate of 0.05 takes half an epoch, which has 12 steps.
   schedule = _schedule('trainer.warmup_epochs=0.5')
   assert float(schedule(3)) == pytest.approx(0.025)
   assert float(schedule(6)) == pytest.approx(0.05)
@@ -316,7 +316,7 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert member.task.objective.kind == 'cross_entropy'
   assert member.task.objective.teacher == ()
   assert member.task.objective.teacher_cache == ''
-  # The teacher sees new views in each epoch, however few the student's are.
+  # The teacher sees new views in each epoch, however few the student sees.
   data_config = member.task.train_data
   assert (data_config.views, data_config.augmentation_seed) == (0, -1)
   assert member.task.objective.weight_tie == 0
@@ -325,7 +325,7 @@ def test_member_takes_the_teachers_section_and_the_rest_of_the_students():
   assert (member.trainer.epochs, member.trainer.decay_fractions) == (4, (0.5,))
   assert member.trainer.base_learning_rate == 0.7
   assert member.task.seed not in (config.task.seed, 0, 1)
-  # Also the largest seed that a student may have gives seeds.
+  # The largest seed that a student may have also gives valid seeds.
   config.task.seed = 2**32 - 1
   seeds = [configs.member_config(config, i).task.seed for i in range(4)]
   assert len(set(seeds)) == 4 and all(0 <= seed < 2**32 for seed in seeds)

@@ -1,4 +1,4 @@
-"""Tests of what the runs of a search draw."""
+"""Tests of the values that the runs of a search draw."""
 
 import math
 
@@ -53,8 +53,8 @@ def test_draws_are_log_uniform_and_independent():
   places = (np.log(draws) - bounds[:, 0]) / (bounds[:, 1] - bounds[:, 0])
   assert places.shape == (299, 7)
   assert places.min() >= -1e-6 and places.max() <= 1 + 1e-6
-  # Of a uniform variable: a mean of 1/2, a variance of 1/12, and tenths that
-  # hold 29.9 of 299 with a standard deviation of 5.2.
+  # A uniform variable has a mean of 1/2 and a variance of 1/12. Each tenth of
+  # its range holds 29.9 of 299 draws, with a standard deviation of 5.2.
   np.testing.assert_allclose(places.mean(0), 0.5, atol=0.06)
   np.testing.assert_allclose(places.var(0), 1 / 12, atol=0.015)
   for column in places.T:

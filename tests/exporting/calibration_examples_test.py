@@ -1,4 +1,4 @@
-"""Tests of what a temperature may be fitted to."""
+"""Tests of the examples that a temperature may be fitted to."""
 
 import types
 
@@ -12,7 +12,7 @@ import tiny_runs
 
 
 def _part(fraction):
-  """A run that held out a fraction of digits; a SavedModel if that is None."""
+  """Returns a run that held out a fraction of digits; for None a SavedModel."""
   if fraction is None:
     return types.SimpleNamespace(config=None)
   config = configs.load_config('digits_wrn10_1')

@@ -1,4 +1,4 @@
-"""One SavedModel, loaded by others than this package: the same numbers."""
+"""Tests that other programs get the same numbers from a SavedModel."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ _OUTPUTS = (
 
 @pytest.fixture(name='served', scope='module')
 def fixture_served(tmp_path_factory):
-  """A SavedModel's folder, images as a file, and the answers to them."""
+  """A folder with a SavedModel and images, and the answers for the images."""
   folder = tmp_path_factory.mktemp('clients')
   _, directory = tiny_served.make(folder / 'model')
   images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
@@ -32,7 +32,7 @@ def fixture_served(tmp_path_factory):
 
 
 def _run(folder, *command):
-  # TensorFlow is not told to use Keras 2.
+  # Without these variables, TensorFlow is not told to use Keras 2.
   environment = {k: v for k, v in os.environ.items() if 'KERAS' not in k}
   environment.pop('PYTHONPATH', None)
   done = subprocess.run(
@@ -71,7 +71,7 @@ assert 'tf_keras' not in sys.modules
 
 def test_needs_nothing_but_tensorflow(served):
   folder, want = served
-  # Isolated: neither the environment nor this folder adds to its path.
+  # With -I, neither the environment nor this folder adds to Python's path.
   _run(folder, sys.executable, '-I', '-c', _BY_TENSORFLOW)
   with np.load(folder / 'answers.npz') as answers:
     assert set(answers) == set(want) - {'class_name'}
@@ -102,7 +102,7 @@ def test_saved_model_cli(served):
   assert names.tolist() == want['class_name'].tolist()
 
 
-# Python only calls functions of C here: TensorFlow's Python is not imported.
+# Here Python only calls C functions: TensorFlow's Python is not imported.
 _BY_C = r"""
 import ctypes, glob, importlib.util, sys
 import numpy as np
@@ -178,7 +178,7 @@ assert 'tensorflow' not in sys.modules
 
 def test_c_api_answers_after_wrong_requests(served):
   folder, want = served
-  # A C program reads the names in the MetaGraphDef that it gets back.
+  # A C program would read the names in the MetaGraphDef that loading returns.
   signature = _signature(folder / 'model')
   given = signature.inputs['images'].name
   tensors = [signature.outputs[key].name for key in _OUTPUTS]

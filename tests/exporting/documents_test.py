@@ -1,4 +1,4 @@
-"""Tests of what accompanies a served model: table, card, names."""
+"""Tests of a served model's documents: abstention table and model card."""
 
 from uncertainty_distill import exporting, metrics
 from uncertainty_distill.exporting import abstention
@@ -11,7 +11,7 @@ def test_abstention_by_hand():
   entropy = np.array([0.4, 0.1, 0.3, 0.2])
   correct = np.array([False, True, False, True])
   rows = exporting.abstentions(entropy, correct, [1.0, 0.75, 0.6, 0.5])
-  # Three quarters are the least that is at least 60%.
+  # Of four images, three quarters is the smallest share of at least 60%.
   assert rows == [
     abstention.Abstention(0.4, 1.0, 0.5, 2),
     abstention.Abstention(0.3, 0.75, pytest.approx(2 / 3), 1),

@@ -1,4 +1,4 @@
-"""Tests of a run's members as one network: exported, evaluated, refused."""
+"""Tests of merged members: how they are exported, evaluated and refused."""
 
 import os
 

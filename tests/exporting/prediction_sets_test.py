@@ -18,7 +18,10 @@ _CARD = 'assets.extra/MODEL_CARD.md'
 
 
 def _held_out(tmp_path, count=200):
-  """A file of digits that no run was trained on, or nearly."""
+  """Writes a file of test digits, which no run was trained on.
+
+  The digits are shifted by a pixel, because calibration refuses test images.
+  """
   digits = data.open_dataset('digits').test
   images, labels = np.roll(digits.images[:count], 1, 2), digits.labels[:count]
   file = str(tmp_path / f'{count}.npz')
@@ -60,7 +63,8 @@ def test_an_export_calibrates_on_what_no_model_was_trained_on(tmp_path):
   assert (rule.alpha, rule.method, rule.num_examples) == (0.1, 'aps', 200)
   card = files.read_text(f'{served}/{_CARD}')
   assert '## Prediction sets' in card and 'APS' in card
-  # The served probabilities have the temperature, to which the sets belong.
+  # The served probabilities already include the temperature that the sets were
+  # calibrated with.
   again = str(tmp_path / 'again')
   exporting.export([served], again)
   assert trained.open_trained([again], 'path').prediction_sets == rule
@@ -83,7 +87,7 @@ def test_what_cannot_be_calibrated_is_refused(tmp_path):
     options = exporting.ExportOptions(**{'conformal': 0.1, **options})
     with refusals.refused(name, value, expected):
       exporting.export([run], served, options)
-  # What a temperature can be fitted to may be too little for sets.
+  # Enough examples for a temperature may be too few for prediction sets.
   config = tiny_runs.config('task.train_data.held_out_fraction=0.2')
   run = tiny_runs.save(str(tmp_path / 'held_out'), config)
   options = exporting.ExportOptions(fit_temperature=True, conformal=1e-3)

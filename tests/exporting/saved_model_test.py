@@ -1,4 +1,4 @@
-"""Tests of the SavedModel: what it returns, to whom, and how it is written."""
+"""Tests of SavedModels: what they return and how they are written."""
 
 import os
 
@@ -30,7 +30,7 @@ def _model(ensemble_size=1, seed=0):
 
 
 def _linear(seed=0):
-  """A network of one layer, for what any model shows."""
+  """Returns a network of one layer, for tests that work with any model."""
   tf_keras.utils.set_random_seed(seed)
   images = tf_keras.Input(_SHAPE)
   logits = tf_keras.layers.Dense(4)(tf_keras.layers.Flatten()(images / 255))
@@ -55,13 +55,13 @@ def fixture_exported(request, tmp_path_factory):
   folder = str(tmp_path_factory.mktemp(request.param) / 'served')
   assert exporting.export_saved_model(model, _SHAPE, folder) == folder
   loaded = tf.saved_model.load(folder)
-  # Whoever drops the loaded object drops its variables.
+  # The variables live only as long as the loaded object.
   yield model, loaded.signatures['serving_default']
   del loaded
 
 
 def _serve(served, images):
-  """Calls a SavedModel's signature, or that of the one in a folder."""
+  """Calls a signature, or the signature of the SavedModel in a folder."""
   if isinstance(served, str):
     loaded = tf.saved_model.load(served)
     served = loaded.signatures['serving_default']
@@ -122,7 +122,8 @@ def test_serves_what_the_model_predicts(exported, count):
   assert [name.decode() for name in served['class_name']] == [
     str(label) for label in probs.argmax(-1)
   ]
-  # The statistics are the moving ones: an example does not see the others.
+  # Batch normalization uses moving statistics, so the outputs for an example do
+  # not depend on the other examples.
   first = _serve(serve, images[:1])
   for key in set(served) - {'class_name'}:
     np.testing.assert_allclose(first[key], served[key][:1], atol=1e-5)
@@ -155,13 +156,13 @@ def test_too_large_a_graph_keeps_variables(tmp_path, monkeypatch):
     graphs[limit] = os.path.getsize(f'{folder}/saved_model.pb')
     served = _serve(folder, images)['probabilities']
     np.testing.assert_allclose(served, want, atol=1e-5)
-  # As constants each weight is written once, for both signatures.
+  # As constants, the weights are written only once for both signatures.
   weights = sum(v.shape.num_elements() * 4 for v in model.weights)
   assert weights < graphs[1e9] < graphs[0] + 1.1 * weights
 
 
 def test_uncertainty_by_hand():
-  # Members that are certain of two different classes; of the same; unsure.
+  # Members that are sure of different classes; of the same class; unsure.
   logits = tf.constant(
     [
       [[1e4, 0.0], [0.0, 1e4], [0.0, 0.0]],
@@ -185,8 +186,9 @@ def test_uncertainty_by_hand():
 
 
 def test_temperature_is_the_members():
-  # softmax([2 log 3, 0] / 2) = [3/4, 1/4], of the other member [1/4, 3/4]; one
-  # of the mean would keep the order of the logits' sizes.
+  # softmax([2 log 3, 0] / 2) = [3/4, 1/4]; the other member has [1/4, 3/4]. If
+  # the temperature applied only to the mean, the members would keep
+  # [9/10, 1/10] and [1/10, 9/10].
   logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
   served = predictive_distribution.outputs_from_logits(logits, temperature=2.0)
   np.testing.assert_allclose(

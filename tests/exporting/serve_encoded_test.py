@@ -1,4 +1,4 @@
-"""Tests of PNG and JPEG files as a model's images."""
+"""Tests of models that take PNG and JPEG files."""
 
 import io
 import zlib
@@ -20,7 +20,7 @@ def _encoded(image, form='PNG', **options):
 
 
 def _picture(height, width, mode='RGB'):
-  """Smooth stripes, which JPEG keeps."""
+  """Returns smooth stripes, which JPEG preserves."""
   rows, columns = np.mgrid[:height, :width]
   color = np.stack(
     [
@@ -39,7 +39,7 @@ def test_resizes_as_pillow_does(shape):
   got = image_decoding.decode_image(_encoded(picture), (32, 24)).numpy()
   want = np.asarray(picture.resize((24, 32), Image.BILINEAR))
   assert got.dtype == np.uint8 and got.shape == (32, 24, 3)
-  # Pillow computes in integers.
+  # Pillow computes with integers, so its rounding can differ.
   assert np.abs(got.astype(int) - want).max() <= 1
 
 
@@ -67,7 +67,7 @@ def test_any_kind_of_pixel(mode, form):
 def test_what_is_transparent_is_laid_on_white():
   pixels = np.zeros([4, 4, 4], np.uint8)
   pixels[:2] = [200, 100, 0, 255]
-  pixels[2:] = [200, 100, 0, 51]  # One fifth.
+  pixels[2:] = [200, 100, 0, 51]  # One fifth opaque.
   got = image_decoding.decode_image(
     _encoded(Image.fromarray(pixels, 'RGBA')), (4, 4)
   )
@@ -90,7 +90,7 @@ def test_so_many_pixels_and_no_more(form, monkeypatch):
 
 
 def _huge_png():
-  """A hundred bytes that claim to be an image of 14 GB."""
+  """Returns a hundred bytes that claim to be an image of 14 GB."""
   small = _encoded(_picture(2, 2))
   header = b'IHDR' + 2 * (60000).to_bytes(4, 'big') + small[24:29]
   checksum = zlib.crc32(header).to_bytes(4, 'big')

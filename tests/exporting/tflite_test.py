@@ -1,4 +1,4 @@
-"""Tests of the TensorFlow Lite file."""
+"""Tests of TensorFlow Lite files."""
 
 from uncertainty_distill import exporting
 
@@ -21,7 +21,7 @@ def test_answers_as_the_model_in_the_size_of_one_network():
   assert weights < len(content) < 1.25 * weights
   generator = np.random.default_rng(0)
   images = generator.integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
-  # Without a delegate, so of builtin operations alone.
+  # The runner has no Flex delegate, so the file has only builtin operations.
   run = exporting.tflite_runner(content)
   for count in 1, 9:
     logits = model(images[:count], training=False)

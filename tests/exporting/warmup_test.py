@@ -7,8 +7,8 @@ import tensorflow as tf
 import tiny_networks
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# Of tensorflow_serving/apis, what a predict request needs; a tensor's content
-# is left to TensorFlow's own message.
+# The messages of tensorflow_serving/apis that a predict request needs. A tensor
+# stays bytes here, because TensorFlow has its own message to parse it.
 _MESSAGES = {
   'ModelSpec': [('name', 1, 'string'), ('signature_name', 3, 'string')],
   'Input': [('key', 1, 'string'), ('value', 2, 'bytes')],
@@ -19,7 +19,7 @@ _MESSAGES = {
 
 
 def _prediction_log():
-  """Returns the class of the message."""
+  """Returns the class of `PredictionLog` messages."""
   file = descriptor_pb2.FileDescriptorProto(name='log.proto', syntax='proto3')
   kinds = descriptor_pb2.FieldDescriptorProto
   for message, fields in _MESSAGES.items():
@@ -65,7 +65,7 @@ def test_the_model_answers_its_warm_up(tmp_path):
   records = tf.data.TFRecordDataset(str(extra / 'tf_serving_warmup_requests'))
   for record in records:
     parsed = log.FromString(record.numpy())
-    # Nothing in it that the messages do not have.
+    # Protobuf itself would write the record in as many bytes.
     assert len(parsed.SerializeToString()) == len(record.numpy())
     request = parsed.predict_log.request
     arguments = {

@@ -18,7 +18,7 @@ def test_metric_accumulates_and_resets():
     metric.update_state(*batch)
 
   whole = metrics.sufficient_statistics(logits, labels, mask, num_bins=10)
-  # The second pass would show what a reset had left behind.
+  # The second pass would show anything that the reset left behind.
   for _ in range(2):
     for part in (slice(0, 32), slice(32, 64)):
       step(logits[:, part], labels[part], mask[part])
@@ -47,7 +47,7 @@ def test_metric_sums_over_replicas(replicas):
   with strategy.scope():
     metric = metrics.ClassificationStatistics(ensemble_size=3)
   logits, labels = random_logits.draw()
-  # Unequal shares, so that a mean over replicas would not do.
+  # The replicas have unequal shares, so a mean over replicas would be wrong.
   mask = np.arange(64) < 50
   whole = metrics.sufficient_statistics(logits, labels, mask)
 

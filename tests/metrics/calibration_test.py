@@ -85,7 +85,7 @@ def test_refuses_no_bins():
 
 
 def test_the_two_directions_of_the_error_by_hand():
-  # As above: (1.3 - 1) / 4 too confident, (2 - 1.8) / 4 not confident enough.
+  # As above: overconfident by (1.3 - 1) / 4, underconfident by (2 - 1.8) / 4.
   bins = [0, 0, 0, 2, 2], [0, 0, 0, 1.3, 1.8], [0, 0, 0, 1, 2]
   gaps = calibration.confidence_gaps(*map(np.array, bins))
   assert gaps == pytest.approx(
@@ -101,8 +101,8 @@ def test_the_classwise_error_by_hand():
   probs = tf.constant([[0.75, 0.25], [0.6, 0.4], [0.0, 1.0], [np.nan, 0.5]])
   labels, weights = [0, 1, 1, 99], tf.constant([1.0, 1.0, 1.0, 0.0])
   gaps = calibration.class_gaps(probs, labels, weights, num_bins=2).numpy()
-  # Class 0: below a half 0 - 0; above, .75 + .6 - 1. Class 1: below, .25 + .4
-  # - 1; above, 1 - 1.
+  # The lower bin of class 0 has 0 - 0, and its upper bin has .75 + .6 - 1. The
+  # lower bin of class 1 has .25 + .4 - 1, and its upper bin has 1 - 1.
   np.testing.assert_allclose(gaps, [[0, 0.35], [-0.35, 0]], atol=1e-6)
   error = calibration.classwise_calibration_error(gaps, 3)
   assert error == pytest.approx(0.7 / 2 / 3)

@@ -1,4 +1,4 @@
-"""Tests of the measures of diversity: by hand, by loops, extremes."""
+"""Tests of the measures of diversity by hand, by loops and at extremes."""
 
 import itertools
 import math
@@ -23,7 +23,7 @@ def _random(members, examples=40, classes=5, scale=2.0, seed=0):
 
 
 def _by_pairs(logits, labels):
-  """Loops over members and pairs of them in float64."""
+  """Computes the measures in float64 by loops over members and pairs."""
   members = scipy.special.softmax(logits.astype(np.float64), axis=-1)
   pairs = list(itertools.permutations(range(len(members)), 2))
   want = []
@@ -62,7 +62,7 @@ def test_two_members_by_hand():
     'pairwise_kl': [_LOG2 / 4],
     # Each member has the entropy 3/2 log 2.
     'mutual_information': [mean_entropy - 1.5 * _LOG2],
-    # 1/2 and 1/4 around 3/8, relative to 1/2.
+    # The probabilities 1/2 and 1/4 around 3/8, relative to the largest, 1/2.
     'masegosa_variance': [(1 / 8) ** 2 / (2 * (1 / 2) ** 2)],
   }
   _assert_close(got, want, rtol=1e-6)
@@ -90,7 +90,7 @@ def test_small_differences_keep_their_digits():
   labels = np.array([0])
   got = diversity.pairwise_kl(logits)
   want = _by_pairs(logits, labels)['pairwise_kl']
-  # Of a value of 6e-8, which is what float32 rounds the logarithms by.
+  # The value is 6e-8, about the rounding error of the float32 logarithms.
   np.testing.assert_allclose(got, want, rtol=0.01)
 
 

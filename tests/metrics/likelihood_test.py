@@ -41,7 +41,7 @@ def test_by_hand():
 
 
 def test_equals_sklearn():
-  # The last class has no label.
+  # No label is the last class.
   members, labels = _random(3, 200, 5)
   probs = np.exp(members).mean(axis=0)
   classes = range(5)
@@ -64,7 +64,7 @@ def test_equals_sklearn():
     ),
     rtol=1e-5,
   )
-  # The score of many classes is the sum of each one's against the rest.
+  # The score of many classes is the sum of each class's score against the rest.
   one_against_rest = [
     sklearn.metrics.brier_score_loss(labels == k, probs[:, k]) for k in classes
   ]

@@ -1,4 +1,4 @@
-"""Tests of the mean that notes its first value that is not finite."""
+"""Tests of the mean that records its first non-finite value."""
 
 from uncertainty_distill import metrics
 
@@ -27,7 +27,7 @@ def test_the_first_is_noted(bad):
 def test_in_a_compiled_loop_on_replicas_the_earliest_counts(replicas):
   with replicas.scope():
     mean = metrics.NonFiniteTrackingMean('loss')
-  # Of two replicas, step after step.
+  # The values of two replicas, with one step in each row.
   steps = tf.constant([[1, 2], [3, np.inf], [np.nan, 4], [5, 6]], tf.float32)
 
   def step(values):

@@ -1,4 +1,4 @@
-"""Tests of examples' scores by hand, and against the sums of them."""
+"""Tests of examples' scores by hand and against sums over the examples."""
 
 from uncertainty_distill import metrics
 

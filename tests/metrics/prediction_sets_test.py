@@ -9,13 +9,16 @@ import pytest
 import tensorflow as tf
 from scipy import special
 
-# Logarithms of probabilities are logits; two members with these means.
+# The mean probabilities of two members, and how far each is from the mean.
 _MEANS = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]], np.float32)
 _GAPS = np.array([[0.1, -0.1, 0.0], [-0.1, 0.2, -0.1]], np.float32)
 
 
 def _logits(rows):
-  """Two members' logits, [2, len(rows), 3], whose means are rows of _MEANS."""
+  """Returns two members' logits, whose mean probabilities are rows of _MEANS.
+
+  The logits [2, len(rows), 3] are the logarithms of probabilities.
+  """
   return np.log(np.stack([_MEANS + _GAPS, _MEANS - _GAPS]))[:, rows]
 
 
@@ -31,7 +34,7 @@ def _contains(rule, logits):
 
 
 def test_lac_by_hand():
-  # Scores of the labels: .4 and .5, nine times each but for one of .9. The
+  # The scores of the labels are .4 nine times, .5 nine times and .8 once. The
   # 18th smallest of 19, ceil(20 * .9), is .5.
   rows, labels = [0] * 9 + [1] * 10, [0] * 9 + [2] * 9 + [0]
   rule = metrics.calibrate_sets(_logits(rows), labels, 0.1, 'lac', 'a file')
@@ -44,8 +47,8 @@ def test_lac_by_hand():
 
 
 def test_aps_by_hand():
-  # Sums up to the label: .6 or .9 for the first image, .5, .8 or 1 for the
-  # second. The 3rd smallest of 3, ceil(4 * .7), is .9.
+  # The sums of the probabilities up to the label are .6, .9 and .8. The 3rd
+  # smallest of 3, ceil(4 * .7), is .9.
   rule = metrics.calibrate_sets(_logits([0, 0, 1]), [0, 1, 1], 0.3, 'aps')
   assert rule.threshold == pytest.approx(0.9)
   assert _contains(rule, _logits([0, 1])).tolist() == [
@@ -87,7 +90,7 @@ def test_covers_what_it_promises_and_is_never_empty(method):
   new, new_labels = _random(5000, seed=1)
   contains = _contains(rule, new)
   sums = metrics.set_statistics(contains, new_labels, tf.ones(5000))
-  # 3 standard deviations, of calibration and of test.
+  # The tolerance is 3 standard deviations of calibration and test together.
   assert float(sums['coverage']) / 5000 == pytest.approx(0.8, abs=0.035)
   assert float(sums['set_size']) / 5000 == contains.sum(-1).mean()
   assert 1 <= contains.sum(-1).min() < contains.sum(-1).max()
@@ -121,7 +124,7 @@ def test_the_least_number_of_examples():
 
 
 class _Fixed:
-  """A classifier, as scikit-learn has them, whose inputs are probabilities."""
+  """A scikit-learn classifier whose inputs are the probabilities."""
 
   classes_ = np.arange(6)
   _estimator_type = 'classifier'
@@ -158,7 +161,7 @@ def test_agrees_with_mapie():
   rule = metrics.calibrate_sets(logits, labels, 0.1, 'lac')
   top = np.eye(6, dtype=bool)[new_probs.argmax(-1)]
   np.testing.assert_array_equal(_contains(rule, new), want[..., 0] | top)
-  # MAPIE draws at random where it calibrates APS; the rest is compared.
+  # MAPIE's calibration of APS is random, so only its other parts are compared.
   aps = scores.APSConformityScore()
   sums, ranks = aps.get_true_label_cumsum_proba(labels, probs, np.arange(6))
   rule = metrics.calibrate_sets(logits, labels, 0.1, 'aps')
@@ -176,7 +179,7 @@ def test_agrees_with_mapie():
     'prefit',
     include_last_label=False,
   )[..., 0]
-  # Float32 may decide otherwise on the border.
+  # Float32 may decide differently at the threshold.
   assert (_contains(rule, new) != want).mean() < 1e-3
   raps = metrics.PredictionSets(0.1, 'raps', 1.0, penalty=0.2, free_ranks=2)
   got = raps.scores(tf.constant(probs, tf.float32)).numpy()

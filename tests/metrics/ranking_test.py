@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 
 def _random(num_examples, levels, seed=0):
-  """Returns scores that tie often, and flags that go with them a little."""
+  """Returns scores, which tie if levels are few, and weakly related flags."""
   rng = np.random.default_rng(seed)
   scores = rng.integers(0, levels, num_examples) / levels
   return scores, rng.random(num_examples) < 0.3 + 0.5 * scores
@@ -29,9 +29,9 @@ def test_auroc_against_scikit_learn(levels):
 
 
 def test_auroc_by_hand():
-  # Of the pairs (0.4, 0.4), (0.4, 0.1), (0.9, 0.4), (0.9, 0.1) one ties.
+  # One of the pairs (0.4, 0.4), (0.4, 0.1), (0.9, 0.4), (0.9, 0.1) ties.
   assert ranking.auroc([0.4, 0.9, 0.4, 0.1], [1, 1, 0, 0]) == 3.5 / 4
-  # The surer it is, the likelier out of distribution: the wrong way round.
+  # The out-of-distribution image has the lowest entropy: the wrong order.
   assert ranking.ood_auroc([2.0, 1.5], [0.1]) == 0.0
 
 
@@ -52,7 +52,8 @@ def test_out_of_distribution_against_scikit_learn(levels):
 
 
 def test_out_of_distribution_by_hand():
-  # From the largest: in, out, out and in, in: precision 1/2, then 3/4 - 1/4.
+  # From the largest: in; out; out and in, which tie; in. The precision is 1/2
+  # at the first out-of-distribution image, and 2/4 at the second.
   given = [0.9, 0.5, 0.1], [0.7, 0.5]
   assert ranking.ood_aupr(*given) == pytest.approx((1 / 2 + 2 / 4) / 2)
   assert ranking.ood_fpr(*given) == pytest.approx(2 / 3)
@@ -98,15 +99,15 @@ def test_adaptive_ece_by_hand():
 
 
 def test_aurc_by_hand():
-  # Surest first: right, wrong, right: risks 0, 1/2, 1/3.
+  # Surest first: right, wrong, right. The risks are 0, 1/2 and 1/3.
   assert ranking.aurc([0.9, 0.2, 0.5], [1, 1, 0]) == pytest.approx(5 / 18)
-  # The two orders of a tie: risks (0, 1/2) and (1, 1/2).
+  # The two orders of the tie have the risks (0, 1/2) and (1, 1/2).
   assert ranking.aurc([0.5, 0.5], [1, 0]) == pytest.approx(0.5)
   assert ranking.aurc([0.5, 0.4], [1, 1]) == 0.0
 
 
 def test_answers_to_the_surest_by_hand():
-  # Surest first: right, right, then wrong and right at once, wrong.
+  # Surest first: right; right; wrong and right, which tie; wrong.
   given = [0.9, 0.8, 0.6, 0.6, 0.2], [1, 1, 0, 1, 0]
   errors_of_surest = [0, 0, 0.5, 1, 2]
   assert ranking.augrc(*given) == pytest.approx(sum(errors_of_surest) / 25)
@@ -118,7 +119,7 @@ def test_answers_to_the_surest_by_hand():
     [0] * 8 + [0.5 / 3] * 4 + [1 / 4] * 4 + [2 / 5] * 4
   )
   assert ranking.coverage_at_risk(*given, 0.25) == pytest.approx(4 / 5)
-  # Three answers would split the two that tie.
+  # Three answers would split the tie.
   assert ranking.coverage_at_risk(*given, 0.2) == pytest.approx(2 / 5)
   assert ranking.coverage_at_risk(*given, 0.4) == 1.0
   assert ranking.coverage_at_risk([0.9, 0.8], [0, 1], 0.4) == 0.0
@@ -128,7 +129,7 @@ def test_aurc_of_ties_is_the_mean_over_orders():
   confidence, correct = _random(60, 4)
   areas = []
   for seed in range(3000):
-    # Breaks ties at random, and nothing else.
+    # Breaks ties at random, and changes no other order.
     nudged = confidence + np.random.default_rng(seed).random(60) / 1e6
     areas.append(ranking.aurc(nudged, correct))
   error = np.std(areas) / np.sqrt(len(areas))

@@ -1,4 +1,4 @@
-"""Properties of every metric over extreme logits, against float64."""
+"""Tests of every metric on extreme logits against a float64 reference."""
 
 import itertools
 
@@ -16,7 +16,12 @@ _BINS = 15
 
 
 def _reference(logits, labels):
-  """Each figure of each example, by its definition; float64 [B]."""
+  """Computes the metrics of each example by their definitions.
+
+  Returns:
+    The metrics by name, float64 [B]; the mean probabilities [B, K]; and the
+    classes that the members predict, [E, B].
+  """
   log_probs = scipy.special.log_softmax(
     extreme_logits.in_float64(logits), axis=-1
   )
@@ -31,7 +36,7 @@ def _reference(logits, labels):
   ratios = np.exp(of_label - of_label.max(0))
 
   def kl(log_p, log_q):
-    # Of logarithms, since the probabilities of float64 underflow, too.
+    # From logarithms, because probabilities underflow even in float64.
     return np.sum(np.exp(log_p) * (log_p - log_q), -1)
 
   return (
@@ -56,7 +61,7 @@ def _reference(logits, labels):
 
 
 def _is_clear(probs):
-  """Whether rounding cannot change which class is the most probable [...]."""
+  """Returns whether rounding cannot change the predicted class, bool [...]."""
   second, first = np.sort(probs, -1)[..., -2:].swapaxes(0, -1)
   return (first - second).swapaxes(0, -1) > 1e-5
 
@@ -114,7 +119,7 @@ def test_scores_of_examples(drawn):
 
 
 def _all_orders(confidence):
-  """The orders of examples from the surest on; where they tie, each of them."""
+  """Yields all orders of examples from the surest on; ties go in any order."""
   for order in itertools.permutations(range(len(confidence))):
     if all(np.diff(confidence[list(order)]) <= 0):
       yield list(order)

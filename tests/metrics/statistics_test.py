@@ -1,4 +1,4 @@
-"""Tests of the sums over a batch, and of the metrics from them."""
+"""Tests of the sums over a batch and of the metrics computed from them."""
 
 import math
 
@@ -16,12 +16,13 @@ _DIVERSITY = metrics.DIVERSITY
 
 
 def _entropy(p):
-  """That of the probabilities (p, 1 - p), in nats."""
+  """Returns the entropy of the probabilities (p, 1 - p), in nats."""
   return -p * math.log(p) - (1 - p) * math.log(1 - p)
 
 
 def test_statistics_by_hand():
-  # Means (.4, .6) and (.9, .1), the latter by a member that is sure but wrong.
+  # The means are (.4, .6) and (.9, .1). In the second example, one member is
+  # sure but wrong.
   probs = [[[0.2, 0.8], [0.8, 0.2]], [[0.6, 0.4], [1.0, math.exp(-20)]]]
   statistics = metrics.sufficient_statistics(
     tf.math.log(probs), tf.constant([1, 1]), num_bins=4
@@ -40,7 +41,7 @@ def test_statistics_by_hand():
       + _entropy(0.1)
       - _entropy(0.2) / 2
     ),
-    # Ratios to the largest (1, 1/2) and (1, 0).
+    # The ratios to the largest probability are (1, 1/2) and (1, 0).
     'masegosa_variance': 0.25**2 / 2 + 0.5**2 / 2,
     'member_correct': [1.0, 0.0],
     'bin_count': [0, 0, 1, 1],
@@ -102,7 +103,7 @@ def test_extreme_logits():
   figures = metrics.compute_metrics(
     metrics.sufficient_statistics(logits, tf.constant([0, 0]))
   )
-  # Confidence 1 twice, right once.
+  # The confidence is 1 twice, and one of the predictions is right.
   want = dict(accuracy=0.5, ece=0.5, nll=1e4, gibbs_nll=1e4, brier=1.0)
   random_logits.assert_equal(figures, {**want, 'member_accuracy': 0.5})
 

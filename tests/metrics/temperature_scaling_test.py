@@ -10,8 +10,8 @@ from sklearn import metrics as sklearn_metrics
 
 def test_temperature_finds_the_scale_of_the_logits():
   generator = np.random.default_rng(0)
-  # One member, labels drawn from softmax(logits): 1 is best, and 3 where the
-  # logits are three times too large.
+  # The labels are drawn from softmax(logits) of one member, so the best
+  # temperature is 1. It is 3 if the logits are three times too large.
   logits = generator.normal(size=(1, 20_000, 5)) * 2
   noise = generator.gumbel(size=logits.shape[1:])
   labels = (logits[0] + noise).argmax(-1)
@@ -28,7 +28,7 @@ def test_temperature_finds_the_scale_of_the_logits():
 
 
 def test_the_nll_is_of_the_mean_by_hand():
-  # Two members give the label 1/2 and 1/4: the mean is 3/8.
+  # Two members give the label 1/2 and 1/4, so the mean is 3/8.
   logits = np.log([[[0.5, 0.5]], [[0.25, 0.75]]])
   fitted = metrics.fit_temperature(logits + [[[2.0]]], np.array([0]), 'drawn')
   assert fitted.nll_before == pytest.approx(-np.log(3 / 8))

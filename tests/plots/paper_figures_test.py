@@ -1,4 +1,4 @@
-"""Tests of the paper's figures: learning curves, and ensembles' sizes."""
+"""Tests of the paper's figures: learning curves and ensemble sizes."""
 
 import math
 
@@ -24,9 +24,9 @@ def test_ensemble_sizes():
   ece, nll = fig.axes
   (bars,) = ece.containers
   line, caps, (spread,) = bars.lines
-  # A little aside of the other panel's line.
+  # The line is shifted a little, because the other panel has two lines.
   np.testing.assert_allclose(line.get_xydata(), [[2.94, 0.3], [7.94, 0.4]])
-  # Deviations: sqrt((0.04 + 0.01 + 0.09) / 2), and none of a single seed.
+  # The deviation is sqrt((0.04 + 0.01 + 0.09) / 2); a single seed has none.
   deviation = math.sqrt(0.07)
   ends = [segment[:, 1] for segment in spread.get_segments()]
   np.testing.assert_allclose(
@@ -37,7 +37,7 @@ def test_ensemble_sizes():
   assert set(across.get_ydata()) == {0.5}
   assert star.get_xydata().tolist() == [[4, 0.5]]
   assert [t.get_text() for t in ece.get_xticklabels()] == ['3', '4', '5', '8']
-  # The two lines stand apart; none has a spread, nor the panel a teacher.
+  # The two lines are apart and have no error bars. The panel has no teacher.
   first, second = nll.containers
   assert first[0].get_xdata()[0] < 3 and second[0].get_xdata()[0] > 4
   assert not first.has_yerr and not second.has_yerr and len(nll.lines) == 2
@@ -62,7 +62,7 @@ def test_curves_are_means_and_bands_the_range():
   fig = plots.curves(
     {
       'Loss': {
-        # The second seed was stopped, the third at other epochs too.
+        # The second seed was stopped. The third has one more epoch, 1.5.
         'a': [
           {1.0: 1.0, 2.0: 10.0, 3.0: 100.0},
           {1.0: 2.0, 2.0: 30.0},

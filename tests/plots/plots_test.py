@@ -22,7 +22,8 @@ def _bars(ax):
 def test_reliability_bars_and_error():
   fig = plots.reliability_diagram({'lone_student': _BINS})
   upper, lower = fig.axes
-  # Accuracies 0.5 and 1; gaps from there to the confidences 0.25 and 0.75.
+  # The accuracies are 0.5 and 1, and the mean confidences are 0.25 and 0.75.
+  # The gaps extend from the accuracy to the confidence.
   assert (0.0, 0.0, 0.5) in _bars(upper)
   assert (0.5, 0.0, 1.0) in _bars(upper)
   assert (0.045, 0.5, -0.25) in _bars(upper)
@@ -79,7 +80,7 @@ def test_boxes_span_quartiles_and_whiskers_the_range():
   ends = [y for line in lines for y in line.get_ydata()]
   assert (min(ends), max(ends)) == pytest.approx((0.2, 1.5))
   assert (ece.get_yscale(), nll.get_yscale()) == ('linear', 'log')
-  # What is not finite is left out; two values remain, and one model's dot.
+  # Non-finite values are left out: a box of two values and a dot remain.
   assert len(nll.patches) == 1
   assert [t.get_text() for t in nll.get_xticklabels()] == ['clean', '1', '5']
   names = [text.get_text() for text in fig.legends[0].get_texts()]
@@ -128,7 +129,7 @@ def test_reconstruction_lines_are_of_ranks_and_groups():
   )
   assert one.get_color() == aligned.get_color() != four.get_color()
   assert one.get_linestyle() != aligned.get_linestyle()
-  # Not one upon the other, and both near their layer.
+  # The two points are apart, and both are near their layer.
   assert 0.1 < aligned.get_xdata()[1] - one.get_xdata()[1] < 0.3
   bounds = [segment[0, 1] for segment in ax.collections[0].get_segments()]
   assert bounds == [0.2, 0.0, 0.1]
@@ -209,7 +210,7 @@ def test_refuses_what_cannot_be_drawn(draw):
 
 
 def _bar_lengths(fig):
-  """Returns class names to the (length, is dark) of the members' bars."""
+  """Maps class names to the (length, is dark) of the members' bars."""
   ax = fig.axes[1]
   names = [text.get_text() for text in ax.get_yticklabels()]
   found = {name: [] for name in names}
@@ -226,7 +227,7 @@ def test_votes_show_every_member_and_the_label():
   image = np.zeros([4, 4, 3], np.uint8)
   names = ['a', 'b', 'c', 'd', '$e$']
   fig = plots.member_votes(image, probs, 4, names, 1.25, 0.5)
-  # By the means 0.15, 0.4, 0.35, 0.1, 0; the label comes last.
+  # The means are 0.15, 0.4, 0.35, 0.1 and 0. The label comes last.
   assert _bar_lengths(fig) == {
     'b': [(0.6, True), (0.2, False)],
     'c': [(0.2, False), (0.5, True)],

@@ -1,4 +1,4 @@
-"""Tests of other networks than Wide ResNets, made into BatchEnsembles."""
+"""Tests of reconstructing networks other than Wide ResNets."""
 
 from uncertainty_distill import models, reconstruction
 
@@ -11,7 +11,7 @@ from refusals import refused
 
 
 def _network():
-  """A network with depthwise and separable convolutions, and a squeeze."""
+  """Returns a network with depthwise and separable layers and a squeeze."""
   keras = tf_keras.layers
   images = tf_keras.Input((12, 12, 3))
   x = keras.Normalization(name='scaled')(images)
@@ -69,13 +69,13 @@ def test_alignment_leaves_functions_as_they_are():
   }
   members[1].set_weights(aligned)
   plain_networks.assert_same(members[1](images, training=False), before, 1e-4)
-  # What a concatenation takes stays where it is.
+  # The channels that a concatenation takes keep their order.
   assert {'separable', 'layer_norm', 'logits'}.isdisjoint(moved)
   assert moved <= {'stem', 'depthwise', 'norm', 'squeeze', 'excite', 'two_each'}
 
 
 def _followed():
-  """A network whose channels can all change places."""
+  """Returns a network whose hidden channels can all change places."""
   keras = tf_keras.layers
   images = tf_keras.Input((12, 12, 3))
   x = keras.Conv2D(8, 3, activation='relu', name='stem')(images / 255.0)

@@ -11,7 +11,7 @@ Verdict = reconstruction.Verdict
 
 
 def _networks(kernels):
-  """Networks of one layer each, of the kernels of each member."""
+  """Returns a network for each member, with one convolution for each kernel."""
   members = []
   for of_member in kernels:
     layers = []
@@ -52,12 +52,12 @@ def test_says_what_is_a_batch_ensemble_and_what_is_not():
   assert first.quotient_ranks == (1, 1)
   assert first.errors[1] < 1e-3 and first.pixel_error < 1e-6
   assert first.verdicts == {1: Verdict.EXISTS, 3: Verdict.EXISTS}
-  # Theorem 1 rules rank 1 out, and for rank 3 a search finds nothing.
+  # Theorem 1 rules out rank 1. For rank 3, the search finds nothing.
   assert second.quotient_ranks == (5, 5)
   assert second.verdicts == {1: Verdict.QUOTIENTS_DIFFER, 3: Verdict.UNDECIDED}
   assert 0.01 < second.errors[3] < second.errors[1] < 0.8
   assert second.pixel_error == pytest.approx(0, abs=1e-6)
-  # Pixels that differ are in the way of any rank. Two outputs allow rank 2.
+  # Pixels that differ rule out any rank. Two outputs allow at most rank 2.
   assert third.full_rank == 2
   assert third.verdicts == dict.fromkeys([1, 3], Verdict.PIXELS_DIFFER)
   assert 0.3 < third.pixel_error < third.errors[1]
@@ -90,7 +90,7 @@ def test_quotients_by_zero_are_counted():
     _networks([[k.astype(np.float32)] for k in kernels]), [1]
   )
   assert layer.undefined == 1
-  # The other member serves to divide by.
+  # The other member can be the divisor.
   assert layer.verdicts == {1: Verdict.QUOTIENTS_DIFFER}
 
 

@@ -45,7 +45,7 @@ def test_errors_are_those_of_the_definition(shape, rank):
   # The best of three starts is no worse than the first.
   first = reconstruction.reconstruct(kernels, rank, restarts=1)
   assert found.error(kernels) <= first.error(kernels)
-  # Below what the mean gives.
+  # The error is below that of the members' mean.
   mean = np.mean(kernels, axis=0)
   of_mean = sum(np.sum((k - mean) ** 2) for k in kernels)
   assert squared < of_mean / sum(np.sum(k**2) for k in kernels)
@@ -57,7 +57,7 @@ def test_errors_are_those_of_the_definition(shape, rank):
 @pytest.mark.parametrize('shape', _SHAPES)
 @pytest.mark.parametrize('rank', [1, 2])
 def test_each_closed_form_is_the_minimum(shape, rank):
-  """One variable at a time, against SciPy's linear least squares."""
+  """Compares one variable at a time with NumPy's or SciPy's least squares."""
   kernels = _random(shape)
   generator = np.random.default_rng(1)
   alpha = generator.normal(1, 0.5, (rank, 3, shape[-2]))
@@ -94,7 +94,7 @@ def _pixel_error(kernels):
 def test_pixels_bound_the_error_of_any_rank():
   kernels = _random((3, 3, 4, 4))
   bound = _pixel_error(kernels)
-  # With R of full rank nothing but the pixels is in the way.
+  # With R of full rank, only the differences between pixels remain.
   full = reconstruction.reconstruct(kernels, 4, sweeps=2000, tolerance=0.0)
   assert bound < full.error(kernels) < 1.001 * bound
   assert _pixel_error(_random((1, 1, 4, 4))) < 1e-6
@@ -119,7 +119,7 @@ def test_the_tie_pulls_nowhere_at_the_optimum():
   constants = [tf.constant(kernel) for kernel in kernels]
 
   def pull(scale):
-    """Returns the tie, and the most that it changes with a weight's size."""
+    """Returns the tie, and its largest slope by a weight's relative size."""
     weights = [
       tf.Variable(scale * w)
       for w in (factors.kernel, factors.alpha, factors.gamma)
@@ -184,14 +184,14 @@ def test_a_ridge_keeps_the_kernel_small_and_the_fit(rank):
   largest = [np.abs(found.kernel).max() for found in (free, kept)]
   assert largest[1] < 5 * np.abs(kernels).max() < largest[0]
   assert free.error(kernels) < kept.error(kernels) < free.error(kernels) + 0.02
-  # W0 is the minimum of the square + ridge e^2 W0^2, one entry at a time.
+  # Each entry of W0 minimizes its squared error + ridge e^2 W0^2.
   r = kept.perturbations()[:, 3, 4]
   weights = [kernel[3, 4] for kernel in kernels]
   length = 0.1 * free.error(kernels) ** 2
   want = np.dot(r, weights) / (np.dot(r, r) + length)
   assert kept.kernel[3, 4] == pytest.approx(want, rel=1e-4)
 
-  # The other factors are near a minimum: none of them does better moved.
+  # Alpha is near a minimum: random changes to it make the result worse.
   def penalized(alpha):
     factors = reconstruction.Factors(kept.kernel, alpha, kept.gamma)
     return _squared_error(kernels, factors) + length * np.sum(
@@ -223,7 +223,7 @@ def test_factors_in_the_layout_of_a_higher_rank(rank, own):
   assert laid_out.alpha.shape == (*leading, 3, 6)
   assert laid_out.gamma.shape == (*leading, 3, 9)
   np.testing.assert_allclose(laid_out.members(), found.members(), rtol=1e-6)
-  # What is added can be trained: not both of its factors are 0.
+  # The added terms can be trained, because their gamma is not 0.
   assert laid_out.gamma.any(axis=(-1, -2)).all()
 
 
@@ -237,7 +237,7 @@ def test_steps_that_rounding_makes_worse_end_the_descent():
 
 
 def test_a_kernel_without_bounds_is_finite():
-  # Zeros of each member where others have none.
+  # Each member has zeros where others have none.
   random = np.random.default_rng(287)
   members, inputs = int(random.integers(2, 5)), int(random.integers(2, 7))
   outputs, least = int(random.integers(2, 9)), random.choice([0.7, 1.04, 1.3])

@@ -12,7 +12,7 @@ _IMAGES = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), np.uint8)
 
 
 def _network(seed=0, ensemble_size=1, width=2, depth=16, **options):
-  """A small network whose every weight and moving statistic is its own."""
+  """Returns a small network with random weights and moving statistics."""
   tf_keras.utils.set_random_seed(seed)
   model = tiny_networks.build(
     image_shape=(12, 12, 3),
@@ -40,7 +40,7 @@ def _logits(model):
 
 
 def _likeness(weights, model):
-  """The sum of products of trained weights with the model's."""
+  """Returns the sum of the products of trained weights with the model's."""
   trained = {v.ref() for v in model.trainable_variables}
   return sum(
     np.sum(w * v.numpy())
@@ -62,7 +62,7 @@ def test_alignment_leaves_functions_as_they_are(depth, width):
   ):
     assert _likeness(moved, members[0]) > _likeness(own, members[0]) + 1
     changed = [np.abs(a - b).max() > 0 for a, b in zip(own, moved)]
-    # All but the dense layer's bias, whose order is that of the classes.
+    # All weights but the dense layer's bias, which has the classes' order.
     assert sum(changed) == len(own) - 1
     member.set_weights(moved)
     np.testing.assert_allclose(_logits(member), logits, rtol=1e-4, atol=1e-4)
@@ -70,7 +70,7 @@ def test_alignment_leaves_functions_as_they_are(depth, width):
 
 
 def test_alignment_finds_a_hidden_order():
-  """A network whose channels were shuffled by hand, all groups of them."""
+  """Aligns a network in which all groups of channels were shuffled by hand."""
   first, other = _network(depth=10), _network(depth=10)
   generator = np.random.default_rng(0)
   layer = other.get_layer
@@ -87,8 +87,8 @@ def test_alignment_finds_a_hidden_order():
       kernel = layer(name).kernel
       kernel.assign(np.take(kernel.numpy(), order, kernel.shape.rank - 2))
 
-  # The stem is read by the first block's two branches. At depth 10 each group
-  # has one block, with a stream that its shortcut and second layer write.
+  # The first block's two branches read the stem. At depth 10, each group has
+  # one block, whose shortcut and second layer write one stream.
   blocks = [f'group{i}_block0' for i in range(3)]
   shuffle(
     ['stem'],
@@ -119,7 +119,7 @@ def _errors(found, members):
 
 
 def test_a_batch_ensemble_comes_back():
-  """Members that a BatchEnsemble gives, made into one again."""
+  """Turns the members of a BatchEnsemble back into a BatchEnsemble."""
   source = _network(1, ensemble_size=3)
   members = []
   for index in range(3):
@@ -141,7 +141,7 @@ def test_a_batch_ensemble_comes_back():
   np.testing.assert_allclose(
     _logits(student), _logits(source), rtol=1e-3, atol=1e-3
   )
-  # The members' functions are the student's.
+  # The student computes the members' functions.
   np.testing.assert_allclose(
     _logits(student),
     np.concatenate([_logits(m) for m in members]),
@@ -165,7 +165,7 @@ def test_what_a_student_takes_over():
     student.get_layer('logits').ensemble_bias,
     [m.get_layer('logits').bias.numpy() for m in members],
   )
-  # Each layer went to its place, and its members are as near as reported.
+  # The layer went to its place, and its members are as near as reported.
   names = [layer.name for layer in models.kernels(student)]
   layer = student.get_layer(names[3])
   weights = reconstruction.Factors(

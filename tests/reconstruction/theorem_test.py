@@ -18,7 +18,7 @@ def _random(shape, members=4, seed=0):
 
 
 def _batch_ensemble(shape, rank, members=4, seed=0):
-  """Members of a BatchEnsemble, computed from its definition."""
+  """Returns the members of a BatchEnsemble, computed from its definition."""
   generator = np.random.default_rng(seed)
   kernel = generator.normal(size=shape)
   alpha = generator.normal(1, 0.5, (rank, members, shape[-2]))
@@ -38,14 +38,14 @@ def _error(actual, expected):
 
 
 def _found(kernels, rank=1):
-  """Returns the weights that exist."""
+  """Returns the weights of the BatchEnsemble, which must exist."""
   verdict, found = reconstruction.find_parameterization(kernels, rank)
   assert verdict == Verdict.EXISTS
   return found
 
 
 def _verdict(kernels, rank=1):
-  """Returns why none exist."""
+  """Returns why no BatchEnsemble was found."""
   verdict, found = reconstruction.find_parameterization(kernels, rank)
   assert found is None
   return verdict
@@ -63,7 +63,7 @@ def test_quotient_of_a_convolution_is_shared_by_its_pixels():
   factors = np.arange(1.0, 9.0).reshape(2, 4)
   quotient = reconstruction.hadamard_quotient(member * factors, member)
   np.testing.assert_allclose(quotient, factors, rtol=1e-6)
-  # Otherwise it is the one of least squares.
+  # If the pixels differ, the quotient is the least-squares fit.
   turned = reconstruction.hadamard_quotient(member[::-1], member)
   want = np.sum(member[::-1] * member, (0, 1)) / np.sum(member**2, (0, 1))
   np.testing.assert_allclose(turned, want, rtol=1e-6)
@@ -108,7 +108,7 @@ def test_rank_of_a_hadamard_product():
         for r in (first, second)
       )
       rank = reconstruction.numerical_rank(a * b)
-      # rank(A o B) <= rank(A) rank(B), and for random ones it is equal.
+      # rank(A o B) <= rank(A) rank(B), with equality for random matrices.
       assert rank == np.linalg.matrix_rank(a * b) == first * second
 
 
@@ -166,7 +166,7 @@ def test_random_weights_are_none(shape, rank):
 def test_a_rank_too_low():
   kernels = _batch_ensemble((3, 3, 8, 12), 2)
   assert _verdict(kernels, 1) == Verdict.QUOTIENTS_DIFFER
-  # A convolution whose pixels differ is of no rank.
+  # If the pixels of a convolution differ, no rank is high enough.
   kernels[1] = kernels[1][::-1]
   assert _verdict(kernels, 8) == Verdict.PIXELS_DIFFER
 
@@ -174,9 +174,10 @@ def test_a_rank_too_low():
 def test_zeros():
   kernels = _batch_ensemble((5, 6), 1)
   kernels[0][2, 3] = 0
-  # Another member serves to divide by; but this is no BatchEnsemble now.
+  # Another member can be the divisor, but this is not a BatchEnsemble anymore.
   assert _verdict(kernels) == Verdict.QUOTIENTS_DIFFER
-  # No member serves where all have zeros: the theorem decides nothing.
+  # If all members have zeros, none can be the divisor: the theorem decides
+  # nothing.
   for kernel in kernels:
     kernel[:, 4] = 0
   assert _verdict(kernels) == Verdict.UNDECIDED
