@@ -28,7 +28,8 @@ def _overridden(text):
 def test_unknown_experiment(name, nearest):
   with refused('experiment', name, 'cifar100_wrn28_10') as caught:
     configs.load_config(name)
-  assert nearest in caught.value.hint
+  hint = caught.value.hint
+  assert nearest in hint and bool(hint) == bool(nearest)
 
 
 def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):

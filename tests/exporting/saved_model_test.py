@@ -186,15 +186,19 @@ def test_uncertainty_by_hand():
 
 
 def test_temperature_is_the_members():
-  # softmax([2 log 3, 0] / 2) = [3/4, 1/4]; the other member has [1/4, 3/4]. If
+  # softmax([2 log 3, 0] / 2) = [3/4, 1/4]; the other member has [1/8, 7/8]. If
   # the temperature applied only to the mean, the members would keep
-  # [9/10, 1/10] and [1/10, 9/10].
-  logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(3)]]])
+  # [9/10, 1/10] and [1/50, 49/50], and the mean would be [0.48, 0.52].
+  logits = tf.constant([[[2 * np.log(3), 0.0]], [[0.0, 2 * np.log(7)]]])
   served = predictive_distribution.outputs_from_logits(logits, temperature=2.0)
   np.testing.assert_allclose(
-    served['member_probabilities'], [[[0.75, 0.25], [0.25, 0.75]]], rtol=1e-6
+    served['member_probabilities'],
+    [[[3 / 4, 1 / 4], [1 / 8, 7 / 8]]],
+    rtol=1e-6,
   )
-  np.testing.assert_allclose(served['probabilities'], [[0.5, 0.5]], rtol=1e-6)
+  np.testing.assert_allclose(
+    served['probabilities'], [[7 / 16, 9 / 16]], rtol=1e-6
+  )
 
 
 def test_replaces_a_whole_folder(tmp_path):

@@ -5,7 +5,12 @@ from uncertainty_distill import exporting
 import numpy as np
 import tensorflow as tf
 import tiny_networks
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import (
+  descriptor_pb2,
+  descriptor_pool,
+  message_factory,
+  unknown_fields,
+)
 
 # The messages of tensorflow_serving/apis that a predict request needs. A tensor
 # stays bytes here, because TensorFlow has its own message to parse it.
@@ -65,9 +70,10 @@ def test_the_model_answers_its_warm_up(tmp_path):
   records = tf.data.TFRecordDataset(str(extra / 'tf_serving_warmup_requests'))
   for record in records:
     parsed = log.FromString(record.numpy())
-    # Protobuf itself would write the record in as many bytes.
-    assert len(parsed.SerializeToString()) == len(record.numpy())
     request = parsed.predict_log.request
+    messages = parsed, parsed.predict_log, request, request.model_spec
+    for message in *messages, *request.inputs:
+      assert not list(unknown_fields.UnknownFieldSet(message))
     arguments = {
       entry.key: tf.constant(_array(entry.value)) for entry in request.inputs
     }

@@ -125,19 +125,6 @@ def test_answers_to_the_surest_by_hand():
   assert ranking.coverage_at_risk([0.9, 0.8], [0, 1], 0.4) == 0.0
 
 
-def test_aurc_of_ties_is_the_mean_over_orders():
-  confidence, correct = _random(60, 4)
-  areas = []
-  for seed in range(3000):
-    # Breaks ties at random, and changes no other order.
-    nudged = confidence + np.random.default_rng(seed).random(60) / 1e6
-    areas.append(ranking.aurc(nudged, correct))
-  error = np.std(areas) / np.sqrt(len(areas))
-  assert ranking.aurc(confidence, correct) == pytest.approx(
-    np.mean(areas), abs=4 * error
-  )
-
-
 @pytest.mark.parametrize(
   'figure',
   [
