@@ -115,6 +115,14 @@ def test_values_without_use_are_named(text, names, caplog):
   )
 
 
+def test_what_only_a_student_has_is_left_out_without_a_teacher():
+  text = 'task.objective.weight_tie=0.1,task.train_data.unlabeled=tfds:a'
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  task = configs.without_teacher(config).task
+  assert task.objective.kind == 'cross_entropy'
+  assert not task.objective.weight_tie and not task.train_data.unlabeled
+
+
 def test_a_hydra_has_no_fast_weights(caplog):
   config = configs.load_config(
     'digits_wrn10_1',

@@ -73,6 +73,7 @@ def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
   if config.task.model.ensemble_size != 1:
     lone = copy.deepcopy(config)
     lone.task.objective.kind = 'cross_entropy'
+    lone.task.objective.weight_tie = 0.0
     lone.task.train_data.unlabeled = lone.task.train_data.unlabeled_split = ''
     return lone
   given, lone = config.task, member_config(config)
