@@ -45,7 +45,7 @@ def main() -> None:
     _run(name, words)
   else:
     print(
-      f'\nerror: {name!r} is no command: write one of '
+      f'\nerror: {name!r} is not a command: write one of '
       f'{", ".join((_QUICKSTART, *COMMANDS))}',
       file=sys.stderr,
     )
@@ -78,7 +78,7 @@ def _run(name: str, words: list[str]) -> None:
   except ModuleNotFoundError as error:
     print(
       f'\nerror: {PROGRAM} {name} needs the module {error.name}, which is not '
-      "installed: install this package's dependencies, too",
+      "installed: install this package's dependencies as well",
       file=sys.stderr,
     )
     sys.exit(2)
@@ -86,7 +86,7 @@ def _run(name: str, words: list[str]) -> None:
 
 def _help() -> str:
   """Returns the list of commands, with the first lines of their modules."""
-  rows = {_QUICKSTART: 'Runs the study of the first steps, in a few minutes.'}
+  rows = {_QUICKSTART: 'Runs the first study, quickstart, in a few minutes.'}
   for name in COMMANDS:
     loader = importlib.util.find_spec(f'{_PACKAGE}.{name}').loader
     tree = ast.parse(loader.get_source(f'{_PACKAGE}.{name}'))

@@ -27,8 +27,9 @@ from absl import flags
 flags.DEFINE_list(
   'teacher',
   [],
-  'A trained teacher, its members side by side: run folders '
-  'or SavedModels; or .npz files of stored predictions (docs/teachers.md).',
+  'The trained teacher: one or more run folders or SavedModels, whose members '
+  'together form the teacher; or .npz files of stored predictions '
+  '(docs/teachers.md).',
 )
 flags.DEFINE_string(
   'teacher_cache',
@@ -40,8 +41,9 @@ flags.DEFINE_enum(
   'objective',
   None,
   ['knowledge', 'head'],
-  'knowledge: every member learns the mean of the teacher; head: member i '
-  "learns the teacher's member i. By default the experiment's.",
+  "knowledge: every member learns the mean of the teacher's members; head: "
+  "member i learns the teacher's member i. By default, the objective of the "
+  'experiment.',
 )
 launch.define_ray_flags()
 launch.define_training_flags()
@@ -82,8 +84,9 @@ def _pool(config, model_dir):
     raise InputError(
       'ray',
       flags.FLAGS.ray,
-      'left out where there is no teacher to train',
-      message='--ray trains a teacher, and here is none to train: leave it out',
+      'left out when there is no teacher to train',
+      message='--ray trains a teacher, but this command has no teacher to '
+      'train: leave it out',
     )
   if config.runtime.tpu is not None:
     raise InputError(

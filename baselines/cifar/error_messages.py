@@ -47,8 +47,9 @@ def explain(error: Exception) -> tuple[str, int] | None:
   lost = tf.errors.UnavailableError, tf.errors.AbortedError
   if isinstance(error, lost) and 'TF_CONFIG' in os.environ:
     return (
-      'error: another worker has ended; its own output says why. Start the '
-      'same command on all workers to continue from the last checkpoint',
+      'error: another worker has ended; the output of that worker says why. '
+      'Start the same command on all workers to continue from the last '
+      'checkpoint',
       1,
     )
   return None

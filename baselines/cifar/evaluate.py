@@ -16,26 +16,29 @@ from uncertainty_distill.io import locks
 from absl import flags
 
 _RUN = flags.DEFINE_list(
-  'run', [], 'Run folders or SavedModels; several become one deep ensemble.'
+  'run', [], 'Run folders or SavedModels; several form one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-  'output_dir', None, 'The folder for the report. By default the first run.'
+  'output_dir',
+  None,
+  'The folder for the report. By default, the folder of the first run.',
 )
 _EXPERIMENT = flags.DEFINE_string(
   'experiment',
   None,
-  'The experiment whose test set to use. By default that of the first run.',
+  'The experiment whose test set to use. By default, the experiment of the '
+  'first run.',
 )
 _PARAMS_OVERRIDE = flags.DEFINE_string(
   'params_override',
   '',
-  'Overrides of the experiment: evaluation.corruptions=[contrast].',
+  'Overrides of values of the experiment: evaluation.corruptions=[contrast].',
 )
 _MERGE_MEMBERS = flags.DEFINE_bool(
   'merge_members',
   False,
-  "Also score the plain network that the members of a run's BatchEnsemble give "
-  'when their alpha and gamma are averaged.',
+  "Also score the plain network that results from averaging the members' alpha "
+  "and gamma in the run's BatchEnsemble.",
 )
 launch.define_check_flag()
 launch.define_device_flags()

@@ -13,7 +13,7 @@ from uncertainty_distill.io import files
 from absl import flags
 
 _RUN = flags.DEFINE_list(
-  'run', [], 'The run folder; several become one deep ensemble.'
+  'run', [], 'The run folder; several form one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir', None, 'The folder for the SavedModel.'
@@ -22,39 +22,42 @@ _TEMPERATURE = flags.DEFINE_enum(
   'temperature',
   None,
   ['fit'],
-  'fit: divide the logits by the temperature with the least NLL on examples '
+  'fit: divide the logits by the temperature with the lowest NLL on examples '
   'that no model was trained on.',
 )
 _CALIBRATION = flags.DEFINE_string(
   'calibration',
   '',
-  'An .npz with images and labels that are neither in the training nor in '
-  'the test set. By default the training examples that the runs held out.',
+  'An .npz with images and labels that are neither in the training nor in the '
+  'test set. By default, the training examples that the runs held out.',
 )
 _CONFORMAL = flags.DEFINE_float(
   'conformal',
   None,
-  'Add prediction sets, which lack the right class for at most this share of '
-  'images, such as 0.1; calibrated on examples that no model was trained on.',
+  'Add prediction sets, which miss the right class for at most this share of '
+  'images, such as 0.1. They are calibrated on examples that no model was '
+  'trained on.',
 )
 _CONFORMAL_METHOD = flags.DEFINE_enum(
   'conformal_method',
   'lac',
   ['lac', 'aps', 'raps'],
-  'How classes are chosen: lac gives the smallest sets, aps sets whose size '
-  'tells how hard an image is, raps the same without classes that hardly '
-  'count.',
+  'How the classes of a set are chosen: lac gives the smallest sets; aps gives '
+  'sets whose size tells how hard an image is; raps is like aps, but leaves '
+  'out very unlikely classes.',
 )
 _TFLITE = flags.DEFINE_string(
   'tflite',
   '',
-  'Also write a TensorFlow Lite file, and compare the two on test images.',
+  'Also write a TensorFlow Lite file, and compare it with the model on test '
+  'images.',
 )
 _MERGE_MEMBERS = flags.DEFINE_bool(
   'merge_members',
   False,
   "Average the members of a run's BatchEnsemble into one plain network, which "
-  'needs the arithmetic of one member, and say on test images what is lost.',
+  'costs as much to run as one member, and show what this loses on test '
+  'images.',
 )
 launch.define_check_flag()
 flags.adopt_module_key_flags(launch)
@@ -86,7 +89,7 @@ def _check_flags(paths: list[str], directory: str) -> None:
       'tflite',
       _TFLITE.value,
       'left out with --merge_members',
-      message='--tflite and --merge_members do not go together: leave one out',
+      message='--tflite and --merge_members cannot be combined: leave one out',
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
@@ -96,7 +99,7 @@ def _check_flags(paths: list[str], directory: str) -> None:
       raise InputError(
         'output_dir',
         directory,
-        'another folder than the exported model, with --tflite',
+        'a folder other than that of the exported model with --tflite',
       )
 
 

@@ -100,16 +100,16 @@ def define_device_flags() -> None:
     _OptionalValueFlag(
       'tpu',
       'local',
-      help_string='Train on a TPU: --tpu (or --tpu=local) for the one of '
-      'this machine, --tpu=NAME for another. Without it: all GPUs, else '
-      'the CPU.',
+      help_string='Train on a TPU: --tpu (or --tpu=local) for the TPU of '
+      'this machine, --tpu=NAME for another. Without this flag, training uses '
+      'all GPUs, or the CPU if there is no GPU.',
     )
   )
   flags.DEFINE_string(
     'data_dir',
     '',
-    "The folder of TFDS's datasets. By default $TFDS_DATA_DIR, or "
-    '~/tensorflow_datasets.',
+    'The folder that holds the datasets of TFDS. By default, $TFDS_DATA_DIR or '
+    'else ~/tensorflow_datasets.',
   )
 
 
@@ -119,17 +119,18 @@ def define_ray_flags() -> None:
     _OptionalValueFlag(
       'ray',
       'auto',
-      help_string='Train on the machines of a Ray cluster: --ray for the one '
-      'that this machine belongs to, or else this machine alone, --ray=ADDRESS '
-      'for another. All machines must share the folder of the runs.',
+      help_string='Train on the machines of a Ray cluster: --ray for the '
+      'cluster that this machine belongs to, or for this machine alone if it '
+      'belongs to none; --ray=ADDRESS for another cluster. All machines must '
+      'share the folder of the runs.',
     )
   )
   flags.DEFINE_string(
     'ray_resources',
     '',
-    'What each run takes of a machine of the Ray cluster, as JSON: '
-    '\'{"TPU": 4}\'. By default all TPUs of a machine, else one GPU, else all '
-    'cores.',
+    'The resources of a machine of the Ray cluster that each run uses, as '
+    'JSON: \'{"TPU": 4}\'. By default, all TPUs of a machine, else one GPU, '
+    'else all cores.',
   )
 
 
@@ -138,9 +139,9 @@ def define_check_flag() -> None:
   flags.DEFINE_boolean(
     'check_labels',
     None,
-    'Whether to refuse a teacher, or a model to be scored, that labelled '
-    'images contradict: whose classes are in another order, or whose images at '
-    'another scale. With --check_labels=false that is a warning.',
+    'Whether to refuse a teacher, or a model to be scored, whose predictions '
+    'contradict the labels of images because its classes are in another order '
+    'or it expects images of another scale. --check_labels=false only warns.',
   )
 
 
@@ -162,15 +163,15 @@ def define_training_flags() -> None:
   flags.DEFINE_string(
     'model_dir',
     None,
-    'The run folder: checkpoints, TensorBoard, report, SavedModel. The same '
-    'command continues where it stopped.',
+    'The run folder: checkpoints, TensorBoard, report, SavedModel. Running the '
+    'same command again continues where it stopped.',
   )
   flags.DEFINE_enum(
     'mode',
     _MODES[0],
     _MODES,
-    'train: no evaluation. train_and_eval: also '
-    'evaluate on clean and corrupted images. eval: only evaluate.',
+    'train: only train. train_and_eval: also evaluate on clean and corrupted '
+    'images. eval: only evaluate.',
   )
   flags.DEFINE_integer(
     'ensemble_size',
@@ -270,8 +271,8 @@ def set_by_flags(config: configs.ExperimentConfig, **names: str) -> None:
       raise InputError(
         flag,
         value,
-        f'{other!r}, as --params_override says',
-        f'leave out one of --{flag} and {name}',
+        f'{other!r}, as set by --params_override',
+        f'leave out either --{flag} or {name}',
         message=f'--{flag}={value} and {name}={other} in --params_override '
         'differ',
       )
@@ -298,8 +299,8 @@ def strategy_for(
   own = configs.is_path(train_data.name)
   if training and train_data.horizontal_flip and own:
     print(
-      'Half of the training images are mirrored; where left and right matter, '
-      'set task.train_data.horizontal_flip=false',
+      'Half of the training images are mirrored; if left and right matter for '
+      'your classes, set task.train_data.horizontal_flip=false',
       flush=True,
     )
   return strategy
@@ -350,7 +351,9 @@ def processes(
   gpus = len(tf.config.list_physical_devices('GPU'))
   if 0 < gpus < number:
     print(
-      f'{gpus} at a time instead of {number}: a run takes a GPU', flush=True
+      f'training {gpus} runs at a time instead of {number}, because each run '
+      'needs a GPU of its own',
+      flush=True,
     )
     number = gpus
   if number == 1:
@@ -465,7 +468,7 @@ def _check_flags() -> None:
       remedy = (
         f'write --{name}=A,B'
         if is_list or 'override' in name
-        else ('leave one of them out')
+        else ('give it only once')
       )
       raise flags.IllegalFlagValueError(
         f'--{name} is given {flag.present} times: {remedy}'

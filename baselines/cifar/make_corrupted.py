@@ -18,54 +18,57 @@ from absl import flags
 _DATASET = flags.DEFINE_string(
   'dataset',
   None,
-  'cifar10, cifar100, digits or the path of an .npz file or of a folder of '
+  'cifar10, cifar100, digits, or the path of an .npz file or of a folder of '
   'pictures.',
 )
 _IMAGE_SIZE = flags.DEFINE_list(
-  'image_size', [], 'The height and width that all images get.'
+  'image_size', [], 'The height and width that all images are brought to.'
 )
 _IMAGE_FIT = flags.DEFINE_enum(
   'image_fit',
   'resize',
   list(ranges.IMAGE_FITS),
-  'How pictures in a folder get this size.',
+  'How pictures in a folder are brought to this size.',
 )
 _TEST_FRACTION = flags.DEFINE_float(
-  'test_fraction', 0.0, 'The share of a folder of classes that is to test on.'
+  'test_fraction',
+  0.0,
+  'The share of the pictures in a folder of classes to test on.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
-  'The folder for the files. The same command continues where it stopped.',
+  'The folder for the files. Running the same command again continues where it '
+  'stopped.',
 )
 _CORRUPTIONS = flags.DEFINE_list(
   'corruptions',
   ['standard'],
-  'Names of corruptions; standard for the 15 standard ones, extra for the '
+  'Names of corruptions, or standard for the 15 standard ones, extra for the '
   'other 4, all for both.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'The seed of the random draws.')
 _FROST = flags.DEFINE_string(
   'frost',
   'texture',
-  'The pictures of ice that frost lays over images: texture, drawn by rule, or '
-  'photographs, the published ones.',
+  'The pictures of ice that frost lays over images: texture (computed by a '
+  'formula) or photographs (the published ones).',
 )
 _BENCHMARK = flags.DEFINE_enum(
   'benchmark',
   '',
   ['', *ranges.BENCHMARKS],
-  'Whose constants the corruptions have. By default cifar_c where a side has '
-  'fewer than 64 pixels, and imagenet_c otherwise.',
+  'The benchmark whose constants the corruptions use. By default, cifar_c if a '
+  'side of the images has fewer than 64 pixels, and imagenet_c otherwise.',
 )
 _PROCESSES = flags.DEFINE_integer(
-  'processes', 0, 'The number of processes. By default one for each core.'
+  'processes', 0, 'The number of processes. By default, one for each core.'
 )
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',
   '',
-  "The folder of TFDS's datasets. By default $TFDS_DATA_DIR, or "
-  '~/tensorflow_datasets.',
+  'The folder that holds the datasets of TFDS. By default, $TFDS_DATA_DIR or '
+  'else ~/tensorflow_datasets.',
 )
 
 

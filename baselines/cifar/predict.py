@@ -24,7 +24,7 @@ _MODEL = flags.DEFINE_string(
 _JSON = flags.DEFINE_bool(
   'json',
   False,
-  'Print a line of JSON for each image, with all probabilities. Entropies are '
+  'Print a line of JSON with all probabilities for each image. Entropies are '
   'in nats.',
 )
 

@@ -21,7 +21,7 @@ from absl import flags
 _TEACHER = flags.DEFINE_list(
   'teacher',
   [],
-  'Run folders of the members: plain networks of one architecture.',
+  'Run folders of the members, plain networks of the same architecture.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir', None, 'The folder for the table and the plot.'
@@ -32,14 +32,14 @@ _RANKS = flags.DEFINE_list(
 _ALIGNED = flags.DEFINE_bool(
   'aligned',
   False,
-  "Also reorder each member's neurons so that its weights are most like those "
-  'of the first member.',
+  "Also reorder each member's neurons so that the member's weights are as "
+  "similar as possible to the first member's weights.",
 )
 
 
 def main():
   directory = launch.required('output_dir', 'a folder for the report')
-  paths = launch.required('teacher', 'run folders of two members or more')
+  paths = launch.required('teacher', 'run folders of at least two members')
   ranks = launch.integers('ranks')
   teacher = trained.open_trained(paths, 'teacher')
   with locks.lock_folder(directory, 'output_dir'):

@@ -26,35 +26,35 @@ _STUDIES = pathlib.Path(__file__).resolve().parents[2] / 'configs/studies'
 _STUDY = flags.DEFINE_string(
   'study',
   None,
-  'The YAML file of the study; or the name of one that comes with the package, '
-  'such as quickstart or digits.',
+  'The YAML file of the study, or the name of a study that comes with the '
+  'package, such as quickstart or digits.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
-  'The folder for runs and report. By default runs/NAME_OF_THE_STUDY.',
+  'The folder for runs and report. By default, runs/NAME_OF_THE_STUDY.',
 )
 _ONLY = flags.DEFINE_list(
   'only',
   [],
   'Names of tables, figures, systems and teachers of the study: run only what '
-  'these need.',
+  'these parts need.',
 )
 _SEEDS = flags.DEFINE_list(
-  'seeds', [], 'Some of the seeds of the study: run only these.'
+  'seeds', [], 'The seeds of the study to run. By default, all of them.'
 )
 _PARALLEL = flags.DEFINE_integer(
   'parallel',
   1,
-  'How many runs to train at a time, in processes of their own: with a GPU '
-  "each, or else with a part of the CPU's cores, or runtime.num_threads.",
+  'How many runs to train at a time, each in its own process with one GPU or, '
+  "without GPUs, with its share of the CPU's cores or runtime.num_threads.",
   lower_bound=1,
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
   False,
-  'Print what is still to be run and what it costs, measured by a few steps '
-  'on these devices; train nothing, and write nothing but an image cache.',
+  'Print what still has to run and what it will cost, measured with a few '
+  'steps on these devices. Trains nothing, and writes only an image cache.',
 )
 launch.define_ray_flags()
 launch.define_device_flags()
@@ -87,7 +87,7 @@ def main():
   workers.wait(strategy)
   if outcome.missing:
     raise DivergedError(
-      f'the tables are without {"; ".join(outcome.missing)}, because training '
+      f'the tables lack {"; ".join(outcome.missing)}, because training '
       'diverged (see above)'
     )
 
@@ -102,8 +102,8 @@ def _pool(config, directory):
       'parallel',
       _PARALLEL.value,
       'left out with --ray',
-      message='--parallel has no effect with --ray: --ray_resources says how '
-      'many runs a machine trains at a time',
+      message='--parallel has no effect with --ray: use --ray_resources to '
+      'set how many runs a machine trains at a time',
     )
   return launch.ray_pool(directory), distribution.RunTable()
 

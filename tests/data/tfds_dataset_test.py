@@ -206,7 +206,7 @@ def test_images_may_be_kept_on_disk(tmp_path, monkeypatch):
 
 def test_others_are_refused(tmp_path):
   folder = _prepare(TinyAlpha, tmp_path)
-  with refusals.refused('dataset name', 'tfds:tiny_alpha', '8 bits'):
+  with refusals.refused('dataset name', 'tfds:tiny_alpha', '8-bit'):
     data.open_dataset('tfds:tiny_alpha', folder, image_size=(5, 5))
   with refusals.refused('data_dir', folder, 'tiny_nothing'):
     data.open_dataset('tfds:tiny_nothing', folder)

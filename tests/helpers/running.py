@@ -118,7 +118,9 @@ def check_mistakes(calls, folders):
 
   def is_one_line(said: str) -> bool:
     # A line before the error may name values that have no effect.
-    said = re.sub('^Set, but without effect here: .*\n', '', said)
+    said = re.sub(
+      '^These values are set but have no effect here: .*\n', '', said
+    )
     return said.startswith('\nerror: ') and len(said.splitlines()) == 2
 
   wrong = {

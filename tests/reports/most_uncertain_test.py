@@ -108,7 +108,7 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
     votes = ', '.join(_NAMES[vote] for vote in of_image.argmax(-1))
     best = of_image.mean(0).argmax()
     texts.append(
-      f'Test image {place}, labelled {_NAMES[place % 3]}; predicted '
+      f'Test image {place}, labeled {_NAMES[place % 3]}; predicted '
       f'{_NAMES[best]} with {of_image.mean(0)[best]:.2f}; the members vote '
       f'{votes}'
     )

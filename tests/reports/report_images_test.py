@@ -45,7 +45,7 @@ def test_images_are_those_of_the_student(paths, tmp_path, evaluated):
   assert name == 'Student (seed 3)' and len(texts) == 12
   labels = data.open_dataset('digits').test.labels
   # The fake evaluator gives the last of 70 images the highest entropy.
-  assert texts[0].startswith(f'Test image 69, labelled {labels[69]}; ')
+  assert texts[0].startswith(f'Test image 69, labeled {labels[69]}; ')
   assert texts[0].count(',') == 2 and 'members vote' in texts[0]
   assert texts[11].startswith('Test image 58, ')
   # Only the system that has no images yet is evaluated.

@@ -22,7 +22,7 @@ def _fit(logits, labels):
 def test_examples_that_cannot_tell_a_temperature(number, labels):
   labels = None if labels is None else np.full(number, labels)
   images = tiny_dataset.make(number=number, labels=labels)
-  with refusals.refused('calibration_file', 'a.npz', 'of two classes'):
+  with refusals.refused('calibration_file', 'a.npz', 'at least two classes'):
     trained.check_examples(images, 'calibration_file', 'a.npz')
 
 

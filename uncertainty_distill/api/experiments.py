@@ -245,12 +245,12 @@ def export(
       ('merge_members', merge_members),
     ):
       if value:
-        expected = 'left out for a model that `batch_ensemble` made'
+        expected = 'left out for a model that `batch_ensemble` returned'
         raise InputError(name, value, expected)
     exporting.export_model(path, files.expanded(directory), class_names)
     return None
   if class_names:
-    expected = 'left out for a run and a SavedModel, which have class names'
+    expected = 'left out for a run or a SavedModel, which has class names'
     raise InputError('class_names', list(class_names), expected)
   return exporting.export(
     arguments.as_list(path),
@@ -275,7 +275,9 @@ def _with_examples(config, examples, test_examples, class_names):
     )
   elif test_examples is not None or len(class_names):
     raise InputError(
-      'examples', None, 'images and labels where others are given to test on'
+      'examples',
+      None,
+      'images and labels if `test_examples` or `class_names` is given',
     )
   return config
 

@@ -151,8 +151,8 @@ def find_images(arguments: Sequence[str]) -> list[str]:
       raise InputError(
         'IMAGE',
         argument,
-        'a folder or a pattern of images',
-        message=f'There is no image in the {kind} {argument!r}',
+        'a folder or pattern that contains images',
+        message=f'the {kind} {argument!r} contains no images',
       )
     paths += found
   return paths

@@ -65,7 +65,9 @@ def measure(
   _check_two_classes(given)
   classes = given.shape[-1] if given.ndim else 0
   if not labels.size:
-    raise InputError('labels', list(labels.shape), 'of at least one example')
+    raise InputError(
+      'labels', list(labels.shape), 'labels of at least one example'
+    )
   count = len(labels) if labels.ndim else 1
   data.check_labels(labels, 'labels', count, classes)
   logits = trained.probs_as_logits(given, 'probs', len(labels), classes)
@@ -80,7 +82,7 @@ def _array(values: Any, name: str) -> np.ndarray:
     return np.asarray(values)
   except ValueError as error:
     raise InputError(
-      name, type(values).__name__, 'an array', 'the rows differ in length'
+      name, type(values).__name__, 'an array', 'its rows differ in length'
     ) from error
 
 
@@ -137,9 +139,9 @@ def evaluate(
     raise InputError(
       'config',
       config,
-      'an experiment, where no path is a run folder',
-      message='`config` must be the experiment whose test set to use, since no '
-      'path is a run folder',
+      'an experiment if no path is a run folder',
+      message='`config` must be the experiment whose test set to use, because '
+      'no path is a run folder',
     )
   experiment = training.open_experiment(config, arguments.strategy_for(config))
   if not output_dir:

@@ -234,7 +234,8 @@ class TrainerConfig(models.Settings, cfg.TrainerConfig):
   max_to_keep: int = ranges.field(
     2,
     ranges.Range(
-      lambda x: x >= 2, 'at least 2, or one that is damaged costs all of them'
+      lambda x: x >= 2,
+      'at least 2, so that a damaged checkpoint does not lose the whole run',
     ),
   )
   recovery_max_trials: int = ranges.field(0, ranges.NOT_NEGATIVE)
@@ -324,7 +325,7 @@ class EvaluationConfig(models.Settings):
     (1, 2, 3, 4, 5),
     ranges.Range(
       lambda x: _all_differ(x) and set(x) <= {1, 2, 3, 4, 5},
-      'distinct severities of 1 to 5',
+      'distinct severities from 1 to 5',
     ),
   )
   num_examples: int = ranges.field(0, ranges.NOT_NEGATIVE)

@@ -109,8 +109,8 @@ def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
       raise InputError(
         name,
         value,
-        f'{teachers}, as {of_teacher} says of a single network',
-        f'set one of the two, {name} or {of_teacher}',
+        f'{teachers}, the value that {of_teacher} sets for a single network',
+        f'set only one of {name} and {of_teacher}',
       )
     if is_usual and of_teacher in names:
       continue  # A file such as a run's params.yaml sets all values.
@@ -142,9 +142,9 @@ def _keep_architecture(
       raise InputError(
         'task.model.architecture.type',
         own.type,
-        f'{teachers.type}, as teacher.architecture.type says of a single '
-        'network',
-        'set one of the two',
+        f'{teachers.type}, the type that teacher.architecture.type sets for a '
+        'single network',
+        'set only one of the two',
       )
     lone.task.model.architecture = copy.deepcopy(own)
 
@@ -219,7 +219,7 @@ def warn_of_unused_by_evaluation(config: ExperimentConfig) -> None:
 def _warn(names: Iterable[str]) -> None:
   unused = ', '.join(sorted(names))
   if unused:
-    _logger.warning(f'Set, but without effect here: {unused}')
+    _logger.warning(f'These values are set but have no effect here: {unused}')
 
 
 def _without_use(

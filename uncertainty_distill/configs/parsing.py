@@ -143,7 +143,7 @@ class _Loader(_SafeLoader):  # pyright: ignore[reportGeneralTypeIssues]
     for key in keys:
       if keys.count(key) > 1:
         raise yaml.constructor.ConstructorError(
-          None, None, f'the key {key!r} is there twice', node.start_mark
+          None, None, f'the key {key!r} appears twice', node.start_mark
         )
     return super().construct_mapping(node, deep)
 
@@ -160,7 +160,7 @@ def _load_yaml(text: str) -> Any:
     depth += isinstance(event, yaml.CollectionStartEvent)
     depth -= isinstance(event, yaml.CollectionEndEvent)
     if depth > _MAX_DEPTH:
-      raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} deep')
+      raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} levels deep')
   try:
     return yaml.load(text, _Loader)
   except ValueError as error:

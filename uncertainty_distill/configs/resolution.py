@@ -145,7 +145,7 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
       'task.train_data.global_batch_size',
       data.global_batch_size,
       f'at most the {examples} training examples',
-      f'{labeled} of a batch have labels' if data.unlabeled else '',
+      f'each batch takes {labeled} labeled examples' if data.unlabeled else '',
     )
   return examples // labeled
 

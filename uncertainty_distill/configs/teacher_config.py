@@ -44,14 +44,14 @@ class SearchConfig(models.Settings):
     (1e-2, 1e2),
     ranges.Range(
       lambda x: len(x) == 2 and 0 < x[0] <= x[1],
-      'a least and a largest value, both more than 0',
+      'a smallest and a largest value, both more than 0',
     ),
   )
   label_smoothing_range: tuple[float, ...] = ranges.field(
     (1e-5, 0.2),
     ranges.Range(
       lambda x: len(x) == 2 and 0 < x[0] <= x[1] < 1,
-      'a least and a largest value, both between 0 and 1',
+      'a smallest and a largest value, both between 0 and 1',
     ),
   )
 

@@ -66,7 +66,7 @@ def _check_task(task: TaskConfig) -> None:
     len(task.block_l2) in (0, len(groups)),
     'task.block_l2',
     task.block_l2,
-    f'{len(groups)} values, or none: one for each of {", ".join(groups)}',
+    f'{len(groups)} values, one for each of {", ".join(groups)}, or no values',
   )
   _require(
     task.members_per_example <= members,
@@ -78,7 +78,7 @@ def _check_task(task: TaskConfig) -> None:
     not task.fast_weight_decay or (members > 1 and task.model.rank == 1),
     'task.fast_weight_decay',
     task.fast_weight_decay,
-    '0 where there is no BatchEnsemble of rank 1',
+    '0 without a BatchEnsemble of rank 1',
   )
 
 
@@ -89,15 +89,16 @@ def _check_objective(task: TaskConfig) -> None:
     not objective.mixup or objective.has_clean_pass or objective.weight == 1,
     'task.objective.weight',
     objective.weight,
-    '1 with task.objective.mixup: no label belongs to a mixed image',
-    'set `task.objective.cross_entropy_images` to clean for labels',
+    '1 with task.objective.mixup, because mixed images have no labels',
+    'set `task.objective.cross_entropy_images` to clean to learn from labels '
+    'as well',
   )
   _require(
     not objective.weight_tie
     or (objective.kind != 'cross_entropy' and task.model.ensemble_size > 1),
     'task.objective.weight_tie',
     objective.weight_tie,
-    '0 where there is no teacher, or no BatchEnsemble',
+    '0 without a teacher or without a BatchEnsemble',
   )
 
 
@@ -108,19 +109,20 @@ def _check_initialization(task: TaskConfig) -> None:
     bool(paths) or not task.initialize_aligned,
     'task.initialize_aligned',
     task.initialize_aligned,
-    'false where task.initialize_from names no networks',
+    'false unless task.initialize_from names networks',
   )
   _require(
     not paths or task.model.norm == 'shared',
     'task.model.norm',
     task.model.norm,
-    'shared with task.initialize_from, which gives the members one BatchNorm',
+    'shared with task.initialize_from, which gives all members the same '
+    'BatchNorm',
   )
   _require(
     not paths or members > 1,
     'task.initialize_from',
     list(paths),
-    '[] where there is no BatchEnsemble',
+    '[] without a BatchEnsemble',
   )
   _require(
     paths in ((), FROM_TEACHER) or len(paths) == members,
@@ -151,8 +153,8 @@ def _check_hydra(task: TaskConfig) -> None:
     model.architecture.type != 'keras_model',
     'task.model.ensemble_type',
     model.ensemble_type,
-    'batch_ensemble for a network that is given: it has the outputs of one '
-    'member',
+    'batch_ensemble with a network of your own, which has the outputs of only '
+    'one member',
   )
 
 
@@ -165,7 +167,7 @@ def _check_unlabeled(
     name.startswith('tfds:') or not train_data.unlabeled_split,
     'task.train_data.unlabeled_split',
     train_data.unlabeled_split,
-    'empty where task.train_data.unlabeled is not tfds:NAME',
+    'empty unless task.train_data.unlabeled is tfds:NAME',
   )
   if not name:
     return
@@ -173,7 +175,7 @@ def _check_unlabeled(
     objective.kind != 'cross_entropy' and objective.weight > 0,
     'task.train_data.unlabeled',
     name,
-    'empty where the loss has no teacher in it',
+    'empty if the loss does not include a teacher',
     'set `task.objective.kind` to knowledge or head, and '
     '`task.objective.weight` above 0',
   )
@@ -181,15 +183,16 @@ def _check_unlabeled(
     name != REST or train_data.num_examples > 0,
     'task.train_data.num_examples',
     0,
-    f'more than 0 with task.train_data.unlabeled={REST}, which is the '
-    'training examples that it leaves out',
+    f'more than 0 with task.train_data.unlabeled={REST}, which uses the '
+    'training examples that num_examples leaves out',
   )
   batch = train_data.global_batch_size
   _require(
     0 < train_data.num_unlabeled < batch,
     'task.train_data.unlabeled_share',
     train_data.unlabeled_share,
-    f'a share that leaves both kinds of images in a batch of {batch}',
+    'a share that puts both labeled and unlabeled images into a batch of '
+    f'{batch}',
   )
 
 
@@ -208,8 +211,8 @@ def _check_search(teacher: TeacherConfig, held_out: float) -> None:
     held_out <= search.held_out_fraction,
     'teacher.search.held_out_fraction',
     search.held_out_fraction,
-    f"at least the student's own {held_out}, or the teacher would learn what "
-    'the student leaves out',
+    f"at least the student's own {held_out}, so that the teacher does not "
+    'train on examples that the student holds out',
   )
 
 
@@ -227,15 +230,15 @@ def _check_optimizer(
     raise InputError(
       'trainer.optimizer_config',
       f'{name} with learning rate {config.learning_rate.type}',
-      'types and arguments that Model Garden knows, both for `optimizer` and '
-      'for `learning_rate`, or neither',
+      'types and arguments that Model Garden knows, given for both '
+      '`optimizer` and `learning_rate` or for neither',
       ADAM if name == 'adam' else ' '.join(str(error).split()),
     ) from error
   _require(
     config.ema is None,
     'trainer.optimizer_config.ema',
     config.ema,
-    "left out: the trainer's steps have no moving averages of weights",
+    'left out, because the trainer does not support moving averages of weights',
   )
   # Scaling a gradient scales the step only if the step is linear in it.
   _require(
@@ -251,6 +254,6 @@ def _check_optimizer(
     not clips or clips < 0,
     'trainer.optimizer_config.optimizer.adamw.gradient_clip_norm',
     clips,
-    '0: the step has summed the gradients by then, and it would not clip',
+    '0, because it does not clip gradients that the step has already summed',
     'set global_clipnorm instead',
   )

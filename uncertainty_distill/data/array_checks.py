@@ -46,8 +46,8 @@ def check_labels(
       name,
       int(labels[first]),
       f'from 0 to {largest}',
-      f'the label of example {first} is outside'
-      + (', as are others' if wrong.sum() > 1 else '')
+      f'the label of example {first} is out of range'
+      + (', and so are others' if wrong.sum() > 1 else '')
       + _marker_hint(labels[wrong]),
     )
   if labels.size and labels.max() >= _MAX_CLASSES:
@@ -60,7 +60,7 @@ def _marker_hint(wrong: np.ndarray) -> str:
   """Returns what to do if all labels that are out of range are -1."""
   if (wrong != -1).any():
     return ''
-  return '; if -1 marks images without a class, leave these out'
+  return '; if -1 marks images without a class, leave those images out'
 
 
 def _label_hint(labels: np.ndarray, num_examples: int) -> str:
@@ -76,8 +76,8 @@ def _label_hint(labels: np.ndarray, num_examples: int) -> str:
     if (labels.sum(1) == 1).all():
       return 'they look one-hot: write labels.argmax(1)'
     return (
-      'they look like several labels an image, which this package does not '
-      'learn: choose one for each image'
+      'they look like several labels per image, which this package cannot '
+      'learn: choose one label for each image'
     )
   if shape == (num_examples,) and labels.dtype.kind in 'fb':
     if (labels == np.round(labels)).all():

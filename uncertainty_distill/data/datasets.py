@@ -56,8 +56,8 @@ _KNOWN: dict[str, tuple[DatasetSpec, int, Callable]] = {
 
 # The kinds of datasets whose images are decoded.
 _DECODED = 'folder', 'tfds'
-_NO_FOLDER = 'where the dataset is no folder'
-_NO_TFDS = 'where the dataset is not tfds:NAME'
+_NO_FOLDER = 'unless the dataset is a folder'
+_NO_TFDS = 'unless the dataset is tfds:NAME'
 
 
 class Dataset:
@@ -129,7 +129,8 @@ class Dataset:
       raise InputError(
         'task.train_data.classes',
         classes,
-        f'at least 2 distinct classes of 0 to {num_classes - 1}, or () for all',
+        f'at least 2 distinct classes from 0 to {num_classes - 1}, or () for '
+        'all',
       )
     return Dataset(
       self.spec.of_classes(classes),
@@ -206,7 +207,7 @@ class Decoding:
     """Raises an InputError for options that a kind of dataset does not have."""
     if kind in _DECODED:
       ranges.one_of(*ranges.IMAGE_FITS).check('image_fit', self.image_fit)
-    decoded = 'where the dataset is neither a folder nor tfds:NAME'
+    decoded = 'unless the dataset is a folder or tfds:NAME'
     for field, value, kinds, expected in (
       ('test_fraction', self.test_fraction, ['folder'], f'0 {_NO_FOLDER}'),
       ('skip_broken', self.skip_broken, ['folder'], f'false {_NO_FOLDER}'),
@@ -287,7 +288,7 @@ def _find(
     raise InputError(
       'dataset name',
       name,
-      'arrays that this process was given',
+      'arrays that were given to this process',
       'give `ud.train` or `ud.distill` the same arrays again',
     )
   if name.startswith(tfds_dataset.PREFIX):

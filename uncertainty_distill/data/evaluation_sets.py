@@ -107,8 +107,8 @@ def open_evaluation_sets(
       'evaluation.source',
       source,
       'empty',
-      message='evaluation.source holds the images of all classes, and '
-      'task.train_data.classes leaves some out',
+      message='evaluation.source has images of all classes, but '
+      'task.train_data.classes leaves some classes out',
     )
   shifts = parse_shifts(config.evaluation)
   clean = dataset.test.take(config.task.validation_data.num_examples)
@@ -149,9 +149,10 @@ def _open_temperature(
     raise InputError(
       'evaluation.temperature_examples',
       count,
-      f'at most {most}, the training examples that are not trained on',
-      'set task.train_data.num_examples, and unlabeled_examples where '
-      'unlabeled=rest, to train on fewer',
+      f'at most {most}, the number of training examples that are not trained '
+      'on',
+      'to train on fewer examples, set task.train_data.num_examples, and with '
+      'unlabeled=rest also unlabeled_examples',
     )
   rows = np.arange(dataset.num_train - count, dataset.num_train)
   return Subset(dataset.train, rows)

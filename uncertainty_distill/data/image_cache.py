@@ -183,7 +183,7 @@ class CachedDataset:
       raise InputError(
         _NAME,
         self._folder,
-        'a folder that can be written to, with space for all images',
+        'a folder that can be written to and has space for all images',
         error.strerror or '',
       ) from error
     values = dataclasses.asdict(spec)

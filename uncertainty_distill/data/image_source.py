@@ -76,8 +76,8 @@ class DatasetSpec:
       raise InputError(
         'image_size',
         tuple(image_size),
-        f'a height of 1 to {old[0]} and a width of 1 to {old[1]}, or () to '
-        'leave the images as they are',
+        f'a height from 1 to {old[0]} and a width from 1 to {old[1]}, or () '
+        'to leave the images as they are',
       )
     return dataclasses.replace(self, image_shape=(*image_size, channels))
 

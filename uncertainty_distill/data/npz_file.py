@@ -140,7 +140,7 @@ def _not_a_dataset(path: str, reason: str) -> InputError:
     'dataset name',
     path,
     f'an .npz file with {", ".join(_ARRAYS)}',
-    f'write {", ".join(_ARRAYS)} into it by numpy.savez',
+    f'write {", ".join(_ARRAYS)} into it with numpy.savez',
     message=f'{path} cannot be read as a dataset: {reason}',
   )
 
@@ -176,7 +176,7 @@ def _check_images(
     or (train_shape and images.shape[1:] != train_shape[1:])
     or not len(images)
   ):
-    one_size = ', of one size for training and test' if train_shape else ''
+    one_size = ', of the same size for training and test' if train_shape else ''
     raise InputError(
       name,
       f'{images.dtype} {list(images.shape)}',
@@ -198,14 +198,14 @@ def _class_names(
     raise InputError(
       f'class_names of {path}',
       f'{names.dtype} {list(names.shape)}',
-      f'{num_classes} strings, for the labels from 0 to {num_classes - 1}',
+      f'{num_classes} strings, one for each label from 0 to {num_classes - 1}',
     )
   found = [
     name.decode() if isinstance(name, bytes) else name
     for name in names.tolist()
   ]
   if len(set(found)) < len(found):
-    raise InputError(f'class_names of {path}', found, 'names that differ')
+    raise InputError(f'class_names of {path}', found, 'distinct names')
   return tuple(found)
 
 
@@ -247,7 +247,7 @@ def _check_classes(
   )
   if trained[-1] and count > 1 and missing[0] == num_classes - 1 - count:
     line += (
-      f'. If {num_classes - 1} marks images without a class, leave these out'
+      f'. If {num_classes - 1} marks images without a class, leave them out'
     )
   elif tested[missing].any():
     line += ', though there are test images of them'

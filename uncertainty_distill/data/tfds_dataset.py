@@ -75,7 +75,7 @@ class TfdsDataset:
       raise InputError(
         'task.train_data.image_size',
         (),
-        f'a height and a width, since the images of {name} differ in size',
+        f'a height and a width, because the images of {name} differ in size',
       )
     self._splits = {
       'train': splits[0] or 'train',
@@ -145,7 +145,7 @@ class TfdsDataset:
         'dataset name',
         self._name,
         'a dataset of TFDS with one image '
-        f'{"and one label " if labeled else ""}an example',
+        f'{"and one label " if labeled else ""}per example',
         f'its features are {", ".join(features)}',
       )
     image, label = chosen[0][0], chosen[1][0]
@@ -154,7 +154,7 @@ class TfdsDataset:
       raise InputError(
         'dataset name',
         self._name,
-        'a dataset of gray or color images of 8 bits',
+        'a dataset of 8-bit gray or color images',
         f'its images are {np.dtype(feature.np_dtype).name} '
         f'{list(feature.shape)}',
       )
@@ -175,7 +175,7 @@ class TfdsDataset:
       field,
       split,
       f'a split of {self._name}, which has {names}',
-      "a part of one is 'train[80%:]'",
+      "for a part of a split, write for example 'train[80%:]'",
     )
 
   def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -213,10 +213,10 @@ class TfdsDataset:
         'task.train_data.image_cache',
         '',
         'a folder on disk for images that do not fit into memory',
-        message=f'The images of {self._name} take {needed / 1e9:.1f} GB, and '
-        f'there are {memory / 1e9:.1f} GB of memory. Set '
-        '`task.train_data.image_cache` to a folder on disk, from which rows '
-        'are read',
+        message=f'The images of {self._name} take {needed / 1e9:.1f} GB, but '
+        f'this machine has {memory / 1e9:.1f} GB of memory. Set '
+        '`task.train_data.image_cache` to a folder on disk to read the images '
+        'from there',
       )
     return np.empty(shape, np.uint8)
 

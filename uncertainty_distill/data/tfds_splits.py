@@ -107,7 +107,7 @@ def _damage_named(builder: Any, split: str) -> Iterator[None]:
       'data_dir',
       path,
       'the file as TFDS wrote it',
-      f'remove {os.path.dirname(path)} and prepare it again',
+      f'remove {os.path.dirname(path)} and prepare the dataset again',
       message=f'The file {path} of TFDS is damaged: {reason}',
     ) from error
 
@@ -144,7 +144,7 @@ def check_prepared(name: str, data_dir: str) -> None:
   """Raises an InputError unless TFDS has prepared a dataset."""
   with _explained(name, data_dir):
     if not prepared_folder(name, data_dir):
-      raise FileNotFoundError('it is not prepared there')
+      raise FileNotFoundError('it has not been prepared there')
 
 
 def prepare(name: str, data_dir: str) -> Any:
@@ -219,9 +219,9 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
       'data_dir',
       place,
       f'a folder in which TFDS has prepared {name}',
-      f'run `tfds build {name}`, here or where there is a network, and copy '
-      'the folder',
-      message=f'TFDS cannot give {name} from `data_dir` {place!r}: '
+      f'run `tfds build {name}` here, or run it on a machine with network '
+      'access and copy the folder',
+      message=f'TFDS cannot load {name} from `data_dir` {place!r}: '
       f'{reason[:200]}',
     ) from error
 

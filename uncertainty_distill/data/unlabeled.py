@@ -86,7 +86,7 @@ def _rest(dataset: Dataset, train_data: configs.TrainDataConfig) -> Subset:
       'task.train_data.num_examples',
       first,
       f'less than the {count} training examples with {_NAME}={configs.REST}, '
-      'or nothing is left',
+      'so that some are left',
     )
   _check_enough(train_data, count - first)
   rows = np.arange(first, train_data.num_shown(count))
@@ -131,8 +131,8 @@ def _open(
     raise InputError(
       _NAME,
       name,
-      f'images of at least {size[0]} x {size[1]} pixels, as the training '
-      f'images are; they have {found[0]} x {found[1]}',
+      f'images of at least {size[0]} x {size[1]} pixels, the size of the '
+      f'training images; they have {found[0]} x {found[1]}',
     )
   if found != spec.image_shape:
     source = source.resized(size)

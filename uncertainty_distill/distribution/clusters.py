@@ -106,7 +106,7 @@ def _refused(text: str) -> InputError:
   return InputError(
     _VARIABLE,
     text,
-    f'JSON such as {_EXAMPLE}, with distinct addresses and one chief at most',
+    f'JSON such as {_EXAMPLE}, with distinct addresses and at most one chief',
   )
 
 
@@ -122,6 +122,6 @@ def _check_port(cluster: Cluster) -> None:
       raise InputError(
         f'port in {_VARIABLE}',
         port,
-        'one that is free on this machine',
+        'a port that is free on this machine',
         str(error),
       ) from error

@@ -75,8 +75,8 @@ class RayPool:
     self._context = contextlib.ExitStack()
     if not self.slots:
       _logger.warning(
-        f'no machine of the cluster has {json.dumps(self.resources)} now: runs '
-        'wait until one has'
+        f'no machine of the cluster has {json.dumps(self.resources)} now: '
+        'runs wait until a machine has these resources'
       )
 
   @property
@@ -191,7 +191,7 @@ def _import_ray(address: str) -> Any:
     raise InputError(
       'ray',
       address,
-      'left out where the package ray is not installed',
+      'left out unless the package ray is installed',
       message='`ray` needs the package ray on all machines: pip install '
       "'uncertainty_distill[ray]'",
     ) from error
@@ -287,7 +287,7 @@ def _check_shared(
         'output_dir',
         folder,
         'a folder that all machines of the cluster share',
-        f'{os.uname().nodename} does not find there what '
-        f'{holder["host"]} has written: take a shared file system, or a bucket',
+        f'{os.uname().nodename} cannot find in this folder what '
+        f'{holder["host"]} wrote to it: use a shared file system or a bucket',
       )
     time.sleep(min(1.0, patience / 4))

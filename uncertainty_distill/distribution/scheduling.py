@@ -279,7 +279,9 @@ class Schedule:
     running.kept = step
     running.retries += 1
     if running.losses < _MAX_LOSSES[error.of_machine]:
-      _logger.warning(f'{error}; {running.job.label} goes on from step {step}')
+      _logger.warning(
+        f'{error}; {running.job.label} continues from step {step}'
+      )
       self._lost.append(running)
     else:
       text = f'{error}, {running.losses} times without a new checkpoint'
@@ -287,7 +289,7 @@ class Schedule:
 
   def _fail(self, task: Task, error: Exception) -> None:
     """Drops a task, all tasks that need it, and all that only those need."""
-    _logger.warning(f'{error}; the rest goes on without it')
+    _logger.warning(f'{error}; the other tasks continue without it')
     self.errors[task.name] = error
     dropped = [task.name]
     for name in self.tasks:

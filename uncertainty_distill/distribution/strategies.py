@@ -79,8 +79,8 @@ def _set_threads(number: int) -> None:
     raise InputError(
       'runtime.num_threads',
       number,
-      f'{threading.get_intra_op_parallelism_threads()}, which TensorFlow has '
-      'begun to work with in this process',
+      f'{threading.get_intra_op_parallelism_threads()}, the number of threads '
+      'that TensorFlow already uses in this process',
     ) from error
   threadpoolctl.threadpool_limits(number)
 
@@ -163,9 +163,9 @@ def _check_batches(
     raise InputError(
       'task.train_data.global_batch_size',
       batch,
-      f'a multiple of {groups}, the replicas times the members, where '
-      'task.train_data.members_per_example gives each member examples of its '
-      'own',
+      f'a multiple of {groups}, the number of replicas times the number of '
+      'members, because task.train_data.members_per_example gives each member '
+      'examples of its own',
     )
 
 

@@ -49,11 +49,15 @@ def summary(results: Sequence[Result]) -> Summary:
   """
   owners = sorted({(result.model, str(result.seed)) for result in results})
   if len(owners) > 1:
-    raise errors.InputError('results', owners, 'one model and one seed')
+    raise errors.InputError(
+      'results', owners, 'results of one model and one seed'
+    )
   shifts = [result.shift for result in results]
   twice = [shift for shift in shifts if shifts.count(shift) > 1]
   if twice:
-    raise errors.InputError('results', twice[0], 'each shift once')
+    raise errors.InputError(
+      'results', twice[0], 'results that have each shift only once'
+    )
   averages = {}
   for name in metrics_lib.METRICS:
     severities = by_severity(results, name)

@@ -125,5 +125,5 @@ def _shift(key: str) -> corruptions.Shift:
     return corruptions.Shift(corruptions.Corruption.parse(name), int(severity))
   except ValueError as error:
     raise InputError(
-      _NAME, key, 'arrays named clean, and fog_1 to fog_5 and so on'
+      _NAME, key, 'a file of arrays with names such as clean, fog_1 and fog_5'
     ) from error

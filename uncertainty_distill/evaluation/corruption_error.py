@@ -75,7 +75,7 @@ def check_baseline(
       'evaluation.mce_baseline',
       missing[0],
       'error rates under all corruptions that are evaluated',
-      message=f'`evaluation.mce_baseline` has no results under {missing[0]}.',
+      message=f'`evaluation.mce_baseline` has no results for {missing[0]}.',
     )
 
 

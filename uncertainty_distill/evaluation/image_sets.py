@@ -85,7 +85,7 @@ def unlabeled(
     raise InputError(
       'out-of-distribution images',
       f'images of {shape}',
-      f'images of {wanted}, as the test set has',
+      f'images of {wanted}, the shape of the test images',
     )
   return ImageSet(
     'out of distribution',

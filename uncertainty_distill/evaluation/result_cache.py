@@ -163,8 +163,8 @@ class ResultCache:
       is_older |= len(entry['made_from']) > len(noted)
     if is_older:
       _logger.warning(
-        f'{self._path} has no fingerprint of some test images: its results are '
-        'taken as those of the images as they are now'
+        f'{self._path} has no fingerprint of some test images: its results '
+        'are assumed to be those of the current images'
       )
 
   def _with_data(self, marks: list[str]) -> list[str]:
@@ -272,7 +272,7 @@ def _read(
       _ = entry['made_from'][0], entry['members'], entry['parameters']
   except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
     raise InputError(
-      'systems file', systems, 'as this package writes it', str(error)
+      'systems file', systems, 'a file that this package wrote', str(error)
     ) from error
   return entries, results_lib.read_json(records)[0]
 

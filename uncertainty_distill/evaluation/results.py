@@ -89,11 +89,13 @@ class Result:
       raise errors.InputError(
         'metrics',
         sorted(self.metrics),
-        f'some of {", ".join(METRICS)}, among them {", ".join(_REQUIRED)}',
+        f'some of {", ".join(METRICS)}, including {", ".join(_REQUIRED)}',
       )
     sizes = [len(getattr(self, name)) for name in BINS]
     if len(set(sizes)) != 1:
-      raise errors.InputError('bins', sizes, 'three sequences of one length')
+      raise errors.InputError(
+        'bins', sizes, 'three sequences of the same length'
+      )
     if len(self.risks) not in (0, len(ranking.COVERAGES)):
       expected = f'{len(ranking.COVERAGES)} numbers, or none'
       raise errors.InputError('risks', self.risks, expected)

@@ -169,8 +169,8 @@ def evaluate_systems(
 
 def _leave_out(system: System) -> None:
   _logger.warning(
-    f'{system.heading} is left out of the report: no temperature is fitted to '
-    f'{", ".join(system.paths)}'
+    f'{system.heading} is left out of the report, because no temperature was '
+    f'fitted to {", ".join(system.paths)}'
   )
 
 
@@ -237,7 +237,8 @@ def _fit_temperature(system, network, experiment):
   if seen:
     _logger.warning(
       f'{system.heading} gets no temperature and no prediction sets: it was '
-      f'trained on {seen} of the {len(images)} images that are to give them'
+      f'trained on {seen} of the {len(images)} images that they would be '
+      'fitted to'
     )
     return None, None
   given = 'evaluation.temperature_examples', str(len(images))
@@ -284,8 +285,8 @@ def _score_predictions(system, experiment, found):
   )
   if logits is None:
     _logger.warning(
-      f'{", ".join(system.paths)}: without test_probs or test_logits, the '
-      'teacher is left out of the report.'
+      f'{", ".join(system.paths)}: there are no test_probs or test_logits, so '
+      'the teacher is left out of the report.'
     )
     return
   limit = experiment.config.task.validation_data.num_examples

@@ -52,8 +52,8 @@ def load(
         'calibration_file',
         file,
         'images that are not in the test set',
-        f'{shared} of {len(images)} are in it, and metrics on it would no '
-        'longer be fair',
+        f'{shared} of {len(images)} images are in the test set, and metrics '
+        'on the test set would no longer be fair',
       )
     _check_training_images(images, file, model)
   # The mean and the standard deviation of the training images are unknown, so
@@ -89,8 +89,8 @@ def _check_training_images(
     )
     shared = _count_shared(images, training)
     text = (
-      f'{shared} of {len(images)} are in the training set, of which any model '
-      'is too sure'
+      f'{shared} of {len(images)} images are in the training set, on which '
+      'any model is overconfident'
     )
     if shared > _MOST_SHARED * len(images):
       raise InputError(
@@ -134,7 +134,7 @@ def _held_out(model, name, value):
     raise InputError(
       name,
       value,
-      'left out, or runs that held out the same training examples',
+      'left out unless all runs held out the same training examples',
       message=f'`{name}` needs examples that no model was trained on: '
       'set `calibration_file`, or train all runs with the same '
       'task.train_data.held_out_fraction above 0',
@@ -146,10 +146,10 @@ def _held_out(model, name, value):
       raise InputError(
         name,
         value,
-        'left out, or runs whose training data are as they were',
-        message=f'`{name}` needs examples that no model was trained '
-        f'on, but {dataset.spec.name} has changed since {part.run.path} was '
-        'trained: set `calibration_file`, or bring the old data back',
+        'left out unless the training data of all runs are unchanged',
+        message=f'`{name}` needs examples that no model was trained on, but '
+        f'{dataset.spec.name} has changed since {part.run.path} was trained: '
+        'set `calibration_file`, or restore the old data',
       )
   return data.open_training(dataset, given[0])[1]
 

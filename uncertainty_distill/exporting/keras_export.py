@@ -37,7 +37,7 @@ def export_model(
     raise InputError(
       'path',
       type(model).__name__,
-      'a run, a SavedModel, or what `batch_ensemble` returned',
+      'a run, a SavedModel, or a model that `batch_ensemble` returned',
     )
   shape = model.input_shape[1:]  # pyright: ignore[reportOptionalSubscript]
   if len(shape) != 3 or None in shape or shape[-1] != 3:
@@ -62,7 +62,9 @@ def _try(model, shape):
   images = np.random.default_rng(0).integers(0, 256, (8, *shape))
   logits = np.asarray(model(images.astype(np.uint8), training=False))
   if logits.ndim != 3:
-    raise InputError('path', list(logits.shape), 'a model of [E, B, K]')
+    raise InputError(
+      'path', list(logits.shape), 'a model that returns logits [E, B, K]'
+    )
   sums = logits.sum(-1)
   if logits.min() >= 0 and np.abs(sums - 1).max() < _TOLERANCE:
     raise InputError(
@@ -70,6 +72,7 @@ def _try(model, shape):
       'probabilities',
       'a model that returns logits',
       'leave out the last softmax before `batch_ensemble`',
-      message='the model returns probabilities, and is exported with logits',
+      message='the model returns probabilities, but it must return logits to '
+      'be exported',
     )
   return logits

@@ -20,7 +20,7 @@ _METRICS = (
 )
 _OTHER_PROPORTIONS = {
   'resize': 'they are stretched',
-  'crop': 'their largest middle part is taken',
+  'crop': 'their largest central part is used',
   'pad': 'they get black borders',
 }
 
@@ -90,15 +90,16 @@ def _sets(card: ModelCard) -> str:
   sets = card.sets
   assert sets
   text = (
-    f'A set of classes for each image, by {sets.method.upper()}, which lacks '
-    f'the right class for at most {sets.alpha:.1%} of images that are like '
-    f'those of its calibration: {sets.num_examples} examples, {sets.source}. '
-    'For other images, among them corrupted ones, nothing is promised.'
+    f'Each image gets a set of classes, chosen by {sets.method.upper()}. The '
+    f'sets miss the right class for at most {sets.alpha:.1%} of images that '
+    f'are like the calibration images: {sets.num_examples} examples, '
+    f'{sets.source}. There is no such guarantee for other images, including '
+    'corrupted ones.'
   )
   if card.sets_on_test:
     coverage, size = card.sets_on_test
     text += (
-      f' On {card.abstention_images}, {coverage:.1%} of the sets hold the '
+      f' On {card.abstention_images}, {coverage:.1%} of the sets contain the '
       f'right class, and a set has {size:.2f} classes on average.'
     )
   return text
@@ -118,7 +119,7 @@ def _metrics(card: ModelCard) -> str:
   if card.evaluated_images:
     text += f'\n\n{card.evaluated_images}'
   if card.calibration is not None:
-    text += '\n\nThese metrics are of temperature 1.'
+    text += '\n\nThese metrics were computed at temperature 1.'
   return text
 
 
@@ -126,19 +127,20 @@ def _abstaining(card: ModelCard) -> str:
   if not card.abstentions:
     return f'Not counted: {card.abstention_images}.'
   return (
-    f'Counted on {card.abstention_images}. On other images it will differ: '
-    'count again on your own before you choose a threshold.\n\n'
+    f'Counted on {card.abstention_images}. The numbers will differ on other '
+    'images: count on your own images before you choose a threshold.\n\n'
     + abstention.as_table(card.abstentions)
   )
 
 
 def _limits(card: ModelCard) -> str:
   return (
-    f'It knows {len(card.class_names)} classes and answers with one of them '
-    'whatever the image shows; a high entropy is the only sign that none '
-    'fits, and no proof. Images unlike the training images, among them '
-    'corrupted ones, are classified worse, and more confidently than they '
-    'should be. Images of another size are resized; of other proportions '
-    f'{_OTHER_PROPORTIONS[card.image_fit]}. It was made to study uncertainty: '
-    'where errors harm people, a person decides.'
+    f'The model knows {len(card.class_names)} classes and always answers with '
+    'one of them, whatever the image shows. A high entropy is the only sign '
+    'that no class fits, and it is not proof. Images unlike the training '
+    'images, including corrupted ones, are classified less accurately, and '
+    'with too much confidence. Images of another size are resized; if their '
+    f'proportions differ, {_OTHER_PROPORTIONS[card.image_fit]}. The model was '
+    'made to study uncertainty: where errors can harm people, a person must '
+    'decide.'
   )

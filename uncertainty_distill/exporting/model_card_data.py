@@ -53,7 +53,7 @@ def open_test_images(model: trained.TrainedModel) -> data.ImageSource | None:
       *model.class_names,
     ):
       _logger.warning(
-        f'{train_data.name} has other images or classes than when '
+        f'{train_data.name} no longer has the same images or classes as when '
         f'{model.paths[0]} was trained: its test images are left out'
       )
       return None
@@ -188,7 +188,7 @@ def _describe_training(config):
 def _describe_teacher(paths):
   """Describes a teacher by the runs of its members, if these still exist."""
   if all(map(trained.is_predictions, paths)):
-    return 'Known by stored predictions of the training images alone.'
+    return 'Known only from stored predictions of the training images.'
   text, first = f'A deep ensemble of {len(paths)} trained models', 'the first '
   if len(paths) == 1:
     text, first = 'One trained model', ''
@@ -223,7 +223,7 @@ def _evaluated_images(results):
   text = f'On {clean[0]} test images.' if clean else ''
   if corrupted:
     text += (
-      f' Corrupted ones: {"; ".join(corrupted)}; means over the types, then '
-      'over the severities.'
+      f' Corrupted images: {"; ".join(corrupted)}; their metrics are means '
+      'over the types, then over the severities.'
     )
   return text.strip()

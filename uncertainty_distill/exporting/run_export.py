@@ -52,7 +52,9 @@ def check_replaceable(directory: str) -> None:
     )
   if not files.is_remote(directory) and os.path.ismount(directory):
     raise InputError(
-      'directory', directory, 'a folder in it: a disk cannot be replaced'
+      'directory',
+      directory,
+      'a folder on a disk, because the disk itself cannot be replaced',
     )
 
 
@@ -115,7 +117,7 @@ def export(
     raise InputError(
       'calibration_file',
       options.calibration_file,
-      'empty without `fit_temperature` or `conformal`, which are fitted to it',
+      'empty without `fit_temperature` or `conformal`, which use it',
     )
   if alpha:
     trained.check_set_options('conformal', alpha, method)
@@ -209,7 +211,7 @@ def check_tflite_file(file: str) -> None:
       'tflite',
       file,
       'a file to write, such as model.tflite',
-      message=f'`tflite` must be a file to write, such as model.tflite, and '
+      message='`tflite` must be a file to write, such as model.tflite, but '
       f'{file!r} is a folder',
     )
   runs.make_writable(files.parent(file), 'tflite')

@@ -22,7 +22,7 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
   """
   with files.open_binary(path) as file:
     if not zipfile.is_zipfile(file):
-      raise ValueError('it is no archive, or only a part of one')
+      raise ValueError('it is not an archive, or only a part of one')
     file.seek(0)
     try:
       with np.load(file, allow_pickle=False) as arrays:

@@ -153,10 +153,13 @@ def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
 
 def _refused(folder: str, name: str, holder: dict[str, Any]) -> InputError:
   """Returns the error that names the process that writes to a folder."""
-  hint = f'{_describe(holder)} does: wait for its end, or choose another folder'
+  hint = (
+    f'it is in use by {_describe(holder)}: wait until that process ends, or '
+    'choose another folder'
+  )
   if files.is_remote(folder):
     file = os.path.join(folder, _LOCK)
-    hint += f'; if it is gone, remove {file}'
+    hint += f'; if the process is gone, remove {file}'
   return InputError(
     name, folder, 'a folder that no other process writes to', hint
   )

@@ -165,7 +165,7 @@ class BatchEnsembleLayer:
         rows,
         f'a multiple of the {self.ensemble_size} members',
         'repeat the examples once for each member',
-        message=f'the batch of {self.name} has {rows} rows, which is no '
+        message=f'the batch of {self.name} has {rows} rows, which is not a '
         f'multiple of the {self.ensemble_size} members',
       )
     return super().__call__(inputs, *args, **kwargs)

@@ -88,9 +88,9 @@ def no_gradient(perturbation: str) -> InputError:
     name,
     perturbation,
     'none',
-    message=f'`{name}` must be none with this teacher: its views need a '
-    'gradient, and none flows through stored predictions, nor through a model '
-    'that takes uint8 images',
+    message=f'`{name}` must be none with this teacher: the perturbed views '
+    'need a gradient, but no gradient flows through stored predictions or '
+    'through a model that takes uint8 images',
   )
 
 

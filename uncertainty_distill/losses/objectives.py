@@ -120,7 +120,7 @@ def head_distillation(
     raise errors.InputError(
       'teacher_logits',
       teacher.shape.as_list(),
-      f'as many members as the student has, {student.shape[0]}',
+      f'logits of as many members as the student has, {student.shape[0]}',
       'use knowledge distillation or a teacher of that size',
     )
   return temperature**2 * _member_kl(teacher, student)
@@ -178,7 +178,7 @@ def _tempered_log_probs(
     raise errors.InputError(
       'teacher_logits',
       teacher.shape.as_list(),
-      "the student's examples and classes, [B,K] = "
+      "logits of the student's examples and classes, [B,K] = "
       f'{student.shape.as_list()[1:]}',
     )
   return _tempered(student, temperature), _tempered(teacher, temperature)

@@ -50,8 +50,8 @@ _SPECS = (
   MetricSpec(
     'accuracy',
     'Accuracy',
-    "the share of images whose most probable class, by the mean of the members'"
-    ' probabilities, is the right one',
+    'the share of images whose right class has the highest mean of the '
+    "members' probabilities",
     'quality',
     higher_is_better=True,
     required=True,
@@ -67,8 +67,8 @@ _SPECS = (
   MetricSpec(
     'nll',
     'NLL',
-    "negative log-likelihood of the mean of the members' probabilities, in nats"
-    ' an image',
+    "negative log-likelihood of the mean of the members' probabilities, in "
+    'nats per image',
     'quality',
     log_scale=True,
     required=True,
@@ -83,8 +83,8 @@ _SPECS = (
   MetricSpec(
     'brier',
     'Brier',
-    'the squared distance between the probabilities and the one-hot label, an'
-    ' image',
+    'the squared distance between the probabilities and the one-hot label, '
+    'per image',
     'quality',
     required=True,
   ),
@@ -99,15 +99,15 @@ _SPECS = (
   MetricSpec(
     'adaptive_ece',
     'Adaptive ECE',
-    'like ECE, over 15 bins of equally many images',
+    'like ECE, but over 15 bins that have equally many images',
     'calibration',
   ),
   MetricSpec(
     'auroc_misclassification',
     'AUROC errors',
-    'the probability that a rightly classified image gets a higher confidence'
-    ' than a wrongly classified one; a set of images without any error has no'
-    ' such value and is left out of means',
+    'the probability that a correctly classified image gets a higher '
+    'confidence than a wrongly classified one; a set of images without errors '
+    'has no such value and is left out of means',
     'uncertainty',
     higher_is_better=True,
   ),
@@ -153,9 +153,10 @@ _SPECS = (
   MetricSpec(
     'masegosa_variance',
     'Variance',
-    "variance of the members' probabilities of the right class, divided by"
-    ' twice the square of the largest; in the second-order bound of Masegosa'
-    ' (2019) NLL is below Gibbs NLL by at least as much',
+    "variance of the members' probabilities of the right class, divided by "
+    'twice the square of the largest of these probabilities; by the '
+    'second-order bound of Masegosa (2019), NLL is below Gibbs NLL by at '
+    'least this much',
     'diversity',
     higher_is_better=None,
     scale=1000,
@@ -163,8 +164,8 @@ _SPECS = (
   MetricSpec(
     'temperature',
     'Temperature',
-    'the temperature that gives training images which were left out the least'
-    ' NLL (Guo et al. 2017)',
+    'the temperature that gives the lowest NLL on training images that were '
+    'not trained on (Guo et al. 2017)',
     'calibration',
     higher_is_better=None,
   ),
@@ -178,8 +179,8 @@ _SPECS = (
   MetricSpec(
     'coverage',
     'Coverage',
-    'the share of images whose prediction set holds the right class; the sets'
-    ' are calibrated on training images which were left out',
+    'the share of images whose prediction set contains the right class; the '
+    'sets are calibrated on training images that were not trained on',
     'uncertainty',
     higher_is_better=None,
   ),
@@ -213,9 +214,9 @@ _SPECS = (
   MetricSpec(
     'augrc',
     'AUGRC',
-    'area under the generalized risk-coverage curve: the share of all images'
-    ' that are wrong and among the k that the model is surest of, averaged over'
-    ' all k (Traub et al. 2024)',
+    'area under the generalized risk-coverage curve: the share of all images '
+    'that are both classified wrongly and among the k that the model is '
+    'surest of, averaged over all k (Traub et al. 2024)',
     'uncertainty',
     scale=1000,
   ),
@@ -228,24 +229,24 @@ _SPECS = (
   MetricSpec(
     'coverage_at_5',
     'Coverage at 5% risk',
-    'the largest share of images, the surest ones, of which at most 5% are'
-    ' wrong',
+    'the largest share of images, taken in the order of confidence, of which '
+    'at most 5% are classified wrongly',
     'uncertainty',
     higher_is_better=True,
   ),
   MetricSpec(
     'aupr_ood',
     'AUPR OOD',
-    'the average precision of finding images of none of the classes by a higher'
-    ' predictive entropy than that of clean test images',
+    'the average precision of detecting images of none of the classes among '
+    'clean test images by their higher predictive entropy',
     'uncertainty',
     higher_is_better=True,
   ),
   MetricSpec(
     'fpr95_ood',
     'FPR95 OOD',
-    'the share of clean test images whose predictive entropy is at least the'
-    ' one that 95% of the images of none of the classes reach',
+    'the share of clean test images whose predictive entropy reaches the '
+    'threshold that 95% of the images of none of the classes reach',
     'uncertainty',
   ),
 )

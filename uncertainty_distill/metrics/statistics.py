@@ -138,7 +138,9 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
       [self._ensemble_size]
     ):
       raise errors.InputError(
-        'logits', logits.shape, f'{self._ensemble_size} members, as announced'
+        'logits',
+        logits.shape,
+        f'logits of {self._ensemble_size} members, the given ensemble size',
       )
     for key, variable in self._sums.items():
       variable.assign_add(tf.cast(added[key], variable.dtype))

@@ -21,8 +21,8 @@ import tensorflow as tf
 import tf_keras
 
 _KNOWN_LAYERS = (
-  'layers that Keras has, but Lambda, or that are registered by '
-  '`tf_keras.saving.register_keras_serializable`'
+  'built-in Keras layers other than Lambda, or of layers that are registered '
+  'with `tf_keras.saving.register_keras_serializable`'
 )
 _FUNCTION = re.compile(r'[\w.]+:\w+')
 
@@ -80,7 +80,7 @@ class CustomNetwork(Architecture):
 
   def _find(self) -> Callable[..., tf_keras.Model]:
     """Returns the function."""
-    expected = 'a function of yours, as module:function'
+    expected = 'a function of your own, written as module:function'
     if not _FUNCTION.fullmatch(self.function):
       raise InputError('task.model.function', self.function, expected)
     module, _, name = self.function.partition(':')
@@ -191,7 +191,7 @@ def check_keras_2(model: Any, name: str) -> None:
   hint = ''
   if type(model).__module__.partition('.')[0] == 'keras':
     hint = (
-      'This one is of Keras 3: build it with tf_keras, or import '
+      'this model was built with Keras 3: build it with tf_keras, or import '
       'uncertainty_distill before TensorFlow, so that tf.keras is Keras 2'
     )
   raise InputError(name, type(model).__name__, expected, hint)
@@ -244,8 +244,8 @@ def check_plain(
     raise InputError(
       name,
       f'{list(taken)} -> {list(given)}',
-      f'a model of [B, {", ".join(map(str, image_shape))}] -> '
-      f'[B, {num_classes}], as the dataset has images and classes',
+      f'a model of [B, {", ".join(map(str, image_shape))}] -> [B, '
+      f'{num_classes}], to fit the images and classes of the dataset',
     )
   if _ends_in_softmax(model):
     raise InputError(

@@ -83,9 +83,10 @@ class BatchEnsemble(tf_keras.Model):
       raise InputError(
         _MULTIPLIER,
         multiplier,
-        f'1 with {type(optimizer).__name__}, whose step is not proportional to '
-        'its learning rate, and with moving averages of weights',
-        'take SGD, Adam or another optimizer',
+        f'1 with {type(optimizer).__name__}, because its step is not '
+        'proportional to its learning rate, or because it keeps moving '
+        'averages of weights',
+        'use SGD, Adam or another optimizer',
       )
     self._fast_weight_multiplier = multiplier
 

@@ -86,8 +86,8 @@ class KerasApplication(Architecture):
       raise InputError(
         'image_shape',
         list(image_shape),
-        f'a shape that {self.application} can take',
-        'Set `task.train_data.image_size` to a larger one',
+        f'a shape that {self.application} accepts',
+        'set `task.train_data.image_size` to a larger size',
       ) from error
     logits = tf_keras.layers.Dense(num_classes, name='logits')(features.output)
     model = tf_keras.Model(images, logits, name=self.application.lower())
@@ -125,7 +125,7 @@ class KerasApplication(Architecture):
         'task.model.weights',
         self.weights,
         f'`imagenet`, or a file of weights of {self.application} without its '
-        f'top ({type(error).__name__}: {_first_line(error)})',
+        f'top layer ({type(error).__name__}: {_first_line(error)})',
       ) from error
 
 

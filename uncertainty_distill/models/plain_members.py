@@ -70,7 +70,7 @@ def merge_members(model: tf_keras.Model) -> tf_keras.Model:
 def _check_batch_ensemble(model):
   if not isinstance(model, BatchEnsemble):
     raise InputError(
-      'model', type(model).__name__, 'what `batch_ensemble` returned'
+      'model', type(model).__name__, 'a model that `batch_ensemble` returned'
     )
 
 

@@ -65,7 +65,7 @@ def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
     raise errors.InputError(
       f'bins of {label}',
       [count.shape, confidence.shape, correct.shape],
-      'three sequences of one length',
+      'three sequences of the same length',
     )
   if count.sum() <= 0:
     raise errors.InputError(f'bins of {label}', bins[0], 'at least one example')

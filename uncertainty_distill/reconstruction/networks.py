@@ -59,7 +59,7 @@ def reconstruct_network(
   shapes = [[w.shape for w in member.weights] for member in members]
   if any(of_member != shapes[0] for of_member in shapes):
     raise InputError(
-      'members', 'networks of different shapes', 'one architecture'
+      'members', 'networks of different shapes', 'networks of one architecture'
     )
   weights = (
     alignment.aligned_weights(members)
@@ -104,7 +104,7 @@ def paired_kernels(
         kernel.name,
         'networks whose convolutions have one group, or one for each channel',
         message=f'The layer {kernel.name} is a convolution of {kernel.groups} '
-        'groups, to which no nearest BatchEnsemble is known.',
+        'groups, for which the nearest BatchEnsemble is not known.',
       )
   return pairs
 

@@ -60,7 +60,7 @@ def advice(
         found.append(
           f'{name} is nearly one network: its members disagree on {share:.1%} '
           'of the images. A larger `task.model.fast_weight_stddev` or '
-          '`task.fast_weight_learning_rate_multiplier` tells them apart.'
+          '`task.fast_weight_learning_rate_multiplier` makes them differ more.'
         )
     line = training.describe_underfitting(
       name, *(cross_entropies or {}).get(label, (None, ()))
@@ -70,8 +70,8 @@ def advice(
     under = statistics.fmean(r.metrics['underconfidence'] for r in clean)
     if error > _SMALL_ECE and under >= _MOST * error:
       found.append(
-        f'{name} is underconfident: of its ECE of {error:.3f}, {under:.3f} is '
-        'accuracy above confidence. Train it for more epochs, or fit a '
-        'temperature when you export it.'
+        f'{name} is underconfident: {under:.3f} of its ECE of {error:.3f} '
+        'comes from accuracy above confidence. Train it for more epochs, or '
+        'fit a temperature when you export it.'
       )
   return found

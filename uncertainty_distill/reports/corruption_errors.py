@@ -13,12 +13,11 @@ _MEANS = {
   evaluation.RELATIVE_MCE: 'Relative mCE',
 }
 _EXPLANATION = (
-  '- **mCE**: mean corruption error (Hendrycks and Dietterich, 2019): the error'
-  ' rates under a type of corruption, summed over severities and divided by'
-  ' those of {baseline}; then the mean over types. Below 1 is better than'
-  ' {baseline}.\n'
-  '- **Relative mCE**: the same of what is added to the error rate on clean'
-  ' images.'
+  '- **mCE**: mean corruption error (Hendrycks and Dietterich, 2019): the '
+  'error rates under a type of corruption, summed over severities and divided '
+  'by those of {baseline}; then the mean over types. Below 1 is better than '
+  '{baseline}.\n- **Relative mCE**: the same, but for the increase over the '
+  'error rate on clean images.'
 )
 
 

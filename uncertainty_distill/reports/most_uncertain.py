@@ -119,9 +119,8 @@ def _alt_text(found: MostUncertain, index: int) -> str:
   mean = probs.mean(0)
   names, best = found.class_names, int(mean.argmax())
   text = (
-    f'Test image {found.places[index]}, labelled'
-    f' {names[found.labels[index]]}; predicted {names[best]} with'
-    f' {mean[best]:.2f}'
+    f'Test image {found.places[index]}, labeled {names[found.labels[index]]}; '
+    f'predicted {names[best]} with {mean[best]:.2f}'
   )
   if len(probs) > 1:
     votes = ', '.join(str(names[vote]) for vote in probs.argmax(-1))
@@ -133,17 +132,17 @@ def _caption(members: int, count: int) -> str:
   """Explains which images these are and how to read the pictures."""
   if members == 1:
     return (
-      f'The {count} clean test images of the highest predictive entropy, from'
-      ' the highest on. The bars are probabilities of the likeliest classes'
-      ' and of the label, which is set in bold.'
+      f'The {count} clean test images with the highest predictive entropy, '
+      'highest first. The bars are the probabilities of the most likely '
+      'classes and of the label, which is in bold.'
     )
   return (
-    f'The {count} clean test images of the highest predictive entropy, that'
-    " of the mean of the members' probabilities, from the highest on. It"
-    ' counts what the members disagree on, which the mutual information (MI)'
-    ' measures, and what all of them are unsure of. For the likeliest classes'
-    ' and the label, which is set in bold, there is a bar for each of the'
-    f' {members} members, in the same order and colors everywhere: dark'
-    ' where the member votes for the class, pale elsewhere. Black lines are'
-    ' the means.'
+    f'The {count} clean test images with the highest predictive entropy, '
+    "highest first. This is the entropy of the mean of the members' "
+    'probabilities. It covers what the members disagree on, which the mutual '
+    'information (MI) measures, and what all members are unsure of. The most '
+    'likely classes and the label, which is in bold, have a bar for each of '
+    f'the {members} members, in the same order and colors everywhere: dark if '
+    'the member votes for the class, pale otherwise. Black lines are the '
+    'means.'
   )

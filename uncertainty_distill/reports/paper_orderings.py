@@ -23,9 +23,9 @@ _GIBBS_OF = {'nll': 'gibbs_nll', 'c_nll': 'c_gibbs_nll'}
 AGREES, DISAGREES, UNDECIDED = 'agrees', 'disagrees', 'undecided'
 
 _COMPARISON = (
-  '- **Difference**: measured less paper, in standard deviations: divided by'
-  ' the root of the sum of both squared deviations over seeds; `-` where one'
-  ' of them is not known.',
+  "- **Difference**: the measured value minus the paper's, divided by the "
+  'root of the sum of both squared standard deviations over seeds; `-` if one '
+  'of the deviations is not known.',
   "- **Gibbs NLL**: the mean of the members' NLLs. The paper's NLL of the"
   " deep ensemble is near a single network's, so it is probably this one.",
 )
@@ -189,10 +189,10 @@ def describe_orderings(found: Sequence[Ordering]) -> str:
   sections = [
     '### What agrees with the paper and what does not',
     _filled(
-      'Pairs that differ in the paper by more than its standard deviations.'
-      ' Undecided are those that differ by less than the measured ones, or'
-      ' that have one seed each. *A over B* says that A is the better one'
-      ' in the paper.'
+      'Pairs of systems that differ in the paper by more than its standard '
+      'deviations. A pair is undecided if its measured values differ by less '
+      'than their standard deviations, or if each has only one seed. *A over '
+      'B* means that A is better in the paper.'
     ),
     tables.markdown_table(
       ['Pairs of systems', *map(plots.display_name, order)],

@@ -76,8 +76,8 @@ def _reliability(models: _Models, severity: int) -> Picture:
   )
   if severity:
     caption += (
-      '; the images of all types of corruption are taken together, so that'
-      ' the ECE above a panel is not the mean over types'
+      '; the images of all types of corruption are pooled, so that the ECE '
+      'above a panel is not the mean over types'
     )
   where = f'at severity {severity}' if severity else 'on clean images'
   return Picture(
@@ -103,10 +103,10 @@ def _risks(models: _Models, severities: Sequence[int]) -> Iterator[Picture]:
     yield Picture(
       'risk_coverage',
       'Answers to the surest only',
-      'The share of errors among the answers (risk), if a model answers only'
-      ' the images it is surest of, against the share of images it answers'
-      ' (coverage). Lines are means over seeds and types of corruption, bands'
-      ' span the seeds.',
+      'The share of errors among the answers (risk), if a model answers only '
+      'for the images it is surest of, against the share of images it answers '
+      'for (coverage). Lines are means over seeds and types of corruption, '
+      'bands span the seeds.',
       lambda: plots.curves(panels, 'coverage'),
     )
 
@@ -124,9 +124,9 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
   yield Picture(
     'severity_boxes',
     'Under corruption',
-    'Boxes span the middle half of the types of corruption, lines in them are'
-    ' medians, whiskers go to the least and the largest; dots are clean'
-    f' images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
+    'Boxes span the middle half of the types of corruption, lines in them are '
+    'medians, whiskers reach the smallest and the largest value; dots are '
+    f'clean images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
     lambda: plots.severity_boxes(panels, logarithmic),
   )
   yield Picture(
@@ -141,8 +141,8 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
     yield Picture(
       'diversity',
       'Under corruption',
-      'How far the members of each ensemble differ; single networks are left'
-      ' out. Lines and bars are as above.',
+      'How much the members of each ensemble differ; single networks are left '
+      'out. Lines and bars are as above.',
       lambda: plots.severity_curves(diversity),
     )
   for name in PAPER:

@@ -80,7 +80,7 @@ def _images_without_labels(
         which = f'the first {count} of ' if count else ''
         about = (
           f'{which}{train_data.unlabeled}, {train_data.num_unlabeled} of the '
-          f'{train_data.global_batch_size} images of a step'
+          f'{train_data.global_batch_size} images of each step'
         )
         labels = names.setdefault(about, [])
         if (label := plots.display_name(system.label)) not in labels:

@@ -26,29 +26,30 @@ _Comparison = Mapping[str, Sequence[reconstruction.LayerComparison]]
 _LEGEND = """\
 - **Rank 1** and so on: the relative error
   sqrt(sum over i of ||W0 o R_i - W_i||² / sum over i of ||W_i||²) of the
-  nearest BatchEnsemble that was found, each R_i of this rank, or of the layer's
-  full rank where that is lower.
+  nearest BatchEnsemble that was found, where each R_i has this rank, or the
+  layer's full rank if that is lower.
 - **Exists**: whether a BatchEnsemble of this rank has the members' weights, to
   a relative error of 1e-5. "No: pixels": none of any rank has, because its
-  members' differences are the same for all pixels of a convolution, and these
-  members' are not. "No: quotients": none of rank 1 has, because some W_i / W_j
-  has a higher rank (theorem 1). "None found": neither reason applies, and a
-  search found none, which is no proof.
-- **Any rank ≥**: what no rank falls below, because of the pixels.
+  members differ in the same way at all pixels of a convolution, and these
+  members do not. "No: quotients": none of rank 1 has, because some W_i / W_j
+  has a higher rank (theorem 1). "None found": neither reason applies, but a
+  search found none, which is not a proof.
+- **Any rank ≥**: the error that no rank falls below, because of the pixels.
 - **Rank of W_i / W_j**: the ranks of the Hadamard quotients of all pairs of
   members, and the layer's full rank."""
 _ALIGNED = """\
-- **Aligned**: the relative error after each member's neurons were put into the
-  order in which its weights are most like the first member's, which leaves its
-  function as it is. **Exists** on its right is about these weights."""
+- **Aligned**: the relative error after each member's neurons were reordered so
+  that its weights are most like the first member's, which does not change its
+  function. The column **Exists** to the right is about these weights."""
 
 _Verdict = reconstruction.Verdict
 _REASONS = {
-  _Verdict.PIXELS_DIFFER: 'are none of any rank, because W_i / W_j is not the '
-  'same for all pixels of the convolution',
-  _Verdict.QUOTIENTS_DIFFER: 'are none of rank 1, because some W_i / W_j has a '
-  'higher rank (theorem 1)',
-  _Verdict.UNDECIDED: 'are undecided: a search found none, which is no proof',
+  _Verdict.PIXELS_DIFFER: 'cannot be one of any rank, because W_i / W_j is '
+  'not the same for all pixels of the convolution',
+  _Verdict.QUOTIENTS_DIFFER: 'cannot be one of rank 1, because some W_i / W_j '
+  'has a higher rank (theorem 1)',
+  _Verdict.UNDECIDED: 'are undecided: a search found none, which is not a '
+  'proof',
 }
 
 
@@ -186,8 +187,8 @@ def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
   undefined = sum(layer.undefined for layer in layers)
   if undefined:
     lines.append(
-      f'{undefined} entries of the quotients divide by 0; their ranks leave '
-      'them out.'
+      f'{undefined} entries of the quotients divide by 0 and are left out of '
+      'the ranks.'
     )
   for rank in layers[0].verdicts:
     verdicts = [layer.verdicts[rank] for layer in layers]
@@ -206,8 +207,8 @@ def _findings(layers: Sequence[reconstruction.LayerComparison]) -> str:
   ]
   if apart:
     lines.append(
-      'Where pixels differ, every BatchEnsemble of any rank is off by '
-      f'{min(apart):.3f} to {max(apart):.3f} at least.'
+      'In the layers whose pixels differ, the relative error is, for any '
+      f'rank, at least {min(apart):.3f} to {max(apart):.3f}.'
     )
   return '\n'.join(f'- {line}' for line in lines)
 

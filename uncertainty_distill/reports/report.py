@@ -26,9 +26,9 @@ from uncertainty_distill.reports import (
 )
 
 _BOLD = (
-  '\n- **Bold**: the best mean over seeds, and those that cannot be told from'
-  " it (Welch's t-test against the best one, Holm's correction, 5%); systems"
-  ' of one seed take no part.'
+  '\n- **Bold**: the best mean over seeds, and the means that do not differ '
+  "significantly from it (Welch's t-test against the best mean, Holm's "
+  'correction, 5%); systems with only one seed are not tested.'
 )
 
 _PAPER = (
@@ -162,8 +162,8 @@ def _members(results: Sequence[results_lib.Result]) -> list[str]:
   return [
     '## Members',
     tables.markdown_table(['Model', 'Accuracy of each member'], lines, 2),
-    'On clean test images, each member by itself, in the order of the paths '
-    'that it comes from.',
+    'The accuracy of each member by itself on clean test images, in the order '
+    'of the paths that the members come from.',
   ]
 
 
@@ -227,8 +227,8 @@ def _explanation(results: Sequence[results_lib.Result]) -> str:
     lines.append(f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.')
   if len(shifts) > 1:
     lines.append(
-      '- **Note**: not all were evaluated on the same corruptions, so'
-      ' their metrics on corrupted images do not compare. Sets of images: '
+      '- **Note**: not all models were evaluated on the same corruptions, so '
+      'their metrics on corrupted images cannot be compared. Sets of images: '
       + '; '.join(
         f'{len(seen)} for {", ".join(dict.fromkeys(labels))}'
         for seen, labels in shifts.items()

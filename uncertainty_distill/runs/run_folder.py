@@ -119,7 +119,7 @@ class RunFolder:
     """
     if self.checkpoint is None:
       raise InputError(
-        'run folder', self.path, 'one with a checkpoint', 'train it first'
+        'run folder', self.path, 'a folder with a checkpoint', 'train it first'
       )
     model = self.config.task.model.build()
     try:
@@ -132,14 +132,15 @@ class RunFolder:
         raise InputError(
           'run folder',
           self.path,
-          'one whose newest checkpoint can be read',
+          'a folder whose newest checkpoint can be read',
           f'{damage}; remove {self.checkpoint}.* and run its command again to '
           'continue from the checkpoint before it',
         ) from error
       raise InputError(
         'run folder',
         self.path,
-        f'one with a checkpoint of the model that its {PARAMS_FILE} describes',
+        f'a folder with a checkpoint of the model that its {PARAMS_FILE} '
+        'describes',
       ) from error
     models.finalize(model)
     return model
@@ -233,7 +234,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
       raise InputError(
         'model_dir',
         path,
-        f'a new folder, or that of a run with {name}={new!r}',
+        f'a new folder, or the folder of a run with {name}={new!r}',
         'choose another folder, or remove this one',
         message=f'`model_dir` {path!r} belongs to a run with {name}={old!r}, '
         f'not {new!r}',
@@ -299,15 +300,15 @@ def check_data(
       'model_dir',
       run.path,
       f'a run that was trained on the same {changed[0]}',
-      'take a new folder, or bring the old data back',
+      'choose a new folder, or restore the old data',
       message=f'`model_dir` {run.path!r} was trained on other data: its '
       f'{changed[0]} changed since',
     )
   missing = ', '.join(name for name in fingerprints if name not in noted)
   if run.step and missing:
     _logger.warning(
-      f'{run.path} has no fingerprint of its {missing}: it gets that of what '
-      'is there now'
+      f'{run.path} has no fingerprint of its {missing}: the current one is '
+      'added'
     )
   if missing or not noted:
     known = {_CLASS_NAMES: list(class_names), **noted, **fingerprints}

@@ -53,7 +53,7 @@ def attach_stub(
     except ModuleNotFoundError as error:
       raise ModuleNotFoundError(
         f'{package}.{name} needs the module {error.name}, which is not '
-        "installed: install this package's dependencies, too",
+        "installed: install this package's dependencies as well",
         name=error.name,
       ) from error
     setattr(module, name, value)

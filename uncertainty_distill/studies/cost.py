@@ -129,9 +129,8 @@ def estimate(
   evaluating = evaluation_flops(study)
   if not any(row.flops_left for row in rows):
     return (
-      f'{_table(rows, evaluating, None)}\n\n'
-      'All runs are trained. The evaluation is of what has no results yet, at '
-      'most of all.'
+      f'{_table(rows, evaluating, None)}\n\nAll runs are trained. The '
+      'evaluation covers what has no results yet, which is everything at most.'
     )
   speed = (
     _speed_on(pool, study.config)
@@ -139,9 +138,9 @@ def estimate(
     else measure_speed(study.config, strategy)
   )
   text = (
-    f'{_table(rows, evaluating, speed)}\n\n'
-    f'Times are at {speed.flops_per_second / 1e12:.3g} TFLOP/s and '
-    f'{speed.startup:.0f} s of preparation a run, as measured '
+    f'{_table(rows, evaluating, speed)}\n\nTimes assume '
+    f'{speed.flops_per_second / 1e12:.3g} TFLOP/s and {speed.startup:.0f} s '
+    'of preparation per run, as measured '
     f'{"on one of the machines" if pool else "here"} just now.'
   )
   if pool is None:
@@ -150,8 +149,8 @@ def estimate(
   seconds = _makespan(study, rows, speed, number)
   seconds += speed.seconds(evaluating) / number
   return (
-    f'{text} Those are of one run at a time; with {number} at a time, teachers '
-    f'before their students, all takes {_duration(seconds)}.'
+    f'{text} They are for one run at a time; with {number} runs at a time, '
+    f'teachers before their students, everything takes {_duration(seconds)}.'
   )
 
 

@@ -242,7 +242,7 @@ def _check_labels(study: Study, path: str) -> None:
         raise InputError(
           f'{field} in {path}',
           label,
-          'labels of letters, digits and _, each of them once'
+          'distinct labels of letters, digits and _'
           + (f', none of {reserved.replace("|", ", ")}' if reserved else ''),
         )
       taken.add(label)
@@ -263,7 +263,7 @@ def _check_references(study: Study, path: str) -> None:
     raise InputError(
       where,
       scaled,
-      'left out, or examples to fit temperatures to',
+      'left out unless there are examples to fit temperatures to',
       'set evaluation.temperature_examples in params_override',
     )
   _check_merged(study, path)
@@ -310,7 +310,7 @@ def _check_figure(study: Study, figure: Figure, path: str) -> None:
       raise InputError(
         f'{where}.systems in {path}',
         list(figure.systems),
-        'students of one teacher, each of another ensemble size',
+        'students of the same teacher, each with a different ensemble size',
       )
 
 
@@ -331,7 +331,9 @@ def _check_claimed(claim: reports.Claim, path: str) -> None:
   where = f'claims.{claim.name}.{field} in {path}'
   if not getattr(claim, field) or getattr(claim, other):
     raise InputError(
-      where, getattr(claim, field), f'some, and no {other}, for {claim.kind}'
+      where,
+      getattr(claim, field),
+      f'given, and {other} left out, for {claim.kind}',
     )
   known = [
     prefix + n for prefix in ('', metrics.CORRUPTED) for n in metrics.METRICS
@@ -339,7 +341,7 @@ def _check_claimed(claim: reports.Claim, path: str) -> None:
   _check_among(claim.tested, known, where)
   for margin in claim.margins.values():
     if not isinstance(margin, (int, float)) or not margin > 0:
-      raise InputError(where, margin, 'margins of more than 0')
+      raise InputError(where, margin, 'margins above 0')
 
 
 def _check_among(
@@ -365,6 +367,6 @@ def _check_shared(study: Study, label: str, path: str) -> None:
       raise InputError(
         f'systems.{label} in {path}',
         study.systems[label],
-        f'{name} as for the other systems',
+        f'overrides that leave {name} as it is for the other systems',
         'set it in params_override',
       )

@@ -17,20 +17,22 @@ _MORE = (
   ' metrics and pictures, and how all of it was made.'
 )
 _ERRORS = (
-  'The relative error of the nearest BatchEnsemble of each rank, layer by'
-  ' layer; *any rank ≥* is what no rank falls below, and *rank of W_i / W_j*'
-  " that of the Hadamard quotients of pairs of members' weights."
+  'The relative error of the nearest BatchEnsemble of each rank, layer by '
+  'layer; *any rank ≥* is the error that no rank falls below, and *rank of '
+  "W_i / W_j* is the rank of the Hadamard quotients of pairs of members' "
+  'weights.'
 )
 _CLAIMS = (
-  'Differences are means over seeds of a system minus the one that it is'
-  ' compared with; tests are paired by seed, and p is corrected for the number'
-  ' of tests in this table (Holm), as is what decides that a claim with a'
-  ' margin does not hold. All students have one teacher, so the'
-  ' intervals do not show how results differ with another.'
+  'A difference is the mean over seeds of a system minus the mean of the '
+  'system that it is compared with; tests are paired by seed, and p is '
+  'corrected for the number of tests in this table (Holm), as is the test '
+  'that decides that a claim with a margin does not hold. All students have '
+  'the same teacher, so the intervals do not show how results would differ '
+  'with another teacher.'
 )
 _ALIGNED = (
-  ' *Aligned* is the same after the neurons of each member were put into the'
-  " order in which its weights are most like the first one's."
+  " *Aligned* is the relative error after each member's neurons were "
+  "reordered so that its weights are most like the first member's."
 )
 
 

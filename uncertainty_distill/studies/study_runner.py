@@ -124,7 +124,7 @@ def _evaluated_by(
     and not configs.is_baseline_path(baseline)
   ):
     _logger.warning(
-      f'there are no corruption errors: {baseline}, the baseline of '
+      f'corruption errors are left out, because {baseline}, the baseline of '
       'evaluation.mce_baseline, has no complete run'
     )
     config.evaluation.mce_baseline = ''
@@ -309,7 +309,7 @@ def _differs(path: str, config: configs.ExperimentConfig) -> bool:
   if found:
     name, old, new = found
     _logger.warning(
-      f'{path} is left out: it has {name}={old!r}, and the study {new!r}'
+      f'{path} is left out: it has {name}={old!r}, but the study has {new!r}'
     )
   return bool(found)
 

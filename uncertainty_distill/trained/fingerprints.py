@@ -113,7 +113,7 @@ def _weights_digest(checkpoint, versions):
     raise InputError(
       'run folder',
       os.path.dirname(checkpoint),
-      'one whose checkpoint can be read',
+      'a folder whose checkpoint can be read',
       str(error).splitlines()[0][:200],
     ) from error
   return digest.hexdigest()

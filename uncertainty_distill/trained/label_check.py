@@ -172,8 +172,9 @@ class LabelCheck:
       names = ', '.join(name for name, _ in near)
       shares = ', '.join(f'{share:.0%}' for _, of in near for share in of)
       _logger.warning(
-        f'{names}: near chance, {shares} of {self._labels(num_labels)}: hardly '
-        'trained, or made for other images or labels'
+        f'{names}: accuracy is near chance, {shares} of '
+        f'{self._labels(num_labels)}: hardly trained, or made for other '
+        'images or labels'
       )
 
   def _labels(self, number: int) -> str:
@@ -194,7 +195,7 @@ class LabelCheck:
       name,
       path,
       best.expected,
-      f'{best.remedy}, or set `check_labels` to false to go on as it is',
+      f'{best.remedy}, or set `check_labels` to false to continue anyway',
       message=text,
     )
 
@@ -256,9 +257,9 @@ def _other_readings(
   if as_probs is not None:
     yield _Finding(
       agreement_lib.agreement(as_probs, labels),
-      'with its outputs taken for probabilities, without another softmax,',
-      'logits or probabilities, and called so',
-      'call them probabilities, or leave out one softmax',
+      'with its outputs taken as probabilities, without another softmax,',
+      'logits or probabilities, named accordingly',
+      'name them probabilities, or leave out one softmax',
       is_evident=True,
     )
 
@@ -271,7 +272,7 @@ def _other_inputs(
     yield _Finding(
       agreement_lib.agreement(values, labels),
       f'with images {scale} instead of 0 to 255',
-      'a model of images of 0 to 255',
+      'a model for images of 0 to 255',
       f'have the SavedModel itself convert them to images {scale}',
     )
 

@@ -233,7 +233,7 @@ class LogitsCache:
         _NAME,
         path,
         f'the manifest of {self._fingerprint}',
-        f'remove its folder, which is then made again ({error!r})',
+        f'remove its folder, so that the cache is made again ({error!r})',
       ) from error
     self.shape = shape
     return checksums
@@ -258,8 +258,8 @@ class LogitsCache:
     if not whole and paths[0] not in self._damaged:
       self._damaged.add(paths[0])
       _logger.warning(
-        f'{" or ".join(paths)} is damaged: it is not what was written; it is '
-        'made again'
+        f'{" or ".join(paths)} is damaged (it is not what was written) and '
+        'will be made again'
       )
     return whole
 

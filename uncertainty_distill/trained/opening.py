@@ -44,7 +44,8 @@ def open_trained(paths: Sequence[str], name: str) -> TrainedModel:
     raise InputError(
       name,
       paths[stored.index(False)],
-      'stored predictions (.npz), as the others are, or models alone',
+      'stored predictions (.npz) like the others, because predictions and '
+      'models cannot be mixed',
     )
   parts = [_open_model(path, name) for path in paths]
   return parts[0] if len(parts) == 1 else Members(parts, name)
@@ -80,7 +81,7 @@ def check_mergeable(config: configs.ModelConfig, name: str, value: str) -> None:
   if config.ensemble_type != 'batch_ensemble':
     raise InputError(name, value, expected, f'{value} is a Hydra')
   if config.ensemble_size == 1:
-    hint = f'{value} has one member, and is a plain network already'
+    hint = f'{value} has only one member, so it is already a plain network'
     raise InputError(name, value, expected, hint)
   if config.norm == 'member':
     raise InputError(
@@ -93,10 +94,10 @@ def check_mergeable(config: configs.ModelConfig, name: str, value: str) -> None:
     raise InputError(
       name,
       value,
-      'a BatchEnsemble whose members have one mean',
+      'a BatchEnsemble whose members have a useful mean',
       'train it with task.model.fast_weights=ones',
-      message=f'the members of {value} began with random signs, of which no '
-      'mean is left: train with task.model.fast_weights=ones to merge them',
+      message=f'the members of {value} began with random signs, whose mean is '
+      'about 0: to merge the members, train with task.model.fast_weights=ones',
     )
 
 
@@ -109,7 +110,7 @@ def _open_model(path: str, name: str) -> TrainedModel:
       name,
       path,
       'a run folder, a SavedModel or an .npz of stored predictions',
-      'export it by model.export(FOLDER) in Keras, or store its predictions '
+      'export it with model.export(FOLDER) in Keras, or store its predictions '
       '(docs/teachers.md)',
     )
   if files.is_folder(path) and not runs.is_run(path):

@@ -54,13 +54,13 @@ def calibrate_sets(
     raise InputError(
       name,
       value,
-      f'at least {least} labelled images',
+      f'at least {least} labeled images',
       message=f'prediction sets that miss {alpha:g} of the images need at '
-      f'least {least} labelled images for {method}, and `{name}` gives {count}',
+      f'least {least} labeled images for {method}, and `{name}` gives {count}',
     )
   if count * alpha < _FEW_MISSING:
     _logger.warning(
-      f'The prediction sets are calibrated on {count} images: that sets miss '
-      f'{alpha:g} of the images to come is then a rough figure'
+      f'The prediction sets are calibrated on only {count} images: the share '
+      f'of future images that the sets miss may differ from {alpha:g}'
     )
   return metrics.calibrate_sets(logits, examples.labels, alpha, method, source)

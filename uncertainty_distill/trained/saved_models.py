@@ -124,11 +124,11 @@ class ServedModel(tf_keras.Model):
     if self.takes_floats:
       _warn(
         f'{path}: its input {self._argument}, {self._input.dtype.name}, is '
-        'given images of 0 to 255'
+        'assumed to take images of 0 to 255'
       )
     if self._output not in _NAMES:
       kind = 'probabilities' if self._are_probs else 'logits'
-      _warn(f'{path}: its output {self._output} is taken for {kind}')
+      _warn(f'{path}: its output {self._output} is assumed to be {kind}')
 
   def _try(self, images: np.ndarray, refuse: _Refuse) -> dict[str, np.ndarray]:
     """Returns the float outputs for some images, as float64."""
@@ -162,7 +162,7 @@ def _load(path: str, refuse: _Refuse) -> tf.Module:
   if not files.is_file(f'{path}/{CARD_FILE}'):
     _warn(
       f'{path}: a SavedModel is a program, which may read and write files: '
-      'load only those that you trust'
+      'load only SavedModels that you trust'
     )
   try:
     loaded = tf.saved_model.load(path)
@@ -244,7 +244,7 @@ def _find_output(
   if _NAMES.get(name, are_probs) != are_probs:
     raise refuse(
       f'a SavedModel whose {name} are {name.rpartition("_")[-1]}',
-      f'they are {"" if are_probs else "no "}probabilities that sum to 1',
+      f'they are {"" if are_probs else "not "}probabilities that sum to 1',
     )
   within = 0 <= values.min() and values.max() <= 1
   if name not in _NAMES and within and not are_probs:

@@ -76,7 +76,7 @@ def read_predictions(
     array_name = f'{key} of {path}'
     values = _as_members(arrays[key], array_name, (len(labels), num_classes))
     if key.endswith('_probs'):
-      _check_probs(values, array_name, f'call logits {split}_logits')
+      _check_probs(values, array_name, f'store logits as {split}_logits')
     _check_labels(arrays, path, split, labels, values)
     values = values.astype(np.float32)
     members.append(
@@ -134,7 +134,7 @@ def _read(path: str, name: str) -> dict[str, np.ndarray]:
       name,
       path,
       'an .npz file of stored predictions',
-      f'write it by numpy.savez ({archives.reason(error)})',
+      f'write it with numpy.savez ({archives.reason(error)})',
     ) from error
 
 
@@ -212,8 +212,8 @@ def _check_labels(
   if name not in arrays:
     agree = np.mean(values.mean(0).argmax(-1) == labels)
     _logger.warning(
-      f'{path} has no {name}, which would show that it is in the order of the '
-      f'dataset; it agrees with {agree:.1%} of the labels'
+      f'{path} has no {name} to show that it is in the order of the dataset; '
+      f'its predictions agree with {agree:.1%} of the labels'
     )
     return
   given = arrays[name]
@@ -223,5 +223,5 @@ def _check_labels(
     raise InputError(
       f'{name} of {path}',
       f'{differing} other labels',
-      f'the {len(labels)} labels of the dataset, in its order',
+      f'the {len(labels)} labels of the dataset in the same order',
     )

@@ -65,7 +65,7 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
     InputError: If there are fewer than 10 examples, or all are of one class.
   """
   count, classes = len(examples), len(np.unique(examples.labels))
-  expected = f'at least {_LEAST} labelled images, of two classes or more'
+  expected = f'at least {_LEAST} labeled images of at least two classes'
   if count < _LEAST:
     raise InputError(
       name,
@@ -79,13 +79,13 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
       name,
       value,
       expected,
-      message=f'all {count} images to fit a temperature to are of class '
+      message=f'all {count} images for fitting a temperature are of class '
       f'{examples.labels[0]}: `{name}` must give {expected}',
     )
   if count < _FEW:
     _logger.warning(
-      f'The temperature is fitted to {count} images only: '
-      f'with fewer than {_FEW} it is a rough guess'
+      f'The temperature is fitted to only {count} images: with fewer than '
+      f'{_FEW} images, it is a rough guess'
     )
 
 
@@ -98,31 +98,31 @@ def _check_fit(fitted, errors, name, value):
       name,
       value,
       'images to which a temperature can be fitted',
-      message=f'no temperature is too low for the images of {fitted.source}, '
-      f'although the model is wrong about {errors} of them: its logits are far '
-      'too small, as cosine similarities are. Multiply them by a constant '
-      'before you export the model',
+      message=f'the NLL of the images of {fitted.source} is lowest at the '
+      f'lowest temperature, although the model is wrong about {errors} of '
+      'them: its logits are far too small, as cosine similarities are. '
+      'Multiply them by a constant before you export the model',
     )
   if is_least or fitted.nll_after < _NOTHING:
     raise InputError(
       name,
       value,
-      'labelled images that the model was not trained on, some of which it '
+      'labeled images that the model was not trained on, some of which it '
       'gets wrong',
-      message='no temperature is too low for the images of '
+      message='no temperature can be fitted to the images of '
       f'{fitted.source}: the model is right about all {fitted.num_examples} '
-      f'of them, as of images that it was trained on. `{name}` must give '
-      'others, or more of them',
+      f'of them, as if it had been trained on them. `{name}` must give other '
+      'images, or more images',
     )
   if errors < _FEW_ERRORS:
     _logger.warning(
-      f'The model is wrong about {errors} of the {fitted.num_examples} images '
-      f'of {fitted.source} only, as of images that it was trained on: the '
-      'temperature rests on these'
+      f'The model is wrong about only {errors} of the {fitted.num_examples} '
+      f'images of {fitted.source}, as if it had been trained on them: the '
+      'temperature depends on these few errors'
     )
   if np.log(fitted.temperature) > largest - _NEAR:
     _logger.warning(
-      f'No temperature is too high for the images of {fitted.source}: the '
-      'model tells nothing of their labels, as if these were random, or it '
-      'hardly trained'
+      f'The NLL of the images of {fitted.source} is lowest at the highest '
+      'temperature: the model says nothing about their labels, as if the '
+      'labels were random, or the model were hardly trained'
     )

@@ -45,7 +45,7 @@ def check_networks(
     raise InputError(
       model.name,
       len(model.parts),
-      f'{student.ensemble_size}, one folder for each member, for {purpose}',
+      f'{student.ensemble_size} folders, one for each member, for {purpose}',
     )
   wanted = str(student or model.config.task.model)  # pyright: ignore[reportOptionalMemberAccess]
   for part in model.parts:

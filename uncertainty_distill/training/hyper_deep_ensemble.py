@@ -195,7 +195,7 @@ def train_run(
         )
     except DivergedError as error:
       if experiment.is_chief:
-        _logger.warning(f'{error}; the search goes on without it')
+        _logger.warning(f'{error}; the search continues without it')
         held_out_predictions.write_divergence(file, held_out, trainer)
   workers.wait(strategy)
   return held_out_predictions.read_log_probs(file)

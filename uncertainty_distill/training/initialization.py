@@ -43,7 +43,9 @@ def check_initialization(experiment: Experiment, trains_teacher: bool) -> None:
   elif trains_teacher:
     check_future_teacher(experiment.config, _NAME)
   else:
-    raise InputError(_NAME, list(paths), 'run folders, as there is no teacher')
+    raise InputError(
+      _NAME, list(paths), 'run folders, because there is no teacher'
+    )
 
 
 def check_networks(experiment: Experiment) -> None:
@@ -77,7 +79,7 @@ def check_future_teacher(
       raise InputError(
         f'teacher.{field}',
         value,
-        f'{expected} as in the student, for {purpose}',
+        f'{expected}, the same as in the student, for {purpose}',
       )
 
 

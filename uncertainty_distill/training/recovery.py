@@ -160,8 +160,8 @@ def _advice(config, num_rollbacks, factor, kept) -> str:
     else 'training stops'
   )
   return (
-    f'{tried}; {kept} is kept; a higher trainer.recovery_max_trials (now '
-    f'{config.recovery_max_trials}) continues from it with '
+    f'{tried}; {kept} is kept; set a higher trainer.recovery_max_trials (now '
+    f'{config.recovery_max_trials}) to continue from it with '
     f'{config.recovery_learning_rate_factor:g} of the learning rate'
   )
 
@@ -188,6 +188,6 @@ def _read(run: runs.RunFolder) -> tuple[list[dict[str, Any]], float]:
     raise InputError(
       'run folder',
       path,
-      'the roll-backs of this run, as they were written',
-      f'remove it to continue with the full learning rate ({error!r})',
+      'the file of roll-backs that this run wrote',
+      f'remove this file to continue with the full learning rate ({error!r})',
     ) from error

@@ -113,7 +113,7 @@ def _is_complete(run: runs.RunFolder, strategy: tf.distribute.Strategy) -> bool:
       'model_dir',
       run.path,
       'a folder that all workers share',
-      f'they find checkpoints of steps {steps} in it',
+      f'the workers find checkpoints of different steps in it, {steps}',
     )
   return is_complete
 
@@ -158,9 +158,9 @@ def _warn_of_new_teacher(run: runs.RunFolder, experiment: Experiment) -> None:
     return  # A complete student needs no teacher.
   if has_changed:
     _logger.warning(
-      f'{run.path} was distilled from other weights than '
-      f'{", ".join(teacher.paths)} has now, and stays as it is: take another '
-      'model_dir to distill these'
+      f'{run.path} was distilled from weights that {", ".join(teacher.paths)} '
+      'no longer has, and stays as it is: choose another model_dir to distill '
+      'the current weights'
     )
 
 

@@ -65,8 +65,8 @@ def open_stored_logits(experiment: Experiment) -> trained.StoredLogits | None:
   )
   if off:
     _logger.warning(
-      'The stored predictions are of images that are not augmented, but the '
-      f'student sees augmented ones: {off} turns that off.'
+      'The stored predictions are for images without augmentation, but the '
+      f'student sees augmented images: {off} turns augmentation off.'
     )
   return teacher_lib.open_predictions(experiment)
 

@@ -162,16 +162,16 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
     raise InputError(
       'task.objective.mixup',
       objective.mixup,
-      '0 where the teacher is stored predictions, as they are not of mixed '
-      'images',
+      '0 with a teacher of stored predictions, because there are none for '
+      'mixed images',
     )
   if cache:
     raise InputError(
       'task.objective.teacher_cache',
       cache,
       'empty',
-      message='`task.objective.teacher_cache` has no effect where the teacher '
-      'is stored predictions',
+      message='`task.objective.teacher_cache` has no effect with a teacher of '
+      'stored predictions',
     )
   dataset = experiment.dataset
   logits = experiment.teacher.predictions(  # pyright: ignore[reportAttributeAccessIssue]
@@ -196,8 +196,8 @@ def _rows_shown(experiment: Experiment) -> np.ndarray:
     raise InputError(
       'task.train_data.unlabeled',
       experiment.config.task.train_data.unlabeled,
-      'rest, or empty, where the teacher is stored predictions',
-      'they are of the training examples alone',
+      'rest or empty with a teacher of stored predictions',
+      'stored predictions are only for the training examples',
     )
   return np.concatenate([rows, others.rows])
 

@@ -44,9 +44,9 @@ def find_temperature(experiment: Experiment) -> float:
   images = _untaught(experiment)
   if not len(images):
     _logger.warning(
-      f'`{_NAME}` is 1 instead of fitted: there are no images that neither the '
-      'teacher nor the student is trained on. Set '
-      'task.train_data.held_out_fraction before the teacher is trained.'
+      f'`{_NAME}` is set to 1 instead of a fitted value: there are no images '
+      'that neither the teacher nor the student is trained on. Set '
+      'task.train_data.held_out_fraction before you train the teacher.'
     )
     return 1.0
   trained.check_examples(images, _NAME, 'fit')

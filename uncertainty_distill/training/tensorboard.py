@@ -50,27 +50,30 @@ _SECTION_OF = {
 
 _DESCRIPTIONS = {
   'training_loss': 'The minimized sum of the terms, each times its weight.',
-  'cross_entropy': "With the labels; the mean of the members' own, in nats.",
+  'cross_entropy': 'Cross-entropy with the labels; the mean over the members, '
+  'in nats.',
   'distillation': (
     'T^2 KL(teacher || student), the mean over the members, in nats.'
   ),
-  'weight_tie': "Squared distance of the weights to the teacher's.",
+  'weight_tie': "Squared distance of the weights from the teacher's weights.",
   'fast_weight_decay': (
-    "Squared distance of the members' alpha and gamma to ones, their mean."
+    'Squared distance of alpha and gamma from 1; the mean over the members.'
   ),
   'l2': 'Sum of the squares of the regularized weights.',
   'gradient_norm': (
-    "L2 norm of the loss's gradient by all trained weights, of the batch of"
-    ' all replicas together; the mean over the steps of a loop.'
+    'L2 norm of the gradient of the loss with respect to all trained weights, '
+    'for the batch of all replicas together; the mean over the steps of a '
+    'loop.'
   ),
   'learning_rate': 'The learning rate of the next step.',
   'examples_per_second': (
-    'Distinct training examples, however many members see each. Evaluations'
-    ' and checkpoints are not timed; the first point has the compilation in'
-    ' it.'
+    'Distinct training examples, no matter how many members see each example. '
+    'Evaluations and checkpoints are not timed; the first point includes the '
+    'compilation.'
   ),
   'steps_per_second': (
-    'Training steps, evaluations and checkpoints in between included.'
+    'Training steps; the time includes the evaluations and checkpoints in '
+    'between.'
   ),
   'all_predictions': 'The number of images by the confidence of predictions.',
   'wrong_predictions': (

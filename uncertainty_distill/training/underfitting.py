@@ -35,9 +35,9 @@ def describe_underfitting(
   if cross_entropy <= _MOST * mean:
     return ''
   return (
-    f'{name} is underfitted: in training, the cross-entropy of its members '
-    f'ended at {cross_entropy:.3f} nats, that of single networks at '
-    f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), or a '
+    f'{name} is underfitted: at the end of training, the cross-entropy of its '
+    f'members was {cross_entropy:.3f} nats, but that of single networks was '
+    f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), or train a '
     'BatchEnsemble with a larger `task.fast_weight_learning_rate_multiplier` '
     'or a smaller `task.model.fast_weight_stddev`.'
   )

@@ -191,9 +191,9 @@ def test_other_folders_are_refused(tmp_path):
   picture_folders.write(tmp_path / 'fit', ['a', 'b'])
   with refusals.refused('image_fit', 'shrink', 'resize, crop, pad'):
     _open(tmp_path / 'fit', image_fit='shrink', **half)
-  with refusals.refused(fraction, 0.5, 'no folder'):
+  with refusals.refused(fraction, 0.5, 'a folder'):
     data.open_dataset('digits', decoding=data.Decoding(**half))
-  with refusals.refused('task.train_data.skip_broken', True, 'no folder'):
+  with refusals.refused('task.train_data.skip_broken', True, 'a folder'):
     data.open_dataset('digits', decoding=data.Decoding(skip_broken=True))
 
 

@@ -59,15 +59,15 @@ class FolderSet(base.CorruptedSet):
         'corrupted images',
         directory,
         f'a folder with <corruption>.npy and {LABELS_FILE}',
-        'make_corrupted.py makes one',
+        'make_corrupted.py makes such a folder',
       )
     super().__init__(dataset, _describe(directory))
     check_labels(directory, dataset)
     made = read_made(directory)
     if made and made['fingerprint'] not in ('', dataset.fingerprint):
       _logger.warning(
-        f'{directory} was made from other images than the test set has now: '
-        'make_corrupted.py makes them anew, in another folder'
+        f'{directory} was made from images that differ from the current test '
+        'set: run make_corrupted.py to make new ones in another folder'
       )
     kinds = {shift.corruption for shift in shifts if shift.corruption}
     self._arrays = {
@@ -94,7 +94,7 @@ def check_local(directory: str) -> None:
       'corrupted images',
       directory,
       'a folder on a local disk',
-      'copy it to one',
+      'copy it to a local disk',
     )
 
 
@@ -161,7 +161,7 @@ def check_labels(directory: str, dataset: ImageSource) -> None:
       path,
       f'label {label} in row {row}',
       right,
-      'take images of this dataset, in the order of its test set',
+      'use images of this dataset in the order of its test set',
       message=f'{path} has label {label} in row {row}, but {dataset.spec.name} '
       f'has {right}; {len(wrong)} of {labels.size} labels differ',
     )
@@ -193,7 +193,7 @@ def read_made(directory: str) -> dict[str, object] | None:
       path,
       reason,
       'the file that make_corrupted.py wrote',
-      'take another folder',
+      'choose another folder',
       message=f'{path} is damaged ({reason})',
     ) from error
 
@@ -220,7 +220,7 @@ def _map_array(path: str, expected: str) -> np.ndarray:
   # NumPy raises ValueError for a file that is too short for the shape in its
   # header, and mentions pickles if a file is not an array at all.
   except (ValueError, EOFError, zipfile.BadZipFile):
-    reason = f'its {os.path.getsize(path)} bytes are no whole .npy file'
+    reason = f'its {os.path.getsize(path)} bytes are not a complete .npy file'
   else:
     if isinstance(array, np.ndarray):
       return array

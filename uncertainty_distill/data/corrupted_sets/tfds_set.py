@@ -51,8 +51,8 @@ class TfdsSet(base.CorruptedSet):
         'corrupted images',
         'tfds',
         'a folder of images of this dataset, or empty',
-        message='The corrupted images of TFDS are of cifar10 at its own size, '
-        f'not of {dataset.spec.name} {list(dataset.spec.image_shape)}',
+        message='TFDS has corrupted images only of cifar10 at its original '
+        f'size, not of {dataset.spec.name} {list(dataset.spec.image_shape)}',
       )
     self._builders = {
       shift: _builder(shift, data_dir)
@@ -77,10 +77,10 @@ class TfdsSet(base.CorruptedSet):
       raise InputError(
         f'TFDS {tfds_name(shift)}',
         f'{len(labels)} labels',
-        f'the {len(self.dataset)} labels of the test set, in its order',
+        f'the {len(self.dataset)} labels of the test set in the same order',
         'prepare both datasets with the same version of TFDS',
-        message=f'The labels of TFDS {tfds_name(shift)} are not those '
-        f'of the test set of {self.dataset.spec.name}, or in another order',
+        message=f'The labels of TFDS {tfds_name(shift)} differ from those of '
+        f'the test set of {self.dataset.spec.name}, or are in another order',
       )
     return arrays['image'][order]
 

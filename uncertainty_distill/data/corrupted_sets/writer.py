@@ -117,8 +117,8 @@ def _claim(
     files.write_text(path, json.dumps({**made, 'versions': versions}, indent=1))
   elif before == {**made, 'fingerprint': ''}:
     _logger.warning(
-      f'{path} has no fingerprint of the images: it gets that of the images as '
-      'they are now'
+      f'{path} has no fingerprint of the images: the fingerprint of the '
+      'current images is added'
     )
     noted = json.loads(files.read_text(path))
     files.write_text(path, json.dumps({**made, **noted}, indent=1))
@@ -140,10 +140,10 @@ def _check_unclaimed(directory: str) -> None:
     raise InputError(
       'output folder',
       directory,
-      'a new or empty folder, or one that was made by this command',
-      message=f'The output folder {directory} holds {arrays[0]}, which was '
-      'not made by this command',
-      hint='take another folder',
+      'a new or empty folder, or one that this command made',
+      message=f'The output folder {directory} holds {arrays[0]}, which this '
+      'command did not make',
+      hint='choose another folder',
     )
 
 
@@ -153,8 +153,8 @@ def _refuse(
   """Raises the InputError for a folder that was begun for another set."""
   name = made['dataset']
   if before == {**made, 'fingerprint': before['fingerprint']}:
-    expected = f'a folder for the images of {name} as they are now'
-    found = f'other images of the same name, {name}'
+    expected = f'a folder for the current images of {name}'
+    found = f'other images with the same name, {name}'
   else:
     expected = f'a folder for {made}'
     found = f'{before}, not for {made}'
@@ -162,7 +162,7 @@ def _refuse(
     'output folder',
     directory,
     expected,
-    'take another folder',
+    'choose another folder',
     message=f'The output folder {directory} was begun for {found}',
   )
 

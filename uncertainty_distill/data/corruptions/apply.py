@@ -134,7 +134,8 @@ def check_image_shape(shape: tuple[int, int, int]) -> None:
     raise errors.InputError(
       'images',
       tuple(shape),
-      f'[H,W,3] with H and W from {least} to {most} to corrupt them',
+      f'[H,W,3] with H and W from {least} to {most}, so that they can be '
+      'corrupted',
     )
 
 

@@ -32,8 +32,8 @@ def check_installed() -> None:
     raise errors.InputError(
       'frost',
       'photographs',
-      'texture where the package torch-uncertainty-assets is not installed',
-      'Install it by pip.',
+      'texture unless the package torch-uncertainty-assets is installed',
+      'install it with pip',
     )
 
 

@@ -86,7 +86,7 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
     raise InputError(
       'task.train_data.test_fraction',
       test_fraction,
-      f'0, since {folder} has {tests[0]}/',
+      f'0, since {folder} already has {tests[0]}/',
     )
   test = os.path.join(folder, tests[0])
   splits = {'train': _by_class(train), 'test': _by_class(test)}
@@ -96,9 +96,9 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
     raise InputError(
       'dataset name',
       folder,
-      'a folder with the same classes for training and to test',
-      message=f'The classes of {train} and {test} differ: only one of them has '
-      f'{_shown(only)}',
+      'a folder with the same classes for training and testing',
+      message=f'The classes of {train} and {test} differ: only one of the two '
+      f'folders has {_shown(only)}',
     )
   return Listing(
     tuple(names),
@@ -147,7 +147,8 @@ def _divided(folder: str, test_fraction: float) -> Listing:
       'task.train_data.test_fraction',
       test_fraction,
       f'above 0, since {folder} has no test pictures',
-      'set it to 0.2 to test on a fifth of each class, always the same one',
+      'set it to 0.2 to test on a fifth of each class, which is always the '
+      'same fifth',
     )
   train, test = {}, {}
   for name, paths in by_class.items():
@@ -156,7 +157,8 @@ def _divided(folder: str, test_fraction: float) -> Listing:
       raise InputError(
         'dataset name',
         folder,
-        'a folder with at least two pictures of each class, one to test on',
+        'a folder with at least two pictures of each class, one of them to '
+        'test on',
         f'{name} has {len(paths)}, and `task.train_data.test_fraction` is '
         f'{test_fraction:g}',
       )
@@ -185,16 +187,17 @@ def _by_class(folder: str) -> dict[str, list[str]]:
       'dataset name',
       folder,
       _LAYOUT,
-      'the pictures of each class must lie in a folder with its name'
+      'the pictures of each class must be in a folder with the name of the '
+      'class'
       if loose
-      else 'there is no picture in it',
+      else 'it contains no pictures',
     )
   if len(classes) < 2:
     raise InputError(
       'dataset name',
       folder,
       'a folder of at least two classes',
-      f'it has {_shown(list(classes))} alone',
+      f'it has only {_shown(list(classes))}',
     )
   empty = [name for name, paths in classes.items() if not paths]
   if empty:
@@ -202,7 +205,7 @@ def _by_class(folder: str) -> dict[str, list[str]]:
       'dataset name',
       folder,
       'a folder with pictures of every class',
-      f'there is none in {_shown(empty)}; remove what is no class',
+      f'there are none in {_shown(empty)}; remove folders that are not classes',
     )
   return classes
 

@@ -134,11 +134,13 @@ class PictureFolder:
     line = f'{len(broken)} of {total} {split} pictures cannot be read: {shown}'
     names = self._listing.class_names
     missing = set(range(len(names))) - {picture.label for picture in found}
-    remedy = 'Mend or remove them, or set `task.train_data.skip_broken` to true'
+    remedy = (
+      'Repair or remove them, or set `task.train_data.skip_broken` to true'
+    )
     if not found:
-      remedy = 'That leaves none'
+      remedy = 'Without them, no picture is left'
     elif missing:
-      remedy = f'That leaves no picture of {names[min(missing)]}'
+      remedy = f'Without them, no picture of {names[min(missing)]} is left'
     if missing or not found or not self._skip_broken:
       raise InputError(
         'dataset name',
@@ -158,7 +160,7 @@ def _check_shapes(found: Sequence[Picture], shape: tuple[int, ...]) -> None:
     raise InputError(
       'task.train_data.image_size',
       (),
-      'a height and a width, since the pictures have different sizes',
-      f'[{height}, {width}] is the median; {other[0].path} has '
+      'a height and a width, because the pictures have different sizes',
+      f'the median is [{height}, {width}]; {other[0].path} has '
       f'{list(other[0].shape[:2])}, others have {list(shape[:2])}',
     )

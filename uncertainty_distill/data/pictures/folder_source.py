@@ -97,9 +97,9 @@ class FolderSource(ImageSource):
       raise InputError(
         'dataset name',
         self.spec.name,
-        'PNG and JPEG files alone where several hosts read them',
-        'the others need Python, which runs on the first host alone: convert '
-        'them',
+        'a folder that has only PNG and JPEG files if several hosts read it',
+        'reading other files needs Python, which runs only on the first host: '
+        'convert them',
       )
 
   def numpy(self, rows: np.ndarray | slice) -> np.ndarray:

@@ -63,9 +63,8 @@ def _in_eight_bits(
   elif pixels.min() < 0 or pixels.max() > 255:
     raise InputError(
       'pixels',
-      f'integers of {pixels.min()} to {pixels.max()}',
-      'integers of 0 to 255 where they have a sign or 32 bits, or 16 bits '
-      'without a sign',
+      f'integers from {pixels.min()} to {pixels.max()}',
+      'integers from 0 to 255, or unsigned 16-bit integers',
     )
   return Image.fromarray(pixels.astype(np.uint8))
 
@@ -76,6 +75,8 @@ def _from_floats(pixels: np.ndarray) -> np.ndarray:
   # An image of 0 to 255 whose values stay below 2 would be black.
   if not (low >= 0 and (high <= 1 or 2 <= high <= 255)):
     raise InputError(
-      'pixels', f'floats of {low:g} to {high:g}', 'floats of 0 to 1, or to 255'
+      'pixels',
+      f'floats from {low:g} to {high:g}',
+      'floats from 0 to 1, or from 0 to 255',
     )
   return np.round(pixels * 255 if high <= 1 else pixels).astype(np.uint8)
