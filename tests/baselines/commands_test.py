@@ -56,7 +56,7 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
   pictures = {path.stem for path in (folder / 'plots').iterdir()}
   # The picture of clean images is in the event file of the clean results.
   names = {tag.rpartition('/')[2] for tag in tags}
-  assert len(pictures) == 8 and pictures - names == {'reliability'}
+  assert len(pictures) == 9 and pictures - names == {'reliability'}
 
 
 def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):

@@ -77,10 +77,14 @@ def _resolved(text, steps_per_loop=100):
       'task.train_data.held_out_fraction',
       1,
     ),
-    ('task.train_data.held_out_fraction=1e-4', 'held_out_fraction', 0.0001),
+    (
+      'task.train_data.held_out_fraction=1e-4',
+      'task.train_data.held_out_fraction',
+      0.0001,
+    ),
     (
       'task.train_data.num_examples=64,task.train_data.held_out_fraction=0.999',
-      'held_out_fraction',
+      'task.train_data.held_out_fraction',
       0.999,
     ),
     (

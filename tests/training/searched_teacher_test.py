@@ -105,7 +105,7 @@ def test_one_command_goes_on_from_wherever_it_stopped(tmp_path, monkeypatch):
     ),
     (
       'teacher.search.held_out_fraction=0.001',
-      'held_out_fraction',
+      'task.train_data.held_out_fraction',
       0.001,
     ),
     (

@@ -66,7 +66,7 @@ def load(
     image_shape=tuple(model.image_shape),  # pyright: ignore[reportArgumentType]
     class_names=tuple(model.class_names),
     mean=mean,
-    stddev=stddev,
+    stddev=tuple(max(value, 1 / 255) for value in stddev),
   )
   source = data.ArraySource(spec, images, labels)
   return source, f'`{os.path.basename(file)}`'
