@@ -40,12 +40,15 @@ def test_views_and_examples_differ_and_are_those_of_the_teacher():
   assert all((seen[0, row] != seen[1, row]).any() for row in range(12))
 
 
-def test_without_it_batches_are_as_they_were():
-  assert not data.Distortion()
-  for batch, again in zip(
-    _batches(3), _batches(3, distortion=data.Distortion())
-  ):
-    np.testing.assert_array_equal(batch['images'], again['images'])
+def test_crops_and_flips_are_the_same_with_it():
+  # Of 16 x 16 pixels, only the whole image has 99% of the area.
+  whole = data.Distortion(crop_area=0.99)
+  assert whole and not data.Distortion()
+  options = {'padding': 1, 'flip': True}
+  batches = _batches(3, **options), _batches(3, distortion=whole, **options)
+  for plain, batch in zip(*batches, strict=True):
+    np.testing.assert_array_equal(plain['labels'], batch['labels'])
+    np.testing.assert_array_equal(plain['images'], batch['images'])
 
 
 def test_crops_stay_within_a_ramp_and_jitter_within_its_bounds():

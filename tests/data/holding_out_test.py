@@ -3,7 +3,6 @@
 from uncertainty_distill import configs, data
 
 import numpy as np
-import refusals
 import tiny_dataset
 
 
@@ -33,9 +32,3 @@ def test_nothing_is_held_out_by_default():
   training, held_out = data.open_training(dataset, config)
   np.testing.assert_array_equal(training.rows, np.arange(797))
   assert held_out.images.shape == (0, 16, 16, 3)
-
-
-def test_more_than_all_examples_are_refused():
-  config = configs.TrainDataConfig(name='digits', num_examples=798)
-  with refusals.refused('num_examples', 798, '797'):
-    data.open_training(data.open_dataset('digits'), config)

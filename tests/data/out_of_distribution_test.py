@@ -11,15 +11,6 @@ import refusals
 from PIL import Image
 
 
-def test_chosen_and_other_classes_make_the_whole():
-  whole = data.open_dataset('digits').test
-  chosen = data.open_dataset('digits', classes=(0, 1, 2, 3, 4)).test
-  others = whole.of_other_classes((0, 1, 2, 3, 4))
-  assert set(others.labels) == {5, 6, 7, 8, 9}
-  rows = np.concatenate([chosen.rows, others.rows])
-  np.testing.assert_array_equal(np.sort(rows), np.arange(1000))
-
-
 @pytest.mark.parametrize('name', ['svhn_cropped', 'cifar100'])
 def test_nothing_is_downloaded(tmp_path, name):
   with refusals.refused('data_dir', str(tmp_path), name) as caught:

@@ -1,7 +1,5 @@
 """Tests of batches: what every replica of every worker sees, and when."""
 
-import os
-
 from uncertainty_distill import data
 
 import numpy as np
@@ -210,19 +208,6 @@ def test_evaluation_scores_each_example_once(batch, pipelines, replicas):
   np.testing.assert_array_equal(joined['images'][mask], dataset.images)
   # The padding is a real image, so that nothing divides by zero.
   assert set(joined['labels'][~mask]) <= {9}
-
-
-@pytest.mark.parametrize('batch, replicas', [(500, 1), (384, 3), (512, 2)])
-def test_ten_thousand_test_examples_of_cifar10(batch, replicas):
-  directory = os.environ.get('TFDS_DATA_DIR', '')
-  if not os.path.isdir(os.path.join(directory, 'cifar10')):
-    pytest.skip('TFDS_DATA_DIR holds no cifar10')
-  dataset = data.open_dataset('cifar10').test
-  context = tf.distribute.InputContext(1, 0, replicas)
-  batches = data.evaluation_batches(dataset, batch, context)
-  scored = [rows['labels'][rows['mask']] for rows in batches]
-  np.testing.assert_array_equal(tf.concat(scored, 0), dataset.labels)
-  assert len(dataset.labels) == 10_000
 
 
 @pytest.mark.parametrize(

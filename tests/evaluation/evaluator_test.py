@@ -173,13 +173,6 @@ def test_a_model_at_its_temperature():
     assert plain.metrics.get('temperature') == of_clean
 
 
-def test_step_is_traced_once():
-  models = [_Linear(2, seed=0), _Linear(2, seed=1)]
-  # There are 3 sets of 3 batches; the last batch of each set is padded.
-  _evaluate(models, _SHIFTS, 50)
-  assert [model.traces for model in models] == [1, 1]
-
-
 def test_two_replicas_score_each_example_once(replicas):
   strategy = replicas
   with strategy.scope():

@@ -57,13 +57,6 @@ def test_views_by_numpy(size, temperature, confident):
   np.testing.assert_array_equal(made * 256, np.round(made * 256))
 
 
-def test_the_change_has_the_size_that_is_asked_for():
-  change = _views(size=2.0) - _IMAGES
-  np.testing.assert_allclose(
-    np.sqrt(np.mean(change**2, (1, 2, 3))), 2, atol=0.01
-  )
-
-
 def test_a_share_of_the_images_is_changed():
   changed = (_views(share=0.5) != _IMAGES).any((1, 2, 3))
   np.testing.assert_array_equal(changed, _DRAWS[:, -1] < 0.5)
@@ -78,8 +71,11 @@ def test_a_view_does_not_depend_on_the_batch():
 
 
 def test_a_teacher_that_is_sure_still_has_a_direction():
-  made = _views(predict=lambda images: 150 * _predict(images) / 10)
-  assert np.isfinite(made).all()
+  # In float32, the squares of some gradients are 0.
+  change = _views(predict=lambda images: 30 * _predict(images)) - _IMAGES
+  np.testing.assert_allclose(
+    np.sqrt(np.mean(change**2, (1, 2, 3))), 1, atol=0.01
+  )
   flat = _views(predict=lambda images: 0 * _predict(images))
   np.testing.assert_array_equal(flat, _IMAGES)
 

@@ -143,7 +143,7 @@ def test_a_function_makes_the_network(module):
   assert ud.load('run').ensemble_size == 2
 
 
-def test_a_given_network_is_trained_from_its_weights(module):
+def test_a_given_network_is_trained_from_its_weights(module, tmp_path):
   teacher = ud.train(_custom('build'), 'teacher')
   made = {}
   exec(_MODULE, made)
@@ -153,6 +153,7 @@ def test_a_given_network_is_trained_from_its_weights(module):
   ud.distill(_config(), 'student', teacher.path, student=plain)
   # The run folder holds all that is needed to load the student.
   sys.modules.pop('custom_nets')
+  (tmp_path / 'custom_nets.py').unlink()
   found = ud.load('student').predict(images).member_probabilities
   for member in range(2):
     np.testing.assert_allclose(found[:, member], expected, atol=1e-3)

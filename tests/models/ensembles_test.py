@@ -78,20 +78,6 @@ def test_batch_ensemble_is_its_members(ensemble_size, rank, perturb):
         assert np.abs(logits[0] - logits[1]).max() > 0.01
 
 
-@pytest.mark.parametrize('rank', [1, 2])
-def test_perturbed_weights_and_activations_train_alike(rank):
-  gradients = []
-  for perturb in 'weights', 'activations':
-    tf_keras.utils.set_random_seed(0)
-    model = _model(ensemble_size=2, rank=rank, perturb=perturb)
-    with tf.GradientTape() as tape:
-      loss = tf.reduce_mean(model(_images(), training=True)[:, :, 0] ** 2)
-    gradients.append(tape.gradient(loss, model.trainable_variables))
-  for weights, activations in zip(*gradients, strict=True):
-    scale = np.abs(activations).max()
-    np.testing.assert_allclose(weights / scale, activations / scale, atol=2e-4)
-
-
 def test_equal_members_train_as_one_network():
   # The members share BatchNorm. The statistics of equal members are those of
   # one member alone.
@@ -129,19 +115,6 @@ def test_one_member_is_a_plain_network():
   assert model(_images()).shape == (1, 6, 5)
 
 
-def test_members_begin_with_the_weights_of_a_plain_network():
-  tf_keras.utils.set_random_seed(0)
-  plain = models.WideResNet(depth=10, width=1).build((16, 16, 3), 5)
-  _randomize_norms_and_biases(plain)
-  equal = models.batch_ensemble(plain, 3, fast_weight_stddev=0.0)
-  want = plain(_images(), training=False)
-  np.testing.assert_allclose(
-    equal(_images(), training=False), [want] * 3, rtol=1e-4, atol=1e-4
-  )
-  other = models.batch_ensemble(plain, 3)(_images(), training=False)
-  assert np.abs(other - want).max() > 0.1
-
-
 def test_deep_ensemble_stacks_in_order():
   networks = [_model(), _model(ensemble_size=2), _model()]
   images = _images()
@@ -167,7 +140,6 @@ def test_deep_ensemble_refuses_to_be_empty():
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_standardizes_inside(dtype):
-  model = _model(ensemble_size=2)
   images = _images().astype(dtype)
   plain = _model()
   standardize = tf_keras.Model(
@@ -176,7 +148,11 @@ def test_standardizes_inside(dtype):
   mean, stddev = np.array(_OPTIONS['mean']), np.array(_OPTIONS['stddev'])
   want = (images / 255.0 - mean) / stddev
   np.testing.assert_allclose(standardize(images), want, atol=1e-5)
-  np.testing.assert_array_equal(model(images), model(_images()))
+
+
+def test_floats_have_the_logits_of_bytes():
+  model, images = _model(ensemble_size=2), _images()
+  np.testing.assert_array_equal(model(images.astype(np.float32)), model(images))
 
 
 @pytest.mark.parametrize('ensemble_size', [1, 2])
@@ -210,15 +186,6 @@ def test_fast_weights_are_drawn_for_each_layer(rank):
   assert len(np.unique(values)) > 0.99 * len(values) > 2000
   assert values.mean() == pytest.approx(1.0, abs=0.03)
   assert values.std() == pytest.approx(0.3, abs=0.02)
-
-
-def test_fast_weights_deviate_by_a_half_unless_told():
-  tf_keras.utils.set_random_seed(0)
-  values = np.concatenate(
-    [np.ravel(v) for v in models.fast_weights(_model(ensemble_size=8))]
-  )
-  assert values.mean() == pytest.approx(1.0, abs=0.03)
-  assert values.std() == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize('ensemble_size', [1, 4])

@@ -6,6 +6,8 @@ import tensorflow as tf
 import tf_keras
 import tiny_networks
 
+_IMAGES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
+
 
 @pytest.fixture(autouse=True)
 def fixture_mixed_precision():
@@ -14,7 +16,7 @@ def fixture_mixed_precision():
   tf_keras.mixed_precision.set_global_policy('float32')
 
 
-def _model():
+def _model(**options):
   return tiny_networks.build(
     image_shape=(16, 16, 3),
     num_classes=5,
@@ -23,6 +25,7 @@ def _model():
     mean=(0.5,),
     stddev=(0.25,),
     ensemble_size=2,
+    **options,
   )
 
 
@@ -46,9 +49,18 @@ def test_logits_and_weights_are_float32(count):
   assert 1e-5 < error < 0.05
 
 
-def test_statistics_of_batch_norm_are_float32():
-  norm = tf_keras.layers.BatchNormalization(momentum=0.0)
-  # A sum in bfloat16 would stay at 256, since 257 is rounded to 256.
-  rows = tf.ones([4, 100, 100, 3], tf.bfloat16)
-  assert norm(rows, training=True).dtype == tf.bfloat16
-  np.testing.assert_array_equal(norm.moving_mean, [1.0, 1.0, 1.0])
+@pytest.mark.parametrize('synchronized', [False, True])
+def test_statistics_of_batch_norm_are_float32(synchronized):
+  model = _model(sync_batch_norm=synchronized, batch_norm_momentum=0.0)
+  norm = model.get_layer('group0_block0_a_norm')
+  rows = tf_keras.Model(model.input, norm.input)(_IMAGES)
+  assert rows.dtype == tf.bfloat16
+  model(_IMAGES, training=True)
+  # bfloat16 would round a mean by up to 1/512 of it.
+  values = np.float64(tf.cast(rows, tf.float32))
+  np.testing.assert_allclose(
+    norm.moving_mean, values.mean((0, 1, 2)), atol=1e-5
+  )
+  np.testing.assert_allclose(
+    norm.moving_variance, values.var((0, 1, 2)), rtol=1e-3
+  )

@@ -8,10 +8,6 @@ import refusals
 import tensorflow as tf
 
 
-def _unnamed(module):
-  return lambda x: {'m': module.logits(x)}
-
-
 def _logits(module):
   return lambda x: {'logits': module.logits(x)[:, 0]}
 
@@ -70,16 +66,16 @@ def test_refuses_what_it_returns(function, expected, found, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'shape, dtype, found',
+  'shape, dtype, expected, found',
   [
-    ([8, None, None, 3], tf.uint8, '8'),
-    ([None, None, 3], tf.uint8, 'uint8 (None, None, 3)'),
-    (foreign.SIZES, tf.int32, 'int32 (None, None, None, 3)'),
-    ([None, None, 8, 3], tf.uint8, '[None, 8, 3]'),
-    ([None, 8, 8, 3], tf.uint8, '[8, 8, 3]'),
+    ([8, None, None, 3], tf.uint8, 'any number of images', '8 at a time'),
+    ([None, None, 3], tf.uint8, '[B, H, W, C]', 'uint8 (None, None, 3)'),
+    (foreign.SIZES, tf.int32, '[B, H, W, C]', 'int32 (None, None, None, 3)'),
+    ([None, None, 8, 3], tf.uint8, '[6, 6, 3]', 'takes [None, 8, 3]'),
+    ([None, 8, 8, 3], tf.uint8, '[6, 6, 3]', '[8, 8, 3]'),
   ],
 )
-def test_refuses_what_it_takes(shape, dtype, found, tmp_path):
+def test_refuses_what_it_takes(shape, dtype, expected, found, tmp_path):
   module = foreign.Linear()
 
   def serve(images):
@@ -87,7 +83,7 @@ def test_refuses_what_it_takes(shape, dtype, found, tmp_path):
     return _logits(module)(images)
 
   path = foreign.save(tmp_path / 'served', module, serve, shape, dtype)
-  with refusals.refused('teacher', path, 'images') as caught:
+  with refusals.refused('teacher', path, expected) as caught:
     foreign.load(path)
   assert found in str(caught.value)
 

@@ -141,4 +141,3 @@ def test_only_the_tie_brings_the_student_to_its_teacher(
     config, str(tmp_path), one_device, evaluate=False
   )
   assert _distance(free) > 1.5 * _distance(run)
-  assert os.path.exists(os.path.join(free.path, runs.PARAMS_FILE))
