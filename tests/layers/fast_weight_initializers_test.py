@@ -65,6 +65,15 @@ def test_the_default_draws_as_before():
   )
 
 
+def test_batch_ensemble_has_the_same_default():
+  tf_keras.utils.set_random_seed(0)
+  plain = models.WideResNet(depth=10, width=1).build((16, 16, 3), 5)
+  converted = models.batch_ensemble(plain, 8)
+  values = _values([v.numpy() for v in models.fast_weights(converted)])
+  assert values.mean() == pytest.approx(1.0, abs=0.03)
+  assert values.std() == pytest.approx(0.5, abs=0.02)
+
+
 # Past the first layer, first_layer_signs are ones.
 @pytest.mark.parametrize('kind', ['normal', 'signs', 'ones'])
 @pytest.mark.parametrize('rank', [1, 2])
