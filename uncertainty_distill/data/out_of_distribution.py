@@ -14,7 +14,11 @@ from uncertainty_distill.data import (
   tfds_dataset,
   tfds_splits,
 )
-from uncertainty_distill.data.datasets import Decoding, open_dataset
+from uncertainty_distill.data.datasets import (
+  Decoding,
+  open_dataset,
+  open_decoded,
+)
 from uncertainty_distill.data.image_source import (
   ArraySource,
   DatasetSpec,
@@ -116,9 +120,22 @@ def _read_pictures(path, image_size, image_fit, skip_broken) -> ImageSource:
   inside = [os.path.join(path, name) for name in pictures.TEST_NAMES]
   folder = next(filter(files.is_folder, inside), path)
   listing = pictures.list_unsorted(folder, 'evaluation.out_of_distribution')
-  return pictures.PictureFolder(
-    listing, folder, image_size, image_fit, skip_broken
-  ).split('train')
+  return _open_pictures(
+    folder,
+    listing.state(),
+    tuple(image_size),
+    Decoding(image_fit, skip_broken=skip_broken),
+  )
+
+
+# Decodes all pictures once, for the evaluation and for its fingerprint.
+@functools.lru_cache(maxsize=1)
+def _open_pictures(
+  folder: str, state: str, image_size: tuple[int, ...], decoding: Decoding
+) -> ImageSource:
+  """Opens the pictures of a folder, in the state that they have now."""
+  place = (folder, state)
+  return open_decoded(folder, place, image_size, decoding, False).split('train')
 
 
 @functools.lru_cache(maxsize=1)

@@ -82,7 +82,8 @@ class TfdsDataset:
       'test': splits[1] or self._test_name(),
     }
     for field, split in self._splits.items():
-      self._check_split(f'task.train_data.{field}_split', split)
+      option = f'{field}_split' if labeled else 'unlabeled_split'
+      self._check_split(f'task.train_data.{option}', split)
     height, width = size
     self._shape: tuple[int, int, int] = height, width, 3
 

@@ -104,15 +104,7 @@ def _open(
     configs.is_path(name) and files.is_folder(name)
   ):
     place = (data_dir, state)
-    try:
-      opened = open_decoded(name, place, size, decoding, False)
-    except InputError as error:
-      if error.name == 'task.train_data.train_split':
-        error = InputError(
-          f'{_NAME}_split', error.value, error.expected, error.hint
-        )
-      raise error
-    source = opened.split('train')
+    source = open_decoded(name, place, size, decoding, False).split('train')
   elif name.endswith('.npz') and files.is_file(name):
     images = npz_file.read_unlabeled(name)
     shape = images.shape[1:]

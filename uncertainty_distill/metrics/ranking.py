@@ -238,8 +238,7 @@ def risk_at_coverage(
     InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
-  count = _ranks(coverage, len(wrong))
-  return float(wrong[count - 1] / count)
+  return _risk(wrong, coverage)
 
 
 def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
@@ -256,8 +255,7 @@ def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
     InputError: The shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
-  counts = [_ranks(coverage, len(wrong)) for coverage in COVERAGES]
-  return tuple(float(wrong[count - 1] / count) for count in counts)
+  return tuple(_risk(wrong, coverage) for coverage in COVERAGES)
 
 
 def coverage_at_risk(
@@ -284,6 +282,12 @@ def coverage_at_risk(
   counts = np.arange(1, len(wrong) + 1)
   kept = counts[is_last & (wrong <= risk * counts * (1 + 1e-12))]
   return float(max(kept, default=0) / len(wrong))
+
+
+def _risk(wrong: np.ndarray, coverage: float) -> float:
+  """Returns the risk at a coverage, from the errors of `_errors_of_surest`."""
+  count = _ranks(coverage, len(wrong))
+  return float(wrong[count - 1] / count)
 
 
 def _ranks(share: float, count: int) -> int:

@@ -59,6 +59,8 @@ def costs(study: Study, directory: str) -> list[Cost]:
     InputError: If a value is wrong.
   """
   rows = []
+  # A part of a study lacks teachers that none of its systems needs.
+  sizes = {label: _teacher_size(study, label) for label in study.teachers}
   for label in study.teachers:
     if study.given_teacher(label):
       continue
@@ -76,7 +78,7 @@ def costs(study: Study, directory: str) -> list[Cost]:
   for label in study.systems:
     paths = [run_path(directory, label, seed) for seed in study.seeds]
     config = training.resolve(study.system_config(label, study.seeds[0]))
-    step = _step_flops(config, _teacher_size(study, study.teacher_of[label]))
+    step = _step_flops(config, sizes.get(study.teacher_of[label], 0))
     rows.append(_cost(label, paths, config, step))
   return rows
 
