@@ -69,7 +69,12 @@ def diversified_views(
     of_member = tf.one_hot(chosen, members, axis=0)[..., tf.newaxis]
     # One sum suffices: an image's term does not depend on the other images.
     probs = tf.reduce_sum(of_member * probs, 0)
-    value = tf.reduce_sum((2 * draws[:, :-2] - 1) * probs)
+    # Adding a number to w leaves the gradient as it is. If w is 0 for the most
+    # probable class, no small gradient is lost between numbers near 1.
+    weights = 2 * draws[:, :-2] - 1
+    top = tf.argmax(probs, axis=-1)
+    weights -= tf.gather(weights, top, batch_dims=1)[:, tf.newaxis]
+    value = tf.reduce_sum(weights * probs)
   gradient = tape.gradient(value, images)
   if gradient is None:
     raise no_gradient('ods or conf_ods')
