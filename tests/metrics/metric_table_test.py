@@ -20,6 +20,10 @@ def test_the_columns_of_metrics():
     'auroc_ood',
     'coverage_at_5',
     'aupr_ood',
+    'auroc_ood_confidence',
+    'aupr_ood_confidence',
+    'auroc_ood_mutual_information',
+    'aupr_ood_mutual_information',
   }
   for name in metrics.DIVERSITY:
     assert metrics.METRICS[name].higher_is_better is None

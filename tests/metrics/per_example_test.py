@@ -22,6 +22,10 @@ def test_scores_by_hand():
   np.testing.assert_allclose(
     scores['entropy'], [0.673012, np.log(2), 0.0], rtol=1e-5
   )
+  # The members' entropies of the first example are .500402 and .673012.
+  np.testing.assert_allclose(
+    scores['mutual_information'], [0.086305, 0, 0], rtol=1e-5, atol=1e-9
+  )
 
 
 def test_entropy_of_probabilities_of_0_and_below_the_least_float():

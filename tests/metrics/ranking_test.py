@@ -51,6 +51,37 @@ def test_out_of_distribution_against_scikit_learn(levels):
     )
 
 
+def test_every_score_of_out_of_distribution_images_by_hand():
+  scores = {
+    'entropy': np.array([0.9, 0.2]),
+    'confidence': np.array([0.6, 0.9]),
+    'mutual_information': np.array([0.1, 0.3]),
+  }
+  unknown = {
+    'entropy': np.array([0.8, 1.0]),
+    'confidence': np.array([0.5, 0.5]),
+    'mutual_information': np.array([0.0, 0.2]),
+  }
+  found = ranking.ood_metrics(scores, unknown)
+  # Of the four pairs, entropy orders 3 well, confidence 4, and the mutual
+  # information 1.
+  assert found == pytest.approx(
+    {
+      'auroc_ood': 3 / 4,
+      'aupr_ood': (1 + 2 / 3) / 2,
+      'fpr95_ood': 1 / 2,
+      'auroc_ood_confidence': 1,
+      'aupr_ood_confidence': 1,
+      'fpr95_ood_confidence': 0,
+      'auroc_ood_mutual_information': 1 / 4,
+      'aupr_ood_mutual_information': (1 / 2 + 2 / 4) / 2,
+      'fpr95_ood_mutual_information': 1,
+    }
+  )
+  same = {name: 0 * values for name, values in scores.items()}
+  assert len(ranking.ood_metrics(same, same)) == 6
+
+
 def test_out_of_distribution_by_hand():
   # From the largest: in; out; out and in, which tie; in. The precision is 1/2
   # at the first out-of-distribution image, and 2/4 at the second.

@@ -116,7 +116,7 @@ def evaluate(
   Returns:
     Metrics by name: the metrics of `measure` on clean images; with the prefix
     `c_` their means on corrupted images, over corruptions and then severities;
-    and `auroc_ood`, `aupr_ood` and `fpr95_ood` if the experiment names
+    and `auroc_ood` and the like if the experiment names
     out-of-distribution images.
 
   Raises:

@@ -19,8 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-_SCORES = ('confidence', 'correct', 'entropy')
-_ROWS = (*_SCORES, 'mask')
+_ROWS = ('confidence', 'correct', 'entropy', 'mutual_information', 'mask')
 _Sums = dict[str, np.ndarray]
 _Scores = dict[str, np.ndarray]
 
@@ -108,7 +107,7 @@ class Evaluator:
         images, with seed 0.
       out_of_distribution: Images of the same shape that belong to none of the
         dataset's classes. Their labels are ignored. With them, the clean
-        results also have `auroc_ood`, `aupr_ood` and `fpr95_ood`.
+        results also have `ranking.ood_metrics`.
       num_corrupted: How many examples, from the first on, are scored under
         shifts other than `CLEAN`; 0 for all.
 
@@ -136,7 +135,7 @@ class Evaluator:
       images, of_clean = source.description, [{} for _ in scores]
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
-        images, of_clean = '', self._of_clean(ood_scores)
+        images, of_clean = '', self._of_clean(scores, ood_scores)
       results += [
         prediction_scores.make_result(
           candidate.label, candidate.seed, shift, *values, images, more
@@ -148,24 +147,20 @@ class Evaluator:
     return results
 
   def _of_clean(
-    self, ood_scores: list[_Scores] | None
+    self, scores: list[_Scores], ood_scores: list[_Scores] | None
   ) -> list[dict[str, float]]:
     """Returns each model's additional metrics on clean images.
 
     Args:
+      scores: The models' scores of clean images.
       ood_scores: The models' scores of out-of-distribution images, if any.
     """
     found = [
       {'temperature': candidate.temperature} if candidate.temperature else {}
       for candidate in self._candidates
     ]
-    for metrics_of, clean, other in zip(
-      found, self.entropies, ood_scores or ()
-    ):
-      entropies = clean, other['entropy']
-      metrics_of['auroc_ood'] = ranking.ood_auroc(*entropies)
-      metrics_of['aupr_ood'] = ranking.ood_aupr(*entropies)
-      metrics_of['fpr95_ood'] = ranking.ood_fpr(*entropies, 0.95)
+    for metrics_of, clean, other in zip(found, scores, ood_scores or ()):
+      metrics_of |= ranking.ood_metrics(clean, other)
     return found
 
   def _scored(
@@ -204,7 +199,7 @@ class Evaluator:
         )
 
   def _score(self, batch) -> tuple[list[dict[str, tf.Tensor]], tf.Tensor]:
-    """Returns each model's sums by name, and scores [models, 4, B]."""
+    """Returns each model's sums by name, and scores [models, 5, B]."""
     like = []  # The sums of one replica, for their names and shapes.
 
     def score_replica(batch):

@@ -46,6 +46,12 @@ class MetricSpec:
     return f'{self.heading}{scale}{arrow}'
 
 
+_OOD_METRICS = {'auroc': 'AUROC', 'aupr': 'AUPR', 'fpr95': 'FPR95'}
+_OOD_SCORES = {
+  'confidence': ('confidence', 'the lack of confidence'),
+  'mutual_information': ('mutual information', 'the mutual information'),
+}
+
 _SPECS = (
   MetricSpec(
     'accuracy',
@@ -249,6 +255,17 @@ _SPECS = (
     'threshold that 95% of the images of none of the classes reach',
     'uncertainty',
   ),
+  *(
+    MetricSpec(
+      f'{name}_ood_{score}',
+      f'{heading} OOD, {by}',
+      f'{heading} OOD with {in_words} in place of the predictive entropy',
+      'uncertainty',
+      higher_is_better=name != 'fpr95',
+    )
+    for score, (by, in_words) in _OOD_SCORES.items()
+    for name, heading in _OOD_METRICS.items()
+  ),
 )
 
 # All metrics by name, in the order of the columns of `results.csv`.
@@ -271,6 +288,7 @@ LATER = (
   'coverage_at_5',
   'aupr_ood',
   'fpr95_ood',
+  *(f'{of}_ood_{score}' for score in _OOD_SCORES for of in _OOD_METRICS),
 )
 # How much members differ. Neither high nor low values are better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')

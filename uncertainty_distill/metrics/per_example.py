@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncertainty_distill.metrics import likelihood
+from uncertainty_distill.metrics import diversity, likelihood
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +23,9 @@ def example_scores(
 
   Returns:
     Float tensors [B]: `confidence`, the predicted class's probability;
-    `correct`, 1 if the predicted class is the label, else 0; and `entropy`, the
-    entropy of the mean probabilities in nats.
+    `correct`, 1 if the predicted class is the label, else 0; `entropy`, the
+    entropy of the mean probabilities in nats; and `mutual_information`, the
+    part of it that comes from the differences between members.
   """
   log_probs = likelihood.mean_log_probs(likelihood.log_softmax(logits))
   probs = tf.exp(log_probs)
@@ -32,6 +33,7 @@ def example_scores(
     'confidence': tf.reduce_max(probs, axis=-1),
     'correct': hits(probs, tf.cast(labels, tf.int32)),
     'entropy': entropy(probs),
+    'mutual_information': diversity.mutual_information(logits),
   }
 
 

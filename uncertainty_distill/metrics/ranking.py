@@ -7,6 +7,7 @@ counts as the average over all orders of the tied examples.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from uncertainty_distill import errors
 
@@ -14,6 +15,10 @@ import numpy as np
 
 # Where the risk-coverage curve is kept: the shares of images that are answered.
 COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
+
+# The scores that may tell out-of-distribution images apart, each with the sign
+# that makes it higher for images that look unknown.
+_OOD_SCORES = {'entropy': 1, 'confidence': -1, 'mutual_information': 1}
 
 
 def adaptive_ece(
@@ -102,44 +107,76 @@ def misclassification_auroc(
   return auroc(confidence, correct)
 
 
-def ood_auroc(
-  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
-) -> float:
-  """How well predictive entropy tells out-of-distribution images apart.
+def ood_metrics(
+  scores: Mapping[str, np.ndarray],
+  out_of_distribution_scores: Mapping[str, np.ndarray],
+) -> dict[str, float]:
+  """How well a model tells out-of-distribution images from test images.
 
-  This is the AUROC of the entropy of the members' mean probabilities, where the
-  out-of-distribution images are the positive examples.
+  Three scores are compared: the predictive entropy (`auroc_ood`, `aupr_ood`,
+  `fpr95_ood`), minus the confidence (Hendrycks and Gimpel 2017; the names end
+  in `_confidence`), and the mutual information (`_mutual_information`; left out
+  if the members never differ).
 
   Args:
-    entropy: The entropies of the test images, float [N].
-    out_of_distribution_entropy: The entropies of images that belong to none of
-      the test set's classes, float [M].
+    scores: `example_scores` of the N test images.
+    out_of_distribution_scores: The same of M images that belong to none of the
+      test set's classes.
 
   Returns:
-    A number in [0, 1]; NaN if N or M is 0, or if an entropy is NaN.
+    From names to numbers in [0, 1]; NaN if N or M is 0, or if a score is NaN.
   """
-  return auroc(*_pooled(entropy, out_of_distribution_entropy))
+  values = {}
+  for name, sign in _OOD_SCORES.items():
+    given = sign * scores[name], sign * out_of_distribution_scores[name]
+    if name == 'mutual_information' and not np.any(np.concatenate(given)):
+      continue
+    end = '' if name == 'entropy' else f'_{name}'
+    values[f'auroc_ood{end}'] = ood_auroc(*given)
+    values[f'aupr_ood{end}'] = ood_aupr(*given)
+    values[f'fpr95_ood{end}'] = ood_fpr(*given, 0.95)
+  return values
+
+
+def ood_auroc(
+  scores: np.ndarray, out_of_distribution_scores: np.ndarray
+) -> float:
+  """How well a score tells out-of-distribution images apart.
+
+  This is the AUROC of the score, where the out-of-distribution images are the
+  positive examples.
+
+  Args:
+    scores: The scores of the test images, higher for images that look unknown,
+      such as the predictive entropy; float [N].
+    out_of_distribution_scores: The scores of images that belong to none of the
+      test set's classes, float [M].
+
+  Returns:
+    A number in [0, 1]; NaN if N or M is 0, or if a score is NaN.
+  """
+  return auroc(*_pooled(scores, out_of_distribution_scores))
 
 
 def ood_aupr(
-  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
+  scores: np.ndarray, out_of_distribution_scores: np.ndarray
 ) -> float:
-  """How many of the images found by their entropy are out of distribution.
+  """How many of the images found by their score are out of distribution.
 
   This is the area under the precision-recall curve, computed as the average
-  precision: sum_n (R_n - R_{n-1}) P_n over the distinct entropies n in
-  descending order (Hendrycks and Gimpel 2017). R_n is the share of the
-  out-of-distribution images that have at least entropy n. P_n is the share of
-  out-of-distribution images among all images that have at least entropy n.
+  precision: sum_n (R_n - R_{n-1}) P_n over the distinct scores n in descending
+  order (Hendrycks and Gimpel 2017). R_n is the share of the out-of-distribution
+  images that score at least n. P_n is the share of out-of-distribution images
+  among all images that score at least n.
 
   Args:
-    entropy: As for `ood_auroc`, [N].
-    out_of_distribution_entropy: As for `ood_auroc`, [M].
+    scores: As for `ood_auroc`, [N].
+    out_of_distribution_scores: As for `ood_auroc`, [M].
 
   Returns:
     A number in [0, 1], about M / (N + M) by chance; NaN as for `ood_auroc`.
   """
-  found, positive = _pooled(entropy, out_of_distribution_entropy)
+  found, positive = _pooled(scores, out_of_distribution_scores)
   if not _are_of_two_kinds(found, positive):
     return float('nan')
   levels, group = np.unique(-found, return_inverse=True)
@@ -149,23 +186,27 @@ def ood_aupr(
 
 
 def ood_fpr(
-  entropy: np.ndarray,
-  out_of_distribution_entropy: np.ndarray,
+  scores: np.ndarray,
+  out_of_distribution_scores: np.ndarray,
   recall: float = 0.95,
 ) -> float:
   """False-alarm rate of a threshold that finds most out-of-distribution images.
 
+  The out-of-distribution images are the positive examples, as in OpenOOD (Yang
+  et al. 2022). Liang et al. (2018) take the test images as the positive ones,
+  which gives another number.
+
   Args:
-    entropy: As for `ood_auroc`, [N].
-    out_of_distribution_entropy: As for `ood_auroc`, [M].
+    scores: As for `ood_auroc`, [N].
+    out_of_distribution_scores: As for `ood_auroc`, [M].
     recall: The least share of the out-of-distribution images to find, in
-      (0, 1]. The threshold is the highest entropy that finds this share.
+      (0, 1]. The threshold is the highest score that finds this share.
 
   Returns:
-    The share of test images whose entropy is at least the threshold, in [0, 1];
-    lower is better (Liang et al. 2018, at 0.95). NaN as for `ood_auroc`.
+    The share of test images that score at least the threshold, in [0, 1]; lower
+    is better. NaN as for `ood_auroc`.
   """
-  found, positive = _pooled(entropy, out_of_distribution_entropy)
+  found, positive = _pooled(scores, out_of_distribution_scores)
   if not _are_of_two_kinds(found, positive):
     return float('nan')
   ood = np.sort(found[positive > 0])[::-1]
@@ -301,12 +342,12 @@ def _are_of_two_kinds(scores: np.ndarray, positive: np.ndarray) -> bool:
 
 
 def _pooled(
-  entropy: np.ndarray, out_of_distribution_entropy: np.ndarray
+  scores: np.ndarray, out_of_distribution_scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns all entropies [N + M], and 1 for out of distribution, else 0."""
-  entropies = [np.ravel(entropy), np.ravel(out_of_distribution_entropy)]
-  is_ood = np.repeat([0.0, 1.0], [len(values) for values in entropies])
-  return np.concatenate(entropies), is_ood
+  """Returns all scores [N + M], and 1 for out of distribution, else 0."""
+  pooled = [np.ravel(scores), np.ravel(out_of_distribution_scores)]
+  is_ood = np.repeat([0.0, 1.0], [len(values) for values in pooled])
+  return np.concatenate(pooled), is_ood
 
 
 def _errors_of_surest(

@@ -32,7 +32,13 @@ _SELECTIVE = (
   'coverage_at_5',
 )
 SELECTIVE_COLUMNS = (*_SELECTIVE, *(CORRUPTED + name for name in _SELECTIVE))
-OOD_COLUMNS = ('auroc_ood', 'aupr_ood', 'fpr95_ood')
+OOD_COLUMNS = (
+  'auroc_ood',
+  'auroc_ood_confidence',
+  'auroc_ood_mutual_information',
+  'aupr_ood',
+  'fpr95_ood',
+)
 _CALIBRATION = ('overconfidence', 'underconfidence', 'classwise_ece')
 CALIBRATION_COLUMNS = (
   *_CALIBRATION,
