@@ -6,6 +6,7 @@ from uncertainty_distill import measure
 import numpy as np
 import pytest
 import refusals
+import scipy.stats
 import tensorflow as tf
 from sklearn import metrics
 
@@ -37,6 +38,35 @@ def test_metrics_are_those_of_another_library():
   for name, value in want.items():
     assert got[name] == pytest.approx(value, rel=1e-4), name
   assert 0 < got['disagreement'] < 1 and 0 < got['ece'] < 1
+
+
+def test_images_of_none_of_the_classes():
+  unknown = np.random.default_rng(2).dirichlet([1, 1, 1], size=(4, 100))
+  got = measure(_probs(), _LABELS, out_of_distribution=unknown)
+  is_unknown = np.repeat([0, 1], [200, 100])
+  probs = np.concatenate([_probs(), unknown], 1)
+  mean = probs.mean(0)
+  entropy = scipy.stats.entropy(mean, axis=-1)
+  of_members = scipy.stats.entropy(probs, axis=-1).mean(0)
+  for end, score in {
+    '': entropy,
+    '_confidence': -mean.max(-1),
+    '_mutual_information': entropy - of_members,
+  }.items():
+    auroc = metrics.roc_auc_score(is_unknown, score)
+    assert got[f'auroc_ood{end}'] == pytest.approx(auroc), end
+    precision = metrics.average_precision_score(is_unknown, score)
+    assert got[f'aupr_ood{end}'] == pytest.approx(precision), end
+  without = {name: v for name, v in got.items() if '_ood' not in name}
+  assert without == measure(_probs(), _LABELS) and len(got) - len(without) == 9
+
+
+@pytest.mark.parametrize(
+  'unknown', [np.ones([4, 0, 3]), np.ones([3, 5, 3]) / 3, np.ones([5, 2]) / 2]
+)
+def test_predictions_of_another_shape_for_none_of_the_classes(unknown):
+  with refusals.refused('out_of_distribution'):
+    measure(_probs(), _LABELS, unknown)
 
 
 def _votes(members, for_first):

@@ -22,7 +22,9 @@ import numpy.typing as npt
 
 
 def measure(
-  probs: predictor.Predictions | npt.ArrayLike, labels: npt.ArrayLike
+  probs: predictor.Predictions | npt.ArrayLike,
+  labels: npt.ArrayLike,
+  out_of_distribution: predictor.Predictions | npt.ArrayLike | None = None,
 ) -> dict[str, float]:
   """Computes the metrics of probabilities of any origin.
 
@@ -30,6 +32,8 @@ def measure(
     probs: The predictions of `Predictor.predict`; or probabilities, floats
       [E, B, K], members first, or [B, K] of a single model.
     labels: Integers [B], 0 to K - 1.
+    out_of_distribution: Predictions of the same model for images of none of the
+      K classes, [E, N, K] or [N, K].
 
   Returns:
     Metrics by name. For the mean over the members: `accuracy`; `ece` (expected
@@ -43,7 +47,11 @@ def measure(
     (the largest share of the surest with at most 5% of errors). Means of the
     members' own metrics: `gibbs_nll`, in nats, and `member_accuracy`. The
     diversity of several members: `disagreement`, `pairwise_kl` and
-    `mutual_information`, in nats, and `masegosa_variance`.
+    `mutual_information`, in nats, and `masegosa_variance`. With
+    `out_of_distribution`, how well three scores tell these images apart, from 0
+    to 1: the entropy of the mean (`auroc_ood`, `aupr_ood` and `fpr95_ood`), the
+    confidence (`auroc_ood_confidence` and so on) and, of several members, the
+    mutual information (`auroc_ood_mutual_information` and so on).
 
   Raises:
     InputError: If an array is not as described.
@@ -54,15 +62,7 @@ def measure(
     >>> metrics['accuracy'], round(metrics['nll'], 3)
     (1.0, 0.357)
   """
-  if isinstance(probs, predictor.Predictions):
-    probs = probs.member_probabilities.swapaxes(0, 1)
-  given, labels = _array(probs, 'probs'), _array(labels, 'labels')
-  if given.dtype.name == 'bfloat16':
-    given = given.astype(np.float32)
-    sums = given.sum(-1, keepdims=True)
-    if abs(sums - 1).max() < 0.02:  # Sums that differ from 1 only by rounding.
-      given /= sums
-  _check_two_classes(given)
+  given, labels = _members(probs, 'probs'), _array(labels, 'labels')
   classes = given.shape[-1] if given.ndim else 0
   if not labels.size:
     raise InputError(
@@ -71,9 +71,41 @@ def measure(
   count = len(labels) if labels.ndim else 1
   data.check_labels(labels, 'labels', count, classes)
   logits = trained.probs_as_logits(given, 'probs', len(labels), classes)
-  return dict(
-    evaluation.evaluate_predictions('model', None, logits, labels).metrics
+  unknown = out_of_distribution
+  if unknown is not None:
+    unknown = _unknown_logits(unknown, len(logits), classes)
+  result = evaluation.evaluate_predictions(
+    'model', None, logits, labels, unknown
   )
+  return dict(result.metrics)
+
+
+def _unknown_logits(probs: Any, members: int, classes: int) -> np.ndarray:
+  """Returns the logits [E, N, K] of images of none of the classes."""
+  name = 'out_of_distribution'
+  given = _members(probs, name)
+  whole = given[np.newaxis] if given.ndim == 2 else given
+  if whole.ndim != 3 or len(whole) != members or not whole.shape[1]:
+    raise InputError(
+      name,
+      list(given.shape),
+      f'of the same {members} members, [E, N, K], with at least one image',
+    )
+  return trained.probs_as_logits(whole, name, whole.shape[1], classes)
+
+
+def _members(probs: Any, name: str) -> np.ndarray:
+  """Returns probabilities as an array, of several members [E, B, K]."""
+  if isinstance(probs, predictor.Predictions):
+    probs = probs.member_probabilities.swapaxes(0, 1)
+  given = _array(probs, name)
+  if given.dtype.name == 'bfloat16':
+    given = given.astype(np.float32)
+    sums = given.sum(-1, keepdims=True)
+    if abs(sums - 1).max() < 0.02:  # Sums that differ from 1 only by rounding.
+      given /= sums
+  _check_two_classes(given, name)
+  return given
 
 
 def _array(values: Any, name: str) -> np.ndarray:
@@ -86,12 +118,12 @@ def _array(values: Any, name: str) -> np.ndarray:
     ) from error
 
 
-def _check_two_classes(probs: np.ndarray) -> None:
+def _check_two_classes(probs: np.ndarray, name: str) -> None:
   """Raises an InputError if only one of two classes has a probability."""
   if probs.ndim == 1 or (probs.ndim in (2, 3) and probs.shape[-1] == 1):
     join = 'stack' if probs.ndim == 1 else 'concatenate'
     raise InputError(
-      'probs',
+      name,
       f'{probs.dtype} {list(probs.shape)}',
       'the probabilities of every class, floats [B, K] or [E, B, K]',
       f'of two classes give both: np.{join}([1 - p, p], -1)',

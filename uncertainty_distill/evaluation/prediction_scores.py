@@ -17,7 +17,11 @@ _CHUNK = 2**16
 
 
 def evaluate_predictions(
-  label: str, seed: int | None, logits: np.ndarray, labels: np.ndarray
+  label: str,
+  seed: int | None,
+  logits: np.ndarray,
+  labels: np.ndarray,
+  out_of_distribution: np.ndarray | None = None,
 ) -> Result:
   """Scores stored predictions of the clean test images.
 
@@ -26,13 +30,20 @@ def evaluate_predictions(
     seed: The seed of its training, or None.
     logits: [M, N, K].
     labels: Integers [N].
+    out_of_distribution: The logits of images of none of the classes, [M, L, K].
 
   Returns:
-    All metrics except those that need out-of-distribution images, a fitted
-    temperature or prediction sets.
+    All metrics except those that need a fitted temperature, prediction sets, or
+    images that are not given.
   """
   sums, scores = _score(logits, labels)
-  return make_result(label, seed, corruptions.CLEAN, sums, scores)
+  further = {}
+  if out_of_distribution is not None:
+    no_labels = np.zeros(out_of_distribution.shape[1], int)
+    _, of_unknown = _score(out_of_distribution, no_labels)
+    further = ranking.ood_metrics(scores, of_unknown)
+  shift = corruptions.CLEAN
+  return make_result(label, seed, shift, sums, scores, further=further)
 
 
 def _score(
@@ -58,9 +69,8 @@ def _score(
   every = {
     name: np.concatenate([of[name] for of in scores]) for name in scores[0]
   }
-  # Confidences that differ only by rounding errors must tie.
-  every['confidence'] = np.round(every['confidence'], 12)
-  return total, every
+  # Scores that differ only by rounding errors must tie.
+  return total, {name: np.round(values, 12) for name, values in every.items()}
 
 
 def make_result(

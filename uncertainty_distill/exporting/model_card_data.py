@@ -144,6 +144,10 @@ def _describe_model(model):
   if number > 1:
     which = 'the first' if model.parts[0].config else 'one of them'
     return f'A deep ensemble of {number} models, {which} a {size}. {takes}'
+  if kind == 'BatchEnsemble':
+    takes += (
+      f' An answer takes the arithmetic of {model.ensemble_size} such networks.'
+    )
   parameters = evaluation.count_parameters(model.ensemble())
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
 
