@@ -19,6 +19,20 @@ def _bars(ax):
   ]
 
 
+@pytest.mark.parametrize(
+  'label, name',
+  [
+    ('deep_ensemble', 'Deep ensemble'),
+    ('tied_head_0_01', 'Tied head 0.01'),
+    ('batch_ensemble_0_5_4', 'Batch ensemble 0.5 4'),
+    ('head_l2_0_003', 'Head l2 0.003'),
+    ('student_of_3', 'Student of 3'),
+  ],
+)
+def test_names_for_readers(label, name):
+  assert plots.display_name(label) == name
+
+
 def test_reliability_bars_and_error():
   fig = plots.reliability_diagram({'lone_student': _BINS})
   upper, lower = fig.axes

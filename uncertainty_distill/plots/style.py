@@ -42,7 +42,7 @@ _DPI = 110
 
 def display_name(label: str) -> str:
   """Returns a label for readers: `Tied head 0.01` for `tied_head_0_01`."""
-  words = re.sub(r'(?<=\d)_(?=\d)', '.', label).replace('_', ' ')
+  words = re.sub(r'(?<=_)(\d+)_(\d+)', r'\1.\2', label).replace('_', ' ')
   return words[:1].upper() + words[1:]
 
 
