@@ -172,6 +172,9 @@ def test_runs_that_the_study_would_train_otherwise_are_left_out(done, caplog):
   assert {s.label for s in systems} == {'deep_ensemble', 'head_student'}
   named = [m for m in caplog.messages if 'single_network' in m]
   assert len(named) == 2 and all('task.l2=' in m for m in named)
+  caplog.clear()
+  studies.estimate(changed, outcome.directory, tiny_study.cpu())
+  assert len([m for m in caplog.messages if 'task.l2=' in m]) == 2
   # A baseline that has no runs is left out, too.
   changed.config.evaluation.mce_baseline = 'single_network'
   config = study_runner._evaluated_by(changed, systems)

@@ -22,7 +22,11 @@ from uncertainty_distill.studies.speed import (
   image_flops,
   measure_speed,
 )
-from uncertainty_distill.studies.study_runner import check_study, run_path
+from uncertainty_distill.studies.study_runner import (
+  check_study,
+  run_path,
+  trained_systems,
+)
 
 import tensorflow as tf
 
@@ -127,6 +131,7 @@ def estimate(
     InputError: If the study is wrong.
   """
   check_study(study, strategy)
+  trained_systems(study, directory, {}, strategy)  # Warns of other runs there.
   rows = costs(study, directory)
   evaluating = evaluation_flops(study)
   if not any(row.flops_left for row in rows):
