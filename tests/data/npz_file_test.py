@@ -74,9 +74,11 @@ def test_a_file_is_read_once(path, monkeypatch):
   for _ in range(3):
     assert data.open_dataset(path, '', ()).spec is dataset.spec
     assert data.open_dataset(path, classes=(0, 1)).train.source is dataset.train
-    assert data.open_out_of_distribution(path) is dataset.test
     assert ud.load_dataset(path, 'train') is dataset.train
   assert asked == [path]
+  unknown = data.open_out_of_distribution(path)
+  assert data.open_out_of_distribution(path) is unknown
+  assert asked == [path, path]
 
 
 def test_a_file_that_was_changed_is_read_anew(path):

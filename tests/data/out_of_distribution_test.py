@@ -31,6 +31,15 @@ def test_test_images_of_a_file(tmp_path):
   )
   source = data.open_out_of_distribution(path)
   assert source.images.shape == (3, 8, 8, 3) and source.images.min() == 9
+  np.savez(path, images=images[:, :6] + 7)
+  source = data.open_out_of_distribution(path, image_size=(3, 4))
+  assert source.images.shape == (4, 3, 4, 3) and source.images.min() == 7
+  np.savez(path, images=images + 0.5)
+  with refusals.refused(f'images of {path}'):
+    data.open_out_of_distribution(path)
+  np.savez(path, pictures=images)
+  with refusals.refused('evaluation.out_of_distribution', path):
+    data.open_out_of_distribution(path)
   with refusals.refused('dataset name', 'cifar1000'):
     data.open_out_of_distribution('cifar1000')
 

@@ -49,11 +49,13 @@ def read(path: str) -> tuple[DatasetSpec, dict[str, np.ndarray]]:
   return describe(path, arrays), arrays
 
 
-def read_unlabeled(path: str) -> np.ndarray:
-  """Reads images without labels: `images`, or the `train_images` of a dataset.
+def read_images(path: str, split: str, parameter: str) -> np.ndarray:
+  """Reads images without labels: `images`, or those of a dataset's split.
 
   Args:
     path: The file, local or remote.
+    split: `train` or `test`, the split of a file that holds a dataset.
+    parameter: The config value that names the file, for error messages.
 
   Returns:
     uint8 [N, H, W, 3].
@@ -64,22 +66,24 @@ def read_unlabeled(path: str) -> np.ndarray:
   try:
     arrays = archives.read_arrays(path)
   except (OSError, ValueError) as error:
-    raise _unlabeled_error(path, archives.reason(error)) from error
-  name = 'images' if 'images' in arrays else 'train_images'
+    reason = archives.reason(error)
+    raise _no_images(path, split, parameter, reason) from error
+  name = 'images' if 'images' in arrays else f'{split}_images'
   if name not in arrays:
     found = ', '.join(sorted(arrays)) or 'nothing'
-    raise _unlabeled_error(path, f'it has {found}, but no images')
+    reason = f'it has {found}, but no images'
+    raise _no_images(path, split, parameter, reason)
   images = _with_channels(arrays[name])
   _check_images(images, f'{name} of {path}')
   return images
 
 
-def _unlabeled_error(path: str, reason: str) -> InputError:
-  """Returns the error for a file without images to learn from."""
+def _no_images(path, split, parameter, reason) -> InputError:
+  """Returns the error for a file without images."""
   return InputError(
-    'task.train_data.unlabeled',
+    parameter,
     path,
-    'an .npz file with an array `images`, uint8 [N, H, W, 3]',
+    f'an .npz file with `images` or `{split}_images`, uint8 [N, H, W, 3]',
     message=f'{path} cannot be read as images without labels: {reason}',
   )
 

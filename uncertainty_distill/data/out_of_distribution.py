@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from uncertainty_distill import configs
 from uncertainty_distill.data import (
   cifar,
   digits,
+  npz_file,
   pictures,
   tfds_dataset,
   tfds_splits,
@@ -25,6 +27,8 @@ from uncertainty_distill.data.image_source import (
   ImageSource,
 )
 from uncertainty_distill.io import files
+
+import numpy as np
 
 _SVHN = DatasetSpec(
   name='svhn_cropped',
@@ -85,7 +89,8 @@ def open_out_of_distribution(
 
   Args:
     name: `cifar10`, `cifar100`, `svhn_cropped`, `digits`, `tfds:NAME`, or the
-      path of an `.npz` file or of a folder of pictures.
+      path of an `.npz` file with `images` or `test_images`, or of a folder of
+      pictures.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
     image_size: The height and width of the result; see `open_dataset`.
     image_fit: How to bring pictures in files to this size.
@@ -99,6 +104,9 @@ def open_out_of_distribution(
     images = _read_svhn(tfds_splits.folder(data_dir))
     return images.resized(image_size) if image_size else images
   path = files.expanded(name)
+  if path.endswith('.npz') and files.is_file(path):
+    images = _read_npz(path, str(files.version(path)))
+    return images.resized(image_size) if image_size else images
   if configs.is_path(path) and files.is_folder(path):
     return _read_pictures(path, image_size, image_fit, skip_broken)
   splits = ('', '')
@@ -136,6 +144,17 @@ def _open_pictures(
   """Opens the pictures of a folder, in the state that they have now."""
   place = (folder, state)
   return open_decoded(folder, place, image_size, decoding, False).split('train')
+
+
+@functools.lru_cache(maxsize=1)
+def _read_npz(path: str, version: str) -> ArraySource:
+  """Reads `images` or `test_images` of a file in its present version."""
+  del version  # Only distinguishes cached calls.
+  images = npz_file.read_images(path, 'test', 'evaluation.out_of_distribution')
+  spec = dataclasses.replace(
+    _SVHN, name=path, image_shape=images.shape[1:], class_names=()
+  )
+  return ArraySource(spec, images, np.zeros(len(images), int))
 
 
 @functools.lru_cache(maxsize=1)

@@ -106,7 +106,7 @@ def _open(
     place = (data_dir, state)
     source = open_decoded(name, place, size, decoding, False).split('train')
   elif name.endswith('.npz') and files.is_file(name):
-    images = npz_file.read_unlabeled(name)
+    images = npz_file.read_images(name, 'train', _NAME)
     shape = images.shape[1:]
     own = dataclasses.replace(spec, name=name, image_shape=shape)
     source = ArraySource(own, images, np.full(len(images), -1))
