@@ -148,8 +148,8 @@ def evaluate(
   Returns:
     Metrics by name: the metrics of `measure` on clean images; with the prefix
     `c_` their means on corrupted images, over corruptions and then severities;
-    and `auroc_ood` and the like if the experiment names
-    out-of-distribution images.
+    and `auroc_ood` and the like if the experiment names out-of-distribution
+    images.
 
   Raises:
     InputError: If a model cannot be loaded or takes other images, or if there

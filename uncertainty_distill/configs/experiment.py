@@ -297,11 +297,11 @@ class EvaluationConfig(models.Settings):
       on the fly, `cifar_c` or `imagenet_c`; empty for `cifar_c` if a side has
       fewer than 64 pixels, and for `imagenet_c` otherwise.
     out_of_distribution: A dataset of other classes. Evaluation measures how
-      well the entropy tells its test images from those of this dataset. It is
-      `cifar10`, `cifar100`, `svhn_cropped` or `tfds:NAME`, if TFDS has prepared
-      it; `digits`; or the path of an `.npz` file with `images` or
-      `test_images`, or of a folder of pictures. Empty for the classes that
-      `task.train_data.classes` leaves out, if any.
+      well the entropy, the confidence and the mutual information tell its
+      images from the test images. It is `cifar10`, `cifar100`, `svhn_cropped`
+      or `tfds:NAME`, if TFDS has prepared it; `digits`; or the path of an
+      `.npz` file with `images` or `test_images`, or of a folder of pictures.
+      Empty for the classes that `task.train_data.classes` leaves out, if any.
     mce_baseline: The baseline of a table of corruption errors. The table
       divides the errors of all other models under each corruption by the
       baseline's errors, and shows the mean, mCE (Hendrycks and Dietterich,
