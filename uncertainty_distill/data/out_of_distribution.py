@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Sequence
@@ -151,9 +150,8 @@ def _read_npz(path: str, version: str) -> ArraySource:
   """Reads `images` or `test_images` of a file in its present version."""
   del version  # Only distinguishes cached calls.
   images = npz_file.read_images(path, 'test', 'evaluation.out_of_distribution')
-  spec = dataclasses.replace(
-    _SVHN, name=path, image_shape=images.shape[1:], class_names=()
-  )
+  shape = images.shape[1:]
+  spec = DatasetSpec(path, shape, class_names=(), mean=(), stddev=())
   return ArraySource(spec, images, np.zeros(len(images), int))
 
 

@@ -111,9 +111,7 @@ def mutual_information(logits: tf.Tensor | np.ndarray) -> tf.Tensor:
   # Not multiply_no_nan, which TensorFlow Lite lacks.
   terms = tf.where(tf.equal(probs, 0.0), 0.0, excess * probs)
   divergence = tf.reduce_mean(tf.reduce_sum(terms, axis=-1), axis=0)
-  # Only rounding makes it negative, or makes it differ from 0 for one member.
-  several = tf.cast(_member_count(log_probs) > 1.0, divergence.dtype)
-  return several * tf.maximum(divergence, 0.0)
+  return tf.maximum(divergence, 0.0)  # Only rounding makes it negative.
 
 
 def masegosa_variance(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -46,11 +46,21 @@ class MetricSpec:
     return f'{self.heading}{scale}{arrow}'
 
 
-_OOD_METRICS = {'auroc': 'AUROC', 'aupr': 'AUPR', 'fpr95': 'FPR95'}
-_OOD_SCORES = {
-  'confidence': ('confidence', 'the lack of confidence'),
-  'mutual_information': ('mutual information', 'the mutual information'),
-}
+# Out-of-distribution images, told apart by scores other than the entropy.
+_OOD_SPECS = tuple(
+  MetricSpec(
+    f'{name}_ood_{score.replace(" ", "_")}',
+    f'{name.upper()} OOD, {score}',
+    f'{name.upper()} OOD with the {in_words} in place of the entropy',
+    'uncertainty',
+    higher_is_better=name != 'fpr95',
+  )
+  for score, in_words in (
+    ('confidence', 'lack of confidence'),
+    ('mutual information', 'mutual information'),
+  )
+  for name in ('auroc', 'aupr', 'fpr95')
+)
 
 _SPECS = (
   MetricSpec(
@@ -255,17 +265,7 @@ _SPECS = (
     'threshold that 95% of the images of none of the classes reach',
     'uncertainty',
   ),
-  *(
-    MetricSpec(
-      f'{name}_ood_{score}',
-      f'{heading} OOD, {by}',
-      f'{heading} OOD with {in_words} in place of the predictive entropy',
-      'uncertainty',
-      higher_is_better=name != 'fpr95',
-    )
-    for score, (by, in_words) in _OOD_SCORES.items()
-    for name, heading in _OOD_METRICS.items()
-  ),
+  *_OOD_SPECS,
 )
 
 # All metrics by name, in the order of the columns of `results.csv`.
@@ -288,7 +288,7 @@ LATER = (
   'coverage_at_5',
   'aupr_ood',
   'fpr95_ood',
-  *(f'{of}_ood_{score}' for score in _OOD_SCORES for of in _OOD_METRICS),
+  *(spec.name for spec in _OOD_SPECS),
 )
 # How much members differ. Neither high nor low values are better.
 DIVERSITY = tuple(s.name for s in _SPECS if s.section == 'diversity')
