@@ -157,3 +157,32 @@ def test_the_table_has_a_row_for_each_metric():
   )
   row = claims.claims_table([scaled]).split('\n')[-1]
   assert '+2.000 (+1.000 to +3.000)' in row
+
+
+def test_differences_from_one_system():
+  near = dict(enumerate(np.array(_BATCH_ENSEMBLE) + [0.01, -0.02, 0.02, 0]))
+  results = _RESULTS + _results({'near': near, 'alone': {7: 1.0}})
+  labels = ['teacher', 'student', 'batch_ensemble', 'near', 'alone']
+  head, _, *rows = claims.differences_table(
+    labels, 'batch_ensemble', results
+  ).split('\n')
+  cells = [[c.strip() for c in row.split('|')[1:-1]] for row in (head, *rows)]
+  assert cells[0] == ['Model', 'Accuracy ↑', 'ECE ↓', 'NLL ↓']
+  assert [row[0] for row in cells[1:]] == [
+    'Teacher',
+    'Student',
+    'Near',
+    'Alone',
+  ]
+  # One teacher is compared with every seed, and three systems have pairs.
+  values = _BATCH_ENSEMBLE
+  p_values = [stats.ttest_1samp(np.array(values) - _TEACHER, 0).pvalue]
+  for other in (_STUDENT, list(near.values())):
+    p_values.append(stats.ttest_rel(other, values).pvalue)
+  assert max(3 * min(p_values), 2 * sorted(p_values)[1]) <= 0.05 < p_values[2]
+  low, high = stats.ttest_rel(_STUDENT, values).confidence_interval(0.95)
+  assert cells[1][3].startswith('**-0.168 (')
+  assert cells[2][3] == f'**-0.168 ({low:+.3f} to {high:+.3f})**'
+  assert cells[3][3].startswith('+0.003 (') and cells[4][3] == '-'
+  # All have one ECE, so no test is possible.
+  assert cells[1][2] == '+0.000'

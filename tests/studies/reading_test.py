@@ -172,6 +172,11 @@ def test_what_may_be_left_out(tmp_path):
     ({'systems': {'a': {'teacher': 'b'}}}, 'systems.a.teacher in STUDY', 'b'),
     ({'tables': {'t': {'rows': ['b']}}}, 'tables.t.rows in STUDY', 'b'),
     ({'tables': {'t': {'rows': []}}}, 'tables.t.rows in STUDY', None),
+    (
+      {'tables': {'t': {'rows': ['lone'], 'compared_with': ['b']}}},
+      'tables.t.compared_with in STUDY',
+      'b',
+    ),
     ({'tables': {'t': {'lines': []}}}, 'tables.t.lines in STUDY', []),
     (
       {'tables': {'t': {'rows': ['lone'], 'paper': ['cifar10.table_9']}}},

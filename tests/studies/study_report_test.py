@@ -29,6 +29,7 @@ _STUDY = {
         'head_student',
         'never_trained',
       ],
+      'compared_with': ['deep_ensemble', 'never_trained'],
     },
     'table_2': {'title': 'Table 2: nothing', 'rows': ['never_trained']},
   },
@@ -97,11 +98,14 @@ def _write(path):
 
 def test_tables_stand_beside_the_papers(tmp_path):
   sections, text = _write(tmp_path)
-  heading, table, comparison, *_ = sections['table_1']
+  heading, table, comparison, *_, differences, _ = sections['table_1']
   assert heading == '## Table 1: small'
   labels = [line.split('|')[1].strip() for line in table.split('\n')[2:]]
   assert labels == ['Head student', 'Deep ensemble']
   assert '0.950 ± 0.071' in comparison and '0.963 ± 0.001' in comparison
+  rows = [line.split('|')[1:3] for line in differences.split('\n')[2:]]
+  assert [label.strip() for label, _ in rows] == ['Head student']
+  assert rows[0][1].strip().startswith('-0.020 (')
   assert sections['table_2'] == []
   assert text.startswith('# Small\n')
   assert all(section in text for section in sections['table_1'])

@@ -6,6 +6,7 @@ from .claims import KINDS as KINDS
 from .claims import Claim as Claim
 from .claims import claims_table as claims_table
 from .claims import decide as decide
+from .claims import differences_table as differences_table
 from .curves import read_curves as read_curves
 from .curves import read_scalars as read_scalars
 from .html_page import REPORT_PAGE as REPORT_PAGE

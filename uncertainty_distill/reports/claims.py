@@ -7,14 +7,16 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.metrics import metric_spec
+from uncertainty_distill.metrics import CORRUPTED, PAPER, metric_spec
 from uncertainty_distill.reports import markup, tables
 from uncertainty_distill.reports.significance import LEVEL, holm
 
 KINDS = ('better', 'not_worse', 'equal')
 HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
+_COMPARED = (*PAPER, *(CORRUPTED + name for name in PAPER))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +155,40 @@ def claims_table(findings: Sequence[Finding]) -> str:
   return tables.markdown_table(header, rows, text_columns=3)
 
 
+def differences_table(
+  labels: Sequence[str], other: str, results: Sequence[results_lib.Result]
+) -> str:
+  """Compares many systems with one, as a table in Markdown.
+
+  A cell has a system's mean difference from `other` over seeds, and its 95%
+  interval. It is bold if the two differ significantly: by the paired t-test,
+  with Holm's correction over the systems of its column.
+
+  Args:
+    labels: The systems, row by row; `other` is left out.
+    other: The label of the system to compare with.
+    results: Records of the systems and seeds.
+
+  Returns:
+    The lines of the table, with the paper's metrics that are known as columns.
+  """
+  rows = [label for label in labels if label != other]
+  header, columns = ['Model'], []
+  for name in _COMPARED:
+    claims = [Claim(x, x, 'better', x, other, (name,)) for x in rows]
+    findings = decide(claims, results)
+    if any(finding.pairs for finding in findings):
+      header.append(metric_spec(name).column)
+      columns.append(
+        [
+          tables.marked_cell(_interval(found), found.p_value <= LEVEL)
+          for found in findings
+        ]
+      )
+  names = [markup.escaped(plots.display_name(label)) for label in rows]
+  return tables.markdown_table(header, list(zip(names, *columns, strict=True)))
+
+
 def _interval(finding: Finding) -> str:
   """Returns a difference, with its interval if that is known."""
   if math.isnan(finding.difference):
@@ -171,11 +207,11 @@ def _differences(
   """Returns the differences for the seeds that both systems have."""
   own, others = systems.get(claim.system, {}), systems.get(claim.other, {})
   differences = []
-  for seed, summary in own.items():
-    # A teacher has no seed.
-    other = others.get(seed, others.get(None, {}))
-    if name in summary and name in other:
-      differences.append(summary[name] - other[name])
+  # A teacher has no seed.
+  for seed in others if None in own else own:
+    one, other = (of.get(seed, of.get(None, {})) for of in (own, others))
+    if name in one and name in other:
+      differences.append(one[name] - other[name])
   return differences
 
 

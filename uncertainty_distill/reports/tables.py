@@ -97,7 +97,7 @@ def table(
         *values.get(name, (None,)), scale=metric_spec(name).scale
       )
       bold = (marked or {}).get(name, ())
-      cells.append(_marked(cell, label in bold) if bold else cell)
+      cells.append(marked_cell(cell, label in bold) if bold else cell)
     lines.append(cells)
   return markdown_table(header, lines)
 
@@ -136,7 +136,7 @@ def metric_cell(
   return f'{scale * mean:.3f}{spread}'
 
 
-def _marked(cell: str, bold: bool) -> str:
+def marked_cell(cell: str, bold: bool) -> str:
   """Returns the cell in bold, or padded so that digits line up with bold."""
   return f'**{cell}**' if bold else f'{cell}  '
 

@@ -18,7 +18,7 @@
       merged_student: head_student # of the members
     tables:                        # by default none but that of the report
       table_1: {title: ..., rows: [deep_ensemble, head_student],
-                paper: [cifar10.table_1]}
+                paper: [cifar10.table_1], compared_with: [deep_ensemble]}
     figures:
       figure_1: {title: ..., kind: learning_curves, systems: [...]}
     claims:                        # decided over the seeds, see reports/claims
@@ -72,7 +72,12 @@ _FIELDS = {
   'claims': dict,
   'export': str,
 }
-_TABLE_FIELDS = {'title': str, 'rows': list, 'paper': list}
+_TABLE_FIELDS = {
+  'title': str,
+  'rows': list,
+  'paper': list,
+  'compared_with': list,
+}
 _FIGURE_FIELDS = {
   'title': str,
   'kind': str,
@@ -274,6 +279,8 @@ def _check_references(study: Study, path: str) -> None:
   for name, table in study.tables.items():
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
+    where = f'tables.{name}.compared_with in {path}'
+    _check_among(table.compared_with, table.rows, where)
   for figure in study.figures.values():
     _check_figure(study, figure, path)
   of_seeds = [*study.systems]

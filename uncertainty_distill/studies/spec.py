@@ -25,12 +25,15 @@ class Table:
     title: The heading.
     rows: Labels of teachers and systems.
     paper: The paper's tables to compare with, such as `cifar10.table_1`.
+    compared_with: Labels of systems, for each of which a further table has the
+      differences of all rows from it.
   """
 
   name: str
   title: str
   rows: tuple[str, ...]
   paper: tuple[str, ...] = ()
+  compared_with: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

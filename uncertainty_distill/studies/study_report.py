@@ -30,6 +30,11 @@ _CLAIMS = (
   'the same teacher, so the intervals do not show how results would differ '
   'with another teacher.'
 )
+_DIFFERENCES = (
+  'Means over the seeds that both systems have, with the 95% interval of each '
+  'by itself. Bold: they differ significantly by the paired t-test, corrected '
+  'for the number of systems in the column (Holm).'
+)
 _ALIGNED = (
   " *Aligned* is the relative error after each member's neurons were "
   "reordered so that its weights are most like the first member's."
@@ -110,7 +115,16 @@ def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
   published = {}
   for name in table.paper:
     published |= reports.paper_rows(*_split(name))
-  return sections + reports.beside_paper(rows, published)
+  sections += reports.beside_paper(rows, published)
+  for other in table.compared_with:
+    if other in rows:
+      name = reports.escaped(plots.display_name(other).lower())
+      sections += [
+        f'### {reports.escaped(table.title)}: differences from {name}',
+        reports.differences_table(list(rows), other, own),
+        _DIFFERENCES,
+      ]
+  return sections
 
 
 def _split(name: str) -> tuple[str, list[str]]:
