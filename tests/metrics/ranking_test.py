@@ -21,8 +21,6 @@ def test_auroc_against_scikit_learn(levels):
   scores, positive = _random(500, levels)
   want = sklearn_metrics.roc_auc_score(positive, scores)
   assert ranking.auroc(scores, positive) == pytest.approx(want, abs=1e-12)
-  wrong = ranking.misclassification_auroc(scores, positive)
-  assert wrong == pytest.approx(want)
   assert ranking.ood_auroc(
     scores[~positive], scores[positive]
   ) == pytest.approx(want)
@@ -79,6 +77,8 @@ def test_every_score_of_out_of_distribution_images_by_hand():
     }
   )
   same = {name: 0 * values for name, values in scores.items()}
+  # Rounding leaves some mutual information of two equal members.
+  same['mutual_information'] = 5e-10 * scores['mutual_information']
   assert len(ranking.ood_metrics(same, same)) == 6
 
 

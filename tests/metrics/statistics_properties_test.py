@@ -146,7 +146,7 @@ def test_rankings(examples, bins):
     for a in confidence[correct]
     for b in confidence[~correct]
   ]
-  area = ranking.misclassification_auroc(confidence, correct)
+  area = ranking.auroc(confidence, correct)
   if wins:
     extreme_logits.assert_near(area, np.mean(wins))
   else:

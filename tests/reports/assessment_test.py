@@ -134,6 +134,39 @@ def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
   assert evaluation.read_json(path)[0] == results
 
 
+def test_a_kill_between_two_files_mixes_no_results(
+  paths, tmp_path, evaluated, monkeypatch
+):
+  directory = str(tmp_path / 'report')
+  systems = [evaluation.System('single', None, (paths[0],))]
+
+  def assess(text=''):
+    config = tiny_runs.config(text)
+    experiments.assess(systems, config, _CPU, directory, 'Title')
+    return evaluation.read_json(os.path.join(directory, 'results.json'))[0]
+
+  def killed(*args):
+    write_json(*args)
+    raise KeyboardInterrupt
+
+  before, write_json = assess(), results_lib.write_json
+  with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    patch.setattr(results_lib, 'write_json', killed)
+    assess('task.validation_data.num_examples=40')
+  # The results of 40 images were written, but no note of what they are of.
+  assert assess() == before and len(evaluated) == 3
+
+
+def test_the_training_batch_need_not_suit_the_devices(
+  paths, tmp_path, replicas
+):
+  config = tiny_runs.config('task.validation_data.global_batch_size=64')
+  config.task.train_data.global_batch_size = 63
+  systems = [evaluation.System('single', None, (paths[0],))]
+  experiments.assess(systems, config, replicas, str(tmp_path), 'Title')
+  assert (tmp_path / 'report.md').is_file()
+
+
 def test_a_copied_run_is_not_evaluated_again(paths, tmp_path, evaluated):
   directory = tmp_path / 'report'
 

@@ -102,6 +102,7 @@ def test_baselines_that_are_none(folders, tmp_path):
   for arrays, value in (
     ({'clean': np.zeros(70, int)}, 'contrast/1'),
     ({'contrast_1': np.zeros(71, int)}, f'contrast_1 [71] in {path}'),
+    ({'contrast_1': np.zeros([70, 1])}, f'contrast_1 [70, 1] in {path}'),
     ({'contrast_9': np.zeros(70, int)}, 'contrast_9'),
     ({'sleet_1': np.zeros(70, int)}, 'sleet_1'),
   ):

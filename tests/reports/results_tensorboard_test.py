@@ -1,5 +1,6 @@
 """Tests of what TensorBoard shows of a study, by asking TensorBoard itself."""
 
+import dataclasses
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import urllib.request
 
 from uncertainty_distill import configs, evaluation, metrics, runs, training
 from uncertainty_distill.data import corruptions
+from uncertainty_distill.metrics import ranking
 from uncertainty_distill.reports import results_tensorboard
 
 import numpy as np
@@ -268,9 +270,18 @@ def test_only_the_last_evaluation_is_shown(tmp_path):
   (event,) = _read(path, 'results').Tensors('results/c_nll')
   assert tf.make_ndarray(event.tensor_proto) == 2.0
   # Old summaries go also if there are no corrupted images any more.
-  clean = [r for r in _results('student', 0, 2.0) if not r.shift.severity]
+  clean = [
+    dataclasses.replace(r, risks=(0.1,) * len(ranking.COVERAGES))
+    for r in _results('student', 0, 2.0)
+    if not r.shift.severity
+  ]
   results_tensorboard.write_summaries([system], clean, path)
   assert not os.listdir(tmp_path / 'run' / 'corrupted')
+  pictures = _read(path, 'results').PluginTagToContent('images')
+  assert [name.split('/')[-1] for name in pictures] == [
+    'reliability',
+    'risk_coverage',
+  ]
 
 
 @pytest.mark.parametrize('stopped_in', ['_write_corrupted', '_write_results'])

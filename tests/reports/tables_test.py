@@ -38,6 +38,16 @@ def test_table_with_sizes(parameters, text):
   assert len(set(map(len, lines))) == 1
 
 
+def test_a_narrow_column_of_numbers_is_one():
+  # Markdown needs a hyphen beside the colon.
+  text = tables.markdown_table(['Model', 'p'], [['a', '-']])
+  assert text.split('\n') == [
+    '| Model |  p |',
+    '| ----- | -: |',
+    '| a     |  - |',
+  ]
+
+
 def test_marked_cells_line_up():
   rows = {
     'a': {'nll': (0.5, 0.25), 'ece': (0.1, None)},

@@ -119,10 +119,24 @@ def test_what_may_be_left_out(tmp_path):
       'loan',
     ),
     # Its file would have the name of the report's own picture.
+    *(
+      (
+        {'figures': {name: {'systems': ['lone'], 'kind': 'pie'}}},
+        'figures in STUDY',
+        name,
+      )
+      for name in ('severity', 'risk_coverage')
+    ),
+    # Both would be drawn into one folder.
     (
-      {'figures': {'severity': {'systems': ['lone'], 'kind': 'pie'}}},
+      {
+        'figures': {
+          name: {'systems': ['deep_ensemble'], 'kind': 'reconstruction'}
+          for name in ('first', 'second')
+        }
+      },
       'figures in STUDY',
-      'severity',
+      ['deep_ensemble', 'deep_ensemble'],
     ),
     # A teacher has no seeds, whatever its temperature.
     (

@@ -49,6 +49,9 @@ def test_a_report_compares_with_its_single_networks(tmp_path):
   teacher = evaluation.System('deep_ensemble', None, tuple(members))
   want = {'student': (pytest.approx(0.8), [0.3, 0.5])}
   assert assessment._cross_entropies([teacher, *students]) == want
+  # The baseline of corruption errors may be a network of another kind.
+  other = evaluation.System(evaluation.BASELINE, None, (members[0],))
+  assert assessment._cross_entropies([other, teacher, *students]) == want
   # Smoothed labels: no network gets below their entropy, 0.5003 for 10 classes.
   smoothed = tiny_runs.config('task.objective.label_smoothing=0.1')
   path = tiny_runs.save(str(tmp_path / 'smoothed'), smoothed)

@@ -7,6 +7,7 @@ then over seeds.
 
 from __future__ import annotations
 
+import collections
 import math
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -52,15 +53,19 @@ def summary(results: Sequence[Result]) -> Summary:
     raise errors.InputError(
       'results', owners, 'results of one model and one seed'
     )
-  shifts = [result.shift for result in results]
-  twice = [shift for shift in shifts if shifts.count(shift) > 1]
-  if twice:
-    raise errors.InputError(
-      'results', twice[0], 'results that have each shift only once'
-    )
+  shifts = collections.Counter(result.shift for result in results)
+  for shift, count in shifts.most_common(1):
+    if count > 1:
+      raise errors.InputError(
+        'results', shift, 'results that have each shift only once'
+      )
   averages = {}
   for name in metrics_lib.METRICS:
-    severities = by_severity(results, name)
+    severities: dict[int, list[float]] = {}
+    for result in results:
+      if name in result.metrics:
+        values = severities.setdefault(result.shift.severity, [])
+        values.append(result.metrics[name])
     clean = severities.pop(0, None)
     if clean is not None:
       averages[name] = clean[0]

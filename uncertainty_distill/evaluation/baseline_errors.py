@@ -14,7 +14,7 @@ from uncertainty_distill.io import archives
 import numpy as np
 
 # The label of a baseline that is evaluated with a report's systems.
-LABEL = 'mce_baseline'
+BASELINE = 'mce_baseline'
 _NAME = 'evaluation.mce_baseline'
 
 
@@ -43,7 +43,7 @@ def with_baseline(
         _NAME, name, 'a system whose predictions of corrupted images are known'
       )
     return list(systems)
-  if _is_stored(name):
+  if _is_file(name):
     # Checked now, and not only after hours of evaluation.
     errors = read_errors(experiment, ())
     corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
@@ -57,7 +57,7 @@ def with_baseline(
       'write ./NAME for a folder in the working directory',
     )
   # It comes first, since a report may show the images of the last system.
-  return [System(LABEL, None, (name,)), *systems]
+  return [System(BASELINE, None, (name,)), *systems]
 
 
 def read_errors(
@@ -75,8 +75,8 @@ def read_errors(
   """
   name = experiment.config.evaluation.mce_baseline
   if name.endswith('.npz'):
-    labels = experiment.evaluation_sets.clean.labels
-    return _of_predictions(name, labels)
+    clean = experiment.evaluation_sets.clean
+    return _of_predictions(name, clean.labels, clean.spec.num_classes)
   path, found, label = name.partition('.json:')
   if found or name.endswith('.json'):
     known, _ = results.read_json(f'{path}.json' if found else path)
@@ -87,15 +87,17 @@ def read_errors(
         _NAME, name, f'FILE:LABEL with one of the labels {", ".join(models)}'
       )
   else:
-    label = LABEL if configs.is_baseline_path(name) else name
+    label = BASELINE if configs.is_baseline_path(name) else name
   return corruption_error.error_rates([r for r in known if r.model == label])
 
 
-def _is_stored(name: str) -> bool:
+def _is_file(name: str) -> bool:
   return name.endswith(('.npz', '.json')) or '.json:' in name
 
 
-def _of_predictions(path, labels) -> dict[corruptions.Shift, float]:
+def _of_predictions(
+  path: str, labels: np.ndarray, num_classes: int
+) -> dict[corruptions.Shift, float]:
   """Returns the error rates of stored predictions, by shift."""
   try:
     arrays = archives.read_arrays(path)
@@ -105,14 +107,16 @@ def _of_predictions(path, labels) -> dict[corruptions.Shift, float]:
     ) from error
   rates = {}
   for key, scores in arrays.items():
-    classes = scores if scores.ndim == 1 else np.argmax(scores, -1)
-    if classes.ndim != 1 or not 0 < len(classes) <= len(labels):
+    count, *rest = scores.shape or (0,)
+    if rest not in ([], [num_classes]) or not 0 < count <= len(labels):
       raise InputError(
         _NAME,
         f'{key} {list(scores.shape)} in {path}',
-        f'classes [N] or scores [N, K] of the first N of {len(labels)} images',
+        f'classes [N] or scores [N, {num_classes}] of the first N of '
+        f'{len(labels)} images',
       )
-    rates[_shift(key)] = float(np.mean(classes != labels[: len(classes)]))
+    classes = scores if scores.ndim == 1 else np.argmax(scores, -1)
+    rates[_shift(key)] = float(np.mean(classes != labels[:count]))
   return rates
 
 

@@ -127,7 +127,5 @@ def _metrics(
       values[name] = float(sums[name] / sums['count'])
   # If all predictions are right, or all wrong, there is nothing to tell apart.
   if 0 < correct.sum() < len(correct):
-    values['auroc_misclassification'] = ranking.misclassification_auroc(
-      confidence, correct
-    )
+    values['auroc_misclassification'] = ranking.auroc(confidence, correct)
   return values

@@ -101,6 +101,8 @@ class ResultCache:
     self.sizes = {
       s.label: self._known[s.key] for s in systems if s.key in self._known
     }
+    # The systems of which the two files agree.
+    self._listed = set(self._known)
 
   def missing(self, again: System | None = None) -> list[System]:
     """Returns the systems to evaluate.
@@ -110,6 +112,7 @@ class ResultCache:
     """
     if again and again.key in self._known:
       del self._known[again.key]
+      self._listed.remove(again.key)
       self.results = [r for r in self.results if r.key != again.key]
     return [system for system in self.systems if system.key not in self._known]
 
@@ -127,9 +130,14 @@ class ResultCache:
     Raises:
       OSError: A file cannot be written.
     """
+    entries = self._entries()  # Reads the weights, before any file changes.
+    # If the call ends between two files, new results must not pass for earlier
+    # ones of other images or weights.
+    self._write({key: entries[key] for key in entries if key in self._listed})
     folder = os.path.dirname(self._path)
     results_lib.write_json(self.results, os.path.join(folder, RESULTS_FILE))
-    self.write()
+    self._write(entries)
+    self._listed = set(entries)
 
   def made_from(self, system: System) -> list[str]:
     """Returns the marks of the test images and the weights' fingerprints."""
@@ -186,8 +194,15 @@ class ResultCache:
     Raises:
       OSError: The file cannot be written.
     """
+    self._write(self._entries())
+
+  def _write(self, entries: dict[str, dict[str, Any]]) -> None:
+    files.write_text(self._path, json.dumps(entries, indent=1))
+
+  def _entries(self) -> dict[str, dict[str, Any]]:
+    """Returns the entries of the systems that have results."""
     known = {result.key for result in self.results}
-    entries = {
+    return {
       system.key: {
         'made_from': self.made_from(system),
         'written': _times(system.model),
@@ -198,7 +213,6 @@ class ResultCache:
       for system in self.systems
       if system.key in known
     }
-    files.write_text(self._path, json.dumps(entries, indent=1))
 
   def _is_current(self, entry, system) -> bool:
     count = len(self.images)

@@ -28,7 +28,7 @@ from uncertainty_distill.metrics import (
 
 import numpy as np
 
-_REQUIRED = {name for name, spec in METRICS.items() if spec.required}
+_REQUIRED = [name for name, spec in METRICS.items() if spec.required]
 # Sequences that older files lack.
 _LATER = 'member_accuracies', 'risks'
 _FORMAT = 'uncertainty_distill.results.v1'
@@ -85,7 +85,7 @@ class Result:
     return system_key(self.model, self.seed)
 
   def __post_init__(self) -> None:
-    if not _REQUIRED <= set(self.metrics) <= set(METRICS):
+    if not set(_REQUIRED) <= set(self.metrics) <= set(METRICS):
       raise errors.InputError(
         'metrics',
         sorted(self.metrics),

@@ -19,6 +19,9 @@ COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
 # The scores that may tell out-of-distribution images apart, each with the sign
 # that makes it higher for images that look unknown.
 _OOD_SCORES = {'entropy': 1, 'confidence': -1, 'mutual_information': 1}
+# The mutual information of members that never differ is below this, in nats:
+# what rounding leaves of it.
+_EQUAL = 1e-7
 
 
 def adaptive_ece(
@@ -88,25 +91,6 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
   return float(above / (positives * negatives))
 
 
-def misclassification_auroc(
-  confidence: np.ndarray, correct: np.ndarray
-) -> float:
-  """How well confidence tells right predictions from wrong ones.
-
-  This is the AUROC of the confidence, where the right predictions are the
-  positive examples (Hendrycks and Gimpel 2017).
-
-  Args:
-    confidence: The probability of the predicted class, float [N].
-    correct: Whether the predicted class is the label, bool or 0 and 1, [N].
-
-  Returns:
-    A number in [0, 1]; NaN if all predictions are right, if no prediction is,
-    or if a confidence is NaN.
-  """
-  return auroc(confidence, correct)
-
-
 def ood_metrics(
   scores: Mapping[str, np.ndarray],
   out_of_distribution_scores: Mapping[str, np.ndarray],
@@ -129,7 +113,9 @@ def ood_metrics(
   values = {}
   for name, sign in _OOD_SCORES.items():
     given = sign * scores[name], sign * out_of_distribution_scores[name]
-    if name == 'mutual_information' and not np.any(np.concatenate(given)):
+    if name == 'mutual_information' and np.all(
+      np.abs(np.concatenate(given)) < _EQUAL
+    ):
       continue
     end = '' if name == 'entropy' else f'_{name}'
     values[f'auroc_ood{end}'] = ood_auroc(*given)

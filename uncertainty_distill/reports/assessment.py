@@ -178,7 +178,7 @@ def _cross_entropies(
   """
   found, single = {}, []
   for system in systems:
-    if system.merged or system.scaled:
+    if system.merged or system.scaled or system.label == evaluation.BASELINE:
       continue
     for part in system.runs:
       if part.ensemble_size > 1:

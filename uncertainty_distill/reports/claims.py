@@ -174,15 +174,17 @@ def differences_table(
   """
   rows = [label for label in labels if label != other]
   header, columns = ['Model'], []
+  systems = aggregation.summaries(results)
+  claims = [Claim(x, x, 'better', x, other) for x in rows]
   for name in _COMPARED:
-    claims = [Claim(x, x, 'better', x, other, (name,)) for x in rows]
-    findings = decide(claims, results)
+    findings = [_test(x, name, _differences(systems, x, name)) for x in claims]
+    p_values = holm([finding.p_value for finding in findings])
     if any(finding.pairs for finding in findings):
       header.append(metric_spec(name).column)
       columns.append(
         [
-          tables.marked_cell(_interval(found), found.p_value <= LEVEL)
-          for found in findings
+          tables.marked_cell(_interval(finding), p <= LEVEL)
+          for finding, p in zip(findings, p_values, strict=True)
         ]
       )
   names = [markup.escaped(plots.display_name(label)) for label in rows]

@@ -31,6 +31,7 @@ def provenance(
   config = experiment.config
   corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
+  devices = distribution.describe(experiment.strategy, config, training=False)
   return {
     'Command': [_command()],
     'Experiment': config.experiment,
@@ -38,8 +39,7 @@ def provenance(
     **_images_without_labels(systems),
     'Corrupted test sets': f'{corrupted}, {images}' if corrupted else 'none',
     'Out of distribution': _out_of_distribution(config),
-    'Machine': f'{distribution.describe(experiment.strategy, config)}; '
-    f'{os.cpu_count()} cores; {platform.platform()}',
+    'Machine': f'{devices}; {os.cpu_count()} cores; {platform.platform()}',
     'Versions': f'Python {platform.python_version()}, '
     f'TensorFlow {tf.__version__}, {_code()}',
   }
@@ -59,7 +59,7 @@ def _seeds(systems: Sequence[evaluation.System]) -> str:
   seeds: dict[str, list[str]] = {}
   for system in systems:
     seeds.setdefault(plots.display_name(system.label), []).extend(
-      str(run.config.task.seed) for run in system.runs if run.config
+      str(part.run.config.task.seed) for part in system.runs
     )
   names: dict[str, list[str]] = {}
   for name, of_name in seeds.items():
@@ -73,9 +73,9 @@ def _images_without_labels(
   """Returns which images without labels some systems learned from, if any."""
   names: dict[str, list[str]] = {}
   for system in systems:
-    for run in system.runs:
-      train_data = run.config and run.config.task.train_data
-      if train_data and train_data.unlabeled:
+    for part in system.runs:
+      train_data = part.run.config.task.train_data
+      if train_data.unlabeled:
         count = train_data.unlabeled_examples
         which = f'the first {count} of ' if count else ''
         about = (

@@ -166,8 +166,9 @@ def _write_results(
           description=metrics.metric_spec(name).description,
         )
     _write_calibration([r for r in results if not r.shift.severity])
+    only_clean = not any(result.shift.severity for result in results)
     for picture in pictures.available_pictures(results):
-      if picture.name == _CLEAN_PICTURE:
+      if only_clean or picture.name == _CLEAN_PICTURE:
         _write_picture(picture)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
@@ -15,9 +15,7 @@ from uncertainty_distill.reports import tables
 LEVEL = 0.05
 
 
-def best(
-  results: Sequence[results_lib.Result], names: Iterable[str] = tables.COLUMNS
-) -> dict[str, tuple[str, ...]]:
+def best(results: Sequence[results_lib.Result]) -> dict[str, tuple[str, ...]]:
   """Finds the best systems by each metric: those to set in bold.
 
   They are the system with the best mean over seeds, and all systems whose means
@@ -27,15 +25,14 @@ def best(
 
   Args:
     results: Records of any systems and seeds.
-    names: The names of metrics, with the prefix `c_` for corrupted images.
 
   Returns:
-    From each metric that two or more systems can be compared by, to the labels
-    of the best systems, in the order of the results.
+    From each of `tables.COLUMNS` that two or more systems can be compared by,
+    to the labels of the best systems, in the order of the results.
   """
   systems = aggregation.by_seed(results)
   found = {}
-  for name in names:
+  for name in tables.COLUMNS:
     samples = {}
     for label, seeds in systems.items():
       values = [seed[name] for seed in seeds if name in seed]
@@ -51,7 +48,6 @@ def best(
 def not_told_from_best(
   samples: Mapping[str, Sequence[float]],
   higher_is_better: bool | None = False,
-  level: float = LEVEL,
 ) -> tuple[str, ...]:
   """Returns the labels of the best sample and of all that may be as good.
 
@@ -62,7 +58,6 @@ def not_told_from_best(
   Args:
     samples: From labels to a metric's values over seeds, at least two.
     higher_is_better: Whether the largest mean is the best.
-    level: The significance level of all the tests together.
   """
   sign = -1 if higher_is_better else 1
   first = min(samples, key=lambda x: sign * statistics.fmean(samples[x]))
@@ -73,7 +68,7 @@ def not_told_from_best(
   }
   adjusted = dict(zip(p_values, holm(list(p_values.values()))))
   return tuple(
-    label for label in samples if not adjusted.get(label, 1.0) <= level
+    label for label in samples if not adjusted.get(label, 1.0) <= LEVEL
   )
 
 

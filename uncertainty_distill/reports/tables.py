@@ -116,7 +116,8 @@ def markdown_table(
   Returns:
     The lines of the table, without a newline at the end.
   """
-  widths = [max(map(len, column)) for column in zip(header, *rows)]
+  # A rule of a single character, `:`, would not be a table.
+  widths = [max(2, *map(len, column)) for column in zip(header, *rows)]
   rule = [
     '-' * width if index < text_columns else '-' * (width - 1) + ':'
     for index, width in enumerate(widths)

@@ -55,7 +55,8 @@ from uncertainty_distill.studies.spec import (
 # pictures lie beside the figures.
 _FOLDERS = 'plots|saved_model|reconstruction|images'
 _PICTURES = (
-  r'severity(_boxes)?|diversity|reliability(_severity_\d)?|heat_map_\w+'
+  r'severity(_boxes)?|diversity|risk_coverage|reliability(_severity_\d)?'
+  r'|heat_map_\w+'
 )
 
 _FIELDS = {
@@ -224,7 +225,7 @@ def _check(study: Study, path: str) -> None:
         errors.nearest(teacher, list(study.teachers)),
       )
     _check_shared(study, label, path)
-  if study.export and study.export not in study.systems:
+  if study.export:
     _check_among([study.export], list(study.systems), f'export in {path}')
   _check_references(study, path)
 
@@ -283,6 +284,18 @@ def _check_references(study: Study, path: str) -> None:
     _check_among(table.compared_with, table.rows, where)
   for figure in study.figures.values():
     _check_figure(study, figure, path)
+  reconstructed = [
+    label
+    for figure in study.figures.values()
+    if figure.kind == 'reconstruction'
+    for label in figure.systems
+  ]
+  if len(set(reconstructed)) < len(reconstructed):
+    raise InputError(
+      f'figures in {path}',
+      reconstructed,
+      'at most one reconstruction of each teacher',
+    )
   of_seeds = [*study.systems]
   of_seeds += [k for k, base in study.derived.items() if base in study.systems]
   for name, claim in study.claims.items():

@@ -117,7 +117,7 @@ def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
     published |= reports.paper_rows(*_split(name))
   sections += reports.beside_paper(rows, published)
   for other in table.compared_with:
-    if other in rows:
+    if other in rows and len(rows) > 1:
       name = reports.escaped(plots.display_name(other).lower())
       sections += [
         f'### {reports.escaped(table.title)}: differences from {name}',
