@@ -3,6 +3,8 @@ r"""Writes a SavedModel that serves predictions with their uncertainty.
 python baselines/cifar/export.py --run=runs/student --output_dir=served/1
 """
 
+import os
+
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
@@ -93,7 +95,10 @@ def _check_flags(paths: list[str], directory: str) -> None:
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
-    if files.absolute(directory) in map(files.absolute, paths):
+    target, *given = (
+      os.path.realpath(files.absolute(path)) for path in (directory, *paths)
+    )
+    if target in given:
       # The export would put the temperature into that model, and the TensorFlow
       # Lite file would then apply the temperature once more.
       raise InputError(

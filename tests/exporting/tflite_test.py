@@ -1,8 +1,9 @@
 """Tests of TensorFlow Lite files."""
 
-from uncertainty_distill import exporting
+from uncertainty_distill import exporting, models
 
 import numpy as np
+import tf_keras
 import tiny_networks
 
 
@@ -33,3 +34,21 @@ def test_answers_as_the_model_in_the_size_of_one_network():
   assert {
     layer.perturb for layer in model.layers if hasattr(layer, 'perturb')
   } == {'auto'}
+
+
+def test_layers_that_are_made_of_two_are_converted():
+  tf_keras.utils.set_random_seed(0)
+  plain = tf_keras.Sequential(
+    [
+      tf_keras.Input((8, 8, 3)),
+      tf_keras.layers.SeparableConv2D(4, 3),
+      tf_keras.layers.GlobalAveragePooling2D(),
+      tf_keras.layers.Dense(5),
+    ]
+  )
+  model = models.batch_ensemble(plain, 2)
+  run = exporting.tflite_runner(exporting.convert_to_tflite(model, (8, 8, 3)))
+  images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+  want = exporting.outputs_from_logits(model(images.astype(np.float32)))
+  got = run(images)['probabilities']
+  np.testing.assert_allclose(got, want['probabilities'], atol=1e-5)

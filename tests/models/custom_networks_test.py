@@ -1,8 +1,11 @@
 """Tests of the user's own networks, from functions and from Keras models."""
 
+import importlib
 import sys
 
 import uncertainty_distill as ud
+from uncertainty_distill import models
+from uncertainty_distill.runs import run_identity
 
 import keras
 import numpy as np
@@ -195,3 +198,49 @@ def test_models_that_cannot_be_given():
   model = tf_keras.Model(images, tf_keras.layers.Dense(10)(x), name='mine')
   with refused('model', 'Mine', 'registered'):
     ud.train(_config(), 'run', model)
+
+
+def test_a_network_has_one_identity_whatever_its_layers_names():
+  made = {}
+  exec(_MODULE, made)
+  first, again, other = (
+    models.KerasModel.of(made['build']((16, 16, 3), classes), 'model')
+    for classes in (10, 10, 9)
+  )
+  assert first.definition != again.definition
+  assert first.identity == again.identity != other.identity
+  assert first.label == again.label == 'model'
+  # So a notebook's cell, which builds the network anew, continues its run.
+  configs = [_config(), _config()]
+  for config, network in zip(configs, (first, again)):
+    config.task.model.architecture.type = 'keras_model'
+    config.task.model.architecture.keras_model = network
+  assert run_identity.difference(*configs) is None
+  assert configs[0].task.model.identity == configs[1].task.model.identity
+  configs[1].task.model.architecture.keras_model = other
+  name, *_ = run_identity.difference(*configs)
+  assert name.endswith('definition')
+
+
+def test_registered_layers_may_be_from_any_module(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(str(tmp_path))
+  (tmp_path / 'own_layers.py').write_text(
+    'import tf_keras\n\n'
+    'class Half(tf_keras.layers.Layer):\n'
+    '  def call(self, inputs):\n'
+    '    return inputs / 2\n'
+  )
+  half = importlib.import_module('own_layers').Half
+  layers = [
+    tf_keras.Input((4, 4, 3)),
+    half(),
+    tf_keras.layers.Flatten(),
+    tf_keras.layers.Dense(10),
+  ]
+  with refused('model', 'Half', 'registered'):
+    models.KerasModel.of(tf_keras.Sequential(layers), 'model')
+  register = tf_keras.saving.register_keras_serializable('own')
+  layers[1] = register(half)()
+  given = models.KerasModel.of(tf_keras.Sequential(layers), 'model')
+  built = given.build((4, 4, 3), 10)
+  assert isinstance(built.layers[0], half)

@@ -57,6 +57,9 @@ def test_predict_has_the_members_first(count):
       tf.data.Dataset.from_tensor_slices(images).batch(4), verbose=0
     ),
     model.predict_on_batch(images),
+    # As a list or a dict, as data for several inputs are given.
+    model.predict([images], batch_size=4, verbose=0),
+    model({'images': images}),
   ):
     np.testing.assert_allclose(found, want, atol=1e-6)
 

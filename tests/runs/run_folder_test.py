@@ -47,6 +47,8 @@ def test_a_run_can_be_claimed_again(tmp_path):
     'task.train_data.data_dir=elsewhere',
     'trainer.steps_per_loop=3',
     'trainer.validation_interval=7',
+    'trainer.validation_steps=7',
+    'trainer.validation_summary_subdir=other',
     'trainer.checkpoint_interval=7',
     'trainer.recovery_max_trials=3',
     'trainer.loss_upper_bound=7',

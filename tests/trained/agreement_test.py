@@ -142,6 +142,21 @@ def test_a_scale_that_keeps_the_classes_and_loses_the_confidence():
   assert not agreement.could_be_better(sure)
 
 
+@pytest.mark.parametrize('errors', [9, 5, 4, 3, 1, 0])
+def test_fewer_errors_are_no_worse_evidence(errors):
+  """The NLL falls to a twentieth, and the errors from 9 to fewer."""
+  labels = _labels(256, 10)
+
+  def read(wrong, scale):
+    told = labels.copy()
+    told[:wrong] = (told[:wrong] + 1) % 10
+    return agreement.agreement(scale * np.eye(10)[told], labels)
+
+  other, given = read(errors, 5), read(9, 1)
+  assert other.nll < given.nll / 2
+  assert agreement.is_far_better(other, given)
+
+
 def test_near_chance():
   labels = _labels(256, 10)
 

@@ -46,6 +46,10 @@ def test_a_temperature_at_its_bound(caplog):
   # Some are wrong, but no division makes such logits sure enough.
   with refusals.refused('calibration_file', 'a.npz', 'temperature'):
     _fit(logits / 1000, labels)
+  few = right.copy()
+  few[0, :2] = few[0, 2:4]
+  with refusals.refused('calibration_file', 'a.npz', 'temperature'):
+    _fit(few / 1000, labels)
   # The labels are random, so these logits know nothing about them.
   assert _fit(30 * logits, rng.permutation(labels)).temperature > 19
   (message,) = caplog.messages
@@ -80,7 +84,11 @@ def test_training_images_are_refused(tmp_path, caplog):
   assert '11 of 200' in caught.value.hint
   assert not (tmp_path / 'served').exists()
   export(known=3)
-  assert any('3 of 200' in message for message in caplog.messages)
+  caplog.clear()
+  # Runs of one training set are warned of once.
+  options = exporting.ExportOptions(True, file)
+  exporting.export([run, run], str(tmp_path / 'served'), options)
+  assert sum('3 of 200' in message for message in caplog.messages) == 1
 
 
 def test_what_a_run_held_out_are_no_training_images(tmp_path):

@@ -148,6 +148,12 @@ class ModelConfig(NetworkConfig):
       f'and {self.num_classes} classes'
     )
 
+  @property
+  def identity(self) -> tuple[str, tuple[int, ...], int]:
+    """What networks have in common that are built alike."""
+    network = self.architecture.get()
+    return network.identity, tuple(self.image_shape), self.num_classes
+
   def as_dict(self) -> dict[str, Any]:
     """Returns the fields as version 0.2.0 has them, if it knows the values.
 

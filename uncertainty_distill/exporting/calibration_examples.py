@@ -80,10 +80,12 @@ def _check_training_images(
   A smaller share only causes a warning: in any collection, a few images may
   occur twice.
   """
+  seen = []
   for part in model.parts:
-    if part.config is None:
+    train_data = part.config and part.config.task.train_data
+    if train_data is None or train_data in seen:
       continue
-    train_data = part.config.task.train_data
+    seen.append(train_data)
     training, _ = data.open_training(
       data.open_configured(train_data), train_data
     )

@@ -91,8 +91,8 @@ def _sets(card: ModelCard) -> str:
   assert sets
   text = (
     f'Each image gets a set of classes, chosen by {sets.method.upper()}. The '
-    f'sets miss the right class for at most {sets.alpha:.1%} of images that '
-    f'are like the calibration images: {sets.num_examples} examples, '
+    f'sets miss the right class for at most {100 * sets.alpha:g}% of images '
+    f'that are like the calibration images: {sets.num_examples} examples, '
     f'{sets.source}. There is no such guarantee for other images, including '
     'corrupted ones.'
   )

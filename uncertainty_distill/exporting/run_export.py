@@ -50,7 +50,8 @@ def check_replaceable(directory: str) -> None:
       'a new or empty folder, or a SavedModel',
       'the files in it would be lost',
     )
-  if not files.is_remote(directory) and os.path.ismount(directory):
+  target = os.path.realpath(directory)  # `ismount` is false for all links.
+  if not files.is_remote(directory) and os.path.ismount(target):
     raise InputError(
       'directory',
       directory,

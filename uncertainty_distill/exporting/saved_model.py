@@ -45,8 +45,7 @@ def export_saved_model(
   `assets.extra/` holds warm-up requests for TensorFlow Serving, and the class
   names, one on each line. On a local disk, the folder appears only when it is
   complete, and replaces any earlier folder at this path. In an object store, an
-  earlier folder is removed first, and the files of `assets.extra/` are written
-  last.
+  earlier folder is removed first, and `saved_model.pb` is written last.
 
   Args:
     model: A model that takes images and returns logits [E, B, K].

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from uncertainty_distill import metrics
+from uncertainty_distill import layers, metrics
 from uncertainty_distill.exporting import predictive_distribution, silence
 
 import numpy as np
@@ -75,12 +75,16 @@ def tflite_runner(
 @contextlib.contextmanager
 def _perturbing_activations(model: tf_keras.Model) -> Iterator[None]:
   """Makes the model perturb activations when it is traced in this context."""
-  layers = [layer for layer in model.submodules if hasattr(layer, 'perturb')]
-  sides = [layer.perturb for layer in layers]
+  found = [
+    layer
+    for layer in model.submodules
+    if isinstance(layer, layers.BatchEnsembleLayer)
+  ]
+  sides = [layer.perturb for layer in found]
   try:
-    for layer in layers:
+    for layer in found:
       layer.perturb = 'activations'
     yield
   finally:
-    for layer, side in zip(layers, sides):
+    for layer, side in zip(found, sides):
       layer.perturb = side

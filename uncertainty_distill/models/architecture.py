@@ -37,6 +37,11 @@ class Architecture(Settings):
     """The usual name of the network, such as WRN-28-10."""
     raise NotImplementedError
 
+  @property
+  def identity(self) -> str:
+    """A text that two networks have in common if they are built alike."""
+    return self.label
+
   def build(
     self,
     image_shape: Sequence[int],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib
 import json
 import os
@@ -129,7 +130,23 @@ class KerasModel(Architecture):
   @property
   def label(self) -> str:
     described = json.loads(self.definition or '{"config": {}}')
-    return described['config'].get('name', 'Keras model')
+    # Keras numbers networks without a given name, process by process.
+    name = described['config'].get('name', 'Keras model')
+    return re.sub(r'_\d+$', '', name)
+
+  @property
+  def identity(self) -> str:
+    if not self.definition:
+      return ''
+    described = json.dumps(json.loads(self.definition)['config'])
+    names = re.findall(r'"name": "([^"]+)"', described)
+    order = {name: str(i) for i, name in enumerate(dict.fromkeys(names))}
+    # Keras also numbers layers without a given name.
+    described = re.sub(
+      r'"([^"]+)"', lambda found: order.get(found[1], found[1]), described
+    )
+    digest = hashlib.sha256(described.encode()).hexdigest()
+    return f'{self.label} ({digest[:8]})'
 
   def build(
     self,
@@ -169,12 +186,16 @@ def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
 def _check_needs_no_code(part, name):
   """Raises an InputError if Keras would run code that a definition names.
 
-  A Lambda layer contains a function, and Keras imports modules that are named.
+  A Lambda layer contains a function, and Keras imports modules that are named,
+  except for classes that this process has registered.
   """
   if isinstance(part, dict):
     module = part.get('module')
     is_keras = not module or module.partition('.')[0] in ('keras', 'tf_keras')
-    if part.get('class_name') == 'Lambda' or not is_keras:
+    is_known = is_keras or tf_keras.saving.get_registered_object(
+      part.get('registered_name')
+    )
+    if part.get('class_name') == 'Lambda' or not is_known:
       raise InputError(
         name, part.get('class_name'), f'a model of {_KNOWN_LAYERS}'
       )

@@ -46,11 +46,14 @@ class BatchEnsemble(tf_keras.Model):
     )
     if training or not layers.weights_may_be_cheaper(perturb):
       return at_once()
-    if images.shape[0] is not None:
-      many = images.shape[0] >= _LEAST_BATCH  # pyright: ignore[reportOptionalOperand]
-      return self.each_member(images) if many else at_once()
-    many = tf.shape(images)[0] >= _LEAST_BATCH
-    return tf.cond(many, lambda: self.each_member(images), at_once)
+    (batch,) = tf.nest.flatten(
+      images
+    )  # Keras also takes them in a list or dict.
+    if batch.shape[0] is not None:
+      many = batch.shape[0] >= _LEAST_BATCH
+      return self.each_member(batch) if many else at_once()
+    many = tf.shape(batch)[0] >= _LEAST_BATCH
+    return tf.cond(many, lambda: self.each_member(batch), at_once)
 
   def compile(
     self,

@@ -34,6 +34,8 @@ _NOT_IDENTITY = (
   ('trainer', 'summary_interval'),
   ('trainer', 'checkpoint_interval'),
   ('trainer', 'validation_interval'),
+  ('trainer', 'validation_steps'),
+  ('trainer', 'validation_summary_subdir'),
   ('trainer', 'max_to_keep'),
   ('trainer', 'recovery_max_trials'),
   ('trainer', 'recovery_learning_rate_factor'),
@@ -72,6 +74,9 @@ def _identity(config: ExperimentConfig) -> dict[str, Any]:
   config = map_paths(config, files.absolute)
   # Older runs store these paths as they were given.
   configs.make_datasets_absolute(config)
+  # Keras numbers unnamed layers, so its definition of a network varies.
+  given = config.task.model.architecture.keras_model
+  given.definition = given.identity
   values = to_plain(config.as_dict())
   # Differences name these two last, since both follow from the other fields.
   for derived in 'train_steps', 'optimizer_config':

@@ -180,14 +180,15 @@ def is_far_better(
     or other.chance - _uncertainty(errors, other) >= 2 * _LEAST_KNOWLEDGE
   ):
     return False
-  if errors <= before / 2 or (
+  few_errors = errors <= before / 2 or (
     given.nll > given.chance and errors <= before * 2 / 3
+  )
+  if few_errors and _is_rare(
+    int(np.sum(other.is_right & ~given.is_right)),
+    int(np.sum(other.is_right != given.is_right)),
+    0.5,
   ):
-    return _is_rare(
-      int(np.sum(other.is_right & ~given.is_right)),
-      int(np.sum(other.is_right != given.is_right)),
-      0.5,
-    )
+    return True
   return bool(errors <= before and other.nll <= given.nll / 2 and is_certain)
 
 

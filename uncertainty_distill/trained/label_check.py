@@ -210,15 +210,13 @@ def draw(labels: np.ndarray) -> np.ndarray:
     Row numbers, in increasing order; the same each time.
   """
   order = np.random.RandomState(0).permutation(len(labels))
-  # For each image, how many images of its class come before it.
+  by_class = np.argsort(labels[order], kind='stable')
+  classes, counts = np.unique(labels, return_counts=True)
+  # For each place in the order, how many images of its class come before it.
   rank = np.empty(len(labels), int)
-  for label in np.unique(labels):
-    of_label = order[labels[order] == label]
-    rank[of_label] = np.arange(len(of_label))
-  count = np.clip(
-    _IMAGES_OF_CLASS * len(np.unique(labels)), _LEAST_IMAGES, _MOST_IMAGES
-  )
-  by_rank = order[np.argsort(rank[order], kind='stable')]
+  rank[by_class] = np.concatenate([np.arange(n) for n in counts])
+  count = np.clip(_IMAGES_OF_CLASS * len(classes), _LEAST_IMAGES, _MOST_IMAGES)
+  by_rank = order[np.argsort(rank, kind='stable')]
   return np.sort(by_rank[:count])
 
 

@@ -105,7 +105,8 @@ def _open_model(path: str, name: str) -> TrainedModel:
   """Opens a run folder or a SavedModel."""
   if saved_models.is_saved_model(path):
     return SavedModel(path, name)
-  if path.endswith(_OTHER_FILES) or files.is_file(path):
+  is_folder = files.is_folder(path)
+  if not is_folder and (path.endswith(_OTHER_FILES) or files.is_file(path)):
     raise InputError(
       name,
       path,
@@ -113,7 +114,7 @@ def _open_model(path: str, name: str) -> TrainedModel:
       'export it with model.export(FOLDER) in Keras, or store its predictions '
       '(docs/teachers.md)',
     )
-  if files.is_folder(path) and not runs.is_run(path):
+  if is_folder and not runs.is_run(path):
     raise InputError(
       name,
       path,

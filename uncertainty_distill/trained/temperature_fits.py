@@ -93,7 +93,7 @@ def _check_fit(fitted, errors, name, value):
   """Raises an InputError unless a fit has found a temperature."""
   least, largest = np.log(metrics.TEMPERATURES)
   is_least = np.log(fitted.temperature) < least + _NEAR
-  if is_least and errors >= _FEW_ERRORS:
+  if is_least and errors:
     raise InputError(
       name,
       value,

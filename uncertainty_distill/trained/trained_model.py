@@ -383,7 +383,7 @@ class Members(TrainedModel):
     described = [part for part in parts if part.config]
     config = described[0].config if described else None
     self.config: configs.ExperimentConfig | None = config
-    self._names = (*described, *parts)[0]
+    self._described = (*described, *parts)[0]
 
   @property
   def parts(self) -> tuple[TrainedModel, ...]:
@@ -395,7 +395,7 @@ class Members(TrainedModel):
 
   @property
   def image_fit(self) -> str:
-    return self.parts[0].image_fit
+    return self._described.image_fit
 
   @property
   def num_classes(self) -> int:
@@ -407,7 +407,7 @@ class Members(TrainedModel):
 
   @property
   def class_names(self) -> tuple[str, ...]:
-    return self._names.class_names
+    return self._described.class_names
 
   @property
   def fingerprint(self) -> str:

@@ -47,10 +47,10 @@ def check_networks(
       len(model.parts),
       f'{student.ensemble_size} folders, one for each member, for {purpose}',
     )
-  wanted = str(student or model.config.task.model)  # pyright: ignore[reportOptionalMemberAccess]
+  wanted = student or model.config.task.model  # pyright: ignore[reportOptionalMemberAccess]
   for part in model.parts:
     network = part.config.task.model  # pyright: ignore[reportOptionalMemberAccess]
-    if network.ensemble_size != 1 or str(network) != wanted:
+    if network.ensemble_size != 1 or network.identity != wanted.identity:
       members = network.ensemble_size
       raise InputError(
         model.name,
