@@ -316,8 +316,6 @@ def ray_pool(folder: str) -> distribution.RayPool | None:
     InputError: If a flag is wrong, or the cluster cannot be reached.
   """
   address, text = _FLAGS['ray'].value, _FLAGS['ray_resources'].value
-  if address is None:
-    return None
   try:
     resources = json.loads(text or '{}')
     if any(not float(number) >= 0 for number in resources.values()):

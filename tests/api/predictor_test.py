@@ -79,6 +79,11 @@ def test_refuses_other_images(served):
     assert hint in told and bool(told) == bool(hint)
 
 
+def test_refuses_what_is_no_path():
+  with refusals.refused('path', 'object'):
+    load(object())
+
+
 def test_refuses_what_is_no_model(tmp_path):
   for path in tmp_path, tmp_path / 'gone':
     with refusals.refused('path', str(path)):

@@ -103,6 +103,16 @@ _ADAM = configs.ADAM.split('set ')[1]
     ('trainer.train_steps=9,trainer.epochs=3', ['trainer.epochs']),
     ('trainer.train_steps=9,teacher.epochs=3', ['teacher.epochs']),
     ('task.block_l2=[0,0,0,0,0,0],task.l2=1', ['task.l2']),
+    ('task.initialize_from=[a]', ['task.initialize_from']),
+    ('task.fast_weight_decay=0.1', ['task.fast_weight_decay']),
+    (
+      'task.train_data.skip_broken=true,task.train_data.image_cache=a',
+      ['task.train_data.image_cache, task.train_data.skip_broken'],
+    ),
+    (
+      'task.train_data.skip_broken=true,evaluation.out_of_distribution=a/b',
+      [],
+    ),
   ],
 )
 def test_values_without_use_are_named(text, names, caplog):

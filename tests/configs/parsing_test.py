@@ -79,6 +79,11 @@ def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
     ('runtime.tpu=local', 'runtime.tpu', 'local'),
     ('runtime.tpu=null', 'runtime.tpu', None),
     ('{task: {seed: 3}}', 'task.seed', 3),
+    (
+      '{task: {train_data: {name: /data/of=2024/mine.npz}}}',
+      'task.train_data.name',
+      '/data/of=2024/mine.npz',
+    ),
     ('task.seed=1,task.seed=2', 'task.seed', 2),
     (
       'trainer.optimizer_config.optimizer.sgd.momentum=5e-1',
@@ -217,6 +222,9 @@ def test_mistakes_in_files_are_named(tmp_path):
     (b'task: {seed: \xff\xfe}', 'readable'),
     (b'task: {seed: 1', 'readable'),
     (b'a: 1\n\tb: 2', 'readable'),
+    (b'task: !!map [1]', 'readable'),
+    (b'check_labels: !!bool maybe', 'readable'),
+    (b'task: {seed: !!int ""}', 'readable'),
     (None, 'readable'),
   ],
 )

@@ -210,3 +210,31 @@ def test_cifar_is_known_before_it_is_read():
     assert len(set(names)) == classes and list(names) == sorted(names)
   some = data.open_dataset('cifar10', '/nowhere', [3, 5])
   assert some.spec.class_names == ('cat', 'dog')
+
+
+def test_a_relative_name_is_opened_once(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (12, 16, 16, 3), np.uint8)
+  labels = np.arange(12) % 3
+  np.savez(
+    'mine.npz',
+    train_images=images,
+    train_labels=labels,
+    test_images=images,
+    test_labels=labels,
+  )
+  config = configs.load_config('digits_wrn10_1')
+  config.task.train_data.name = 'mine.npz'
+  config.task.train_data.global_batch_size = 4
+  first = data.open_configured(config.task.train_data)
+  resolved = configs.resolve(config, first)
+  assert data.open_configured(resolved.task.train_data) is first
+
+
+def test_options_of_pictures_may_be_for_other_images(tmp_path):
+  # A teacher's member has no images without labels, which these are for.
+  config = configs.TrainDataConfig(
+    name='digits', skip_broken=True, image_cache=str(tmp_path)
+  )
+  assert data.open_configured(config) is data.open_dataset('digits')

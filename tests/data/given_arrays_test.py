@@ -51,5 +51,7 @@ def test_other_arrays_are_refused():
     data.keep_arrays((images, labels[1:]))
   with refusals.refused('train_labels of the arrays', 'labels from 1 to 3'):
     data.keep_arrays((images, labels + 1))
+  with refusals.refused('examples', 2, 'at least 3'):
+    data.keep_arrays((images[:2], [0, 1]))
   with refusals.refused('dataset name', 'arrays:0', 'this process'):
     data.open_dataset('arrays:0')

@@ -139,6 +139,13 @@ def test_refuses_names_of_another_number_or_kind(path, names):
     data.open_dataset(path)
 
 
+def test_refuses_names_in_another_encoding(path):
+  names = [name.encode('latin-1') for name in ('café', 'b', 'c', 'd')]
+  np.savez(path, **_arrays(), class_names=np.array(names))
+  with refusals.refused(f'class_names of {path}', expected='UTF-8'):
+    data.open_dataset(path)
+
+
 def test_refuses_names_that_are_there_twice(path):
   np.savez(path, **_arrays(), class_names=['a', 'b', 'a', 'c'])
   with refusals.refused(f'class_names of {path}', ['a', 'b', 'a', 'c']):

@@ -87,6 +87,16 @@ class TinyBare(_Tiny):
       yield index, {'picture': picture}
 
 
+class TinySecret(_Tiny):
+  """A split whose labels are not public."""
+
+  SPLITS = {'test': 4}
+
+  def _examples(self, count):
+    for index, example in super()._examples(count):
+      yield index, {**example, 'kind': -1}
+
+
 class TinyAlpha(_Tiny):
   SHAPE = (None, None, 4)
 
@@ -136,6 +146,18 @@ def test_without_a_test_set_all_is_out_of_distribution(tmp_path):
   folder = _prepare(TinyColor, tmp_path)
   source = data.open_out_of_distribution('tfds:tiny_color', folder, (5, 4))
   assert len(source) == 5
+
+
+def test_labels_that_are_not_public_are_missed_where_they_are_needed(tmp_path):
+  folder = _prepare(TinySecret, tmp_path)
+  decoding = data.Decoding(splits=('test', 'test'))
+  with refusals.refused('task.train_data.train_split', 'test', 'labels'):
+    data.open_dataset('tfds:tiny_secret', folder, (), (5, 4), 0, decoding)
+  # Images of other classes need neither labels nor a training split.
+  source = data.open_out_of_distribution('tfds:tiny_secret', folder, (5, 4))
+  assert len(source) == 4
+  again = data.open_out_of_distribution('tfds:tiny_secret', folder, (5, 4))
+  assert again is source
 
 
 def test_images_without_labels_need_none(tmp_path):

@@ -1,5 +1,7 @@
 """Tests that arrays are read, and objects and damaged files are refused."""
 
+import zipfile
+
 from uncertainty_distill.io import archives
 
 import numpy as np
@@ -44,4 +46,10 @@ def test_says_what_is_damaged(tmp_path):
   flipped[2000] ^= 1
   path.write_bytes(flipped)
   with pytest.raises(ValueError, match='CRC-32'):
+    archives.read_arrays(path)
+  # Not damaged: the file says that 2 PB follow.
+  with zipfile.ZipFile(path, 'w') as file, file.open('x.npy', 'w') as array:
+    header = {'descr': '<f8', 'fortran_order': False, 'shape': (1 << 48,)}
+    np.lib.format.write_array_header_1_0(array, header)
+  with pytest.raises(ValueError, match='memory'):
     archives.read_arrays(path)

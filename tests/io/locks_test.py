@@ -1,5 +1,6 @@
 """Tests that one process at a time writes to a folder."""
 
+import errno
 import json
 import os
 import signal
@@ -139,6 +140,20 @@ def test_what_failed_leaves_no_folder(tmp_path):
     raise ValueError
   assert os.listdir(tmp_path / 'a') == ['file']
   _hint(tmp_path / 'a' / 'file' / 'b')
+
+
+def test_a_lock_that_cannot_be_described_is_released(tmp_path, monkeypatch):
+  def full(path, text):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  folder = tmp_path / 'new'
+  with monkeypatch.context() as patch:
+    patch.setattr(files, 'write_text', full)
+    with refusals.refused('output_dir', str(folder), 'written'), _lock(folder):
+      pass
+  assert os.listdir(tmp_path) == []
+  with _lock(folder):
+    pass
 
 
 def test_a_process_that_is_ending_takes_its_locks_away(tmp_path):

@@ -205,6 +205,23 @@ def test_replicas_make_their_own_rows(cached, trained_run, tmp_path, replicas):
     )
 
 
+def test_one_and_one_point_zero_are_one_cache(
+  cached, trained_run, one_device, tmp_path
+):
+  del trained_run
+  folders = []
+  for text in '1', '1.0':
+    views = _changed(
+      cached,
+      f'task.train_data.views=1,task.objective.teacher_cache={tmp_path},'
+      f'task.objective.mixup={text},task.train_data.color_jitter=0.5,'
+      f'task.train_data.random_crop_area={text}',
+    )
+    _open(views, one_device)
+    folders.append(sorted(p.name for p in tmp_path.iterdir() if p.is_dir()))
+  assert folders[0] == folders[1] and len(folders[0]) == 1
+
+
 def test_members_are_counted_before_anything_is_made(
   cached, trained_run, one_device, tmp_path
 ):

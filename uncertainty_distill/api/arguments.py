@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from uncertainty_distill import configs, distribution
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import tensorflow as tf
@@ -20,10 +21,20 @@ _strategies: dict[str, tf.distribute.Strategy] = {}
 
 
 def as_list(paths: Paths) -> list[str]:
-  """Returns one path or several as a list of strings."""
-  if isinstance(paths, (str, os.PathLike)):
-    paths = [paths]
-  return [files.expanded(path) for path in paths]
+  """Returns one path or several as a list of strings.
+
+  Raises:
+    InputError: If there is something other than paths.
+  """
+  several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+  try:
+    return [files.expanded(path) for path in several]
+  except TypeError as error:
+    raise InputError(
+      'path',
+      type(paths).__name__,
+      'a path or a list of paths, such as the `path` of a run',
+    ) from error
 
 
 def strategy_for(

@@ -9,11 +9,13 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from uncertainty_distill.configs.data_config import is_path
 from uncertainty_distill.configs.experiment import ExperimentConfig
 from uncertainty_distill.configs.parsing import inner_prefix
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import member_config
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 from official.core import exp_factory
 from official.modeling import hyperparams, optimization
@@ -28,6 +30,8 @@ _OF_MEMBERS = (
   'task.model.fast_weight_stddev',
   'task.model.norm',
   'task.model.ensemble_type',
+  'task.fast_weight_decay',
+  'task.initialize_',
 )
 _OF_PUBLISHED_OPTIMIZER = (
   'trainer.base_learning_rate',
@@ -246,15 +250,13 @@ def _without_use(
       'task.objective.teacher_temperature',
       'task.train_data.unlabeled',
     )
-    if not task.initialize_from:
+    if is_single or not task.initialize_from:
       names += ('task.objective.teacher',)
     # A single network uses the other values of a teacher's member.
     names += ('teacher.ensemble_size', 'teacher.search')
     names += () if is_single else ('teacher.',)
   elif task.objective.teacher:
     names += ('teacher.',)
-    if task.objective.teacher[0].endswith('.npz'):
-      names += ('task.objective.teacher_cache',)
   if trainer.optimizer_config != optimization.OptimizationConfig():
     names += _OF_PUBLISHED_OPTIMIZER
   elif is_single:  # Other optimizers need the value 1.
@@ -263,4 +265,20 @@ def _without_use(
     names += ('trainer.epochs', 'teacher.epochs')
   if task.block_l2:
     names += ('task.l2',)
-  return names
+  return names + _without_files(config)
+
+
+def _without_files(config: ExperimentConfig) -> tuple[str, ...]:
+  """Returns the names of values that are for pictures in files, if none are."""
+  train_data = config.task.train_data
+  name = files.expanded(train_data.name)
+  if (
+    train_data.unlabeled
+    or config.evaluation.out_of_distribution
+    or (is_path(name) and files.is_folder(name))
+  ):
+    return ()
+  names = ('task.train_data.skip_broken',)
+  # Images of TFDS can also be kept decoded.
+  cache = 'task.train_data.image_cache'
+  return names if name.startswith('tfds:') else (*names, cache)

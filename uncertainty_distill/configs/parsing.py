@@ -163,8 +163,9 @@ def _load_yaml(text: str) -> Any:
       raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} levels deep')
   try:
     return yaml.load(text, _Loader)
-  except ValueError as error:
-    # A date that does not exist, such as 2020-99-99.
+  except (ValueError, TypeError, LookupError, AttributeError) as error:
+    # A date that does not exist, such as 2020-99-99, or a tag of another kind
+    # of value, such as !!bool maybe.
     raise yaml.YAMLError(str(error)) from error
 
 
@@ -184,7 +185,7 @@ def override_by_text(config: hyperparams.Config, text: str) -> None:
     return
   source = 'params_override'
   try:
-    if '=' in text:
+    if '=' in text and not text.lstrip().startswith('{'):
       # A repeated key is an error in a file, but here its last pair wins.
       values = yaml.safe_load(params_dict.nested_csv_str_to_json_str(text))
     else:

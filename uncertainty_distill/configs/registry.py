@@ -134,6 +134,7 @@ def _imagenet() -> ExperimentConfig:
   config.task.l2 = config.teacher.l2 = 1e-4
   train_data = config.task.train_data
   train_data.name = 'tfds:imagenet2012'
+  train_data.test_split = 'validation'  # The labels of `test` are not public.
   train_data.image_size = (224, 224)
   train_data.image_fit = 'crop'
   train_data.random_crop_area = 0.08

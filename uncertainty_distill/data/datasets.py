@@ -257,8 +257,10 @@ def open_dataset(
     raise InputError(
       'image_size', tuple(image_size), 'a height and a width, both at least 1'
     )
+  ranges.BELOW_1.check('test_fraction', decoding.test_fraction)
+  cache = files.expanded(decoding.image_cache)
   decoding = dataclasses.replace(
-    decoding, image_cache=files.expanded(decoding.image_cache)
+    decoding, image_cache=files.absolute(cache) if cache else ''
   )
   kind, place = _find(name, data_dir, decoding.test_fraction)
   decoding.check(kind)
@@ -388,12 +390,18 @@ def open_decoded(
   fit, cache = decoding.image_fit, decoding.image_cache
   opener: Callable[[], image_cache_lib.SplitReader]
   if name.startswith(tfds_dataset.PREFIX):
-    opened = tfds_dataset.TfdsDataset(
-      name, str(place[0]), image_size, fit, decoding.splits, cache, labeled
+    opener = functools.partial(
+      tfds_dataset.TfdsDataset,
+      name,
+      str(place[0]),
+      image_size,
+      fit,
+      decoding.splits,
+      cache,
+      labeled,
     )
     # The state of remote files takes many calls, and only a cache notes it.
-    state = opened.state() if cache else ''
-    opener = lambda: opened  # noqa: E731
+    state = opener().state() if cache else ''
   else:
     if labeled:
       listing = pictures.list_pictures(name, decoding.test_fraction)
@@ -424,13 +432,17 @@ def open_configured(train_data: configs.TrainDataConfig) -> Dataset:
   """Opens the dataset of a configuration; see `open_dataset`."""
   skip_broken, image_cache = train_data.skip_broken, train_data.image_cache
   name = files.expanded(train_data.name)
-  if train_data.unlabeled and not files.is_folder(name):
-    # These two options are then for the images without labels.
+  is_tfds = name.startswith(tfds_dataset.PREFIX)
+  is_path = name not in _KNOWN and not is_tfds and files.exists(name)
+  if is_path:
+    # As in a resolved configuration: another name would be read once more.
+    name = files.absolute(name)
+  if not (is_path and files.is_folder(name)):
+    # These two options may be for images without labels, or of other classes.
     skip_broken = False
-    if not name.startswith(tfds_dataset.PREFIX):
-      image_cache = ''
+    image_cache = image_cache if is_tfds else ''
   return open_dataset(
-    train_data.name,
+    name,
     train_data.data_dir,
     train_data.classes,
     train_data.image_size,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill.data import npz_file
 from uncertainty_distill.data.image_source import ArraySource, ImageSource
+from uncertainty_distill.errors import InputError
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,13 @@ def keep_arrays(
   if test is None:
     parts = sources['train'].hold_out(round(len(images) / 5))
     sources = dict(zip(('train', 'test'), parts))
+    if not len(sources['test']):
+      raise InputError(
+        'examples',
+        len(images),
+        'at least 3 examples, of which a fifth becomes the test set',
+        'or give test_examples',
+      )
   content = [source.fingerprint for source in sources.values()]
   digest = hashlib.sha256(repr((content, spec.class_names)).encode())
   name = f'{PREFIX}{digest.hexdigest()}'

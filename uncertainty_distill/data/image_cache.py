@@ -150,6 +150,8 @@ class CachedDataset:
         self._opened = self._opened or self._opener()
         self._write(split, self._opened.split(split))
         found = self._read(split)
+        if split != 'train':
+          self._opened = None  # Frees its own copy of the training images.
     assert found
     return found
 

@@ -204,10 +204,13 @@ def _class_names(
       f'{names.dtype} {list(names.shape)}',
       f'{num_classes} strings, one for each label from 0 to {num_classes - 1}',
     )
-  found = [
-    name.decode() if isinstance(name, bytes) else name
-    for name in names.tolist()
-  ]
+  try:
+    found = np.char.decode(names) if names.dtype.kind == 'S' else names
+  except UnicodeDecodeError as error:
+    raise InputError(
+      f'class_names of {path}', names.tolist(), 'strings, or bytes in UTF-8'
+    ) from error
+  found = found.tolist()
   if len(set(found)) < len(found):
     raise InputError(f'class_names of {path}', found, 'distinct names')
   return tuple(found)

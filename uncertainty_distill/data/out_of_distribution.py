@@ -108,18 +108,18 @@ def open_out_of_distribution(
     return images.resized(image_size) if image_size else images
   if configs.is_path(path) and files.is_folder(path):
     return _read_pictures(path, image_size, image_fit, skip_broken)
-  splits = ('', '')
   if name.startswith(tfds_dataset.PREFIX):
     builder = tfds_splits.prepare(
       name.removeprefix(tfds_dataset.PREFIX), data_dir
     )
-    splits = ('', tfds_dataset.test_split(builder) or 'train')
-  return open_dataset(
-    name,
-    data_dir,
-    image_size=image_size,
-    decoding=Decoding(image_fit, splits=splits),
-  ).test
+    split = tfds_dataset.test_split(builder) or 'train'
+    return _open_unlabeled(
+      name,
+      (tfds_splits.folder(data_dir),),
+      tuple(image_size),
+      Decoding(image_fit, splits=(split, split)),
+    )
+  return open_dataset(name, data_dir, image_size=image_size).test
 
 
 def _read_pictures(path, image_size, image_fit, skip_broken) -> ImageSource:
@@ -127,22 +127,24 @@ def _read_pictures(path, image_size, image_fit, skip_broken) -> ImageSource:
   inside = [os.path.join(path, name) for name in pictures.TEST_NAMES]
   folder = next(filter(files.is_folder, inside), path)
   listing = pictures.list_unsorted(folder, 'evaluation.out_of_distribution')
-  return _open_pictures(
+  return _open_unlabeled(
     folder,
-    listing.state(),
+    (folder, listing.state()),
     tuple(image_size),
     Decoding(image_fit, skip_broken=skip_broken),
   )
 
 
-# Decodes all pictures once, for the evaluation and for its fingerprint.
+# Decodes all images once, for the evaluation and for its fingerprint.
 @functools.lru_cache(maxsize=1)
-def _open_pictures(
-  folder: str, state: str, image_size: tuple[int, ...], decoding: Decoding
+def _open_unlabeled(
+  name: str,
+  place: tuple[str, ...],
+  image_size: tuple[int, ...],
+  decoding: Decoding,
 ) -> ImageSource:
-  """Opens the pictures of a folder, in the state that they have now."""
-  place = (folder, state)
-  return open_decoded(folder, place, image_size, decoding, False).split('train')
+  """Opens the images of a folder or of TFDS, whatever their labels."""
+  return open_decoded(name, place, image_size, decoding, False).split('train')
 
 
 @functools.lru_cache(maxsize=1)

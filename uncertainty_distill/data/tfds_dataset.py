@@ -191,6 +191,14 @@ class TfdsDataset:
       rows = slice(start, start + len(batch[1]))
       images[rows], labels[rows] = batch
       start = rows.stop
+    if self._label and labels.min() < 0:
+      raise InputError(
+        f'task.train_data.{name}_split',
+        split,
+        f'a split whose examples have labels, out of '
+        f'{", ".join(self._builder.info.splits)}',
+        f'{(labels < 0).sum()} of its {count} examples have none',
+      )
     return images, labels
 
   def _allocate(self, count: int) -> np.ndarray:

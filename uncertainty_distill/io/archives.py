@@ -27,6 +27,8 @@ def read_arrays(path: files.Path) -> dict[str, np.ndarray]:
     try:
       with np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
+    except MemoryError as error:
+      raise ValueError(f'it does not fit into memory: {error}') from error
     except Exception as error:  # NumPy raises many kinds for other archives.
       if 'allow_pickle' in str(error):
         raise ValueError('it holds Python objects, not arrays') from error

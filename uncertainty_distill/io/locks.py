@@ -147,7 +147,13 @@ def _acquire(folder: str, name: str, wait: bool) -> filelock.FileLock | None:
     'pid': os.getpid(),
     'since': datetime.datetime.now().isoformat(' ', 'seconds'),
   }
-  files.write_text(holder_file, json.dumps(own))
+  try:
+    files.write_text(holder_file, json.dumps(own))
+  except OSError:
+    if lock:  # The disk is full. Nobody else should have to wait for this.
+      files.remove(lock.lock_file)
+      lock.release()
+    raise
   return lock
 
 

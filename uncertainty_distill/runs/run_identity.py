@@ -29,6 +29,7 @@ _NOT_IDENTITY = (
   ('task', 'validation_data'),
   ('task', 'train_data', 'data_dir'),
   ('task', 'train_data', 'image_cache'),
+  ('task', 'train_data', 'test_split'),
   ('task', 'objective', 'teacher_cache'),
   ('trainer', 'steps_per_loop'),
   ('trainer', 'summary_interval'),

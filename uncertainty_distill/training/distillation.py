@@ -93,7 +93,6 @@ def distill(
   experiment: Experiment,
   model_dir: str,
   evaluate: bool = True,
-  label: str = 'student',
   train_members: Callable[[Experiment, str, bool], object] | None = None,
 ) -> runs.RunFolder:
   """Trains a student as `train` does; its objective must have a teacher.
@@ -111,7 +110,7 @@ def distill(
       'without a teacher, train the model by itself',
     )
   configs.warn_of_unused(experiment.given)
-  return train(experiment, model_dir, evaluate, label, train_members)
+  return train(experiment, model_dir, evaluate, 'student', train_members)
 
 
 def _expected_teacher(

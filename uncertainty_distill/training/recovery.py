@@ -154,15 +154,16 @@ def _go_back(run, strategy, diverged, rollbacks, factor) -> None:
 
 def _advice(config, num_rollbacks, factor, kept) -> str:
   """Returns what was tried and what the user can do, when training gives up."""
+  noun = 'roll-back' if num_rollbacks == 1 else 'roll-backs'
   tried = (
-    f'after {num_rollbacks} roll-backs, with {factor:g} of the learning rate'
+    f'after {num_rollbacks} {noun}, with {factor:g} of the learning rate'
     if num_rollbacks
     else 'training stops'
   )
   return (
-    f'{tried}; {kept} is kept; set a higher trainer.recovery_max_trials (now '
-    f'{config.recovery_max_trials}) to continue from it with '
-    f'{config.recovery_learning_rate_factor:g} of the learning rate'
+    f'{tried}; {kept} is kept; with a higher trainer.recovery_max_trials (now '
+    f'{config.recovery_max_trials}) training goes back once more, with '
+    f'{factor * config.recovery_learning_rate_factor:g} of the learning rate'
   )
 
 

@@ -124,14 +124,16 @@ def _describe_views(experiment: Experiment) -> dict[str, Any]:
     'padding': views.padding,
     'flip': views.flip,
   }
-  # Caches from before these options existed do not name them.
+  # Caches from before these options existed do not name them. A value may have
+  # been written as 1 or as 1.0, which JSON tells apart.
   if views.mixup:
-    described['mixup'] = views.mixup
+    described['mixup'] = float(views.mixup)
   if views.distortion:
-    described['distortion'] = dataclasses.asdict(views.distortion)
+    values = dataclasses.asdict(views.distortion)
+    described['distortion'] = {k: float(v) for k, v in values.items()}
   if objective.perturbation != 'none':
     described['perturbation'] = {
-      name: value
+      name: value if isinstance(value, str) else float(value)
       for name, value in objective.as_dict().items()
       if name.startswith('perturbation')
     }

@@ -39,9 +39,7 @@ def test_files_hold_what_is_made_on_the_fly(made):
   dataset, directory, kinds = made
   shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
   from_files = corrupted_sets.open_corrupted_set(dataset, shifts, directory)
-  by_formula = corrupted_sets.open_corrupted_set(
-    dataset, shifts, seed=7, frost='photographs'
-  )
+  by_formula = corrupted_sets.FormulaSet(dataset, 7, 'photographs')
   for shift in shifts:
     for rows in np.arange(3), np.arange(990, 1001):
       images = from_files.images(shift, rows)

@@ -102,6 +102,21 @@ def test_classes_alone_are_divided(tmp_path):
   assert len(_open(tmp_path / 'c', test_fraction=0.5).test) == 10
 
 
+@pytest.mark.parametrize('fraction', [-0.2, 1.0, 20, float('nan')])
+def test_a_share_to_test_on_is_one(fraction, tmp_path):
+  picture_folders.write(tmp_path, ['wasp', 'bee'])
+  with refusals.refused('test_fraction'):
+    _open(tmp_path, test_fraction=fraction)
+
+
+def test_names_of_files_are_in_any_encoding(folder):
+  images = {image.tobytes() for image in _open(folder).train.images}
+  for path in (folder / 'train').glob('*/*'):
+    name = os.fsencode(path.parent) + b'/\xe9' + os.fsencode(path.name)
+    os.rename(path, name)
+  assert {i.tobytes() for i in _open(folder).train.images} == images
+
+
 def test_the_fingerprint_is_of_the_contents(folder):
   before = _open(folder).train
   part = data.Subset(before, np.arange(4)).fingerprint

@@ -23,7 +23,6 @@ def open_corrupted_set(
   shifts: Sequence[corruptions.Shift],
   source: str = '',
   data_dir: str = '',
-  seed: int = 0,
   frost: str = 'texture',
   benchmark: str = '',
 ) -> CorruptedSet:
@@ -36,7 +35,6 @@ def open_corrupted_set(
       has prepared as `cifar10_corrupted`; else a folder in the published
       layout.
     data_dir: Where TFDS keeps its datasets; empty for TFDS's own choice.
-    seed: The seed of images made on the fly.
     frost: The pictures of ice for images made on the fly, `texture` or
       `photographs`.
     benchmark: The benchmark whose constants to use for images made on the fly;
@@ -49,7 +47,7 @@ def open_corrupted_set(
   if not source:
     if any(shift != corruptions.CLEAN for shift in shifts):
       corruptions.check_image_shape(dataset.spec.image_shape)
-    return FormulaSet(dataset, seed, frost, benchmark)
+    return FormulaSet(dataset, frost=frost, benchmark=benchmark)
   if source == 'tfds':
     return TfdsSet(dataset, shifts, data_dir)
   return FolderSet(dataset, source, shifts)

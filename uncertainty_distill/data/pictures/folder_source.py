@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,7 +70,8 @@ class FolderSource(ImageSource):
     if not self._in_graphs:
       self._check_host()
     with tf.init_scope(), tf.device('CPU'):
-      paths = tf.constant(self.paths)
+      # As bytes, since a name need not be UTF-8.
+      paths = tf.constant([os.fsencode(path) for path in self.paths])
     return tf.map_fn(
       tf.autograph.experimental.do_not_convert(self._decode),
       tf.gather(paths, rows),
