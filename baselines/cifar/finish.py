@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from uncertainty_distill import (
   evaluation,
   exporting,
   reports,
+  runs,
   training,
 )
 from uncertainty_distill.baselines.cifar import console
@@ -17,6 +19,8 @@ from uncertainty_distill.distribution import workers
 from uncertainty_distill.io import locks
 
 from absl import flags
+
+_logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -59,6 +63,8 @@ def evaluate_and_export(
 ) -> None:
   """Evaluates and exports a trained run, as --mode asks."""
   mode = flags.FLAGS.mode
+  if mode == 'eval':
+    _warn_of_difference(experiment, model_dir)
   with locks.lock_folder(model_dir, 'model_dir', experiment.is_chief):
     if mode != 'train':
       evaluate(systems, experiment, model_dir, title)
@@ -70,3 +76,16 @@ def evaluate_and_export(
       print_output_paths(model_dir, saved_model, has_report=mode != 'train')
   # Workers end together, or fail together.
   workers.wait(experiment.strategy)
+
+
+def _warn_of_difference(experiment: training.Experiment, model_dir: str):
+  """Warns if a run is evaluated as it was not trained, by mistake perhaps."""
+  trained = runs.open_run(model_dir, 'model_dir').config
+  experiment = experiment.with_teacher(trained.task.objective.teacher)
+  found = runs.difference(model_dir, experiment.config)
+  if found:
+    name, old, new = found
+    _logger.warning(
+      f'{model_dir} was trained with {name}={old!r}; it is evaluated with '
+      f'{new!r}, as this command says'
+    )

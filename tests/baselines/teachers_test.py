@@ -49,6 +49,10 @@ def test_a_student_of_another_width_depth_and_rank(untouched, tmp_path):
     tf.transpose(tf.nn.softmax(model(images)), [1, 0, 2]),
     atol=1e-5,
   )
+  # Whoever forgets a value of the training is told when the run is evaluated.
+  for more, said in ((other, False), (f'{other},task.l2=0.5', True)):
+    done = _distill(folder, teacher, more, mode='eval')
+    assert ('task.l2=' in done.stderr) == said
 
 
 def test_a_saved_model_of_another_program(tmp_path):

@@ -1,7 +1,6 @@
 """The names that this package offers, for type checkers and `__init__.py`."""
 
 from .array_checks import check_labels as check_labels
-from .array_checks import image_hint as image_hint
 from .augmentation import AUGMENTATION_VERSION as AUGMENTATION_VERSION
 from .augmentation import augment as augment
 from .augmentation import augmentation_table as augmentation_table
