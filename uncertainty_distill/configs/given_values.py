@@ -33,6 +33,15 @@ _OF_MEMBERS = (
   'task.fast_weight_decay',
   'task.initialize_',
 )
+# Model Garden's configuration has the first three, but nothing reads them. The
+# last two follow from the dataset.
+_NEVER = (
+  'runtime.run_eagerly',
+  'runtime.loss_scale',
+  'trainer.continuous_eval_timeout',
+  'task.model.image_shape',
+  'task.model.num_classes',
+)
 _OF_PUBLISHED_OPTIMIZER = (
   'trainer.base_learning_rate',
   'trainer.momentum',
@@ -232,7 +241,7 @@ def _without_use(
   """Returns the prefixes of the names of values that training does not use."""
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
-  names = _OF_MEMBERS if is_single else ()
+  names = _NEVER + (_OF_MEMBERS if is_single else ())
   if task.model.ensemble_type == 'hydra':
     names += (
       'task.model.perturb',
