@@ -105,6 +105,11 @@ _ADAM = configs.ADAM.split('set ')[1]
     ('task.block_l2=[0,0,0,0,0,0],task.l2=1', ['task.l2']),
     ('task.initialize_from=[a]', ['task.initialize_from']),
     ('runtime.run_eagerly=true', ['runtime.run_eagerly']),
+    (
+      'task.model.architecture.type=custom,task.model.function=a:b,'
+      'task.model.sync_batch_norm=true',
+      ['task.model.sync_batch_norm'],
+    ),
     ('task.fast_weight_decay=0.1', ['task.fast_weight_decay']),
     (
       'task.train_data.skip_broken=true,task.train_data.image_cache=a',

@@ -224,6 +224,10 @@ def test_images_may_be_kept_on_disk(tmp_path, monkeypatch):
     one, other = getattr(found, split), getattr(plain, split)
     np.testing.assert_array_equal(one.images, other.images)
     assert one.fingerprint == other.fingerprint
+  # It is stored, so that not all pixels are read whenever a command begins.
+  again = data.open_dataset('tfds:tiny_color', folder, **options).train
+  again.numpy = None
+  assert again.fingerprint == plain.train.fingerprint
 
 
 def test_others_are_refused(tmp_path):

@@ -136,6 +136,12 @@ def test_a_lost_job_goes_on_while_it_comes_further():
   with pytest.raises(ChildProcessError, match='gone'):
     scheduling.run(tasks, pool)
   assert pool.started == ['a', 'b', 'a', 'a']
+  # Lost machines do not count as dead processes: these are two, and then three.
+  pool, machine = _Pool(), LostError('off', of_machine=True)
+  ends = [machine, machine, lost, machine, lost]
+  assert scheduling.run([_task('a', ends=ends)], pool) == {}
+  with pytest.raises(ChildProcessError, match='gone, 3 times'):
+    scheduling.run([_task('a', ends=[*ends, lost])], pool)
 
 
 def test_ctrl_c_stops_what_runs():

@@ -96,6 +96,17 @@ def test_what_may_be_left_out(tmp_path):
     ({'systems': {'../a': {}}}, 'systems in STUDY', '../a'),
     ({'systems': {1: {}}}, 'systems in STUDY', 1),
     ({'systems': {'a': None}}, 'systems.a in STUDY', None),
+    # It would be scored on images that it was trained on.
+    (
+      {
+        'systems': {
+          'lone': {'task': {'train_data': {'test_from_training': 9}}},
+          'other': {},
+        }
+      },
+      'systems.lone in STUDY',
+      {'task': {'train_data': {'test_from_training': 9}}},
+    ),
     (
       {'temperature_scaled': {'lone': 'lone'}},
       'temperature_scaled in STUDY',

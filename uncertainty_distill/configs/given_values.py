@@ -248,6 +248,14 @@ def _without_use(
       'task.model.fast_weight',
       'task.fast_weight_learning_rate_multiplier',
     )
+  if task.model.architecture.type in ('custom', 'keras_model'):
+    # Networks of the user's own have BatchNorms and inputs of their own.
+    names += (
+      'task.model.batch_norm_',
+      'task.model.sync_batch_norm',
+      'task.model.mean',
+      'task.model.stddev',
+    )
   if trains_alone:
     names += (
       'task.objective.kind',

@@ -4,9 +4,9 @@ CACHE/FINGERPRINT/ holds a dataset in the state in which it was decoded:
 
   manifest.json      the values that the fingerprint is computed from
   SPLIT.images       uint8 [N, H, W, 3] of `train` or `test`, as bytes
-  SPLIT.npz          labels [N], digests [N] of the files that the images came
-                     from, if they came from files, and the description of
-                     the dataset
+  SPLIT.npz          labels [N], the description of the dataset, and digests
+                     [N] of the files that the images came from or, if they
+                     came from no files, their fingerprint
 
 The `.npz` file of a split is written last: a split without it is made again.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -61,6 +62,7 @@ class MappedSource(ImageSource):
     path: str,
     labels: np.ndarray,
     digests: np.ndarray | None = None,
+    fingerprint: str = '',
   ):
     """Wraps a file, which must not change from here on.
 
@@ -70,9 +72,11 @@ class MappedSource(ImageSource):
       labels: Integers [N].
       digests: The checksums of the images, as `row_digests` returns them; None
         to compute checksums from the pixels.
+      fingerprint: The fingerprint, if it is known.
     """
     super().__init__(spec, labels)
     self._path, self._digests = path, digests
+    self._fingerprint = fingerprint
 
   def read(self, rows: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
@@ -91,6 +95,10 @@ class MappedSource(ImageSource):
 
   def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
     return None if self._digests is None else self._digests[rows]
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    return self._fingerprint or super().fingerprint
 
 
 class CachedDataset:
@@ -162,6 +170,8 @@ class CachedDataset:
       arrays = archives.read_arrays(self._file(split))
       values = json.loads(str(arrays['spec']))
       labels, digests = arrays['labels'], arrays.get('digests')
+      # Older caches lack it.
+      fingerprint = str(arrays.get('fingerprint', ''))
       size = os.path.getsize(images)
     except (OSError, ValueError, KeyError):
       return None
@@ -169,7 +179,7 @@ class CachedDataset:
     spec = DatasetSpec(self._name, **values)
     if size != len(labels) * math.prod(spec.image_shape):
       return None
-    return MappedSource(spec, images, labels, digests)
+    return MappedSource(spec, images, labels, digests, fingerprint)
 
   def _write(self, split: str, source: ImageSource) -> None:
     """Writes a split; the caller must hold the lock of the folder."""
@@ -196,6 +206,9 @@ class CachedDataset:
     }
     if digests is not None:
       arrays['digests'] = digests
+    else:
+      # Whoever trains on the images needs it, and it takes all their pixels.
+      arrays['fingerprint'] = source.fingerprint
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.write_text(

@@ -171,14 +171,17 @@ class Running:
     task: The task.
     job: The job.
     kept: The step that the job continued from.
-    losses: How often the job was lost in a row without a new step saved.
+    losses: How often the job was lost in a row without a new step saved, by
+      whether its machine was lost.
     retries: How often the job was lost in total.
   """
 
   task: Task
   job: Job
   kept: int
-  losses: int = 0
+  losses: collections.Counter[bool] = dataclasses.field(
+    default_factory=collections.Counter
+  )
   retries: int = 0
 
 
@@ -275,16 +278,19 @@ class Schedule:
   def _lose(self, running: Running, error: LostError) -> None:
     """Lets a lost job begin again, unless it was lost too often."""
     step = running.job.step
-    running.losses = 1 if step > running.kept else running.losses + 1
+    if step > running.kept:
+      running.losses.clear()
+    running.losses[error.of_machine] += 1
     running.kept = step
     running.retries += 1
-    if running.losses < _MAX_LOSSES[error.of_machine]:
+    losses = running.losses[error.of_machine]
+    if losses < _MAX_LOSSES[error.of_machine]:
       _logger.warning(
         f'{error}; {running.job.label} continues from step {step}'
       )
       self._lost.append(running)
     else:
-      text = f'{error}, {running.losses} times without a new checkpoint'
+      text = f'{error}, {losses} times without a new checkpoint'
       self._fail(running.task, ChildProcessError(text))
 
   def _fail(self, task: Task, error: Exception) -> None:

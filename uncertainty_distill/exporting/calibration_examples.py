@@ -56,6 +56,11 @@ def load(
         'on the test set would no longer be fair',
       )
     _check_training_images(images, file, model)
+  else:
+    _logger.warning(
+      f'{file} is not compared with training and test images, since the '
+      'dataset of the model is not known here'
+    )
   # The mean and the standard deviation of the training images are unknown, so
   # those of the calibration images are used.
   counts = data.LevelCounts()

@@ -107,7 +107,20 @@ _REQUIRED = {
 _SHARED = (
   'teacher',
   'evaluation',
-  'task.train_data.name',
+  *(
+    f'task.train_data.{name}'
+    for name in (
+      'name',
+      'classes',
+      'image_size',
+      'image_fit',
+      'train_split',
+      'test_split',
+      'test_fraction',
+      'test_from_training',
+      'skip_broken',
+    )
+  ),
   'task.validation_data',
   'task.objective.teacher',
 )
