@@ -1,6 +1,7 @@
 """Tests of the user's own networks, from functions and from Keras models."""
 
 import importlib
+import json
 import sys
 
 import uncertainty_distill as ud
@@ -10,6 +11,7 @@ from uncertainty_distill.runs import run_identity
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from refusals import refused
 
@@ -244,3 +246,43 @@ def test_registered_layers_may_be_from_any_module(tmp_path, monkeypatch):
   given = models.KerasModel.of(tf_keras.Sequential(layers), 'model')
   built = given.build((4, 4, 3), 10)
   assert isinstance(built.layers[0], half)
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'class_name': 'TFOpLambda', 'config': {'function': 'io.gfile.rmtree'}},
+    {'class_name': 'TFOpLambda', 'config': {'function': 'load_op_library'}},
+    {
+      'class_name': 'SlicingOpLambda',
+      'config': {'function': 'compat.v1.gfile.DeleteRecursively'},
+    },
+    {'class_name': 'TFOpLambda', 'config': 'io.gfile.rmtree'},
+    {
+      'class_name': 'ClassMethod',
+      'config': {'cls_symbol': 'io.TFRecordWriter', 'method_name': 'close'},
+    },
+  ],
+)
+def test_a_definition_of_a_stranger_runs_nothing(changes, tmp_path):
+  images = tf_keras.Input((8, 8, 3))
+  logits = tf_keras.layers.Dense(10)(tf.reshape(images / 255, (-1, 192)))
+  described = json.loads(tf_keras.Model(images, logits).to_json())
+  (layer,) = (
+    layer
+    for layer in described['config']['layers']
+    if layer['config'].get('function') == 'reshape'
+  )
+  name = layer['name']
+  # Keras calls the function with this constant while it builds the network.
+  victim = tmp_path / 'victim'
+  victim.mkdir()
+  layer.update(
+    changes, inbound_nodes=[['_CONSTANT_VALUE', -1, str(victim), {}]]
+  )
+  if isinstance(layer['config'], dict):
+    layer['config'] = {'name': name, **layer['config']}
+  network = models.KerasModel(definition=json.dumps(described))
+  with refused('task.model.definition'):
+    network.build((8, 8, 3), 10)
+  assert victim.exists()

@@ -26,6 +26,36 @@ _KNOWN_LAYERS = (
   'with `tf_keras.saving.register_keras_serializable`'
 )
 _FUNCTION = re.compile(r'[\w.]+:\w+')
+# The functions of TensorFlow that a definition may name: those that only
+# compute. Others read and write files, or load programs.
+_COMPUTING = (
+  '__operators__',
+  'bitwise',
+  'dtypes',
+  'image',
+  'linalg',
+  'math',
+  'nn',
+  'ragged',
+  'random',
+  'sets',
+  'signal',
+  'sparse',
+  'strings',
+)
+_ON_ARRAYS = frozenset(
+  """abs argsort batch_to_space bitcast boolean_mask broadcast_to cast
+  clip_by_norm clip_by_value concat constant convert_to_tensor cumsum divide
+  dynamic_partition dynamic_stitch einsum ensure_shape equal expand_dims
+  extract_volume_patches eye fill floor gather gather_nd identity linspace
+  meshgrid norm one_hot ones ones_like pad parallel_stack range rank realdiv
+  repeat reshape reverse reverse_sequence roll saturate_cast scatter_nd
+  searchsorted sequence_mask shape size slice sort space_to_batch
+  space_to_batch_nd split squeeze stack stop_gradient strided_slice
+  tensor_scatter_nd_add tensor_scatter_nd_max tensor_scatter_nd_min
+  tensor_scatter_nd_sub tensor_scatter_nd_update tensordot tile transpose unique
+  unstack where zeros zeros_like""".split()
+)
 
 
 @dataclasses.dataclass
@@ -186,8 +216,9 @@ def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
 def _check_needs_no_code(part, name):
   """Raises an InputError if Keras would run code that a definition names.
 
-  A Lambda layer contains a function, and Keras imports modules that are named,
-  except for classes that this process has registered.
+  A Lambda layer contains a function. Keras imports modules that are named,
+  except for classes that this process has registered, and it calls functions of
+  TensorFlow that are named.
   """
   if isinstance(part, dict):
     module = part.get('module')
@@ -195,13 +226,30 @@ def _check_needs_no_code(part, name):
     is_known = is_keras or tf_keras.saving.get_registered_object(
       part.get('registered_name')
     )
-    if part.get('class_name') == 'Lambda' or not is_known:
+    kinds = {part.get('class_name'), part.get('registered_name')}
+    if kinds & {'Lambda', 'ClassMethod'} or not is_known:
       raise InputError(
         name, part.get('class_name'), f'a model of {_KNOWN_LAYERS}'
       )
+    if kinds & {'TFOpLambda', 'SlicingOpLambda'}:
+      _check_computes(part, name)
   for inner in part.values() if isinstance(part, dict) else part:
     if isinstance(inner, dict | list):
       _check_needs_no_code(inner, name)
+
+
+def _check_computes(part: dict[str, Any], name: str) -> None:
+  """Raises an InputError unless an operation's function only computes."""
+  config = part.get('config')
+  function = config.get('function') if isinstance(config, dict) else None
+  plain = str(function).removeprefix('compat.v1.')
+  space, dot, _ = plain.partition('.')
+  if not (space in _COMPUTING if dot else plain in _ON_ARRAYS):
+    raise InputError(
+      name,
+      function,
+      "a model whose operations only compute, such as TensorFlow's tf.math",
+    )
 
 
 def check_keras_2(model: Any, name: str) -> None:
