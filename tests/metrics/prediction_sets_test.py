@@ -61,7 +61,9 @@ def test_raps_by_hand():
   probs = tf.constant(_MEANS)
   rule = metrics.PredictionSets(0.1, 'raps', 0.95, penalty=0.2, free_ranks=1)
   np.testing.assert_allclose(
-    rule.scores(probs), [[0.6, 1.1, 1.4], [1.4, 1.0, 0.5]], rtol=1e-6
+    1 + rule.shifted_scores(probs),
+    [[0.6, 1.1, 1.4], [1.4, 1.0, 0.5]],
+    rtol=1e-6,
   )
   assert rule.contains(probs).numpy().tolist() == [
     [True, False, False],
@@ -107,8 +109,35 @@ def test_the_most_probable_class_is_in_the_set_whatever_its_score():
 
 def test_of_equal_probabilities_the_first_ranks_first():
   probs = tf.fill([1, 4], 0.25)
-  scores = metrics.PredictionSets(0.1, 'aps', 1.0).scores(probs)
-  np.testing.assert_allclose(scores, [[0.25, 0.5, 0.75, 1.0]])
+  scores = metrics.PredictionSets(0.1, 'aps', 1.0).shifted_scores(probs)
+  np.testing.assert_allclose(scores, [[-0.75, -0.5, -0.25, 0]])
+
+
+@pytest.mark.parametrize('method', ['aps', 'raps'])
+def test_sure_images_have_small_sets(method):
+  """Half of the labels have scores nearer to 1 than float32 can tell."""
+  generator = np.random.default_rng(0)
+  labels = generator.integers(0, 10, 2000)
+  logits = generator.normal(size=(1, 2000, 10))
+  # 6% of the images are wrong, and half of them are as sure as the right ones.
+  told = np.where(generator.random(2000) < 0.06, (labels + 1) % 10, labels)
+  logits += 18 * generator.uniform(0.5, 1.5, (1, 2000, 1)) * np.eye(10)[told]
+  rule = metrics.calibrate_sets(logits, labels, 0.05, method)
+  assert 1 - 1e-6 < rule.threshold < 1.05
+  sizes = _contains(rule, logits).sum(-1)
+  probs = special.softmax(logits[0], -1)
+  surest = np.argsort(probs.max(-1))[-200:]
+  assert sizes[surest].mean() < 5 and sizes.mean() < 9
+
+
+def test_ties_with_the_threshold_are_held_however_they_are_rounded():
+  # Nine of twenty members vote for the label, which is the usual score.
+  votes = np.repeat([0, 1], [11, 9])
+  logits = np.tile(200 * np.eye(3)[votes][:, None], (1, 40, 1))
+  rule = metrics.calibrate_sets(logits, np.ones(40, int), 0.1, 'lac')
+  served = tf.reduce_mean(tf.nn.softmax(tf.constant(logits, tf.float32)), 0)
+  for shift in -1e-7, 0, 1e-7:
+    assert np.all(rule.contains(served + shift)[:, 1])
 
 
 def test_padding_does_not_count():
@@ -165,7 +194,7 @@ def test_agrees_with_mapie():
   aps = scores.APSConformityScore()
   sums, ranks = aps.get_true_label_cumsum_proba(labels, probs, np.arange(6))
   rule = metrics.calibrate_sets(logits, labels, 0.1, 'aps')
-  got = rule.scores(tf.constant(probs, tf.float32)).numpy()
+  got = 1 + rule.shifted_scores(tf.constant(probs, tf.float32)).numpy()
   got = got[np.arange(300), labels]
   np.testing.assert_allclose(got, sums[:, 0], rtol=1e-5)
   aps.quantiles_ = aps.get_conformity_score_quantiles(
@@ -182,7 +211,7 @@ def test_agrees_with_mapie():
   # Float32 may decide differently at the threshold.
   assert (_contains(rule, new) != want).mean() < 1e-3
   raps = metrics.PredictionSets(0.1, 'raps', 1.0, penalty=0.2, free_ranks=2)
-  got = raps.scores(tf.constant(probs, tf.float32)).numpy()
+  got = 1 + raps.shifted_scores(tf.constant(probs, tf.float32)).numpy()
   want = scores.RAPSConformityScore._regularize_conformity_score(
     np.array([2]), 0.2, sums, ranks
   )

@@ -23,6 +23,9 @@ _PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
 _CHOOSING = 0.2
 # More than the rounding error of a computed number of examples.
 _ROUNDING = 1e-9
+# More than the relative rounding error of a probability, however it is computed:
+# a class whose score was the threshold in calibration is in its set when served.
+_TOLERANCE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,21 +71,27 @@ class PredictionSets:
     Returns:
       Bool [B, K], with at least one True in every row.
     """
-    scores = self.scores(probs)
+    limit = self.threshold - 1
+    contains = self.shifted_scores(probs) <= limit + _TOLERANCE * abs(limit)
     likeliest = tf.argmax(probs, -1, output_type=tf.int32)
-    return (scores <= self.threshold) | _one_hot(likeliest, probs.shape[-1])
+    return contains | _one_hot(likeliest, probs.shape[-1])
 
-  def scores(self, probs: tf.Tensor) -> tf.Tensor:
-    """Returns the score of each class, float32 [B, K].
+  def shifted_scores(self, probs: tf.Tensor) -> tf.Tensor:
+    """Returns the score of each class minus 1, float32 [B, K].
+
+    Scores of images that a model is sure of crowd below 1, where float32 would
+    round them to 1. The differences from 1 are computed without such a loss.
 
     Args:
       probs: The mean probabilities over the members, float32 [B, K].
     """
     if self.method == 'lac':
-      return 1.0 - probs
+      return -probs
     # If probabilities are equal, the first has the lower rank.
     order = tf.argsort(probs, direction='DESCENDING', stable=True)
-    sums = tf.cumsum(tf.gather(probs, order, batch_dims=1), axis=-1)
+    probs = tf.gather(probs, order, batch_dims=1)
+    # The sum up to a class is 1 less those after it.
+    sums = -tf.cumsum(probs, axis=-1, exclusive=True, reverse=True)
     if self.method == 'raps':
       ranks = tf.cumsum(tf.ones_like(sums), axis=-1)
       sums += self.penalty * tf.maximum(ranks - self.free_ranks, 0.0)
@@ -180,9 +189,9 @@ def _choose_constants(rule, probs, labels):
 
 def _with_threshold(rule, probs, labels):
   """Returns a rule with the threshold calibrated on the given examples."""
-  scores = _of_labels(rule.scores(probs), labels)
+  scores = _of_labels(rule.shifted_scores(probs), labels)
   return dataclasses.replace(
-    rule, threshold=float(_quantile(scores, rule.alpha))
+    rule, threshold=1 + float(_quantile(scores, rule.alpha))
   )
 
 
