@@ -66,7 +66,10 @@ def test_the_best_may_be_the_largest():
 @pytest.mark.filterwarnings('error')
 def test_samples_without_spread():
   samples = {'a': [0.5, 0.5], 'b': [0.5, 0.5], 'c': [0.6, 0.6]}
-  assert significance.not_told_from_best(samples) == ('a', 'b')
+  # As with claims, nothing is known about a third seed.
+  assert significance.not_told_from_best(samples) == ('a', 'b', 'c')
+  some = {**samples, 'd': [0.9, 0.901]}
+  assert significance.not_told_from_best(some) == ('a', 'b', 'c')
 
 
 def _results(model, nll, seeds=None, severity=0):

@@ -119,10 +119,11 @@ def _imagenet() -> ExperimentConfig:
   """Returns the hyperparameters of uncertainty-baselines on ImageNet.
 
   The student's are from its `baselines/imagenet/batchensemble.py`, and those of
-  a teacher's member from its `deterministic.py`. Three things differ: the
+  a teacher's member from its `deterministic.py`. Four things differ: the
   network is the one of Keras, whose blocks have biases and have their strides
   in the first convolution; random crops are cut from the middle square of an
-  image; and L2 also applies to BatchNorm's scales and offsets.
+  image; L2 also applies to BatchNorm's scales and offsets; and the multiplier
+  of alpha's and gamma's learning rate leaves the members' biases alone.
   """
   config = ExperimentConfig()
   config.experiment = 'imagenet_resnet50'

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from uncertainty_distill import ranges
+from uncertainty_distill import metrics, ranges
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.losses import objectives
 
 import tensorflow as tf
 import tf_keras
-
-# About the smallest normal float32, so that a probability of 0 gets a finite
-# logarithm.
-_LEAST = 1.2e-38
 
 
 @tf_keras.utils.register_keras_serializable('uncertainty_distill')
@@ -63,7 +59,7 @@ class MemberCrossEntropy(tf_keras.losses.Loss):
     """Returns the loss of each example, [B], in nats."""
     logits = tf.cast(y_pred, tf.float32)
     if not self._from_logits:
-      logits = tf.math.log(tf.maximum(logits, _LEAST))
+      logits = metrics.finite_log(logits)
     labels = tf.convert_to_tensor(y_true)
     if labels.shape.rank == 2 and labels.shape[1] == 1:
       labels = tf.squeeze(labels, 1)

@@ -23,8 +23,9 @@ _PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
 _CHOOSING = 0.2
 # More than the rounding error of a computed number of examples.
 _ROUNDING = 1e-9
-# More than the relative rounding error of a probability, however it is computed:
-# a class whose score was the threshold in calibration is in its set when served.
+# More than the relative rounding error of a probability, however it is
+# computed: a class whose score was the threshold in calibration is in its set
+# when served.
 _TOLERANCE = 1e-5
 
 

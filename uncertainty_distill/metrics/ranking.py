@@ -21,7 +21,7 @@ COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
 _OOD_SCORES = {'entropy': 1, 'confidence': -1, 'mutual_information': 1}
 # The mutual information of members that never differ is below this, in nats:
 # what rounding leaves of it.
-_EQUAL = 1e-7
+_EQUAL = 1e-6
 
 
 def adaptive_ece(
@@ -178,9 +178,9 @@ def ood_fpr(
 ) -> float:
   """False-alarm rate of a threshold that finds most out-of-distribution images.
 
-  The out-of-distribution images are the positive examples, as in OpenOOD (Yang
-  et al. 2022). Liang et al. (2018) take the test images as the positive ones,
-  which gives another number.
+  The out-of-distribution images are the positive examples, as in OpenOOD v1.5
+  (Zhang et al. 2023). Liang et al. (2018) take the test images as the positive
+  ones, which gives another number.
 
   Args:
     scores: As for `ood_auroc`, [N].

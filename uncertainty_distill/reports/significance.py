@@ -86,13 +86,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _welch(one: Sequence[float], other: Sequence[float]) -> float:
-  """Returns the two-sided p-value of Welch's t-test."""
+  """Returns the two-sided p-value of Welch's t-test; NaN without any spread.
+
+  Metrics that are shares of few images are often the same for two seeds. That
+  says nothing about a third seed.
+  """
   # Importing SciPy takes a second. No command should wait for it at its start.
   from scipy import stats
 
-  if not statistics.pvariance(one) and not statistics.pvariance(other):
-    # The statistic is 0 / 0, or infinite.
-    return float(one[0] == other[0])
+  if all(
+    statistics.pstdev(x) <= 1e-12 * max(map(abs, x)) for x in (one, other)
+  ):
+    return math.nan
   with warnings.catch_warnings():
     # Variances near the precision of a float give a p near 0 or 1.
     warnings.simplefilter('ignore', RuntimeWarning)

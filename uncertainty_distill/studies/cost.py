@@ -275,8 +275,9 @@ def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
     flops *= 2
   # A cached teacher is only read. Making its cache is a small part of training.
   if objective.kind != 'cross_entropy' and not objective.teacher_cache:
-    # To change a view, the teacher also computes its gradient by the image.
-    passes = 1 if objective.perturbation == 'none' else 1 + TRAINING
+    # To change a view, the teacher also computes its gradient by the image: a
+    # pass forward and one back, in addition to that of the changed view.
+    passes = 1 if objective.perturbation == 'none' else 3
     member = image_flops(configs.member_config(config))
     flops += passes * teacher_size * member
   return float(flops * config.task.train_data.global_batch_size)

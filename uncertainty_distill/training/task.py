@@ -254,7 +254,8 @@ class ClassificationTask(base_task.Task):
       logits = self._ensemble(images, training=False)
     else:
       return images, None
-    if self._teacher_temperature != 1:
+    # A fitted temperature of 1 also belongs to the members' mean.
+    if objective.teacher_temperature != 1:
       pooled = objective.kind == 'knowledge'
       logits = losses.calibrated_teacher(
         logits, self._teacher_temperature, pooled
