@@ -1,6 +1,7 @@
 """Tests of the checks and defaults of Ray pools that precede training."""
 
 import json
+import logging
 import sys
 
 from uncertainty_distill import distribution
@@ -60,3 +61,11 @@ def test_ray_s_limit_of_threads_is_undone(monkeypatch):
   ray_pool._restore_threads('3')
   assert ray_pool.os.environ['OMP_NUM_THREADS'] == '3'
   assert limits == [6, 3]
+
+
+def test_warnings_are_sent_back():
+  with ray_pool._collect_warnings() as found:
+    logging.getLogger('uncertainty_distill.training').warning('no temperature')
+    logging.getLogger('uncertainty_distill').info('on 1 device')
+  logging.getLogger('uncertainty_distill').warning('later')
+  assert found == ['no temperature']

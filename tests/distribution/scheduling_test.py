@@ -1,6 +1,8 @@
 """Tests of the scheduler: order, failures, lost machines, signals."""
 
 import dataclasses
+import errno
+import os
 
 from uncertainty_distill import configs
 from uncertainty_distill.distribution import scheduling
@@ -8,6 +10,7 @@ from uncertainty_distill.distribution.scheduling import Ended, LostError, Task
 from uncertainty_distill.errors import DivergedError, InputError
 
 import pytest
+import tensorflow as tf
 
 
 @dataclasses.dataclass
@@ -156,3 +159,17 @@ def test_ctrl_c_stops_what_runs():
   with pytest.raises(KeyboardInterrupt):
     scheduling.run([_task('a'), _task('b'), _task('c')], pool, interrupt)
   assert pool.stopped == ['a', 'b']
+
+
+def test_a_full_disk_is_one_whatever_writes_to_it():
+  class Full(_Job):
+    """A job in which TensorFlow writes to a full disk."""
+
+    def run(self, strategy):
+      del strategy
+      reason = os.strerror(errno.ENOSPC)
+      raise tf.errors.ResourceExhaustedError(None, None, f'/a/ckpt; {reason}')
+
+  ended = scheduling.execute(Full('a', [], []))
+  assert type(ended.error) is OSError
+  assert (ended.error.errno, ended.error.filename) == (errno.ENOSPC, '/a/ckpt')

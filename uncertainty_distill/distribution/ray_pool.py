@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uncertainty_distill.distribution import scheduling
@@ -162,6 +162,8 @@ class RayPool:
     errors = self._ray.exceptions
     try:
       ended = self._ray.get(ref)
+      for message in ended.warnings:
+        _logger.warning(message)
       return Ended(job, ended.result, ended.error)
     except errors.TaskCancelledError:
       # Somebody else asked its process to end, and the process has saved.
@@ -237,22 +239,38 @@ def _execute(job: Job, place: Mapping[str, Any]) -> Ended:
   # Paths in the configuration may be relative.
   with contextlib.suppress(OSError):
     os.chdir(place['folder'])
+  with _collect_warnings() as warnings:
+    try:
+      ended = _execute_alone(job, place)
+    except InputError as error:
+      ended = Ended(job, error=error)
+  return Ended(None, ended.result, ended.error, tuple(warnings))  # pyright: ignore[reportArgumentType]
+
+
+def _execute_alone(job: Job, place: Mapping[str, Any]) -> Ended:
+  """Runs a job while no other process writes to its folder."""
+  _check_shared(place['shared'], place['holder'])
+  if not job.path:
+    return scheduling.execute(job)
+  # A lost task of this study may have left a lock behind. If the operating
+  # system releases the lock, this may take a moment.
+  locks.forget(job.path)
+  remote = files.is_remote(job.path)
+  with locks.lock_folder(job.path, 'model_dir', not remote, wait=True):
+    return scheduling.execute(job)
+
+
+@contextlib.contextmanager
+def _collect_warnings() -> Iterator[list[str]]:
+  """Collects the warnings of this package, which Ray would show nobody."""
+  logger, messages = logging.getLogger('uncertainty_distill'), []
+  handler = logging.Handler(logging.WARNING)
+  handler.emit = lambda record: messages.append(record.getMessage())
+  logger.addHandler(handler)
   try:
-    _check_shared(place['shared'], place['holder'])
-    if not job.path:
-      return _without_job(scheduling.execute(job))
-    # A lost task of this study may have left a lock behind. If the operating
-    # system releases the lock, this may take a moment.
-    locks.forget(job.path)
-    remote = files.is_remote(job.path)
-    with locks.lock_folder(job.path, 'model_dir', not remote, wait=True):
-      return _without_job(scheduling.execute(job))
-  except InputError as error:
-    return Ended(None, error=error)  # pyright: ignore[reportArgumentType]
-
-
-def _without_job(ended: Ended) -> Ended:
-  return Ended(None, ended.result, ended.error)  # pyright: ignore[reportArgumentType]
+    yield messages
+  finally:
+    logger.removeHandler(handler)
 
 
 def _restore_threads(number: str | None) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from uncertainty_distill import configs
 from uncertainty_distill.distribution import strategies
 from uncertainty_distill.errors import DivergedError, InputError
+from uncertainty_distill.io import disk_errors
 from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
@@ -101,11 +102,13 @@ class Ended:
     job: The job.
     result: The result that the job returned.
     error: The exception that the job raised; None if all went well.
+    warnings: The warnings of the job that have not been shown yet.
   """
 
   job: Job
   result: Any = None
   error: Exception | None = None
+  warnings: tuple[str, ...] = ()
 
 
 class Pool(Protocol):
@@ -372,7 +375,9 @@ def execute(job: Job) -> Ended:
     return Ended(job, job.run(strategies.make_strategy(job.runtime)))
   except (InputError, DivergedError, OSError) as error:
     return Ended(job, error=error)
-  except Exception:
+  except Exception as error:
+    if disk_error := disk_errors.as_disk_error(error):
+      return Ended(job, error=disk_error)
     # The exception itself may not survive being sent.
     text = f'{job.label} failed: {traceback.format_exc()}'
     return Ended(job, error=RuntimeError(text))

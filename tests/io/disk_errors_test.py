@@ -1,11 +1,10 @@
-"""Tests of errors that end commands, on small disks in memory."""
+"""Tests of which errors are those of a disk, on small disks in memory."""
 
 import errno
 import os
 import subprocess
 
-from uncertainty_distill.baselines.cifar import error_messages
-from uncertainty_distill.io import files
+from uncertainty_distill.io import disk_errors, files
 
 import pytest
 import tensorflow as tf
@@ -15,7 +14,8 @@ def _parse(write):
   """Returns the path and the reason of the error that a function raises."""
   with pytest.raises((OSError, tf.errors.OpError)) as caught:
     write()
-  return error_messages.parse_disk_error(caught.value)
+  found = disk_errors.as_disk_error(caught.value)
+  return os.fspath(found.filename), found.strerror
 
 
 def test_python_names_the_file_not_the_temporary_one(small_disk):
@@ -68,12 +68,13 @@ def test_other_errors_are_none_of_a_disk(tmp_path):
     tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'),
     ValueError(str(tmp_path)),
   ):
-    assert error_messages.parse_disk_error(error) is None
+    assert disk_errors.as_disk_error(error) is None
   # An error about the permissions of a bucket, for example.
   denied = tf.errors.PermissionDeniedError(
     None, None, '{{node Save}} gs://bucket/a b/ckpt; Permission denied [Op:]'
   )
-  assert error_messages.parse_disk_error(denied) == (
+  found = disk_errors.as_disk_error(denied)
+  assert (found.errno, found.filename) == (
+    errno.EACCES,
     'gs://bucket/a b/ckpt',
-    'Permission denied',
   )
