@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import pathlib
 import re
@@ -11,10 +12,11 @@ from uncertainty_distill.io import archives
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 # Files that hold times, or are pieces of what is compared in another way.
 _NOT_BY_BYTES = re.compile(
-  r'checkpoint|systems\.json|train\.log|ckpt-.*|saved_model\.pb'
+  r'checkpoint|systems\.json|train\.log|ckpt-.*'
   r'|fingerprint\.pb|variables\..*|\.lock(\.json)?'
 )
 # The time at which a file was written; it follows the name of the file.
@@ -34,8 +36,9 @@ def files_of(folder: pathlib.Path) -> list[str]:
 def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
   """Compares results bit for bit.
 
-  Weights, optimizers and steps are read from checkpoints and SavedModels, and
-  curves from event files. Everything else is compared as bytes, except what
+  Weights, optimizers and steps are read from checkpoints, the weights of
+  SavedModels from the constants of their graphs, and curves from event files.
+  Everything else is compared as bytes, except what
   holds times: the logs, and the records of the files that results were made
   from.
 
@@ -53,6 +56,8 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
     if re.fullmatch(r'(ckpt-\d+|variables)\.index', base):
       prefix = name.removesuffix('.index')
       same = _same_tensors(str(one / prefix), str(two / prefix))
+    elif base == 'saved_model.pb':
+      same = _constants(one / name) == _constants(two / name)
     elif _NOT_BY_BYTES.fullmatch(base):
       continue
     elif name.endswith('.npz'):
@@ -79,6 +84,21 @@ def _same_arrays(one: pathlib.Path, two: pathlib.Path) -> bool:
 
 def _same_tensors(one: str, two: str) -> bool:
   return _same_values(_tensors(one), _tensors(two))
+
+
+def _constants(path: pathlib.Path) -> collections.Counter[bytes]:
+  """Returns the constants of a SavedModel; names in it differ by process."""
+  model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+  graphs = [part.graph_def for part in model.meta_graphs]
+  nodes = [node for graph in graphs for node in graph.node]
+  for graph in graphs:
+    for function in graph.library.function:
+      nodes += function.node_def
+  return collections.Counter(
+    node.attr['value'].tensor.SerializeToString(deterministic=True)
+    for node in nodes
+    if node.op == 'Const'
+  )
 
 
 def _same_values(

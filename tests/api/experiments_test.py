@@ -1,6 +1,7 @@
 """Tests of training, evaluation and export by the public API."""
 
 import copy
+import functools
 import pathlib
 
 import uncertainty_distill as ud
@@ -187,6 +188,12 @@ def test_errors_name_parameters_and_no_flags(student, tmp_path):
     ('fit_temperature', ud.export, run.path, new, True),
     ('calibration_file', ud.export, run.path, new, True, nowhere),
     ('calibration_file', ud.export, run.path, new, False, nowhere),
+    (
+      'conformal_method',
+      functools.partial(ud.export, conformal_method='aps'),
+      run.path,
+      new,
+    ),
     # Stored predictions have no network.
     ('path', ud.export, teacher, new),
   ):

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import running
+from tensorflow.core.protobuf import saved_model_pb2
 
 
 @pytest.fixture(name='load')
@@ -85,11 +86,24 @@ def test_the_comparison_sees_a_difference(load, student, tmp_path):
     shutil.copyfile(path, member / path.name)
   shutil.rmtree(copy / 'clean')
   (copy / 'report.md').write_text('')
+  # The weights of a SavedModel are constants of its graph.
+  served = copy / 'saved_model' / 'saved_model.pb'
+  model = saved_model_pb2.SavedModel.FromString(served.read_bytes())
+  tensors = [
+    node.attr['value'].tensor
+    for function in model.meta_graphs[0].graph_def.library.function
+    for node in function.node_def
+    if node.op == 'Const'
+  ]
+  largest = max(tensors, key=lambda tensor: len(tensor.tensor_content))
+  largest.tensor_content = bytes(len(largest.tensor_content))
+  served.write_bytes(model.SerializeToString())
   (copy / 'more').write_text('')
   assert sorted(equality.differences(student[0], copy)) == [
     'clean: the curves differ',
     'more is in one only',
     'report.md differs',
+    'saved_model/saved_model.pb differs',
     'teacher/member_0/ckpt-4.index differs',
   ]
   assert finished.done_twice() == [

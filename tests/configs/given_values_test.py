@@ -131,6 +131,30 @@ def test_values_without_use_are_named(text, names, caplog):
   )
 
 
+@pytest.mark.parametrize(
+  'text, names',
+  [
+    (
+      'task.objective.perturbation_size=2,task.train_data.unlabeled_share=0.3,'
+      'task.objective.cross_entropy_images=clean',
+      'task.objective.cross_entropy_images, task.objective.perturbation_size, '
+      'task.train_data.unlabeled_share',
+    ),
+    ('task.objective.perturbation=ods,task.objective.perturbation_size=2', ''),
+    (
+      'task.model.fast_weights=ones,task.model.fast_weight_stddev=0.1',
+      'task.model.fast_weight_stddev',
+    ),
+  ],
+)
+def test_values_that_a_student_does_not_use_are_named(text, names, caplog):
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  with caplog.at_level(logging.WARNING):
+    configs.warn_of_unused(config)
+  lines = [record.getMessage().split(': ')[1] for record in caplog.records]
+  assert lines == ([names] if names else [])
+
+
 def test_what_only_a_student_has_is_left_out_without_a_teacher():
   text = 'task.objective.weight_tie=0.1,task.train_data.unlabeled=tfds:a'
   config = configs.load_config('digits_wrn10_1', params_override=text)

@@ -1,6 +1,8 @@
 """Tests of students that learn from stored predictions."""
 
 import copy
+import os
+import shutil
 
 from uncertainty_distill import data, training
 from uncertainty_distill.training import stored_logits, teacher
@@ -93,6 +95,25 @@ def test_what_they_cannot_do_leaves_no_folder(
   with refusals.refused(f'task.objective.{name}', value):
     experiments.train_run(config, str(tmp_path / 'run'), one_device)
   assert not (tmp_path / 'run').exists()
+  # So that a study does not find out after it has trained other systems.
+  with refusals.refused(f'task.objective.{name}', value):
+    teacher.check_teacher(experiments.opened(config))
+
+
+def test_a_complete_student_needs_them_no_more(
+  student, predictions, one_device, tmp_path
+):
+  path = str(tmp_path / 'predictions.npz')
+  shutil.copyfile(predictions, path)
+  config = _config(experiments.eager(student), path)
+  config.trainer.train_steps = 1
+  config = training.resolve(config)
+  for _ in range(2):
+    opened = training.open_experiment(config, one_device)
+    run = training.distill(opened, str(tmp_path / 'run'), evaluate=False)
+    assert run.is_complete
+    if os.path.exists(path):
+      os.remove(path)
 
 
 def test_the_examples_of_the_dataset_count(student, predictions):

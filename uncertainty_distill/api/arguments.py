@@ -46,8 +46,9 @@ def strategy_for(
     InputError: If a device is missing.
   """
   # A TPU loses its models when it is initialized again, and TensorFlow confuses
-  # the collective operations of two strategies.
-  key = repr(config.runtime.as_dict())
+  # the collective operations of two strategies. How to compute on the devices
+  # does not make them others.
+  key = repr(config.runtime.replace(mixed_precision_dtype=None).as_dict())
   if key not in _strategies:
     _strategies[key] = distribution.make_strategy(config.runtime)
   return _strategies[key]

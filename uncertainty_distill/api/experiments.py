@@ -112,6 +112,8 @@ def train(
   """
   config = _with_examples(config, examples, test_examples, class_names)
   opened = _open(configs.without_teacher(config), model, 'model')
+  if model is not None:  # Some values have no effect on such a network.
+    config.task.model.architecture.type = 'keras_model'
   configs.warn_of_unused(config, trains_alone=True)
   return training.train(opened, files.expanded(model_dir))
 
@@ -242,6 +244,7 @@ def export(
       ('fit_temperature', fit_temperature),
       ('calibration_file', calibration_file),
       ('conformal', conformal),
+      ('conformal_method', conformal_method.removeprefix('lac')),
       ('merge_members', merge_members),
     ):
       if value:

@@ -14,6 +14,7 @@ from uncertainty_distill import (
   training,
 )
 from uncertainty_distill.api import arguments, predictor
+from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
@@ -185,6 +186,7 @@ def evaluate(
   folder = files.expanded(output_dir)
   with locks.lock_folder(folder, 'output_dir', experiment.is_chief):
     reports.assess([system], experiment, folder, 'Evaluation')
+  workers.wait(experiment.strategy)  # The chief has written the results.
   results, _ = evaluation.read_json(
     os.path.join(folder, evaluation.RESULTS_FILE)
   )

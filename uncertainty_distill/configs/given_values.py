@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from uncertainty_distill.configs.data_config import is_path
-from uncertainty_distill.configs.experiment import ExperimentConfig
+from uncertainty_distill.configs.experiment import (
+  ExperimentConfig,
+  TaskConfig,
+)
 from uncertainty_distill.configs.parsing import inner_prefix
 from uncertainty_distill.configs.registry import experiment_names
 from uncertainty_distill.configs.resolution import member_config
@@ -242,12 +245,11 @@ def _without_use(
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
   names = _NEVER + (_OF_MEMBERS if is_single else ())
+  published = trainer.optimizer_config == optimization.OptimizationConfig()
   if task.model.ensemble_type == 'hydra':
-    names += (
-      'task.model.perturb',
-      'task.model.fast_weight',
-      'task.fast_weight_learning_rate_multiplier',
-    )
+    names += ('task.model.perturb', 'task.model.fast_weight')
+  elif task.model.fast_weights != 'normal':
+    names += ('task.model.fast_weight_stddev',)
   if task.model.architecture.type in ('custom', 'keras_model'):
     # Networks of the user's own have BatchNorms and inputs of their own.
     names += (
@@ -274,15 +276,30 @@ def _without_use(
     names += () if is_single else ('teacher.',)
   elif task.objective.teacher:
     names += ('teacher.',)
-  if trainer.optimizer_config != optimization.OptimizationConfig():
+  if not trains_alone:
+    names += _without_other_views(task)
+  if not published:
     names += _OF_PUBLISHED_OPTIMIZER
-  elif is_single:  # Other optimizers need the value 1.
+  elif is_single or task.model.ensemble_type == 'hydra':
+    # Other optimizers need the value 1.
     names += ('task.fast_weight_learning_rate_multiplier',)
   if trainer.train_steps:
     names += ('trainer.epochs', 'teacher.epochs')
   if task.block_l2:
     names += ('task.l2',)
   return names + _without_files(config)
+
+
+def _without_other_views(task: TaskConfig) -> tuple[str, ...]:
+  """Returns the names of values for images of which a student has none."""
+  objective, names = task.objective, ()
+  if objective.perturbation == 'none':
+    names += ('task.objective.perturbation_',)
+    if not objective.mixup:
+      names += ('task.objective.cross_entropy_images',)
+  if not task.train_data.unlabeled:
+    names += ('task.train_data.unlabeled_',)
+  return names
 
 
 def _without_files(config: ExperimentConfig) -> tuple[str, ...]:

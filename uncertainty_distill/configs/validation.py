@@ -74,6 +74,14 @@ def _check_task(task: TaskConfig) -> None:
     task.members_per_example,
     f"at most the model's {members} members, or 0 for all of them",
   )
+  labeled = task.train_data.global_batch_size - task.train_data.num_unlabeled
+  _require(
+    task.members_per_example == members or labeled >= members,
+    'task.train_data.unlabeled_share',
+    task.train_data.unlabeled_share,
+    f'a share that leaves a labeled image in each batch for each of {members} '
+    'members, which see different images',
+  )
   _require(
     not task.fast_weight_decay or (members > 1 and task.model.rank == 1),
     'task.fast_weight_decay',

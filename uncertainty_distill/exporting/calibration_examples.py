@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 
@@ -91,10 +92,12 @@ def _check_training_images(
     if train_data is None or train_data in seen:
       continue
     seen.append(train_data)
-    training, _ = data.open_training(
-      data.open_configured(train_data), train_data
-    )
-    shared = _count_shared(images, training)
+    dataset = data.open_configured(train_data)
+    training, _ = data.open_training(dataset, train_data)
+    sources = [training]
+    with contextlib.suppress(InputError):  # The images may be gone.
+      sources += filter(None, [data.open_unlabeled(dataset, train_data)])
+    shared = _count_shared(images, *sources)
     text = (
       f'{shared} of {len(images)} images are in the training set, on which '
       'any model is overconfident'
@@ -107,13 +110,14 @@ def _check_training_images(
       _logger.warning(f'{file}: {text}')
 
 
-def _count_shared(images: np.ndarray, source: data.ImageSource) -> int:
-  """Returns how many of the images are also in the source."""
+def _count_shared(images: np.ndarray, *sources: data.ImageSource) -> int:
+  """Returns how many of the images are also in one of the sources."""
   known = {image.tobytes() for image in images}
   found = set()
-  for start in range(0, len(source), _CHUNK):
-    chunk = source.numpy(slice(start, start + _CHUNK))
-    found |= known.intersection(image.tobytes() for image in chunk)
+  for source in sources:
+    for start in range(0, len(source), _CHUNK):
+      chunk = source.numpy(slice(start, start + _CHUNK))
+      found |= known.intersection(image.tobytes() for image in chunk)
   return sum(image.tobytes() in found for image in images)
 
 

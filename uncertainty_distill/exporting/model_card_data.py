@@ -156,10 +156,12 @@ def _describe_training(config):
   """Returns the sections on data, objective and teacher."""
   train_data, objective = config.task.train_data, config.task.objective
   name = os.path.basename(train_data.name)
+  unlabeled = os.path.basename(train_data.unlabeled)
   sections = {
     'Data': f'{name}, its training split'
     + (f', classes {list(train_data.classes)}' if train_data.classes else '')
     + (f', {train_data.num_examples} images' if train_data.num_examples else '')
+    + (f', and {unlabeled} without labels' if unlabeled else '')
     + (
       f', {100 * train_data.held_out_fraction:g}% of it held out'
       if train_data.held_out_fraction
@@ -178,12 +180,28 @@ def _describe_training(config):
       else '.'
     ),
     'Objective': _OBJECTIVES[objective.kind]
-    + f' {config.trainer.epochs:g} epochs, seed {config.task.seed}.',
+    + f' {config.trainer.train_steps:,} steps of {train_data.global_batch_size}'
+    + f' images, seed {config.task.seed}.',
   }
   if objective.kind != 'cross_entropy':
     sections['Objective'] += (
       f' The weight of the teacher is {objective.weight:g}, its temperature '
       f'{objective.temperature:g}.'
+      + (
+        f' Images are mixed (mixup {objective.mixup:g}).'
+        if objective.mixup
+        else ''
+      )
+      + (
+        f' The teacher changes the images ({objective.perturbation}).'
+        if objective.perturbation != 'none'
+        else ''
+      )
+      + (
+        ' The teacher is calibrated first.'
+        if objective.teacher_temperature != 1
+        else ''
+      )
     )
     sections['Teacher'] = _describe_teacher(objective.teacher)
   return sections

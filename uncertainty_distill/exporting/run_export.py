@@ -120,6 +120,10 @@ def export(
       options.calibration_file,
       'empty without `fit_temperature` or `conformal`, which use it',
     )
+  if method != 'lac' and not alpha:
+    raise InputError(
+      'conformal_method', method, 'left out without `conformal`, which uses it'
+    )
   if alpha:
     trained.check_set_options('conformal', alpha, method)
   model = trained.open_trained(paths, 'path')

@@ -53,6 +53,8 @@ def _rows(dataset, own, theirs) -> np.ndarray:
   count = len(dataset.train)
   if any(getattr(own, name) != getattr(theirs, name) for name in _NUMBERED_BY):
     return np.arange(count)  # Numbered differently: any may be learned.
+  if theirs.unlabeled == theirs.name:
+    return np.arange(count)
   training, _ = data.open_training(dataset, theirs)
   first = theirs.num_examples or count
   return np.union1d(training.rows, np.arange(first, theirs.num_shown(count)))

@@ -47,8 +47,7 @@ CLASS_NAMES_FILE = 'assets.extra/class_names.txt'
 IMAGE_FIT_FILE = 'assets.extra/image_fit.txt'
 # The rule of the model's prediction sets, as JSON, if it has one.
 SETS_FILE = 'assets.extra/prediction_sets.json'
-# Also written by this package. It proves nothing, but users who exported the
-# model themselves need no warning.
+# Written for run folders.
 CARD_FILE = 'assets.extra/MODEL_CARD.md'
 # More than rounding to bfloat16 changes a sum of probabilities.
 _TOLERANCE = 1e-2
@@ -159,7 +158,9 @@ class ServedModel(tf_keras.Model):
 
 def _load(path: str, refuse: _Refuse) -> tf.Module:
   """Loads a SavedModel that has the signature `serving_default`."""
-  if not files.is_file(f'{path}/{CARD_FILE}'):
+  # This package writes the file. It proves nothing, but users who exported the
+  # model themselves need no warning.
+  if not files.is_file(f'{path}/{CLASS_NAMES_FILE}'):
     _warn(
       f'{path}: a SavedModel is a program, which may read and write files: '
       'load only SavedModels that you trust'

@@ -134,8 +134,10 @@ def _check_data(
   unlabeled = task.train_data.unlabeled
   if experiment.unlabeled and unlabeled != configs.REST:
     marks['images without labels'] = experiment.unlabeled.fingerprint
+  # A complete student needs no teacher, which may be gone.
   if task.objective.kind != 'cross_entropy' and (
-    not is_complete or trained.is_predictions(teacher[0])
+    not is_complete
+    or (trained.is_predictions(teacher[0]) and all(map(files.is_file, teacher)))
   ):
     marks['teacher'] = experiment.teacher.fingerprint
     written = [part.time_mark for part in experiment.teacher.parts]

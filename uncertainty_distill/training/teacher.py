@@ -19,10 +19,11 @@ def check_teacher(experiment: Experiment) -> None:
   Raises:
     InputError: If head distillation cannot match the members, or if weights are
       tied and the teacher does not have one plain network of the student's
-      architecture for each member.
+      architecture for each member, or if a given teacher cannot teach what the
+      objective says.
   """
   objective = experiment.config.task.objective
-  if objective.kind == 'head':
+  if objective.kind == 'head' or objective.teacher:
     check_members(experiment.config.task, teacher_size(experiment))
   if objective.weight_tie:
     purpose = 'task.objective.weight_tie'
@@ -77,12 +78,6 @@ def load_teacher(experiment: Experiment) -> models.DeepEnsemble:
   _check_fits(experiment)
   teacher, task = experiment.teacher, experiment.config.task
   check_members(task, teacher.ensemble_size)
-  perturbation = task.objective.perturbation
-  if perturbation != 'none' and any(
-    isinstance(part, trained.SavedModel) and not part.takes_floats
-    for part in teacher.parts
-  ):
-    raise losses.no_gradient(perturbation)
   ensemble = teacher.ensemble()
   ensemble.trainable = False
   return ensemble
@@ -203,7 +198,13 @@ def _rows_shown(experiment: Experiment) -> np.ndarray:
 
 
 def _check_fits(experiment: Experiment) -> None:
-  """Raises an InputError unless a teacher fits the images and classes."""
+  """Raises an InputError unless a teacher fits the data and the objective."""
+  perturbation = experiment.config.task.objective.perturbation
+  if perturbation != 'none' and any(
+    isinstance(part, trained.SavedModel) and not part.takes_floats
+    for part in experiment.teacher.parts
+  ):
+    raise losses.no_gradient(perturbation)
   dataset = experiment.dataset
   experiment.teacher.check_fits(
     dataset.spec.image_shape,

@@ -76,6 +76,9 @@ def _untaught(experiment: Experiment) -> data.Subset:
   if isinstance(others, data.Subset):
     rows = np.union1d(rows, others.rows)
   unlabeled = experiment.unlabeled
+  train_data = experiment.config.task.train_data
+  if train_data.unlabeled == train_data.name:
+    rows = np.arange(0)
   if isinstance(unlabeled, data.Subset) and unlabeled.source is dataset.train:
     rows = np.setdiff1d(rows, unlabeled.rows)
   taught = trained.learned_rows(

@@ -97,19 +97,25 @@ def test_whole_files_are_kept_and_others_made_again(made):
     assert file.read() == content
 
 
-@pytest.mark.parametrize('wrong', ['seed', 'frost', 'dataset', 'labels'])
+@pytest.mark.parametrize('wrong', ['seed', 'frost', 'labels'])
 def test_a_folder_of_another_set_is_refused(made, wrong):
   dataset, directory, kinds = made
   seed = 8 if wrong == 'seed' else 7
   frost = 'texture' if wrong == 'frost' else 'photographs'
-  if wrong == 'dataset':
-    dataset = tiny_dataset.make('other', 1001)
   if wrong == 'labels':
     dataset = tiny_dataset.make(number=1001, labels=np.full(1001, 9))
   with refusals.refused('output folder', directory):
     corrupted_sets.write_corrupted_set(
       dataset, directory, kinds, seed, frost=frost
     )
+
+
+def test_the_same_images_may_have_another_name(made):
+  _, directory, kinds = made
+  dataset = tiny_dataset.make('other', 1001)
+  corrupted_sets.write_corrupted_set(
+    dataset, directory, kinds, 7, frost='photographs'
+  )
 
 
 def test_a_folder_with_files_from_elsewhere_is_refused(tmp_path):

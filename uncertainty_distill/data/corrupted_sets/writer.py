@@ -122,7 +122,8 @@ def _claim(
     )
     noted = json.loads(files.read_text(path))
     files.write_text(path, json.dumps({**made, **noted}, indent=1))
-  elif before != made:
+  elif {**before, 'dataset': ''} != {**made, 'dataset': ''}:
+    # The same images may have another path.
     _refuse(directory, before, made)
   path = os.path.join(directory, folders.LABELS_FILE)
   if os.path.exists(path):
