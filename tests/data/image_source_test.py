@@ -119,3 +119,15 @@ def test_a_source_can_be_sent_to_another_process():
   copy = pickle.loads(pickle.dumps(source))
   np.testing.assert_array_equal(copy.images, source.images)
   assert copy.spec == source.spec and list(copy.labels) == list(range(5))
+
+
+def test_all_rows_have_the_fingerprint_of_their_source_without_reading():
+  source = tiny_dataset.make(number=9)
+  want = data.ArraySource(
+    source.spec, source.numpy(slice(None)), source.labels
+  ).fingerprint
+  whole = source.take(0)
+  assert source.fingerprint == want
+  source.numpy = None
+  assert data.Subset(source, np.arange(9)).fingerprint == want
+  assert whole.fingerprint == want

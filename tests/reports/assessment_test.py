@@ -17,6 +17,7 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import results as results_lib
+from uncertainty_distill.reports import assessment
 
 import experiments
 import numpy as np
@@ -132,6 +133,33 @@ def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
   experiments.assess(systems, *options)
   assert evaluated[2] == ['single']
   assert evaluation.read_json(path)[0] == results
+
+
+def test_models_that_do_not_fit_together_are_evaluated_in_turn(
+  paths, tmp_path, evaluated, monkeypatch
+):
+  config = tiny_runs.config('evaluation.temperature_examples=64')
+  config.task.train_data.num_examples = 500
+  systems = [
+    evaluation.System('single', None, (paths[0],)),
+    evaluation.System('batch_ensemble', 0, (paths[2],)),
+    evaluation.System('again', 0, (paths[2],)),
+    evaluation.System('deep_ensemble', None, tuple(paths[:2])),
+  ]
+  tables = []
+  for most in 2 << 30, 1:
+    monkeypatch.setattr(assessment, '_MOST_WEIGHTS', most)
+    directory = str(tmp_path / str(most))
+    tables.append(experiments.assess(systems, config, _CPU, directory, 'Title'))
+  assert tables[0] == tables[1]
+  # Systems of the same runs share a network.
+  assert evaluated[1:] == [
+    ['single'],
+    ['batch_ensemble', 'again'],
+    ['deep_ensemble'],
+  ]
+  sizes = [system.model.weights_size for system in systems]
+  assert sizes[0] > 1000 and sizes[3] > 1.9 * sizes[0]
 
 
 def test_a_kill_between_two_files_mixes_no_results(

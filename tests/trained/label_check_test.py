@@ -94,7 +94,8 @@ def _predictions(logits, path='a.npz'):
   """Checks stored predictions of the training digits."""
   train = data.open_dataset('digits').train
   model = types.SimpleNamespace(name='teacher', paths=path.split(','))
-  trained.LabelCheck(train, 'training images').check_predictions(model, logits)
+  check = trained.LabelCheck(train, 'training images')
+  check.check_predictions(model, logits[:, check.rows])
 
 
 def test_stored_predictions():

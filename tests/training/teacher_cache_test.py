@@ -214,7 +214,8 @@ def test_one_and_one_point_zero_are_one_cache(
     views = _changed(
       cached,
       f'task.train_data.views=1,task.objective.teacher_cache={tmp_path},'
-      f'task.objective.mixup={text},task.train_data.color_jitter=0.5,'
+      f'task.objective.mixup={text},task.objective.weight=1,'
+      f'task.train_data.color_jitter=0.5,'
       f'task.train_data.random_crop_area={text}',
     )
     _open(views, one_device)

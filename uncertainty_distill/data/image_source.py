@@ -307,6 +307,18 @@ class Subset(ImageSource):
   def row_digests(self, rows: np.ndarray | slice) -> np.ndarray | None:
     return self.source.row_digests(self.rows[rows])
 
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    # Of all rows the source may know it, so that no pixels need be read. That
+    # of several sources is made in another way.
+    if (
+      not isinstance(self.source, Concatenation)
+      and np.array_equal(self.rows, np.arange(len(self.source)))
+      and np.array_equal(self.labels, self.source.labels)
+    ):
+      return self.source.fingerprint
+    return super().fingerprint
+
 
 class Concatenation(ImageSource):
   """The rows of one source, followed by the rows of another.

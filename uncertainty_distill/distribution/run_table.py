@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sys
 import time
@@ -44,9 +45,10 @@ class RunTable:
       return
     if time.monotonic() < self._next and not schedule.is_over:
       return
-    self._next = time.monotonic() + self._interval
     columns, rows = shutil.get_terminal_size()
-    lines = [*_lines(schedule)[: max(1, rows - 3)], _summary(schedule)]
+    lines = [*_lines(schedule, max(1, rows - 3)), _summary(schedule)]
+    # In a bucket, reading the lines takes time.
+    self._next = time.monotonic() + self._interval
     lines = [line[: columns - 1] for line in lines]
     # Goes up to where the table began, and clears everything from there on.
     up = f'\x1b[{len(self._drawn)}F' if self._drawn else ''
@@ -65,10 +67,10 @@ class RunTable:
     self._states = states
 
 
-def _lines(schedule: scheduling.Schedule) -> Sequence[str]:
-  """Returns a line for each run that a pool has."""
+def _lines(schedule: scheduling.Schedule, most: int) -> Sequence[str]:
+  """Returns a line for each of the first runs that a pool has."""
   rows = []
-  for running in schedule.running.values():
+  for running in itertools.islice(schedule.running.values(), most):
     job = running.job
     holder = locks.read_holder(job.path) if job.path else None
     state = 'queued' if job.path else ''  # No folder, no holder.

@@ -12,8 +12,8 @@ from uncertainty_distill.metrics import ranking
 import numpy as np
 import tensorflow as tf
 
-# The number of examples that are in memory at once in float64.
-_CHUNK = 2**16
+# The number of logits that are in memory at once in float64.
+_CHUNK = 2**24
 
 
 def evaluate_predictions(
@@ -55,8 +55,10 @@ def _score(
   2^24 examples.
   """
   sums, scores = [], []
-  for start in range(0, len(labels), _CHUNK):
-    part = slice(start, start + _CHUNK)
+  members, _, classes = logits.shape
+  step = max(1, _CHUNK // (members * classes))
+  for start in range(0, len(labels), step):
+    part = slice(start, start + step)
     given = logits[:, part].astype(np.float64), labels[part]
     of_part = metrics.sufficient_statistics(*given)
     probs = metrics.mean_probs(given[0])

@@ -292,9 +292,10 @@ def _score_predictions(system, experiment, found):
   limit = experiment.config.task.validation_data.num_examples
   images = dataset.test.take(limit)
   labels, logits = images.labels, logits[:, : len(images)]
-  trained.LabelCheck(
+  check = trained.LabelCheck(
     images, 'test images', experiment.config.check_labels
-  ).check_predictions(system.model, logits)
+  )
+  check.check_predictions(system.model, logits[:, check.rows])
   found.results.append(
     prediction_scores.evaluate_predictions(
       system.label, system.seed, logits, labels

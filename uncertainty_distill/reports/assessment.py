@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -34,13 +35,35 @@ _Evaluate = Callable[
 ]
 
 
+# The largest size in bytes of weights that are loaded together, if they are of
+# several models. All share each image, but also one memory.
+_MOST_WEIGHTS = 2 << 30
+
+
 def evaluate_at_once(
   systems: Sequence[System],
   experiment: training.Experiment,
   keep: Callable[[evaluation.Evaluation], object],
 ) -> None:
-  """Evaluates systems together, in this process; see `assess`."""
-  keep(evaluation.evaluate_systems(systems, experiment))
+  """Evaluates systems in this process, many together; see `assess`."""
+  # Systems of the same runs, scored at a temperature or not, share a network.
+  groups: dict[tuple[str, ...], list[System]] = {}
+  for system in systems:
+    groups.setdefault(system.paths, []).append(system)
+  parts: list[list[System]] = [[]]
+  total = 0
+  for group in groups.values():
+    size = group[0].model.weights_size
+    if parts[-1] and total + size > _MOST_WEIGHTS:
+      parts.append([])
+      total = 0
+    parts[-1] += group
+    total += size
+  for part in parts:
+    if len(parts) > 1:
+      # Copies open models of their own, which are freed with them.
+      part = [dataclasses.replace(system) for system in part]
+    keep(evaluation.evaluate_systems(part, experiment))
 
 
 def assess(

@@ -94,6 +94,16 @@ def archive_digest(path: str) -> str:
   return _archive_digest(path, _versions('', [path]))
 
 
+def mapped_digest(paths: Sequence[str]) -> str:
+  """Returns `arrays_digest` of the arrays in local `.npy` files.
+
+  Raises:
+    OSError: If a file cannot be read.
+    ValueError: If a file is no array.
+  """
+  return _mapped_digest(tuple(paths), _versions('', paths))
+
+
 def _versions(folder: str, names: Sequence[str]) -> tuple:
   return tuple(files.version(os.path.join(folder, name)) for name in names)
 
@@ -121,11 +131,13 @@ def _weights_digest(checkpoint, versions):
 
 @_cached
 def _files_digest(folder, names, versions):
-  del versions
   digest = hashlib.sha256()
-  for name in names:
-    content = files.read_bytes(os.path.join(folder, name))
-    content = np.frombuffer(content, np.uint8)
+  for name, (_, size) in zip(names, versions):
+    path = os.path.join(folder, name)
+    if files.is_remote(path) or not size:  # An empty file cannot be mapped.
+      content = np.frombuffer(files.read_bytes(path), np.uint8)
+    else:
+      content = np.memmap(path, np.uint8, 'r')
     digest.update(f'{name} {arrays_digest(content)}\n'.encode())
   return digest.hexdigest()
 
@@ -148,3 +160,10 @@ def _files_below(path: str, folder: str) -> list[str]:
   folders = [f for f in inside if files.is_folder(os.path.join(path, f))]
   found = [name for name in inside if name not in folders]
   return sum((_files_below(path, f) for f in folders), found)
+
+
+@_cached
+def _mapped_digest(paths, versions):
+  del versions
+  arrays = (np.load(p, mmap_mode='r', allow_pickle=False) for p in paths)
+  return arrays_digest(*arrays)

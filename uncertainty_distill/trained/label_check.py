@@ -66,6 +66,11 @@ class LabelCheck:
   description: str
   refuses: bool = True
 
+  @property
+  def rows(self) -> np.ndarray:
+    """The numbers of the images that are used, integers [n], in order."""
+    return draw(self.images.labels)
+
   def check_model(self, model: TrainedModel) -> None:
     """Checks each member of a model by itself, on a few hundred images.
 
@@ -76,7 +81,7 @@ class LabelCheck:
       InputError: If another order of classes, another scale of the images, or
         probabilities in place of logits explains the labels far better.
     """
-    rows = draw(self.images.labels)
+    rows = self.rows
     images, labels = self.images.numpy(rows), self.images.labels[rows]
     near = []
     for part in model.parts:
@@ -104,18 +109,17 @@ class LabelCheck:
 
     Args:
       model: The model that made the predictions.
-      logits: The predictions of all images, [M, N, K].
+      logits: The predictions of the images of `rows`, [M, n, K].
 
     Raises:
       InputError: If another order of classes, or probabilities in place of
         logits, explains the labels far better.
     """
-    rows = draw(self.images.labels)
-    of_rows, labels = logits[:, rows], self.images.labels[rows]
+    labels = self.images.labels[self.rows]
     if len(model.paths) == len(logits):
-      parts = list(zip(model.paths, of_rows[:, None]))
+      parts = list(zip(model.paths, logits[:, None]))
     else:
-      parts = [(', '.join(model.paths), of_rows)]
+      parts = [(', '.join(model.paths), logits)]
     near = []
     for path, part in parts:
       near += self._check(model.name, path, part, labels)

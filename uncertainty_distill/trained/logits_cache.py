@@ -246,7 +246,7 @@ class LogitsCache:
       arrays = [
         np.load(path, mmap_mode='r', allow_pickle=False) for path in paths
       ]
-      whole = fingerprints.arrays_digest(*arrays) == checksum and all(
+      whole = fingerprints.mapped_digest(paths) == checksum and all(
         array.shape == shape
         and os.path.getsize(path) == array.offset + array.nbytes
         for path, array, shape in zip(paths, arrays, shapes)
@@ -295,7 +295,8 @@ class FixedLogits:
 
   def __init__(self, logits: np.ndarray):
     """Takes logits [M, N, K] of the examples in the dataset's order."""
-    self._stored = as_stored(tf.constant(logits))
+    with tf.device('CPU'):  # Only the input pipeline reads them.
+      self._stored = as_stored(tf.constant(logits))
 
   @property
   def ensemble_size(self) -> int:

@@ -134,6 +134,15 @@ class TrainedModel(abc.ABC):
     """Returns the file whose time tells whether the weights have changed."""
     return self.paths[0]
 
+  @property
+  def weights_size(self) -> int:
+    """About the size of the weights' files, in bytes, with an optimizer's."""
+    if len(self.parts) > 1:
+      return sum(part.weights_size for part in self.parts)
+    folder, prefix = os.path.split(self._marked_file().removesuffix('index'))
+    names = (n for n in files.names(folder or '.') if n.startswith(prefix))
+    return sum(files.version(os.path.join(folder, name))[1] for name in names)
+
   def has_fingerprint(self, mark: str) -> bool:
     """Returns whether a mark is of these weights.
 

@@ -142,8 +142,7 @@ def open_predictions(experiment: Experiment) -> trained.FixedLogits:
   logits = _read_predictions(experiment)
   check = label_check(experiment)
   if check:
-    labeled = logits[:, : len(experiment.training_set)]
-    check.check_predictions(experiment.teacher, labeled)
+    check.check_predictions(experiment.teacher, logits[:, check.rows])
   return trained.FixedLogits(logits)
 
 

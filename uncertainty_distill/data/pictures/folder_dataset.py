@@ -24,6 +24,8 @@ _logger = logging.getLogger(__name__)
 
 # The number of pictures from which on a check shows its progress.
 _MANY = 1000
+# The number of pictures that threads are given at a time.
+_CHUNK = 4096
 
 
 class PictureFolder:
@@ -115,9 +117,11 @@ class PictureFolder:
         'picture',
         shown=len(examples) >= _MANY,
       ) as bar:
-        for result in threads.map(examine, examples):
-          (found if isinstance(result, Picture) else broken).append(result)
-          bar.update(1)
+        # In parts, since each picture that waits for its turn takes memory.
+        for start in range(0, len(examples), _CHUNK):
+          for result in threads.map(examine, examples[start : start + _CHUNK]):
+            (found if isinstance(result, Picture) else broken).append(result)
+            bar.update(1)
     finally:
       threads.shutdown(cancel_futures=True)
     self._report(split, found, broken)
