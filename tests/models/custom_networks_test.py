@@ -258,6 +258,45 @@ def test_registered_layers_may_be_from_any_module(tmp_path, monkeypatch):
       'config': {'function': 'compat.v1.gfile.DeleteRecursively'},
     },
     {'class_name': 'TFOpLambda', 'config': 'io.gfile.rmtree'},
+    {'class_name': 'TFOpLambda', 'config': {'function': 'nn.RNNCellWrapper'}},
+    {
+      'class_name': 'TFOpLambda',
+      'config': {'function': 'ragged.map_flat_values'},
+    },
+    # By another name of the same class.
+    {
+      'class_name': 'tf_op_layer.TFOpLambda',
+      'module': 'tf_keras.src.layers.core',
+      'config': {'function': 'io.gfile.rmtree'},
+    },
+    {'class_name': 'TensorFlowOpLayer', 'config': {'node_def': {'op': 'Save'}}},
+    {'class_name': 'InstanceMethod', 'config': {'attr_name': 'save'}},
+    {'class_name': 'StringLookup', 'config': {'vocabulary': '/etc/passwd'}},
+    # Keras looks up functions by `config`, whatever the registered name is.
+    {
+      'class_name': 'Activation',
+      'module': 'keras.layers',
+      'config': {
+        'activation': {
+          'class_name': 'function',
+          'module': 'os',
+          'config': 'system',
+          'registered_name': 'uncertainty_distill>DenseBatchEnsemble',
+        }
+      },
+    },
+    # The legacy loader reads functions from bytes.
+    {
+      'class_name': 'RNN',
+      'config': {
+        'cell': {
+          'class_name': 'GRUCell',
+          '__passive_serialization__': True,
+          'config': {'units': 3},
+        }
+      },
+    },
+    {'class_name': ['TFOpLambda'], 'config': {}},
     {
       'class_name': 'ClassMethod',
       'config': {'cls_symbol': 'io.TFRecordWriter', 'method_name': 'close'},
@@ -265,6 +304,9 @@ def test_registered_layers_may_be_from_any_module(tmp_path, monkeypatch):
   ],
 )
 def test_a_definition_of_a_stranger_runs_nothing(changes, tmp_path):
+  damaged = models.KerasModel(definition='{')
+  with refused('task.model.definition'):
+    damaged.build((8, 8, 3), 10)
   images = tf_keras.Input((8, 8, 3))
   logits = tf_keras.layers.Dense(10)(tf.reshape(images / 255, (-1, 192)))
   described = json.loads(tf_keras.Model(images, logits).to_json())
@@ -286,3 +328,15 @@ def test_a_definition_of_a_stranger_runs_nothing(changes, tmp_path):
   with refused('task.model.definition'):
     network.build((8, 8, 3), 10)
   assert victim.exists()
+
+
+def test_operations_on_arrays_and_functions_of_keras_are_known():
+  images = tf_keras.Input((8, 8, 3))
+  x = tf.concat([images[..., ::2], images[:, :, :, 1:2] ** 2], -1) / 255.0
+  x = tf_keras.layers.Flatten()(tf.nn.relu(tf.transpose(x, (0, 2, 1, 3))))
+  x = tf_keras.layers.Dense(10, activation=tf.nn.gelu)(x)
+  model = tf_keras.Model(images, tf.where(x > 0, x, tf.math.sin(x)))
+  built = models.KerasModel.of(model, 'model').build((8, 8, 3), 10)
+  built.set_weights(model.get_weights())
+  batch = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
+  np.testing.assert_allclose(built(batch), model(batch), atol=1e-6)

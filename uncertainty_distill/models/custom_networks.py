@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
@@ -26,8 +27,17 @@ _KNOWN_LAYERS = (
   'with `tf_keras.saving.register_keras_serializable`'
 )
 _FUNCTION = re.compile(r'[\w.]+:\w+')
-# The functions of TensorFlow that a definition may name: those that only
-# compute. Others read and write files, or load programs.
+# What a definition may be made of: classes that only compute. Other classes of
+# Keras contain functions, read files, or call any operation of TensorFlow.
+_NETWORKS = 'Functional', 'Sequential', 'Model'
+_OPERATIONS = 'TFOpLambda', 'SlicingOpLambda'
+_VALUES = '__ellipsis__', '__tuple__', 'TensorShape'
+_OF_APPLICATIONS = 'LayerScale', 'CustomScaleLayer', 'StochasticDepth', 'Policy'
+_MORE_THAN_LAYERS = frozenset(
+  """AbstractRNNCell DenseFeatures InputSpec IntegerLookup Lambda Layer
+  StringLookup TextVectorization Wrapper""".split()
+)
+# The functions of TensorFlow that a definition may name, which only compute.
 _COMPUTING = (
   '__operators__',
   'bitwise',
@@ -36,7 +46,6 @@ _COMPUTING = (
   'linalg',
   'math',
   'nn',
-  'ragged',
   'random',
   'sets',
   'signal',
@@ -196,12 +205,14 @@ class KerasModel(Architecture):
     """Returns the model that the definition describes."""
     if not self.definition:
       raise InputError(name, '', 'a Keras model as JSON, as ud.train writes it')
-    _check_needs_no_code(json.loads(self.definition), name)
     try:
+      _check_needs_no_code(json.loads(self.definition), name)
       return tf_keras.models.model_from_json(self.definition)  # pyright: ignore[reportReturnType]
+    except InputError:
+      raise
     except Exception as error:
-      # A layer's constructor may raise anything.
-      raise _unknown_layer(name, self.label, error) from error
+      # A layer's constructor may raise anything, and so may damaged JSON.
+      raise _unknown_layer(name, 'the definition', error) from error
 
 
 def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
@@ -213,29 +224,65 @@ def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
   )
 
 
-def _check_needs_no_code(part, name):
-  """Raises an InputError if Keras would run code that a definition names.
+def _check_needs_no_code(part: Any, name: str) -> None:
+  """Raises an InputError unless a definition is made of known parts.
 
-  A Lambda layer contains a function. Keras imports modules that are named,
-  except for classes that this process has registered, and it calls functions of
-  TensorFlow that are named.
+  Keras imports modules and calls functions that a definition names.
   """
   if isinstance(part, dict):
-    module = part.get('module')
-    is_keras = not module or module.partition('.')[0] in ('keras', 'tf_keras')
-    is_known = is_keras or tf_keras.saving.get_registered_object(
-      part.get('registered_name')
-    )
-    kinds = {part.get('class_name'), part.get('registered_name')}
-    if kinds & {'Lambda', 'ClassMethod'} or not is_known:
-      raise InputError(
-        name, part.get('class_name'), f'a model of {_KNOWN_LAYERS}'
-      )
-    if kinds & {'TFOpLambda', 'SlicingOpLambda'}:
+    # The legacy loader takes such parts, and functions in them as bytes.
+    is_legacy = '__passive_serialization__' in part
+    if is_legacy or not _is_known(part):
+      kind = part.get('class_name', part.get('module'))
+      raise InputError(name, kind, f'a model of {_KNOWN_LAYERS}')
+    if part.get('class_name') in _OPERATIONS:
       _check_computes(part, name)
-  for inner in part.values() if isinstance(part, dict) else part:
-    if isinstance(inner, dict | list):
-      _check_needs_no_code(inner, name)
+  inner = part.values() if isinstance(part, dict) else part
+  for each in inner:
+    if isinstance(each, dict | list):
+      _check_needs_no_code(each, name)
+
+
+def _is_known(part: dict[str, Any]) -> bool:
+  """Returns whether a part is none that Keras makes, or one that is known."""
+  fields = ('class_name', 'module', 'registered_name')
+  kind, module, registered = (part.get(field) for field in fields)
+  if kind is None:
+    # A configuration may have a field that is called `module`, but no class.
+    return True
+  if not all(
+    isinstance(x, str) for x in (kind, module or '', registered or '')
+  ):
+    return False
+  if kind == 'function':
+    # Keras looks it up by this name alone.
+    own = part.get('config')
+    return isinstance(own, str) and (
+      tf_keras.saving.get_registered_object(own) is not None
+      or (own in dir(tf_keras.activations) and registered in (None, own))
+    )
+  found = tf_keras.saving.get_registered_object(registered)
+  if found is not None and kind == getattr(found, '__name__', None):
+    return True
+  is_keras = (module or 'keras').partition('.')[0] in ('keras', 'tf_keras')
+  # Weights' initializers of TensorFlow are listed under their own module.
+  is_keras |= module == 'tensorflow.python.ops.init_ops_v2'
+  return is_keras and kind in _classes()
+
+
+@functools.cache
+def _classes() -> frozenset[str]:
+  """Returns the names of Keras's classes that a definition may have."""
+  keras = tf_keras
+  rooms = (
+    keras.layers,
+    keras.initializers,
+    keras.regularizers,
+    keras.constraints,
+  )
+  public = {n for room in rooms for n in dir(room) if n[0].isupper()}
+  more = {*_NETWORKS, *_OPERATIONS, *_VALUES, *_OF_APPLICATIONS}
+  return frozenset((public - _MORE_THAN_LAYERS) | more)
 
 
 def _check_computes(part: dict[str, Any], name: str) -> None:
@@ -243,8 +290,10 @@ def _check_computes(part: dict[str, Any], name: str) -> None:
   config = part.get('config')
   function = config.get('function') if isinstance(config, dict) else None
   plain = str(function).removeprefix('compat.v1.')
-  space, dot, _ = plain.partition('.')
-  if not (space in _COMPUTING if dot else plain in _ON_ARRAYS):
+  space, dot, rest = plain.partition('.')
+  # Classes, whose names begin with a capital, may call what they are given.
+  computes = rest[:1].islower() and space in _COMPUTING
+  if not (computes if dot else plain in _ON_ARRAYS):
     raise InputError(
       name,
       function,
