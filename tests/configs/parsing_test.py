@@ -17,6 +17,14 @@ def _overridden(text):
   return configs.load_config(_NAME, params_override=text)
 
 
+def _laughs(repeated):
+  """Returns YAML of 15 levels, each of which repeats the one before."""
+  lines = ['a0: &a0 {x: lol}']
+  for level in range(15):
+    lines.append(f'a{level + 1}: &a{level + 1} {repeated.format(level)}')
+  return '\n'.join(lines).encode()
+
+
 @pytest.mark.parametrize(
   'name, nearest',
   [
@@ -223,6 +231,9 @@ def test_mistakes_in_files_are_named(tmp_path):
     (b'task: {seed: 1', 'readable'),
     (b'a: 1\n\tb: 2', 'readable'),
     (b'task: !!map [1]', 'readable'),
+    # A billion laughs.
+    (_laughs('[*a{0},*a{0},*a{0},*a{0}]'), 'readable'),
+    (_laughs('{{<<: [*a{0},*a{0},*a{0},*a{0}]}}'), 'readable'),
     (b'check_labels: !!bool maybe', 'readable'),
     (b'task: {seed: !!int ""}', 'readable'),
     (None, 'readable'),

@@ -146,6 +146,13 @@ def test_refuses_names_in_another_encoding(path):
     data.open_dataset(path)
 
 
+def test_refuses_names_of_several_lines(path):
+  names = ['a\nb', 'c', 'd', 'e']
+  np.savez(path, **_arrays(), class_names=names)
+  with refusals.refused(f'class_names of {path}', names, 'one line'):
+    data.open_dataset(path)
+
+
 def test_refuses_names_that_are_there_twice(path):
   np.savez(path, **_arrays(), class_names=['a', 'b', 'a', 'c'])
   with refusals.refused(f'class_names of {path}', ['a', 'b', 'a', 'c']):

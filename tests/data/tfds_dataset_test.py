@@ -242,6 +242,18 @@ def test_others_are_refused(tmp_path):
       data.open_configured(config)
 
 
+def test_features_of_other_modules_are_refused(tmp_path):
+  folder = _prepare(TinyColor, tmp_path)
+  (file,) = tmp_path.glob('tiny_color/*/features.json')
+  text = file.read_text()
+  own = 'tensorflow_datasets.core.features.features_dict.FeaturesDict'
+  assert own in text
+  # JSON may write a letter in another way.
+  file.write_text(text.replace(own, 'runs.stranger.p\\u0061yload.X'))
+  with refusals.refused('data_dir', str(file), 'own features'):
+    data.open_dataset('tfds:tiny_color', folder, image_size=(5, 4))
+
+
 def test_a_damaged_file_is_named(tmp_path):
   folder = _prepare(TinyColor, tmp_path)
   (file,) = tmp_path.glob('tiny_color/*/*train*')

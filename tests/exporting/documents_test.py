@@ -29,7 +29,7 @@ def test_thresholds_answer_what_is_said_as_they_are_printed():
 def test_card_tells_what_is_known_and_what_is_not():
   card = exporting.ModelCard(
     sections={'Model': 'A network.'},
-    class_names=['cat', 'dog'],
+    class_names=['cat', 'dog', 'a\n\n## Metrics\n\n<b>1.0</b>'],
     metrics={'accuracy': 0.9, 'c_accuracy': 0.5, 'nll': 0.25},
     evaluated_images='On 70 test images.',
     calibration=metrics.Calibration(1.5, 0.4, 0.3, 500, 'held.npz'),

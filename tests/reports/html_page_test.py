@@ -1,6 +1,7 @@
 """Tests that the HTML page is one complete file and safe to open."""
 
-from uncertainty_distill.reports import html_page, markup
+from uncertainty_distill.reports import html_page
+from uncertainty_distill.runtime import markup
 
 import html_reader
 import numpy as np

@@ -1,6 +1,7 @@
 """Tests that damaged checkpoints are found; real files are damaged."""
 
 import os
+import pathlib
 import random
 import shutil
 
@@ -161,6 +162,18 @@ def test_a_whole_folder_is_left_as_it_is(folder, caplog):
   checkpoints.repair_state_file(str(folder))
   assert (folder / 'checkpoint').stat().st_mtime_ns == before
   assert not caplog.messages
+
+
+def test_only_checkpoints_of_the_folder_are_listed(folder, tmp_path):
+  """TensorFlow removes files of what is listed when it makes room."""
+  state = pathlib.Path(folder, 'checkpoint')
+  foreign = tmp_path / 'served' / 'ckpt-1'
+  for other in foreign, tmp_path / 'served' / 'variables':
+    text = state.read_text()
+    line = next(x for x in text.split('\n') if x.startswith('all_model_check'))
+    state.write_text(f'all_model_checkpoint_paths: "{other}"\n{text}\n{line}')
+    checkpoints.repair_state_file(folder)
+    assert str(tmp_path / 'served') not in state.read_text()
 
 
 def test_a_checkpoint_that_is_discarded_is_not_damaged(folder, caplog):

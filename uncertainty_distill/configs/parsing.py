@@ -6,6 +6,7 @@ every value must have the type that its field declares.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -129,6 +130,8 @@ def read_yaml(path: str, name: str) -> dict[str, Any]:
 _SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 # libyaml's composer recurses, and too deep a nesting crashes the process.
 _MAX_DEPTH = 100
+# More than any file has, with what aliases repeat.
+_MAX_NODES = 1_000_000
 
 
 class _Loader(_SafeLoader):  # pyright: ignore[reportGeneralTypeIssues]
@@ -140,8 +143,9 @@ class _Loader(_SafeLoader):  # pyright: ignore[reportGeneralTypeIssues]
   def construct_mapping(self, node, deep=False):
     # Checked before merge keys (<<) are resolved: those may be overridden.
     keys = [key.value for key, _ in node.value if key.value != '<<']
+    counts = collections.Counter(map(str, keys))
     for key in keys:
-      if keys.count(key) > 1:
+      if counts[str(key)] > 1:
         raise yaml.constructor.ConstructorError(
           None, None, f'the key {key!r} appears twice', node.start_mark
         )
@@ -155,12 +159,25 @@ def _load_yaml(text: str) -> Any:
     yaml.YAMLError: If the text is not YAML, would make Python objects, has a
       key twice in a mapping, or is nested too deep.
   """
-  depth = 0
+  # The number of nodes in each open collection, and what its anchor is.
+  counts, anchors, known = [0], [None], {}
   for event in yaml.parse(text, _SafeLoader):
-    depth += isinstance(event, yaml.CollectionStartEvent)
-    depth -= isinstance(event, yaml.CollectionEndEvent)
-    if depth > _MAX_DEPTH:
+    if isinstance(event, yaml.CollectionStartEvent):
+      counts.append(0)
+      anchors.append(event.anchor)
+    elif isinstance(event, yaml.CollectionEndEvent):
+      known[anchors.pop()] = count = counts.pop() + 1
+      counts[-1] += count
+    elif isinstance(event, yaml.AliasEvent):
+      counts[-1] += known.get(event.anchor, 1)
+    else:
+      counts[-1] += 1
+    if len(counts) > _MAX_DEPTH + 1:
       raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} levels deep')
+    if counts[-1] > _MAX_NODES:
+      raise yaml.YAMLError(
+        f'its aliases stand for more than {_MAX_NODES} values'
+      )
   try:
     return yaml.load(text, _Loader)
   except (ValueError, TypeError, LookupError, AttributeError) as error:

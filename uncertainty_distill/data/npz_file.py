@@ -211,6 +211,8 @@ def _class_names(
       f'class_names of {path}', names.tolist(), 'strings, or bytes in UTF-8'
     ) from error
   found = found.tolist()
+  if any('\n' in name for name in found):
+    raise InputError(f'class_names of {path}', found, 'names of one line each')
   if len(set(found)) < len(found):
     raise InputError(f'class_names of {path}', found, 'distinct names')
   return tuple(found)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import re
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,9 @@ from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 import numpy as np
+
+# Where TFDS keeps datasets by default.
+_USUAL_FOLDER = '~/tensorflow_datasets'
 
 
 def folder(data_dir: str) -> str:
@@ -38,7 +43,35 @@ def make_builder(name: str, data_dir: str) -> Any:
   # Imported here, because it imports TensorFlow, which not every process needs.
   import tensorflow_datasets as tfds
 
-  return tfds.builder(name, data_dir=folder(data_dir) or None)
+  root = folder(data_dir)
+  _check_features(name, root)
+  return tfds.builder(name, data_dir=root or None)
+
+
+def _check_features(name: str, root: str) -> None:
+  """Raises an InputError if a prepared dataset names modules of others.
+
+  TFDS imports the module of each feature that a dataset's folder names.
+  """
+  base = re.split('[/:]', name)[0]
+  for depth in '*', '*/*':
+    place = os.path.join(root or os.path.expanduser(_USUAL_FOLDER), base, depth)
+    for path in files.matching(os.path.join(place, 'features.json')):
+
+      def check(part, path=path):
+        for key in 'type', 'pythonClassName':
+          kind = part.get(key, '')
+          is_module = isinstance(kind, str) and '.' in kind
+          if is_module and not kind.startswith('tensorflow_datasets.'):
+            raise InputError(
+              'data_dir',
+              path,
+              "a dataset of TFDS's own features",
+              f'it names {kind}, a module that would be imported',
+            )
+        return part
+
+      json.loads(files.read_text(path), object_hook=check)
 
 
 def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
@@ -167,7 +200,7 @@ def prepare(name: str, data_dir: str) -> Any:
 
 def _check_network(builder: Any, data_dir: str) -> None:
   """Raises an OSError without a network: TFDS would try for minutes."""
-  root = folder(data_dir) or os.path.expanduser('~/tensorflow_datasets')
+  root = folder(data_dir) or os.path.expanduser(_USUAL_FOLDER)
   # What was downloaded before, or by hand, may be enough.
   if files.is_folder(os.path.join(root, 'downloads')):
     return
@@ -214,12 +247,13 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
     raise
   except Exception as error:  # Anything that a network or a disk can raise.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    place = folder(data_dir) or '~/tensorflow_datasets'
+    place = folder(data_dir) or _USUAL_FOLDER
     raise InputError(
       'data_dir',
       place,
       f'a folder in which TFDS has prepared {name}',
-      f'run `tfds build {name}` here, or run it on a machine with network '
+      f'run `tfds build {shlex.quote(name)}` here, or run it on a machine with '
+      'network '
       'access and copy the folder',
       message=f'TFDS cannot load {name} from `data_dir` {place!r}: '
       f'{reason[:200]}',

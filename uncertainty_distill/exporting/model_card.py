@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import metrics
 from uncertainty_distill.exporting import abstention
+from uncertainty_distill.runtime import markup
 
 _METRICS = (
   'accuracy',
@@ -63,7 +64,7 @@ class ModelCard:
     """Returns the card as Markdown."""
     sections = {
       **self.sections,
-      'Classes': ', '.join(self.class_names),
+      'Classes': ', '.join(map(markup.escaped, self.class_names)),
       'Temperature': _temperature(self.calibration),
       **({'Prediction sets': _sets(self)} if self.sets else {}),
       'Metrics': _metrics(self),

@@ -13,6 +13,7 @@ from uncertainty_distill.exporting import (
   model_card,
 )
 from uncertainty_distill.io import files
+from uncertainty_distill.runtime import markup
 
 import tensorflow as tf
 
@@ -131,7 +132,7 @@ def _describe_model(model):
   if config is None:
     plural = 's' if number > 1 else ''
     return f'Made from {number} SavedModel{plural}. {takes}'
-  size = config.task.model.architecture.get().label
+  size = markup.escaped(config.task.model.architecture.get().label)
   kind = 'network'
   if model.ensemble_size > 1:
     is_hydra = config.task.model.ensemble_type == 'hydra'
@@ -155,8 +156,10 @@ def _describe_model(model):
 def _describe_training(config):
   """Returns the sections on data, objective and teacher."""
   train_data, objective = config.task.train_data, config.task.objective
-  name = os.path.basename(train_data.name)
-  unlabeled = os.path.basename(train_data.unlabeled)
+  name, unlabeled = (
+    markup.escaped(os.path.basename(path))
+    for path in (train_data.name, train_data.unlabeled)
+  )
   sections = {
     'Data': f'{name}, its training split'
     + (f', classes {list(train_data.classes)}' if train_data.classes else '')
@@ -241,7 +244,7 @@ def _evaluated_images(results):
   if not results:
     return ''
   clean = [r.num_examples for r in results if r.shift.corruption is None]
-  corrupted = sorted({r.images for r in results if r.images})
+  corrupted = sorted({markup.escaped(r.images) for r in results if r.images})
   text = f'On {clean[0]} test images.' if clean else ''
   if corrupted:
     text += (

@@ -10,6 +10,7 @@ from typing import Any
 
 from uncertainty_distill import metrics
 from uncertainty_distill.data import pictures
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.exporting import (
   freezing,
   predictive_distribution,
@@ -63,6 +64,8 @@ def export_saved_model(
   """
   logits = freezing.freeze(model, image_shape)
   num_classes = logits(tf.zeros([1, *image_shape], tf.uint8)).shape[-1]
+  if any('\n' in name for name in class_names):
+    raise InputError('class_names', list(class_names), 'names of one line each')
   names = list(class_names) or list(map(str, range(num_classes)))  # pyright: ignore[reportArgumentType]
   signatures = _signatures(
     logits, image_shape, names, temperature, image_fit, sets

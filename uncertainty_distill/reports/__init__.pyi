@@ -11,7 +11,6 @@ from .curves import read_curves as read_curves
 from .curves import read_scalars as read_scalars
 from .html_page import REPORT_PAGE as REPORT_PAGE
 from .html_page import write_page as write_page
-from .markup import escaped as escaped
 from .paper import beside_paper as beside_paper
 from .paper import load_paper_tables as load_paper_tables
 from .paper import paper_rows as paper_rows

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uncertainty_distill import plots, training
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.reports import markup
+from uncertainty_distill.runtime import markup
 
 # The mean cross-entropy of a system's members, and the cross-entropies of
 # single networks, as `training.describe_underfitting` takes them.

@@ -11,8 +11,9 @@ from uncertainty_distill import plots
 from uncertainty_distill.evaluation import aggregation
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.metrics import CORRUPTED, PAPER, metric_spec
-from uncertainty_distill.reports import markup, tables
+from uncertainty_distill.reports import tables
 from uncertainty_distill.reports.significance import LEVEL, holm
+from uncertainty_distill.runtime import markup
 
 KINDS = ('better', 'not_worse', 'equal')
 HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'

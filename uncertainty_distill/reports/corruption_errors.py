@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import evaluation, plots
 from uncertainty_distill.evaluation import aggregation
-from uncertainty_distill.reports import markup, tables
+from uncertainty_distill.reports import tables
+from uncertainty_distill.runtime import markup
 
 _MEANS = {
   evaluation.MCE: 'mCE',

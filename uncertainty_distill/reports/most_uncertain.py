@@ -15,7 +15,8 @@ from uncertainty_distill import metrics, plots
 from uncertainty_distill.data import ImageSource
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import diversity
-from uncertainty_distill.reports import array_cache, markup
+from uncertainty_distill.reports import array_cache
+from uncertainty_distill.runtime import markup
 
 import numpy as np
 import tensorflow as tf

@@ -17,13 +17,13 @@ from uncertainty_distill.reports import (
   corrupted_image,
   corruption_errors,
   html_page,
-  markup,
   most_uncertain,
   paper,
   pictures,
   significance,
   tables,
 )
+from uncertainty_distill.runtime import markup
 
 _BOLD = (
   '\n- **Bold**: the best mean over seeds, and the means that do not differ '

@@ -13,7 +13,7 @@ from uncertainty_distill.metrics import (
   TEMPERATURE,
   metric_spec,
 )
-from uncertainty_distill.reports import markup
+from uncertainty_distill.runtime import markup
 
 # The metrics that the tables show, column by column.
 COLUMNS = (*PAPER, 'gibbs_nll', *(CORRUPTED + name for name in PAPER))

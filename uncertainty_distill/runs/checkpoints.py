@@ -54,8 +54,8 @@ def steps(folder: str) -> list[int]:
   found = [re.fullmatch(r'ckpt-(\d+)\.index', name) for name in _names(folder)]
   # Without an index, a checkpoint counts only if TensorFlow had finished it and
   # so lists it as the newest.
-  listed = _listed(folder)[-1:]
-  return sorted({int(match[1]) for match in found if match} | {*listed})
+  found += [re.search(r'(?:^|/)ckpt-(\d+)$', p) for p in _listed(folder)[-1:]]
+  return sorted({int(match[1]) for match in found if match})
 
 
 def newest_step(folder: str) -> int:
@@ -128,7 +128,7 @@ def repair_state_file(folder: str) -> None:
   path = os.path.join(folder, _STATE)
   if not kept:
     files.remove(path)
-  elif _listed(folder) != [*kept, step]:
+  elif _listed(folder) != [prefix(folder, s) for s in (*kept, step)]:
     # The public function would write absolute paths, but a run can be moved.
     # A checkpoint without a time would never make room for newer ones.
     tf.__internal__.train.update_checkpoint_state(
@@ -163,22 +163,23 @@ def _files(folder: str, step: int) -> list[str]:
   return [n for n in _names(folder) if n.startswith(f'ckpt-{step}.')]
 
 
-def _listed(folder: str) -> list[int]:
-  """Returns the steps that TensorFlow lists, then again the newest of them."""
+def _listed(folder: str) -> list[str]:
+  """Returns the paths that TensorFlow lists, then again the newest of them.
+
+  TensorFlow removes what is listed when it makes room, wherever that is.
+  """
   try:
     state = tf.train.get_checkpoint_state(folder)
   except ValueError:  # The file is no text, or lists none.
     state = None
   if state is None:
     return []
-  paths = [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
-  found = [re.search(r'(?:^|/)ckpt-(\d+)$', path) for path in paths]
-  return [int(match[1]) for match in found if match]
+  return [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
 
 
 def _data_file(step: int, names: list[str]) -> str:
   """Returns a data file that is missing, or else the first data file."""
-  shards = [re.search(r'\.data-\d+-of-(\d+)$', name) for name in names]
+  shards = [re.search(r'\.data-\d{5}-of-(\d{5})$', name) for name in names]
   count = next((match[1] for match in shards if match), '00001')
   wanted = [
     f'ckpt-{step}.data-{shard:05}-of-{count}' for shard in range(int(count))

@@ -354,7 +354,9 @@ def noted_training_data(run: RunFolder) -> str:
 def noted_class_names(run: RunFolder) -> tuple[str, ...]:
   """Returns the names of the classes when a run began; () for unknown."""
   names = _noted_data(run.path).get(_CLASS_NAMES)
-  return tuple(map(str, names)) if isinstance(names, list) else ()
+  if not isinstance(names, list) or any(isinstance(n, list) for n in names):
+    return ()
+  return tuple(map(str, names))
 
 
 def noted_teacher_temperature(run: RunFolder) -> float | None:

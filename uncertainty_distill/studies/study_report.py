@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from uncertainty_distill import evaluation, plots, reports
 from uncertainty_distill.io import files
+from uncertainty_distill.runtime import markup
 from uncertainty_distill.studies import study_figures
 from uncertainty_distill.studies.spec import Figure, Study, Table
 
@@ -70,7 +71,7 @@ def write_study_report(
   claims = _claims(study, results)
   if any(tables.values()) or drawn or claims:
     sections = [
-      f'# {reports.escaped(study.title)}',
+      f'# {markup.escaped(study.title)}',
       _MORE,
       *claims,
       *itertools.chain(*tables.values()),
@@ -109,7 +110,7 @@ def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
     return []
   rows = evaluation.aggregate_models(own)
   sections = [
-    f'## {reports.escaped(table.title)}',
+    f'## {markup.escaped(table.title)}',
     reports.table(rows, marked=reports.best(own)),
   ]
   published = {}
@@ -118,9 +119,9 @@ def _table(table: Table, results: Sequence[evaluation.Result]) -> list[str]:
   sections += reports.beside_paper(rows, published)
   for other in table.compared_with:
     if other in rows and len(rows) > 1:
-      name = reports.escaped(plots.display_name(other).lower())
+      name = markup.escaped(plots.display_name(other).lower())
       sections += [
-        f'### {reports.escaped(table.title)}: differences from {name}',
+        f'### {markup.escaped(table.title)}: differences from {name}',
         reports.differences_table(list(rows), other, own),
         _DIFFERENCES,
       ]
@@ -148,7 +149,7 @@ def _figure(
   }
   if not shown:
     return []
-  title = reports.escaped(figure.title)
+  title = markup.escaped(figure.title)
   heading = f'## {title}'
   if figure.kind == 'reconstruction':
     return [heading, *_reconstructions(figure, shown, directory)]
@@ -203,6 +204,6 @@ def _reconstructions(
       figure.ranks,
       figure.aligned,
     )
-    title = reports.escaped(figure.title)
+    title = markup.escaped(figure.title)
     sections += [table, f'![{title}]({folder}/plots/reconstruction.png)']
   return sections

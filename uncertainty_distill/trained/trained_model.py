@@ -207,6 +207,10 @@ class Run(TrainedModel):
     # The file that the model was trained on may no longer exist.
     names = runs.noted_class_names(self.run)
     with contextlib.suppress(InputError):
+      train_data = self.run.config.task.train_data
+      if not names and train_data.name.startswith('tfds:'):
+        # Whoever only opens a run does not want to download anything.
+        data.check_prepared(train_data.name, train_data.data_dir)
       if not names and self.dataset:
         names = self.dataset.spec.class_names
     if len(names) == self.num_classes:
@@ -299,7 +303,9 @@ class SavedModel(TrainedModel):
     file = os.path.join(self.paths[0], saved_models.CLASS_NAMES_FILE)
     if files.is_file(file):
       # Not `splitlines`: a name may contain other separators of lines.
-      return tuple(files.read_text(file).removesuffix('\n').split('\n'))
+      names = files.read_text(file).removesuffix('\n').split('\n')
+      if len(names) == self.num_classes:
+        return tuple(names)
     return _labels(self.num_classes)
 
   @property

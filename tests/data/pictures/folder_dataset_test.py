@@ -176,6 +176,15 @@ def test_broken_pictures_are_named_or_left_out(folder, caplog):
   assert 'wasp' in caught.value.hint
 
 
+def test_a_program_is_no_picture(folder):
+  """Pillow would run Ghostscript, whatever the file's name says."""
+  text = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n'
+  (folder / 'train' / 'bee' / 'a.gif').write_bytes(text + b'{} loop\n')
+  with refusals.refused('dataset name', str(folder)) as caught:
+    _open(folder)
+  assert 'a.gif: not an image' in str(caught.value)
+
+
 def test_other_folders_are_refused(tmp_path):
   def refused(name, folder, expected, hint, **options):
     value = options.get('test_fraction', 0.0) if 'task' in name else str(folder)

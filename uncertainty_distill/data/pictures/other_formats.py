@@ -6,6 +6,7 @@ becomes a PNG here, by the rule in docs/images.md.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +32,20 @@ def as_png(content: bytes) -> bytes:
       ValueError for this.
     Image.DecompressionBombError: If the image is too large.
   """
-  with Image.open(io.BytesIO(content)) as image:
+  with Image.open(io.BytesIO(content), formats=_formats()) as image:
     upright = ImageOps.exif_transpose(image)  # Has no format or tags.
     tags = getattr(image, 'tag_v2', {})
     shown = _in_eight_bits(upright, image.format, tags)
   converted = io.BytesIO()
   shown.convert('RGBA').save(converted, 'PNG')
   return converted.getvalue()
+
+
+@functools.cache
+def _formats() -> list[str]:
+  """Returns Pillow's formats without those that are programs or need one."""
+  Image.init()
+  return [name for name in Image.OPEN if name not in ('EPS', 'WMF')]
 
 
 def _in_eight_bits(
