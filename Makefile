@@ -121,5 +121,5 @@ $(DOCS_INSTALLED): $(INSTALLED)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) site .hypothesis .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) site .hypothesis .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

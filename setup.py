@@ -102,7 +102,7 @@ _CLASSIFIERS = [
 # Read from the file, since importing the package needs its dependencies.
 (_VERSION,) = re.findall(
   r"^__version__ = '(.*)'$",
-  pathlib.Path('uncertainty_distill/__init__.py').read_text(),
+  pathlib.Path('uncertainty_distill/__init__.py').read_text(encoding='utf-8'),
   re.M,
 )
 
@@ -110,7 +110,7 @@ _CLASSIFIERS = [
 _README = re.sub(
   r'!?\[([^\]]*)\]\((?!\w+:|#)[^)\s]+\)',
   r'\1',
-  pathlib.Path('README.md').read_text(),
+  pathlib.Path('README.md').read_text(encoding='utf-8'),
 )
 
 setuptools.setup(

@@ -31,7 +31,7 @@ _ONE_NETWORK = flags.DEFINE_bool(
   'one_network', False, 'Whether to time one network by itself as well.'
 )
 _SECONDS = flags.DEFINE_float(
-  'seconds', 10.0, 'About how long each row is timed.'
+  'seconds', 10.0, 'About how long the rows of a batch are timed, together.'
 )
 
 _SEPARATE = 'deep ensemble, one network after the other'

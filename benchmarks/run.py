@@ -42,7 +42,7 @@ _COMMANDS = {
   'latency_16px': 'latency.py --networks=10-2 --pixels=16 --one_network',
   'input': 'input.py',
   'pictures': 'pictures.py --pictures=10000 --steps=60',
-  'startup': 'startup.py',
+  'startup': 'startup.py --repetitions=7',
   'restart': 'restart.py',
   'parallel': 'parallel.py --rounds=1',
   'evaluator': 'evaluation.py --models=1 --examples=1000 --rounds=5',

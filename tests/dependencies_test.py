@@ -45,7 +45,7 @@ def _run_without(missing, code):
   return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_models_and_results_need_a_part_of_the_dependencies():
+def test_models_and_results_need_a_part_of_the_dependencies(tmp_path):
   found = _run_without(
     [*_MISSING, 'cv2'],
     f"""
@@ -53,6 +53,11 @@ from uncertainty_distill import evaluation
 metrics = ud.measure({_PROBS}, [0, 1])
 results, _ = evaluation.read_json({str(_STUDENT / 'results.json')!r})
 model = ud.load({str(_SAVED_MODEL)!r})
+labels = np.arange(9) % 3
+np.savez({str(tmp_path / 'a.npz')!r}, train_images=np.zeros([9, 4, 4, 3], 'u1'),
+         train_labels=labels, test_images=np.zeros([9, 4, 4, 3], 'u1'),
+         test_labels=labels)
+assert len(ud.load_dataset({str(tmp_path / 'a.npz')!r}).images) == 9
 images = np.arange(2 * np.prod(model.image_shape)) % 251
 images = images.reshape([2, *model.image_shape]).astype(np.uint8)
 probs = model.predict(images).probabilities

@@ -27,7 +27,8 @@ __version__ = '0.2.0'
 
 # Edward2's layers and Model Garden need Keras 2. TensorFlow reads this variable
 # when it is first imported, so it must be set before any import of TensorFlow.
-if 'tensorflow' in sys.modules and os.environ.get('TF_USE_LEGACY_KERAS') != '1':
+_LEGACY = os.environ.get('TF_USE_LEGACY_KERAS')
+if 'tensorflow' in sys.modules and _LEGACY not in ('1', 'true', 'True'):
   raise ImportError(
     'uncertainty_distill needs Keras 2, but TensorFlow was imported before '
     'it with Keras 3: import uncertainty_distill first, or set the '

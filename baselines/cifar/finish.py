@@ -81,7 +81,8 @@ def evaluate_and_export(
 def _warn_of_difference(experiment: training.Experiment, model_dir: str):
   """Warns if a run is evaluated as it was not trained, by mistake perhaps."""
   trained = runs.open_run(model_dir, 'model_dir').config
-  experiment = experiment.with_teacher(trained.task.objective.teacher)
+  if not experiment.config.task.objective.teacher:
+    experiment = experiment.with_teacher(trained.task.objective.teacher)
   found = runs.difference(model_dir, experiment.config)
   if found:
     name, old, new = found

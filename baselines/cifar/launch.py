@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
+import io
 import json
 import logging as std_logging
 import operator
@@ -384,6 +385,10 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
     main: The main function of the command.
     takes_arguments: Whether `main` takes the arguments that are not flags.
   """
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # A table has arrows, and a file may have any name: a terminal that cannot
+    # show them must not end the command.
+    sys.stdout.reconfigure(errors='backslashreplace')
 
   def guarded(argv):
     try:

@@ -134,7 +134,7 @@ def _default(flag: Flag) -> str:
 def _row(flag: Flag) -> str:
   meaning = flag.meaning.strip()
   if flag.values:
-    meaning = f'{" or ".join(f"`{v}`" for v in flag.values)}. {meaning}'
+    meaning = f'{" or ".join(f"`{v}`" for v in flag.values if v)}. {meaning}'
   text = meaning.replace('|', '\\|').replace('*', '\\*')
   return f'| `--{flag.name}` | {_default(flag)} | {text} |'
 

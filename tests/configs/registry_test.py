@@ -198,6 +198,7 @@ def test_imagenet_has_the_published_values():
     'ResNet50',
   )
   assert (task.model.ensemble_size, task.model.fast_weights) == (4, 'normal')
+  assert task.train_data.random_crop_area == 0.08
   assert task.model.fast_weight_stddev == 0.5
   assert task.fast_weight_learning_rate_multiplier == 0.25
   assert task.l2 == 1e-4

@@ -177,7 +177,11 @@ def test_pictures_are_decoded_once_into_a_cache(tmp_path, monkeypatch):
   made = _open(str(folder), image_cache=cache)
   # As in a new process.
   unlabeled_lib._open.cache_clear()
-  monkeypatch.delattr(pictures, 'PictureFolder')
+
+  def refuse(*args):
+    raise AssertionError(args)
+
+  monkeypatch.setattr(pictures, 'PictureFolder', refuse)
   again = _open(str(folder), image_cache=cache)
   for source in made, again:
     np.testing.assert_array_equal(source.images, plain.images)

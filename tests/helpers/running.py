@@ -136,7 +136,9 @@ def check_mistakes(calls, folders):
 
 
 def _files(folder):
-  """Returns the size and the time of each file below a folder."""
-  found = (path for path in pathlib.Path(folder).rglob('*') if path.is_file())
-  stats = {path: path.stat() for path in found}
-  return {path: (s.st_size, s.st_mtime_ns) for path, s in stats.items()}
+  """Returns all folders below a folder, and the files' sizes and times."""
+  stats = {path: path.stat() for path in pathlib.Path(folder).rglob('*')}
+  return {
+    path: (s.st_size, s.st_mtime_ns) if path.is_file() else None
+    for path, s in stats.items()
+  }

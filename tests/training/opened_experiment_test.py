@@ -1,7 +1,7 @@
 """Tests that an experiment is resolved and opened only once."""
 
-from uncertainty_distill import configs, data, runs
-from uncertainty_distill.training import opened_experiment, session
+from uncertainty_distill import configs, data, losses, runs
+from uncertainty_distill.training import opened_experiment, session, teacher
 
 import experiments
 import pytest
@@ -83,3 +83,32 @@ def test_a_dataset_is_opened_once(monkeypatch):
   assert len(opened) == 1
   assert experiment.evaluation_sets.clean is experiment.dataset.test
   assert experiment.training_set.source is experiment.dataset.train
+
+
+def test_options_of_views_reach_them():
+  text = (
+    'task.train_data.random_crop_area=0.5,task.train_data.color_jitter=0.25'
+  )
+  config = configs.load_config('digits_wrn10_1', params_override=text)
+  views = experiments.opened(config, _CPU).views
+  assert views.distortion == data.Distortion(crop_area=0.5, color_jitter=0.25)
+
+
+def test_options_of_perturbations_reach_them(monkeypatch):
+  given = {}
+  monkeypatch.setattr(
+    losses, 'diversified_views', lambda *_, **kwargs: given.update(kwargs)
+  )
+  objective = configs.ObjectiveConfig(
+    perturbation='ods',
+    perturbation_size=2.0,
+    perturbation_temperature=3.0,
+    perturbation_share=0.5,
+  )
+  teacher.make_views(objective, None, {'images': 0, 'draws': 0})
+  assert given == {
+    'size': 2.0,
+    'temperature': 3.0,
+    'share': 0.5,
+    'confident': False,
+  }

@@ -89,16 +89,22 @@ def _kl(p, q):
 
 @pytest.mark.parametrize('kind', ['knowledge', 'head', 'cross_entropy'])
 def test_loss_by_numpy(kind, teacher):
-  weight, temperature, smoothing, l2 = 0.7, 2.0, 0.1, 1e-3
+  weight, temperature, smoothing, l2, decay = 0.7, 2.0, 0.1, 1e-3, 0.2
   training = _Training(
     f'task.objective.kind={kind},task.objective.weight={weight},'
     f'task.objective.temperature={temperature},task.l2={l2},'
     f'task.objective.label_smoothing={smoothing},'
+    f'task.fast_weight_decay={decay},'
     f'task.objective.teacher=[{",".join(teacher)}]'
   )
   batch = _batch()
   logits = training.model(batch['images'], training=True).numpy()
   weights = training.weights()
+  distance = sum(
+    np.sum(np.square(w - 1.0, dtype=np.float64))
+    for w, is_fast in zip(weights, training.is_fast())
+    if is_fast
+  ) / len(logits)
   squares = sum(
     np.sum(np.square(w, dtype=np.float64))
     for w, is_fast in zip(weights, training.is_fast())
@@ -112,8 +118,8 @@ def test_loss_by_numpy(kind, teacher):
   )
   terms = training.step(batch)
 
-  loss = cross_entropy + l2 * squares
-  names = {'cross_entropy', 'l2', 'loss', 'gradient_norm'}
+  loss = cross_entropy + l2 * squares + decay * distance
+  names = {'cross_entropy', 'l2', 'fast_weight_decay', 'loss', 'gradient_norm'}
   if kind != 'cross_entropy':
     taught = [
       runs.open_run(path, '--run').load_model()(batch['images'])[0].numpy()
@@ -130,6 +136,7 @@ def test_loss_by_numpy(kind, teacher):
   assert terms.keys() == names
   np.testing.assert_allclose(terms['cross_entropy'], cross_entropy, rtol=1e-5)
   np.testing.assert_allclose(terms['l2'], squares, rtol=1e-5)
+  np.testing.assert_allclose(terms['fast_weight_decay'], distance, rtol=1e-5)
   np.testing.assert_allclose(terms['loss'], loss, rtol=1e-5)
 
   # The metrics hold the same numbers, and the statistics of these logits.

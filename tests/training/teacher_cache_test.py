@@ -211,13 +211,14 @@ def test_one_and_one_point_zero_are_one_cache(
   del trained_run
   folders = []
   for text in '1', '1.0':
-    views = _changed(
+    views = experiments.changed(
       cached,
       f'task.train_data.views=1,task.objective.teacher_cache={tmp_path},'
       f'task.objective.mixup={text},task.objective.weight=1,'
       f'task.train_data.color_jitter=0.5,'
       f'task.train_data.random_crop_area={text}',
     )
+    assert isinstance(views.task.objective.mixup, int) == (text == '1')
     _open(views, one_device)
     folders.append(sorted(p.name for p in tmp_path.iterdir() if p.is_dir()))
   assert folders[0] == folders[1] and len(folders[0]) == 1

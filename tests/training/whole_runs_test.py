@@ -21,7 +21,7 @@ _OPTIONS = {
   'two members an example': (
     'task.train_data.members_per_example=2,task.model.norm=member'
   ),
-  'decay': 'task.model.fast_weights=ones,task.fast_weight_decay=0.1',
+  'decay': 'task.fast_weight_decay=0.1',
   'hydra': 'task.model.ensemble_type=hydra',
 }
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uncertainty_distill.data.image_source import DatasetSpec, ImageSource
 from uncertainty_distill.errors import InputError
-from uncertainty_distill.io import archives, files, locks
+from uncertainty_distill.io import archives, files
 
 import numpy as np
 
@@ -151,6 +151,10 @@ class CachedDataset:
     found = self._read(split)
     if found:
       return found
+    # Whoever has no cache needs neither locks nor the library that they are
+    # made of.
+    from uncertainty_distill.io import locks
+
     with locks.lock_folder(self._folder, _NAME, wait=True):
       # Another process may have written it meanwhile.
       found = self._read(split)

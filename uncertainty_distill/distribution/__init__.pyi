@@ -6,5 +6,4 @@ from .local_pools import SideBySide as SideBySide
 from .ray_pool import RayPool as RayPool
 from .run_table import RunTable as RunTable
 from .strategies import describe as describe
-from .strategies import device_type as device_type
 from .strategies import make_strategy as make_strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from uncertainty_distill import layers, metrics
+from uncertainty_distill import metrics
 from uncertainty_distill.exporting import predictive_distribution, silence
 
 import numpy as np
@@ -75,11 +75,8 @@ def tflite_runner(
 @contextlib.contextmanager
 def _perturbing_activations(model: tf_keras.Model) -> Iterator[None]:
   """Makes the model perturb activations when it is traced in this context."""
-  found = [
-    layer
-    for layer in model.submodules
-    if isinstance(layer, layers.BatchEnsembleLayer)
-  ]
+  # Layers that are made of two have it as a property of the first of these.
+  found = [layer for layer in model.submodules if 'perturb' in vars(layer)]
   sides = [layer.perturb for layer in found]
   try:
     for layer in found:

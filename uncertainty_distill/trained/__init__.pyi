@@ -19,7 +19,6 @@ from .stored_predictions import is_predictions as is_predictions
 from .stored_predictions import probs_as_logits as probs_as_logits
 from .temperature_fits import check_examples as check_examples
 from .temperature_fits import fit_temperature as fit_temperature
-from .trained_model import Members as Members
 from .trained_model import MergedRun as MergedRun
 from .trained_model import Run as Run
 from .trained_model import SavedModel as SavedModel
