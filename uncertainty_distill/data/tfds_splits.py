@@ -168,6 +168,9 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
 
 def prepared_folder(name: str, data_dir: str) -> str:
   """Returns the folder of a dataset; empty unless TFDS has prepared it."""
+  if re.match(r'\w+:\D', name):
+    # TFDS would install the code of this namespace to look the dataset up.
+    return ''
   with _explained(name, data_dir):
     builder = make_builder(name, data_dir)
     return os.fspath(builder.data_dir) if builder.is_prepared() else ''
