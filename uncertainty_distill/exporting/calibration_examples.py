@@ -94,9 +94,10 @@ def _check_training_images(
     seen.append(train_data)
     dataset = data.open_configured(train_data)
     training, _ = data.open_training(dataset, train_data)
-    sources = [training]
+    sources: list[data.ImageSource] = [training]
     with contextlib.suppress(InputError):  # The images may be gone.
-      sources += filter(None, [data.open_unlabeled(dataset, train_data)])
+      unlabeled = data.open_unlabeled(dataset, train_data)
+      sources += [unlabeled] if unlabeled else []
     shared = _count_shared(images, *sources)
     text = (
       f'{shared} of {len(images)} images are in the training set, on which '

@@ -59,7 +59,7 @@ class MemberCrossEntropy(tf_keras.losses.Loss):
     """Returns the loss of each example, [B], in nats."""
     logits = tf.cast(y_pred, tf.float32)
     if not self._from_logits:
-      logits = metrics.finite_log(logits)
+      logits = tf.convert_to_tensor(metrics.finite_log(logits))
     labels = tf.convert_to_tensor(y_true)
     if labels.shape.rank == 2 and labels.shape[1] == 1:
       labels = tf.squeeze(labels, 1)
