@@ -149,7 +149,7 @@ def test_a_lock_that_cannot_be_described_is_released(tmp_path, monkeypatch):
   folder = tmp_path / 'new'
   with monkeypatch.context() as patch:
     patch.setattr(files, 'write_text', full)
-    with refusals.refused('output_dir', str(folder), 'written'), _lock(folder):
+    with refusals.refused('model_dir', str(folder), 'written'), _lock(folder):
       pass
   assert os.listdir(tmp_path) == []
   with _lock(folder):

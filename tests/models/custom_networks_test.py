@@ -285,6 +285,18 @@ def test_registered_layers_may_be_from_any_module(tmp_path, monkeypatch):
         }
       },
     },
+    # Keras imports the module, whatever is in it.
+    {
+      'class_name': 'Activation',
+      'module': 'keras.layers',
+      'config': {
+        'activation': {
+          'class_name': 'function',
+          'module': 'runs.stranger.payload',
+          'config': 'relu',
+        }
+      },
+    },
     # The legacy loader reads functions from bytes.
     {
       'class_name': 'RNN',

@@ -254,17 +254,23 @@ def _is_known(part: dict[str, Any]) -> bool:
     isinstance(x, str) for x in (kind, module or '', registered or '')
   ):
     return False
+  room = (module or 'keras').partition('.')[0]
   if kind == 'function':
-    # Keras looks it up by this name alone.
+    # Keras looks it up by this name among registered objects, and then in the
+    # module, which it imports.
     own = part.get('config')
     return isinstance(own, str) and (
       tf_keras.saving.get_registered_object(own) is not None
-      or (own in dir(tf_keras.activations) and registered in (None, own))
+      or (
+        room in ('builtins', 'keras', 'tf_keras')
+        and own in dir(tf_keras.activations)
+        and own[0].islower()
+      )
     )
   found = tf_keras.saving.get_registered_object(registered)
   if found is not None and kind == getattr(found, '__name__', None):
     return True
-  is_keras = (module or 'keras').partition('.')[0] in ('keras', 'tf_keras')
+  is_keras = room in ('keras', 'tf_keras')
   # Weights' initializers of TensorFlow are listed under their own module.
   is_keras |= module == 'tensorflow.python.ops.init_ops_v2'
   return is_keras and kind in _classes()
