@@ -38,9 +38,8 @@ def differences(one: pathlib.Path, two: pathlib.Path) -> list[str]:
 
   Weights, optimizers and steps are read from checkpoints, the weights of
   SavedModels from the constants of their graphs, and curves from event files.
-  Everything else is compared as bytes, except what
-  holds times: the logs, and the records of the files that results were made
-  from.
+  Everything else is compared as bytes, except what holds times: the logs, and
+  the records of the files that results were made from.
 
   Args:
     one: A folder of results.

@@ -245,7 +245,6 @@ def _without_use(
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
   names = _NEVER + (_OF_MEMBERS if is_single else ())
-  published = trainer.optimizer_config == optimization.OptimizationConfig()
   if task.model.ensemble_type == 'hydra':
     names += ('task.model.perturb', 'task.model.fast_weight')
   elif task.model.fast_weights != 'normal':
@@ -274,11 +273,10 @@ def _without_use(
     # A single network uses the other values of a teacher's member.
     names += ('teacher.ensemble_size', 'teacher.search')
     names += () if is_single else ('teacher.',)
-  elif task.objective.teacher:
-    names += ('teacher.',)
-  if not trains_alone:
+  else:
     names += _without_other_views(task)
-  if not published:
+    names += ('teacher.',) if task.objective.teacher else ()
+  if trainer.optimizer_config != optimization.OptimizationConfig():
     names += _OF_PUBLISHED_OPTIMIZER
   elif is_single or task.model.ensemble_type == 'hydra':
     # Other optimizers need the value 1.

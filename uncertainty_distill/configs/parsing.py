@@ -157,8 +157,19 @@ def _load_yaml(text: str) -> Any:
 
   Raises:
     yaml.YAMLError: If the text is not YAML, would make Python objects, has a
-      key twice in a mapping, or is nested too deep.
+      key twice in a mapping, is nested too deep, or repeats too much.
   """
+  _check_size(text)
+  try:
+    return yaml.load(text, _Loader)
+  except (ValueError, TypeError, LookupError, AttributeError) as error:
+    # A date that does not exist, such as 2020-99-99, or a tag of another kind
+    # of value, such as !!bool maybe.
+    raise yaml.YAMLError(str(error)) from error
+
+
+def _check_size(text: str) -> None:
+  """Raises a YAMLError for too deep a nesting, or too many repeated values."""
   # The number of nodes in each open collection, and what its anchor is.
   counts, anchors, known = [0], [None], {}
   for event in yaml.parse(text, _SafeLoader):
@@ -178,12 +189,6 @@ def _load_yaml(text: str) -> Any:
       raise yaml.YAMLError(
         f'its aliases stand for more than {_MAX_NODES} values'
       )
-  try:
-    return yaml.load(text, _Loader)
-  except (ValueError, TypeError, LookupError, AttributeError) as error:
-    # A date that does not exist, such as 2020-99-99, or a tag of another kind
-    # of value, such as !!bool maybe.
-    raise yaml.YAMLError(str(error)) from error
 
 
 def override_by_text(config: hyperparams.Config, text: str) -> None:

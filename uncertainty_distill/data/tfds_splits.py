@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -54,24 +55,26 @@ def _check_features(name: str, root: str) -> None:
   TFDS imports the module of each feature that a dataset's folder names.
   """
   base = re.split('[/:]', name)[0]
+  place = os.path.join(root or os.path.expanduser(_USUAL_FOLDER), base)
   for depth in '*', '*/*':
-    place = os.path.join(root or os.path.expanduser(_USUAL_FOLDER), base, depth)
-    for path in files.matching(os.path.join(place, 'features.json')):
-
-      def check(part, path=path):
-        for key in 'type', 'pythonClassName':
-          kind = part.get(key, '')
-          is_module = isinstance(kind, str) and '.' in kind
-          if is_module and not kind.startswith('tensorflow_datasets.'):
-            raise InputError(
-              'data_dir',
-              path,
-              "a dataset of TFDS's own features",
-              f'it names {kind}, a module that would be imported',
-            )
-        return part
-
+    for path in files.matching(os.path.join(place, depth, 'features.json')):
+      check = functools.partial(_check_part, path)
       json.loads(files.read_text(path), object_hook=check)
+
+
+def _check_part(path: str, part: dict[str, Any]) -> dict[str, Any]:
+  """Returns a part of `features.json` unless it names a module of others."""
+  for key in 'type', 'pythonClassName':
+    kind = part.get(key)
+    is_module = isinstance(kind, str) and '.' in kind
+    if is_module and str(kind).partition('.')[0] != 'tensorflow_datasets':
+      raise InputError(
+        'data_dir',
+        path,
+        "a dataset of TFDS's own features",
+        f'it names {kind}, a module that would be imported',
+      )
+  return part
 
 
 def read_split(builder: Any, split: str) -> dict[str, np.ndarray]:
@@ -256,8 +259,7 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
       place,
       f'a folder in which TFDS has prepared {name}',
       f'run `tfds build {shlex.quote(name)}` here, or run it on a machine with '
-      'network '
-      'access and copy the folder',
+      'network access and copy the folder',
       message=f'TFDS cannot load {name} from `data_dir` {place!r}: '
       f'{reason[:200]}',
     ) from error

@@ -24,5 +24,6 @@ from .results import read_json as read_json
 from .system import Evaluation as Evaluation
 from .system import ModelSize as ModelSize
 from .system import System as System
+from .system import by_runs as by_runs
 from .system import default_experiment as default_experiment
 from .system import evaluate_systems as evaluate_systems

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from uncertainty_distill import configs, metrics, plots, trained, training
 from uncertainty_distill.distribution import workers
@@ -69,6 +69,17 @@ class System:
   def runs(self) -> list[trained.Run]:
     """The runs among the parts of the model."""
     return [p for p in self.model.parts if isinstance(p, trained.Run)]
+
+
+def by_runs(systems: Iterable[System]) -> list[list[System]]:
+  """Groups systems of the same runs, which should be evaluated together.
+
+  Scored at a temperature or not, they share a network.
+  """
+  groups: dict[tuple[str, ...], list[System]] = {}
+  for system in systems:
+    groups.setdefault(system.paths, []).append(system)
+  return list(groups.values())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -279,12 +279,11 @@ def _is_known(part: dict[str, Any]) -> bool:
 @functools.cache
 def _classes() -> frozenset[str]:
   """Returns the names of Keras's classes that a definition may have."""
-  keras = tf_keras
   rooms = (
-    keras.layers,
-    keras.initializers,
-    keras.regularizers,
-    keras.constraints,
+    tf_keras.layers,
+    tf_keras.initializers,
+    tf_keras.regularizers,
+    tf_keras.constraints,
   )
   public = {n for room in rooms for n in dir(room) if n[0].isupper()}
   more = {*_NETWORKS, *_OPERATIONS, *_VALUES, *_OF_APPLICATIONS}

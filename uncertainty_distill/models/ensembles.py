@@ -46,9 +46,8 @@ class BatchEnsemble(tf_keras.Model):
     )
     if training or not layers.weights_may_be_cheaper(perturb):
       return at_once()
-    (batch,) = tf.nest.flatten(
-      images
-    )  # Keras also takes them in a list or dict.
+    # Keras also takes images in a list or a dict.
+    (batch,) = tf.nest.flatten(images)
     if batch.shape[0] is not None:
       many = batch.shape[0] >= _LEAST_BATCH
       return self.each_member(batch) if many else at_once()

@@ -46,13 +46,9 @@ def evaluate_at_once(
   keep: Callable[[evaluation.Evaluation], object],
 ) -> None:
   """Evaluates systems in this process, many together; see `assess`."""
-  # Systems of the same runs, scored at a temperature or not, share a network.
-  groups: dict[tuple[str, ...], list[System]] = {}
-  for system in systems:
-    groups.setdefault(system.paths, []).append(system)
   parts: list[list[System]] = [[]]
   total = 0
-  for group in groups.values():
+  for group in evaluation.by_runs(systems):
     size = group[0].model.weights_size
     if parts[-1] and total + size > _MOST_WEIGHTS:
       parts.append([])

@@ -53,14 +53,10 @@ def evaluate_on_pool(
     pool: The pool that evaluates.
     show: See `scheduling.run`.
   """
-  # Systems of the same runs, scored at a temperature or not, share a network.
-  by_paths: dict[tuple[str, ...], list[evaluation.System]] = {}
-  for system in systems:
-    paths = tuple(map(files.absolute, system.paths))
-    by_paths.setdefault(paths, []).append(
-      dataclasses.replace(system, paths=paths)
-    )
-  groups = list(by_paths.values())
+  groups = evaluation.by_runs(
+    dataclasses.replace(s, paths=tuple(map(files.absolute, s.paths)))
+    for s in systems
+  )
   number = max(min(pool.slots, len(groups)), -(-len(groups) // _MAX_TOGETHER))
   tasks = []
   for index in range(number):

@@ -6,6 +6,7 @@ docs/teachers.md explains the rule.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
@@ -66,7 +67,7 @@ class LabelCheck:
   description: str
   refuses: bool = True
 
-  @property
+  @functools.cached_property
   def rows(self) -> np.ndarray:
     """The numbers of the images that are used, integers [n], in order."""
     return draw(self.images.labels)

@@ -206,16 +206,19 @@ class Run(TrainedModel):
   def class_names(self) -> tuple[str, ...]:
     # The file that the model was trained on may no longer exist.
     names = runs.noted_class_names(self.run)
-    with contextlib.suppress(InputError):
-      train_data = self.run.config.task.train_data
-      if not names and train_data.name.startswith('tfds:'):
-        # Whoever only opens a run does not want to download anything.
-        data.check_prepared(train_data.name, train_data.data_dir)
-      if not names and self.dataset:
-        names = self.dataset.spec.class_names
+    if not names:
+      with contextlib.suppress(InputError):
+        names = self._names_in_dataset()
     if len(names) == self.num_classes:
       return names
     return _labels(self.num_classes)
+
+  def _names_in_dataset(self) -> tuple[str, ...]:
+    train_data = self.run.config.task.train_data
+    if train_data.name.startswith('tfds:'):
+      # Whoever only opens a run does not want to download anything.
+      data.check_prepared(train_data.name, train_data.data_dir)
+    return self.dataset.spec.class_names if self.dataset else ()
 
   @property
   def fingerprint(self) -> str:

@@ -46,9 +46,12 @@ def train(
   objective = experiment.config.task.objective
   learns = objective.kind != 'cross_entropy'
   experiment.check()
-  is_given = learns and bool(objective.teacher)
-  # The given teacher of a complete student may be gone.
-  if learns and not (is_given and session.finished(experiment, model_dir)):
+  if learns and objective.teacher:
+    # The given teacher of a complete student may be gone.
+    complete = session.finished(experiment, model_dir)
+    if complete:
+      return complete
+  if learns:
     teacher.check_teacher(experiment)
   initialization.check_initialization(experiment, trains_teacher=learns)
   _check_network(experiment, model_dir, learns and not objective.teacher)

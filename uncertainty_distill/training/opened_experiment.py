@@ -12,6 +12,7 @@ from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -99,6 +100,20 @@ class Experiment:
     return trained.open_trained(
       self.config.task.objective.teacher, 'task.objective.teacher'
     )
+
+  @functools.cached_property
+  def teacher_predictions(self) -> np.ndarray:
+    """The stored predictions of a teacher for all training examples, [M, N, K].
+
+    Raises:
+      InputError: If they are not of the dataset.
+    """
+    assert isinstance(self.teacher, trained.StoredPredictions)
+    found = self.teacher.predictions(
+      'train', self.dataset.train.labels, self.dataset.spec.num_classes
+    )
+    assert found is not None  # Only predictions of test images may be missing.
+    return found
 
   @functools.cached_property
   def initial_networks(self) -> trained.TrainedModel:

@@ -206,7 +206,9 @@ class TrainingSession:
     # differ in the last digit.
     self.teacher_temperature = noted or find_temperature(self.experiment)
     if self.stored_logits and not objective.weight_tie:
-      del self.experiment.teacher  # Frees its network, if loaded.
+      # Frees its network and its predictions, if they are loaded.
+      del self.experiment.teacher
+      vars(self.experiment).pop('teacher_predictions', None)
 
   def attempt(self, rate_factor: float) -> None:
     """Trains from the newest checkpoint to the end, if all goes well.

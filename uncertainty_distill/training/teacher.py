@@ -167,11 +167,7 @@ def _read_predictions(experiment: Experiment) -> np.ndarray:
       message='`task.objective.teacher_cache` has no effect with a teacher of '
       'stored predictions',
     )
-  dataset = experiment.dataset
-  logits = experiment.teacher.predictions(  # pyright: ignore[reportAttributeAccessIssue]
-    'train', dataset.train.labels, dataset.spec.num_classes
-  )
-  return logits[:, _rows_shown(experiment)]
+  return experiment.teacher_predictions[:, _rows_shown(experiment)]
 
 
 def _rows_shown(experiment: Experiment) -> np.ndarray:

@@ -89,12 +89,8 @@ def _untaught(experiment: Experiment) -> data.Subset:
 
 def _logits(experiment: Experiment, images: data.Subset) -> np.ndarray:
   """Returns a teacher's logits [M, N, K] of training examples."""
-  teacher, dataset = experiment.teacher, experiment.dataset
-  if isinstance(teacher, trained.StoredPredictions):
-    logits = teacher.predictions(
-      'train', dataset.train.labels, dataset.spec.num_classes
-    )
-    return logits[:, images.rows]  # pyright: ignore[reportOptionalSubscript]
+  if isinstance(experiment.teacher, trained.StoredPredictions):
+    return experiment.teacher_predictions[:, images.rows]
   # With several workers, each computes all logits by itself.
   strategy = teacher_lib.own_devices(experiment.strategy)
   with strategy.scope():
