@@ -8,6 +8,8 @@ that a student sees.
 
 from __future__ import annotations
 
+from uncertainty_distill.data.random_streams import Stream, stream_seed
+
 import tensorflow as tf
 
 # Raise this when the same arguments begin to give other images, so that
@@ -31,16 +33,15 @@ def augmentation_table(
     int32 [N, 3]: the row and column offsets of each example, in 0..2*padding,
     and whether it is flipped, 0 or 1.
   """
-  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
   offsets = tf.random.stateless_uniform(
     [num_examples, 2],
-    tf.random.experimental.stateless_fold_in(key, 0),  # pyright: ignore[reportAttributeAccessIssue]
+    stream_seed(seed, view, Stream.CROP),
     maxval=2 * padding + 1,
     dtype=tf.int32,
   )
   flips = tf.random.stateless_uniform(
     [num_examples, 1],
-    tf.random.experimental.stateless_fold_in(key, 1),  # pyright: ignore[reportAttributeAccessIssue]
+    stream_seed(seed, view, Stream.FLIP),
     maxval=2 if flip else 1,
     dtype=tf.int32,
   )

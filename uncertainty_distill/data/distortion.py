@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 
+from uncertainty_distill.data.random_streams import (
+  Stream,
+  example_seeds,
+  split,
+)
+
 import tensorflow as tf
 
 # The proportions of a crop, width to height, as in Inception's training.
@@ -42,7 +48,7 @@ class Distortion:
     Returns:
       int32 [N, 2].
     """
-    return example_seeds(num_examples, seed, view, 3)
+    return example_seeds(num_examples, seed, view, Stream.DISTORTION)
 
   def apply(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Distorts each image as its seed determines.
@@ -78,38 +84,13 @@ class Distortion:
     if jitter:
       low, high = 1.0 - jitter, 1.0 + jitter
       image = tf.image.stateless_random_brightness(
-        image, jitter, _part(seed, 0)
+        image, jitter, split(seed, 0)
       )
       image = tf.image.stateless_random_contrast(
-        image, low, high, _part(seed, 1)
+        image, low, high, split(seed, 1)
       )
       image = tf.image.stateless_random_saturation(
-        tf.clip_by_value(image, 0.0, 1.0), low, high, _part(seed, 2)
+        tf.clip_by_value(image, 0.0, 1.0), low, high, split(seed, 2)
       )
     image = tf.saturate_cast(tf.round(image * 255.0), tf.uint8)
     return tf.ensure_shape(image, shape)
-
-
-def example_seeds(
-  num_examples: int, seed: int, view: tf.Tensor, number: int
-) -> tf.Tensor:
-  """Returns a seed for each example in a view.
-
-  Args:
-    num_examples: The number of examples N.
-    seed: The seed of the views.
-    view: The number of the view, a scalar integer.
-    number: The purpose of the seeds; other numbers give other seeds.
-
-  Returns:
-    int32 [N, 2].
-  """
-  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
-  return tf.random.stateless_uniform(
-    [num_examples, 2], _part(key, number), maxval=2**31 - 1, dtype=tf.int32
-  )
-
-
-def _part(seed: tf.Tensor, number: int) -> tf.Tensor:
-  """Returns a seed that differs from the seeds of other numbers."""
-  return tf.random.experimental.stateless_fold_in(seed, number)  # pyright: ignore[reportAttributeAccessIssue]

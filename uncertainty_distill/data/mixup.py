@@ -8,6 +8,12 @@ good teacher is patient and consistent", section 3.
 
 from __future__ import annotations
 
+from uncertainty_distill.data.random_streams import (
+  Stream,
+  shuffled,
+  stream_seed,
+)
+
 import tensorflow as tf
 
 
@@ -31,17 +37,15 @@ def draw_pairs(
     The rows of the partners, a permutation, int32 [N], and the examples' own
     weights, float32 [N], from 0.5 to 1.
   """
-  key = tf.stack([tf.cast(seed, tf.int64), tf.cast(view, tf.int64)])
-  random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
-  partners = random.stateless_shuffle(
-    tf.range(num_examples), random.stateless_fold_in(key, 5)
+  partners = shuffled(
+    num_examples, stream_seed(seed, view, Stream.MIXUP_PARTNER)
   )
   # Beta(a, a) is the share of one number in the sum of two numbers ~ Gamma(a).
   # In float64, both are 0 only for a tiny a, where one weight is almost 1.
   one, other = tf.unstack(
     tf.random.stateless_gamma(
       [2, num_examples],
-      random.stateless_fold_in(key, 6),
+      stream_seed(seed, view, Stream.MIXUP_WEIGHT),
       tf.constant(concentration, tf.float64),
       dtype=tf.float64,
     )

@@ -16,6 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from uncertainty_distill.data.image_source import ImageSource
+from uncertainty_distill.data.random_streams import (
+  Stream,
+  shuffled,
+  stream_seed,
+)
 from uncertainty_distill.data.views import Views
 from uncertainty_distill.distribution import sharding
 from uncertainty_distill.errors import InputError
@@ -131,31 +136,13 @@ def _epoch_order(
     epoch: The number of the epoch, int64.
   """
   (num_labeled, num_others), (labeled, others) = examples, batch
-  order = _permutation(num_labeled, seed, epoch)
+  order = shuffled(num_labeled, stream_seed(seed, epoch, Stream.ORDER))
   if not others:
     return order
   steps = num_labeled // labeled
   rest = _part_of_permutations(num_others, seed, epoch, steps * others)
   return _mixed(
     order[: steps * labeled], num_labeled + rest, labeled + others, others
-  )
-
-
-def _permutation(
-  num_examples: int, seed: int, epoch: tf.Tensor, part: int = 2
-) -> tf.Tensor:
-  """Returns the order of the examples in an epoch, int32 [N].
-
-  Args:
-    num_examples: The number of examples N.
-    seed: The seed of the orders.
-    epoch: The number of the epoch, int64.
-    part: The purpose of the order; other numbers give other orders.
-  """
-  key = tf.stack([tf.constant(seed, tf.int64), epoch])
-  random = tf.random.experimental  # pyright: ignore[reportAttributeAccessIssue]
-  return random.stateless_shuffle(
-    tf.range(num_examples), random.stateless_fold_in(key, part)
   )
 
 
@@ -176,7 +163,10 @@ def _part_of_permutations(
   first = epoch * count
   # As many as a part can touch that begins at the end of a permutation.
   orders = [
-    _permutation(num_examples, seed, first // num_examples + number, 4)
+    shuffled(
+      num_examples,
+      stream_seed(seed, first // num_examples + number, Stream.UNLABELED_ORDER),
+    )
     for number in range((count - 2) // num_examples + 2)
   ]
   return tf.slice(

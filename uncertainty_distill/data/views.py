@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from uncertainty_distill.data.augmentation import augment, augmentation_table
-from uncertainty_distill.data.distortion import Distortion, example_seeds
+from uncertainty_distill.data.distortion import Distortion
 from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.data.mixup import draw_pairs, mix
+from uncertainty_distill.data.random_streams import Stream, example_seeds
 
 import tensorflow as tf
 
@@ -74,7 +75,8 @@ class Views:
       partners, weights = (tf.gather(values, rows) for values in pairs)
       parts.update(partners=of(partners), weights=weights)
     if self.draws:
-      parts['seeds'] = tf.gather(example_seeds(count, self.seed, view, 7), rows)
+      seeds = example_seeds(count, self.seed, view, Stream.TEACHER_VIEW)
+      parts['seeds'] = tf.gather(seeds, rows)
     return parts
 
   def read(
