@@ -15,7 +15,7 @@ from uncertainty_distill.io import files
 from absl import flags
 
 _RUN = flags.DEFINE_list(
-  'run', [], 'The run folder; several form one deep ensemble.'
+  'run', [], 'Run folders or SavedModels; several form one deep ensemble.'
 )
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir', None, 'The folder for the SavedModel.'

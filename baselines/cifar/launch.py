@@ -101,9 +101,9 @@ def define_device_flags() -> None:
     _OptionalValueFlag(
       'tpu',
       'local',
-      help_string='Train on a TPU: --tpu (or --tpu=local) for the TPU of '
-      'this machine, --tpu=NAME for another. Without this flag, training uses '
-      'all GPUs, or the CPU if there is no GPU.',
+      help_string='Use a TPU: --tpu (or --tpu=local) for the TPU of '
+      'this machine, --tpu=NAME for another. Without this flag, all GPUs are '
+      'used, or the CPU if there is no GPU.',
     )
   )
   flags.DEFINE_string(
@@ -171,8 +171,8 @@ def define_training_flags() -> None:
     'mode',
     _MODES[0],
     _MODES,
-    'train: only train. train_and_eval: also evaluate on clean and corrupted '
-    'images. eval: only evaluate.',
+    'train: train and export. train_and_eval: also evaluate on clean and '
+    'corrupted images. eval: only evaluate.',
   )
   flags.DEFINE_integer(
     'ensemble_size',

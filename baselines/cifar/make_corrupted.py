@@ -18,8 +18,8 @@ from absl import flags
 _DATASET = flags.DEFINE_string(
   'dataset',
   None,
-  'cifar10, cifar100, digits, or the path of an .npz file or of a folder of '
-  'pictures.',
+  'cifar10, cifar100, digits, tfds:NAME, or the path of an .npz file or of a '
+  'folder of pictures.',
 )
 _IMAGE_SIZE = flags.DEFINE_list(
   'image_size', [], 'The height and width that all images are brought to.'
@@ -74,7 +74,7 @@ _DATA_DIR = flags.DEFINE_string(
 
 def main():
   name = launch.required(
-    'dataset', 'cifar10, cifar100, digits, an .npz file or a folder'
+    'dataset', 'cifar10, cifar100, digits, tfds:NAME, an .npz file or a folder'
   )
   directory = launch.required('output_dir', 'a folder for the files')
   corrupted_sets.write_corrupted_set(

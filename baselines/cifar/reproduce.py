@@ -37,8 +37,8 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _ONLY = flags.DEFINE_list(
   'only',
   [],
-  'Names of tables, figures, systems and teachers of the study: run only what '
-  'these parts need.',
+  'Names of tables, figures, teachers and systems of the study, scaled and '
+  'merged ones included: run only what these parts need.',
 )
 _SEEDS = flags.DEFINE_list(
   'seeds', [], 'The seeds of the study to run. By default, all of them.'

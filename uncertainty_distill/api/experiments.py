@@ -31,7 +31,7 @@ def experiment(
 ) -> configs.ExperimentConfig:
   """Returns the configuration of a registered experiment.
 
-  `uncertainty_distill/configs/experiment.py` documents every field. Fields can
+  The modules in `uncertainty_distill/configs/` document every field. Fields can
   also be set afterwards: `config.task.seed = 1`.
 
   Args:
