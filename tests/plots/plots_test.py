@@ -1,6 +1,6 @@
 """Tests of the pictures: what is drawn and written, and what is refused."""
 
-from uncertainty_distill import errors, plots
+from uncertainty_distill import plots
 
 import matplotlib
 import numpy as np
@@ -195,32 +195,6 @@ def test_png_and_array_hold_the_picture_and_nothing_global_changes(tmp_path):
   assert path.read_bytes() == first
   assert list(tmp_path.iterdir()) == [path]
   assert dict(matplotlib.rcParams) == before
-
-
-@pytest.mark.parametrize(
-  'draw',
-  [
-    lambda: plots.reliability_diagram({}),
-    lambda: plots.reliability_diagram({'a': ([1.0], [1.0], [1.0, 0.0])}),
-    lambda: plots.reliability_diagram({'a': ([0.0], [0.0], [0.0])}),
-    lambda: plots.severity_curves({}),
-    lambda: plots.severity_boxes({}),
-    lambda: plots.heat_maps('ECE', {'a': {}}),
-    lambda: plots.reconstruction_errors(['a'], {'': {}}, {'': [0.0]}),
-  ],
-  ids=[
-    'no model',
-    'unequal lengths',
-    'no example',
-    'no line',
-    'no box',
-    'no cell',
-    'no rank',
-  ],
-)
-def test_refuses_what_cannot_be_drawn(draw):
-  with pytest.raises(errors.InputError):
-    draw()
 
 
 def _bar_lengths(fig):

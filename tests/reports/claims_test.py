@@ -150,7 +150,10 @@ def test_the_table_has_a_row_for_each_metric():
   cells = [[c.strip() for c in row.split('|')[1:-1]] for row in rows]
   assert [row[2] for row in cells] == ['holds', 'holds', 'does not hold']
   assert cells[0][0] == 'better: **holds**' and not cells[1][0]
-  assert cells[0][3].startswith('-0.168 (') and cells[0][5] == '4'
+  assert cells[0][3].startswith('-0.168 (') and cells[0][6] == '4'
+  # The margin of a claim that does not hold, and the p of that verdict.
+  assert [row[4] for row in cells] == ['-', '-', '±0.050']
+  assert cells[2][5] == f'{found[2].p_against:.3f}' != '1.000'
   # The values are in thousandths, the unit in their heading.
   scaled = dataclasses.replace(
     found[0], metric='aurc', difference=0.002, interval=(0.001, 0.003)

@@ -36,7 +36,7 @@ def test_ensemble_sizes():
     4: 'knowledge_student',
     8: 'knowledge_student_of_8',
   }
-  fig = studies.draw_ensemble_sizes(results, {'knowledge_student': sizes}, 4)
+  fig = studies.draw_ensemble_sizes(results, sizes, 4, 'deep_ensemble')
   titles = [ax.get_title() for ax in fig.axes]
   assert titles == [
     'Accuracy ↑',
@@ -52,9 +52,9 @@ def test_ensemble_sizes():
   assert nll.lines[-1].get_xydata().tolist() == [[4, 0.7]]
   assert c_nll.containers[0][0].get_xydata().tolist() == [[4, 0.6]]
   clean = [result for result in results if not result.shift.severity]
-  fig = studies.draw_ensemble_sizes(clean, {'knowledge_student': sizes}, 4)
+  fig = studies.draw_ensemble_sizes(clean, sizes, 4, 'deep_ensemble')
   assert [ax.get_title() for ax in fig.axes] == titles[:3]
-  assert studies.draw_ensemble_sizes(clean, {'a': {3: 'gone'}}, 4) is None
+  assert studies.draw_ensemble_sizes(clean, {3: 'gone'}, 4, 'gone') is None
 
 
 def _run(path, scalars):

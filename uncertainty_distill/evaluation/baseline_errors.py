@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, training
+from uncertainty_distill import configs, data, training
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import corruption_error, results
@@ -75,8 +75,7 @@ def read_errors(
   """
   name = experiment.config.evaluation.mce_baseline
   if name.endswith('.npz'):
-    clean = experiment.evaluation_sets.clean
-    return _of_predictions(name, clean.labels, clean.spec.num_classes)
+    return _of_predictions(name, experiment.evaluation_sets)
   path, found, label = name.partition('.json:')
   if found or name.endswith('.json'):
     known, _ = results.read_json(f'{path}.json' if found else path)
@@ -96,9 +95,14 @@ def _is_file(name: str) -> bool:
 
 
 def _of_predictions(
-  path: str, labels: np.ndarray, num_classes: int
+  path: str, sets: data.EvaluationSets
 ) -> dict[corruptions.Shift, float]:
-  """Returns the error rates of stored predictions, by shift."""
+  """Returns the error rates of stored predictions, by shift.
+
+  They are those of the images that the systems are scored on, or of the first
+  of these if fewer are stored.
+  """
+  labels, num_classes = sets.clean.labels, sets.clean.spec.num_classes
   try:
     arrays = archives.read_arrays(path)
   except (OSError, ValueError) as error:
@@ -115,8 +119,11 @@ def _of_predictions(
         f'classes [N] or scores [N, {num_classes}] of the first N of '
         f'{len(labels)} images',
       )
+    shift = _shift(key)
+    if shift.corruption:
+      count = min(count, sets.num_corrupted)
     classes = scores if scores.ndim == 1 else np.argmax(scores, -1)
-    rates[_shift(key)] = float(np.mean(classes != labels[:count]))
+    rates[shift] = float(np.mean(classes[:count] != labels[:count]))
   return rates
 
 

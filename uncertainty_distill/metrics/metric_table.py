@@ -75,8 +75,8 @@ _SPECS = (
   MetricSpec(
     'ece',
     'ECE',
-    'expected calibration error, the distance between confidence and accuracy,'
-    ' averaged over 15 equal-width bins of confidence',
+    'expected calibration error, the distance between confidence and accuracy '
+    'in 15 equal-width bins of confidence, weighted by the images in each',
     'calibration',
     required=True,
   ),
@@ -221,9 +221,9 @@ _SPECS = (
   MetricSpec(
     'classwise_ece',
     'Classwise ECE',
-    "the distance between each class's probability and its frequency, over 15"
-    ' equal-width bins of the probability, averaged over the classes (Nixon et'
-    ' al. 2019)',
+    "the distance between each class's probability and its frequency in 15 "
+    'equal-width bins of the probability, weighted by the images in each, '
+    'averaged over the classes (Nixon et al. 2019)',
     'calibration',
     scale=1000,
   ),

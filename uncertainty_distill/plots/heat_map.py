@@ -6,7 +6,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 import numpy as np
@@ -47,11 +46,11 @@ def heat_maps(
 
   Returns:
     The figure, with at most five panels in a row.
-
-  Raises:
-    InputError: There is no cell.
   """
-  rows, severities = _axes(models)
+  rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
+  severities = sorted(
+    {s for cells in models.values() for row in cells.values() for s in row}
+  )
   grids = {
     label: _grid(cells, rows, severities) for label, cells in models.items()
   }
@@ -83,21 +82,6 @@ def heat_maps(
   bar = fig.colorbar(picture, ax=panels, fraction=0.02, pad=0.01, aspect=30)
   _style_scale(bar, name)
   return fig
-
-
-def _axes(models: Mapping[str, Cells]) -> tuple[list[str], list[int]]:
-  """Returns all corruptions in order of appearance and all severities sorted.
-
-  Raises:
-    InputError: There is no cell.
-  """
-  rows = list(dict.fromkeys(c for cells in models.values() for c in cells))
-  severities = sorted(
-    {s for cells in models.values() for row in cells.values() for s in row}
-  )
-  if not severities:
-    raise errors.InputError('models', models, 'the cells of at least one model')
-  return rows, severities
 
 
 def _style_panel(ax, label: str, letters: int) -> None:

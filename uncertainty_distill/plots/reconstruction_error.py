@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 import numpy as np
@@ -34,14 +33,7 @@ def reconstruction_errors(
 
   Returns:
     The figure, as wide as its layers need.
-
-  Raises:
-    InputError: There is no layer or no line.
   """
-  if not layers or not any(errors_by_rank.values()):
-    raise errors.InputError(
-      'layers', list(layers), 'the errors of at least one layer and rank'
-    )
   width = max(6.5, 1.2 + 0.33 * len(layers))
   fig = figure.Figure(figsize=(width, 5.4), layout='constrained')
   ax = fig.subplots()

@@ -6,7 +6,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 import numpy as np
@@ -35,13 +34,7 @@ def reliability_diagram(models: Mapping[str, Bins]) -> figure.Figure:
 
   Returns:
     The figure, at most four panels in a row.
-
-  Raises:
-    InputError: There is no model, or a model's sequences differ in length or
-      contain no examples.
   """
-  if not models:
-    raise errors.InputError('models', models, 'the bins of at least one model')
   columns = style.panels_per_row(len(models), _MAX_PANELS_PER_ROW)
   rows = math.ceil(len(models) / columns)
   size = (2.7 * columns + 0.5, 3.7 * rows + 0.4)
@@ -58,37 +51,23 @@ def reliability_diagram(models: Mapping[str, Bins]) -> figure.Figure:
   return fig
 
 
-def _checked(label: str, bins: Bins) -> tuple[np.ndarray, ...]:
-  """Returns the sums as arrays, float64 [bins]; see `reliability_diagram`."""
-  count, confidence, correct = (np.asarray(sums, np.float64) for sums in bins)
-  if count.ndim != 1 or not count.shape == confidence.shape == correct.shape:
-    raise errors.InputError(
-      f'bins of {label}',
-      [count.shape, confidence.shape, correct.shape],
-      'three sequences of the same length',
-    )
-  if count.sum() <= 0:
-    raise errors.InputError(f'bins of {label}', bins[0], 'at least one example')
-  return count, confidence, correct
-
-
 def _draw_reliability(
   upper: axes.Axes, lower: axes.Axes, label: str, bins: Bins, first: bool
 ) -> None:
   """Draws a model's bars, and the histogram of its confidence below them."""
-  count, confidence, correct = _checked(label, bins)
+  count, confidence, correct = (np.asarray(sums, np.float64) for sums in bins)
   error = np.abs(correct - confidence).sum() / count.sum()
   used = count > 0
-  centres = (np.arange(len(count)) + 0.5)[used] / len(count)
+  centers = (np.arange(len(count)) + 0.5)[used] / len(count)
   accuracy = correct[used] / count[used]
   gap = confidence[used] / count[used] - accuracy
-  _draw_bars(upper, centres, accuracy, gap, 1 / len(count))
+  _draw_bars(upper, centers, accuracy, gap, 1 / len(count))
   name = textwrap.fill(style.display_name(label), _TITLE_WIDTH)
   upper.set_title(f'{name}\nECE {error:.3f}', fontsize=10)
   upper.tick_params(labelbottom=False)
 
   lower.bar(
-    centres,
+    centers,
     count[used] / count.sum(),
     1 / len(count),
     color='0.65',
@@ -108,14 +87,14 @@ def _draw_reliability(
 
 def _draw_bars(
   upper: axes.Axes,
-  centres: np.ndarray,
+  centers: np.ndarray,
   accuracy: np.ndarray,
   gap: np.ndarray,
   width: float,
 ) -> None:
   """Draws bars up to the accuracy, and from there bars up to the confidence."""
   upper.bar(
-    centres,
+    centers,
     accuracy,
     width,
     color=style.SKY,
@@ -124,7 +103,7 @@ def _draw_bars(
     label='accuracy',
   )
   upper.bar(
-    centres,
+    centers,
     gap,
     width * 0.82,
     bottom=accuracy,

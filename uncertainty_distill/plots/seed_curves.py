@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uncertainty_distill import errors
 from uncertainty_distill.plots import style
 
 import numpy as np
@@ -34,14 +33,8 @@ def curves(
 
   Returns:
     The figure, with at most three panels in a row.
-
-  Raises:
-    InputError: There is no panel, or a panel without any value.
   """
   labels = style.all_labels(panels)
-  for name, lines in panels.items():
-    if not any(len(curve) for seeds in lines.values() for curve in seeds):
-      raise errors.InputError(f'panel {name}', lines, 'at least one value')
   fig, grid = style.panels(len(panels), _MAX_PANELS_PER_ROW, (3.6, 2.8))
   for ax, (name, lines) in zip(grid, panels.items()):
     for label, seeds in lines.items():

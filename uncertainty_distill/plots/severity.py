@@ -27,9 +27,6 @@ def severity_curves(panels: Panels) -> figure.Figure:
 
   Returns:
     The figure, with its panels side by side.
-
-  Raises:
-    InputError: There is no panel.
   """
   labels = style.all_labels(panels)
   size = (3.6 * len(panels) + 0.2, 3.9)
@@ -67,9 +64,6 @@ def severity_boxes(
 
   Returns:
     The figure, with its panels one above the other.
-
-  Raises:
-    InputError: There is no panel.
   """
   labels = style.all_labels(panels)
   severities = sorted(

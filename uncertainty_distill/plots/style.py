@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from uncertainty_distill import errors
 from uncertainty_distill.io import files
 
 import numpy as np
@@ -56,13 +55,7 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def all_labels(panels: Mapping[str, Mapping[str, Any]]) -> list[str]:
-  """Returns the labels in all panels, in order of appearance.
-
-  Raises:
-    InputError: There is no panel.
-  """
-  if not panels:
-    raise errors.InputError('panels', panels, 'at least one metric')
+  """Returns the labels in all panels, in order of appearance."""
   return list(
     dict.fromkeys(label for lines in panels.values() for label in lines)
   )

@@ -202,7 +202,7 @@ def _cross_entropies(
     for part in system.runs:
       if part.ensemble_size > 1:
         found.setdefault(system.label, []).append(part.run)
-      elif part.run.config.task.objective.kind == 'cross_entropy':
+      elif not part.run.config.task.objective.uses_teacher:
         single.append(part.run.training_cross_entropy)
   return {
     label: (

@@ -134,7 +134,8 @@ def overall(findings: Sequence[Finding]) -> str:
 
 def claims_table(findings: Sequence[Finding]) -> str:
   """Returns the findings as a table in Markdown, a row for each metric."""
-  header = ['Claim', 'Metric', 'Verdict', 'Difference (95%)', 'p', 'Seeds']
+  header = ['Claim', 'Metric', 'Verdict', 'Difference (95%)', 'Margin']
+  header += ['p', 'Seeds']
   rows, said = [], set()
   for finding in findings:
     claim = finding.claim
@@ -146,9 +147,8 @@ def claims_table(findings: Sequence[Finding]) -> str:
         metric_spec(finding.metric).column,
         finding.verdict,
         _interval(finding),
-        tables.MISSING
-        if math.isnan(finding.p_value)
-        else f'{finding.p_value:.3f}',
+        _margin(finding),
+        _p_value(finding),
         str(finding.pairs),
       ]
     )
@@ -202,6 +202,24 @@ def _interval(finding: Finding) -> str:
   return f'{scale * finding.difference:+.3f}{spread}'
 
 
+def _margin(finding: Finding) -> str:
+  """Returns the largest difference for the worse, or to either side."""
+  claim, spec = finding.claim, metric_spec(finding.metric)
+  if claim.kind == 'better':
+    return tables.MISSING
+  signs = {'equal': '±', 'not_worse': '-' if spec.higher_is_better else '+'}
+  return f'{signs[claim.kind]}{spec.scale * claim.margins[finding.metric]:.3f}'
+
+
+def _p_value(finding: Finding) -> str:
+  """Returns the p-value that the verdict rests on."""
+  failed = finding.p_against <= LEVEL
+  p = finding.p_against if failed else finding.p_value
+  if math.isnan(p):
+    return tables.MISSING
+  return f'{p:.3f}' if p >= 5e-4 else '<0.001'
+
+
 def _differences(
   systems: Mapping[str, Mapping[int | None, aggregation.Summary]],
   claim: Claim,
@@ -234,7 +252,8 @@ def _test(claim: Claim, name: str, differences: Sequence[float]) -> Finding:
   error = statistics.stdev(differences) / math.sqrt(count)
   # Metrics that are shares of few images often differ by the same for two
   # seeds. That says nothing about how far off a third seed would be.
-  if error <= 1e-12 * max(map(abs, differences)):
+  # The differences of shares, at most 1, are rounded by some 1e-16.
+  if error <= 1e-12 * max(1e-2, *map(abs, differences)):
     return unknown
   half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
   sign = 1 if metric_spec(name).higher_is_better else -1

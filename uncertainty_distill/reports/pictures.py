@@ -126,14 +126,15 @@ def _under_corruption(models: _Models) -> Iterator[Picture]:
     'Under corruption',
     'Boxes span the middle half of the types of corruption, lines in them are '
     'medians, whiskers reach the smallest and the largest value; dots are '
-    f'clean images. The axis of NLL is logarithmic. Types: {", ".join(types)}.',
+    f'clean images. Values are means over seeds. The axis of NLL is '
+    f'logarithmic. Types: {", ".join(types)}.',
     lambda: plots.severity_boxes(panels, logarithmic),
   )
   yield Picture(
     'severity',
     'Under corruption',
     'Lines join the means over types of corruption, bars span the middle half'
-    ' of the types.',
+    ' of the types. Values are means over seeds.',
     lambda: plots.severity_curves(panels),
   )
   diversity = _panels(models, _DIVERSITY)
@@ -172,8 +173,8 @@ def _heat_maps(models: _Models, name: str) -> Picture:
   return Picture(
     f'heat_map_{name}',
     'Corruption by corruption',
-    f'{spec.heading} by corruption and severity; the darker, the worse'
-    f'{" (logarithmic)" if spec.log_scale else ""}.',
+    f'{spec.heading} by corruption and severity, means over seeds; the darker, '
+    f'the worse{" (logarithmic)" if spec.log_scale else ""}.',
     lambda: plots.heat_maps(
       spec.column,
       {k: v for k, v in cells.items() if v},

@@ -223,6 +223,7 @@ def _explanation(results: Sequence[results_lib.Result]) -> str:
     for seed in numbers:
       seen = frozenset(r.shift for r in records if r.seed == seed)
       shifts.setdefault(seen, []).append(_name(label))
+  lines.append(_num_images(results))
   if seeds:
     lines.append(f'- **±**: standard deviation over seeds: {"; ".join(seeds)}.')
   if len(shifts) > 1:
@@ -236,6 +237,23 @@ def _explanation(results: Sequence[results_lib.Result]) -> str:
       + '.'
     )
   return '\n'.join(lines)
+
+
+def _num_images(results: Sequence[results_lib.Result]) -> str:
+  """Returns how many images were scored."""
+  clean, corrupted = (
+    ' or '.join(f'{count:,}' for count in sorted(counts))
+    for counts in (
+      {
+        r.num_examples
+        for r in results
+        if bool(r.shift.corruption) == is_corrupted
+      }
+      for is_corrupted in (False, True)
+    )
+  )
+  more = f', {corrupted} of each corruption and severity' if corrupted else ''
+  return f'- **Images**: {clean} clean{more}.'
 
 
 def _section(

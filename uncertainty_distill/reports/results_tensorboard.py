@@ -225,7 +225,7 @@ def _scalars(config: configs.ExperimentConfig) -> dict[str, Any]:
   start = 'random'
   if task.initialize_from:
     start = 'aligned networks' if task.initialize_aligned else 'networks'
-  taught = objective.kind != 'cross_entropy'
+  taught = objective.uses_teacher
   values = {
     'objective.kind': objective.kind,
     # TensorBoard draws only trials that have a value of everything it draws.

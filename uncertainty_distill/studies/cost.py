@@ -274,7 +274,7 @@ def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
   if objective.has_clean_pass:
     flops *= 2
   # A cached teacher is only read. Making its cache is a small part of training.
-  if objective.kind != 'cross_entropy' and not objective.teacher_cache:
+  if objective.uses_teacher and not objective.teacher_cache:
     # To change a view, the teacher also computes its gradient by the image: a
     # pass forward and one back, in addition to that of the changed view.
     passes = 1 if objective.perturbation == 'none' else 3

@@ -141,7 +141,7 @@ class Study:
     """Returns whether the training of a system needs its teacher."""
     task = self.system_config(label, self.seeds[0]).task
     return (
-      task.objective.kind != 'cross_entropy'
+      task.objective.uses_teacher
       or task.initialize_from == configs.FROM_TEACHER
     )
 

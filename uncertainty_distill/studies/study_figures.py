@@ -54,17 +54,16 @@ def draw_learning_curves(
 
 def draw_ensemble_sizes(
   results: Sequence[evaluation.Result],
-  students: Mapping[str, Mapping[int, str]],
+  students: Mapping[int, str],
   teacher_size: int,
-  teacher: str = 'deep_ensemble',
+  teacher: str,
 ) -> plots.Figure | None:
   """Draws metrics against the student's number of members (Figures 2 and 3).
 
   Args:
     results: The results of the students and of the teacher.
-    students: From the label of a line, such as `knowledge_student`, to numbers
-      of members E, to the labels of the systems in the results. Systems without
-      results are left out.
+    students: From numbers of members E to the labels of the systems in the
+      results. Systems without results are left out.
     teacher_size: The teacher's number of members M.
     teacher: The label of the teacher's results.
 
@@ -76,15 +75,12 @@ def draw_ensemble_sizes(
   summaries = evaluation.by_seed(results)
   panels = {}
   for name in _PANELS:
-    lines = {
-      line: {
-        size: [s[name] for s in summaries.get(label, ()) if name in s]
-        for size, label in sizes.items()
-      }
-      for line, sizes in students.items()
+    values = {
+      size: [s[name] for s in summaries.get(label, ()) if name in s]
+      for size, label in students.items()
     }
-    if any(seeds for sizes in lines.values() for seeds in sizes.values()):
-      panels[metrics.metric_spec(name).column] = lines
+    if any(values.values()):
+      panels[metrics.metric_spec(name).column] = values
   if not panels:
     return None
   rows = {

@@ -24,13 +24,20 @@ _ERRORS = (
   'weights.'
 )
 _CLAIMS = (
-  'A difference is the mean over seeds of a system minus the mean of the '
-  'system that it is compared with; tests are paired by seed, and p is '
-  'corrected for the number of tests in this table (Holm), as is the test '
-  'that decides that a claim with a margin does not hold. All students have '
-  'the same teacher, so the intervals do not show how results would differ '
-  'with another teacher.'
+  'A difference is the mean of a system minus that of the system that it is '
+  'compared with, over the seeds that both have. Each 95% interval is by '
+  'itself. A claim with a margin holds if the difference is significantly '
+  'within it, and does not hold if it is significantly beyond; p is that of '
+  'the verdict. Tests are paired by seed, and p is corrected for the number of '
+  'tests in this table (Holm). All students have the same teacher, so the '
+  'intervals do not show how results would differ with another teacher.'
 )
+_CAPTIONS = {
+  'learning_curves': 'Lines are means over seeds, and bands reach from the '
+  'lowest seed to the highest.',
+  'ensemble_size': 'Lines are means over seeds, and error bars are one '
+  'standard deviation. The star and the thin line are the teacher.',
+}
 _DIFFERENCES = (
   'Means over the seeds that both systems have, with the 95% interval of each '
   'by itself. Bold: they differ significantly by the paired t-test, corrected '
@@ -167,7 +174,7 @@ def _figure(
     return []
   file = f'plots/{figure.name}.png'
   plots.save(drawn, os.path.join(directory, file))
-  return [heading, f'![{title}]({file})']
+  return [heading, f'![{title}]({file})', _CAPTIONS[figure.kind]]
 
 
 def _ensemble_sizes(
@@ -184,9 +191,7 @@ def _ensemble_sizes(
   size = len(next(of_teacher, ())) or (
     study.teacher_config(teacher).teacher.ensemble_size
   )
-  return study_figures.draw_ensemble_sizes(
-    results, {'student': sizes}, size, teacher
-  )
+  return study_figures.draw_ensemble_sizes(results, sizes, size, teacher)
 
 
 def _reconstructions(

@@ -341,12 +341,12 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     config = study.system_config(label, study.seeds[0])
     teacher = study.teacher_of[label]
     config.task.objective.teacher = study.given_teacher(teacher)
-    if config.task.objective.kind != 'cross_entropy':
+    if config.task.objective.uses_teacher:
       config.teacher.ensemble_size = members[teacher]
     experiment = training.open_experiment(config, strategy)
     experiment.check()
     training.check_initialization(experiment, trains_teacher=True)
-    if config.task.objective.kind != 'cross_entropy':
+    if config.task.objective.uses_teacher:
       training.check_teacher(experiment)
 
 
