@@ -9,7 +9,7 @@ import tf_keras
 from refusals import refused
 
 
-def _model(shape=(8, 6, 3), activation=None):
+def _model(shape=(8, 6, 3), activation=None, classes=3):
   tf_keras.utils.set_random_seed(0)
   layer = tf_keras.layers
   plain = tf_keras.Sequential(
@@ -19,7 +19,7 @@ def _model(shape=(8, 6, 3), activation=None):
       layer.SeparableConv2D(4, 3, activation='relu'),
       layer.BatchNormalization(),
       layer.Flatten(),
-      layer.Dense(3, activation=activation),
+      layer.Dense(classes, activation=activation),
     ]
   )
   return plain, ud.batch_ensemble(plain, 2, norm='member')
@@ -45,12 +45,16 @@ def test_refuses_what_cannot_be_served(tmp_path):
   folder = tmp_path / 'served'
   with refused('path', 'Sequential'):
     ud.export(plain, folder)
-  with refused('path', 'probabilities'):
-    ud.export(_model(activation='softmax')[1], folder)
+  for activation in 'softmax', 'sigmoid':
+    with refused('path', 'probabilities'):
+      ud.export(_model(activation=activation)[1], folder)
+  with refused('path', [2, 8, 1], 'two classes'):
+    ud.export(_model(classes=1)[1], folder)
   with refused('path', [8, 6, 1]):
     ud.export(_model((8, 6, 1))[1], folder)
-  with refused('class_names', ['a', 'b'], '3'):
-    ud.export(model, folder, class_names=['a', 'b'])
+  for names in ['a', 'b'], ['a', 'b', 'a']:
+    with refused('class_names', names, '3 distinct'):
+      ud.export(model, folder, class_names=names)
   for name in 'fit_temperature', 'calibration_file':
     with refused(name, 'x'):
       ud.export(model, folder, **{name: 'x'})
@@ -59,8 +63,12 @@ def test_refuses_what_cannot_be_served(tmp_path):
   assert not folder.exists()
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'file').touch()
-  with refused('directory'):
-    ud.export(model, tmp_path / 'other')
+  # `new` would be made only while the folder above it is replaced.
+  for name in 'other', 'other/new/..':
+    with refused('directory'):
+      ud.export(model, f'{tmp_path}/{name}')
+  with refused('directory', ''):
+    ud.export(model, '')
 
 
 def test_a_folder_of_an_older_export_is_replaced(tmp_path):

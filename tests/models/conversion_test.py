@@ -144,6 +144,14 @@ def test_sequential_networks_of_features():
   plain_networks.assert_same(models.member(converted, 2)(images), model(images))
 
 
+def test_dense_layers_take_integers():
+  images = tf_keras.Input((4,), dtype='uint8')
+  plain = tf_keras.Model(images, _dense('logits')(images))
+  model = models.batch_ensemble(plain, 2, fast_weights='ones')
+  rows = np.arange(12, dtype=np.uint8).reshape(3, 4)
+  plain_networks.assert_same(model(rows), [plain(rows)] * 2)
+
+
 def test_adapted_normalization_is_kept():
   norm = tf_keras.layers.Normalization()
   norm.adapt(np.array([[1.0, 5.0], [3.0, 9.0]], np.float32))
@@ -238,6 +246,10 @@ def test_refuses_what_it_cannot_convert(plain):
     models.batch_ensemble(plain, 2, keep={'logits': 'frozen'})
   with refused('rank', 9):
     models.batch_ensemble(plain, 2, 9)
+  slopes = tf_keras.layers.Dense(2, activation=tf_keras.layers.PReLU())
+  with refused('inner/' + slopes.name, 'PReLU') as caught:
+    models.batch_ensemble(_with(slopes), 2)
+  assert 'own' in caught.value.hint
 
 
 def test_refuses_members_that_are_not_there(plain):

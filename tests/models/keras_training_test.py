@@ -90,6 +90,30 @@ def test_evaluates_every_example_once():
   assert found['loss'] == pytest.approx(float(want['gibbs_nll']), rel=1e-5)
 
 
+def test_losses_of_activities_are_counted_once():
+  images, labels = _data(20)
+  layer = tf_keras.layers
+  plain = tf_keras.Sequential(
+    [
+      tf_keras.Input((6, 6, 2)),
+      layer.Flatten(),
+      layer.Dense(4, activity_regularizer='l2'),
+      layer.Dense(3),
+    ]
+  )
+  model = models.batch_ensemble(plain, 3, perturb='weights')
+  model.compile('sgd', losses.MemberCrossEntropy())
+  model(images, training=True)
+  (penalty,) = model.losses
+  want = losses.MemberCrossEntropy()(labels, model(images)) + penalty
+  batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(20)
+  for values in (images, labels), (batches,):
+    found = model.evaluate(
+      *values, batch_size=20 if values[1:] else None, verbose=0
+    )
+    assert found == pytest.approx(float(want), rel=1e-5)
+
+
 def test_sample_weights_count_examples():
   images, labels = _data()
   model = _model()

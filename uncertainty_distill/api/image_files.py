@@ -61,7 +61,15 @@ class UnreadableFile:
 def predict_files(
   model: predictor.Predictor, paths: Sequence[str]
 ) -> Iterator[FilePrediction | UnreadableFile]:
-  """Yields the prediction for each image file, in order, batch by batch."""
+  """Yields the prediction for each image file, in order, batch by batch.
+
+  Raises:
+    InputError: If the model takes other images than [H, W, 3].
+  """
+  if model.image_shape[-1] != 3:
+    raise InputError(
+      'model', list(model.image_shape), 'a model of images [H, W, 3]'
+    )
   for start in range(0, len(paths), _BATCH):
     batch = paths[start : start + _BATCH]
     size, fit = model.image_shape[:2], model.image_fit

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from uncertainty_distill import models, ranges
 
+import numpy as np
 import tf_keras
 
 _SEVERAL = ranges.Range(
@@ -80,6 +81,9 @@ def batch_ensemble(
     >>> plain.count_params(), model.count_params()
     (162, 288)
   """
+  ensemble_size, rank = (
+    int(x) if isinstance(x, np.integer) else x for x in (ensemble_size, rank)
+  )
   _SEVERAL.check('ensemble_size', ensemble_size)
   return models.batch_ensemble(  # pyright: ignore[reportReturnType]
     model,

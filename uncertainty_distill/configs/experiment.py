@@ -107,6 +107,11 @@ class ObjectiveConfig(models.Settings):
   weight_tie: float = ranges.field(0.0, ranges.NOT_NEGATIVE, of_member=0.0)
 
   @property
+  def uses_teacher(self) -> bool:
+    """Whether the loss has a distillation term."""
+    return self.kind != 'cross_entropy'
+
+  @property
   def has_clean_pass(self) -> bool:
     """Whether the student sees clean images in addition to the views."""
     is_other = self.mixup > 0 or self.perturbation != 'none'

@@ -181,7 +181,7 @@ def _resolve_lengths(
 def _resolve_views(config: ExperimentConfig, steps_per_epoch: int) -> None:
   """Sets the views' number and seed if a teacher's logits are stored."""
   objective, train_data = config.task.objective, config.task.train_data
-  if objective.kind == 'cross_entropy' or not objective.teacher_cache:
+  if not objective.uses_teacher or not objective.teacher_cache:
     return
   # One view for each epoch, including an incomplete last epoch.
   epochs = -(-config.trainer.train_steps // steps_per_epoch)

@@ -103,7 +103,7 @@ def _check_objective(task: TaskConfig) -> None:
   )
   _require(
     not objective.weight_tie
-    or (objective.kind != 'cross_entropy' and task.model.ensemble_size > 1),
+    or (objective.uses_teacher and task.model.ensemble_size > 1),
     'task.objective.weight_tie',
     objective.weight_tie,
     '0 without a teacher or without a BatchEnsemble',
@@ -180,7 +180,7 @@ def _check_unlabeled(
   if not name:
     return
   _require(
-    objective.kind != 'cross_entropy' and objective.weight > 0,
+    objective.uses_teacher and objective.weight > 0,
     'task.train_data.unlabeled',
     name,
     'empty if the loss does not include a teacher',

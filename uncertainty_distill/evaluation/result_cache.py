@@ -227,14 +227,15 @@ class ResultCache:
 def find_results(
   directory: str, model: trained.TrainedModel
 ) -> list[results_lib.Result]:
-  """Returns the results of a model in a folder, whatever images they are of.
+  """Returns the results of a model in a folder.
 
   Args:
     directory: The folder of a report, which need not exist.
     model: The model.
 
   Returns:
-    The results; empty if there are none of exactly these weights.
+    The results; empty if there are none of exactly these weights, or only on
+    another dataset than the model was trained on.
   """
   try:
     entries, results = _read(directory)
@@ -248,9 +249,20 @@ def find_results(
       not entry.get('scaled')
       and _has_weights(entry, marks, model)
       and entry['members'] == model.ensemble_size
+      and _has_dataset(entry, model)
     ):
       return [result for result in results if result.key == key]
   return []
+
+
+def _has_dataset(entry: Mapping[str, Any], model: trained.TrainedModel) -> bool:
+  """Returns whether a model was evaluated on its own dataset, if known."""
+  if not model.config:
+    return True
+  own = model.config.task.train_data.name
+  name, _, _ = entry['made_from'][0].rpartition(':')
+  # Only the last parts are compared, since folders may have been moved.
+  return os.path.basename(name) == os.path.basename(own)
 
 
 def _has_weights(

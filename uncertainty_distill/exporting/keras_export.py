@@ -12,9 +12,6 @@ from uncertainty_distill.io import files
 import numpy as np
 import tf_keras
 
-# The sum of a thousand float32 probabilities differs from 1 by less than this.
-_TOLERANCE = 1e-4
-
 
 def export_model(
   model: tf_keras.Model, directory: str, class_names: Sequence[str] = ()
@@ -28,9 +25,9 @@ def export_model(
     class_names: K names; if empty, the labels as text.
 
   Raises:
-    InputError: If the model is not as described, or returns probabilities; if
-      the number of names is not K; or if the folder cannot be written or holds
-      anything but a SavedModel.
+    InputError: If the model is not as described or returns probabilities, if
+      there are not K distinct names, or if the folder cannot be written or
+      holds anything but a SavedModel.
   """
   run_export.check_replaceable(directory)
   if not isinstance(model, models.BatchEnsemble):
@@ -43,9 +40,10 @@ def export_model(
   if len(shape) != 3 or None in shape or shape[-1] != 3:
     raise InputError('path', list(shape), 'a model of images [H, W, 3]')
   logits = _try(model, shape)
-  if class_names and len(class_names) != logits.shape[-1]:
+  count = logits.shape[-1]
+  if class_names and not len(class_names) == len({*class_names}) == count:
     raise InputError(
-      'class_names', list(class_names), f'{logits.shape[-1]} names'
+      'class_names', list(class_names), f'{count} distinct names'
     )
   runs.make_writable(files.parent(directory), 'directory')
   saved_model.export_saved_model(
@@ -57,21 +55,24 @@ def _try(model, shape):
   """Returns the logits of random images.
 
   Raises:
-    InputError: If the outputs are not [E, B, K], or are probabilities.
+    InputError: If the outputs are not [E, B, K] with K > 1, or seem to be
+      probabilities.
   """
   images = np.random.default_rng(0).integers(0, 256, (8, *shape))
   logits = np.asarray(model(images.astype(np.uint8), training=False))
-  if logits.ndim != 3:
+  if logits.ndim != 3 or logits.shape[-1] < 2:
     raise InputError(
-      'path', list(logits.shape), 'a model that returns logits [E, B, K]'
+      'path',
+      list(logits.shape),
+      'a model that returns logits [E, B, K] of at least two classes',
     )
-  sums = logits.sum(-1)
-  if logits.min() >= 0 and np.abs(sums - 1).max() < _TOLERANCE:
+  # A last layer that starts from zeros returns only zeros.
+  if logits.min() >= 0 and logits.max() <= 1 and logits.any():
     raise InputError(
       'path',
       'probabilities',
       'a model that returns logits',
-      'leave out the last softmax before `batch_ensemble`',
+      'leave out the last softmax or sigmoid before `batch_ensemble`',
       message='the model returns probabilities, but it must return logits to '
       'be exported',
     )

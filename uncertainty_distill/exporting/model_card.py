@@ -47,6 +47,7 @@ class ModelCard:
     sets: The rule of the prediction sets; None for no prediction sets.
     sets_on_test: The coverage and the mean size of the prediction sets on
       `abstention_images`; None if there are no sets or no images.
+    has_served_parts: Whether the model was made from SavedModels.
   """
 
   sections: Mapping[str, str]
@@ -59,13 +60,14 @@ class ModelCard:
   image_fit: str = 'resize'
   sets: metrics.PredictionSets | None = None
   sets_on_test: tuple[float, float] | None = None
+  has_served_parts: bool = False
 
   def to_markdown(self) -> str:
     """Returns the card as Markdown."""
     sections = {
       **self.sections,
       'Classes': ', '.join(map(markup.escaped, self.class_names)),
-      'Temperature': _temperature(self.calibration),
+      'Temperature': _temperature(self),
       **({'Prediction sets': _sets(self)} if self.sets else {}),
       'Metrics': _metrics(self),
       'Abstaining': _abstaining(self),
@@ -75,15 +77,20 @@ class ModelCard:
     return '# Model card\n\n' + '\n'.join(parts)
 
 
-def _temperature(calibration: metrics.Calibration | None) -> str:
+def _temperature(card: ModelCard) -> str:
+  calibration = card.calibration
+  if card.has_served_parts:
+    before = ' A SavedModel that this one was made from may have its own.'
+  else:
+    before = ''
   if calibration is None:
-    return "1: the members' logits are served as they are."
+    return f"1: the members' logits are served as they are.{before}"
   return (
     f"{calibration.temperature:.3f}, which divides the members' logits "
     'before the mean over members. Fitted on '
     f'{calibration.num_examples} examples: '
     f'{calibration.source}. There the NLL was {calibration.nll_before:.4f} '
-    f'nats before and {calibration.nll_after:.4f} after.'
+    f'nats before and {calibration.nll_after:.4f} after.{before}'
   )
 
 

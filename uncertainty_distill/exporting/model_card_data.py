@@ -96,13 +96,16 @@ def make_card(
   return model_card.ModelCard(
     sections={
       'Model': _describe_model(model),
-      **(_describe_training(model.config) if model.config else {}),
+      **_describe_training(model),
     },
     class_names=model.class_names,
     metrics=evaluation.summary(results) if results else {},
     evaluated_images=_evaluated_images(results),
     calibration=calibration,
     sets=sets,
+    has_served_parts=any(
+      isinstance(part, trained.SavedModel) for part in model.parts
+    ),
     sets_on_test=_count_sets(outputs, test_set.labels)
     if sets and outputs and test_set
     else None,
@@ -153,65 +156,83 @@ def _describe_model(model):
   return f'A {kind} of the size of one {size}: {parameters:,} weights. {takes}'
 
 
-def _describe_training(config):
-  """Returns the sections on data, objective and teacher."""
-  train_data, objective = config.task.train_data, config.task.objective
+def _describe_training(model):
+  """Returns the sections on data, objective and teacher, if they are known."""
+  configs = [part.config for part in model.parts if part.config]
+  described = [
+    {
+      'Data': _describe_data(config.task.train_data),
+      'Objective': _describe_objective(config),
+      'Teacher': _describe_teacher(config.task.objective),
+    }
+    for config in configs
+  ]
+  return {
+    heading: text
+    if all(other[heading] == text for other in described)
+    else f'Of the first model: {text}'
+    for heading, text in (*described, {})[0].items()
+    if text
+  }
+
+
+def _describe_data(train_data):
+  """Describes the training images and their augmentation."""
   name, unlabeled = (
     markup.escaped(os.path.basename(path))
     for path in (train_data.name, train_data.unlabeled)
   )
-  sections = {
-    'Data': f'{name}, its training split'
-    + (f', classes {list(train_data.classes)}' if train_data.classes else '')
-    + (f', {train_data.num_examples} images' if train_data.num_examples else '')
-    + (f', and {unlabeled} without labels' if unlabeled else '')
-    + (
-      f', {100 * train_data.held_out_fraction:g}% of it held out'
-      if train_data.held_out_fraction
-      else ''
+  images = [f'{name}, its training split']
+  if train_data.classes:
+    images.append(f'classes {list(train_data.classes)}')
+  if train_data.num_examples:
+    images.append(f'{train_data.num_examples} images')
+  if unlabeled:
+    images.append(f'and {unlabeled} without labels')
+  if train_data.held_out_fraction:
+    images.append(f'{100 * train_data.held_out_fraction:g}% of it held out')
+  crops = f'random crops with {train_data.crop_padding} pixels of padding'
+  if train_data.horizontal_flip:
+    crops += ' and mirrored images'
+  changes = [crops]
+  if train_data.random_crop_area < 1:
+    changes.append(
+      f'crops of {train_data.random_crop_area:.0%} to 100% of the area'
     )
-    + f'; random crops with {train_data.crop_padding} pixels of padding'
-    + (' and mirrored images' if train_data.horizontal_flip else '')
-    + (
-      f'; crops of {train_data.random_crop_area:.0%} to 100% of the area'
-      if train_data.random_crop_area < 1
-      else ''
-    )
-    + (
-      f'; color jitter of {train_data.color_jitter:g}.'
-      if train_data.color_jitter
-      else '.'
-    ),
-    'Objective': _OBJECTIVES[objective.kind]
-    + f' {config.trainer.train_steps:,} steps of {train_data.global_batch_size}'
-    + f' images, seed {config.task.seed}.',
-  }
-  if objective.kind != 'cross_entropy':
-    sections['Objective'] += (
-      f' The weight of the teacher is {objective.weight:g}, its temperature '
+  if train_data.color_jitter:
+    changes.append(f'color jitter of {train_data.color_jitter:g}')
+  return '; '.join([', '.join(images), *changes]) + '.'
+
+
+def _describe_objective(config):
+  """Describes the loss and the length of training."""
+  task, objective = config.task, config.task.objective
+  sentences = [
+    _OBJECTIVES[objective.kind],
+    f'{config.trainer.train_steps:,} steps of '
+    f'{task.train_data.global_batch_size} images, seed {task.seed}.',
+  ]
+  if objective.uses_teacher:
+    sentences.append(
+      f'The weight of the teacher is {objective.weight:g}, its temperature '
       f'{objective.temperature:g}.'
-      + (
-        f' Images are mixed (mixup {objective.mixup:g}).'
-        if objective.mixup
-        else ''
-      )
-      + (
-        f' The teacher changes the images ({objective.perturbation}).'
-        if objective.perturbation != 'none'
-        else ''
-      )
-      + (
-        ' The teacher is calibrated first.'
-        if objective.teacher_temperature != 1
-        else ''
-      )
     )
-    sections['Teacher'] = _describe_teacher(objective.teacher)
-  return sections
+    if objective.mixup:
+      sentences.append(f'Images are mixed (mixup {objective.mixup:g}).')
+    if objective.perturbation != 'none':
+      sentences.append(
+        f'The teacher changes the images ({objective.perturbation}).'
+      )
+    if objective.teacher_temperature != 1:
+      sentences.append('The teacher is calibrated first.')
+  return ' '.join(sentences)
 
 
-def _describe_teacher(paths):
+def _describe_teacher(objective):
   """Describes a teacher by the runs of its members, if these still exist."""
+  if not objective.uses_teacher:
+    return ''
+  paths = objective.teacher
   if all(map(trained.is_predictions, paths)):
     return 'Known only from stored predictions of the training images.'
   text, first = f'A deep ensemble of {len(paths)} trained models', 'the first '
@@ -244,11 +265,14 @@ def _evaluated_images(results):
   if not results:
     return ''
   clean = [r.num_examples for r in results if r.shift.corruption is None]
-  corrupted = sorted({markup.escaped(r.images) for r in results if r.images})
-  text = f'On {clean[0]} test images.' if clean else ''
+  corrupted = [r for r in results if r.images]
+  text = f'On {clean[0]:,} test images.' if clean else ''
   if corrupted:
+    sets = sorted({markup.escaped(r.images) for r in corrupted})
+    counts = sorted({r.num_examples for r in corrupted})
     text += (
-      f' Corrupted images: {"; ".join(corrupted)}; their metrics are means '
-      'over the types, then over the severities.'
+      f' Corrupted images, {" or ".join(f"{n:,}" for n in counts)} of each '
+      f'type and severity: {"; ".join(sets)}; their metrics are means over the '
+      'types, then over the severities.'
     )
   return text.strip()

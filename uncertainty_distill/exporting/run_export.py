@@ -34,6 +34,11 @@ _UNFINISHED = {'assets', 'assets.extra', 'fingerprint.pb', 'variables'}
 
 def check_replaceable(directory: str) -> None:
   """Raises an InputError if a folder holds anything but a SavedModel."""
+  if not directory:
+    raise InputError('directory', directory, 'a new or empty folder')
+  if not files.is_remote(directory):
+    # `new/..` does not exist now, but it will once `new` is made.
+    directory = os.path.realpath(directory)
   is_new = not files.exists(directory) or (
     files.is_folder(directory) and not files.names(directory)
   )
@@ -50,8 +55,7 @@ def check_replaceable(directory: str) -> None:
       'a new or empty folder, or a SavedModel',
       'the files in it would be lost',
     )
-  target = os.path.realpath(directory)  # `ismount` is false for all links.
-  if not files.is_remote(directory) and os.path.ismount(target):
+  if not files.is_remote(directory) and os.path.ismount(directory):
     raise InputError(
       'directory',
       directory,

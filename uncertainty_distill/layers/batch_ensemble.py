@@ -171,6 +171,7 @@ class BatchEnsembleLayer:
     return super().__call__(inputs, *args, **kwargs)
 
   def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    inputs = tf.cast(inputs, self.compute_dtype)
     member = members.only_member()
     bias = self.ensemble_bias if self.use_ensemble_bias else None
     if member is not None:

@@ -149,6 +149,7 @@ def _copies(paths, kept, options, initializers, has_own_norms):
       copies[layer] = cloning.copy_layer(layer)
       continue
     if type(layer) in (*_CONVERTED, _SEPARABLE):
+      _check_activation(layer, path)
       copies[layer] = _perturbed(layer, options, initializers(layer))
     else:
       size = options['ensemble_size']
@@ -346,6 +347,18 @@ def _parts(layer):
     | {'kernel_size': 1, 'name': 'pointwise'}
   )
   return depthwise, pointwise
+
+
+def _check_activation(layer, path):
+  """Raises an InputError if the activation of a layer has weights."""
+  for inner in layer._flatten_layers(include_self=False):
+    if inner.weights:
+      raise InputError(
+        path,
+        type(inner).__name__,
+        'a layer whose activation has no weights',
+        'make the activation a layer of its own',
+      )
 
 
 def _in_common(layer, path, own_norms, ensemble_size):

@@ -44,7 +44,13 @@ class BatchEnsemble(tf_keras.Model):
       (x.perturb for x in variables.flat_layers(self) if hasattr(x, 'perturb')),
       'activations',
     )
-    if training or not layers.weights_may_be_cheaper(perturb):
+    # Losses of activities must not be counted for each member, nor be made in
+    # a branch.
+    has_losses = any(
+      getattr(layer, 'activity_regularizer', None)
+      for layer in variables.flat_layers(self)
+    )
+    if training or has_losses or not layers.weights_may_be_cheaper(perturb):
       return at_once()
     # Keras also takes images in a list or a dict.
     (batch,) = tf.nest.flatten(images)

@@ -209,7 +209,7 @@ def difference(
   """
   stored = open_run(path, 'model_dir').config
   objective = stored.task.objective
-  if objective.kind != 'cross_entropy' and not objective.teacher:
+  if objective.uses_teacher and not objective.teacher:
     # A student's folder is claimed before a search has found its teacher.
     objective.teacher = config.task.objective.teacher
     stored.task.initialize_from = config.task.initialize_from

@@ -449,6 +449,13 @@ class Members(TrainedModel):
 
   def _load(self):
     self.check_fits(self.image_shape, self.num_classes)
+    names = {part.class_names for part in self.parts}
+    if len(names - {_labels(self.num_classes)}) > 1:
+      raise InputError(
+        self.name,
+        ', '.join(self.paths),
+        'models of the same classes in the same order',
+      )
     return [model for part in self.parts for model in part.ensemble().models]
 
   def networks(self) -> list[tf_keras.Model]:

@@ -44,18 +44,20 @@ def train(
     InputError: If something that the user gave is wrong.
   """
   objective = experiment.config.task.objective
-  learns = objective.kind != 'cross_entropy'
+  trains_teacher = objective.uses_teacher and not objective.teacher
   experiment.check()
-  if learns and objective.teacher:
+  if objective.uses_teacher and objective.teacher:
     # The given teacher of a complete student may be gone.
     complete = session.finished(experiment, model_dir)
     if complete:
       return complete
-  if learns:
+  if objective.uses_teacher:
     teacher.check_teacher(experiment)
-  initialization.check_initialization(experiment, trains_teacher=learns)
-  _check_network(experiment, model_dir, learns and not objective.teacher)
-  if not learns or objective.teacher:
+  initialization.check_initialization(
+    experiment, trains_teacher=objective.uses_teacher
+  )
+  _check_network(experiment, model_dir, trains_teacher)
+  if not trains_teacher:
     return session.train(experiment, model_dir, evaluate, label)
   # A mistake in the first run is in all of them.
   experiment.teacher_runs[0].check()
@@ -106,11 +108,11 @@ def distill(
     InputError: If something that the user gave is wrong, or if the objective
       has no teacher.
   """
-  kind = experiment.config.task.objective.kind
-  if kind == 'cross_entropy':
+  objective = experiment.config.task.objective
+  if not objective.uses_teacher:
     raise InputError(
       'task.objective.kind',
-      kind,
+      objective.kind,
       'knowledge or head',
       'without a teacher, train the model by itself',
     )

@@ -13,7 +13,7 @@ import tf_keras
 def term_names(config: configs.TaskConfig) -> list[str]:
   """Returns the names of the terms that the loss is made of."""
   names = ['cross_entropy', 'l2']
-  if config.objective.kind != 'cross_entropy':
+  if config.objective.uses_teacher:
     names.append('distillation')
   if config.objective.weight_tie:
     names.append('weight_tie')

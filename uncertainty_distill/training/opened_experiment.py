@@ -189,7 +189,7 @@ def open_experiment(
   """
   given = copy.deepcopy(config)
   objective = given.task.objective
-  if objective.kind == 'cross_entropy':
+  if not objective.uses_teacher:
     _initialize_from_teacher(given)
     objective.teacher, objective.teacher_cache = (), ''
     objective.mixup, objective.teacher_temperature = 0.0, 1.0

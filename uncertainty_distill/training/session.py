@@ -135,7 +135,7 @@ def _check_data(
   if experiment.unlabeled and unlabeled != configs.REST:
     marks['images without labels'] = experiment.unlabeled.fingerprint
   # A complete student needs no teacher, which may be gone.
-  if task.objective.kind != 'cross_entropy' and (
+  if task.objective.uses_teacher and (
     not is_complete
     or (trained.is_predictions(teacher[0]) and all(map(files.is_file, teacher)))
   ):
@@ -198,7 +198,7 @@ class TrainingSession:
       InputError: If the teacher, its predictions or its cache is wrong.
     """
     objective = self.config.task.objective
-    if objective.kind == 'cross_entropy':
+    if not objective.uses_teacher:
       return
     self.stored_logits = open_stored_logits(self.experiment)
     noted = runs.noted_teacher_temperature(self.run) if self.run.step else None

@@ -67,7 +67,7 @@ class ClassificationTask(base_task.Task):
     initialization.check_networks(self._experiment)
     # Built first, so that its initial weights do not depend on a teacher.
     model = self.task_config.model.build()
-    if self.task_config.objective.kind != 'cross_entropy':
+    if self.task_config.objective.uses_teacher:
       self._load_teacher(model)
     return model
 

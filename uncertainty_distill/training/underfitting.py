@@ -49,7 +49,7 @@ def teacher_cross_entropies(run: runs.RunFolder) -> list[float | None]:
   The list is empty if the run has no teacher, or a teacher that is not of runs.
   """
   objective = run.config.task.objective
-  paths = objective.teacher if objective.kind != 'cross_entropy' else ()
+  paths = objective.teacher if objective.uses_teacher else ()
   if not all(map(runs.is_run, paths)):
     return []
   return [

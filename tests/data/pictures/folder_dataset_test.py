@@ -212,6 +212,8 @@ def test_other_folders_are_refused(tmp_path):
   refused(fraction, tmp_path / 'other', '0, since', '', **half)
   picture_folders.write(tmp_path / 'tests' / 'test', ['a', 'b'])
   refused(name, tmp_path / 'tests', 'train/', 'no train/')
+  picture_folders.write(tmp_path / 'lines', ['a', 'b\nc'])
+  refused(name, tmp_path / 'lines', 'one line', r"rename 'b\nc'", **half)
   picture_folders.write(tmp_path / 'fit', ['a', 'b'])
   with refusals.refused('image_fit', 'shrink', 'resize, crop, pad'):
     _open(tmp_path / 'fit', image_fit='shrink', **half)

@@ -207,6 +207,15 @@ def _by_class(folder: str) -> dict[str, list[str]]:
       'a folder with pictures of every class',
       f'there are none in {_shown(empty)}; remove folders that are not classes',
     )
+  for name in classes:
+    # Names go into text files, a line each.
+    if '\n' in name or name != name.encode(errors='ignore').decode():
+      raise InputError(
+        'dataset name',
+        folder,
+        'a folder whose classes have names of one line in UTF-8',
+        f'rename {name!a}',
+      )
   return classes
 
 
