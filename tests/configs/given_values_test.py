@@ -110,6 +110,7 @@ _ADAM = configs.ADAM.split('set ')[1]
       'task.model.sync_batch_norm=true',
       ['task.model.sync_batch_norm'],
     ),
+    ('runtime.mixed_precision_dtype=bfloat16', []),
     ('task.fast_weight_decay=0.1', ['task.fast_weight_decay']),
     (
       'task.train_data.skip_broken=true,task.train_data.image_cache=a',

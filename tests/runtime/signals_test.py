@@ -132,6 +132,19 @@ def test_a_second_one_ends_at_once(code):
   assert _interrupt(f'with signals.defer():\n{body}', 15, 2) == 130
 
 
+def test_repeats_may_be_ignored():
+  code = """
+signals.ignore_repeats()
+try:
+  with signals.defer():
+    print('saving', flush=True)
+    time.sleep(4)
+except KeyboardInterrupt as stopped:
+  sys.exit(stopped.code)
+"""
+  assert _interrupt(code, 15, 15) == 143
+
+
 def test_the_first_ends_a_long_call_that_is_in_no_loop():
   assert _interrupt(_LONG_CALL, 15) == 143
 

@@ -1,6 +1,7 @@
 """Tests of whole runs that start from networks trained one by one."""
 
 import os
+import shutil
 
 from uncertainty_distill import (
   configs,
@@ -18,6 +19,7 @@ import pytest
 import running
 import tensorflow as tf
 import tf_keras
+from refusals import refused
 
 # The runs are eager: three steps take less time than their compilation.
 _TEXT = running.EAGER + (
@@ -190,3 +192,17 @@ def test_a_stopped_run_goes_on_without_beginning_anew(
     resumed.load_model().get_weights(), whole.load_model().get_weights()
   ):
     np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_complete_run_needs_its_networks_no_more(networks, tmp_path):
+  moved = [shutil.copytree(path, tmp_path / path[1:]) for path in networks]
+  config = _resolved([str(path) for path in moved])
+  strategy = tf.distribute.OneDeviceStrategy('CPU:0')
+  path = str(tmp_path / 'run')
+  complete = experiments.train(config, path, strategy)
+  for folder in moved:
+    shutil.rmtree(folder)
+  assert experiments.train(config, path, strategy).step == complete.step
+  config.task.seed += 1
+  with refused('task.initialize_from'):
+    experiments.train(config, str(tmp_path / 'other'), strategy)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 from uncertainty_distill import configs, evaluation, runs, training
 
@@ -38,8 +39,9 @@ _TEXT = (
 )
 
 
-def _run_workers(*folders):
-  """Runs distill.py in several workers; returns their codes and output."""
+@contextlib.contextmanager
+def _start_workers(folders, text=_TEXT):
+  """Runs distill.py in several workers."""
   with contextlib.ExitStack() as sockets:
     ports = []
     for _ in folders:
@@ -59,7 +61,7 @@ def _run_workers(*folders):
             'baselines/cifar/distill.py',
             '--experiment=digits_wrn10_1',
             f'--model_dir={folder}',
-            f'--params_override={_TEXT},'
+            f'--params_override={text},'
             'runtime.distribution_strategy=multi_worker_mirrored',
           ],
           env={**os.environ, 'TF_CONFIG': json.dumps(cluster)},
@@ -69,10 +71,16 @@ def _run_workers(*folders):
           text=True,
         )
       )
-    said = [p.communicate(timeout=_LIMIT_SECONDS) for p in processes]
+    yield processes
   finally:
     for process in processes:
       process.kill()
+
+
+def _run_workers(*folders):
+  """Returns the exit codes and the output of workers."""
+  with _start_workers(folders) as processes:
+    said = [p.communicate(timeout=_LIMIT_SECONDS) for p in processes]
   return [(p.returncode, *texts) for p, texts in zip(processes, said)]
 
 
@@ -184,3 +192,17 @@ def test_workers_that_do_not_share_the_folder_say_so(alone, tmp_path):
   errors = ''.join(error for *_, error in answers)
   assert 'a folder that all workers share' in errors
   assert 'Traceback' not in errors
+
+
+def test_a_signal_ends_each_worker_that_gets_it(tmp_path):
+  text = _TEXT.replace('train_steps=4', 'train_steps=4000')
+  with _start_workers([tmp_path / 'run'] * 2, text) as workers:
+    index = tmp_path / 'run' / 'teacher' / 'member_0' / 'ckpt-4.index'
+    while not index.exists():
+      assert [worker.poll() for worker in workers] == [None, None]
+      time.sleep(0.2)
+    for worker in workers:
+      worker.terminate()
+    for worker in workers:
+      worker.communicate(timeout=60)
+  assert [worker.returncode for worker in workers] == [143, 143]

@@ -48,9 +48,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     resumed = read_scalars(run, folder)
     for tag in whole.keys() - _CLOCKED:
       assert sorted(whole[tag]) == steps
-      for step, value in resumed[tag].items():
-        assert value == whole[tag][step], (tag, step)
-      assert 7 in resumed[tag]
+      # The curve also has the loop after which the run was stopped.
+      assert resumed[tag] == whole[tag], tag
 
 
 def test_a_complete_run_is_not_trained_again(

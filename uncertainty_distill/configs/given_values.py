@@ -257,6 +257,9 @@ def _without_use(
       'task.model.mean',
       'task.model.stddev',
     )
+  if task.model.architecture.type == 'keras_model':
+    # Its layers compute in the types that they were built with.
+    names += ('runtime.mixed_precision_dtype',)
   if trains_alone:
     names += (
       'task.objective.kind',

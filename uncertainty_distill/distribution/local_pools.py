@@ -215,6 +215,7 @@ def _work(
   logger.propagate = False
   progress.show_lines()
   signals.install(locks.remove_all)
+  signals.ignore_repeats()
   signals.unblock()
   while True:
     try:

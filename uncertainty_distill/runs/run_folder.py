@@ -122,6 +122,16 @@ class RunFolder:
         'run folder', self.path, 'a folder with a checkpoint', 'train it first'
       )
     model = self.config.task.model.build()
+    self.restore(model)
+    models.finalize(model)
+    return model
+
+  def restore(self, model: tf_keras.Model) -> None:
+    """Gives a model the weights of the newest checkpoint, which must exist.
+
+    Raises:
+      InputError: If the checkpoint is damaged or belongs to another model.
+    """
     try:
       restored = tf.train.Checkpoint(model=model).restore(self.checkpoint)
       # Every weight of the model must be found; the optimizer's are not loaded.
@@ -142,8 +152,6 @@ class RunFolder:
         f'a folder with a checkpoint of the model that its {PARAMS_FILE} '
         'describes',
       ) from error
-    models.finalize(model)
-    return model
 
 
 def is_run(path: str) -> bool:

@@ -54,12 +54,14 @@ class _State:
     received: The number of the first signal; 0 before it.
     deferrals: How many `defer` contexts are open.
     clean_up: The function that `install` was given.
+    leaves_at_once: Whether a second signal ends the process at once.
   """
 
   installed: bool = False
   received: int = 0
   deferrals: int = 0
   clean_up: Callable[[], None] | None = None
+  leaves_at_once: bool = True
 
 
 _state = _State()
@@ -136,6 +138,15 @@ def unblock() -> None:
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _WORDS)
 
 
+def ignore_repeats() -> None:
+  """Makes a second signal no reason to end at once, before all is saved.
+
+  This is for processes that are also signaled by the one that started them. If
+  all are terminated, each gets two signals.
+  """
+  _state.leaves_at_once = False
+
+
 def end_with_parent() -> None:
   """Ends this process once the one that started it has ended, even if killed.
 
@@ -169,7 +180,9 @@ def _receive(number: int, frame: object) -> None:
   """Handles a signal, in the main thread and between two Python operations."""
   del frame
   if _state.received:
-    _leave_at_once(number)
+    if _state.leaves_at_once:
+      _leave_at_once(number)
+    return
   _state.received = number
   if not _state.deferrals:
     _end(number)
@@ -182,7 +195,7 @@ def _watch(reader: int) -> None:
     for number in os.read(reader, 64):
       if number in _WORDS:
         count += 1
-        if count > 1:
+        if count > 1 and _state.leaves_at_once:
           _leave_at_once(number)
         threading.Timer(_PATIENCE, _end_unhandled, [number]).start()
 

@@ -46,8 +46,9 @@ def train(
   objective = experiment.config.task.objective
   trains_teacher = objective.uses_teacher and not objective.teacher
   experiment.check()
-  if objective.uses_teacher and objective.teacher:
-    # The given teacher of a complete student may be gone.
+  if not trains_teacher:
+    # The networks that a complete model has learned or started from may be
+    # gone.
     complete = session.finished(experiment, model_dir)
     if complete:
       return complete

@@ -230,6 +230,11 @@ class TrainingSession:
       self._claim_folder()
     # The others look for checkpoints after the chief set aside damaged ones.
     workers.wait(self.strategy)
+    kind = self.config.task.model.architecture.type
+    if self.run.checkpoint and kind == 'custom':
+      # The function that builds the network may have changed.
+      with self.strategy.scope():
+        self.run.restore(trainer.model)
     log_file = os.path.join(self.run.path, 'train.log')
     with (
       progress.progress_bar(
@@ -297,6 +302,8 @@ class TrainingSession:
     # Model Garden's own recovery would act before that of `recovery`.
     params = copy.deepcopy(self.config)
     params.trainer.recovery_max_trials = -1
+    # It would replace the handler of SIGTERM, and train on after the signal.
+    params.trainer.preemption_on_demand_checkpoint = False
     controller = WorkerRunner(
       self.strategy,
       trainer.task,
@@ -305,25 +312,30 @@ class TrainingSession:
       self.run.path,
       save_summary=self.is_chief,
       trainer=trainer,
-      train_actions=[functools.partial(self._show, trainer, bar)],
+      train_actions=[functools.partial(self._note_results, trainer, bar)],
       eval_actions=[
         tensorboard.CalibrationSummaries(trainer, evaluation_summaries)
       ],
-      summary_manager=tensorboard.TrainingSummaries(training_folder, trainer),
+      summary_manager=tensorboard.TrainingSummaries(
+        training_folder, trainer, functools.partial(_advance, trainer, bar)
+      ),
       eval_summary_manager=evaluation_summaries,
       scratch=scratch,
       checkpoint=self.run.checkpoint,
       step=self.run.step,
     ).controller
+    if self.run.step:
+      # The masks of dropout would be those of the run's first steps again.
+      tf.random.set_seed(self.config.task.seed + self.run.step)
     # The controller has restored the newest checkpoint.
     with self.strategy.scope():
       models.finalize(trainer.model)
     return controller
 
-  def _show(
+  def _note_results(
     self, trainer: Trainer, bar: progress.Bar, output: dict[str, Any]
   ) -> None:
-    """Shows the results of a loop, and notes those of the last loop."""
+    """Shows the results of a loop, and stores those of the last loop."""
     bar.set_postfix(
       loss=f'{float(output["training_loss"]):.3f}',
       accuracy=f'{float(output["accuracy"]):.3f}',
@@ -337,8 +349,6 @@ class TrainingSession:
     if is_last and self.is_chief and has_labels:
       # Noted before the last checkpoint: afterwards nothing is trained again.
       self.run.note_training(float(output['cross_entropy']))
-    # Last: this raises `Stopped` after a signal.
-    bar.update(step - bar.n)
 
   def _train_and_evaluate(
     self, controller: orbit.Controller, evaluation_due: int
@@ -374,3 +384,8 @@ class TrainingSession:
       controller.train(last)
     if self.is_chief:
       files.remove(self.run.evaluation_due_file)
+
+
+def _advance(trainer: Trainer, bar: progress.Bar) -> None:
+  """Moves the bar to the current step; raises `Stopped` after a signal."""
+  bar.update(int(trainer.global_step.numpy()) - bar.n)

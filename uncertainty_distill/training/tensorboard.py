@@ -6,7 +6,7 @@ TensorBoard shows tags with the same text before the slash in one section.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uncertainty_distill import configs, metrics, plots
@@ -147,15 +147,19 @@ class TrainingSummaries(orbit.utils.SummaryManager):
   Orbit's own manager writes them after every loop, however many there are.
   """
 
-  def __init__(self, directory: str | None, trainer: Any):
+  def __init__(
+    self, directory: str | None, trainer: Any, end_loop: Callable[[], None]
+  ):
     """Initializes the manager.
 
     Args:
       directory: The folder of the event files; None to write nothing.
       trainer: The `trainer.Trainer` that measures the metrics.
+      end_loop: A function to call when the metrics of a loop are on the disk.
+        It may end training: a loop that is not repeated has its point then.
     """
     super().__init__(directory, write_scalar, trainer.global_step)
-    self._trainer = trainer
+    self._trainer, self._end_loop = trainer, end_loop
 
   def write_summaries(self, summary_dict: dict[str, Any]) -> None:
     """Writes the metrics of a loop if it is the last or ends an interval."""
@@ -166,6 +170,11 @@ class TrainingSummaries(orbit.utils.SummaryManager):
     # Evaluations cut loops short, so a loop may not end where an interval does.
     if step == config.train_steps or begin // interval < step // interval:
       super().write_summaries(summary_dict)
+
+  def flush(self) -> None:
+    """Writes what is buffered; Orbit calls this at the end of a loop."""
+    super().flush()
+    self._end_loop()
 
 
 class EvaluationSummaries(orbit.utils.SummaryManager):
