@@ -5,9 +5,11 @@ import os
 from uncertainty_distill import exporting, load, metrics
 from uncertainty_distill.api import image_files
 
+import foreign
 import numpy as np
 import pytest
 import refusals
+import tensorflow as tf
 import tiny_served
 from PIL import Image
 
@@ -62,6 +64,17 @@ def test_predicts_what_can_be_read_in_batches(served, images):
       if (count := int((labels == place).sum()))
     }
     assert list(answer.votes.values()) == sorted(answer.votes.values())[::-1]
+
+
+def test_pictures_are_for_models_of_color_images(images, tmp_path):
+  path = foreign.save(
+    tmp_path / 'gray',
+    foreign.Linear(),
+    lambda images: tf.fill([tf.shape(images)[0], 4], 0.25),
+    (None, 16, 16, 1),
+  )
+  with refusals.refused('model', [16, 16, 1]):
+    next(image_files.predict_files(load(path), [str(images[0] / '00.png')]))
 
 
 def test_finds_files_folders_and_patterns(images):

@@ -88,6 +88,8 @@ def test_export_of_two_runs_is_their_ensemble_and_predict_reads_it(
   assert done.returncode == 0, done.stderr
   card = (tmp_path / 'served/assets.extra/MODEL_CARD.md').read_text()
   assert '2 models' in card
+  # Their seeds differ.
+  assert 'Of the first model: Cross-entropy' in card
   _check_predictions(tmp_path / 'served', tmp_path)
 
 

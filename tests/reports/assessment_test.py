@@ -77,6 +77,10 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
     for count in (1, 2)
   }
   assert found[1] == [] and found[2] == results[:2]
+  # A model card shows no results on another dataset than that of training.
+  other = trained.open_trained(paths[:2], 'path')
+  other.config.task.train_data.name = 'data/moved.npz'
+  assert evaluation.find_results(directory, other) == []
 
   # Nothing changed: nothing is evaluated, and the table is the same.
   assert assess() == table and not evaluated

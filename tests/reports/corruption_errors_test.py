@@ -3,6 +3,7 @@
 import json
 
 from uncertainty_distill import configs, data, evaluation, runs, training
+from uncertainty_distill.evaluation import baseline_errors
 
 import experiments
 import numpy as np
@@ -95,6 +96,16 @@ def test_any_baseline(folders, tmp_path):
   assert values['mce']['mean'] == pytest.approx(2 * shifted)
   expected = 2 * (shifted - clean)
   assert values['relative_mce']['mean'] == pytest.approx(expected)
+
+  # Only the images that the systems are scored on count: of the first three,
+  # one is wrong, and all of the rest.
+  wrong[3:] = (labels[3:] + 1) % 10
+  np.savez(path, clean=labels, contrast_1=wrong)
+  config = _config(path)
+  config.evaluation.num_examples = 3
+  experiment = experiments.opened(config, _CPU)
+  rates = baseline_errors.read_errors(experiment, [])
+  assert sorted(rates.values()) == [0, pytest.approx(1 / 3)]
 
 
 def test_baselines_that_are_none(folders, tmp_path):

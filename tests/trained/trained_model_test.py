@@ -147,6 +147,12 @@ def test_a_saved_model_is_a_member_too(pair, tmp_path):
   np.testing.assert_allclose(probs, tf.nn.softmax(want), atol=5e-6)
   traced = tf.function(opened.ensemble())(_images())
   np.testing.assert_allclose(tf.nn.softmax(traced), probs, atol=5e-6)
+  # A mean over other classes would be of nothing.
+  other = exporting.export_saved_model(
+    models[1], (16, 16, 3), str(tmp_path / 'other'), class_names='bacdefghij'
+  )
+  with refusals.refused('teacher', f'{served}, {other}', 'same classes'):
+    _open(served, other).ensemble()
 
 
 def test_probabilities_that_are_served_become_log_probabilities(pair, tmp_path):
