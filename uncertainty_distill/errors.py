@@ -102,3 +102,12 @@ class DivergedError(_Error, ArithmeticError):
     self.step = step
     place = '' if step is None else f' at step {step}'
     super().__init__(f'{what}{place}' + (f'; {hint}' if hint else ''))
+
+
+def first_line(error: BaseException) -> str:
+  """Returns the first line of another library's message, at most 200 letters.
+
+  If the message is empty, this is the name of the error's class.
+  """
+  text = str(getattr(error, 'message', error)).strip()
+  return (text or type(error).__name__).splitlines()[0][:200]

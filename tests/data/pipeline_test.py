@@ -220,8 +220,3 @@ def test_refuses_a_batch_that_the_replicas_do_not_divide(batch, replicas):
       'global_batch_size', batch, f'the {replicas} replicas'
     ):
       make(tiny_dataset.numbered(10), batch, context=context)
-
-
-def test_refuses_a_batch_of_more_than_all_examples():
-  with refusals.refused('global_batch_size', 11, 'at most the 10'):
-    _train(tiny_dataset.numbered(10), 11)

@@ -6,7 +6,6 @@ from uncertainty_distill.metrics import ranking
 
 import numpy as np
 import pytest
-import refusals
 import tensorflow as tf
 import tf_keras
 import tiny_dataset
@@ -144,12 +143,3 @@ def test_a_model_without_errors_has_no_auroc():
   (result,) = evaluation.Evaluator([candidate], 16).run(dataset, _SHIFTS[:1])
   assert result.metrics['accuracy'] == 1.0 and result.metrics['aurc'] == 0.0
   assert 'auroc_misclassification' not in result.metrics
-
-
-def test_refuses_unknown_images_of_another_shape():
-  dataset = data.open_dataset('digits').test.take(20)
-  small = tiny_dataset.make(size=8)
-  with refusals.refused('out-of-distribution images'):
-    evaluation.Evaluator(_candidates(), 16).run(
-      dataset, _SHIFTS, out_of_distribution=small
-    )

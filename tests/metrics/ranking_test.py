@@ -1,6 +1,5 @@
 """Tests of the ranking metrics by hand and against scikit-learn."""
 
-from uncertainty_distill import errors
 from uncertainty_distill.metrics import ranking
 
 import numpy as np
@@ -171,5 +170,3 @@ def test_what_cannot_be_said_is_nan(figure):
   assert np.isnan(figure([], []))
   assert np.isnan(figure([0.5, float('nan')], [0, 1]))
   assert np.isnan(ranking.auroc([0.5, 0.6], [1, 1]))
-  with pytest.raises(errors.InputError, match='one length'):
-    figure([0.5], [0, 1])

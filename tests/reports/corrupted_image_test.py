@@ -12,7 +12,7 @@ _TYPES = corruptions.Corruption.CONTRAST, corruptions.Corruption.FOG
 
 def _find(severities=(1, 5)):
   dataset = tiny_dataset.make()
-  shifts = corruptions.shifts(_TYPES, severities)
+  shifts = [corruptions.CLEAN, *corruptions.shifts(_TYPES, severities)]
   return dataset, corrupted_image.find(
     corrupted_sets.FormulaSet(dataset, seed=3), shifts
   )

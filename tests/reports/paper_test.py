@@ -2,7 +2,7 @@
 
 import math
 
-from uncertainty_distill import errors, reports
+from uncertainty_distill import reports
 
 import pytest
 
@@ -51,12 +51,6 @@ def test_rows_of_one_dataset():
     for kind in ('head', 'knowledge')
   ]
   assert rows['tied_head_0_1']['c_nll'] == (2.361, 0.052)
-
-
-@pytest.mark.parametrize('names', [('svhn',), ('cifar10', ['table_2'])])
-def test_other_tables_are_refused(names):
-  with pytest.raises(errors.InputError, match='one of'):
-    reports.paper_rows(*names)
 
 
 _PAPER = {

@@ -288,7 +288,6 @@ def _with_examples(config, examples, test_examples, class_names):
 def _open(config, model, name):
   """Opens an experiment, with the network that argument `name` gave, if any."""
   if model is not None:
-    config = copy.deepcopy(config)
     choice = config.task.model.architecture
     choice.keras_model = models.KerasModel.of(model, name)
     choice.type = 'keras_model'

@@ -86,13 +86,14 @@ def resolve(
   if runtime.tpu is not None and runtime.mixed_precision_dtype is None:
     # A TPU multiplies in bfloat16 anyway, and has half the memory to move.
     runtime.mixed_precision_dtype = 'bfloat16'
-  _resolve_lengths(config, dataset.num_train, steps_per_loop)
-  _resolve_views(config, batches_per_epoch(config, dataset.num_train))
+  steps_per_epoch = batches_per_epoch(config, dataset.num_train)
+  _resolve_lengths(config, steps_per_epoch, steps_per_loop)
+  _resolve_views(config, steps_per_epoch)
   if config.trainer.optimizer_config == optimization.OptimizationConfig():
     config.trainer.optimizer_config = _published_optimizer(
       config.trainer,
       config.task.train_data.global_batch_size,
-      batches_per_epoch(config, dataset.num_train),
+      steps_per_epoch,
     )
   return config
 
@@ -151,11 +152,10 @@ def batches_per_epoch(config: ExperimentConfig, num_train: int) -> int:
 
 
 def _resolve_lengths(
-  config: ExperimentConfig, num_train: int, steps_per_loop: int
+  config: ExperimentConfig, epoch: int, steps_per_loop: int
 ) -> None:
-  """Turns epochs into steps if the steps are not given."""
+  """Turns epochs, of so many steps, into steps if these are not given."""
   trainer = config.trainer
-  epoch = batches_per_epoch(config, num_train)
   trainer.train_steps = trainer.train_steps or max(
     1, round(trainer.epochs * epoch)
   )

@@ -11,19 +11,14 @@ _CHUNK = 2**20
 
 
 class LevelCounts:
-  """The count of each level in each channel, over any number of images."""
+  """The count of each level in each channel, over any number of RGB images."""
 
-  def __init__(self, channels: int = 3):
-    """Starts without images.
-
-    Args:
-      channels: The number of channels C.
-    """
-    self._counts = np.zeros([channels, 256], np.int64)
+  def __init__(self):
+    self._counts = np.zeros([3, 256], np.int64)
     self._lock = threading.Lock()
 
   def add(self, images: np.ndarray) -> None:
-    """Counts images, uint8 [..., C]; several threads may call it at once."""
+    """Counts images, uint8 [..., 3]; several threads may call it at once."""
     pixels = images.reshape(-1, images.shape[-1])
     for start in range(0, len(pixels), _CHUNK):
       chunk = pixels[start : start + _CHUNK].T
@@ -32,7 +27,7 @@ class LevelCounts:
         self._counts += counts
 
   def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns C means and standard deviations in 0..1, to four digits.
+    """Returns three means and standard deviations in 0..1, to four digits.
 
     A deviation is at least 0.001, because a network divides by it.
     """

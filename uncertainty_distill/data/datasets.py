@@ -284,7 +284,7 @@ def _find(
   """
   if name in _KNOWN:
     return 'known', (tfds_splits.folder(data_dir),)
-  if given_arrays.is_kept(name):
+  if name in given_arrays.KEPT:
     return 'arrays', ()
   if name.startswith(given_arrays.PREFIX):
     raise InputError(
@@ -347,8 +347,8 @@ def _open(
     return Dataset(opened.spec, opened.split)
   if image_size:
     return _open(name, place, (), (), 0, None).of_size(image_size)
-  if given_arrays.is_kept(name):
-    sources = given_arrays.kept(name)
+  if name in given_arrays.KEPT:
+    sources = given_arrays.KEPT[name]
     train = sources['train']
     return Dataset(train.spec, sources.__getitem__, len(train))
   if name in _KNOWN:

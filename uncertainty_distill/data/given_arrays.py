@@ -17,17 +17,7 @@ import numpy.typing as npt
 PREFIX = 'arrays:'
 
 # Maps names to the sources of `train` and `test`.
-_KEPT: dict[str, Mapping[str, ImageSource]] = {}
-
-
-def is_kept(name: str) -> bool:
-  """Returns whether this process was given arrays with this name."""
-  return name in _KEPT
-
-
-def kept(name: str) -> Mapping[str, ImageSource]:
-  """Returns the sources of `train` and `test` of the arrays with a name."""
-  return _KEPT[name]
+KEPT: dict[str, Mapping[str, ImageSource]] = {}
 
 
 def keep_arrays(
@@ -83,5 +73,5 @@ def keep_arrays(
   spec = dataclasses.replace(spec, name=name)
   for source in sources.values():
     source.spec = spec
-  _KEPT[name] = sources
+  KEPT[name] = sources
   return name

@@ -23,7 +23,6 @@ from uncertainty_distill.data.random_streams import (
 )
 from uncertainty_distill.data.views import Views
 from uncertainty_distill.distribution import sharding
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.losses import LEVEL_PARTS
 
 import numpy as np
@@ -82,14 +81,14 @@ def training_batches(
     [b, M, K]. b is the batch size of one replica.
 
   Raises:
-    InputError: If the replicas do not divide the batch, or if the examples with
-      labels do not fill one batch.
+    InputError: If the replicas do not divide the batch.
   """
   labels = views.source.labels
   num_labeled = int(np.count_nonzero(labels >= 0))
   examples = num_labeled, len(labels) - num_labeled
   batch = global_batch_size - num_unlabeled, num_unlabeled
-  steps = _steps_per_epoch(num_labeled, batch[0])
+  # `shard_rows` refuses batches of less than one example.
+  steps = num_labeled // max(batch[0], 1)
   indices, _ = sharding.shard_rows(
     steps * global_batch_size, global_batch_size, context, num_groups
   )
@@ -106,22 +105,6 @@ def training_batches(
   # Row numbers are cheap to skip; images are read after this.
   parts = parts.skip((start_step % steps) * (len(indices) // steps))
   return _read(parts, views, teacher_logits, teacher_images)
-
-
-def _steps_per_epoch(num_examples: int, batch_size: int) -> int:
-  """Returns the number of batches that examples fill.
-
-  Raises:
-    InputError: If the examples do not fill one batch.
-  """
-  if num_examples < batch_size:
-    raise InputError(
-      'global_batch_size',
-      batch_size,
-      f'at most the {num_examples} training examples',
-    )
-  # `sharding.shard_rows` refuses batches of less than one example.
-  return num_examples // max(batch_size, 1)
 
 
 def _epoch_order(

@@ -79,7 +79,7 @@ class TfdsDataset:
       )
     self._splits = {
       'train': splits[0] or 'train',
-      'test': splits[1] or self._test_name(),
+      'test': splits[1] or test_split(self._builder) or 'test',
     }
     for field, split in self._splits.items():
       option = f'{field}_split' if labeled else 'unlabeled_split'
@@ -161,9 +161,6 @@ class TfdsDataset:
       )
     return image, label
 
-  def _test_name(self) -> str:
-    return test_split(self._builder) or 'test'
-
   def _check_split(self, field: str, split: str) -> None:
     """Raises an InputError unless TFDS has a split and it has examples."""
     try:
@@ -186,7 +183,7 @@ class TfdsDataset:
     images, labels = self._allocate(count), np.empty(count, int)
     start = 0
     for batch in tfds_splits.batches(
-      self._builder, split, self._prepared(self._shape), _BATCH
+      self._builder, split, self._prepare, _BATCH
     ):
       rows = slice(start, start + len(batch[1]))
       images[rows], labels[rows] = batch
@@ -229,18 +226,15 @@ class TfdsDataset:
       )
     return np.empty(shape, np.uint8)
 
-  def _prepared(self, shape: tuple[int, ...]) -> Any:
-    """Returns a function from an example of TFDS to its image and label."""
+  def _prepare(self, example: Any) -> tuple[Any, Any]:
+    """Returns the image and the label of an example of TFDS."""
     from uncertainty_distill.data.pictures import image_decoding
 
     import tensorflow as tf
 
-    def prepared(example):
-      image = example[self._image]
-      if image.shape[-1] == 1:
-        image = tf.image.grayscale_to_rgb(image)
-      if image.shape[:2] != shape[:2]:
-        image = image_decoding.fit_image(image, shape[:2], self._fit)
-      return image, example[self._label] if self._label else -1
-
-    return prepared
+    image, size = example[self._image], self._shape[:2]
+    if image.shape[-1] == 1:
+      image = tf.image.grayscale_to_rgb(image)
+    if image.shape[:2] != size:
+      image = image_decoding.fit_image(image, size, self._fit)
+    return image, example[self._label] if self._label else -1

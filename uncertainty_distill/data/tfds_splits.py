@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import files
 
 import numpy as np
@@ -163,7 +163,7 @@ def _damaged_file(builder: Any, split: str) -> tuple[str, str] | None:
       # Reading a record verifies its checksum.
       found = sum(1 for _ in tf.data.TFRecordDataset(os.fspath(path)))
     except tf.errors.OpError as error:
-      return os.fspath(path), error.message.splitlines()[0][:200]
+      return os.fspath(path), first_line(error)
     if found != wanted:
       return os.fspath(path), f'{found} records instead of {wanted}'
   return None
@@ -252,7 +252,7 @@ def _explained(name: str, data_dir: str) -> Iterator[None]:
   except InputError:
     raise
   except Exception as error:  # Anything that a network or a disk can raise.
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = first_line(error)
     place = folder(data_dir) or _USUAL_FOLDER
     raise InputError(
       'data_dir',

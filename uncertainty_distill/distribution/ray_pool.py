@@ -12,7 +12,7 @@ from typing import Any
 
 from uncertainty_distill.distribution import scheduling
 from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runtime import progress, signals
 
@@ -172,7 +172,7 @@ class RayPool:
       text = f'{job.label} failed: {error}'
       return Ended(job, error=RuntimeError(text))
     except errors.RayError as error:
-      reason = str(error).strip().splitlines()[0][:200]
+      reason = first_line(error)
       text = f'the machine or the process of {job.label} is gone ({reason})'
       return Ended(job, error=LostError(text, _is_of_machine(errors, error)))
 
@@ -208,7 +208,7 @@ def _connect(ray: Any, address: str) -> None:
       address=address or None, log_to_driver=False, logging_level='ERROR'
     )
   except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-    reason = str(error).strip().splitlines()[0][:200]
+    reason = first_line(error)
     raise InputError(
       'ray', address, 'the address of a Ray cluster that can be reached', reason
     ) from error

@@ -7,12 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from typing import TextIO
 
 from uncertainty_distill.distribution import scheduling
 from uncertainty_distill.io import locks
 
 from absl import logging
+
+# The seconds between two drawings, which read the folders of the runs.
+_INTERVAL = 5.0
 
 
 class RunTable:
@@ -22,16 +24,8 @@ class RunTable:
   something changes, so a log file tells what happened in which order.
   """
 
-  def __init__(self, stream: TextIO | None = None, interval: float = 5.0):
-    """Makes the table.
-
-    Args:
-      stream: The stream to write to; by default standard error.
-      interval: The seconds between two drawings, which read the folders of the
-        runs.
-    """
-    self._stream = stream or sys.stderr
-    self._interval = interval
+  def __init__(self):
+    self._stream = sys.stderr
     self._next = 0.0
     self._drawn: list[str] = []
     self._states: dict[str, str] = {}
@@ -48,7 +42,7 @@ class RunTable:
     columns, rows = shutil.get_terminal_size()
     lines = [*_lines(schedule, max(1, rows - 3)), _summary(schedule)]
     # In a bucket, reading the lines takes time.
-    self._next = time.monotonic() + self._interval
+    self._next = time.monotonic() + _INTERVAL
     lines = [line[: columns - 1] for line in lines]
     # Goes up to where the table began, and clears everything from there on.
     up = f'\x1b[{len(self._drawn)}F' if self._drawn else ''

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncertainty_distill import configs
 from uncertainty_distill.distribution import clusters, workers
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.runtime import signals
 
 import tensorflow as tf
@@ -63,7 +63,7 @@ def make_strategy(runtime: configs.RuntimeConfig) -> tf.distribute.Strategy:
         tpu_address=runtime.tpu,
       )
   except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
-    reason = str(error).strip().splitlines()[0][:200]
+    reason = first_line(error)
     raise _unreachable(kind, runtime, cluster, reason) from error
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from uncertainty_distill import metrics
 from uncertainty_distill.data import ImageSource, corrupted_sets, corruptions
 from uncertainty_distill.distribution import workers
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import image_sets, prediction_scores
 from uncertainty_distill.evaluation.results import Result
 from uncertainty_distill.metrics import ranking
@@ -70,19 +69,8 @@ class Evaluator:
       candidates: The models, made under the strategy's scope.
       global_batch_size: Examples in a step over all replicas.
       strategy: The devices that the models were made on.
-
-    Raises:
-      InputError: If the batch size is not a positive multiple of the number of
-        replicas.
     """
     self._strategy = strategy or tf.distribute.get_strategy()
-    replicas = self._strategy.num_replicas_in_sync
-    if global_batch_size < 1 or global_batch_size % replicas:
-      raise InputError(
-        'global_batch_size',
-        global_batch_size,
-        f'a multiple of the {replicas} replicas, and at least 1',
-      )
     self._candidates = list(candidates)
     self._global_batch_size = global_batch_size
     self.entropies: list[np.ndarray] = []
@@ -116,7 +104,8 @@ class Evaluator:
       models.
 
     Raises:
-      InputError: If the out-of-distribution images have another shape.
+      InputError: If the batch size is not a positive multiple of the number of
+        replicas.
     """
     source = source or corrupted_sets.FormulaSet(dataset)
     corrupted = dataset.take(num_corrupted)
@@ -127,7 +116,7 @@ class Evaluator:
       for shift in shifts
     ]
     if out_of_distribution is not None:
-      sets.insert(0, image_sets.unlabeled(dataset, out_of_distribution))
+      sets.insert(0, image_sets.out_of_distribution(out_of_distribution))
     scored = self._scored(sets)
     ood_scores = next(scored)[1] if out_of_distribution is not None else None
     results = []

@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from uncertainty_distill.data import ImageSource, corruptions
 from uncertainty_distill.data.corrupted_sets import CorruptedSet
 from uncertainty_distill.distribution import sharding
-from uncertainty_distill.errors import InputError
 
 import numpy as np
 import tensorflow as tf
@@ -70,28 +69,13 @@ def under_shift(
   return ImageSet(shift.label, dataset.labels, read)
 
 
-def unlabeled(
-  dataset: ImageSource, out_of_distribution: ImageSource
-) -> ImageSet:
-  """Returns the set of images that belong to none of a dataset's classes.
-
-  Raises:
-    InputError: If they do not have the shape of the dataset's images.
-  """
-  wanted, shape = (
-    list(source.spec.image_shape) for source in (dataset, out_of_distribution)
-  )
-  if shape != wanted:
-    raise InputError(
-      'out-of-distribution images',
-      f'images of {shape}',
-      f'images of {wanted}, the shape of the test images',
-    )
+def out_of_distribution(images: ImageSource) -> ImageSet:
+  """Returns the set of images that belong to none of the test set's classes."""
   return ImageSet(
     'out of distribution',
     # Any label that all models have will do: metrics that use it are dropped.
-    np.zeros_like(out_of_distribution.labels),
-    out_of_distribution.numpy,
+    np.zeros_like(images.labels),
+    images.numpy,
   )
 
 

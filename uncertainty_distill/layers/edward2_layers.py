@@ -33,8 +33,8 @@ try:
     import tensorflow_probability  # noqa: F401
 
     # Edward2 uses SciPy only for permutation layers, which are unused here.
-    with lazy_imports.deferred_functions(
-      'scipy.optimize', ['linear_sum_assignment']
+    with lazy_imports.deferred_function(
+      'scipy.optimize', 'linear_sum_assignment'
     ):
       from edward2.tensorflow.layers.convolutional import Conv2DBatchEnsemble
       from edward2.tensorflow.layers.dense import DenseBatchEnsemble

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from uncertainty_distill import errors
-
 import numpy as np
 
 # Where the risk-coverage curve is kept: the shares of images that are answered.
@@ -42,13 +40,8 @@ def adaptive_ece(
 
   Returns:
     A number in [0, 1]; NaN if there is no example or a confidence is NaN.
-
-  Raises:
-    InputError: If the shapes are not as above, or `num_bins` is below 1.
   """
-  if num_bins < 1:
-    raise errors.InputError('num_bins', num_bins, 'at least 1')
-  confidence, correct = _checked(confidence, correct)
+  confidence, correct = _as_float64(confidence, correct)
   if not len(confidence) or np.isnan(confidence).any():
     return float('nan')
   confidence, correct = _by_score(confidence, correct)
@@ -74,14 +67,11 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
   Returns:
     A number in [0, 1]; NaN if all examples are positive, if no example is, or
     if a score is NaN.
-
-  Raises:
-    InputError: If the shapes are not as above.
   """
   # SciPy takes a second to import. No command should wait for it at its start.
   from scipy import stats
 
-  scores, positive = _checked(scores, positive)
+  scores, positive = _as_float64(scores, positive)
   if not _are_of_two_kinds(scores, positive):
     return float('nan')
   positives = positive.sum()
@@ -196,7 +186,7 @@ def ood_fpr(
   if not _are_of_two_kinds(found, positive):
     return float('nan')
   ood = np.sort(found[positive > 0])[::-1]
-  threshold = ood[_ranks(recall, len(ood)) - 1]
+  threshold = ood[_count_for(recall, len(ood)) - 1]
   return float(np.mean(found[positive == 0] >= threshold))
 
 
@@ -217,9 +207,6 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
   Returns:
     A number in [0, 1], lower is better; NaN if there are no examples or a
     confidence is NaN.
-
-  Raises:
-    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return float(np.mean(wrong / np.arange(1, len(wrong) + 1)))
@@ -240,9 +227,6 @@ def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
 
   Returns:
     A number in [0, 1], lower is better; NaN as for `aurc`.
-
-  Raises:
-    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return float(np.mean(wrong) / len(wrong))
@@ -260,9 +244,6 @@ def risk_at_coverage(
 
   Returns:
     The share of errors among the answers, in [0, 1]; NaN as for `aurc`.
-
-  Raises:
-    InputError: If the shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return _risk(wrong, coverage)
@@ -277,9 +258,6 @@ def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
 
   Returns:
     `risk_at_coverage` of each, one number for each of `COVERAGES`.
-
-  Raises:
-    InputError: The shapes are not as above.
   """
   wrong, _ = _errors_of_surest(confidence, correct)
   return tuple(_risk(wrong, coverage) for coverage in COVERAGES)
@@ -299,9 +277,6 @@ def coverage_at_risk(
     The share of images answered, in [0, 1], at the lowest confidence threshold
     that keeps to the risk. Images of equal confidence are answered together. 0
     if no threshold keeps to the risk; NaN as for `aurc`.
-
-  Raises:
-    InputError: If the shapes are not as above.
   """
   wrong, is_last = _errors_of_surest(confidence, correct)
   if np.isnan(wrong).any():
@@ -313,11 +288,11 @@ def coverage_at_risk(
 
 def _risk(wrong: np.ndarray, coverage: float) -> float:
   """Returns the risk at a coverage, from the errors of `_errors_of_surest`."""
-  count = _ranks(coverage, len(wrong))
+  count = _count_for(coverage, len(wrong))
   return float(wrong[count - 1] / count)
 
 
-def _ranks(share: float, count: int) -> int:
+def _count_for(share: float, count: int) -> int:
   """Returns the smallest number that is at least this share of `count`."""
   return max(math.ceil(share * count * (1 - 1e-12)), 1)
 
@@ -346,7 +321,7 @@ def _errors_of_surest(
     tied predictions; and whether the next prediction is less sure than the
     k-th, [N]. [NaN] and [True] if there are no examples or a confidence is NaN.
   """
-  confidence, correct = _checked(confidence, correct)
+  confidence, correct = _as_float64(confidence, correct)
   if not len(confidence) or np.isnan(confidence).any():
     return np.array([np.nan]), np.array([True])
   confidence, correct = _by_score(confidence, correct)
@@ -354,16 +329,8 @@ def _errors_of_surest(
   return np.cumsum(1 - correct[::-1]), is_last
 
 
-def _checked(
-  scores: np.ndarray, flags: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Checks that the shapes are one [N], and returns both as float64."""
-  scores, flags = np.asarray(scores, np.float64), np.asarray(flags, np.float64)
-  if scores.ndim != 1 or scores.shape != flags.shape:
-    raise errors.InputError(
-      'scores', [scores.shape, flags.shape], 'two arrays of one length'
-    )
-  return scores, flags
+def _as_float64(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+  return tuple(np.asarray(array, np.float64) for array in arrays)
 
 
 def _by_score(

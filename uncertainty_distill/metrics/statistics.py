@@ -22,12 +22,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+_NUM_BINS = 15
+
 
 def sufficient_statistics(
   logits: tf.Tensor | np.ndarray,
   labels: tf.Tensor | np.ndarray,
   mask: tf.Tensor | None = None,
-  num_bins: int = 15,
+  num_bins: int = _NUM_BINS,
 ) -> dict[str, tf.Tensor]:
   """Sums statistics over the examples of a batch.
 
@@ -91,24 +93,19 @@ def compute_metrics(statistics: Mapping[str, Any]) -> dict[str, tf.Tensor]:
 class ClassificationStatistics(tf_keras.metrics.Metric):
   """Accumulates `sufficient_statistics` over batches and replicas."""
 
-  def __init__(
-    self, ensemble_size: int, num_bins: int = 15, name: str = 'statistics'
-  ):
+  def __init__(self, ensemble_size: int):
     """Creates one variable per sum, all zero.
 
     Args:
       ensemble_size: E, the number of members in the logits.
-      num_bins: The number of bins for the calibration error.
-      name: The metric's name.
     """
-    super().__init__(name=name, dtype=tf.float32)
+    super().__init__(name='statistics', dtype=tf.float32)
     self._ensemble_size = ensemble_size
-    self._num_bins = num_bins
     scalars = ('count', 'correct', 'nll', 'gibbs_nll', 'brier')
     shapes = {
       **dict.fromkeys((*scalars, *metric_table.DIVERSITY), ()),
       'member_correct': (ensemble_size,),
-      **dict.fromkeys(calibration.BINS, (num_bins,)),
+      **dict.fromkeys(calibration.BINS, (_NUM_BINS,)),
     }
     self._sums = {
       key: self.add_weight(name=key, shape=shape, initializer='zeros')
@@ -133,7 +130,7 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     Raises:
       InputError: If a shape is not as above, including E.
     """
-    added = sufficient_statistics(logits, labels, mask, self._num_bins)
+    added = sufficient_statistics(logits, labels, mask)
     if not added['member_correct'].shape.is_compatible_with(
       [self._ensemble_size]
     ):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from uncertainty_distill import ranges
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.models import variables
 from uncertainty_distill.models.architecture import Architecture
 
@@ -113,7 +113,7 @@ class CustomNetwork(Architecture):
         'a function that builds a network of this shape and these classes',
         message=f'`task.model.function` {self.function} fails for images '
         f'{list(image_shape)} and {num_classes} classes '
-        f'({type(error).__name__}: {str(error).partition(chr(10))[0]})',
+        f'({type(error).__name__}: {first_line(error)})',
       ) from error
     check_plain(model, image_shape, num_classes, 'task.model.function')
     return model
@@ -216,12 +216,8 @@ class KerasModel(Architecture):
 
 
 def _unknown_layer(name: str, label: str, error: Exception) -> InputError:
-  reason = str(error).partition('\n')[0]
-  return InputError(
-    name,
-    label,
-    f'a model of {_KNOWN_LAYERS} ({type(error).__name__}: {reason})',
-  )
+  reason = f'{type(error).__name__}: {first_line(error)}'
+  return InputError(name, label, f'a model of {_KNOWN_LAYERS} ({reason})')
 
 
 def _check_needs_no_code(part: Any, name: str) -> None:

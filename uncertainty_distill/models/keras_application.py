@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from uncertainty_distill import ranges
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import files
 from uncertainty_distill.models.architecture import (
   Architecture,
@@ -125,7 +125,7 @@ class KerasApplication(Architecture):
         'task.model.weights',
         self.weights,
         f'`imagenet`, or a file of weights of {self.application} without its '
-        f'top layer ({type(error).__name__}: {_first_line(error)})',
+        f'top layer ({type(error).__name__}: {first_line(error)})',
       ) from error
 
 
@@ -143,8 +143,3 @@ def _scale(body):
       mean, variance, count = layer.get_weights()
       if np.allclose(variance, stddev**2, rtol=1e-3):
         layer.set_weights([mean, variance * stddev, count])
-
-
-def _first_line(error):
-  """Returns the first line of an exception's message."""
-  return str(error).partition('\n')[0]

@@ -39,7 +39,6 @@ def find(
     InputError: The images cannot be read or made.
   """
   first = np.arange(1)
-  shifts = [corruptions.CLEAN, *(s for s in shifts if s.corruption)]
   return CorruptedImage(
     types=np.array(
       [s.corruption.value if s.corruption else '' for s in shifts]

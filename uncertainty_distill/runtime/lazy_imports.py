@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import importlib
 import importlib.util
 import pathlib
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -93,27 +92,25 @@ def defer(name: str) -> None:
 
 
 @contextlib.contextmanager
-def deferred_functions(name: str, functions: Sequence[str]) -> Iterator[None]:
+def deferred_function(name: str, function: str) -> Iterator[None]:
   """Makes `from NAME import FUNCTION` import the module at the first call.
 
   Args:
     name: The module's full name. A module that is imported already is left
       alone.
-    functions: The names of all functions that code within can import from it.
+    function: The one function that code within can import from it.
   """
   if name in sys.modules:
     yield
     return
+
+  def call(*args, **kwargs):
+    return getattr(importlib.import_module(name), function)(*args, **kwargs)
+
   module = types.ModuleType(name)
-  for function in functions:
-    setattr(module, function, functools.partial(_call, name, function))
+  setattr(module, function, call)
   sys.modules[name] = module
   try:
     yield
   finally:
     del sys.modules[name]
-
-
-def _call(name: str, function: str, *args: Any, **kwargs: Any) -> Any:
-  """Imports a module and calls a function of it."""
-  return getattr(importlib.import_module(name), function)(*args, **kwargs)

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import archives, files
 
 import numpy as np
@@ -124,7 +124,7 @@ def _weights_digest(checkpoint, versions):
       'run folder',
       os.path.dirname(checkpoint),
       'a folder whose checkpoint can be read',
-      str(error).splitlines()[0][:200],
+      first_line(error),
     ) from error
   return digest.hexdigest()
 

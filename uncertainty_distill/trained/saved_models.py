@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable
 
 from uncertainty_distill import metrics
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import files
 
 import numpy as np
@@ -146,7 +146,7 @@ class ServedModel(tf_keras.Model):
     except (TypeError, ValueError, tf.errors.OpError) as error:
       raise refuse(
         f'a SavedModel that takes images {list(images.shape[1:])}',
-        _first_line(error),
+        first_line(error),
       ) from error
     outputs = self._serve.structured_outputs
     return {
@@ -170,7 +170,7 @@ def _load(path: str, refuse: _Refuse) -> tf.Module:
   except (OSError, ValueError, tf.errors.OpError) as error:
     raise refuse(
       'a SavedModel that can be loaded',
-      f'export it again ({_first_line(error)})',
+      f'export it again ({first_line(error)})',
     ) from error
   if 'serving_default' not in loaded.signatures:
     raise refuse(
@@ -255,11 +255,6 @@ def _find_output(
       f'its {name} are between 0 and 1; if they are logits, name them logits',
     )
   return name, are_probs
-
-
-def _first_line(error: Exception) -> str:
-  lines = str(error).strip().splitlines() or [type(error).__name__]
-  return lines[0][:200]
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from uncertainty_distill import data, losses, models, trained
+from uncertainty_distill import configs, data, losses, models, trained
 from uncertainty_distill.runtime import progress
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -96,8 +96,9 @@ def _complete_cache(experiment: Experiment) -> trained.LogitsCache:
     },
     experiment.dataset.spec.image_shape if changed else (),
   )
-  labeled = train_data.global_batch_size - train_data.num_unlabeled
-  steps_per_epoch = len(experiment.training_set) // labeled
+  steps_per_epoch = configs.batches_per_epoch(
+    experiment.config, experiment.dataset.num_train
+  )
   epochs = -(-experiment.config.trainer.train_steps // steps_per_epoch)
   views = range(min(train_data.views, epochs))
   missing = cache.missing(views)

@@ -59,7 +59,7 @@ def test_draws_differ_by_seed_index_and_severity(corruption):
     return corrupted.astype(float) - images
 
   base = change()
-  others = (change(seed=1), change(indices=[1]), change(severity=3))
+  others = (change(seed=1), change(indices=np.ones(1, int)), change(severity=3))
   if corruption not in RANDOM:
     assert np.array_equal(base, others[0]) and np.array_equal(base, others[1])
     return
@@ -72,7 +72,7 @@ def test_draws_differ_by_seed_index_and_severity(corruption):
 
 def test_streams_are_the_same_in_every_process():
   shift = Shift(Corruption.IMPULSE_NOISE, 1)
-  noisy = corruptions.corrupt(GREY[:1], shift, seed=7, indices=[9999])
+  noisy = corruptions.corrupt(GREY[:1], shift, seed=7, indices=np.array([9999]))
   assert np.flatnonzero(noisy == 255)[:3].tolist() == [511, 1071, 1226]
 
 
@@ -92,7 +92,6 @@ def test_result_is_a_pure_function_of_image_and_index(corruption):
   again = corruptions.corrupt(np.ascontiguousarray(mirrored), shift)
   np.testing.assert_array_equal(corruptions.corrupt(mirrored, shift), again)
   assert corruptions.corrupt(images[:0], shift).shape == (0, 33, 24, 3)
-  assert corruptions.corrupt(images, corruptions.CLEAN) is images
 
 
 @ALL
@@ -201,12 +200,8 @@ def test_an_unknown_name_is_refused():
     ('images', GREY.tolist(), {}),
     ('seed', GREY, {'seed': -1}),
     ('seed', GREY, {'seed': 0.5}),
-    ('indices', GREY, {'indices': [0, 1]}),
-    ('indices', GREY, {'indices': np.zeros(64)}),
-    ('indices', GREY, {'indices': np.arange(64) - 1}),
   ],
 )
 def test_wrong_arguments_are_refused(argument, images, kwargs):
-  for shift in (corruptions.CLEAN, Shift(Corruption.SHOT_NOISE, 1)):
-    with refusals.refused(argument):
-      corruptions.corrupt(images, shift, **kwargs)
+  with refusals.refused(argument):
+    corruptions.corrupt(images, Shift(Corruption.SHOT_NOISE, 1), **kwargs)

@@ -14,7 +14,7 @@ from concurrent import futures
 from typing import Any
 
 from uncertainty_distill.data import corruptions
-from uncertainty_distill.data.corrupted_sets import folders
+from uncertainty_distill.data.corrupted_sets import base, folders
 from uncertainty_distill.data.image_source import ImageSource
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
@@ -30,8 +30,8 @@ _logger = logging.getLogger(__name__)
 # costs little.
 _IMAGES_PER_TASK = 500
 
-# What `_prepare` gives each process: `dataset`, `seed`, `frost`, `benchmark`.
-_WORK: dict[str, Any] = {}
+# The images, which `_prepare` gives each process.
+_SOURCE: list[base.FormulaSet] = []
 
 
 def write_corrupted_set(
@@ -69,8 +69,7 @@ def write_corrupted_set(
   """
   # Checked before any process starts.
   corruptions.check_image_shape(dataset.spec.image_shape)
-  corruptions.check_seed(seed)
-  corruptions.check_frost(frost)
+  source = base.FormulaSet(dataset, seed, frost, benchmark)
   benchmark = corruptions.choose_benchmark(benchmark, dataset.spec.image_shape)
   folders.check_local(directory)
   if processes < 0:
@@ -84,13 +83,7 @@ def write_corrupted_set(
       len(kinds) * shape[0], 'corrupting', 'image', complete * shape[0]
     ) as bar:
       if missing:
-        work = {
-          'dataset': dataset,
-          'seed': seed,
-          'frost': frost,
-          'benchmark': benchmark,
-        }
-        _write_missing(work, directory, missing, processes, bar)
+        _write_missing(source, directory, missing, processes, bar)
 
 
 def _claim(
@@ -179,7 +172,7 @@ def _is_complete(
   return True
 
 
-def _write_missing(work, directory, missing, processes, bar) -> None:
+def _write_missing(source, directory, missing, processes, bar) -> None:
   """Writes the files of corruptions, one after the other."""
   # Not `fork`: the libraries of this process may have threads, and a forked
   # process would inherit locks that no thread there ever releases.
@@ -187,12 +180,12 @@ def _write_missing(work, directory, missing, processes, bar) -> None:
     processes or os.cpu_count(),
     multiprocessing.get_context('spawn'),
     _prepare,
-    (work,),
+    (source,),
   )
   try:
     for kind in missing:
       bar.set_postfix_str(kind.value, refresh=False)
-      _write_file(pool, work['dataset'], directory, kind, bar)
+      _write_file(pool, source.dataset, directory, kind, bar)
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
     # Also removes what a killed process has left of other corruptions.
@@ -230,9 +223,9 @@ def _write_file(pool, dataset, directory, kind, bar) -> None:
   os.replace(partial, folders.images_path(directory, kind))
 
 
-def _prepare(work: dict[str, Any]) -> None:
+def _prepare(source: base.FormulaSet) -> None:
   """Gives a new process what its tasks have in common."""
-  _WORK.update(work)
+  _SOURCE.append(source)
   # Each process has a core of its own.
   cv2.setNumThreads(1)
   signals.end_with_parent()
@@ -252,12 +245,10 @@ def _write_rows(
   Returns:
     The number of examples.
   """
-  dataset, seed = _WORK['dataset'], _WORK['seed']
+  (source,) = _SOURCE
+  dataset = source.dataset
   rows = np.arange(start, min(start + _IMAGES_PER_TASK, len(dataset)))
-  images = dataset.numpy(rows)
-  corrupted = corruptions.corrupt(
-    images, shift, seed, rows, _WORK['frost'], _WORK['benchmark']
-  )
+  corrupted = source.images(shift, rows)
   first = (shift.severity - 1) * len(dataset) + start
   # Not mapped into memory, because a full disk would then kill the process.
   with open(path, 'r+b') as file:

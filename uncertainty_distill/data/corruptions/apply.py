@@ -88,11 +88,10 @@ def corrupt(
 
   Args:
     images: RGB images, uint8 [N,H,W,3], with sides of 12 to 512 pixels.
-    shift: The corruption and its severity. For `CLEAN` the images themselves
-      are returned.
+    shift: The corruption and its severity.
     seed: An integer from 0 to 2^64 - 1.
-    indices: The row numbers of the examples in their dataset, integers [N], at
-      least 0; by default 0 to N-1.
+    indices: The row numbers of the examples in their dataset, integers [N]; by
+      default 0 to N-1.
     frost: The pictures that `frost` lays over images: `texture`, drawn by rule,
       or `photographs`, the published ones.
     benchmark: The benchmark whose constants to use, `cifar_c` or `imagenet_c`.
@@ -110,10 +109,6 @@ def corrupt(
   constants.check(benchmark)
   if indices is None:
     indices = np.arange(len(images))
-  indices = np.asarray(indices)
-  _check_indices(indices, len(images))
-  if shift == corruption_types.CLEAN:
-    return images
   result = np.empty(images.shape, np.uint8)
   step = max(1, _VALUES_PER_CHUNK // int(np.prod(images.shape[1:])))
   for start in range(0, len(images), step):
@@ -207,13 +202,3 @@ def check_frost(frost: str) -> None:
     )
   if frost == 'photographs':
     frost_photographs.check_installed()
-
-
-def _check_indices(indices: np.ndarray, num_examples: int) -> None:
-  expected = f'{num_examples} integers of at least 0, one for each image'
-  if indices.shape != (num_examples,):
-    raise errors.InputError('indices', indices.shape, expected)
-  if not np.issubdtype(indices.dtype, np.integer):
-    raise errors.InputError('indices', str(indices.dtype), expected)
-  if num_examples and indices.min() < 0:
-    raise errors.InputError('indices', int(indices.min()), expected)

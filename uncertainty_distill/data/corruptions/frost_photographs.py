@@ -51,9 +51,6 @@ def photographs(
 
   Returns:
     RGB uint8 [h, w, 3] each; the shortest side is 63 pixels for images of 32.
-
-  Raises:
-    InputError: If the package with the photographs is not installed.
   """
   scale = _SCALES[benchmark] * side / constants.side(benchmark)
   # Linear interpolation, as published, although it skips pixels.
@@ -64,7 +61,6 @@ def photographs(
 
 def _read(number: int) -> np.ndarray:
   """Returns a photograph as it is shipped, RGB uint8 [H, W, 3]."""
-  check_installed()
   folder = importlib.resources.files(_PACKAGE)
   encoded = (folder / 'frost' / f'frost{number}.jpg').read_bytes()
   picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
