@@ -37,7 +37,7 @@ _STUDY = {
 }
 
 
-class _Maker(local_pools.InTurn):
+class _Maker(local_pools.SerialPool):
   """Writes the files of a complete run in place of training it."""
 
   made = 0
@@ -52,7 +52,7 @@ class _Maker(local_pools.InTurn):
       tf.train.Checkpoint(step=tf.Variable(step)).write(prefix)
       os.truncate(f'{prefix}.data-00000-of-00001', _BYTES)
     self.made += 1
-    return [scheduling.Ended(job)]
+    return [scheduling.JobResult(job)]
 
 
 def make(folder: str) -> tuple[studies.Study, str]:
@@ -82,7 +82,7 @@ def main(argv):
     files = sum(len(names) for _, _, names in os.walk(output))
     strategy = tf.distribute.OneDeviceStrategy('CPU:0')
     start = time.perf_counter()
-    look(study, output, local_pools.InTurn(strategy))
+    look(study, output, local_pools.SerialPool(strategy))
     restart = time.perf_counter() - start
     start = time.perf_counter()
     rows = cost.costs(study, output)

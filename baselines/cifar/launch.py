@@ -335,7 +335,7 @@ def ray_pool(folder: str) -> distribution.RayPool | None:
 
 def processes(
   config: configs.ExperimentConfig, number: int
-) -> distribution.SideBySide | None:
+) -> distribution.ProcessPool | None:
   """Returns processes that train `number` runs at a time; None for 1.
 
   Where there are GPUs, each run needs one. With fewer GPUs than `number`, only
@@ -357,7 +357,7 @@ def processes(
     number = gpus
   if number == 1:
     return None
-  return distribution.SideBySide(number, number if gpus else 0)
+  return distribution.ProcessPool(number, number if gpus else 0)
 
 
 def without_accelerators(

@@ -43,7 +43,9 @@ def main():
   ranks = launch.integers('ranks')
   teacher = trained.open_trained(paths, 'teacher')
   with locks.lock_folder(directory, 'output_dir'):
-    table = reports.reconstruct(teacher, directory, ranks, _ALIGNED.value)
+    table = reports.write_reconstruction(
+      teacher, directory, ranks, _ALIGNED.value
+    )
   report = os.path.join(directory, 'reconstruction.html')
   print(f'\n{table}\n\nReport: {report}')
 

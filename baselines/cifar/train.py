@@ -26,12 +26,12 @@ def main():
   label = 'batch_ensemble'
   if config.task.model.ensemble_size == 1:
     label = 'single_network'
-  lone = configs.without_teacher(config)
+  standalone = configs.standalone_config(config)
   mode = flags.FLAGS.mode
-  strategy = launch.strategy_for(lone, training=mode != 'eval')
+  strategy = launch.strategy_for(standalone, training=mode != 'eval')
   if mode == 'eval':
     runs.open_run(model_dir, 'model_dir')
-  experiment = training.open_experiment(lone, strategy)
+  experiment = training.open_experiment(standalone, strategy)
   configs.warn_of_unused(config, trains_alone=True)
   if mode != 'eval':
     training.train(experiment, model_dir, mode != 'train')

@@ -41,7 +41,7 @@ def test_no_more_runs_at_a_time_than_gpus():
     'for gpus in 0, 1, 2, 3:\n'
     '  tf.config.list_physical_devices = lambda kind: [kind] * gpus\n'
     '  pool = launch.processes(config, 3)\n'
-    '  print(pool and pool.capacity)\n'
+    '  print(pool and pool.max_jobs)\n'
   )
   done = subprocess.run(
     [sys.executable, '-c', code], capture_output=True, text=True, check=True

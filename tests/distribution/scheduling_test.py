@@ -6,7 +6,11 @@ import os
 
 from uncertainty_distill import configs
 from uncertainty_distill.distribution import scheduling
-from uncertainty_distill.distribution.scheduling import Ended, LostError, Task
+from uncertainty_distill.distribution.scheduling import (
+  JobResult,
+  LostError,
+  Task,
+)
 from uncertainty_distill.errors import DivergedError, InputError
 
 import pytest
@@ -37,10 +41,10 @@ class _Job:
 class _Pool:
   """A pool whose `wait` ends the job that was started first."""
 
-  slots = 0
+  parallel_evaluations = 0
 
-  def __init__(self, capacity=2):
-    self.capacity = capacity
+  def __init__(self, max_jobs=2):
+    self.max_jobs = max_jobs
     self.jobs = []
     self.started = []
     self.stopped = None
@@ -52,7 +56,7 @@ class _Pool:
     self.stopped = [job.label for job in self.jobs]
 
   def start(self, job):
-    assert len(self.jobs) < self.capacity
+    assert len(self.jobs) < self.max_jobs
     self.jobs.append(job)
     self.started.append(job.label)
 
@@ -60,7 +64,7 @@ class _Pool:
     job = self.jobs.pop(0)
     job.step = job.steps.pop(0) if job.steps else job.step
     error = job.ends.pop(0) if job.ends else None
-    return [Ended(job, job.label.upper(), error)]
+    return [JobResult(job, job.label.upper(), error)]
 
 
 def _task(name, needs=(), ends=(), steps=(), cost=1.0, results=None):
@@ -82,7 +86,7 @@ def test_what_others_need_comes_first():
   assert pool.started == ['member', 'long', 'student', 'alone']
   assert results == ['STUDENT'] and pool.stopped == []
   # A pool that runs one job at a time runs the tasks in the given order.
-  pool = _Pool(capacity=1)
+  pool = _Pool(max_jobs=1)
   scheduling.run(tasks, pool)
   assert pool.started == ['alone', 'long', 'member', 'student']
 

@@ -145,7 +145,7 @@ def test_answers_to_the_surest_by_hand():
   assert ranking.risk_at_coverage(*given, 0.81) == pytest.approx(2 / 5)
   assert ranking.risk_at_coverage(*given, 0.6) == pytest.approx(0.5 / 3)
   # The surest image, two, three, four, five of them.
-  assert ranking.risks(*given) == pytest.approx(
+  assert ranking.risk_coverage_curve(*given) == pytest.approx(
     [0] * 8 + [0.5 / 3] * 4 + [1 / 4] * 4 + [2 / 5] * 4
   )
   assert ranking.coverage_at_risk(*given, 0.25) == pytest.approx(4 / 5)

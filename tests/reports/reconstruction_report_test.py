@@ -40,7 +40,7 @@ def _run(path, index, text='', step=5):
 
 def _reconstruct(paths, *args, **kwargs):
   teacher = trained_lib.open_trained(paths, 'teacher')
-  return reports.reconstruct(teacher, *args, **kwargs)
+  return reports.write_reconstruction(teacher, *args, **kwargs)
 
 
 @pytest.fixture(scope='module', name='members')

@@ -36,7 +36,7 @@ def test_runs_side_by_side_are_those_in_turn(done, tmp_path):
   study.config.runtime.num_threads = threads
   beside = str(tmp_path / 'beside')
   table = studies.run_study(
-    study, beside, tiny_study.cpu(), distribution.SideBySide(2)
+    study, beside, tiny_study.cpu(), distribution.ProcessPool(2)
   )
   assert table.tables == outcome.tables and not table.missing
   for name in tiny_study.RUNS:
@@ -63,7 +63,7 @@ def _job(tmp_path):
 
 def _run(*jobs):
   tasks = [scheduling.Task(j.label, lambda j=j: j) for j in jobs]
-  return scheduling.run(tasks, distribution.SideBySide(2))
+  return scheduling.run(tasks, distribution.ProcessPool(2))
 
 
 def test_a_run_that_diverges_does_not_stop_the_rest(job):

@@ -70,7 +70,7 @@ def test_a_study_comes_to_what_it_comes_to_in_turn(done, cluster, tmp_path):
 
   with locks.lock_folder(spread, 'output_dir'):
     pool = distribution.RayPool(spread, resources=_ONE_CORE)
-    assert pool.slots == 2
+    assert pool.parallel_evaluations == 2
     found = studies.run_study(study, spread, tiny_study.cpu(), pool, note)
   assert found.tables == outcome.tables and not found.missing
   assert {'deep_ensemble, member_0', 'head_student, seed 4'} < labels

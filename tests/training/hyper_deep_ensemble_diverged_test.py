@@ -42,7 +42,7 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
   )
   assert log_probs.shape == (32, 10) and np.isnan(log_probs).all()
   assert not runs.open_run(os.path.join(path, 'run_001'), '--run').is_complete
-  assert training.trained_teacher(config, path) == members
+  assert training.complete_members(config, path) == members
   with monkeypatch.context() as patched:
     patched.setattr(session, 'Trainer', None)
     assert experiments.train_teacher(config, path, one_device, False) == members
@@ -55,6 +55,6 @@ def test_a_run_that_diverges_is_the_worst_and_is_not_trained_again(
   # Another bound could judge the run otherwise.
   experiment = experiments.opened(config, one_device).teacher_runs[1]
   run = os.path.join(path, 'run_001')
-  assert hyper_deep_ensemble.is_done(experiment, run)
+  assert hyper_deep_ensemble.is_run_finished(experiment, run)
   experiment.config.trainer.loss_upper_bound = 1e9
-  assert not hyper_deep_ensemble.is_done(experiment, run)
+  assert not hyper_deep_ensemble.is_run_finished(experiment, run)

@@ -143,4 +143,4 @@ def test_what_teaches_nothing_is_refused(config, text, name, value):
 
 def test_who_learns_without_a_teacher_does_without_them(config):
   assert configs.member_config(config).task.train_data.unlabeled == ''
-  assert configs.without_teacher(config).task.train_data.unlabeled == ''
+  assert configs.standalone_config(config).task.train_data.unlabeled == ''

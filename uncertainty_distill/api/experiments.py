@@ -111,7 +111,7 @@ def train(
     True
   """
   config = _with_examples(config, examples, test_examples, class_names)
-  opened = _open(configs.without_teacher(config), model, 'model')
+  opened = _open(configs.standalone_config(config), model, 'model')
   if model is not None:  # Some values have no effect on such a network.
     config.task.model.architecture.type = 'keras_model'
   configs.warn_of_unused(config, trains_alone=True)
@@ -240,11 +240,12 @@ def export(
   """
   class_names = tuple(map(str, class_names))
   if isinstance(path, tf_keras.Model):
+    method = '' if conformal_method == 'lac' else conformal_method
     for name, value in (
       ('fit_temperature', fit_temperature),
       ('calibration_file', calibration_file),
       ('conformal', conformal),
-      ('conformal_method', conformal_method.removeprefix('lac')),
+      ('conformal_method', method),
       ('merge_members', merge_members),
     ):
       if value:

@@ -18,7 +18,6 @@ from .given_values import warn_of_unused as warn_of_unused
 from .given_values import (
   warn_of_unused_by_evaluation as warn_of_unused_by_evaluation,
 )
-from .given_values import without_teacher as without_teacher
 from .model_config import ModelConfig as ModelConfig
 from .parsing import ADAM as ADAM
 from .parsing import load_config as load_config
@@ -32,5 +31,6 @@ from .resolution import make_datasets_absolute as make_datasets_absolute
 from .resolution import member_config as member_config
 from .resolution import resolve as resolve
 from .resolution import search_run as search_run
+from .standalone import standalone_config as standalone_config
 from .teacher_config import SearchConfig as SearchConfig
 from .teacher_config import TeacherConfig as TeacherConfig

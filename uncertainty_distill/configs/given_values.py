@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from uncertainty_distill.configs.data_config import is_path
@@ -16,8 +15,6 @@ from uncertainty_distill.configs.experiment import (
 )
 from uncertainty_distill.configs.parsing import inner_prefix
 from uncertainty_distill.configs.registry import experiment_names
-from uncertainty_distill.configs.resolution import member_config
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
 
 from official.core import exp_factory
@@ -44,6 +41,18 @@ _NEVER = (
   'trainer.continuous_eval_timeout',
   'task.model.image_shape',
   'task.model.num_classes',
+)
+_WITHOUT_TEACHER = (
+  'task.objective.kind',
+  'task.objective.weight',
+  'task.objective.temperature',
+  'task.objective.mixup',
+  'task.objective.perturbation',
+  'task.objective.cross_entropy_images',
+  'task.objective.teacher_temperature',
+  'task.train_data.unlabeled',
+  'teacher.ensemble_size',
+  'teacher.search',
 )
 _OF_PUBLISHED_OPTIMIZER = (
   'trainer.base_learning_rate',
@@ -74,115 +83,11 @@ _OF_EVALUATION = (
 )
 
 
-def without_teacher(config: ExperimentConfig) -> ExperimentConfig:
-  """Returns the experiment that train.py trains.
-
-  Args:
-    config: The parsed experiment. A single network gets the hyperparameters of
-      a teacher's member, but keeps its own seed, `block_l2`, `views` and
-      `augmentation_seed`, and every value that was set for it.
-
-  Raises:
-    InputError: If a value was set to one thing for the single network and to
-      another for a teacher's member.
-  """
-  if config.task.model.ensemble_size != 1:
-    lone = copy.deepcopy(config)
-    lone.task.objective.kind = 'cross_entropy'
-    lone.task.objective.weight_tie = 0.0
-    lone.task.train_data.unlabeled = lone.task.train_data.unlabeled_split = ''
-    return lone
-  given, lone = config.task, member_config(config)
-  _keep_what_was_set(config, lone)
-  lone.task.seed, lone.task.block_l2 = given.seed, given.block_l2
-  for name in 'views', 'augmentation_seed':
-    setattr(lone.task.train_data, name, getattr(given.train_data, name))
-  return lone
-
-
-def _keep_what_was_set(given: ExperimentConfig, lone: ExperimentConfig) -> None:
-  """Gives a single network the values that were set for it.
-
-  Args:
-    given: The experiment as it was given.
-    lone: The experiment of a teacher's member, changed in place.
-
-  Raises:
-    InputError: If a value was also set for the teacher, to something else.
-  """
-  usual = _usual(given)
-  if usual is None:
-    return
-  names = set_names(given)
-  _keep_architecture(given, lone, usual)
-  for name, of_teacher in _pairs(given):
-    find, find_of_teacher = map(operator.attrgetter, (name, of_teacher))
-    value, teachers = find(given), find_of_teacher(given)
-    is_usual = value == find(usual)
-    if value == teachers or (is_usual and name not in names):
-      continue
-    if teachers != find_of_teacher(usual):
-      raise InputError(
-        name,
-        value,
-        f'{teachers}, the value that {of_teacher} sets for a single network',
-        f'set only one of {name} and {of_teacher}',
-      )
-    if is_usual and of_teacher in names:
-      continue  # A file such as a run's params.yaml sets all values.
-    parents, _, last = name.rpartition('.')
-    setattr(operator.attrgetter(parents)(lone), last, value)
-
-
-def _keep_architecture(
-  given: ExperimentConfig, lone: ExperimentConfig, usual: ExperimentConfig
-) -> None:
-  """Gives a single network the architecture that was chosen for it.
-
-  Args:
-    given: The experiment as it was given.
-    lone: The experiment of a teacher's member, changed in place.
-    usual: The registered experiment. If the same architecture was given for
-      both networks, it gets this architecture, so that values can be compared.
-
-  Raises:
-    InputError: If another architecture was chosen for the teacher.
-  """
-  own, teachers = given.task.model.architecture, given.teacher.architecture
-  if own.type == teachers.type:
-    for holder in usual.task.model, usual.teacher:
-      if holder.architecture.type != own.type:
-        holder.architecture = type(own)(type=own.type)
-  elif own.type != usual.task.model.architecture.type:
-    if teachers.type != usual.teacher.architecture.type:
-      raise InputError(
-        'task.model.architecture.type',
-        own.type,
-        f'{teachers.type}, the type that teacher.architecture.type sets for a '
-        'single network',
-        'set only one of the two',
-      )
-    lone.task.model.architecture = copy.deepcopy(own)
-
-
-def _usual(config: ExperimentConfig) -> ExperimentConfig | None:
+def registered(config: ExperimentConfig) -> ExperimentConfig | None:
   """Returns the registered experiment that a configuration started from."""
   if config.experiment in experiment_names():
     return exp_factory.get_exp_config(config.experiment)  # pyright: ignore[reportReturnType]
   return None
-
-
-def _pairs(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
-  """Yields the names of the values that a network and its teacher share."""
-  own, teachers = config.task.model.architecture, config.teacher.architecture
-  for field in dataclasses.fields(config.teacher):
-    if field.name == 'architecture':
-      if own.type != teachers.type:
-        continue
-      for name in config.task.model.short_names():
-        yield f'task.model.{name}', f'teacher.{name}'
-    elif 'sets' in field.metadata:
-      yield field.metadata['sets'], f'teacher.{field.name}'
 
 
 def set_names(config: hyperparams.Config, prefix: str = '') -> set[str]:
@@ -207,7 +112,7 @@ def warn_of_unused(
     config: The parsed experiment.
     trains_alone: Whether training uses no teacher, whatever the objective is.
   """
-  usual = _usual(config)
+  usual = registered(config)
   if usual is None:
     return
   without_use = _without_use(config, trains_alone)
@@ -244,37 +149,12 @@ def _without_use(
   """Returns the prefixes of the names of values that training does not use."""
   task, trainer = config.task, config.trainer
   is_single = task.model.ensemble_size == 1
-  names = _NEVER + (_OF_MEMBERS if is_single else ())
-  if task.model.ensemble_type == 'hydra':
-    names += ('task.model.perturb', 'task.model.fast_weight')
-  elif task.model.fast_weights != 'normal':
-    names += ('task.model.fast_weight_stddev',)
-  if task.model.architecture.type in ('custom', 'keras_model'):
-    # Networks of the user's own have BatchNorms and inputs of their own.
-    names += (
-      'task.model.batch_norm_',
-      'task.model.sync_batch_norm',
-      'task.model.mean',
-      'task.model.stddev',
-    )
-  if task.model.architecture.type == 'keras_model':
-    # Its layers compute in the types that they were built with.
-    names += ('runtime.mixed_precision_dtype',)
+  names = _NEVER + _without_use_by_network(task)
   if trains_alone:
-    names += (
-      'task.objective.kind',
-      'task.objective.weight',
-      'task.objective.temperature',
-      'task.objective.mixup',
-      'task.objective.perturbation',
-      'task.objective.cross_entropy_images',
-      'task.objective.teacher_temperature',
-      'task.train_data.unlabeled',
-    )
+    names += _WITHOUT_TEACHER
     if is_single or not task.initialize_from:
       names += ('task.objective.teacher',)
     # A single network uses the other values of a teacher's member.
-    names += ('teacher.ensemble_size', 'teacher.search')
     names += () if is_single else ('teacher.',)
   else:
     names += _without_other_views(task)
@@ -289,6 +169,28 @@ def _without_use(
   if task.block_l2:
     names += ('task.l2',)
   return names + _without_files(config)
+
+
+def _without_use_by_network(task: TaskConfig) -> tuple[str, ...]:
+  """Returns the names of values that the student's network does not use."""
+  model = task.model
+  names = _OF_MEMBERS if model.ensemble_size == 1 else ()
+  if model.ensemble_type == 'hydra':
+    names += ('task.model.perturb', 'task.model.fast_weight')
+  elif model.fast_weights != 'normal':
+    names += ('task.model.fast_weight_stddev',)
+  if model.architecture.type in ('custom', 'keras_model'):
+    # Networks of the user's own have BatchNorms and inputs of their own.
+    names += (
+      'task.model.batch_norm_',
+      'task.model.sync_batch_norm',
+      'task.model.mean',
+      'task.model.stddev',
+    )
+  if model.architecture.type == 'keras_model':
+    # Its layers compute in the types that they were built with.
+    names += ('runtime.mixed_precision_dtype',)
+  return names
 
 
 def _without_other_views(task: TaskConfig) -> tuple[str, ...]:

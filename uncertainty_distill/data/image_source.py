@@ -214,7 +214,7 @@ class ImageSource(abc.ABC):
     return ArraySource(spec, images, self.labels)
 
   def hold_out(self, num_examples: int) -> tuple[Subset, Subset]:
-    """Splits the examples into a training part and a part for model selection.
+    """Splits the examples into a part to train on and a held-out part.
 
     The held-out examples are the first ones of the permutation of N examples
     that NumPy's `RandomState(0)` draws, which is the same in every version.

@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from uncertainty_distill.distribution import scheduling
-from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
+from uncertainty_distill.distribution.scheduling import (
+  Job,
+  JobResult,
+  LostError,
+)
 from uncertainty_distill.errors import DivergedError
 from uncertainty_distill.io import locks
 from uncertainty_distill.runtime import progress, signals
@@ -26,17 +30,17 @@ _PATIENCE = 0.5
 _GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
-class InTurn:
+class SerialPool:
   """A pool that runs one job after the other in this process.
 
   Attributes:
-    capacity: 1, since jobs run one at a time.
-    machines: 1, this machine.
-    slots: 0, since there is no other process.
+    max_jobs: 1, since jobs run one at a time.
+    parallel_jobs: 1.
+    parallel_evaluations: 0, since there is no other process.
   """
 
-  capacity = machines = 1
-  slots = 0
+  max_jobs = parallel_jobs = 1
+  parallel_evaluations = 0
 
   def __init__(self, strategy: tf.distribute.Strategy):
     """Makes the pool.
@@ -48,7 +52,7 @@ class InTurn:
     self._strategy = strategy
     self._job: Job | None = None
 
-  def __enter__(self) -> InTurn:
+  def __enter__(self) -> SerialPool:
     return self
 
   def __exit__(self, *error: object) -> None:
@@ -57,23 +61,23 @@ class InTurn:
   def start(self, job: Job) -> None:
     self._job = job
 
-  def wait(self) -> list[Ended]:
+  def wait(self) -> list[JobResult]:
     job, self._job = self._job, None
     assert job is not None
     try:
-      return [Ended(job, job.run(self._strategy))]
+      return [JobResult(job, job.run(self._strategy))]
     except DivergedError as error:
-      return [Ended(job, error=error)]
+      return [JobResult(job, error=error)]
 
 
-class SideBySide:
+class ProcessPool:
   """A pool of processes that each run one job after the other.
 
   Attributes:
-    capacity: The number of jobs that run at a time.
-    machines: The same number.
-    slots: The same number with GPUs, else 0: if processes share the CPU's
-      cores, this process alone evaluates just as fast.
+    max_jobs: The number of jobs that run at a time.
+    parallel_jobs: The same number.
+    parallel_evaluations: The same number with GPUs, else 0: processes that
+      share the CPU's cores are no faster than this process alone.
   """
 
   def __init__(self, num_processes: int, num_gpus: int = 0):
@@ -86,15 +90,15 @@ class SideBySide:
       num_gpus: The number of GPUs: `num_processes`, so that each process has
         its own GPU, or 0.
     """
-    self.capacity: int = num_processes
-    self.machines: int = num_processes
-    self.slots: int = num_processes if num_gpus else 0
+    self.max_jobs: int = num_processes
+    self.parallel_jobs: int = num_processes
+    self.parallel_evaluations: int = num_processes if num_gpus else 0
     visible = os.environ.get(_GPUS) or ','.join(map(str, range(num_gpus)))
     self._gpus = visible.split(',')[:num_gpus]
     self._processes: list[_Process] = []
     self._context = contextlib.ExitStack()
 
-  def __enter__(self) -> SideBySide:
+  def __enter__(self) -> ProcessPool:
     self._context = contextlib.ExitStack()
     self._context.enter_context(signals.defer())
     return self
@@ -111,7 +115,7 @@ class SideBySide:
     if not self._gpus:
       # The run folder keeps the number, since results depend on it.
       job.runtime.num_threads = job.runtime.num_threads or max(
-        1, (os.cpu_count() or 1) // self.capacity
+        1, (os.cpu_count() or 1) // self.max_jobs
       )
     idle = [process for process in self._processes if not process.job]
     if not idle:
@@ -121,7 +125,7 @@ class SideBySide:
       self._processes += idle
     idle[0].give(job)
 
-  def wait(self) -> list[Ended]:
+  def wait(self) -> list[JobResult]:
     busy = {process.pipe: process for process in self._processes if process.job}
     ready: list[Any] = multiprocessing.connection.wait([*busy], _PATIENCE)
     ended = [busy[pipe].take() for pipe in ready]
@@ -160,19 +164,19 @@ class _Process:
     with contextlib.suppress(BrokenPipeError):
       self.pipe.send(job)
 
-  def take(self) -> Ended:
+  def take(self) -> JobResult:
     """Returns how the job has ended."""
     assert self.job is not None
     job, self.job = self.job, None
     try:
       ended = self.pipe.recv()
-      return Ended(job, ended.result, ended.error)
+      return JobResult(job, ended.result, ended.error)
     except (EOFError, ConnectionResetError):
       self._process.join()
       self.is_gone = True
       code = self._process.exitcode
       text = f'the process of {job.label} ended with exit code {code}'
-      return Ended(job, error=LostError(text))
+      return JobResult(job, error=LostError(text))
 
   def end(self) -> None:
     """Makes the process end, once it has saved what it trains."""

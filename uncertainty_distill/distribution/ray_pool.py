@@ -11,7 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uncertainty_distill.distribution import scheduling
-from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
+from uncertainty_distill.distribution.scheduling import (
+  Job,
+  JobResult,
+  LostError,
+)
 from uncertainty_distill.errors import InputError, first_line
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.runtime import progress, signals
@@ -73,14 +77,14 @@ class RayPool:
     self._remote = self._ray.remote(max_calls=1, max_retries=0)(_execute)
     self._jobs: dict[Any, Job] = {}
     self._context = contextlib.ExitStack()
-    if not self.slots:
+    if not self.parallel_jobs:
       _logger.warning(
         f'no machine of the cluster has {json.dumps(self.resources)} now: '
         'runs wait until a machine has these resources'
       )
 
   @property
-  def slots(self) -> int:
+  def parallel_jobs(self) -> int:
     """The number of jobs that the machines run at a time."""
     wanted = {name: n for name, n in self.resources.items() if n > 0}
     return sum(
@@ -89,21 +93,21 @@ class RayPool:
     )
 
   @property
-  def machines(self) -> int:
-    """The same number as `slots`."""
-    return self.slots
+  def parallel_evaluations(self) -> int:
+    """As many as `parallel_jobs`, since each has a machine's resources."""
+    return self.parallel_jobs
 
   @property
-  def capacity(self) -> int:
-    """A few more than `slots`: no machine waits, and the cluster can grow."""
-    return self.slots + max(2, self.slots // 4)
+  def max_jobs(self) -> int:
+    """A few more than run: no machine waits, and the cluster can grow."""
+    return self.parallel_jobs + max(2, self.parallel_jobs // 4)
 
   @property
   def description(self) -> str:
     """A line about the machines."""
     return (
-      f'Ray machines: {len(self._nodes())}; runs at a time: {self.slots}, of '
-      f'{json.dumps(self.resources)} each'
+      f'Ray machines: {len(self._nodes())}; runs at a time: '
+      f'{self.parallel_jobs}, of {json.dumps(self.resources)} each'
     )
 
   def __enter__(self) -> RayPool:
@@ -151,30 +155,34 @@ class RayPool:
     ).remote(job, place)
     self._jobs[ref] = job
 
-  def wait(self) -> list[Ended]:
+  def wait(self) -> list[JobResult]:
     refs = list(self._jobs)
     ready, _ = self._ray.wait(refs, num_returns=1, timeout=_PATIENCE)
     if ready:
       ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
     return [self._ended(ref, self._jobs.pop(ref)) for ref in ready]
 
-  def _ended(self, ref: Any, job: Job) -> Ended:
+  def _ended(self, ref: Any, job: Job) -> JobResult:
     errors = self._ray.exceptions
     try:
       ended = self._ray.get(ref)
       for message in ended.warnings:
         _logger.warning(message)
-      return Ended(job, ended.result, ended.error)
+      return JobResult(job, ended.result, ended.error)
     except errors.TaskCancelledError:
       # Somebody else asked its process to end, and the process has saved.
-      return Ended(job, error=LostError(f'{job.label} was stopped', True))
+      return JobResult(
+        job, error=LostError(f'{job.label} was stopped', of_machine=True)
+      )
     except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:
       text = f'{job.label} failed: {error}'
-      return Ended(job, error=RuntimeError(text))
+      return JobResult(job, error=RuntimeError(text))
     except errors.RayError as error:
       reason = first_line(error)
       text = f'the machine or the process of {job.label} is gone ({reason})'
-      return Ended(job, error=LostError(text, _is_of_machine(errors, error)))
+      return JobResult(
+        job, error=LostError(text, of_machine=_is_of_machine(errors, error))
+      )
 
   def _nodes(self) -> list[dict[str, float]]:
     """Returns the resources of each machine that is alive."""
@@ -224,7 +232,7 @@ def _default_resources(nodes: list[dict[str, float]]) -> dict[str, float]:
   return {'CPU': min((n['CPU'] for n in nodes if n.get('CPU')), default=1)}
 
 
-def _execute(job: Job, place: Mapping[str, Any]) -> Ended:
+def _execute(job: Job, place: Mapping[str, Any]) -> JobResult:
   """Runs a job in a process of Ray.
 
   Args:
@@ -243,11 +251,11 @@ def _execute(job: Job, place: Mapping[str, Any]) -> Ended:
     try:
       ended = _execute_alone(job, place)
     except InputError as error:
-      ended = Ended(job, error=error)
-  return Ended(None, ended.result, ended.error, tuple(warnings))  # pyright: ignore[reportArgumentType]
+      ended = JobResult(job, error=error)
+  return JobResult(None, ended.result, ended.error, tuple(warnings))  # pyright: ignore[reportArgumentType]
 
 
-def _execute_alone(job: Job, place: Mapping[str, Any]) -> Ended:
+def _execute_alone(job: Job, place: Mapping[str, Any]) -> JobResult:
   """Runs a job while no other process writes to its folder."""
   _check_shared(place['shared'], place['holder'])
   if not job.path:

@@ -89,13 +89,13 @@ class LostError(Exception):
     of_machine: Whether the whole machine is gone, or was about to be.
   """
 
-  def __init__(self, text: str, of_machine: bool = False):
+  def __init__(self, text: str, *, of_machine: bool = False):
     super().__init__(text)
     self.of_machine = of_machine
 
 
 @dataclasses.dataclass(frozen=True)
-class Ended:
+class JobResult:
   """A job that has ended.
 
   Attributes:
@@ -119,18 +119,21 @@ class Pool(Protocol):
   """
 
   @property
-  def capacity(self) -> int:
-    """The number of jobs that the pool takes at a time."""
+  def max_jobs(self) -> int:
+    """The number of jobs that the pool takes before one of them has ended."""
     ...
 
   @property
-  def machines(self) -> int:
-    """The number of jobs that run at the same time."""
+  def parallel_jobs(self) -> int:
+    """The number of these jobs that run at the same time."""
     ...
 
   @property
-  def slots(self) -> int:
-    """The number of evaluations worth running at the same time; 0 for none."""
+  def parallel_evaluations(self) -> int:
+    """The number of evaluations worth running at the same time.
+
+    0 if this process alone evaluates just as fast.
+    """
     ...
 
   def __enter__(self) -> Any: ...
@@ -141,7 +144,7 @@ class Pool(Protocol):
     """Takes a job."""
     ...
 
-  def wait(self) -> list[Ended]:
+  def wait(self) -> list[JobResult]:
     """Waits a moment, or until a job ends; returns the jobs that have ended."""
     ...
 
@@ -167,7 +170,7 @@ class Task:
 
 
 @dataclasses.dataclass(eq=False)
-class Running:
+class RunningJob:
   """A task whose job a pool has.
 
   Attributes:
@@ -211,10 +214,10 @@ class Schedule:
         trains a teacher at the end while all others wait for its students.
     """
     self.tasks: dict[str, Task] = {task.name: task for task in tasks}
-    self.running: dict[int, Running] = {}
+    self.running: dict[int, RunningJob] = {}
     self.done: set[str] = set()
     self.errors: dict[str, Exception] = {}
-    self._lost: collections.deque[Running] = collections.deque()
+    self._lost: collections.deque[RunningJob] = collections.deque()
     self._dependents: dict[str, list[str]] = {name: [] for name in self.tasks}
     for task in tasks:
       for name in task.needs:
@@ -251,13 +254,13 @@ class Schedule:
         self._fail(task, error)
         continue
       if job is not None:
-        return self._started(Running(task, job, job.step))
+        return self._started(RunningJob(task, job, job.step))
       self.done.add(name)
     # An earlier task may have waited for a task that was done just now.
     ready = (self.done.issuperset(self.tasks[n].needs) for n in self.waiting)
     return self.next() if any(ready) else None
 
-  def end(self, ended: Ended) -> None:
+  def end(self, ended: JobResult) -> None:
     """Records how a job has ended.
 
     Raises:
@@ -274,11 +277,11 @@ class Schedule:
       running.task.finish(ended.result)
       self.done.add(running.task.name)
 
-  def _started(self, running: Running) -> Job:
+  def _started(self, running: RunningJob) -> Job:
     self.running[id(running.job)] = running
     return running.job
 
-  def _lose(self, running: Running, error: LostError) -> None:
+  def _lose(self, running: RunningJob, error: LostError) -> None:
     """Lets a lost job begin again, unless it was lost too often."""
     step = running.job.step
     if step > running.kept:
@@ -348,10 +351,10 @@ def run(
       all other tasks are done.
     KeyboardInterrupt: After a signal, once all that was trained is saved.
   """
-  schedule = Schedule(tasks, in_order=pool.capacity == 1)
+  schedule = Schedule(tasks, in_order=pool.max_jobs == 1)
   with pool:
     while not schedule.is_over:
-      while len(schedule.running) < pool.capacity and (job := schedule.next()):
+      while len(schedule.running) < pool.max_jobs and (job := schedule.next()):
         pool.start(job)
         show(schedule)
       if schedule.running:
@@ -365,19 +368,19 @@ def run(
   return schedule.errors
 
 
-def execute(job: Job) -> Ended:
+def execute(job: Job) -> JobResult:
   """Runs a job in a process of a pool, and returns how the job ended.
 
   Raises:
     KeyboardInterrupt: After a signal, once all is saved.
   """
   try:
-    return Ended(job, job.run(strategies.make_strategy(job.runtime)))
+    return JobResult(job, job.run(strategies.make_strategy(job.runtime)))
   except (InputError, DivergedError, OSError) as error:
-    return Ended(job, error=error)
+    return JobResult(job, error=error)
   except Exception as error:
     if disk_error := disk_errors.as_disk_error(error):
-      return Ended(job, error=disk_error)
+      return JobResult(job, error=disk_error)
     # The exception itself may not survive being sent.
     text = f'{job.label} failed: {traceback.format_exc()}'
-    return Ended(job, error=RuntimeError(text))
+    return JobResult(job, error=RuntimeError(text))

@@ -7,7 +7,11 @@ import dataclasses
 import random
 
 from uncertainty_distill import configs
-from uncertainty_distill.distribution.scheduling import Ended, Job, LostError
+from uncertainty_distill.distribution.scheduling import (
+  Job,
+  JobResult,
+  LostError,
+)
 
 import tensorflow as tf
 
@@ -57,9 +61,9 @@ class SimulatedPool:
   """A pool of machines that are taken away now and then.
 
   Attributes:
-    machines: The number of machines.
-    slots: The same number.
-    capacity: The capacity of a Ray cluster of as many machines.
+    parallel_jobs: The number of machines.
+    parallel_evaluations: The same number.
+    max_jobs: As many as a Ray cluster of these machines takes.
     now: The simulated seconds since the beginning.
     preemptions: How many times a job has been lost.
   """
@@ -84,9 +88,9 @@ class SimulatedPool:
       outage: The seconds until a machine is back.
       seed: The seed of the random times.
     """
-    self.machines: int = num_machines
-    self.slots: int = num_machines
-    self.capacity: int = num_machines + max(2, num_machines // 4)
+    self.parallel_jobs: int = num_machines
+    self.parallel_evaluations: int = num_machines
+    self.max_jobs: int = num_machines + max(2, num_machines // 4)
     self.now: float = 0.0
     self.preemptions: int = 0
     self._startup, self._outage = startup, outage
@@ -105,7 +109,7 @@ class SimulatedPool:
   def start(self, job: Job) -> None:
     self._queue.append(job)
 
-  def wait(self) -> list[Ended]:
+  def wait(self) -> list[JobResult]:
     for machine in self._machines:
       if self._queue and machine.job is None and machine.up_at <= self.now:
         machine.job, machine.started = self._queue.popleft(), self.now
@@ -114,7 +118,7 @@ class SimulatedPool:
     job, ends = machine.job, self._end(machine)
     if job and ends < machine.preempted_at:
       machine.job = None
-      return [Ended(job)]
+      return [JobResult(job)]
     if self.now >= machine.preempted_at:
       machine.job, machine.up_at = None, self.now + self._outage
       machine.preempted_at = machine.up_at + self._life()
@@ -124,7 +128,7 @@ class SimulatedPool:
         kept = (job.step + trained) // self._checkpoint_interval
         kept = int(kept * self._checkpoint_interval)
         job.step = max(job.step, kept)  # pyright: ignore[reportAttributeAccessIssue]
-        return [Ended(job, error=LostError(job.label, of_machine=True))]
+        return [JobResult(job, error=LostError(job.label, of_machine=True))]
     return []
 
   def _life(self) -> float:

@@ -105,7 +105,7 @@ def make_result(
     metrics={**_metrics(sums, scores), **(further or {})},
     images=images,
     member_accuracies=tuple(sums['member_correct'] / sums['count']),
-    risks=ranking.risks(scores['confidence'], scores['correct']),
+    risks=ranking.risk_coverage_curve(scores['confidence'], scores['correct']),
     **{name: sums[name] for name in metrics.BINS},  # pyright: ignore[reportArgumentType]
   )
 

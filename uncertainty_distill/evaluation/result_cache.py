@@ -104,16 +104,14 @@ class ResultCache:
     # The systems of which the two files agree.
     self._listed = set(self._known)
 
-  def missing(self, again: System | None = None) -> list[System]:
-    """Returns the systems to evaluate.
+  def forget(self, system: System) -> None:
+    """Drops the results of a system, if there are any."""
+    if self._known.pop(system.key, None):
+      self._listed.remove(system.key)
+      self.results = [r for r in self.results if r.key != system.key]
 
-    Args:
-      again: A system to evaluate even if its results are known.
-    """
-    if again and again.key in self._known:
-      del self._known[again.key]
-      self._listed.remove(again.key)
-      self.results = [r for r in self.results if r.key != again.key]
+  def missing(self) -> list[System]:
+    """Returns the systems to evaluate."""
     return [system for system in self.systems if system.key not in self._known]
 
   def add(self, found: Evaluation) -> None:
@@ -124,7 +122,7 @@ class ResultCache:
       self.results + found.results, key=lambda r: (order.index(r.key), r.shift)
     )
 
-  def write_results(self) -> None:
+  def save(self) -> None:
     """Writes both files, so that results are safe before the report is made.
 
     Raises:
@@ -188,7 +186,7 @@ class ResultCache:
       return self.images + others[len(undated) :]
     return marks
 
-  def write(self) -> None:
+  def save_systems(self) -> None:
     """Writes `systems.json` alone; the report writes `results.json`.
 
     Raises:
@@ -316,13 +314,13 @@ def _image_marks(config: configs.ExperimentConfig) -> list[str]:
   ]
   chosen = {
     'image_size': list(train_data.image_size),
-    'image_fit': train_data.image_fit.removeprefix('resize'),
+    'image_fit': _unless('resize', train_data.image_fit),
     'train_split': train_data.train_split,
     'test_split': train_data.test_split,
     'test_fraction': train_data.test_fraction,
     'skip_broken': train_data.skip_broken,
     'test_from_training': train_data.test_from_training,
-    'frost': config.evaluation.frost.removeprefix('texture'),
+    'frost': _unless('texture', config.evaluation.frost),
     'benchmark': _benchmark(config),
     'corrupted': config.evaluation.num_examples,
     'temperature': config.evaluation.temperature_examples,
@@ -348,7 +346,12 @@ def _benchmark(config: configs.ExperimentConfig) -> str:
     return ''
   shape = config.task.model.image_shape
   chosen = corruptions.choose_benchmark(config.evaluation.benchmark, shape)
-  return chosen.removeprefix('cifar_c')
+  return _unless('cifar_c', chosen)
+
+
+def _unless(default: str, value: str) -> str:
+  """Returns a value, or '' if it is the default."""
+  return '' if value == default else value
 
 
 def _with_absolute_paths(marks: Sequence[str]) -> list[str]:

@@ -125,22 +125,9 @@ def _count_shared(images: np.ndarray, *sources: data.ImageSource) -> int:
 def _held_out(model, name, value):
   """Returns the training examples that all runs held out."""
   given = [part.config.task.train_data for part in model.parts if part.config]
-  held_out = {
-    (
-      x.name,
-      x.data_dir,
-      tuple(x.classes),
-      x.num_examples,
-      x.held_out_fraction,
-      x.test_from_training,
-      x.test_fraction,
-      x.train_split,
-    )
-    for x in given
-  }
   if (
     len(given) < len(model.parts)
-    or len(held_out) > 1
+    or len(set(map(_what_is_held_out, given))) > 1
     or not given[0].held_out_fraction
   ):
     raise InputError(
@@ -164,6 +151,20 @@ def _held_out(model, name, value):
         'set `calibration_file`, or restore the old data',
       )
   return data.open_training(dataset, given[0])[1]
+
+
+def _what_is_held_out(train_data):
+  """Returns the values that decide which examples a run holds out."""
+  return (
+    train_data.name,
+    train_data.data_dir,
+    tuple(train_data.classes),
+    train_data.num_examples,
+    train_data.held_out_fraction,
+    train_data.test_from_training,
+    train_data.test_fraction,
+    train_data.train_split,
+  )
 
 
 def _read(file, model):

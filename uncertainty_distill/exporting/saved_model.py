@@ -61,6 +61,9 @@ def export_saved_model(
 
   Returns:
     The directory.
+
+  Raises:
+    InputError: If the name of a class has several lines.
   """
   logits = freezing.freeze(model, image_shape)
   num_classes = logits(tf.zeros([1, *image_shape], tf.uint8)).shape[-1]

@@ -53,6 +53,14 @@ def entropy(probs: tf.Tensor) -> tf.Tensor:
 
 
 def hits(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """1.0 where the label has the highest score of [...,B,K], else 0.0."""
+  """Returns 1 where the label has the highest score, else 0.
+
+  Args:
+    scores: [...,B,K].
+    labels: Int32 [B].
+
+  Returns:
+    [...,B], of the type of the scores.
+  """
   predicted = tf.argmax(scores, axis=-1, output_type=tf.int32)
   return tf.cast(tf.equal(predicted, labels), scores.dtype)

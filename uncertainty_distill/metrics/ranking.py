@@ -19,7 +19,7 @@ COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
 _OOD_SCORES = {'entropy': 1, 'confidence': -1, 'mutual_information': 1}
 # The mutual information of members that never differ is below this, in nats:
 # what rounding leaves of it.
-_EQUAL = 1e-6
+_NEGLIGIBLE = 1e-6
 
 
 def adaptive_ece(
@@ -104,7 +104,7 @@ def ood_metrics(
   for name, sign in _OOD_SCORES.items():
     given = sign * scores[name], sign * out_of_distribution_scores[name]
     if name == 'mutual_information' and np.all(
-      np.abs(np.concatenate(given)) < _EQUAL
+      np.abs(np.concatenate(given)) < _NEGLIGIBLE
     ):
       continue
     end = '' if name == 'entropy' else f'_{name}'
@@ -249,7 +249,9 @@ def risk_at_coverage(
   return _risk(wrong, coverage)
 
 
-def risks(confidence: np.ndarray, correct: np.ndarray) -> tuple[float, ...]:
+def risk_coverage_curve(
+  confidence: np.ndarray, correct: np.ndarray
+) -> tuple[float, ...]:
   """The risk-coverage curve at the coverages `COVERAGES`.
 
   Args:

@@ -20,7 +20,7 @@ from .plain_members import member as member
 from .plain_members import merge_members as merge_members
 from .settings import Settings as Settings
 from .settings import plain_value as plain_value
-from .side_by_side import DeepEnsemble as DeepEnsemble
+from .stacked_models import DeepEnsemble as DeepEnsemble
 from .variables import fast_weights as fast_weights
 from .variables import finalize as finalize
 from .variables import flat_layers as flat_layers

@@ -15,7 +15,7 @@ import tf_keras
 # The smallest batch for which applying the members one after the other is
 # faster than applying them at once, measured on two cores for WRN-10-1 and
 # WRN-16-4.
-_LEAST_BATCH = 8
+_MIN_BATCH_SIZE = 8
 
 _MULTIPLIER = 'fast_weight_learning_rate_multiplier'
 
@@ -55,9 +55,9 @@ class BatchEnsemble(tf_keras.Model):
     # Keras also takes images in a list or a dict.
     (batch,) = tf.nest.flatten(images)
     if batch.shape[0] is not None:
-      many = batch.shape[0] >= _LEAST_BATCH
+      many = batch.shape[0] >= _MIN_BATCH_SIZE
       return self.each_member(batch) if many else at_once()
-    many = tf.shape(batch)[0] >= _LEAST_BATCH
+    many = tf.shape(batch)[0] >= _MIN_BATCH_SIZE
     return tf.cond(many, lambda: self.each_member(batch), at_once)
 
   def compile(

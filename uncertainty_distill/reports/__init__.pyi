@@ -17,7 +17,7 @@ from .paper import paper_rows as paper_rows
 from .paper_orderings import compare as compare
 from .paper_orderings import describe_orderings as describe_orderings
 from .paper_orderings import orderings as orderings
-from .reconstruction_report import reconstruct as reconstruct
+from .reconstruction_report import write_reconstruction as write_reconstruction
 from .report import write_report as write_report
 from .significance import best as best
 from .tables import markdown_table as markdown_table

@@ -20,7 +20,7 @@ _FEW_DISAGREEMENTS, _FEW_OF_ERRORS = 0.01, 0.2
 # A model is well calibrated if its ECE is at most the first. A model with a
 # larger ECE is underconfident if at least the second share of the ECE is
 # underconfidence.
-_SMALL_ECE, _MOST = 0.03, 0.8
+_SMALL_ECE, _LARGE_SHARE = 0.03, 0.8
 
 
 def advice(
@@ -68,7 +68,7 @@ def advice(
     found += [line] if line else []
     error = statistics.fmean(r.metrics['ece'] for r in clean)
     under = statistics.fmean(r.metrics['underconfidence'] for r in clean)
-    if error > _SMALL_ECE and under >= _MOST * error:
+    if error > _SMALL_ECE and under >= _LARGE_SHARE * error:
       found.append(
         f'{name} is underconfident: {under:.3f} of its ECE of {error:.3f} '
         'comes from accuracy above confidence. Train it for more epochs, or '

@@ -131,7 +131,7 @@ def assess(
       directory,
     )
     # Last: everything that is made from the listed systems must exist.
-    cache.write()
+    cache.save_systems()
   return tables.table(evaluation.aggregate_models(cache.results), cache.sizes)
 
 
@@ -154,7 +154,9 @@ def _evaluate_missing(
     functools.partial(cache.is_of, shown),
   )
   # A system whose images are not known is evaluated to find them.
-  missing = cache.missing(again=None if images else shown)
+  if shown and not images:
+    cache.forget(shown)
+  missing = cache.missing()
   # All workers must have read before the chief writes.
   if len(workers.gather(experiment.strategy, len(missing))) > 1:
     raise InputError('output_dir', directory, 'a folder that all workers share')
@@ -171,7 +173,7 @@ def _evaluate_missing(
         for system in missing:
           if system.key in keys:
             results_tensorboard.discard(system, directory)
-        cache.write_results()
+        cache.save()
 
     evaluate(missing, experiment, keep)
     if shown in missing:

@@ -53,7 +53,7 @@ _REASONS = {
 }
 
 
-def reconstruct(
+def write_reconstruction(
   teacher: trained.TrainedModel,
   directory: str,
   ranks: Sequence[int] = (1,),

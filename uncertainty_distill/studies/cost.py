@@ -17,7 +17,7 @@ from uncertainty_distill import (
 from uncertainty_distill.distribution import scheduling, simulated_pool
 from uncertainty_distill.studies.spec import Study
 from uncertainty_distill.studies.speed import (
-  TRAINING,
+  TRAINING_PASSES,
   Speed,
   image_flops,
   measure_speed,
@@ -75,7 +75,7 @@ def costs(study: Study, directory: str) -> list[Cost]:
       configs.default_run(config) if search else configs.member_config(config)
     )
     cost = _cost(label, paths, member, _step_flops(member, 0))
-    if training.trained_teacher(config, os.path.join(directory, label)):
+    if training.complete_members(config, os.path.join(directory, label)):
       # Runs of a search that diverged are not trained to the end.
       cost = dataclasses.replace(cost, complete=len(paths), flops_left=0.0)
     rows.append(cost)
@@ -152,7 +152,7 @@ def estimate(
   )
   if pool is None:
     return text
-  number = pool.machines or 1
+  number = pool.parallel_jobs or 1
   seconds = _makespan(study, rows, speed, number)
   seconds += speed.seconds(evaluating) / number
   return (
@@ -270,7 +270,7 @@ def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
   """Returns the FLOPs of a training step, including the teacher's."""
   objective, members = config.task.objective, config.task.model.ensemble_size
   seen_by = config.task.members_per_example / members
-  flops = TRAINING * image_flops(config) * seen_by
+  flops = TRAINING_PASSES * image_flops(config) * seen_by
   if objective.has_clean_pass:
     flops *= 2
   # A cached teacher is only read. Making its cache is a small part of training.

@@ -269,46 +269,23 @@ def _check_labels(study: Study, path: str) -> None:
 
 def _check_references(study: Study, path: str) -> None:
   """Raises an InputError if a part of a study names something unknown."""
+  _check_scaled(study, path)
+  _check_merged(study, path)
+  known = [*study.teachers, *study.systems, *study.derived]
+  baseline = study.config.evaluation.mce_baseline
+  if baseline and not configs.is_baseline_path(baseline):
+    _check_among([baseline], known, f'evaluation.mce_baseline in {path}')
   published = [
     f'{dataset}.{name}'
     for dataset, tables in reports.load_paper_tables().items()
     for name in tables
   ]
-  models = [*study.teachers, *study.systems]
-  where = f'temperature_scaled in {path}'
-  scaled = dict(study.temperature_scaled)
-  _check_among(scaled.values(), models, where)
-  if scaled and not study.config.evaluation.temperature_examples:
-    raise InputError(
-      where,
-      scaled,
-      'left out unless there are examples to fit temperatures to',
-      'set evaluation.temperature_examples in params_override',
-    )
-  _check_merged(study, path)
-  known = [*models, *study.derived]
-  baseline = study.config.evaluation.mce_baseline
-  if baseline and not configs.is_baseline_path(baseline):
-    _check_among([baseline], known, f'evaluation.mce_baseline in {path}')
   for name, table in study.tables.items():
     _check_among(table.rows, known, f'tables.{name}.rows in {path}')
     _check_among(table.paper, published, f'tables.{name}.paper in {path}')
     where = f'tables.{name}.compared_with in {path}'
     _check_among(table.compared_with, table.rows, where)
-  for figure in study.figures.values():
-    _check_figure(study, figure, path)
-  reconstructed = [
-    label
-    for figure in study.figures.values()
-    if figure.kind == 'reconstruction'
-    for label in figure.systems
-  ]
-  if len(set(reconstructed)) < len(reconstructed):
-    raise InputError(
-      f'figures in {path}',
-      reconstructed,
-      'at most one reconstruction of each teacher',
-    )
+  _check_figures(study, path)
   of_seeds = [*study.systems]
   of_seeds += [k for k, base in study.derived.items() if base in study.systems]
   for name, claim in study.claims.items():
@@ -317,6 +294,35 @@ def _check_references(study: Study, path: str) -> None:
     _check_among([claim.system], of_seeds, f'{where}.system in {path}')
     _check_among([claim.other], known, f'{where}.other in {path}')
     _check_claimed(claim, path)
+
+
+def _check_scaled(study: Study, path: str) -> None:
+  """Checks the systems that are scored at a temperature."""
+  where = f'temperature_scaled in {path}'
+  scaled = dict(study.temperature_scaled)
+  _check_among(scaled.values(), [*study.teachers, *study.systems], where)
+  if scaled and not study.config.evaluation.temperature_examples:
+    raise InputError(
+      where,
+      scaled,
+      'left out unless there are examples to fit temperatures to',
+      'set evaluation.temperature_examples in params_override',
+    )
+
+
+def _check_figures(study: Study, path: str) -> None:
+  """Checks each figure, and that reconstructions need different folders."""
+  reconstructed = []
+  for figure in study.figures.values():
+    _check_figure(study, figure, path)
+    if figure.kind == 'reconstruction':
+      reconstructed += figure.systems
+  if len(set(reconstructed)) < len(reconstructed):
+    raise InputError(
+      f'figures in {path}',
+      reconstructed,
+      'at most one reconstruction of each teacher',
+    )
 
 
 def _check_figure(study: Study, figure: Figure, path: str) -> None:

@@ -14,8 +14,8 @@ from uncertainty_distill import configs, data, models, training
 import tensorflow as tf
 import tf_keras
 
-# The backward pass takes twice the arithmetic of the forward pass.
-TRAINING = 3
+# The arithmetic of a training step in forward passes; the backward pass is two.
+TRAINING_PASSES = 3
 # One measured step keeps the cores busy, and is over in a second or two.
 _MEASURED_FLOPS = 1e11
 
@@ -47,7 +47,7 @@ def measure_speed(
     strategy: The devices.
   """
   config = training.resolve(config)
-  of_image = TRAINING * image_flops(config)
+  of_image = TRAINING_PASSES * image_flops(config)
   batch = config.task.train_data.global_batch_size
   images = max(1, min(batch, int(_MEASURED_FLOPS / of_image)))
   dtype = config.runtime.mixed_precision_dtype or 'float32'

@@ -57,7 +57,10 @@ def evaluate_on_pool(
     dataclasses.replace(s, paths=tuple(map(files.absolute, s.paths)))
     for s in systems
   )
-  number = max(min(pool.slots, len(groups)), -(-len(groups) // _MAX_TOGETHER))
+  number = max(
+    min(pool.parallel_evaluations, len(groups)),
+    -(-len(groups) // _MAX_TOGETHER),
+  )
   tasks = []
   for index in range(number):
     name = f'evaluation {index + 1} of {number}'

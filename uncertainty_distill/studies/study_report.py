@@ -203,7 +203,7 @@ def _reconstructions(
   sections = [_ERRORS + (_ALIGNED if figure.aligned else '')]
   for label, (teacher,) in teachers.items():
     folder = os.path.join('reconstruction', label)
-    table = reports.reconstruct(
+    table = reports.write_reconstruction(
       teacher.model,
       os.path.join(directory, folder),
       figure.ranks,

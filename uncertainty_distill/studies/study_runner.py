@@ -80,7 +80,7 @@ def run_study(
   is_chief = workers.is_chief(strategy)
   if is_chief:
     runs.make_writable(directory, 'output_dir')
-  pool = pool or distribution.InTurn(strategy)
+  pool = pool or distribution.SerialPool(strategy)
   teachers: dict[str, tuple[str, ...]] = {}
   tasks = study_tasks(study, directory, strategy, teachers)
   errors = scheduling.run(tasks, pool, show)
@@ -98,7 +98,7 @@ def run_study(
     # The study's own tables show the paper's values beside them.
     beside_paper=not any(table.paper for table in whole.tables.values()),
     evaluate=functools.partial(evaluate_on_pool, pool=pool, show=show)
-    if pool.slots
+    if pool.parallel_evaluations
     else reports.evaluate_at_once,
   )
   # A part of a study may export nothing.
@@ -254,7 +254,7 @@ def trained_systems(
     paths = teachers.get(label) or study.given_teacher(label)
     if not paths:
       folder = os.path.join(directory, label)
-      paths = training.trained_teacher(study.teacher_config(label), folder)
+      paths = training.complete_members(study.teacher_config(label), folder)
       if _teacher_has_changed(study, label, folder, paths, strategy):
         changed.add(label)
         continue

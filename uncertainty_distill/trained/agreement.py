@@ -27,9 +27,9 @@ _LEAST_GAIN = 0.1
 # A result that chance gives less often than this counts as rare, such as ten
 # images that only the other reading gets right. The limit is low enough to try
 # other readings in every command.
-_RARE = 1e-3
+_MAX_P_VALUE = 1e-3
 # How many standard errors the mean gain in NLL must be above 0.
-_CERTAIN = 4
+_MIN_DEVIATIONS = 4
 # The error in sums and signs of probabilities stored in half precision.
 _TOLERANCE = 1e-2
 
@@ -172,7 +172,7 @@ def is_far_better(
   errors, before = 1 - other.accuracy, 1 - given.accuracy
   gains = given.nlls - other.nlls
   gain, deviation = gains.mean(), gains.std() / np.sqrt(len(gains))
-  is_certain = gain >= max(_LEAST_GAIN, _CERTAIN * deviation)
+  is_certain = gain >= max(_LEAST_GAIN, _MIN_DEVIATIONS * deviation)
   if is_evident:
     return bool(is_certain)
   if gain < 0 or not (
@@ -223,7 +223,7 @@ def is_near_chance(given: Agreement, labels: np.ndarray) -> bool:
 
 
 def _is_rare(
-  hits: int, count: int, probability: float, limit: float = _RARE
+  hits: int, count: int, probability: float, limit: float = _MAX_P_VALUE
 ) -> bool:
   """Returns whether chance rarely gives this many hits or more."""
   from scipy import special

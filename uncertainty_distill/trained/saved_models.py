@@ -38,7 +38,7 @@ _NAMES = {
 }
 # The number of images to try a SavedModel on, which is not likely to be the
 # number of members or classes.
-_TRIED = 17
+_NUM_TRIAL_IMAGES = 17
 GRAPH_FILE = 'saved_model.pb'
 # One class name per line, in the order of the labels, if this package wrote the
 # SavedModel.
@@ -97,7 +97,7 @@ class ServedModel(tf_keras.Model):
     self._serve = self._loaded.signatures['serving_default']  # pyright: ignore[reportAttributeAccessIssue]
     self._argument, self._input = _find_input(self._serve, refuse)
     self.takes_floats: bool = self._input.dtype.is_floating
-    images = _fitting(self._input, images, refuse)[:_TRIED]
+    images = _fitting(self._input, images, refuse)[:_NUM_TRIAL_IMAGES]
     served = self._try(images, refuse)
     self._output, self._are_probs = _find_output(served, len(images), refuse)
     values = served[self._output]

@@ -14,13 +14,13 @@ _logger = logging.getLogger(__name__)
 # With fewer examples than the first number, a fit is refused; with fewer than
 # the second, there is a warning. If a model is wrong about a tenth of the
 # examples, 100 of them give the temperature to within about a third.
-_LEAST, _FEW = 10, 100
+_MIN_IMAGES, _FEW_IMAGES = 10, 100
 # Without errors no temperature is too low, and a few errors alone decide it.
 _FEW_ERRORS = 5
 # A search that runs into a bound ends this near to it, in log temperature.
-_NEAR = 0.01
+_TOLERANCE = 0.01
 # The NLL, in nats, below which a lower temperature cannot make a difference.
-_NOTHING = 1e-6
+_NEGLIGIBLE_NLL = 1e-6
 
 
 def fit_temperature(
@@ -65,8 +65,8 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
     InputError: If there are fewer than 10 examples, or all are of one class.
   """
   count, classes = len(examples), len(np.unique(examples.labels))
-  expected = f'at least {_LEAST} labeled images of at least two classes'
-  if count < _LEAST:
+  expected = f'at least {_MIN_IMAGES} labeled images of at least two classes'
+  if count < _MIN_IMAGES:
     raise InputError(
       name,
       value,
@@ -82,17 +82,17 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
       message=f'all {count} images for fitting a temperature are of class '
       f'{examples.labels[0]}: `{name}` must give {expected}',
     )
-  if count < _FEW:
+  if count < _FEW_IMAGES:
     _logger.warning(
       f'The temperature is fitted to only {count} images: with fewer than '
-      f'{_FEW} images, it is a rough guess'
+      f'{_FEW_IMAGES} images, it is a rough guess'
     )
 
 
 def _check_fit(fitted, errors, name, value):
   """Raises an InputError unless a fit has found a temperature."""
   least, largest = np.log(metrics.TEMPERATURES)
-  is_least = np.log(fitted.temperature) < least + _NEAR
+  is_least = np.log(fitted.temperature) < least + _TOLERANCE
   if is_least and errors:
     raise InputError(
       name,
@@ -103,7 +103,7 @@ def _check_fit(fitted, errors, name, value):
       'them: its logits are far too small, as cosine similarities are. '
       'Multiply them by a constant before you export the model',
     )
-  if is_least or fitted.nll_after < _NOTHING:
+  if is_least or fitted.nll_after < _NEGLIGIBLE_NLL:
     raise InputError(
       name,
       value,
@@ -120,7 +120,7 @@ def _check_fit(fitted, errors, name, value):
       f'images of {fitted.source}, as if it had been trained on them: the '
       'temperature depends on these few errors'
     )
-  if np.log(fitted.temperature) > largest - _NEAR:
+  if np.log(fitted.temperature) > largest - _TOLERANCE:
     _logger.warning(
       f'The NLL of the images of {fitted.source} is lowest at the highest '
       'temperature: the model says nothing about their labels, as if the '

@@ -121,7 +121,7 @@ class TrainedModel(abc.ABC):
 
   @property
   def time_mark(self) -> str:
-    """The names of the model and of one of its files, and the file's time.
+    """Text that changes when the weights' file is rewritten: NAME/FILE@TIME.
 
     Of several models, each part has a mark of its own.
     """
@@ -136,7 +136,7 @@ class TrainedModel(abc.ABC):
 
   @property
   def weights_size(self) -> int:
-    """About the size of the weights' files, in bytes, with an optimizer's."""
+    """The size of the checkpoint or SavedModel in bytes, with the optimizer."""
     if len(self.parts) > 1:
       return sum(part.weights_size for part in self.parts)
     folder, prefix = os.path.split(self._marked_file().removesuffix('index'))

@@ -1,9 +1,9 @@
 """The public names of this package, for type checkers and `__init__.py`."""
 
+from .deep_ensemble import complete_members as complete_members
 from .deep_ensemble import member_paths as member_paths
 from .deep_ensemble import teacher_paths as teacher_paths
 from .deep_ensemble import train_teacher as train_teacher
-from .deep_ensemble import trained_teacher as trained_teacher
 from .distillation import distill as distill
 from .distillation import train as train
 from .initialization import check_initialization as check_initialization

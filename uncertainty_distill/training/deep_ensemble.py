@@ -25,7 +25,7 @@ def teacher_paths(
   return member_paths(directory, config.teacher.ensemble_size)
 
 
-def trained_teacher(
+def complete_members(
   config: configs.ExperimentConfig, directory: str
 ) -> list[str]:
   """Returns the members' run folders if the teacher is complete, else none.
@@ -36,7 +36,7 @@ def trained_teacher(
   """
   if config.teacher.search.num_runs:
     # Runs that were not chosen may have diverged.
-    paths = hyper_deep_ensemble.chosen_members(config, directory)
+    paths = hyper_deep_ensemble.chosen_paths(config, directory)
   else:
     paths = member_paths(directory, config.teacher.ensemble_size)
   for path in paths:

@@ -49,7 +49,7 @@ def train(
   if not trains_teacher:
     # The networks that a complete model has learned or started from may be
     # gone.
-    complete = session.finished(experiment, model_dir)
+    complete = session.finished_run(experiment, model_dir)
     if complete:
       return complete
   if objective.uses_teacher:

@@ -54,9 +54,7 @@ def run_paths(directory: str, num_runs: int) -> list[str]:
   return [os.path.join(directory, f'run_{i:03}') for i in range(num_runs)]
 
 
-def chosen_members(
-  config: configs.ExperimentConfig, directory: str
-) -> list[str]:
+def chosen_paths(config: configs.ExperimentConfig, directory: str) -> list[str]:
   """Returns the run folders that a search chose, if the search is complete.
 
   Args:
@@ -145,7 +143,7 @@ def _plain(values: Mapping[str, Any]) -> Any:
   return json.loads(json.dumps(values))
 
 
-def is_done(experiment: Experiment, path: str) -> bool:
+def is_run_finished(experiment: Experiment, path: str) -> bool:
   """Returns whether nothing is left to do for a run of a search.
 
   The run and its predictions are complete, or it is known to diverge.
@@ -162,7 +160,7 @@ def is_done(experiment: Experiment, path: str) -> bool:
   trainer = experiment.config.trainer
   if held_out_predictions.has_diverged(file, held_out, trainer):
     return True
-  return session.finished(
+  return session.finished_run(
     experiment, path
   ) is not None and held_out_predictions.are_current(
     file, held_out, trained.open_trained([path], 'run folder')

@@ -95,9 +95,9 @@ def training_task(
 
   def make_job() -> TrainingJob | None:
     experiment = prepare()
-    if searched and hyper_deep_ensemble.is_done(experiment, path):
+    if searched and hyper_deep_ensemble.is_run_finished(experiment, path):
       return None
-    if not searched and session.finished(experiment, path):
+    if not searched and session.finished_run(experiment, path):
       return None
     config, given = copy.deepcopy(experiment.config), experiment.given.trainer
     # Values that suit these devices may not suit those that train the run.

@@ -53,8 +53,8 @@ def loss_terms(
       None if these are `logits`.
   """
   objective = config.objective
-  labeled = logits if clean_logits is None else clean_logits
-  cross_entropy = _cross_entropy(config, labeled, labels)
+  label_logits = logits if clean_logits is None else clean_logits
+  cross_entropy = _cross_entropy(config, label_logits, labels)
   squares = [
     2 * tf.add_n([tf.nn.l2_loss(weight) for weight in block])
     for block in config.model.l2_groups(model)

@@ -73,12 +73,15 @@ def train(
   return run
 
 
-def finished(experiment: Experiment, model_dir: str) -> runs.RunFolder | None:
+def finished_run(
+  experiment: Experiment, model_dir: str
+) -> runs.RunFolder | None:
   """Returns the run of a folder if nothing is left to train, else None.
 
   This reads the names of files and small files of the run folder. If the run is
   complete, it also reads data that are the user's own files and images without
-  labels, and the weights of a teacher whose files are newer than the run.
+  labels, and the weights of a teacher whose files are newer than the run. If
+  these weights have changed, it warns.
 
   Args:
     experiment: The experiment.
@@ -93,7 +96,7 @@ def finished(experiment: Experiment, model_dir: str) -> runs.RunFolder | None:
 
 
 def _is_finished(run: runs.RunFolder, experiment: Experiment) -> bool:
-  """Returns whether nothing is left to train; see `finished`."""
+  """Returns whether nothing is left to train; see `finished_run`."""
   if not _is_complete(run, experiment.strategy):
     return False
   _check_data(run, experiment, is_complete=True)

@@ -22,7 +22,10 @@ class ClassificationTask(base_task.Task):
   The model takes the images of one replica, uint8 [b, H, W, C], or float32
   where the teacher has changed them. It returns logits [E, b, K]. A batch has
   labels int32 [b], which are -1 for images without a label. If the teacher's
-  logits are stored, the batch also has these, float16 [b, M, K].
+  logits are stored, the batch also has `teacher_logits`, float16 [b, M, K]. If
+  images are mixed or changed, it may have `clean_images` uint8 [b, H, W, C],
+  for the cross-entropy, and `draws` float32 [b, K + 2], from which the teacher
+  makes its views.
 
   With `members_per_example` m below E, each member sees b' = m b / E examples
   of its own. The images of all members are then [E, b', H, W, C], and their
@@ -54,7 +57,7 @@ class ClassificationTask(base_task.Task):
     self._stored_logits = stored_logits
     self._teacher_temperature = teacher_temperature
     self._ensemble = None
-    self._tied = ()
+    self._tied_layers = ()
     self._start = None
 
   def build_model(self) -> tf_keras.Model:
@@ -85,7 +88,7 @@ class ClassificationTask(base_task.Task):
       )
     ensemble = teacher_lib.load_teacher(self._experiment)
     if tie:
-      self._tied = trained.pair_weights(student, ensemble.models)
+      self._tied_layers = trained.pair_weights(student, ensemble.models)
     if not stored:
       self._ensemble = ensemble
 
@@ -160,7 +163,7 @@ class ClassificationTask(base_task.Task):
     """Returns statistics of the predictions, then means of the loss terms."""
     statistics = metrics_lib.ClassificationStatistics(
       1
-      if training and self._has_own_examples
+      if training and self._members_see_different_examples
       else self.task_config.model.ensemble_size
     )
     if not training:
@@ -177,7 +180,7 @@ class ClassificationTask(base_task.Task):
     return members if config.members_per_example < members else 1
 
   @property
-  def _has_own_examples(self):
+  def _members_see_different_examples(self):
     """Whether each member sees examples of its own."""
     return self._num_groups > 1
 
@@ -197,22 +200,22 @@ class ClassificationTask(base_task.Task):
       gradient of the global batch.
     """
     labels, clean = inputs['labels'], inputs.get('clean_images')
-    images, teacher_logits = self._taught(inputs)
-    if self._has_own_examples:
-      images, clean, labels, teacher_logits = self._dealt_out(
+    images, teacher_logits = self._ask_teacher(inputs)
+    if self._members_see_different_examples:
+      images, clean, labels, teacher_logits = self._select_member_rows(
         images, clean, labels, teacher_logits
       )
     with tf.GradientTape() as tape:
       logits = self._logits(model, images)
-      labeled = logits if clean is None else self._logits(model, clean)
+      label_logits = logits if clean is None else self._logits(model, clean)
       terms = loss_terms.loss_terms(
         self.task_config,
         logits,
         teacher_logits,
         labels,
         model,
-        self._tied,
-        labeled,
+        self._tied_layers,
+        label_logits,
       )
       # Gradients are summed over replicas, but their mean is needed.
       replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -221,9 +224,9 @@ class ClassificationTask(base_task.Task):
     terms['gradient_norm'] = self._apply(gradients, model, optimizer)
     statistics, *means = metrics
     if self.task_config.train_data.num_unlabeled:
-      statistics.update_state(labeled, labels, labels >= 0)
+      statistics.update_state(label_logits, labels, labels >= 0)
     else:
-      statistics.update_state(labeled, labels)
+      statistics.update_state(label_logits, labels)
     for mean in means:
       mean.update_state(terms[mean.name])
     return terms
@@ -239,7 +242,7 @@ class ClassificationTask(base_task.Task):
     )
     return tf.linalg.global_norm(gradients)
 
-  def _taught(self, inputs):
+  def _ask_teacher(self, inputs):
     """Returns the images to learn from, and the teacher's logits of them.
 
     The logits are [M, b, K], or [1, b, K] where the members' mean is
@@ -262,7 +265,7 @@ class ClassificationTask(base_task.Task):
       )
     return images, logits
 
-  def _dealt_out(self, images, clean, labels, teacher_logits):
+  def _select_member_rows(self, images, clean, labels, teacher_logits):
     """Returns the rows of all members from each argument that is not None."""
     config = self.task_config
     members = config.model.ensemble_size
@@ -287,7 +290,7 @@ class ClassificationTask(base_task.Task):
 
   def _logits(self, model, images):
     """Returns logits [E, b, K], or [1, E b, K] if examples were dealt out."""
-    if not self._has_own_examples:
+    if not self._members_see_different_examples:
       return model(images, training=True)
     with layers.own_examples():
       logits = model(images, training=True)

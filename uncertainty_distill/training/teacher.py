@@ -120,9 +120,9 @@ def make_views(
 
 
 def label_check(experiment: Experiment) -> trained.LabelCheck | None:
-  """Returns the labels to check a teacher against; None if it was trained here.
+  """Returns the check of a given teacher against the training labels.
 
-  A teacher that this command has trained learned from these very labels.
+  None if this command trained the teacher, which learned from these labels.
   """
   if not experiment.given.task.objective.teacher:
     return None
@@ -132,7 +132,7 @@ def label_check(experiment: Experiment) -> trained.LabelCheck | None:
 
 
 def open_predictions(experiment: Experiment) -> trained.FixedLogits:
-  """Reads a teacher's stored predictions of the training examples.
+  """Returns a teacher's stored predictions of the training examples.
 
   Raises:
     InputError: If the predictions are not of the dataset, if its labels

@@ -9,7 +9,7 @@ from uncertainty_distill import runs
 
 # The largest ratio of the members' training cross-entropy to that of single
 # networks.
-_MOST = 1.5
+_MAX_RATIO = 1.5
 
 
 def describe_underfitting(
@@ -32,7 +32,7 @@ def describe_underfitting(
   if cross_entropy is None or not known or len(known) < len(others):
     return ''
   mean = statistics.fmean(known)
-  if cross_entropy <= _MOST * mean:
+  if cross_entropy <= _MAX_RATIO * mean:
     return ''
   return (
     f'{name} is underfitted: at the end of training, the cross-entropy of its '

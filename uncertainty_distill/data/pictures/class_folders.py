@@ -19,7 +19,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from uncertainty_distill.data.pictures import picture_files
 from uncertainty_distill.errors import InputError
@@ -207,8 +207,13 @@ def _by_class(folder: str) -> dict[str, list[str]]:
       'a folder with pictures of every class',
       f'there are none in {_shown(empty)}; remove folders that are not classes',
     )
+  _check_names(classes, folder)
+  return classes
+
+
+def _check_names(classes: Iterable[str], folder: str) -> None:
+  """Raises an InputError for names that a text file cannot hold, one a line."""
   for name in classes:
-    # Names go into text files, a line each.
     if '\n' in name or name != name.encode(errors='ignore').decode():
       raise InputError(
         'dataset name',
@@ -216,7 +221,6 @@ def _by_class(folder: str) -> dict[str, list[str]]:
         'a folder whose classes have names of one line in UTF-8',
         f'rename {name!a}',
       )
-  return classes
 
 
 def _joined(

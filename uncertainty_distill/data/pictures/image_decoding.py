@@ -49,14 +49,14 @@ def decode_image(
   is_jpeg = tf.io.is_jpeg(encoded)
   known = tf.debugging.Assert(
     # TensorFlow would decode other formats, too.
-    is_jpeg | image_orientation.text(content, 1, b'PNG\r\n\x1a\n'),
+    is_jpeg | image_orientation.has_text(content, 1, b'PNG\r\n\x1a\n'),
     ['image_bytes must hold PNG or JPEG files, not', _format(content)],
   )
   with tf.control_dependencies([known]):
     sides = tf.cond(
       is_jpeg,
       lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[:2],
-      lambda: image_orientation.number(content, [16, 20], 4),
+      lambda: image_orientation.read_number(content, [16, 20], 4),
     )
   small = tf.debugging.Assert(tf.reduce_prod(sides) <= MAX_PIXELS, [TOO_LARGE])
   with tf.control_dependencies([small]):
@@ -109,7 +109,7 @@ def _format(content: tf.Tensor) -> tf.Tensor:
   """Returns the apparent format of a file, for an error message."""
   name = tf.constant('other files')
   for at, start, other in _OTHER_FORMATS:
-    found = image_orientation.text(content, at, start)
+    found = image_orientation.has_text(content, at, start)
     name = tf.where(found, other, name)
   return name
 
@@ -128,7 +128,7 @@ def _decode_png(encoded: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
   # If a file has no alpha, TensorFlow fills in 2^bits - 1, which is opaque with
   # 8 bits and nearly transparent with fewer. With fewer bits, only a chunk tRNS
   # gives a file an alpha.
-  is_shallow = image_orientation.number(content, 24, 1) < 8
+  is_shallow = image_orientation.read_number(content, 24, 1) < 8
   opaque = tf.ones_like(alpha) * 255
   alpha = tf.where(is_shallow & tf.logical_not(has_transparency), opaque, alpha)
   cover = tf.cast(alpha, tf.float32) / 255.0

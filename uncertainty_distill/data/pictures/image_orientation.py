@@ -19,7 +19,7 @@ _MAX_ENTRIES = 512
 _MAX_PIECES = 4096
 
 
-def number(
+def read_number(
   content: tf.Tensor,
   at: tf.Tensor | int | Sequence[int],
   size: int,
@@ -49,9 +49,11 @@ def number(
   return tf.reduce_sum(tf.cast(values, tf.int64) * weights, -1)
 
 
-def text(content: tf.Tensor, at: tf.Tensor | int, expected: bytes) -> tf.Tensor:
+def has_text(
+  content: tf.Tensor, at: tf.Tensor | int, expected: bytes
+) -> tf.Tensor:
   """Returns whether a text of at most 7 bytes is at a position: bool []."""
-  found = number(content, at, len(expected))
+  found = read_number(content, at, len(expected))
   return tf.equal(found, int.from_bytes(expected, 'big'))
 
 
@@ -60,14 +62,14 @@ def of_jpeg(content: tf.Tensor) -> tf.Tensor:
   size = tf.size(content, tf.int64)
 
   def goes_on(at, exif):
-    is_marker = tf.equal(number(content, at, 1), 0xFF)
-    is_scan = tf.equal(number(content, at + 1, 1), 0xDA)
+    is_marker = tf.equal(read_number(content, at, 1), 0xFF)
+    is_scan = tf.equal(read_number(content, at + 1, 1), 0xDA)
     return (exif < 0) & (at < size) & is_marker & tf.logical_not(is_scan)
 
   def step(at, exif):
-    marker = number(content, at + 1, 1)
-    is_exif = tf.equal(marker, 0xE1) & text(content, at + 4, b'Exif\0\0')
-    length = tf.maximum(number(content, at + 2, 2), 2)
+    marker = read_number(content, at + 1, 1)
+    is_exif = tf.equal(marker, 0xE1) & has_text(content, at + 4, b'Exif\0\0')
+    length = tf.maximum(read_number(content, at + 2, 2), 2)
     # Bytes of 0xFF may come before a marker, as padding.
     following = tf.where(tf.equal(marker, 0xFF), at + 1, at + 2 + length)
     return following, tf.where(is_exif, at + 10, exif)
@@ -90,9 +92,9 @@ def of_png(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   size = tf.size(content, tf.int64)
 
   def step(at, exif, has_transparency):
-    exif = tf.where(text(content, at + 4, b'eXIf'), at + 8, exif)
-    has_transparency |= text(content, at + 4, b'tRNS')
-    return at + 12 + number(content, at, 4), exif, has_transparency
+    exif = tf.where(has_text(content, at + 4, b'eXIf'), at + 8, exif)
+    has_transparency |= has_text(content, at + 4, b'tRNS')
+    return at + 12 + read_number(content, at, 4), exif, has_transparency
 
   start = tf.constant(8, tf.int64), tf.constant(-1, tf.int64), False
   _, exif, has_transparency = tf.while_loop(
@@ -111,14 +113,16 @@ def _of_exif(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
   Returns:
     int64 [], 1 to 8; 1 if the data are missing or damaged.
   """
-  little = text(content, start, b'II*\0')
-  is_exif = (start >= 0) & (little | text(content, start, b'MM\0*'))
-  directory = start + number(content, start + 4, 4, little)
-  count = tf.minimum(number(content, directory, 2, little), _MAX_ENTRIES)
+  little = has_text(content, start, b'II*\0')
+  is_exif = (start >= 0) & (little | has_text(content, start, b'MM\0*'))
+  directory = start + read_number(content, start + 4, 4, little)
+  count = tf.minimum(read_number(content, directory, 2, little), _MAX_ENTRIES)
   entries = directory + 2 + 12 * tf.range(count)
-  is_orientation = tf.equal(number(content, entries, 2, little), _TAG)
-  is_orientation &= tf.equal(number(content, entries + 2, 2, little), _SHORT)
-  values = number(content, entries + 8, 2, little)
+  is_orientation = tf.equal(read_number(content, entries, 2, little), _TAG)
+  is_orientation &= tf.equal(
+    read_number(content, entries + 2, 2, little), _SHORT
+  )
+  values = read_number(content, entries + 8, 2, little)
   # The first one if there are several.
   value = tf.concat([values[is_orientation], [1]], 0)[0]
   return tf.where(is_exif & (value >= 1) & (value <= 8), value, 1)
