@@ -321,7 +321,7 @@ def test_all_members_are_the_default(members, teachers, tmp_path):
   config = _config([], teachers, tmp_path)
   config.task.train_data.members_per_example = members
   task = experiments.task(config)
-  assert task.build_metrics()[0].get_config()['ensemble_size'] == 2
+  assert task.build_metrics()[0].statistics()['member_correct'].shape == [2]
 
 
 def test_members_must_divide_a_batch(teachers, tmp_path):

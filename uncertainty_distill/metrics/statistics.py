@@ -163,14 +163,6 @@ class ClassificationStatistics(tf_keras.metrics.Metric):
     for variable in self._sums.values():
       variable.assign(tf.zeros(variable.shape, variable.dtype))
 
-  def get_config(self) -> dict[str, Any]:
-    """Returns the constructor's arguments."""
-    return {
-      'ensemble_size': self._ensemble_size,
-      'num_bins': self._num_bins,
-      'name': self.name,
-    }
-
 
 def _padding_removed(
   logits: tf.Tensor | np.ndarray,
