@@ -13,4 +13,4 @@ from uncertainty_distill.losses.objectives import (
   knowledge_distillation,
   member_cross_entropy,
 )
-from uncertainty_distill.losses.weight_tie import weight_tie
+from uncertainty_distill.losses.weight_tie import TiedLayer, weight_tie

@@ -8,6 +8,7 @@ is the kernel of teacher member e.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from uncertainty_distill import errors
 
@@ -18,14 +19,25 @@ import tensorflow as tf
 # differences instead.
 _CANCELLED = 1e-2
 
-# A layer: W0 [..., Cin, Cout], alpha [E, Cin] or [k, E, Cin], gamma [E, Cout]
-# or [k, E, Cout], and the E members' kernels W_e, which have W0's shape. With g
-# groups W0 is [..., Cin / g, Cout]; in a depthwise convolution it is
-# [h, w, Cin, Cout / Cin].
-Layer = tuple[tf.Tensor, tf.Tensor, tf.Tensor, Sequence[tf.Tensor]]
+
+class TiedLayer(NamedTuple):
+  """A student's layer, and the kernels of the teacher's members.
+
+  Attributes:
+    kernel: W0 [..., Cin, Cout]. With g groups it is [..., Cin / g, Cout], and
+      in a depthwise convolution [h, w, Cin, Cout / Cin].
+    alpha: [E, Cin] or [k, E, Cin].
+    gamma: [E, Cout] or [k, E, Cout].
+    teacher_kernels: The E members' kernels W_e, which have W0's shape.
+  """
+
+  kernel: tf.Tensor | tf.Variable
+  alpha: tf.Tensor | tf.Variable
+  gamma: tf.Tensor | tf.Variable
+  teacher_kernels: Sequence[tf.Tensor | tf.Variable]
 
 
-def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
+def weight_tie(layers: Sequence[TiedLayer]) -> tf.Tensor:
   """Squared distance of the student's weights to the teacher's.
 
   loss = sum over layers and members e of ||W0 o R_e - W_e||^2, which appendix
@@ -69,7 +81,7 @@ def weight_tie(layers: Sequence[Layer]) -> tf.Tensor:
 
 
 def _checked(
-  layer: Layer,
+  layer: TiedLayer,
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
   """Checks a layer; returns W0, R [E, Cin, Cout] and a list of the W_e.
 

@@ -24,6 +24,5 @@ from .trained_model import Run as Run
 from .trained_model import SavedModel as SavedModel
 from .trained_model import StoredPredictions as StoredPredictions
 from .trained_model import TrainedModel as TrainedModel
-from .weights import TiedWeights as TiedWeights
 from .weights import check_networks as check_networks
 from .weights import pair_weights as pair_weights

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, models
+from uncertainty_distill import configs, losses, models
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.trained.trained_model import Run, TrainedModel
 
-import tensorflow as tf
 import tf_keras
-
-# W0, alpha and gamma of a student's layer, and the teacher members' kernels.
-TiedWeights = tuple[
-  tf.Variable, tf.Variable, tf.Variable, tuple[tf.Variable, ...]
-]
 
 
 def check_networks(
@@ -63,7 +57,7 @@ def check_networks(
 
 def pair_weights(
   student: tf_keras.Model, networks: Sequence[tf_keras.Model]
-) -> list[TiedWeights]:
+) -> list[losses.TiedLayer]:
   """Pairs each kernel of a student with the kernels of its teacher's members.
 
   The teacher's kernels are the networks' own variables, so that there is no
@@ -79,6 +73,8 @@ def pair_weights(
   """
   kernels = (models.kernels(model) for model in (student, *networks))
   return [
-    (own.variable, own.alpha, own.gamma, tuple(k.variable for k in members))  # pyright: ignore[reportReturnType]
+    losses.TiedLayer(
+      own.variable, own.alpha, own.gamma, [k.variable for k in members]
+    )
     for own, *members in zip(*kernels, strict=True)
   ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uncertainty_distill import configs, losses, models, trained
+from uncertainty_distill import configs, losses, models
 
 import tensorflow as tf
 import tf_keras
@@ -28,7 +28,7 @@ def loss_terms(
   teacher_logits: tf.Tensor | None,
   labels: tf.Tensor,
   model: tf_keras.Model,
-  tied: Sequence[trained.TiedWeights] = (),
+  tied: Sequence[losses.TiedLayer] = (),
   clean_logits: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
   """Returns the loss and its unweighted terms, as means over the batch.
