@@ -63,9 +63,9 @@ def _dataset() -> data.ArraySource:
   )
 
 
-def _models() -> list[evaluation.Candidate]:
+def _models() -> list[evaluation.ScoredModel]:
   return [
-    evaluation.Candidate(
+    evaluation.ScoredModel(
       f'model {index}',
       index,
       models.batch_ensemble(
@@ -84,7 +84,7 @@ def _forward(candidates, batches) -> Callable[[], None]:
 
   @tf.function(autograph=False)
   def step(images):
-    return [c.model(images, training=False) for c in candidates]
+    return [c.network(images, training=False) for c in candidates]
 
   def run():
     for images in batches:

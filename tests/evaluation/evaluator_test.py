@@ -108,7 +108,7 @@ def _diversity(members, labels):
 
 def _evaluate(models, shifts, batch, strategy=None, dataset=None, seed=0):
   candidates = [
-    evaluation.Candidate(f'model_{i}', i, model)
+    evaluation.ScoredModel(f'model_{i}', i, model)
     for i, model in enumerate(models)
   ]
   dataset = dataset or _dataset()
@@ -139,7 +139,7 @@ def test_models_together_equal_each_alone():
     (f'model_{i}', shift) for shift in _SHIFTS for i in range(2)
   ]
   for index, model in enumerate(models):
-    candidate = evaluation.Candidate(f'model_{index}', index, model)
+    candidate = evaluation.ScoredModel(f'model_{index}', index, model)
     alone = evaluation.Evaluator([candidate], 50).run(_dataset(), _SHIFTS)
     assert alone == together[index::2]
 
@@ -147,8 +147,8 @@ def test_models_together_equal_each_alone():
 def test_a_model_at_its_temperature():
   model = _Linear(3, seed=0)
   candidates = [
-    evaluation.Candidate('plain', 0, model, 2.5),
-    evaluation.Candidate('scaled', 0, model, 2.5, scaled=True),
+    evaluation.ScoredModel('plain', 0, model, 2.5),
+    evaluation.ScoredModel('scaled', 0, model, 2.5, scaled=True),
   ]
   dataset = _dataset()
   source = corrupted_sets.FormulaSet(dataset, 0)

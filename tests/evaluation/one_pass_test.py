@@ -40,14 +40,14 @@ def _model(members, seed):
 
 def _candidates():
   return [
-    evaluation.Candidate('one', 0, _model(1, 1)),
-    evaluation.Candidate('three', None, _model(3, 2)),
+    evaluation.ScoredModel('one', 0, _model(1, 1)),
+    evaluation.ScoredModel('three', None, _model(3, 2)),
   ]
 
 
 def _want(candidate, images, labels):
   """Returns a model's metrics and scores from one call on all examples."""
-  logits = candidate.model(images)
+  logits = candidate.network(images)
   sums = metrics.sufficient_statistics(logits, labels)
   values = metrics.compute_metrics(sums)
   probs = tf.reduce_mean(tf.nn.softmax(logits), 0)
@@ -121,7 +121,7 @@ def test_each_trace_has_sums_of_its_own():
       logits = tf.pad(pixels, [[0, 0], [0, 10 - pixels.shape[1]]])
       return tf.stack([logits * (i + 1) for i in range(members)])
 
-  candidate = evaluation.Candidate('a', None, Model())
+  candidate = evaluation.ScoredModel('a', None, Model())
   evaluator = evaluation.Evaluator([candidate], 16)
   large, small = (tiny_dataset.make(size=size) for size in (16, 8))
   first, other, again = (
@@ -139,7 +139,7 @@ def test_a_model_without_errors_has_no_auroc():
   dataset = data.open_dataset('digits').test.take(20)
   labels = np.zeros(20, np.int32)
   dataset = data.ArraySource(dataset.spec, dataset.images, labels)
-  candidate = evaluation.Candidate('sure', None, sure)
+  candidate = evaluation.ScoredModel('sure', None, sure)
   (result,) = evaluation.Evaluator([candidate], 16).run(dataset, _SHIFTS[:1])
   assert result.metrics['accuracy'] == 1.0 and result.metrics['aurc'] == 0.0
   assert 'auroc_misclassification' not in result.metrics

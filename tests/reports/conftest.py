@@ -69,7 +69,7 @@ def _evaluated(monkeypatch):
           c.seed,
           shift,
           len(dataset.labels),
-          {**metrics, 'nll': 100 * mean(c.model)},
+          {**metrics, 'nll': 100 * mean(c.network)},
           [1.0],
           [1.0],
           [1.0],

@@ -27,7 +27,9 @@ def _candidate(members=3):
     )(tf_keras.layers.Flatten()(tf.cast(images, tf.float32)))
     for seed in range(members)
   ]
-  return evaluation.Candidate('a', 0, tf_keras.Model(images, tf.stack(logits)))
+  return evaluation.ScoredModel(
+    'a', 0, tf_keras.Model(images, tf.stack(logits))
+  )
 
 
 @pytest.fixture(name='found', scope='module')
@@ -37,12 +39,12 @@ def _found():
   evaluator = evaluation.Evaluator([candidate], 8)
   evaluator.run(dataset, [corruptions.CLEAN])
   (entropies,) = evaluator.entropies
-  logits = np.float64(candidate.model(dataset.images))
+  logits = np.float64(candidate.network(dataset.images))
   probs = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
   mean = probs.mean(0)
   want = -(mean * np.log(mean)).sum(-1)
   np.testing.assert_allclose(entropies, want, rtol=1e-4)
-  found = most_uncertain.find(candidate.model, dataset, entropies, 4)
+  found = most_uncertain.find(candidate.network, dataset, entropies, 4)
   return found, dataset, probs, want
 
 
@@ -62,9 +64,9 @@ def test_ties_keep_their_order_and_what_is_no_number_comes_never():
   entropies = np.full(30, 0.5)
   entropies[[3, 7]] = np.nan, np.inf
   entropies[20] = 0.75
-  found = most_uncertain.find(_candidate().model, dataset, entropies, 5)
+  found = most_uncertain.find(_candidate().network, dataset, entropies, 5)
   assert found.places.tolist() == [20, 0, 1, 2, 4]
-  found = most_uncertain.find(_candidate().model, dataset, entropies * np.nan)
+  found = most_uncertain.find(_candidate().network, dataset, entropies * np.nan)
   assert found.places.tolist() == []
   assert most_uncertain.sections('A', found, os.devnull) == []
 
@@ -120,7 +122,9 @@ def test_pictures_say_what_every_member_says(found, tmp_path):
 
 def test_a_single_network_has_no_votes(tmp_path):
   dataset = tiny_dataset.make()
-  found = most_uncertain.find(_candidate(1).model, dataset, np.arange(30.0), 2)
+  found = most_uncertain.find(
+    _candidate(1).network, dataset, np.arange(30.0), 2
+  )
   text = '\n'.join(most_uncertain.sections('A', found, str(tmp_path)))
   assert text.count('Test image ') == 2 and 'vote' not in text
   assert 'MI' not in text

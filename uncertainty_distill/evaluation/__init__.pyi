@@ -12,8 +12,8 @@ from .corruption_error import RELATIVE_MCE as RELATIVE_MCE
 from .corruption_error import Errors as Errors
 from .corruption_error import corruption_errors as corruption_errors
 from .corruption_error import error_rates as error_rates
-from .evaluator import Candidate as Candidate
 from .evaluator import Evaluator as Evaluator
+from .evaluator import ScoredModel as ScoredModel
 from .evaluator import count_parameters as count_parameters
 from .prediction_scores import evaluate_predictions as evaluate_predictions
 from .result_cache import RESULTS_FILE as RESULTS_FILE
@@ -21,9 +21,9 @@ from .result_cache import ResultCache as ResultCache
 from .result_cache import find_results as find_results
 from .results import Result as Result
 from .results import read_json as read_json
-from .system import Evaluation as Evaluation
-from .system import ModelSize as ModelSize
 from .system import System as System
 from .system import by_runs as by_runs
 from .system import default_experiment as default_experiment
-from .system import evaluate_systems as evaluate_systems
+from .system_evaluation import Evaluation as Evaluation
+from .system_evaluation import ModelSize as ModelSize
+from .system_evaluation import evaluate_systems as evaluate_systems

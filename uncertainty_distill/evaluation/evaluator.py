@@ -24,24 +24,24 @@ _Scores = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Candidate:
+class ScoredModel:
   """A model to evaluate.
 
   Attributes:
     label: The model's name in results, such as `deep_ensemble`.
     seed: The seed of its training, or None.
-    model: The model, from uint8 images [B, H, W, C] to logits [E, B, K].
+    network: The network, from uint8 images [B, H, W, C] to logits [E, B, K].
     temperature: The temperature that was fitted to the model, or None.
     scaled: Whether to score the model at that temperature.
-    sets: The rule of its prediction sets; None if it has none.
+    prediction_sets: The rule of its prediction sets; None if it has none.
   """
 
   label: str
   seed: int | None
-  model: tf_keras.Model
+  network: tf_keras.Model
   temperature: float | None = None
   scaled: bool = False
-  sets: metrics.PredictionSets | None = None
+  prediction_sets: metrics.PredictionSets | None = None
 
 
 def count_parameters(model: tf_keras.Model) -> int:
@@ -59,28 +59,28 @@ class Evaluator:
 
   def __init__(
     self,
-    candidates: Sequence[Candidate],
+    models: Sequence[ScoredModel],
     global_batch_size: int,
     strategy: tf.distribute.Strategy | None = None,
   ):
     """Creates an evaluator whose models all score the images of every step.
 
     Args:
-      candidates: The models, made under the strategy's scope.
+      models: The models, made under the strategy's scope.
       global_batch_size: Examples in a step over all replicas.
       strategy: The devices that the models were made on.
     """
     self._strategy = strategy or tf.distribute.get_strategy()
-    self._candidates = list(candidates)
+    self._models = list(models)
     self._global_batch_size = global_batch_size
     self.entropies: list[np.ndarray] = []
     self.step = tf.function(self._score, autograph=False)
 
   def run(
     self,
-    dataset: ImageSource,
+    test_set: ImageSource,
     shifts: Sequence[corruptions.Shift],
-    source: corrupted_sets.CorruptedSet | None = None,
+    corrupted_set: corrupted_sets.CorruptedSet | None = None,
     out_of_distribution: ImageSource | None = None,
     num_corrupted: int = 0,
   ) -> list[Result]:
@@ -89,12 +89,12 @@ class Evaluator:
     Images are made or read while the devices score earlier ones.
 
     Args:
-      dataset: The test examples. Their images are unchanged under `CLEAN`.
+      test_set: The test examples. Their images are unchanged under `CLEAN`.
       shifts: The corruptions.
-      source: The corrupted images. By default they are made from the dataset's
-        images, with seed 0.
+      corrupted_set: The corrupted images. By default they are made from the
+        test examples, with seed 0.
       out_of_distribution: Images of the same shape that belong to none of the
-        dataset's classes. Their labels are ignored. With them, the clean
+        test set's classes. Their labels are ignored. With them, the clean
         results also have `ranking.ood_metrics`.
       num_corrupted: How many examples, from the first on, are scored under
         shifts other than `CLEAN`; 0 for all.
@@ -107,11 +107,13 @@ class Evaluator:
       InputError: If the batch size is not a positive multiple of the number of
         replicas.
     """
-    source = source or corrupted_sets.FormulaSet(dataset)
-    corrupted = dataset.take(num_corrupted)
+    corrupted_set = corrupted_set or corrupted_sets.FormulaSet(test_set)
+    corrupted = test_set.take(num_corrupted)
     sets = [
       image_sets.under_shift(
-        dataset if shift == corruptions.CLEAN else corrupted, source, shift
+        test_set if shift == corruptions.CLEAN else corrupted,
+        corrupted_set,
+        shift,
       )
       for shift in shifts
     ]
@@ -121,18 +123,24 @@ class Evaluator:
     ood_scores = next(scored)[1] if out_of_distribution is not None else None
     results = []
     for shift, (sums, scores) in zip(shifts, scored, strict=True):
-      images, of_clean = source.description, [{} for _ in scores]
+      images, of_clean = corrupted_set.description, [{} for _ in scores]
       if shift == corruptions.CLEAN:
         self.entropies = [of_model['entropy'] for of_model in scores]
         images, of_clean = '', self._of_clean(scores, ood_scores)
-      results += [
-        prediction_scores.make_result(
-          candidate.label, candidate.seed, shift, *values, images, more
+      for model, of_model, of_examples, further in zip(
+        self._models, sums, scores, of_clean, strict=True
+      ):
+        results.append(
+          prediction_scores.make_result(
+            model.label,
+            model.seed,
+            shift,
+            of_model,
+            of_examples,
+            images,
+            further,
+          )
         )
-        for candidate, more, values in zip(
-          self._candidates, of_clean, zip(sums, scores, strict=True)
-        )
-      ]
     return results
 
   def _of_clean(
@@ -145,8 +153,8 @@ class Evaluator:
       ood_scores: The models' scores of out-of-distribution images, if any.
     """
     found = [
-      {'temperature': candidate.temperature} if candidate.temperature else {}
-      for candidate in self._candidates
+      {'temperature': model.temperature} if model.temperature else {}
+      for model in self._models
     ]
     for metrics_of, clean, other in zip(found, scores, ood_scores or ()):
       metrics_of |= ranking.ood_metrics(clean, other)
@@ -213,26 +221,26 @@ class Evaluator:
     """Returns each model's sums and scores of one replica's examples."""
     statistics, scores = [], []
     # A model that is scored with and without its temperature runs only once.
-    networks = {id(c.model): c.model for c in self._candidates}
+    networks = {id(c.network): c.network for c in self._models}
     outputs = {
       key: network(batch['images'], training=False)
       for key, network in networks.items()
     }
     of_batch = batch['labels'], batch['mask']
-    for candidate in self._candidates:
-      logits = outputs[id(candidate.model)]
+    for model in self._models:
+      logits = outputs[id(model.network)]
       sums = metrics.sufficient_statistics(logits, *of_batch)
-      if candidate.temperature:
-        scaled = logits / candidate.temperature
+      if model.temperature:
+        scaled = logits / model.temperature
         of_scaled = metrics.sufficient_statistics(scaled, *of_batch)
-        if candidate.scaled:
+        if model.scaled:
           logits, sums = scaled, of_scaled
         sums['scaled_nll'] = of_scaled['nll']
       weights = tf.cast(batch['mask'], tf.float32)
       probs = metrics.mean_probs(logits)
       sums['class_gaps'] = metrics.class_gaps(probs, batch['labels'], weights)
-      if candidate.sets:
-        contains = candidate.sets.contains(probs)
+      if model.prediction_sets:
+        contains = model.prediction_sets.contains(probs)
         sums |= metrics.set_statistics(contains, batch['labels'], weights)
       statistics.append(sums)
       of_examples = metrics.example_scores(logits, batch['labels'])

@@ -13,10 +13,10 @@ from uncertainty_distill import configs, data, metrics, trained, training
 from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import results as results_lib
-from uncertainty_distill.evaluation.system import (
+from uncertainty_distill.evaluation.system import System
+from uncertainty_distill.evaluation.system_evaluation import (
   Evaluation,
   ModelSize,
-  System,
 )
 from uncertainty_distill.io import files
 

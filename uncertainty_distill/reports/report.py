@@ -8,7 +8,11 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import evaluation, plots
-from uncertainty_distill.evaluation import aggregation, system
+from uncertainty_distill.evaluation import (
+  aggregation,
+  system,
+  system_evaluation,
+)
 from uncertainty_distill.evaluation import results as results_lib
 from uncertainty_distill.io import files
 from uncertainty_distill.metrics import CORRUPTED, metric_spec
@@ -54,7 +58,7 @@ class Additions:
     batch_ensembles: The labels of BatchEnsembles.
   """
 
-  sizes: Mapping[str, system.ModelSize] | None = None
+  sizes: Mapping[str, system_evaluation.ModelSize] | None = None
   published: Mapping[str, aggregation.Aggregate] | None = None
   images: tuple[str, most_uncertain.MostUncertain] | None = None
   corrupted: corrupted_image.CorruptedImage | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from uncertainty_distill import plots
-from uncertainty_distill.evaluation import aggregation, system
+from uncertainty_distill.evaluation import aggregation, system_evaluation
 from uncertainty_distill.metrics import (
   CORRUPTED,
   PAPER,
@@ -62,7 +62,7 @@ MISSING = '-'
 
 def table(
   rows: Mapping[str, aggregation.Aggregate],
-  sizes: Mapping[str, system.ModelSize] | None = None,
+  sizes: Mapping[str, system_evaluation.ModelSize] | None = None,
   columns: Sequence[str] = COLUMNS,
   marked: Mapping[str, Collection[str]] | None = None,
 ) -> str:
