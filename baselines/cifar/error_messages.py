@@ -15,6 +15,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
   """Returns a line for the user and an exit code; None for other errors."""
   if isinstance(error, DivergedError):
     return f'error: {error}', 1
+  if isinstance(error, ChildProcessError):
+    return f'error: {error}', 1
   disk_error = disk_errors.as_disk_error(error)
   if disk_error:
     return f'error: {disk_error.filename or "a file"}: {disk_error.strerror}', 2

@@ -342,7 +342,8 @@ def processes(
   as many runs as GPUs are trained at a time, and a line says so.
 
   Raises:
-    InputError: If `number` is above 1 with TPUs or several workers.
+    InputError: If `number` is above 1 with TPUs or several workers, or if a run
+      asks for several GPUs.
   """
   is_cluster = distribution.read_cluster(config.runtime) is not None
   if number > 1 and (is_cluster or config.runtime.tpu is not None):
@@ -357,6 +358,12 @@ def processes(
     number = gpus
   if number == 1:
     return None
+  if config.runtime.num_gpus > 1:
+    raise InputError(
+      'runtime.num_gpus',
+      config.runtime.num_gpus,
+      '0 or 1 with --parallel, which gives each run one GPU',
+    )
   return distribution.ProcessPool(number, number if gpus else 0)
 
 

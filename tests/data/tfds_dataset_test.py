@@ -137,6 +137,15 @@ def test_gray_becomes_three_channels_and_splits_are_chosen(tmp_path):
   want = {picture.tobytes() for picture in _pictures(12, 1, 8)}
   assert {image[..., 1].tobytes() for image in together} == want
   np.testing.assert_array_equal(together[..., 0], together[..., 2])
+  config.unlabeled, config.unlabeled_split = name, 'train[4:10]'
+  with refusals.refused('task.train_data.unlabeled_split', 'train[4:10]'):
+    data.open_unlabeled(opened, config)
+  config.unlabeled = ''
+  # No test image may be a training image.
+  for split in '', 'train[3:9]':
+    config.train_split = split
+    with refusals.refused('task.train_data.test_split', 'train[8:]'):
+      data.open_configured(config)
 
 
 def test_without_a_test_set_all_is_out_of_distribution(tmp_path):
@@ -150,8 +159,8 @@ def test_without_a_test_set_all_is_out_of_distribution(tmp_path):
 
 def test_labels_that_are_not_public_are_missed_where_they_are_needed(tmp_path):
   folder = _prepare(TinySecret, tmp_path)
-  decoding = data.Decoding(splits=('test', 'test'))
-  with refusals.refused('task.train_data.train_split', 'test', 'labels'):
+  decoding = data.Decoding(splits=('test[:50%]', 'test[50%:]'))
+  with refusals.refused('task.train_data.train_split', 'test[:50%]', 'labels'):
     data.open_dataset('tfds:tiny_secret', folder, (), (5, 4), 0, decoding)
   # Images of other classes need neither labels nor a training split.
   source = data.open_out_of_distribution('tfds:tiny_secret', folder, (5, 4))
@@ -260,7 +269,7 @@ def test_a_damaged_file_is_named(tmp_path):
   content = bytearray(file.read_bytes())
   content[len(content) // 2] ^= 255
   file.write_bytes(content)
-  for split in 'train', 'validation+train':
+  for split in 'train', 'train[:3]+train[3:]':
     decoding = data.Decoding(splits=(split, ''))
     with refusals.refused('data_dir', str(file)):
       data.open_dataset(
@@ -273,6 +282,7 @@ def test_results_know_the_images_by_their_content(tmp_path, caplog):
   config = configs.load_config('digits_wrn10_1')
   config.task.train_data.name = 'tfds:tiny_gray'
   config.task.train_data.data_dir = folder
+  config.task.train_data.train_split = 'train[:8]'
   config.task.train_data.test_split = 'train[8:]'
   config.task.train_data.global_batch_size = 4
   config.teacher.global_batch_size = 4

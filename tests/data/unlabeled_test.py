@@ -170,6 +170,54 @@ def test_pictures_of_a_folder_at_any_depth_get_the_size(tmp_path):
   assert _open(str(folder)).fingerprint != source.fingerprint
 
 
+def test_they_hold_no_test_images(tmp_path):
+  digits = data.open_configured(
+    configs.TrainDataConfig(name='digits', test_from_training=200)
+  )
+  config = configs.TrainDataConfig(
+    name='digits', test_from_training=200, unlabeled='digits'
+  )
+  found = unlabeled_lib.open_unlabeled(digits, config)
+  assert len(found) == len(digits.train)
+  tested = {image.tobytes() for image in digits.test.images}
+  assert not tested & {image.tobytes() for image in found.images}
+  folder = str(tmp_path / 'pictures')
+  picture_folders.write(tmp_path / 'pictures', ['a', 'b'], 5)
+  config = configs.TrainDataConfig(
+    name=folder, test_fraction=0.4, image_size=(12, 12), unlabeled=folder
+  )
+  dataset = data.open_configured(config)
+  found = unlabeled_lib.open_unlabeled(dataset, config)
+  assert (len(dataset.test), len(found)) == (4, 6)
+  np.testing.assert_array_equal(
+    np.sort(found.row_digests(slice(None)).tolist()),
+    np.sort(dataset.train.row_digests(slice(None)).tolist()),
+  )
+
+
+@pytest.mark.parametrize(
+  'values, expected',
+  [
+    ({'name': 'digits', 'unlabeled': 'digits'}, True),
+    ({'name': 'digits', 'unlabeled': 'rest'}, False),
+    ({'name': 'a/b', 'unlabeled': 'a/b/train'}, True),
+    ({'name': 'a/b', 'unlabeled': 'a'}, True),
+    ({'name': 'a/b', 'unlabeled': 'a/bc'}, False),
+    ({'name': 'tfds:x', 'unlabeled': 'tfds:x'}, True),
+    (
+      {
+        'name': 'tfds:x',
+        'unlabeled': 'tfds:x',
+        'unlabeled_split': 'unlabelled[:9]',
+      },
+      False,
+    ),
+  ],
+)
+def test_what_may_be_labeled_images_as_well(values, expected):
+  assert configs.TrainDataConfig(**values).unlabeled_overlaps == expected
+
+
 def test_pictures_are_decoded_once_into_a_cache(tmp_path, monkeypatch):
   folder = tmp_path / 'pictures'
   picture_folders.write(folder, ['a', 'b'], number=2)

@@ -126,9 +126,10 @@ def test_a_mistake_stops_all_and_another_error_waits_for_the_rest():
   assert caught.value is mistake and pool.stopped == ['b']
   pool = _Pool()
   tasks = [_task('a', ends=[OSError('full')]), _task('b'), _task('c')]
-  with pytest.raises(OSError, match='full'):
-    scheduling.run(tasks, pool)
+  errors = scheduling.run(tasks, pool)
   assert pool.started == ['a', 'b', 'c']
+  with pytest.raises(OSError, match='full'):
+    scheduling.raise_failure(errors)
 
 
 def test_a_lost_job_goes_on_while_it_comes_further():
@@ -141,14 +142,16 @@ def test_a_lost_job_goes_on_while_it_comes_further():
   pool = _Pool()
   tasks = [_task('a', ends=[lost] * 6), _task('b')]
   with pytest.raises(ChildProcessError, match='gone'):
-    scheduling.run(tasks, pool)
+    scheduling.raise_failure(scheduling.run(tasks, pool))
   assert pool.started == ['a', 'b', 'a', 'a']
   # Lost machines do not count as dead processes: these are two, and then three.
   pool, machine = _Pool(), LostError('off', of_machine=True)
   ends = [machine, machine, lost, machine, lost]
   assert scheduling.run([_task('a', ends=ends)], pool) == {}
   with pytest.raises(ChildProcessError, match='gone, 3 times'):
-    scheduling.run([_task('a', ends=[*ends, lost])], pool)
+    scheduling.raise_failure(
+      scheduling.run([_task('a', ends=[*ends, lost])], pool)
+    )
 
 
 def test_ctrl_c_stops_what_runs():

@@ -40,7 +40,7 @@ def test_what_is_served_is_the_model(tmp_path):
   assert list(found.class_name) == [('a', 'b', 'c')[k] for k in best]
 
 
-def test_refuses_what_cannot_be_served(tmp_path):
+def test_refuses_what_cannot_be_served(tmp_path, monkeypatch):
   plain, model = _model()
   folder = tmp_path / 'served'
   with refused('path', 'Sequential'):
@@ -69,6 +69,17 @@ def test_refuses_what_cannot_be_served(tmp_path):
       ud.export(model, f'{tmp_path}/{name}')
   with refused('directory', ''):
     ud.export(model, '')
+  # The files beside a SavedModel may be the user's own.
+  ud.export(model, folder)
+  (folder / 'README.md').write_text('mine')
+  with refused('directory', str(folder)) as caught:
+    ud.export(model, folder)
+  assert 'README.md' in caught.value.hint
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'empty').mkdir()
+  monkeypatch.chdir(tmp_path / 'empty')
+  with refused('directory'):
+    ud.export(model, '.')
 
 
 def test_a_folder_of_an_older_export_is_replaced(tmp_path):

@@ -144,6 +144,18 @@ def test_sequential_networks_of_features():
   plain_networks.assert_same(models.member(converted, 2)(images), model(images))
 
 
+def test_grouped_convolutions_of_unequal_strides():
+  plain = tf_keras.Sequential(
+    [
+      tf_keras.Input((8, 8, 3)),
+      tf_keras.layers.Conv2D(6, 3, strides=(2, 1), groups=3),
+    ]
+  )
+  model = models.batch_ensemble(plain, 2, fast_weights='ones')
+  images = plain_networks.images(plain)
+  plain_networks.assert_same(model(images), [plain(images)] * 2)
+
+
 def test_dense_layers_take_integers():
   images = tf_keras.Input((4,), dtype='uint8')
   plain = tf_keras.Model(images, _dense('logits')(images))

@@ -121,6 +121,10 @@ _C = tf_keras.layers
     lambda x: _C.LayerNormalization(axis=[1, 2, 3], name='whole')(x),
     lambda x: _C.BatchNormalization(axis=1, name='rows')(x),
     lambda x: x + _C.Conv2D(6, 3, padding='same', name='same')(x),
+    # As many depthwise outputs as there are filters, of a single channel.
+    lambda x: _C.SeparableConv2D(6, 3, depth_multiplier=6, name='separable')(
+      tf.reduce_mean(x, 3, keepdims=True)
+    ),
   ],
 )
 def test_alignment_is_right_and_never_less_alike(inside):

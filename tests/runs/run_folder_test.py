@@ -4,6 +4,7 @@ import os
 
 from uncertainty_distill import configs, data, runs
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.runs import checkpoints
 
 import numpy as np
 import pytest
@@ -101,6 +102,19 @@ def test_checkpoints_without_a_description_are_refused(tmp_path):
   (tmp_path / runs.PARAMS_FILE).unlink()
   with _refused(tmp_path, runs.PARAMS_FILE):
     runs.claim_run(str(tmp_path), _config())
+
+
+def test_files_of_others_are_not_overwritten(tmp_path):
+  for name in 'checkpoint', 'data.yaml':
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / name).write_text('mine')
+    with refusals.refused('model_dir', str(folder)) as caught:
+      runs.match_run(str(folder), _config())
+    assert name in caught.value.hint
+  (tmp_path / 'weights' / 'checkpoint').mkdir(parents=True)
+  checkpoints.repair_state_file(str(tmp_path / 'weights'))
+  assert (tmp_path / 'weights' / 'checkpoint').is_dir()
 
 
 def test_matching_writes_nothing(tmp_path):

@@ -55,6 +55,15 @@ def test_a_run_of_another_network_is_not_continued(
   assert ud.train(config, tmp_path / 'run').is_complete
 
 
+def test_float16_is_refused(tmp_path):
+  images = tf_keras.Input((16, 16, 3))
+  x = tf_keras.layers.Flatten()(images)
+  x = tf_keras.layers.Dense(4, dtype='mixed_float16')(x)
+  model = tf_keras.Model(images, tf_keras.layers.Dense(10, dtype='float32')(x))
+  with refused('task.model.architecture', 'float16'):
+    ud.train(_config(), tmp_path / 'run', model=model)
+
+
 def test_a_network_keeps_its_types(tmp_path, caplog):
   images = tf_keras.Input((16, 16, 3))
   x = tf_keras.layers.Dense(10)(tf_keras.layers.Flatten()(images))

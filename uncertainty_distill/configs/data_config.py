@@ -139,6 +139,28 @@ class TrainDataConfig(models.Settings):
       return 0
     return round(self.unlabeled_share * self.global_batch_size)
 
+  @property
+  def unlabeled_overlaps(self) -> bool:
+    """Whether images without labels may also be examples of the dataset.
+
+    `rest` has its own rows, which are known.
+    """
+    name, unlabeled = self.name, self.unlabeled
+    if name == unlabeled and name.startswith('tfds:'):
+      used, without_labels = (
+        {
+          part.partition('[')[0].strip()
+          for part in (split or 'train').split('+')
+        }
+        for split in (self.train_split, self.unlabeled_split)
+      )
+      return bool(used & without_labels)
+    return bool(unlabeled) and (
+      unlabeled == name
+      or f'{unlabeled}/'.startswith(f'{name}/')
+      or f'{name}/'.startswith(f'{unlabeled}/')
+    )
+
   def num_shown(self, available: int) -> int:
     """Returns how many training examples, the first ones, training may show.
 

@@ -193,6 +193,9 @@ class CachedDataset:
       with open(path, 'wb') as file:
         for start in range(0, len(source), _CHUNK):
           file.write(source.numpy(slice(start, start + _CHUNK)).tobytes())
+        # Before the file that says that these images are complete.
+        file.flush()
+        os.fsync(file.fileno())
     except OSError as error:
       with contextlib.suppress(OSError):
         os.remove(path)

@@ -198,11 +198,14 @@ def _class_names(
   if 'class_names' not in arrays:
     return tuple(map(str, range(num_classes)))
   names = arrays['class_names']
-  if names.shape != (num_classes,) or names.dtype.kind not in 'US':
+  is_list = names.ndim == 1 and names.dtype.kind in 'US'
+  # Some classes may have no image.
+  if not is_list or len(names) < num_classes:
     raise InputError(
       f'class_names of {path}',
       f'{names.dtype} {list(names.shape)}',
-      f'{num_classes} strings, one for each label from 0 to {num_classes - 1}',
+      f'at least {num_classes} strings, one for each label from 0 to '
+      f'{num_classes - 1}',
     )
   try:
     found = np.char.decode(names) if names.dtype.kind == 'S' else names
@@ -236,6 +239,14 @@ def _check_classes(
     raise InputError(
       name, int(trained.argmax()), 'of at least two classes', 'all are the same'
     )
+  for split in 'train', 'test':
+    labels = arrays[f'{split}_labels'].astype(int)
+    # Few labels may be in order by chance.
+    if len(labels) > 2 * num_classes and (np.diff(labels) >= 0).all():
+      _logger.warning(
+        f'the {split}_labels of {path} are sorted: options that take the first '
+        'or the last examples take only some of the classes; shuffle them'
+      )
   known = np.flatnonzero(trained | tested)
   if known[0] and 'class_names' not in arrays:
     raise InputError(

@@ -84,6 +84,14 @@ class TfdsDataset:
     for field, split in self._splits.items():
       option = f'{field}_split' if labeled else 'unlabeled_split'
       self._check_split(f'task.train_data.{option}', split)
+    if labeled and tfds_splits.overlap(self._builder, *self._splits.values()):
+      raise InputError(
+        'task.train_data.test_split',
+        self._splits['test'],
+        f'a split without examples of {self._splits["train"]}, the training '
+        'split',
+        'set both, such as train[:80%] and train[80%:]',
+      )
     height, width = size
     self._shape: tuple[int, int, int] = height, width, 3
 
@@ -173,7 +181,7 @@ class TfdsDataset:
       field,
       split,
       f'a split of {self._name}, which has {names}',
-      "for a part of a split, write for example 'train[80%:]'",
+      "for parts of a split, set both splits: 'train[:80%]' and 'train[80%:]'",
     )
 
   def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:

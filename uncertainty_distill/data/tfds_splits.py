@@ -49,6 +49,20 @@ def make_builder(name: str, data_dir: str) -> Any:
   return tfds.builder(name, data_dir=root or None)
 
 
+def overlap(builder: Any, one: str, other: str) -> bool:
+  """Returns whether two splits of a dataset have examples in common."""
+  first, second = (
+    builder.info.splits[split].file_instructions for split in (one, other)
+  )
+  return any(
+    a.filename == b.filename
+    and a.skip < b.skip + b.take
+    and b.skip < a.skip + a.take
+    for a in first
+    for b in second
+  )
+
+
 def _check_features(name: str, root: str) -> None:
   """Raises an InputError if a prepared dataset names modules of others.
 

@@ -41,6 +41,7 @@ class SerialPool:
 
   max_jobs = parallel_jobs = 1
   parallel_evaluations = 0
+  description = 'this process'
 
   def __init__(self, strategy: tf.distribute.Strategy):
     """Makes the pool.
@@ -97,6 +98,12 @@ class ProcessPool:
     self._gpus = visible.split(',')[:num_gpus]
     self._processes: list[_Process] = []
     self._context = contextlib.ExitStack()
+
+  @property
+  def description(self) -> str:
+    """A line about the processes."""
+    gpus = ', a GPU each' if self._gpus else ''
+    return f'{self.max_jobs} processes{gpus}'
 
   def __enter__(self) -> ProcessPool:
     self._context = contextlib.ExitStack()

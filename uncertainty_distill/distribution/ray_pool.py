@@ -94,8 +94,8 @@ class RayPool:
 
   @property
   def parallel_evaluations(self) -> int:
-    """As many as `parallel_jobs`, since each has a machine's resources."""
-    return self.parallel_jobs
+    """As many as `parallel_jobs`; at least one, which waits for a machine."""
+    return max(1, self.parallel_jobs)
 
   @property
   def max_jobs(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import shutil
 import sys
 import time
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from uncertainty_distill.distribution import scheduling
 from uncertainty_distill.io import locks
 
-from absl import logging
+import absl.logging
 
 # The seconds between two drawings, which read the folders of the runs.
 _INTERVAL = 5.0
@@ -29,10 +30,14 @@ class RunTable:
     self._next = 0.0
     self._drawn: list[str] = []
     self._states: dict[str, str] = {}
+    # A warning stays visible: the next table is drawn below it.
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: self._drawn.clear()
+    logging.getLogger('uncertainty_distill').addHandler(handler)
 
   def __call__(self, schedule: scheduling.Schedule) -> None:
     """Draws the table, unless it was drawn a moment ago."""
-    if logging.get_verbosity() <= logging.FATAL:
+    if absl.logging.get_verbosity() <= absl.logging.FATAL:
       return
     if not self._stream.isatty():
       self._log(schedule)

@@ -136,6 +136,11 @@ class Pool(Protocol):
     """
     ...
 
+  @property
+  def description(self) -> str:
+    """The processes or machines, in words."""
+    ...
+
   def __enter__(self) -> Any: ...
 
   def __exit__(self, *error: object) -> None: ...
@@ -341,14 +346,14 @@ def run(
     show: A function that is called now and then with the schedule.
 
   Returns:
-    The errors of tasks that are not done because training diverged, by the
-    task's name; see `Schedule.errors`.
+    The errors of tasks that are not done, by the task's name; see
+    `Schedule.errors`. If training has not diverged, the caller must raise them;
+    see `raise_failure`.
 
   Raises:
     InputError: If something that the user gave is wrong. It is raised at once,
       since it is likely to be wrong in all tasks.
-    Exception: The first other error: at once if tasks run in turn, else after
-      all other tasks are done.
+    Exception: If tasks run in turn, any error but DivergedError.
     KeyboardInterrupt: After a signal, once all that was trained is saved.
   """
   schedule = Schedule(tasks, in_order=pool.max_jobs == 1)
@@ -362,10 +367,14 @@ def run(
           schedule.end(ended)
       show(schedule)
       signals.check()
-  for error in schedule.errors.values():
+  return schedule.errors
+
+
+def raise_failure(errors: Mapping[str, Exception]) -> None:
+  """Raises the first of the errors that is no DivergedError, if any."""
+  for error in errors.values():
     if not isinstance(error, DivergedError):
       raise error
-  return schedule.errors
 
 
 def execute(job: Job) -> JobResult:

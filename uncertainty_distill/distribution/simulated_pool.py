@@ -100,6 +100,10 @@ class SimulatedPool:
     self._queue: collections.deque[Job] = collections.deque()
     self._machines = [_Machine(self._life()) for _ in range(num_machines)]
 
+  @property
+  def description(self) -> str:
+    return f'{self.parallel_jobs} simulated machines'
+
   def __enter__(self) -> SimulatedPool:
     return self
 

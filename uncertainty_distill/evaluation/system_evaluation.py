@@ -19,6 +19,9 @@ import tf_keras
 
 _logger = logging.getLogger(__name__)
 
+# The settings that decide which of a dataset's examples are tested on.
+_DIVIDED_BY = 'train_split', 'test_split', 'test_from_training', 'test_fraction'
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSize:
@@ -127,10 +130,27 @@ def _leave_out(system: System) -> None:
   )
 
 
+def _warn_of_other_division(model, experiment):
+  """Warns if a run may have been trained on what are test images now."""
+  own = experiment.config.task.train_data
+  for part in model.parts:
+    theirs = part.config and part.config.task.train_data
+    if (
+      theirs
+      and theirs.name == own.name
+      and any(getattr(own, n) != getattr(theirs, n) for n in _DIVIDED_BY)
+    ):
+      _logger.warning(
+        f'{part.paths[0]} divided {own.name} into training and test images in '
+        'another way: it may have been trained on what is tested on here'
+      )
+
+
 def _open_network(system, experiment):
   """Opens a system's network and fits its temperature; see `_FittedNetwork`."""
   model, images = system.model, experiment.evaluation_sets.clean
   spec = images.spec
+  _warn_of_other_division(model, experiment)
   model.check_fits(
     spec.image_shape, spec.num_classes, lambda: images.numpy(slice(32))
   )

@@ -129,6 +129,7 @@ def _held_out(model, name, value):
     len(given) < len(model.parts)
     or len(set(map(_what_is_held_out, given))) > 1
     or not given[0].held_out_fraction
+    or any(train_data.unlabeled_overlaps for train_data in given)
   ):
     raise InputError(
       name,

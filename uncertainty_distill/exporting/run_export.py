@@ -17,7 +17,7 @@ from uncertainty_distill.exporting import (
   tflite,
 )
 from uncertainty_distill.io import files
-from uncertainty_distill.trained import saved_models
+from uncertainty_distill.trained import fingerprints, saved_models
 
 import numpy as np
 import tensorflow as tf
@@ -28,9 +28,6 @@ SAVED_MODEL = 'saved_model'
 _BATCH = 128
 _NO_TEST_IMAGES = 'Not compared: the test images are not on this machine.'
 
-# What an export to an object store writes before `saved_model.pb`.
-_UNFINISHED = {'assets', 'assets.extra', 'fingerprint.pb', 'variables'}
-
 
 def check_replaceable(directory: str) -> None:
   """Raises an InputError if a folder holds anything but a SavedModel."""
@@ -39,27 +36,35 @@ def check_replaceable(directory: str) -> None:
   if not files.is_remote(directory):
     # `new/..` does not exist now, but it will once `new` is made.
     directory = os.path.realpath(directory)
-  is_new = not files.exists(directory) or (
-    files.is_folder(directory) and not files.names(directory)
-  )
-  # In an object store, an interrupted export leaves the files written so far.
-  is_unfinished = (
-    files.is_remote(directory)
-    and files.is_folder(directory)
-    and _UNFINISHED >= {*files.names(directory)}
-  )
-  if not (is_new or is_unfinished or saved_models.is_saved_model(directory)):
+    _check_can_be_moved(directory)
+  if not files.exists(directory):
+    return
+  names = files.names(directory) if files.is_folder(directory) else ['it']
+  foreign = [n for n in names if n not in fingerprints.SAVED_MODEL_PARTS]
+  # In an object store, an interrupted export leaves the files written so far,
+  # `assets.extra` first.
+  is_unfinished = files.is_remote(directory) and 'assets.extra' in names
+  is_ours = saved_models.is_saved_model(directory) or is_unfinished
+  if foreign or (names and not is_ours):
     raise InputError(
       'directory',
       directory,
-      'a new or empty folder, or a SavedModel',
-      'the files in it would be lost',
+      'a new or empty folder, or one with a SavedModel and nothing else',
+      f'{(*foreign, *names)[0]} would be lost',
     )
-  if not files.is_remote(directory) and os.path.ismount(directory):
+
+
+def _check_can_be_moved(directory: str) -> None:
+  """Raises an InputError for a local folder that cannot be replaced."""
+  if os.path.ismount(directory):
     raise InputError(
       'directory',
       directory,
       'a folder on a disk, because the disk itself cannot be replaced',
+    )
+  if f'{os.getcwd()}/'.startswith(f'{directory}/'):
+    raise InputError(
+      'directory', directory, 'a folder other than the working directory'
     )
 
 

@@ -16,7 +16,7 @@ from uncertainty_distill.exporting import (
   predictive_distribution,
   warmup,
 )
-from uncertainty_distill.io import files
+from uncertainty_distill.io import files, locks
 from uncertainty_distill.runtime import signals
 from uncertainty_distill.trained import saved_models
 
@@ -134,8 +134,13 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
     # If the path is a link, its target is replaced, not the link.
     directory = os.path.realpath(directory)
   written = directory if is_remote else _beside(directory, 'partial')
-  files.remove(written)
-  with signals.defer():
+  with (
+    signals.defer(),
+    locks.lock_folder(_beside(directory, 'export'), 'directory'),
+  ):
+    # The file that makes a folder a SavedModel goes first.
+    files.remove(os.path.join(written, saved_models.GRAPH_FILE))
+    files.remove(written)
     try:
       # First: an interrupted export must not leave a SavedModel without them.
       _write_extra(written, image_shape, documents)
@@ -154,6 +159,7 @@ def _replace(directory: str, written: str) -> None:
   # aside first, and stays complete until the new folder is in its place.
   old = _beside(directory, 'replaced')
   files.remove(old)
+  files.flush(written)
   if os.path.exists(directory):
     os.replace(directory, old)
   os.replace(written, directory)

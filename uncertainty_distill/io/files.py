@@ -142,6 +142,14 @@ def make_folder(path: Path) -> None:
     backend.makedirs(path, exist_ok=True)
 
 
+def flush(folder: str) -> None:
+  """Waits until all files of a local folder are on the disk."""
+  for parent, _, found in os.walk(folder):
+    for name in found:
+      with open(os.path.join(parent, name), 'rb') as file:
+        os.fsync(file.fileno())
+
+
 def remove(path: Path) -> None:
   """Removes a file, a link, or a folder with everything in it, if it exists."""
   if not is_remote(path) and os.path.islink(path):

@@ -67,8 +67,15 @@ def lock_folder(
     return
   made = _missing(folder)
   try:
-    files.make_folder(folder)
-    lock = _acquire(folder, name, wait)
+    while True:
+      files.make_folder(folder)
+      try:
+        lock = _acquire(folder, name, wait)
+        break
+      except FileNotFoundError:
+        # Whoever held the lock has removed the folder, which stayed empty.
+        if not wait:
+          raise
   except OSError as error:
     _remove_empty(made)
     raise InputError(

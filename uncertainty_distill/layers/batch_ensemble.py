@@ -316,7 +316,12 @@ class BatchEnsembleConvolution(BatchEnsembleLayer):
       inputs = tf.pad(inputs, self._compute_causal_padding(inputs))
     if self.groups == 1:
       return self.convolution_op(inputs, kernel)
-    if kernel.shape[-2] == 1 and len(self.kernel_size) == 2:
+    # TensorFlow's depthwise convolutions need equal strides.
+    if (
+      kernel.shape[-2] == 1
+      and len(self.kernel_size) == 2
+      and len(set(self.strides)) == 1
+    ):
       return self._depthwise(inputs, kernel)
     if not on_cpu():
       return self.convolution_op(inputs, kernel)

@@ -88,8 +88,8 @@ class DepthwiseConv2DBatchEnsemble(
 
   The arguments are those of `tf_keras.layers.DepthwiseConv2D`, and
   `ensemble_size`, `rank`, `perturb`, `alpha_initializer`, `gamma_initializer`.
-  Each output channel depends on one input channel. So a higher rank adds
-  nothing if each input channel has only one output channel.
+  Each output channel depends on one input channel, so a higher rank adds
+  nothing.
   """
 
   plain = tf_keras.layers.DepthwiseConv2D

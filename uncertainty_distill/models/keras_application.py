@@ -40,6 +40,9 @@ class KerasApplication(Architecture):
   BatchNorm has the network's own epsilon, but not its momentum: the momentum of
   MobileNetV2, 0.999, needs thousands of steps.
 
+  In bfloat16, preprocessing that a network contains rounds images to 8 bits, so
+  changes of less than a gray level are partly lost.
+
   Attributes:
     application: The name of the function, such as MobileNetV2 or ResNet50.
     weights: The weights that training starts from, for all layers but the last:

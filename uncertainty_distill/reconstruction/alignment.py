@@ -156,7 +156,9 @@ def _follow(layer, parents, groups, fixed):
     and whether the variable counts for how alike two members are.
   """
   group = layer.name
-  kernel = next(iter(models.kernels_of_layer(layer)), None)
+  kernels = [*models.kernels_of_layer(layer)]
+  # A separable convolution has two.
+  kernel = kernels[0] if len(kernels) == 1 else None
   if kernel and kernel.groups == 1 and _is_followed(layer):
     (source,) = parents
     last = len(kernel.shape) - 1

@@ -59,8 +59,10 @@ def advice(
       if share < min(_FEW_DISAGREEMENTS, _FEW_OF_ERRORS * errors):
         found.append(
           f'{name} is nearly one network: its members disagree on {share:.1%} '
-          'of the images. A larger `task.model.fast_weight_stddev` or '
-          '`task.fast_weight_learning_rate_multiplier` makes them differ more.'
+          'of the images. A larger '
+          '`task.fast_weight_learning_rate_multiplier` or, with '
+          '`task.model.fast_weights=normal`, a larger '
+          '`task.model.fast_weight_stddev` makes them differ more.'
         )
     line = training.describe_underfitting(
       name, *(cross_entropies or {}).get(label, (None, ()))

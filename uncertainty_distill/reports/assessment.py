@@ -70,6 +70,7 @@ def assess(
   student: str = '',
   beside_paper: bool = True,
   evaluate: _Evaluate = evaluate_at_once,
+  devices: str = '',
 ) -> str:
   """Evaluates systems, writes the report, and returns its table.
 
@@ -91,6 +92,7 @@ def assess(
     evaluate: The function that evaluates the systems whose results are not
       known. It passes each part of the results to its last argument, which
       saves them.
+    devices: What evaluates, in words; by default the experiment's devices.
 
   Returns:
     A Markdown table.
@@ -110,7 +112,7 @@ def assess(
       directory,
       title,
       cache.results,
-      provenance.provenance(systems, experiment, cache.results),
+      provenance.provenance(systems, experiment, cache.results, devices),
       report.Additions(
         cache.sizes,
         _published(experiment.config) if beside_paper else {},
@@ -224,6 +226,8 @@ def _batch_ensembles(systems: Sequence[System]) -> set[str]:
     if part.ensemble_size > 1
     and len(system.paths) == 1
     and part.run.config.task.model.ensemble_type == 'batch_ensemble'
+    # Its members are meant to be merged.
+    and not part.run.config.task.fast_weight_decay
   }
 
 

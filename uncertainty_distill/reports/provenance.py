@@ -26,12 +26,22 @@ def provenance(
   systems: Sequence[evaluation.System],
   experiment: training.Experiment,
   results: Sequence[evaluation.Result],
+  devices: str = '',
 ) -> Mapping[str, str | list[str]]:
-  """Returns how systems and their results were made, for a report."""
+  """Returns how systems and their results were made, for a report.
+
+  Args:
+    systems: The systems.
+    experiment: The experiment that they were evaluated by.
+    results: Their results.
+    devices: What evaluated them; by default the experiment's devices.
+  """
   config = experiment.config
   corrupted = len(data.parse_shifts(config.evaluation)) - 1
   images = '; '.join(sorted({r.images for r in results if r.images}))
-  devices = distribution.describe(experiment.strategy, config, training=False)
+  devices = devices or distribution.describe(
+    experiment.strategy, config, training=False
+  )
   return {
     'Command': [_command()],
     'Experiment': config.experiment,

@@ -227,6 +227,7 @@ def _draw(comparison: _Comparison, ranks: Sequence[int]) -> plots.Figure:
 
 def _write(directory, paths, comparison, table, made_from) -> None:
   """Writes the files, each whole or not at all."""
+  files.remove(os.path.join(directory, _FILE))
   files.make_folder(os.path.join(directory, 'plots'))
   picture = 'plots/reconstruction.png'
   drawn = _draw(comparison, made_from['ranks'])

@@ -23,7 +23,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 READ_ERRORS = tf.errors.OpError, IndexError, RuntimeError, ValueError
 
 # The file in which TensorFlow lists the checkpoints to keep.
-_STATE = 'checkpoint'
+STATE_FILE = 'checkpoint'
 _GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 # The ending of the name of an index that cannot be used.
 _SET_ASIDE = '.damaged'
@@ -125,9 +125,11 @@ def repair_state_file(folder: str) -> None:
       step,
       damages[0].step - step,
     )
-  path = os.path.join(folder, _STATE)
+  path = os.path.join(folder, STATE_FILE)
   if not kept:
-    files.remove(path)
+    # A folder of this name would not be ours.
+    if files.is_file(path):
+      files.remove(path)
   elif _listed(folder) != [prefix(folder, s) for s in (*kept, step)]:
     # The public function would write absolute paths, but a run can be moved.
     # A checkpoint without a time would never make room for newer ones.
@@ -151,7 +153,7 @@ def discard(folder: str, step: int) -> None:
   for name in sorted(_files(folder, step), reverse=True):
     files.remove(os.path.join(folder, name))
   # The file lists the checkpoint, which must not count as damaged now.
-  files.remove(os.path.join(folder, _STATE))
+  files.remove(os.path.join(folder, STATE_FILE))
   repair_state_file(folder)
 
 

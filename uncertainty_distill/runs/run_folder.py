@@ -183,12 +183,19 @@ def open_run(path: str, name: str) -> RunFolder:
       f'a run folder, which has {PARAMS_FILE}',
       message=f'{shown} must be a run folder, but {path!r} {problem}',
     )
+  _check_utf8(path, name)
   config = configs.ResolvedConfig()
   file = os.path.join(path, PARAMS_FILE)
   configs.override(config, configs.read_yaml(file, name), file)
   return RunFolder(
     path, run_identity.map_paths(config, lambda p: files.absolute(p, path))
   )
+
+
+def _check_utf8(path: str, name: str) -> None:
+  """Raises an InputError for a path that TensorFlow cannot open."""
+  if path != path.encode(errors='ignore').decode():
+    raise InputError(name, path, 'a path in UTF-8')
 
 
 def _label_entropy(smoothing: float, num_classes: int) -> float:
@@ -235,6 +242,7 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
     InputError: If the folder belongs to another experiment, or has checkpoints
       without a description.
   """
+  _check_utf8(path, 'model_dir')
   if is_run(path):
     found = difference(path, config)
     if found:
@@ -256,7 +264,25 @@ def match_run(path: str, config: configs.ExperimentConfig) -> RunFolder:
       'choose another folder, or remove this one',
       message=f'`model_dir` {path!r} has checkpoints, but no {PARAMS_FILE}',
     )
+  else:
+    _check_is_free(path)
   return RunFolder(path, config)
+
+
+def _check_is_free(path: str) -> None:
+  """Raises an InputError if training would overwrite files of others."""
+  names = [
+    name
+    for name in (checkpoints.STATE_FILE, DATA_FILE)
+    if files.exists(os.path.join(path, name))
+  ]
+  if names:
+    raise InputError(
+      'model_dir',
+      path,
+      f'a new folder, or one with {PARAMS_FILE}',
+      f'{names[0]} in it would be lost',
+    )
 
 
 def claim_run(path: str, config: configs.ExperimentConfig) -> RunFolder:

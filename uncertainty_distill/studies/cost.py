@@ -64,7 +64,7 @@ def costs(study: Study, directory: str) -> list[Cost]:
   """
   rows = []
   # A part of a study lacks teachers that none of its systems needs.
-  sizes = {label: _teacher_size(study, label) for label in study.teachers}
+  teachers = {label: _teacher_flops(study, label) for label in study.teachers}
   for label in study.teachers:
     if study.given_teacher(label):
       continue
@@ -74,7 +74,7 @@ def costs(study: Study, directory: str) -> list[Cost]:
     member = training.resolve(
       configs.default_run(config) if search else configs.member_config(config)
     )
-    cost = _cost(label, paths, member, _step_flops(member, 0))
+    cost = _cost(label, paths, member, _step_flops(member, 0.0))
     if training.complete_members(config, os.path.join(directory, label)):
       # Runs of a search that diverged are not trained to the end.
       cost = dataclasses.replace(cost, complete=len(paths), flops_left=0.0)
@@ -82,7 +82,7 @@ def costs(study: Study, directory: str) -> list[Cost]:
   for label in study.systems:
     paths = [run_path(directory, label, seed) for seed in study.seeds]
     config = training.resolve(study.system_config(label, study.seeds[0]))
-    step = _step_flops(config, sizes.get(study.teacher_of[label], 0))
+    step = _step_flops(config, teachers.get(study.teacher_of[label], 0.0))
     rows.append(_cost(label, paths, config, step))
   return rows
 
@@ -95,18 +95,14 @@ def evaluation_flops(study: Study) -> float:
   )
   corrupted = min(config.evaluation.num_examples or images, images)
   images += corrupted * (len(data.parse_shifts(config.evaluation)) - 1)
-  members = [
-    _teacher_size(study, label)
-    * image_flops(configs.member_config(study.teacher_config(label)))
-    for label in study.teachers
-  ]
+  teachers = [_teacher_flops(study, label) for label in study.teachers]
   systems = [
     study.system_config(label, study.seeds[0])
     for label in (*study.systems, *study.merged.values())
   ]
   for config in systems[len(study.systems) :]:
     config.task.model.ensemble_size = 1  # The members are one network.
-  networks = members + [len(study.seeds) * image_flops(c) for c in systems]
+  networks = teachers + [len(study.seeds) * image_flops(c) for c in systems]
   return float(images * sum(networks))
 
 
@@ -176,7 +172,7 @@ def _speed_on(pool: scheduling.Pool, config: configs.ExperimentConfig) -> Speed:
   found: list[Speed] = []
   job = _SpeedJob(copy.deepcopy(config))
   task = scheduling.Task(job.label, lambda: job, finish=found.append)
-  scheduling.run([task], pool)
+  scheduling.raise_failure(scheduling.run([task], pool))
   return found[0]
 
 
@@ -256,18 +252,33 @@ def _cost(label, paths, config, step_flops) -> Cost:
   )
 
 
-def _teacher_size(study: Study, label: str) -> int:
-  """Returns how many networks of a teacher run; 0 for stored predictions."""
-  given = study.given_teacher(label)
+def _teacher_flops(study: Study, label: str) -> float:
+  """Returns the FLOPs of a teacher's answer for one image.
+
+  That of stored predictions is 0. A SavedModel's network is not known; it
+  counts as one of the experiment's own teacher.
+  """
+  config, given = study.teacher_config(label), study.given_teacher(label)
+  member = image_flops(configs.member_config(config))
   if not given:
-    return study.teacher_config(label).teacher.ensemble_size
+    return config.teacher.ensemble_size * member
   if trained.is_predictions(given[0]):
-    return 0
-  return trained.open_trained(given, 'task.objective.teacher').ensemble_size
+    return 0.0
+  return sum(
+    image_flops(part.config) if part.config else part.ensemble_size * member
+    for part in trained.open_trained(given, 'task.objective.teacher').parts
+  )
 
 
-def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
-  """Returns the FLOPs of a training step, including the teacher's."""
+def _step_flops(
+  config: configs.ExperimentConfig, teacher_flops: float
+) -> float:
+  """Returns the FLOPs of a training step.
+
+  Args:
+    config: The experiment.
+    teacher_flops: The FLOPs of the teacher's answer for one image.
+  """
   objective, members = config.task.objective, config.task.model.ensemble_size
   seen_by = config.task.members_per_example / members
   flops = TRAINING_PASSES * image_flops(config) * seen_by
@@ -278,8 +289,7 @@ def _step_flops(config: configs.ExperimentConfig, teacher_size: int) -> float:
     # To change a view, the teacher also computes its gradient by the image: a
     # pass forward and one back, in addition to that of the changed view.
     passes = 1 if objective.perturbation == 'none' else 3
-    member = image_flops(configs.member_config(config))
-    flops += passes * teacher_size * member
+    flops += passes * teacher_flops
   return float(flops * config.task.train_data.global_batch_size)
 
 

@@ -67,4 +67,4 @@ def evaluate_on_pool(
     chosen = tuple(s for group in groups[index::number] for s in group)
     job = EvaluationJob(name, copy.deepcopy(experiment.given), chosen)
     tasks.append(scheduling.Task(name, lambda job=job: job, finish=keep))
-  scheduling.run(tasks, pool, show)
+  scheduling.raise_failure(scheduling.run(tasks, pool, show))

@@ -88,6 +88,7 @@ def run_study(
   whole = study.whole
   systems = trained_systems(whole, directory, teachers, strategy)
   if not systems:
+    scheduling.raise_failure(errors)
     raise DivergedError('nothing is left to evaluate: all training diverged')
   table = reports.assess(
     systems,
@@ -100,6 +101,7 @@ def run_study(
     evaluate=functools.partial(evaluate_on_pool, pool=pool, show=show)
     if pool.parallel_evaluations
     else reports.evaluate_at_once,
+    devices=pool.description if pool.parallel_evaluations else '',
   )
   # A part of a study may export nothing.
   exported = (study.export, whole.seeds[0])
@@ -108,6 +110,8 @@ def run_study(
   if is_chief:
     of_tables = write_study_report(whole, directory, systems)
     sections = [s for name in study.tables for s in of_tables[name]]
+  # Last: one run that cannot be trained must not hide the others' results.
+  scheduling.raise_failure(errors)
   return Outcome(tuple(sections or [table]), directory, saved_model, missing)
 
 
@@ -255,7 +259,7 @@ def trained_systems(
     if not paths:
       folder = os.path.join(directory, label)
       paths = training.complete_members(study.teacher_config(label), folder)
-      if _teacher_has_changed(study, label, folder, paths, strategy):
+      if _teacher_has_changed(study, label, folder, strategy):
         changed.add(label)
         continue
     if paths:
@@ -266,8 +270,17 @@ def trained_systems(
     if teacher in changed and study.needs_teacher(label):
       continue
     taught = next((s.paths for s in systems if s.label == teacher), ())
-    if _is_complete(path) and not _has_changed(
-      study, label, seed, path, taught, strategy
+    if (
+      runs.is_run(path)
+      and not _has_changed(
+        study,
+        label,
+        seed,
+        path,
+        taught or _expected_teacher(study, teacher, directory),
+        strategy,
+      )
+      and runs.open_run(path, 'output_dir').is_complete
     ):
       systems.append(evaluation.System(label, seed, (path,)))
   return systems + [
@@ -285,22 +298,33 @@ def trained_systems(
 
 def _has_changed(study, label, seed, path, teacher, strategy) -> bool:
   """Returns whether a study would now train a run differently; warns if so."""
-  if study.needs_teacher(label) and not teacher:
-    return False  # It cannot be known without the teacher.
+  # What a search will choose is not known before its end.
+  teacher = (
+    teacher or runs.open_run(path, 'output_dir').config.task.objective.teacher
+  )
   experiment = _open_system(study, label, seed, teacher, strategy)
   return _differs(path, experiment.config)
 
 
-def _teacher_has_changed(study, label, folder, paths, strategy) -> bool:
-  """Returns whether a study would now train a teacher differently; warns."""
-  if not paths:
-    return False
+def _expected_teacher(study, label, directory) -> tuple[str, ...]:
+  """Returns a teacher's run folders before it is complete, if known."""
   config = study.teacher_config(label)
+  if config.teacher.search.num_runs:
+    return ()
+  return tuple(training.teacher_paths(config, os.path.join(directory, label)))
+
+
+def _teacher_has_changed(study, label, folder, strategy) -> bool:
+  """Returns whether a study would now train a teacher differently; warns."""
+  config = study.teacher_config(label)
+  paths = training.teacher_paths(config, folder)
+  if not any(map(runs.is_run, paths)):
+    return False
   experiment = training.open_experiment(config, strategy)
-  members = dict(
-    zip(training.teacher_paths(config, folder), experiment.teacher_runs)
+  return any(
+    runs.is_run(path) and _differs(path, member.config)
+    for path, member in zip(paths, experiment.teacher_runs, strict=True)
   )
-  return any(_differs(path, members[path].config) for path in paths)
 
 
 def _differs(path: str, config: configs.ExperimentConfig) -> bool:
@@ -312,10 +336,6 @@ def _differs(path: str, config: configs.ExperimentConfig) -> bool:
       f'{path} is left out: it has {name}={old!r}, but the study has {new!r}'
     )
   return bool(found)
-
-
-def _is_complete(path: str) -> bool:
-  return runs.is_run(path) and runs.open_run(path, 'output_dir').is_complete
 
 
 def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:

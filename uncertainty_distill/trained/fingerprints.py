@@ -21,7 +21,7 @@ _cached = functools.lru_cache(maxsize=4096)
 
 # The files and folders of a SavedModel that TensorFlow, Keras and this package
 # write.
-_SAVED_MODEL_PARTS = (
+SAVED_MODEL_PARTS = (
   'saved_model.pb',
   'fingerprint.pb',
   'keras_metadata.pb',
@@ -80,7 +80,7 @@ def saved_model_digest(folder: str) -> str:
   Other files in its folder, such as a report, do not count.
   """
   names = _files_below(folder, '')
-  own = [n for n in names if n.partition('/')[0] in _SAVED_MODEL_PARTS]
+  own = [n for n in names if n.partition('/')[0] in SAVED_MODEL_PARTS]
   return files_digest(folder, own)
 
 

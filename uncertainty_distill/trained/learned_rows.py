@@ -53,7 +53,7 @@ def _rows(dataset, own, theirs) -> np.ndarray:
   count = len(dataset.train)
   if any(getattr(own, name) != getattr(theirs, name) for name in _NUMBERED_BY):
     return np.arange(count)  # Numbered differently: any may be learned.
-  if theirs.unlabeled == theirs.name:
+  if theirs.unlabeled_overlaps:
     return np.arange(count)
   training, _ = data.open_training(dataset, theirs)
   first = theirs.num_examples or count

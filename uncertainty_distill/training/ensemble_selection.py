@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from uncertainty_distill.errors import InputError
+from uncertainty_distill.errors import DivergedError
 
 import numpy as np
 
@@ -60,16 +60,15 @@ def select(
     last pick was not picked before.
 
   Raises:
-    InputError: If fewer than `num_members` networks have finite predictions.
+    DivergedError: If fewer than `num_members` networks have finite predictions.
   """
   finite = np.asarray(np.isfinite(log_probs).all((1, 2)))
   if np.sum(finite) < num_members:
-    raise InputError(
-      'teacher.ensemble_size',
-      num_members,
-      f'at most {np.sum(finite)}: {np.sum(finite)} of {len(finite)} networks '
-      'have finite predictions',
-      'search more runs, or narrow teacher.search.l2_range',
+    raise DivergedError(
+      f'{np.sum(~finite)} of {len(finite)} searched networks have non-finite '
+      f'predictions, so that {num_members} members cannot be chosen',
+      hint='search more runs, or choose a new folder and a narrower '
+      'teacher.search.l2_range',
     )
   # Each network's log-probability of each example's label.
   single = log_probs[:, np.arange(len(labels)), labels].astype(np.float64)

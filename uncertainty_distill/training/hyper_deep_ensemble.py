@@ -91,8 +91,9 @@ def search(experiment: Experiment, directory: str, evaluate: bool) -> list[str]:
     The run folders of the distinct members, in the order of their first picks.
 
   Raises:
-    InputError: If the configuration is wrong, a folder belongs to another
-      experiment, or too many runs diverged.
+    InputError: If the configuration is wrong, or a folder belongs to another
+      experiment.
+    DivergedError: If too many runs diverged.
   """
   searched = experiment.teacher_runs
   paths = run_paths(directory, len(searched))

@@ -7,6 +7,7 @@ from typing import Any
 
 from uncertainty_distill import configs, data, layers, losses, models, trained
 from uncertainty_distill import metrics as metrics_lib
+from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -64,12 +65,19 @@ class ClassificationTask(base_task.Task):
     """Builds the student, and loads its teacher if there is one.
 
     Raises:
-      InputError: If the teacher does not fit the student, or if the networks to
-        start from do not fit it.
+      InputError: If the teacher does not fit the student, if the networks to
+        start from do not fit it, or if its layers compute in float16.
     """
     initialization.check_networks(self._experiment)
     # Built first, so that its initial weights do not depend on a teacher.
     model = self.task_config.model.build()
+    if any(layer.compute_dtype == 'float16' for layer in model.layers):
+      raise InputError(
+        'task.model.architecture',
+        'float16',
+        'a network whose layers compute in float32 or bfloat16',
+        'gradients in float16 vanish unless the loss is scaled',
+      )
     if self.task_config.objective.uses_teacher:
       self._load_teacher(model)
     return model

@@ -76,8 +76,7 @@ def _untaught(experiment: Experiment) -> data.Subset:
   if isinstance(others, data.Subset):
     rows = np.union1d(rows, others.rows)
   unlabeled = experiment.unlabeled
-  train_data = experiment.config.task.train_data
-  if train_data.unlabeled == train_data.name:
+  if experiment.config.task.train_data.unlabeled_overlaps:
     rows = np.arange(0)
   if isinstance(unlabeled, data.Subset) and unlabeled.source is dataset.train:
     rows = np.setdiff1d(rows, unlabeled.rows)

@@ -39,7 +39,9 @@ def describe_underfitting(
     f'members was {cross_entropy:.3f} nats, but that of single networks was '
     f'{mean:.3f}. Train it for more epochs (`trainer.epochs`), or train a '
     'BatchEnsemble with a larger `task.fast_weight_learning_rate_multiplier` '
-    'or a smaller `task.model.fast_weight_stddev`.'
+    'or a smaller `task.model.fast_weight_stddev`. A large '
+    '`task.objective.weight_tie` or `task.fast_weight_decay` also keeps '
+    'members from learning.'
   )
 
 

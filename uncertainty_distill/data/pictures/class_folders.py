@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,8 @@ from collections.abc import Iterable, Iterator
 from uncertainty_distill.data.pictures import picture_files
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files
+
+_logger = logging.getLogger(__name__)
 
 TEST_NAMES = 'test', 'val', 'validation'
 # Common names for the folders of splits.
@@ -80,6 +83,11 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
     return _divided(folder, test_fraction)
   tests = [name for name in TEST_NAMES if name in inside]
   train = os.path.join(folder, 'train')
+  others = [n for n in inside if n.lower() not in _SPLIT_NAMES]
+  if others:
+    _logger.warning(
+      f'{folder} is read as one with train/: {_shown(others)} left out'
+    )
   if not tests:
     return _divided(train, test_fraction)
   if test_fraction:

@@ -74,6 +74,7 @@ class PictureFolder:
       folder, shape, listing.class_names, mean, stddev
     )
     self._train = FolderSource(self.spec, train, fit)
+    self._trained = {picture.digest for picture in train}
 
   def split(self, name: str) -> FolderSource:
     """Returns the examples of `train` or `test`.
@@ -85,6 +86,12 @@ class PictureFolder:
       return self._train
     found = self._scan(name)
     _check_shapes(found, self.spec.image_shape)
+    shared = [p.path for p in found if p.digest in self._trained]
+    if shared:
+      _logger.warning(
+        f'{len(shared)} test pictures are also training pictures, such as '
+        f'{shared[0]}'
+      )
     return FolderSource(self.spec, found, self._fit)
 
   def _scan(
