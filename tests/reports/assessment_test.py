@@ -110,6 +110,19 @@ def test_only_what_changed_is_evaluated_again(paths, tmp_path, evaluated):
   assert evaluated == [['deep_ensemble', 'batch_ensemble']]
 
 
+def test_files_of_others_are_not_overwritten(paths, tmp_path, evaluated):
+  (tmp_path / 'results.csv').write_text('mine')
+  with refused('output_dir', str(tmp_path)) as caught:
+    experiments.assess(
+      [evaluation.System('a', None, (paths[0],))],
+      tiny_runs.config(),
+      _CPU,
+      str(tmp_path),
+      'Title',
+    )
+  assert 'results.csv' in caught.value.hint and not evaluated
+
+
 def test_what_was_evaluated_before_a_stop_is_kept(paths, tmp_path, evaluated):
   directory = str(tmp_path / 'report')
   systems = [

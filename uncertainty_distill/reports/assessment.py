@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,9 +12,11 @@ from uncertainty_distill import configs, evaluation, plots, runs, training
 from uncertainty_distill.distribution import workers
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import ResultCache, System
+from uncertainty_distill.io import files
 from uncertainty_distill.reports import (
   array_cache,
   corrupted_image,
+  html_page,
   most_uncertain,
   paper,
   provenance,
@@ -38,6 +41,11 @@ _Evaluate = Callable[
 # The largest size in bytes of weights that are loaded together, if they are of
 # several models. All share each image, but also one memory.
 _MOST_WEIGHTS = 2 << 30
+
+# Files of a report that others may have, too, and those that tell that a folder
+# is of this package.
+_COMMON_NAMES = 'results.csv', 'results.json', 'summary.json', 'report.md'
+_OWN_FILES = 'systems.json', html_page.REPORT_PAGE, runs.PARAMS_FILE
 
 
 def evaluate_at_once(
@@ -98,10 +106,12 @@ def assess(
     A Markdown table.
 
   Raises:
-    InputError: If a system cannot be loaded or takes other images, or if the
-      baseline of corruption errors is missing.
+    InputError: If a system cannot be loaded or takes other images, if the
+      baseline of corruption errors is missing, or if the folder has files of
+      others with the names of a report's.
   """
   systems = evaluation.with_baseline(systems, experiment)
+  _check_folder(directory)
   if experiment.is_chief:
     runs.make_writable(directory, 'output_dir')
   cache = ResultCache(directory, systems, experiment)
@@ -135,6 +145,22 @@ def assess(
     # Last: everything that is made from the listed systems must exist.
     cache.save_systems()
   return tables.table(evaluation.aggregate_models(cache.results), cache.sizes)
+
+
+def _check_folder(directory: str) -> None:
+  """Raises an InputError if a report would overwrite files of others."""
+  has = {
+    name: files.exists(os.path.join(directory, name))
+    for name in (*_OWN_FILES, *_COMMON_NAMES)
+  }
+  foreign = [name for name in _COMMON_NAMES if has[name]]
+  if foreign and not any(has[name] for name in _OWN_FILES):
+    raise InputError(
+      'output_dir',
+      directory,
+      'a new folder, or one with a report of this package',
+      f'{foreign[0]} in it would be lost',
+    )
 
 
 def _evaluate_missing(
