@@ -44,9 +44,9 @@ def draw(image: np.ndarray, example: int) -> Image.Image:
     left += _LABEL_WIDTH
     shifts = corruptions.shifts([kind]) if kind else [corruptions.CLEAN]
     for column, shift in enumerate(shifts):
-      result = corruptions.corrupt(
-        image[np.newaxis], shift, indices=np.array([example])
-      )
+      result = image[np.newaxis]
+      if shift.corruption:
+        result = corruptions.corrupt(result, shift, indices=np.array([example]))
       tile = Image.fromarray(result[0]).resize(
         (width - _GAP, height - _GAP), Image.Resampling.NEAREST
       )

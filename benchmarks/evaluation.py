@@ -105,7 +105,10 @@ def _candidates() -> dict[str, Callable[[], None]]:
   )
   shifts = [corruptions.CLEAN, *corruptions.shifts(kinds)]
   images = {
-    shift: corruptions.corrupt(dataset.images, shift) for shift in shifts
+    shift: corruptions.corrupt(dataset.images, shift)
+    if shift.corruption
+    else dataset.images
+    for shift in shifts
   }
   batches = [
     tf.constant(array[start : start + _BATCH.value])

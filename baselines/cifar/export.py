@@ -95,9 +95,16 @@ def _check_flags(paths: list[str], directory: str) -> None:
     )
   if _TFLITE.value:
     exporting.check_tflite_file(_TFLITE.value)
-    target, *given = (
-      os.path.realpath(files.absolute(path)) for path in (directory, *paths)
+    target, file, *given = (
+      os.path.realpath(files.absolute(path))
+      for path in (directory, _TFLITE.value, *paths)
     )
+    if file.startswith(f'{target}/'):
+      raise InputError(
+        'tflite',
+        _TFLITE.value,
+        'a file outside of the exported folder, which holds nothing else',
+      )
     if target in given:
       # The export would put the temperature into that model, and the TensorFlow
       # Lite file would then apply the temperature once more.

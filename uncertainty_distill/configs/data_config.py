@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from uncertainty_distill import models, ranges
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 # The last name is for out-of-distribution images only.
 _KNOWN = ('', *ranges.DATASETS, 'svhn_cropped')
@@ -155,11 +157,15 @@ class TrainDataConfig(models.Settings):
         for split in (self.train_split, self.unlabeled_split)
       )
       return bool(used & without_labels)
-    return bool(unlabeled) and (
-      unlabeled == name
-      or f'{unlabeled}/'.startswith(f'{name}/')
-      or f'{name}/'.startswith(f'{unlabeled}/')
-    )
+    if not unlabeled or unlabeled == name:
+      return bool(unlabeled)
+    if f'{unlabeled}/'.startswith(f'{name}/'):
+      # Beside a folder `train`, other folders have no training images.
+      train = os.path.join(name, 'train')
+      return not files.is_folder(train) or f'{unlabeled}/'.startswith(
+        f'{train}/'
+      )
+    return f'{name}/'.startswith(f'{unlabeled}/')
 
   def num_shown(self, available: int) -> int:
     """Returns how many training examples, the first ones, training may show.

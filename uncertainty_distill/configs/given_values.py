@@ -152,6 +152,9 @@ def _without_use(
   names = _NEVER + _without_use_by_network(task)
   if trains_alone:
     names += _WITHOUT_TEACHER
+    if task.model.architecture.type == 'keras_model':
+      # Its layers compute in the types that they were built with.
+      names += ('runtime.mixed_precision_dtype',)
     if is_single or not task.initialize_from:
       names += ('task.objective.teacher',)
     # A single network uses the other values of a teacher's member.
@@ -187,9 +190,6 @@ def _without_use_by_network(task: TaskConfig) -> tuple[str, ...]:
       'task.model.mean',
       'task.model.stddev',
     )
-  if model.architecture.type == 'keras_model':
-    # Its layers compute in the types that they were built with.
-    names += ('runtime.mixed_precision_dtype',)
   return names
 
 

@@ -262,8 +262,8 @@ def _check_classes(
   count = len(missing)
   shown = ', '.join(map(str, missing[:5])) + (', ...' if count > 5 else '')
   line = (
-    f'{path} has labels up to {num_classes - 1}, so {num_classes} classes, but '
-    f'no training image of {count} of them: {shown}'
+    f'{path} has {num_classes} classes, but no training image of {count} of '
+    f'them: {shown}'
   )
   if trained[-1] and count > 1 and missing[0] == num_classes - 1 - count:
     line += (

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+import hashlib
 
 from uncertainty_distill import configs
 from uncertainty_distill.data import (
   npz_file,
   pictures,
   tfds_dataset,
-  tfds_splits,
 )
 from uncertainty_distill.data.datasets import (
   Dataset,
@@ -31,6 +30,8 @@ from uncertainty_distill.io import files
 import numpy as np
 
 _NAME = 'task.train_data.unlabeled'
+# Images to read at a time.
+_CHUNK = 1000
 
 
 def open_unlabeled(
@@ -58,7 +59,6 @@ def open_unlabeled(
     return _rest(dataset, train_data)
   split = train_data.unlabeled_split or 'train'
   if name.startswith(tfds_dataset.PREFIX):
-    _check_split(train_data, split)
     state = ''
   elif configs.is_path(name) and files.is_folder(name):
     state = pictures.list_unsorted(name).state()
@@ -70,48 +70,43 @@ def open_unlabeled(
     splits=(split, split),
     image_cache=files.expanded(train_data.image_cache),
   )
-  if name == train_data.name and train_data.test_from_training:
-    # The file's training examples include the ones to test on.
-    return _without_labels(dataset.train).take(train_data.unlabeled_examples)
   source = _open(name, state, dataset.spec, train_data.data_dir, decoding)
-  if train_data.unlabeled_overlaps:
-    source = _without_test_pictures(source, dataset)
+  if name == files.expanded(train_data.name) or train_data.unlabeled_overlaps:
+    rows = _rows_that_are_not_tested(source, dataset.test)
+    if len(rows) < len(source):
+      source = _without_labels(source, rows)
   _check_enough(train_data, len(source))
   return source.take(train_data.unlabeled_examples)
 
 
-def _check_split(train_data: configs.TrainDataConfig, split: str) -> None:
-  """Raises an InputError for a split of TFDS with test images."""
-  tested = train_data.test_split
-  if not tested or train_data.unlabeled != train_data.name:
-    return
-  name = train_data.name.removeprefix(tfds_dataset.PREFIX)
-  builder = tfds_splits.make_builder(name, train_data.data_dir)
-  if tfds_splits.overlap(builder, split, tested):
-    raise InputError(
-      'task.train_data.unlabeled_split',
-      split,
-      f'a split without examples of {tested}, the test split',
-    )
-
-
-def _without_labels(source: ImageSource, rows: Any = slice(None)) -> Subset:
+def _without_labels(source: ImageSource, rows: np.ndarray) -> Subset:
   """Returns some of the images, with the label -1."""
-  rows = np.arange(len(source))[rows]
   return Subset(source, rows, np.full(len(rows), -1))
 
 
-def _without_test_pictures(
-  source: ImageSource, dataset: Dataset
-) -> ImageSource:
-  """Leaves out pictures that the dataset tests on, if they are files."""
-  found = source.row_digests(slice(None))
-  tests = dataset.test.row_digests(slice(None))
-  if found is None or tests is None:
-    return source
-  tested = set(tests.tolist())
-  kept = [digest not in tested for digest in found.tolist()]
-  return source if all(kept) else _without_labels(source, np.array(kept))
+@functools.lru_cache(maxsize=2)
+def _rows_that_are_not_tested(
+  source: ImageSource, test: ImageSource
+) -> np.ndarray:
+  """Returns the rows of the images that are not among the test images.
+
+  Files are compared by their content, and other images by their pixels.
+  """
+  found, tested = (s.row_digests(slice(None)) for s in (source, test))
+  if found is None or tested is None:
+    found, tested = _pixel_digests(source), _pixel_digests(test)
+  known = set(tested.tolist())
+  return np.flatnonzero([digest not in known for digest in found.tolist()])
+
+
+def _pixel_digests(source: ImageSource) -> np.ndarray:
+  """Returns the SHA-256 of each image, bytes [N]."""
+  digests = [
+    hashlib.sha256(image).digest()
+    for start in range(0, len(source), _CHUNK)
+    for image in source.numpy(slice(start, start + _CHUNK))
+  ]
+  return np.array(digests, 'V32')
 
 
 def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:

@@ -6,6 +6,7 @@ from .model_card import ModelCard as ModelCard
 from .predictive_distribution import outputs_from_logits as outputs_from_logits
 from .run_export import SAVED_MODEL as SAVED_MODEL
 from .run_export import ExportOptions as ExportOptions
+from .run_export import check_replaceable as check_replaceable
 from .run_export import check_tflite_file as check_tflite_file
 from .run_export import compare_merged as compare_merged
 from .run_export import export as export

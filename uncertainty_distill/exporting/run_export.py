@@ -41,9 +41,9 @@ def check_replaceable(directory: str) -> None:
     return
   names = files.names(directory) if files.is_folder(directory) else ['it']
   foreign = [n for n in names if n not in fingerprints.SAVED_MODEL_PARTS]
-  # In an object store, an interrupted export leaves the files written so far,
-  # `assets.extra` first.
-  is_unfinished = files.is_remote(directory) and 'assets.extra' in names
+  # In an object store, an interrupted export leaves some of these files. A
+  # folder that holds only `assets` is somebody else's.
+  is_unfinished = files.is_remote(directory) and names != ['assets']
   is_ours = saved_models.is_saved_model(directory) or is_unfinished
   if foreign or (names and not is_ours):
     raise InputError(

@@ -136,7 +136,10 @@ def _write(module, signatures, image_shape, documents, directory) -> None:
   written = directory if is_remote else _beside(directory, 'partial')
   with (
     signals.defer(),
-    locks.lock_folder(_beside(directory, 'export'), 'directory'),
+    # In an object store, the lock of a killed export would stay.
+    locks.lock_folder(
+      _beside(directory, 'export'), 'directory', enabled=not is_remote
+    ),
   ):
     # The file that makes a folder a SavedModel goes first.
     files.remove(os.path.join(written, saved_models.GRAPH_FILE))

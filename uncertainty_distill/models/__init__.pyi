@@ -21,6 +21,7 @@ from .plain_members import merge_members as merge_members
 from .settings import Settings as Settings
 from .settings import plain_value as plain_value
 from .stacked_models import DeepEnsemble as DeepEnsemble
+from .variables import check_precision as check_precision
 from .variables import fast_weights as fast_weights
 from .variables import finalize as finalize
 from .variables import flat_layers as flat_layers

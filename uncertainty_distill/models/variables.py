@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uncertainty_distill import layers
+from uncertainty_distill.errors import InputError
 
 import tensorflow as tf
 import tf_keras
@@ -90,3 +91,16 @@ def regularized_weights(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
     # A BatchEnsemble layer has one bias for each member, under another name.
     found = layer.kernel, getattr(layer, 'ensemble_bias', layer.bias)  # pyright: ignore[reportAttributeAccessIssue]
   return [variable for variable in found if variable is not None]
+
+
+def check_precision(model: tf_keras.Model) -> None:
+  """Raises an InputError if a layer computes in float16.
+
+  Training does not scale the loss, without which gradients in float16 vanish.
+  """
+  if any(layer.compute_dtype == 'float16' for layer in flat_layers(model)):
+    raise InputError(
+      'task.model.architecture',
+      'float16',
+      'a network whose layers compute in float32 or bfloat16',
+    )

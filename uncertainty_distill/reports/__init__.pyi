@@ -1,6 +1,7 @@
 """The public names of this package, for type checkers and `__init__.py`."""
 
 from .assessment import assess as assess
+from .assessment import check_folder as check_folder
 from .assessment import evaluate_at_once as evaluate_at_once
 from .claims import KINDS as KINDS
 from .claims import Claim as Claim

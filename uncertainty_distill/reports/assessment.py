@@ -111,7 +111,7 @@ def assess(
       others with the names of a report's.
   """
   systems = evaluation.with_baseline(systems, experiment)
-  _check_folder(directory)
+  check_folder(directory)
   if experiment.is_chief:
     runs.make_writable(directory, 'output_dir')
   cache = ResultCache(directory, systems, experiment)
@@ -147,7 +147,7 @@ def assess(
   return tables.table(evaluation.aggregate_models(cache.results), cache.sizes)
 
 
-def _check_folder(directory: str) -> None:
+def check_folder(directory: str) -> None:
   """Raises an InputError if a report would overwrite files of others."""
   has = {
     name: files.exists(os.path.join(directory, name))

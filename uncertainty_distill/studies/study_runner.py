@@ -80,6 +80,9 @@ def run_study(
   is_chief = workers.is_chief(strategy)
   if is_chief:
     runs.make_writable(directory, 'output_dir')
+  reports.check_folder(directory)
+  if study.export:
+    exporting.check_replaceable(os.path.join(directory, exporting.SAVED_MODEL))
   pool = pool or distribution.SerialPool(strategy)
   teachers: dict[str, tuple[str, ...]] = {}
   tasks = study_tasks(study, directory, strategy, teachers)

@@ -275,6 +275,14 @@ class SavedModel(TrainedModel):
     super().__init__([path], name)
     self._sample: Sample | None = None
 
+  @property
+  def weights_size(self) -> int:
+    folder = os.path.join(self.paths[0], 'variables')
+    names = files.names(folder) if files.is_folder(folder) else ()
+    return super().weights_size + sum(
+      files.version(os.path.join(folder, name))[1] for name in names
+    )
+
   def check_fits(
     self,
     image_shape: Sequence[int],

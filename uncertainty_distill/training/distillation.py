@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from uncertainty_distill import configs, runs
+from uncertainty_distill import configs, models, runs
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import files, locks
 from uncertainty_distill.training import (
@@ -94,7 +94,9 @@ def _check_network(
   model = experiment.config.task.model
   is_late = trains_teacher or model.architecture.get().has_initial_weights
   if is_late and not runs.is_run(model_dir):
-    model.load_initial_weights(model.build())
+    built = model.build()
+    models.check_precision(built)
+    model.load_initial_weights(built)
 
 
 def distill(

@@ -7,7 +7,6 @@ from typing import Any
 
 from uncertainty_distill import configs, data, layers, losses, models, trained
 from uncertainty_distill import metrics as metrics_lib
-from uncertainty_distill.errors import InputError
 from uncertainty_distill.training import initialization, loss_terms
 from uncertainty_distill.training import teacher as teacher_lib
 from uncertainty_distill.training.opened_experiment import Experiment
@@ -71,13 +70,7 @@ class ClassificationTask(base_task.Task):
     initialization.check_networks(self._experiment)
     # Built first, so that its initial weights do not depend on a teacher.
     model = self.task_config.model.build()
-    if any(layer.compute_dtype == 'float16' for layer in model.layers):
-      raise InputError(
-        'task.model.architecture',
-        'float16',
-        'a network whose layers compute in float32 or bfloat16',
-        'gradients in float16 vanish unless the loss is scaled',
-      )
+    models.check_precision(model)
     if self.task_config.objective.uses_teacher:
       self._load_teacher(model)
     return model

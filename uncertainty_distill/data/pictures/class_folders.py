@@ -16,6 +16,7 @@ order, so it stays nearly the same when pictures are added.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
@@ -85,9 +86,7 @@ def list_pictures(folder: str, test_fraction: float = 0.0) -> Listing:
   train = os.path.join(folder, 'train')
   others = [n for n in inside if n.lower() not in _SPLIT_NAMES]
   if others:
-    _logger.warning(
-      f'{folder} is read as one with train/: {_shown(others)} left out'
-    )
+    _warn(f'{folder} has train/, so these are left out: {_shown(others)}')
   if not tests:
     return _divided(train, test_fraction)
   if test_fraction:
@@ -285,3 +284,9 @@ def _pictures(
 def _shown(names: list[str]) -> str:
   """Returns some of the names, for the message of an error."""
   return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
+
+
+@functools.cache
+def _warn(line: str) -> None:
+  """Logs a warning, but the same warning only once."""
+  _logger.warning(line)
