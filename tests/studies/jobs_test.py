@@ -79,7 +79,7 @@ def test_a_run_that_diverges_does_not_stop_the_rest(job):
 def test_what_is_killed_each_time_is_an_error_at_the_end(job):
   killed = tiny_study.KillsProcess(**vars(job('killed')))
   with pytest.raises(ChildProcessError, match='-9'):
-    _run(killed)
+    scheduling.raise_failure(_run(killed))
 
 
 @pytest.mark.slow

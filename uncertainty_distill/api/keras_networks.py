@@ -49,7 +49,9 @@ def batch_ensemble(
       examples stay the same), or `first_layer_signs` (signs in the first layer,
       ones elsewhere).
     fast_weight_stddev: The standard deviation for `normal`. A trained network
-      keeps what it has learned only if this value is small, such as 0.1.
+      keeps what it has learned only if this value is small, such as 0.1, and
+      the rank is 1: perturbations of rank k have a mean of k. `ones` keeps it
+      with any rank.
     norm: `shared`: BatchNorm, LayerNorm and GroupNorm are the same for all
       members; `member`: each member has its own.
     keep: The layers that the members share unchanged, `{'name': 'shared'}`. A

@@ -60,9 +60,9 @@ def fast_weight_initializers(
   """Returns the initializers of a layer's alpha and gamma.
 
   Args:
-    kind: One of `FAST_WEIGHTS`: `normal` draws from N(1, stddev^2), and of rank
-      k divides gamma by k, so that the mean of the perturbation stays 1;
-      `signs` draws -1 or 1; `ones` begins with no perturbation at all; and
+    kind: One of `FAST_WEIGHTS`: `normal` draws from N(1, stddev^2), so that a
+      perturbation of rank k has a mean of k, as in Edward2's layers; `signs`
+      draws -1 or 1; `ones` begins with no perturbation at all; and
       `first_layer_signs` has signs in the first layer and ones in all others.
       TabM (Gorishniy et al. 2024) has signs only in the first layer's alpha.
       For the three channels of an image these signs would be few, so gamma has
@@ -77,8 +77,7 @@ def fast_weight_initializers(
   """
   if kind == 'normal':
     alpha, gamma = (
-      tf_keras.initializers.RandomNormal(1.0 / terms, stddev / terms)
-      for terms in (1, rank)
+      tf_keras.initializers.RandomNormal(1.0, stddev) for _ in range(2)
     )
   elif kind == 'signs' or (kind == 'first_layer_signs' and is_first):
     alpha, gamma = RandomSigns(), RandomSigns()
