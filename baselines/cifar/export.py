@@ -99,7 +99,7 @@ def _check_flags(paths: list[str], directory: str) -> None:
       os.path.realpath(files.absolute(path))
       for path in (directory, _TFLITE.value, *paths)
     )
-    if file.startswith(f'{target}/'):
+    if file != target and files.is_within(file, target):
       raise InputError(
         'tflite',
         _TFLITE.value,

@@ -159,13 +159,11 @@ class TrainDataConfig(models.Settings):
       return bool(used & without_labels)
     if not unlabeled or unlabeled == name:
       return bool(unlabeled)
-    if f'{unlabeled}/'.startswith(f'{name}/'):
+    if files.is_within(unlabeled, name):
       # Beside a folder `train`, other folders have no training images.
       train = os.path.join(name, 'train')
-      return not files.is_folder(train) or f'{unlabeled}/'.startswith(
-        f'{train}/'
-      )
-    return f'{name}/'.startswith(f'{unlabeled}/')
+      return not files.is_folder(train) or files.is_within(unlabeled, train)
+    return files.is_within(name, unlabeled)
 
   def num_shown(self, available: int) -> int:
     """Returns how many training examples, the first ones, training may show.

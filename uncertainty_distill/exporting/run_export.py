@@ -62,7 +62,7 @@ def _check_can_be_moved(directory: str) -> None:
       directory,
       'a folder on a disk, because the disk itself cannot be replaced',
     )
-  if f'{os.getcwd()}/'.startswith(f'{directory}/'):
+  if files.is_within(os.getcwd(), directory):
     raise InputError(
       'directory', directory, 'a folder other than the working directory'
     )

@@ -142,6 +142,16 @@ def make_folder(path: Path) -> None:
     backend.makedirs(path, exist_ok=True)
 
 
+def is_within(path: str, folder: str) -> bool:
+  """Returns whether a path is a folder's or below it, by their names."""
+  return path == folder or path.startswith(f'{folder.rstrip("/")}/')
+
+
+def is_utf8(text: str) -> bool:
+  """Returns whether a name from the file system can be written in UTF-8."""
+  return text == text.encode(errors='ignore').decode()
+
+
 def flush(folder: str) -> None:
   """Waits until all files of a local folder are on the disk."""
   for parent, _, found in os.walk(folder):

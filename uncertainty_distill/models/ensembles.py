@@ -40,16 +40,13 @@ class BatchEnsemble(tf_keras.Model):
     def at_once():
       return super(BatchEnsemble, self).call(images, training, mask)
 
+    flat = variables.flat_layers(self)
     perturb = next(
-      (x.perturb for x in variables.flat_layers(self) if hasattr(x, 'perturb')),
-      'activations',
+      (x.perturb for x in flat if hasattr(x, 'perturb')), 'activations'
     )
     # Losses of activities must not be counted for each member, nor be made in
     # a branch.
-    has_losses = any(
-      getattr(layer, 'activity_regularizer', None)
-      for layer in variables.flat_layers(self)
-    )
+    has_losses = any(getattr(x, 'activity_regularizer', None) for x in flat)
     if training or has_losses or not layers.weights_may_be_cheaper(perturb):
       return at_once()
     # Keras also takes images in a list or a dict.

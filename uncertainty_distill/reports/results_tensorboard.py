@@ -109,8 +109,7 @@ def _folder(system: System, directory: str) -> str:
   first, *others = system.paths
   if others:
     return os.path.join(directory, system.label)
-  path, root = files.absolute(first), files.absolute(directory)
-  is_inside = path == root or path.startswith(f'{root.rstrip("/")}/')
+  is_inside = files.is_within(files.absolute(first), files.absolute(directory))
   # A run's own folder is for results that are neither scaled nor merged.
   if is_inside and not system.scaled and not system.merged:
     return first

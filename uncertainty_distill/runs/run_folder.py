@@ -194,7 +194,7 @@ def open_run(path: str, name: str) -> RunFolder:
 
 def _check_utf8(path: str, name: str) -> None:
   """Raises an InputError for a path that TensorFlow cannot open."""
-  if path != path.encode(errors='ignore').decode():
+  if not files.is_utf8(path):
     raise InputError(name, path, 'a path in UTF-8')
 
 

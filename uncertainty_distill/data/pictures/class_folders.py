@@ -221,7 +221,7 @@ def _by_class(folder: str) -> dict[str, list[str]]:
 def _check_names(classes: Iterable[str], folder: str) -> None:
   """Raises an InputError for names that a text file cannot hold, one a line."""
   for name in classes:
-    if '\n' in name or name != name.encode(errors='ignore').decode():
+    if '\n' in name or not files.is_utf8(name):
       raise InputError(
         'dataset name',
         folder,
