@@ -195,6 +195,20 @@ def test_they_hold_no_test_images(tmp_path):
   )
 
 
+def test_a_folder_of_test_pictures_is_refused(tmp_path):
+  for part, first in ('train', 0), ('test', 100):
+    picture_folders.write(tmp_path / part, ['a', 'b'], 3, first=first)
+  train_data = configs.TrainDataConfig(
+    name=str(tmp_path), image_size=(12, 12), unlabeled=str(tmp_path / 'test')
+  )
+  dataset = data.open_configured(train_data)
+  with refusals.refused(_NAME, str(tmp_path / 'test')):
+    data.open_unlabeled(dataset, train_data)
+  # Of other pictures beside them, all are shown.
+  picture_folders.write(tmp_path / 'test' / 'more', ['c'], 2, first=200)
+  assert len(data.open_unlabeled(dataset, train_data)) == 2
+
+
 @pytest.mark.parametrize(
   'values, expected',
   [
@@ -212,6 +226,7 @@ def test_they_hold_no_test_images(tmp_path):
       },
       False,
     ),
+    ({'name': 'tfds:x', 'unlabeled': 'tfds:x', 'unlabeled_split': 'all'}, True),
   ],
 )
 def test_what_may_be_labeled_images_as_well(values, expected):

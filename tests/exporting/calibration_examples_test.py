@@ -2,7 +2,7 @@
 
 import types
 
-from uncertainty_distill import configs, data, trained
+from uncertainty_distill import configs, data, trained, training
 from uncertainty_distill.exporting import calibration_examples
 
 import numpy as np
@@ -14,10 +14,10 @@ import tiny_runs
 def _part(fraction):
   """Returns a run that held out a fraction of digits; for None a SavedModel."""
   if fraction is None:
-    return types.SimpleNamespace(config=None)
+    return types.SimpleNamespace(config=None, paths=())
   config = configs.load_config('digits_wrn10_1')
   config.task.train_data.held_out_fraction = fraction
-  return types.SimpleNamespace(config=config)
+  return types.SimpleNamespace(config=config, paths=(str(fraction),))
 
 
 def _model(*fractions, num_classes=10):
@@ -56,6 +56,35 @@ def test_refuses_data_that_changed_since_training(tmp_path):
       assert len(calibration_examples.load(model, '', None)[0]) == 80
   with refusals.refused('fit_temperature'):
     calibration_examples.load(model, '', None)
+
+
+def test_refuses_what_the_initial_networks_were_trained_on(tmp_path):
+  config = tiny_runs.config('task.train_data.held_out_fraction=0.1')
+  for fraction in 0.0, 0.1:
+    member = configs.member_config(config)
+    member.task.train_data.held_out_fraction = fraction
+    network = tiny_runs.save(
+      str(tmp_path / f'network_{fraction}'), training.resolve(member)
+    )
+    config.task.initialize_from = (network,) * 4
+    path = tiny_runs.save(str(tmp_path / f'run_{fraction}'), config)
+    model = trained.open_trained([path], 'path')
+    if fraction:
+      assert len(calibration_examples.load(model, '', None)[0]) == 80
+    else:
+      with refusals.refused('fit_temperature'):
+        calibration_examples.load(model, '', None)
+
+
+def test_what_a_run_learned_without_labels_is_learned(tmp_path):
+  digits = data.open_dataset('digits')
+  own = configs.TrainDataConfig(name=str(tmp_path / 'mine.npz'))
+  path = tiny_runs.save(str(tmp_path / 'run'), tiny_runs.config())
+  model = trained.open_trained([path], 'path')
+  assert not len(trained.learned_rows(model, digits, own))
+  model.config.task.train_data.unlabeled = own.name
+  rows = trained.learned_rows(model, digits, own)
+  np.testing.assert_array_equal(rows, np.arange(797))
 
 
 def test_refuses_test_images_and_other_files(tmp_path):

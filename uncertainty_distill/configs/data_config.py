@@ -156,7 +156,7 @@ class TrainDataConfig(models.Settings):
         }
         for split in (self.train_split, self.unlabeled_split)
       )
-      return bool(used & without_labels)
+      return bool(used & without_labels) or 'all' in used | without_labels
     if not unlabeled or unlabeled == name:
       return bool(unlabeled)
     if files.is_within(unlabeled, name):

@@ -179,6 +179,14 @@ def _check_unlabeled(
   )
   if not name:
     return
+  is_same = name.removeprefix('tfds:') == train_data.name.removeprefix('tfds:')
+  _require(
+    name == train_data.name or not is_same,
+    'task.train_data.unlabeled',
+    name,
+    f'other images than those of {train_data.name}, or {REST}',
+    'to use its splits, set task.train_data.name to the same tfds:NAME',
+  )
   _require(
     objective.uses_teacher and objective.weight > 0,
     'task.train_data.unlabeled',

@@ -71,7 +71,8 @@ def open_unlabeled(
     image_cache=files.expanded(train_data.image_cache),
   )
   source = _open(name, state, dataset.spec, train_data.data_dir, decoding)
-  if name == files.expanded(train_data.name) or train_data.unlabeled_overlaps:
+  own = files.expanded(train_data.name)
+  if files.is_within(name, own) or files.is_within(own, name):
     rows = _rows_that_are_not_tested(source, dataset.test)
     if len(rows) < len(source):
       source = _without_labels(source, rows)
@@ -111,6 +112,10 @@ def _pixel_digests(source: ImageSource) -> np.ndarray:
 
 def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:
   """Raises an InputError if there are fewer images than a run should use."""
+  if not available:
+    raise InputError(
+      _NAME, train_data.unlabeled, 'images that are not all test images'
+    )
   if train_data.unlabeled_examples > available:
     raise InputError(
       'task.train_data.unlabeled_examples',

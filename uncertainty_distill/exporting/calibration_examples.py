@@ -87,7 +87,7 @@ def _check_training_images(
   occur twice.
   """
   seen = []
-  for part in model.parts:
+  for part in trained.with_initial_networks(model):
     train_data = part.config and part.config.task.train_data
     if train_data is None or train_data in seen:
       continue
@@ -129,17 +129,13 @@ def _held_out(model, name, value):
     len(given) < len(model.parts)
     or len(set(map(_what_is_held_out, given))) > 1
     or not given[0].held_out_fraction
-    or any(train_data.unlabeled_overlaps for train_data in given)
   ):
-    raise InputError(
-      name,
-      value,
-      'left out unless all runs held out the same training examples',
-      message=f'`{name}` needs examples that no model was trained on: '
-      'set `calibration_file`, or train all runs with the same '
-      'task.train_data.held_out_fraction above 0',
-    )
+    raise _not_held_out(name, value)
   dataset = model.dataset
+  held_out = data.open_training(dataset, given[0])[1]
+  learned = trained.learned_rows(model, dataset, given[0])
+  if len(np.intersect1d(learned, held_out.rows)):
+    raise _not_held_out(name, value)
   marks = {'training data': dataset.train.fingerprint}
   for part in model.parts:
     if isinstance(part, trained.Run) and runs.different_data(part.run, marks):
@@ -151,7 +147,19 @@ def _held_out(model, name, value):
         f'{dataset.spec.name} has changed since {part.run.path} was trained: '
         'set `calibration_file`, or restore the old data',
       )
-  return data.open_training(dataset, given[0])[1]
+  return held_out
+
+
+def _not_held_out(name, value):
+  return InputError(
+    name,
+    value,
+    'left out unless all runs, and those that their weights started from, held '
+    'out the same training examples',
+    message=f'`{name}` needs examples that no model was trained on: '
+    'set `calibration_file`, or train all runs, and those that their weights '
+    'start from, with the same task.train_data.held_out_fraction above 0',
+  )
 
 
 def _what_is_held_out(train_data):

@@ -176,6 +176,19 @@ def test_broken_pictures_are_named_or_left_out(folder, caplog):
   assert 'wasp' in caught.value.hint
 
 
+def test_a_decoder_that_fails_in_its_own_way_breaks_a_picture(folder):
+  """That of AVIF raises a RuntimeError for some damaged blocks."""
+  broken = folder / 'train' / 'wasp' / 'broken.avif'
+  picture_folders.random_picture(9, 64, 64).save(broken)
+  header, mark, frame = broken.read_bytes().partition(b'mdat')
+  broken.write_bytes(header + mark + bytes(32) + frame[32:])
+  with pytest.raises(RuntimeError), Image.open(broken) as picture:
+    picture.load()
+  with refusals.refused('dataset name', str(folder), 'can be read'):
+    _open(folder)
+  assert len(_open(folder, skip_broken=True).train) == 8
+
+
 def test_a_program_is_no_picture(folder):
   """Pillow would run Ghostscript, whatever the file's name says."""
   text = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n'

@@ -85,7 +85,10 @@ def decode_content(
     raise UnreadableError(str(error)) from error
   except Image.DecompressionBombError as error:
     raise UnreadableError(image_decoding.TOO_LARGE) from error
-  except (tf.errors.OpError, OSError, SyntaxError, ValueError) as error:
+  except (
+    *(tf.errors.OpError, OSError, SyntaxError, ValueError),
+    RuntimeError,  # Of the decoder of AVIF.
+  ) as error:
     raise UnreadableError(
       image_decoding.TOO_LARGE
       if image_decoding.TOO_LARGE in str(error)
