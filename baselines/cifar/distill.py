@@ -7,6 +7,7 @@ Without --teacher, the command first trains the teacher's members in model_dir.
 """
 
 import functools
+import logging
 
 from uncertainty_distill.baselines.cifar import launch
 
@@ -20,9 +21,12 @@ from uncertainty_distill import (
 )
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.errors import InputError
+from uncertainty_distill.io import files
 
 import tensorflow as tf
 from absl import flags
+
+_logger = logging.getLogger('uncertainty_distill.distill')
 
 flags.DEFINE_list(
   'teacher',
@@ -63,16 +67,15 @@ def main():
   if mode == 'eval':
     run = runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(config, strategy)
+  student = f'{experiment.config.task.objective.kind}_student'
+  finish.check(experiment, model_dir, ['deep_ensemble', 'teacher', student])
   if mode != 'eval':
     run = training.distill(
       experiment, model_dir, mode != 'train', train_members=pool
     )
   taught = run.config.task.objective
-  label = _teacher_label(taught.teacher, experiment)
-  systems = [
-    evaluation.System(label, None, taught.teacher),
-    evaluation.System(f'{taught.kind}_student', None, (model_dir,)),
-  ]
+  student = evaluation.System(f'{taught.kind}_student', None, (model_dir,))
+  systems = [*_teacher(taught.teacher, experiment), student]
   finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')
 
 
@@ -106,6 +109,15 @@ def _pool(config, model_dir):
     pool=launch.ray_pool(model_dir),
     show=distribution.RunTable(),
   )
+
+
+def _teacher(paths, experiment):
+  """Returns a list of the teacher; [] if a student's teacher is gone."""
+  gone = [path for path in paths if not files.exists(path)]
+  if not gone:
+    return [evaluation.System(_teacher_label(paths, experiment), None, paths)]
+  _logger.warning(f'the report has no teacher, since {gone[0]} is gone')
+  return []
 
 
 def _teacher_label(paths, experiment):

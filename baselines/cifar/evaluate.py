@@ -9,7 +9,7 @@ first run folder; without any run folder, --experiment must name it.
 from uncertainty_distill.baselines.cifar import launch
 
 # isort: split
-from uncertainty_distill import configs, evaluation, trained, training
+from uncertainty_distill import configs, evaluation, runs, trained, training
 from uncertainty_distill.baselines.cifar import finish
 from uncertainty_distill.io import locks
 
@@ -21,7 +21,8 @@ _RUN = flags.DEFINE_list(
 _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir',
   None,
-  'The folder for the report. By default, the folder of the first run.',
+  'The folder for the report. By default, the folder of the first run, or '
+  'NAME_evaluation beside a SavedModel NAME.',
 )
 _EXPERIMENT = flags.DEFINE_string(
   'experiment',
@@ -63,13 +64,19 @@ def main():
     check_labels='check_labels',
   )
   strategy = launch.strategy_for(config, training=False)
-  directory = _OUTPUT_DIR.value or paths[0]
+  directory = _OUTPUT_DIR.value or _default_folder(paths[0])
   experiment = training.open_experiment(config, strategy)
   configs.warn_of_unused_by_evaluation(config)
   with locks.lock_folder(directory, 'output_dir', experiment.is_chief):
     finish.evaluate(systems, experiment, directory, 'Evaluation')
   if experiment.is_chief:
     finish.print_report_path(directory)
+
+
+def _default_folder(path):
+  """Returns the folder for a report on a model if none is given."""
+  # A SavedModel with files of others in its folder could not be replaced.
+  return path if runs.is_run(path) else f'{path.rstrip("/")}_evaluation'
 
 
 def _test_set(system):

@@ -23,6 +23,24 @@ from absl import flags
 _logger = logging.getLogger(__name__)
 
 
+def check(
+  experiment: training.Experiment, model_dir: str, labels: Sequence[str]
+) -> None:
+  """Finds mistakes in what comes after training, before training.
+
+  Args:
+    experiment: The experiment.
+    model_dir: The run folder.
+    labels: The labels that the systems of the report may have.
+
+  Raises:
+    InputError: If --mode asks for a report that cannot be written.
+  """
+  if flags.FLAGS.mode != 'train':
+    reports.check_folder(model_dir, 'model_dir')
+    evaluation.check_baseline(experiment, labels)
+
+
 def evaluate(
   systems: Sequence[evaluation.System],
   experiment: training.Experiment,

@@ -11,6 +11,7 @@ import logging as std_logging
 import operator
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -414,6 +415,10 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
       sys.exit(_fail(f'error: {_with_flags(error)}', 2))
     except signals.Stopped as stopped:
       sys.exit(_fail(str(stopped), stopped.code))
+    except BrokenPipeError:
+      # Whoever read the output, such as `head`, has ended.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+      sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
       found = error_messages.explain(error)
       if not found:

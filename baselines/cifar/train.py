@@ -33,6 +33,7 @@ def main():
     runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(standalone, strategy)
   configs.warn_of_unused(config, trains_alone=True)
+  finish.check(experiment, model_dir, [label])
   if mode != 'eval':
     training.train(experiment, model_dir, mode != 'train')
   systems = [evaluation.System(label, None, (model_dir,))]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 from uncertainty_distill.data import digits
 
@@ -62,16 +63,21 @@ def test_tensorboard_shows_the_corrupted_figures_and_pictures(student):
 def test_evaluate_agrees_between_run_folder_and_saved_model(student, tmp_path):
   folder, _ = student
   figures = []
-  for path in folder, folder / 'saved_model':
+  shutil.copytree(folder / 'saved_model', tmp_path / 'served')
+  # The report of a SavedModel lies beside it, where exports leave it alone.
+  for path, options, report in (
+    (folder, [f'--output_dir={tmp_path / "run"}'], 'run'),
+    (tmp_path / 'served', [], 'served_evaluation'),
+  ):
     done = running.run(
       'evaluate',
       f'--run={path}',
-      f'--output_dir={tmp_path / path.name}',
+      *options,
       '--experiment=digits_wrn10_1',
       '--params_override=evaluation.corruptions=[]',
     )
     assert done.returncode == 0, done.stderr
-    file = tmp_path / path.name / 'results.json'
+    file = tmp_path / report / 'results.json'
     (result,) = json.loads(file.read_text())['results']
     assert result['num_examples'] == 1000
     figures.append(result['figures'])

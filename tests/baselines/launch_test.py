@@ -48,3 +48,17 @@ def test_no_more_runs_at_a_time_than_gpus():
   )
   lines = [line for line in done.stdout.splitlines() if 'at a time' not in line]
   assert lines == ['3', 'None', '2', '3']
+
+
+def test_output_that_nobody_reads_ends_a_command_quietly():
+  code = (
+    'from uncertainty_distill.baselines.cifar import launch\n'
+    "launch.run(lambda: [print('x' * 1000) for _ in range(1000)] and None)\n"
+  )
+  with subprocess.Popen(
+    [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+  ) as command:
+    command.stdout.read(10)
+    command.stdout.close()
+    errors = command.stderr.read()
+  assert command.returncode == 141 and b'Broken' not in errors

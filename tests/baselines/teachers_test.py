@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 from uncertainty_distill import data, metrics, runs
 
@@ -85,3 +86,11 @@ def test_a_saved_model_of_another_program(tmp_path):
   assert figures['teacher', None]['nll'] == pytest.approx(
     float(expected['nll']), rel=1e-4
   )
+  # The student stays, and its report is made again, once the teacher is gone.
+  shutil.rmtree(tmp_path / 'served')
+  (tmp_path / 'student' / 'report.html').unlink()
+  done = _distill(tmp_path / 'student', tmp_path / 'served')
+  assert str(tmp_path / 'served') in done.stderr
+  assert (tmp_path / 'student' / 'report.html').is_file()
+  results = json.loads(path.read_text())['results']
+  assert {r['model'] for r in results} == {'knowledge_student'}

@@ -208,7 +208,10 @@ def test_python_may_set_numbers_of_numpy_and_paths():
   assert config.trainer.epochs == 2 and type(config.trainer.epochs) is int
   assert type(config.task.model.width) is int
   assert config.task.train_data.name == 'own.npz'
-  assert config.trainer.decay_fractions == [0.25, 0.5]
+  assert config.trainer.decay_fractions == (0.25, 0.5)
+  # Elsewhere, they are compared with the tuples that are read from files.
+  config.task.train_data.classes = [3, 5]
+  assert config.task.train_data.classes == (3, 5)
   with refused('l2'):
     config.task.l2 = object()
 

@@ -2,7 +2,14 @@
 
 import json
 
-from uncertainty_distill import configs, data, evaluation, runs, training
+from uncertainty_distill import (
+  configs,
+  data,
+  evaluation,
+  runs,
+  trained,
+  training,
+)
 from uncertainty_distill.evaluation import baseline_errors
 
 import experiments
@@ -10,6 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tiny_runs
 from refusals import refused
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
@@ -108,6 +116,14 @@ def test_any_baseline(folders, tmp_path):
   assert sorted(rates.values()) == [0, pytest.approx(1 / 3)]
 
 
+def test_a_system_of_another_report_is_no_baseline(tmp_path):
+  config = tiny_runs.config('evaluation.mce_baseline=single_network')
+  model = trained.open_trained(
+    [tiny_runs.save(str(tmp_path / 'run'), config)], 'run'
+  )
+  assert not evaluation.default_experiment(model).evaluation.mce_baseline
+
+
 def test_baselines_that_are_none(folders, tmp_path):
   path = str(tmp_path / 'baseline.npz')
   for arrays, value in (
@@ -125,4 +141,4 @@ def test_baselines_that_are_none(folders, tmp_path):
   missing = str(tmp_path / 'missing')
   opened = experiments.opened(_config(missing), _CPU)
   with refused('evaluation.mce_baseline', missing, 'exists'):
-    opened.check()
+    evaluation.check_baseline(opened, [])

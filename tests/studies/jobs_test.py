@@ -66,6 +66,17 @@ def _run(*jobs):
   return scheduling.run(tasks, distribution.ProcessPool(2))
 
 
+def test_each_run_has_its_own_number_of_threads(job):
+  one, other = job('one'), job('other')
+  one.config.runtime.num_threads, other.config.runtime.num_threads = 1, 2
+  tasks = [scheduling.Task(j.label, lambda j=j: j) for j in (one, other)]
+  assert not scheduling.run(tasks, distribution.ProcessPool(1))
+  for each in one, other:
+    run = runs.open_run(each.path, 'run')
+    assert run.is_complete
+    assert run.config.runtime.num_threads == each.config.runtime.num_threads
+
+
 def test_a_run_that_diverges_does_not_stop_the_rest(job):
   bad, good = job('bad', 1e30), job('good')
   assert list(_run(bad, good)) == ['bad']

@@ -48,6 +48,11 @@ from refusals import refused
     ),
     ({'params_override': {'teacher': {'width': 0}}}, 'teacher.width', 0),
     (
+      {'params_override': {'evaluation': {'mce_baseline': 'gone.json:a'}}},
+      'evaluation.mce_baseline',
+      os.path.abspath('gone.json'),
+    ),
+    (
       {'params_override': {'evaluation': {'corruptions': ['x']}}},
       'corruption',
       'x',

@@ -5,6 +5,7 @@ from uncertainty_distill.training import opened_experiment, session, teacher
 
 import experiments
 import pytest
+import refusals
 import tensorflow as tf
 
 _CPU = tf.distribute.OneDeviceStrategy('CPU:0')
@@ -83,6 +84,27 @@ def test_a_dataset_is_opened_once(monkeypatch):
   assert len(opened) == 1
   assert experiment.evaluation_sets.clean is experiment.dataset.test
   assert experiment.training_set.source is experiment.dataset.train
+
+
+def test_what_no_temperature_can_be_fitted_to_is_refused_before_training():
+  config = _config(
+    'task.train_data.num_examples=700,evaluation.temperature_examples=9'
+  )
+  with refusals.refused('evaluation.temperature_examples', '9'):
+    experiments.opened(config, _CPU).check()
+
+
+def test_a_refused_teacher_leaves_its_student_s_folder(trained, tmp_path):
+  path = tmp_path / 'student'
+  config = _config('teacher.ensemble_size=2,task.model.ensemble_size=2')
+  experiments.distill(config, str(path), _CPU)
+  member, *_ = trained
+  runs.claim_run(str(path / 'teacher' / 'member_0'), member.config)
+  before = (path / 'params.yaml').read_bytes()
+  config.teacher.epochs = 7
+  with refusals.refused('model_dir', str(path / 'teacher' / 'member_0')):
+    experiments.distill(config, str(path), _CPU)
+  assert (path / 'params.yaml').read_bytes() == before
 
 
 def test_options_of_views_reach_them():

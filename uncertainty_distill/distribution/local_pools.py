@@ -124,13 +124,25 @@ class ProcessPool:
       job.runtime.num_threads = job.runtime.num_threads or max(
         1, (os.cpu_count() or 1) // self.max_jobs
       )
+    self._idle_process(job.runtime.num_threads).give(job)
+
+  def _idle_process(self, num_threads: int) -> _Process:
+    """Returns a process without a job whose number of threads is as given.
+
+    TensorFlow cannot change the number in a process.
+    """
     idle = [process for process in self._processes if not process.job]
-    if not idle:
-      taken = {process.gpu for process in self._processes}
-      free = [gpu for gpu in self._gpus if gpu not in taken]
-      idle = [_Process(free[0] if free else '')]
-      self._processes += idle
-    idle[0].give(job)
+    for process in idle:
+      if process.num_threads == num_threads:
+        return process
+    if len(self._processes) == self.max_jobs:
+      self._processes.remove(idle[0])
+      idle[0].end()
+      idle[0].join()
+    taken = {process.gpu for process in self._processes}
+    free = [gpu for gpu in self._gpus if gpu not in taken]
+    self._processes.append(_Process(free[0] if free else '', num_threads))
+    return self._processes[-1]
 
   def wait(self) -> list[JobResult]:
     busy = {process.pipe: process for process in self._processes if process.job}
@@ -148,14 +160,16 @@ class _Process:
     pipe: The pipe to the process, which is ready when a job is done.
     job: The job that the process runs; None if the process is idle.
     gpu: The GPU that the process has for itself; empty for none.
+    num_threads: The number of threads of its jobs; 0 for TensorFlow's own.
     is_gone: Whether the process has ended unexpectedly.
   """
 
-  def __init__(self, gpu: str):
+  def __init__(self, gpu: str, num_threads: int):
     context = multiprocessing.get_context('spawn')
     self.pipe, other_end = context.Pipe()
     self.job: Job | None = None
     self.gpu = gpu
+    self.num_threads = num_threads
     self.is_gone = False
     options = absl.logging.get_verbosity(), logging.getLogger(_PACKAGE).level
     # Only this process handles Ctrl-C on the terminal; it ends the others.

@@ -9,13 +9,14 @@ from uncertainty_distill.data import corruptions
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.evaluation import corruption_error, results
 from uncertainty_distill.evaluation.system import System
-from uncertainty_distill.io import archives
+from uncertainty_distill.io import archives, files
 
 import numpy as np
 
 # The label of a baseline that is evaluated with a report's systems.
 BASELINE = 'mce_baseline'
 _NAME = 'evaluation.mce_baseline'
+KNOWN_ON_CORRUPTED = 'a system whose predictions of corrupted images are known'
 
 
 def with_baseline(
@@ -29,26 +30,45 @@ def with_baseline(
       label of a system, or a path.
 
   Raises:
-    InputError: If `evaluation.mce_baseline` is neither the label of a system
-      nor a path, if a file cannot be read as `read_errors` says, or if the
-      baseline has no results on corrupted images.
+    InputError: As `check_baseline`, and if the baseline is a system with stored
+      predictions.
   """
   name = experiment.config.evaluation.mce_baseline
   labels = list(dict.fromkeys(system.label for system in systems))
-  if not name:
-    return list(systems)
+  check_baseline(experiment, labels)
   if name in labels:
     if any(system.is_stored for system in systems if system.label == name):
-      raise InputError(
-        _NAME, name, 'a system whose predictions of corrupted images are known'
-      )
-    return list(systems)
+      raise InputError(_NAME, name, KNOWN_ON_CORRUPTED)
+  elif name and not _is_file(name):
+    # It comes first, since a report may show the images of the last system.
+    return [System(BASELINE, None, (name,)), *systems]
+  return list(systems)
+
+
+def check_baseline(
+  experiment: training.Experiment, labels: Sequence[str]
+) -> None:
+  """Checks the baseline as far as possible before anything is trained.
+
+  Args:
+    experiment: The experiment, with an `evaluation.mce_baseline`.
+    labels: The labels of the systems that its report may have.
+
+  Raises:
+    InputError: If `evaluation.mce_baseline` is neither one of the labels nor a
+      path that exists, if a file cannot be read as `read_errors` says, or if it
+      has no results on corrupted images.
+  """
+  name = experiment.config.evaluation.mce_baseline
+  if not name or name in labels:
+    return
+  path, _ = _split(name)
+  if configs.is_baseline_path(name) and not files.exists(path):
+    raise InputError(_NAME, path, 'a path that exists')
   if _is_file(name):
-    # Checked now, and not only after hours of evaluation.
     errors = read_errors(experiment, ())
     corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
-    return list(systems)
-  if not configs.is_baseline_path(name):
+  elif not configs.is_baseline_path(name):
     raise InputError(
       _NAME,
       name,
@@ -56,8 +76,6 @@ def with_baseline(
       'a results.json, or an .npz file of predictions',
       'write ./NAME for a folder in the working directory',
     )
-  # It comes first, since a report may show the images of the last system.
-  return [System(BASELINE, None, (name,)), *systems]
 
 
 def read_errors(
@@ -76,9 +94,9 @@ def read_errors(
   name = experiment.config.evaluation.mce_baseline
   if name.endswith('.npz'):
     return _of_predictions(name, experiment.evaluation_sets)
-  path, found, label = name.partition('.json:')
-  if found or name.endswith('.json'):
-    known, _ = results.read_json(f'{path}.json' if found else path)
+  path, label = _split(name)
+  if path.endswith('.json'):
+    known, _ = results.read_json(path)
     models = sorted({result.model for result in known})
     label = label or (models[0] if len(models) == 1 else '')
     if label not in models:
@@ -88,6 +106,12 @@ def read_errors(
   else:
     label = BASELINE if configs.is_baseline_path(name) else name
   return corruption_error.error_rates([r for r in known if r.model == label])
+
+
+def _split(name: str) -> tuple[str, str]:
+  """Splits FILE.json:LABEL; the label of other names is empty."""
+  path, found, label = name.partition('.json:')
+  return (f'{path}.json', label) if found else (name, '')
 
 
 def _is_file(name: str) -> bool:

@@ -82,10 +82,13 @@ def default_experiment(
   This is the experiment of the model's first run, but with the devices of this
   machine and with label checks. The devices that trained the run do not matter
   to its evaluation, nor does its own `check_labels`, which was about its
-  teacher. None if the model has no run.
+  teacher, nor a baseline of corruption errors that was another system of its
+  report. None if the model has no run.
   """
   config = copy.deepcopy(model.config)
   if config:
     config.check_labels = True
     config.runtime = configs.ExperimentConfig().runtime
+    if not configs.is_baseline_path(config.evaluation.mce_baseline):
+      config.evaluation.mce_baseline = ''
   return config

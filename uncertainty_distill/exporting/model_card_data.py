@@ -179,7 +179,7 @@ def _describe_training(model):
 def _describe_data(train_data):
   """Describes the training images and their augmentation."""
   name, unlabeled = (
-    markup.escaped(os.path.basename(path))
+    markup.escaped(path if path.startswith('tfds:') else os.path.basename(path))
     for path in (train_data.name, train_data.unlabeled)
   )
   images = [f'{name}, its training split']

@@ -45,8 +45,13 @@ class Settings(hyperparams.Config):
         value.forget_what_was_set()
 
   def _set(self, k: str, v: Any) -> None:
+    value = plain_value(v)
+    if isinstance(value, list) and isinstance(
+      getattr(type(self), k, ()), tuple
+    ):
+      value = tuple(value)  # The two are equal in a file, but not in Python.
     try:
-      super()._set(k, plain_value(v))
+      super()._set(k, value)
     except TypeError as error:
       expected = 'a number, text, a truth value or a list of these'
       raise InputError(k, v, expected) from error

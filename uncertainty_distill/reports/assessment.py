@@ -147,8 +147,13 @@ def assess(
   return tables.table(evaluation.aggregate_models(cache.results), cache.sizes)
 
 
-def check_folder(directory: str) -> None:
-  """Raises an InputError if a report would overwrite files of others."""
+def check_folder(directory: str, name: str = 'output_dir') -> None:
+  """Raises an InputError if a report would overwrite files of others.
+
+  Args:
+    directory: The folder of the report.
+    name: The parameter that gave the folder, for error messages.
+  """
   has = {
     name: files.exists(os.path.join(directory, name))
     for name in (*_OWN_FILES, *_COMMON_NAMES)
@@ -156,7 +161,7 @@ def check_folder(directory: str) -> None:
   foreign = [name for name in _COMMON_NAMES if has[name]]
   if foreign and not any(has[name] for name in _OWN_FILES):
     raise InputError(
-      'output_dir',
+      name,
       directory,
       'a new folder, or one with a report of this package',
       f'{foreign[0]} in it would be lost',

@@ -273,7 +273,7 @@ def _check_is_free(path: str) -> None:
   """Raises an InputError if training would overwrite files of others."""
   names = [
     name
-    for name in (checkpoints.STATE_FILE, DATA_FILE)
+    for name in (checkpoints.STATE_FILE, DATA_FILE, _TRAINING_FILE)
     if files.exists(os.path.join(path, name))
   ]
   if names:

@@ -264,9 +264,17 @@ def _teacher_flops(study: Study, label: str) -> float:
     return config.teacher.ensemble_size * member
   if trained.is_predictions(given[0]):
     return 0.0
+  model = trained.open_trained(given, 'task.objective.teacher')
+  dataset = data.open_configured(config.task.train_data)
+  # A SavedModel may take images of any size.
+  model.check_fits(
+    dataset.spec.image_shape,
+    dataset.spec.num_classes,
+    lambda: dataset.train.numpy(slice(32)),
+  )
   return sum(
     image_flops(part.config) if part.config else part.ensemble_size * member
-    for part in trained.open_trained(given, 'task.objective.teacher').parts
+    for part in model.parts
   )
 
 

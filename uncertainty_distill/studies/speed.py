@@ -86,11 +86,12 @@ def measure_speed(
 
 def image_flops(config: configs.ExperimentConfig) -> int:
   """Returns the FLOPs of one image through all members of a network."""
-  spec = data.open_configured(config.task.train_data).spec
   member = copy.deepcopy(config.task.model)
   member.ensemble_size = 1
-  member.image_shape, member.num_classes = spec.image_shape, spec.num_classes
-  member.mean, member.stddev = spec.mean, spec.stddev
+  if not member.image_shape:  # A run has it, and may have lost its dataset.
+    spec = data.open_configured(config.task.train_data).spec
+    member.image_shape, member.num_classes = spec.image_shape, spec.num_classes
+    member.mean, member.stddev = spec.mean, spec.stddev
   members = config.task.model.ensemble_size
   if config.task.model.ensemble_type == 'hydra':
     members = 1  # The further heads are small.

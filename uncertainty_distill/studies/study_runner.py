@@ -343,6 +343,7 @@ def _differs(path: str, config: configs.ExperimentConfig) -> bool:
 
 def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
   """Finds mistakes in any teacher or system before the first is trained."""
+  _check_baseline(study.whole, strategy)
   members = {}
   # The report of a part draws all figures.
   drawn = {
@@ -371,6 +372,20 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
     training.check_initialization(experiment, trains_teacher=True)
     if config.task.objective.uses_teacher:
       training.check_teacher(experiment)
+
+
+def _check_baseline(study: Study, strategy: tf.distribute.Strategy) -> None:
+  """Finds mistakes in the baseline of corruption errors."""
+  name = study.config.evaluation.mce_baseline
+  given = study.given_teacher(name) if name in study.teachers else ()
+  if any(map(trained.is_predictions, given)):
+    raise InputError(
+      'evaluation.mce_baseline', name, evaluation.KNOWN_ON_CORRUPTED
+    )
+  labels = [*study.teachers, *study.systems, *study.derived]
+  evaluation.check_baseline(
+    training.open_experiment(study.config, strategy), labels
+  )
 
 
 def _check_reconstructions(

@@ -14,12 +14,14 @@ counts the examples of these classes, whose labels are renumbered.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from uncertainty_distill import data, metrics
 from uncertainty_distill.errors import InputError
 from uncertainty_distill.io import archives, files
+from uncertainty_distill.trained import fingerprints
 
 import numpy as np
 
@@ -127,8 +129,29 @@ def probs_as_logits(
 
 def _read(path: str, name: str) -> dict[str, np.ndarray]:
   """Returns the arrays of a file."""
-  try:
+  with _explained(path, name):
     return archives.read_arrays(path)
+
+
+def digest(path: str, name: str) -> str:
+  """Returns the SHA-256 of a file's arrays.
+
+  Args:
+    path: The file.
+    name: The parameter that gave the path, for error messages.
+
+  Raises:
+    InputError: If the file cannot be read.
+  """
+  with _explained(path, name):
+    return fingerprints.archive_digest(path)
+
+
+@contextlib.contextmanager
+def _explained(path: str, name: str) -> Iterator[None]:
+  """Raises an InputError if reading a file within fails."""
+  try:
+    yield
   except (OSError, ValueError) as error:
     raise InputError(
       name,

@@ -392,7 +392,9 @@ class StoredPredictions(TrainedModel):
 
   @property
   def fingerprint(self) -> str:
-    return _joint([fingerprints.archive_digest(path) for path in self.paths])
+    return _joint(
+      [stored_predictions.digest(path, self.name) for path in self.paths]
+    )
 
   def _load(self):
     raise InputError(

@@ -154,22 +154,21 @@ class Experiment:
     """Checks the batches, and opens all images.
 
     Raises:
-      InputError: If the devices do not divide a batch, if images or the
-        baseline of corruption errors are missing or do not go together, or if
-        the teacher cache is not on a local disk.
+      InputError: If the devices do not divide a batch, if images are missing
+        or do not go together, if no temperature can be fitted to the images for
+        it, or if the teacher cache is not on a local disk.
     """
     distribution.describe(self.strategy, self.config)
-    baseline = self.config.evaluation.mce_baseline
-    path = baseline.partition('.json:')[0]
-    path += '.json' if path != baseline else ''
-    if configs.is_baseline_path(baseline) and not files.exists(path):
-      raise InputError('evaluation.mce_baseline', path, 'a path that exists')
     cache = self.config.task.objective.teacher_cache
     if files.is_remote(cache):
       raise InputError(
         'task.objective.teacher_cache', cache, 'a folder on a local disk'
       )
-    _ = self.shown, self.evaluation_sets
+    _, images = self.shown, self.evaluation_sets.temperature
+    if images is not None:
+      trained.check_examples(
+        images, 'evaluation.temperature_examples', str(len(images))
+      )
 
 
 def open_experiment(
