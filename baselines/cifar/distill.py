@@ -8,6 +8,7 @@ Without --teacher, the command first trains the teacher's members in model_dir.
 
 import functools
 import logging
+import os
 
 from uncertainty_distill.baselines.cifar import launch
 
@@ -67,15 +68,16 @@ def main():
   if mode == 'eval':
     run = runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(config, strategy)
-  student = f'{experiment.config.task.objective.kind}_student'
-  finish.check(experiment, model_dir, ['deep_ensemble', 'teacher', student])
   if mode != 'eval':
+    planned = experiment.config.task.objective
+    # A complete student's teacher may be gone.
+    if all(map(files.exists, planned.teacher)):
+      systems = _systems(planned, experiment, model_dir)
+      finish.check(systems, experiment, model_dir)
     run = training.distill(
       experiment, model_dir, mode != 'train', train_members=pool
     )
-  taught = run.config.task.objective
-  student = evaluation.System(f'{taught.kind}_student', None, (model_dir,))
-  systems = [*_teacher(taught.teacher, experiment), student]
+  systems = _systems(run.config.task.objective, experiment, model_dir)
   finish.evaluate_and_export(systems, experiment, model_dir, 'Distillation')
 
 
@@ -111,17 +113,29 @@ def _pool(config, model_dir):
   )
 
 
-def _teacher(paths, experiment):
-  """Returns a list of the teacher; [] if a student's teacher is gone."""
-  gone = [path for path in paths if not files.exists(path)]
+def _systems(objective, experiment, model_dir):
+  """Returns the teacher and the student of a report, trained or not.
+
+  If the teacher is gone, the list is empty where there is a report already,
+  whose results of the teacher could not be computed again.
+  """
+  student = evaluation.System(f'{objective.kind}_student', None, (model_dir,))
+  gone = [path for path in objective.teacher if not files.exists(path)]
   if not gone:
-    return [evaluation.System(_teacher_label(paths, experiment), None, paths)]
+    label = _teacher_label(objective.teacher, experiment)
+    return [evaluation.System(label, None, objective.teacher), student]
+  if files.exists(os.path.join(model_dir, 'results.json')):
+    _logger.warning(f'the report stays as it is, since {gone[0]} is gone')
+    return []
   _logger.warning(f'the report has no teacher, since {gone[0]} is gone')
-  return []
+  return [student]
 
 
 def _teacher_label(paths, experiment):
   """Returns a teacher's label in the report."""
+  if not paths:  # It will be trained.
+    size = experiment.config.teacher.ensemble_size
+    return 'deep_ensemble' if size > 1 else 'teacher'
   teacher = trained.open_trained(paths, 'teacher')
   # A run of several members is one BatchEnsemble.
   if len(paths) == 1 and runs.is_run(paths[0]):

@@ -11,7 +11,7 @@ from uncertainty_distill.baselines.cifar import launch
 # isort: split
 from uncertainty_distill import configs, evaluation, runs, trained, training
 from uncertainty_distill.baselines.cifar import finish
-from uncertainty_distill.io import locks
+from uncertainty_distill.io import files, locks
 
 from absl import flags
 
@@ -76,7 +76,7 @@ def main():
 def _default_folder(path):
   """Returns the folder for a report on a model if none is given."""
   # A SavedModel with files of others in its folder could not be replaced.
-  return path if runs.is_run(path) else f'{path.rstrip("/")}_evaluation'
+  return path if runs.is_run(path) else f'{files.absolute(path)}_evaluation'
 
 
 def _test_set(system):

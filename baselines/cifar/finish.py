@@ -24,21 +24,18 @@ _logger = logging.getLogger(__name__)
 
 
 def check(
-  experiment: training.Experiment, model_dir: str, labels: Sequence[str]
+  systems: Sequence[evaluation.System],
+  experiment: training.Experiment,
+  model_dir: str,
 ) -> None:
   """Finds mistakes in what comes after training, before training.
-
-  Args:
-    experiment: The experiment.
-    model_dir: The run folder.
-    labels: The labels that the systems of the report may have.
 
   Raises:
     InputError: If --mode asks for a report that cannot be written.
   """
   if flags.FLAGS.mode != 'train':
     reports.check_folder(model_dir, 'model_dir')
-    evaluation.check_baseline(experiment, labels)
+    evaluation.with_baseline(systems, experiment)
 
 
 def evaluate(
@@ -79,12 +76,15 @@ def evaluate_and_export(
   model_dir: str,
   title: str,
 ) -> None:
-  """Evaluates and exports a trained run, as --mode asks."""
+  """Evaluates and exports a trained run, as --mode asks.
+
+  Without systems, the report is left as it is.
+  """
   mode = flags.FLAGS.mode
   if mode == 'eval':
     _warn_of_difference(experiment, model_dir)
   with locks.lock_folder(model_dir, 'model_dir', experiment.is_chief):
-    if mode != 'train':
+    if mode != 'train' and systems:
       evaluate(systems, experiment, model_dir, title)
     if experiment.is_chief:
       saved_model = ''

@@ -411,6 +411,7 @@ def run(main: Callable[..., None], takes_arguments: bool = False) -> None:
         )
       else:
         main()
+      sys.stdout.flush()
     except InputError as error:
       sys.exit(_fail(f'error: {_with_flags(error)}', 2))
     except signals.Stopped as stopped:

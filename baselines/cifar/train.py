@@ -33,10 +33,10 @@ def main():
     runs.open_run(model_dir, 'model_dir')
   experiment = training.open_experiment(standalone, strategy)
   configs.warn_of_unused(config, trains_alone=True)
-  finish.check(experiment, model_dir, [label])
+  systems = [evaluation.System(label, None, (model_dir,))]
+  finish.check(systems, experiment, model_dir)
   if mode != 'eval':
     training.train(experiment, model_dir, mode != 'train')
-  systems = [evaluation.System(label, None, (model_dir,))]
   finish.evaluate_and_export(systems, experiment, model_dir, 'Training')
 
 

@@ -1,5 +1,6 @@
 """Tests of what the commands share: their flags, their help, their GPUs."""
 
+import os
 import subprocess
 import sys
 
@@ -53,12 +54,15 @@ def test_no_more_runs_at_a_time_than_gpus():
 def test_output_that_nobody_reads_ends_a_command_quietly():
   code = (
     'from uncertainty_distill.baselines.cifar import launch\n'
-    "launch.run(lambda: [print('x' * 1000) for _ in range(1000)] and None)\n"
+    "launch.run(lambda: print('x' * 100))\n"
   )
+  environment = os.environ | {'PYTHONUNBUFFERED': ''}
   with subprocess.Popen(
-    [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    [sys.executable, '-c', code],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env=environment,
   ) as command:
-    command.stdout.read(10)
     command.stdout.close()
     errors = command.stderr.read()
   assert command.returncode == 141 and b'Broken' not in errors

@@ -141,4 +141,4 @@ def test_baselines_that_are_none(folders, tmp_path):
   missing = str(tmp_path / 'missing')
   opened = experiments.opened(_config(missing), _CPU)
   with refused('evaluation.mce_baseline', missing, 'exists'):
-    evaluation.check_baseline(opened, [])
+    evaluation.with_baseline([], opened)

@@ -74,6 +74,10 @@ def open_unlabeled(
   own = files.expanded(train_data.name)
   if files.is_within(name, own) or files.is_within(own, name):
     rows = _rows_that_are_not_tested(source, dataset.test)
+    if not len(rows):
+      raise InputError(
+        _NAME, train_data.unlabeled, 'images that are not all test images'
+      )
     if len(rows) < len(source):
       source = _without_labels(source, rows)
   _check_enough(train_data, len(source))
@@ -112,10 +116,6 @@ def _pixel_digests(source: ImageSource) -> np.ndarray:
 
 def _check_enough(train_data: configs.TrainDataConfig, available: int) -> None:
   """Raises an InputError if there are fewer images than a run should use."""
-  if not available:
-    raise InputError(
-      _NAME, train_data.unlabeled, 'images that are not all test images'
-    )
   if train_data.unlabeled_examples > available:
     raise InputError(
       'task.train_data.unlabeled_examples',

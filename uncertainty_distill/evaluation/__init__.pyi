@@ -5,8 +5,6 @@ from .aggregation import aggregate_models as aggregate_models
 from .aggregation import by_seed as by_seed
 from .aggregation import summary as summary
 from .baseline_errors import BASELINE as BASELINE
-from .baseline_errors import KNOWN_ON_CORRUPTED as KNOWN_ON_CORRUPTED
-from .baseline_errors import check_baseline as check_baseline
 from .baseline_errors import read_errors as read_errors
 from .baseline_errors import with_baseline as with_baseline
 from .corruption_error import MCE as MCE

@@ -16,7 +16,6 @@ import numpy as np
 # The label of a baseline that is evaluated with a report's systems.
 BASELINE = 'mce_baseline'
 _NAME = 'evaluation.mce_baseline'
-KNOWN_ON_CORRUPTED = 'a system whose predictions of corrupted images are known'
 
 
 def with_baseline(
@@ -24,51 +23,29 @@ def with_baseline(
 ) -> list[System]:
   """Returns the systems, and the baseline if it must be evaluated with them.
 
+  Called before training, it finds mistakes that would cost the report.
+
   Args:
-    systems: The systems of a report.
+    systems: The systems of a report, which need not be trained yet.
     experiment: The experiment. Its `evaluation.mce_baseline` is empty, the
       label of a system, or a path.
 
   Raises:
-    InputError: As `check_baseline`, and if the baseline is a system with stored
-      predictions.
+    InputError: If `evaluation.mce_baseline` is neither the label of a system
+      nor a path that exists, if a file cannot be read as `read_errors` says, or
+      if the baseline has no results on corrupted images.
   """
   name = experiment.config.evaluation.mce_baseline
   labels = list(dict.fromkeys(system.label for system in systems))
-  check_baseline(experiment, labels)
+  if not name:
+    return list(systems)
   if name in labels:
     if any(system.is_stored for system in systems if system.label == name):
-      raise InputError(_NAME, name, KNOWN_ON_CORRUPTED)
-  elif name and not _is_file(name):
-    # It comes first, since a report may show the images of the last system.
-    return [System(BASELINE, None, (name,)), *systems]
-  return list(systems)
-
-
-def check_baseline(
-  experiment: training.Experiment, labels: Sequence[str]
-) -> None:
-  """Checks the baseline as far as possible before anything is trained.
-
-  Args:
-    experiment: The experiment, with an `evaluation.mce_baseline`.
-    labels: The labels of the systems that its report may have.
-
-  Raises:
-    InputError: If `evaluation.mce_baseline` is neither one of the labels nor a
-      path that exists, if a file cannot be read as `read_errors` says, or if it
-      has no results on corrupted images.
-  """
-  name = experiment.config.evaluation.mce_baseline
-  if not name or name in labels:
-    return
-  path, _ = _split(name)
-  if configs.is_baseline_path(name) and not files.exists(path):
-    raise InputError(_NAME, path, 'a path that exists')
-  if _is_file(name):
-    errors = read_errors(experiment, ())
-    corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
-  elif not configs.is_baseline_path(name):
+      raise InputError(
+        _NAME, name, 'a system whose predictions of corrupted images are known'
+      )
+    return list(systems)
+  if not configs.is_baseline_path(name):
     raise InputError(
       _NAME,
       name,
@@ -76,6 +53,15 @@ def check_baseline(
       'a results.json, or an .npz file of predictions',
       'write ./NAME for a folder in the working directory',
     )
+  path, _ = _split(name)
+  if not files.exists(path):
+    raise InputError(_NAME, path, 'a path that exists')
+  if path.endswith(('.npz', '.json')):
+    errors = read_errors(experiment, ())
+    corruption_error.check_baseline(experiment.evaluation_sets.shifts, errors)
+    return list(systems)
+  # It comes first, since a report may show the images of the last system.
+  return [System(BASELINE, None, (name,)), *systems]
 
 
 def read_errors(
@@ -112,10 +98,6 @@ def _split(name: str) -> tuple[str, str]:
   """Splits FILE.json:LABEL; the label of other names is empty."""
   path, found, label = name.partition('.json:')
   return (f'{path}.json', label) if found else (name, '')
-
-
-def _is_file(name: str) -> bool:
-  return name.endswith(('.npz', '.json')) or '.json:' in name
 
 
 def _of_predictions(

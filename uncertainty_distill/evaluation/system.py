@@ -55,7 +55,7 @@ class System:
   @property
   def is_stored(self) -> bool:
     """Whether only predictions of the system are known."""
-    return isinstance(self.model, trained.StoredPredictions)
+    return any(map(trained.is_predictions, self.paths))
 
   @property
   def runs(self) -> list[trained.Run]:

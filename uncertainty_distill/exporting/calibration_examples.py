@@ -92,12 +92,17 @@ def _check_training_images(
     if train_data is None or train_data in seen:
       continue
     seen.append(train_data)
-    dataset = data.open_configured(train_data)
-    training, _ = data.open_training(dataset, train_data)
-    sources: list[data.ImageSource] = [training]
-    with contextlib.suppress(InputError):  # The images may be gone.
-      unlabeled = data.open_unlabeled(dataset, train_data)
-      sources += [unlabeled] if unlabeled else []
+    try:
+      sources = _shown(train_data)
+    except InputError as error:
+      # The dataset of an initial network may be gone.
+      if part in model.parts:
+        raise
+      _logger.warning(
+        f'{file} is not compared with the training images of {part.paths[0]}: '
+        f'{error}'
+      )
+      continue
     shared = _count_shared(images, *sources)
     text = (
       f'{shared} of {len(images)} images are in the training set, on which '
@@ -109,6 +114,22 @@ def _check_training_images(
       )
     if shared:
       _logger.warning(f'{file}: {text}')
+
+
+def _shown(train_data) -> list[data.ImageSource]:
+  """Returns the images that training shows, as far as they are there.
+
+  Raises:
+    InputError: If those with labels are not.
+  """
+  if train_data.name.startswith('tfds:'):
+    data.check_prepared(train_data.name, train_data.data_dir)
+  dataset = data.open_configured(train_data)
+  sources: list[data.ImageSource] = [data.open_training(dataset, train_data)[0]]
+  with contextlib.suppress(InputError):
+    unlabeled = data.open_unlabeled(dataset, train_data)
+    sources += [unlabeled] if unlabeled else []
+  return sources
 
 
 def _count_shared(images: np.ndarray, *sources: data.ImageSource) -> int:

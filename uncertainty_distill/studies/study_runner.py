@@ -376,16 +376,12 @@ def check_study(study: Study, strategy: tf.distribute.Strategy) -> None:
 
 def _check_baseline(study: Study, strategy: tf.distribute.Strategy) -> None:
   """Finds mistakes in the baseline of corruption errors."""
-  name = study.config.evaluation.mce_baseline
-  given = study.given_teacher(name) if name in study.teachers else ()
-  if any(map(trained.is_predictions, given)):
-    raise InputError(
-      'evaluation.mce_baseline', name, evaluation.KNOWN_ON_CORRUPTED
-    )
-  labels = [*study.teachers, *study.systems, *study.derived]
-  evaluation.check_baseline(
-    training.open_experiment(study.config, strategy), labels
-  )
+  systems = [
+    evaluation.System(label, None, study.given_teacher(label))
+    for label in (*study.teachers, *study.systems, *study.derived)
+  ]
+  experiment = training.open_experiment(study.config, strategy)
+  evaluation.with_baseline(systems, experiment)
 
 
 def _check_reconstructions(

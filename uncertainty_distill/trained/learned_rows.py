@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uncertainty_distill import configs, data, runs
+from uncertainty_distill.io import files
 from uncertainty_distill.trained.trained_model import Run, TrainedModel
 
 import numpy as np
@@ -13,7 +14,6 @@ _NUMBERED_BY = (
   'train_split',
   'test_from_training',
   'test_fraction',
-  'skip_broken',
 )
 
 
@@ -70,7 +70,10 @@ def _is_of(part, dataset, own) -> bool:
 def _rows(dataset, own, theirs) -> np.ndarray:
   """Returns the rows of a dataset that were learned with other settings."""
   count = len(dataset.train)
-  if any(getattr(own, name) != getattr(theirs, name) for name in _NUMBERED_BY):
+  # It has no effect on other datasets.
+  of_folders = ['skip_broken'] if files.is_folder(own.name) else []
+  names = *_NUMBERED_BY, *of_folders
+  if any(getattr(own, name) != getattr(theirs, name) for name in names):
     return np.arange(count)  # Numbered differently: any may be learned.
   if theirs.unlabeled_overlaps or own.name == theirs.unlabeled != theirs.name:
     return np.arange(count)

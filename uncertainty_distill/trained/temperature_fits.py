@@ -46,6 +46,11 @@ def fit_temperature(
   # SciPy takes long to import, and few processes fit a temperature.
   from scipy import special
 
+  if len(examples) < _FEW_IMAGES:
+    _logger.warning(
+      f'The temperature is fitted to only {len(examples)} images: with fewer '
+      f'than {_FEW_IMAGES} images, it is a rough guess'
+    )
   fitted = metrics.fit_temperature(logits, examples.labels, source)
   predicted = special.softmax(logits, -1).mean(0).argmax(-1)
   errors = int(np.sum(predicted != examples.labels))
@@ -81,11 +86,6 @@ def check_examples(examples: data.ImageSource, name: str, value: str) -> None:
       expected,
       message=f'all {count} images for fitting a temperature are of class '
       f'{examples.labels[0]}: `{name}` must give {expected}',
-    )
-  if count < _FEW_IMAGES:
-    _logger.warning(
-      f'The temperature is fitted to only {count} images: with fewer than '
-      f'{_FEW_IMAGES} images, it is a rough guess'
     )
 
 

@@ -65,6 +65,8 @@ def train(
   directory = os.path.join(model_dir, 'teacher')
   expected = _expected_teacher(experiment, model_dir, directory)
   with locks.lock_folder(model_dir, 'model_dir', experiment.is_chief):
+    student = experiment.with_teacher(expected)
+    runs.match_run(model_dir, student.config)
     for path, run in zip(
       deep_ensemble.teacher_paths(experiment.config, directory),
       experiment.teacher_runs,
@@ -72,7 +74,7 @@ def train(
       runs.match_run(path, run.config)
     # Claimed first, so that a folder of another experiment stays as it is.
     if experiment.is_chief:
-      runs.claim_run(model_dir, experiment.with_teacher(expected).config)
+      runs.claim_run(model_dir, student.config)
     if train_members:
       train_members(experiment, directory, evaluate)
     paths = deep_ensemble.train_teacher(experiment, directory, evaluate)

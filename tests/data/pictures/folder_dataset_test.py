@@ -13,7 +13,7 @@ import pytest
 import refusals
 import tensorflow as tf
 import tiny_dataset
-from PIL import Image
+from PIL import Image, features
 
 _SIZE = (8, 8)
 
@@ -176,6 +176,9 @@ def test_broken_pictures_are_named_or_left_out(folder, caplog):
   assert 'wasp' in caught.value.hint
 
 
+@pytest.mark.skipif(
+  not features.check('avif'), reason='Pillow is built without AVIF'
+)
 def test_a_decoder_that_fails_in_its_own_way_breaks_a_picture(folder):
   """That of AVIF raises a RuntimeError for some damaged blocks."""
   broken = folder / 'train' / 'wasp' / 'broken.avif'
