@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import sys
 
 import pytest
@@ -104,6 +105,14 @@ def test_no_two_files_have_one_name():
   commands = {p.stem for p in FILES if _room(p) == 'baselines'}
   twice = {name for name in names if names.count(name) > 1}
   assert not twice - commands, sorted(twice)
+
+
+def test_no_public_name_is_that_of_a_file_beside_it():
+  """A file that is imported later would take the place of the name."""
+  for file in ROOT.glob('uncertainty_distill/**/__init__.pyi'):
+    names = set(re.findall(r' as (\w+)$', file.read_text(), re.M))
+    beside = {path.stem for path in file.parent.glob('*.py')}
+    assert names and not names & beside, file
 
 
 @pytest.mark.parametrize('library, rooms', ONLY_IN.items())

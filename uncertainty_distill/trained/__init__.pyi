@@ -5,8 +5,8 @@ from .batch_function import apply as apply
 from .fingerprints import arrays_digest as arrays_digest
 from .fingerprints import files_digest as files_digest
 from .label_check import LabelCheck as LabelCheck
-from .learned_rows import learned_rows as learned_rows
-from .learned_rows import with_initial_networks as with_initial_networks
+from .learned_examples import learned_rows as learned_rows
+from .learned_examples import with_initial_networks as with_initial_networks
 from .logits_cache import FixedLogits as FixedLogits
 from .logits_cache import LogitsCache as LogitsCache
 from .logits_cache import StoredLogits as StoredLogits
