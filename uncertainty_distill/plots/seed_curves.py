@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from uncertainty_distill.plots import style
 
 import numpy as np
-from matplotlib import axes, figure, ticker
+from matplotlib import axes, figure
 
 _MAX_PANELS_PER_ROW = 3
 
@@ -41,11 +41,7 @@ def curves(
       _draw_line(ax, labels.index(label), label, seeds)
     style.plain(ax)
     if name in log_scale:
-      ax.set_yscale('log')
-      # With only powers of ten, an axis could have just one number or none.
-      ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
-      ax.yaxis.set_major_formatter('{x:g}')
-      ax.yaxis.set_minor_formatter('')
+      style.logarithmic(ax)
     ax.set_title(name, fontsize=11)
     ax.set_xlim(left=0)
     ax.set_xlabel(x_label, fontsize=9)

@@ -80,8 +80,7 @@ def severity_boxes(
       _draw_boxes(ax, labels.index(label), len(labels), label, values)
     style.plain(ax)
     if name in log_scale:
-      ax.set_yscale('log')
-      ax.yaxis.set_major_formatter('{x:g}')
+      style.logarithmic(ax)
     ax.set_ylabel(name, fontsize=10)
     ax.set_xlim(severities[0] - 0.5, severities[-1] + 0.5)
     ax.set_xticks(severities, ['clean' if s == 0 else s for s in severities])

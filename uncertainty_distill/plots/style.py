@@ -18,7 +18,7 @@ from typing import Any
 from uncertainty_distill.io import files
 
 import numpy as np
-from matplotlib import axes, figure
+from matplotlib import axes, figure, ticker
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure  # noqa: F401
 from PIL import Image
@@ -147,6 +147,21 @@ def legend(fig: figure.Figure) -> None:
     fontsize=9,
     ncols=max(1, int(fig.get_figwidth() / inches)),
   )
+
+
+def logarithmic(ax: axes.Axes) -> None:
+  """Makes the vertical axis of a panel, whose lines are drawn, logarithmic.
+
+  With only powers of ten, it could have just one number or none.
+  """
+  ax.set_yscale('log')
+  low, high = ax.get_ylim()
+  subs = (1, 1.2, 1.5, 2, 3, 5, 7)
+  if high > 3 * low:
+    subs = (1, 3) if high > 10 * low else (1, 2, 5)
+  ax.yaxis.set_major_locator(ticker.LogLocator(subs=subs))
+  ax.yaxis.set_major_formatter('{x:g}')
+  ax.yaxis.set_minor_formatter('')
 
 
 def plain(ax: axes.Axes) -> None:
