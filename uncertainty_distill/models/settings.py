@@ -46,9 +46,8 @@ class Settings(hyperparams.Config):
 
   def _set(self, k: str, v: Any) -> None:
     value = plain_value(v)
-    if isinstance(value, list) and isinstance(
-      getattr(type(self), k, ()), tuple
-    ):
+    default = getattr(type(self), k, None)
+    if isinstance(value, list) and isinstance(default, tuple):
       value = tuple(value)  # The two are equal in a file, but not in Python.
     try:
       super()._set(k, value)
