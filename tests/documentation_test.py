@@ -136,6 +136,10 @@ def _tables(page):
     yield file, [dict(zip(header, row)) for row in rows]
 
 
+# Columns of tables that are no results.
+_NOT_IN_FILES = {'Model', 'Parameters', 'Step', 'Answer'}
+
+
 @pytest.mark.parametrize(
   'page', [p for p in _PAGES if '<!-- results: ' in (_ROOT / p).read_text()]
 )
@@ -151,6 +155,7 @@ def test_tables_show_what_the_result_files_have(page):
     by_heading = {plots.display_name(label): label for label in results}
     for row in rows:
       values = results[by_heading[row['Model']]]
+      assert row.keys() - columns.keys() <= _NOT_IN_FILES
       for heading in columns.keys() & row.keys():
         name = columns[heading]
         found = values.get(name, {'mean': None, 'std': None})
