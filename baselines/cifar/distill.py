@@ -131,6 +131,8 @@ def _systems(objective, experiment, model_dir):
   return [student]
 
 
+# Before and after training: a SavedModel takes long to load.
+@functools.cache
 def _teacher_label(paths, experiment):
   """Returns a teacher's label in the report."""
   if not paths:  # It will be trained.
